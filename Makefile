@@ -1,0 +1,75 @@
+# Two commands do all the set-up on a machine with Python 3.11 and a C++ compiler:
+#   make demo    the main job on real data that a package carries; writes demo-report.html
+#   make test    all tests
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+SOURCES := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
+CXX_FILES = $(shell find csrc -name '*.cpp' -o -name '*.hpp')
+
+.PHONY: demo test lint format types stubs check-stubs warnings wheel-test sanitize bench bench-smoke clean
+
+demo: $(VENV)/.demo
+	$(BIN)/marketsim backtest demo --simulations 70 --report demo-report.html
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n auto
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+	$(BIN)/clang-format -i $(CXX_FILES)
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+# The stub of the compiled module is generated and committed.
+stubs: $(VENV)/.dev
+	$(BIN)/python tools/make_stubs.py python/marketsim/_core.pyi
+
+check-stubs: $(VENV)/.dev
+	$(BIN)/python tools/make_stubs.py build/_core.pyi
+	diff -u python/marketsim/_core.pyi build/_core.pyi
+
+# Compiles with warnings as errors.
+warnings: $(VENV)/.dev
+	$(BIN)/cmake -S . -B build/warnings -G Ninja -DSKBUILD_PROJECT_VERSION=0 \
+	  -DMARKETSIM_WERROR=ON -Dpybind11_DIR="$$($(BIN)/python -m pybind11 --cmakedir)" \
+	  -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"
+	$(BIN)/cmake --build build/warnings
+
+# Builds a wheel, installs it into an empty environment elsewhere and uses it there.
+wheel-test: $(VENV)/.dev
+	$(BIN)/python tools/wheel_smoke.py
+
+# The kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer.
+sanitize: $(VENV)/.dev
+	$(BIN)/python tools/sanitize.py
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only -p no:xdist
+
+# Each benchmark once: it asserts its answers; nothing is timed.
+bench-smoke: $(VENV)/.dev
+	$(BIN)/python -m pytest benchmarks --benchmark-disable -p no:xdist
+
+clean:
+	rm -rf $(VENV) build dist
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+
+$(VENV)/.demo: $(VENV)/bin/python $(SOURCES)
+	$(PIP) -e '.[demo]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python $(SOURCES) constraints.txt
+	$(PIP) -e '.[dev]'
+	touch $@

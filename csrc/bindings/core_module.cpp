@@ -1,0 +1,11 @@
+#include <pybind11/pybind11.h>
+
+#include "bindings/register.hpp"
+
+PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
+  module.doc() = "Compiled kernels of marketsim. Private: call them through marketsim.";
+  marketsim::bindings::register_build(module);
+  marketsim::bindings::register_offsets(module);
+  marketsim::bindings::register_profit(module);
+  marketsim::bindings::register_statistical(module);
+}

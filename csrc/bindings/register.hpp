@@ -1,0 +1,13 @@
+// One function a topic; core_module.cpp calls them all.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace marketsim::bindings {
+
+void register_build(pybind11::module_& module);
+void register_offsets(pybind11::module_& module);
+void register_profit(pybind11::module_& module);
+void register_statistical(pybind11::module_& module);
+
+}  // namespace marketsim::bindings

@@ -1,0 +1,90 @@
+#include <cmath>
+#include <tuple>
+
+#include "bindings/numpy_args.hpp"
+#include "bindings/register.hpp"
+#include "kernels/offsets.hpp"
+
+namespace marketsim::bindings {
+namespace {
+
+using OffsetArrays = std::tuple<py::array_t<float>, py::array_t<float>, py::array_t<double>>;
+
+// The float32 nearest to `bound` that does not lie beyond it.
+float inward(double bound, bool is_upper) {
+  const float nearest = static_cast<float>(bound);
+  if (is_upper && nearest > bound) return std::nextafter(nearest, -INFINITY);
+  if (!is_upper && nearest < bound) return std::nextafter(nearest, INFINITY);
+  return nearest;
+}
+
+// The distance between rows in elements; rows that are not contiguous are replaced by a copy.
+size_t contiguous_rows(FloatRows& rows) {
+  constexpr py::ssize_t kItem = sizeof(float);
+  const py::ssize_t axis = rows.ndim() - 1;
+  const bool inner = rows.shape(axis) <= 1 || rows.strides(axis) == kItem;
+  const bool outer = axis == 0 || (rows.strides(0) >= 0 && rows.strides(0) % kItem == 0);
+  if (!inner || !outer) rows = FloatArray::ensure(rows);
+  return axis == 0 ? 0 : static_cast<size_t>(rows.strides(0) / kItem);
+}
+
+OffsetArrays best_offsets_py(FloatRows close, FloatRows high, FloatRows low, FloatRows high_pred,
+                             FloatRows low_pred, FloatRows position, std::optional<FloatRows> open,
+                             double high_min, double high_max, double low_min, double low_max,
+                             int fill, int fee_rule, float fee, float margin, bool always_on,
+                             bool long_only) {
+  if (close.ndim() != 1 && close.ndim() != 2) {
+    reject("close must be [day] or [problem, day]: got shape " + shape_text(close));
+  }
+  OffsetProblems problems{};
+  problems.count = close.ndim() == 1 ? 1 : static_cast<size_t>(close.shape(0));
+  problems.days = static_cast<size_t>(close.shape(close.ndim() - 1));
+  FloatRows* const rows[] = {
+      &close, &high, &low, &high_pred, &low_pred, &position, open ? &*open : nullptr};
+  size_t* const strides[] = {&problems.close_stride,    &problems.high_stride,
+                             &problems.low_stride,      &problems.high_pred_stride,
+                             &problems.low_pred_stride, &problems.position_stride,
+                             &problems.open_stride};
+  for (size_t i = 0; i < 7; ++i) {
+    if (!rows[i]) continue;
+    require_same_shape(close, "close", *rows[i], kDayNames[i]);
+    *strides[i] = contiguous_rows(*rows[i]);
+  }
+  problems.first = {close.data(),
+                    high.data(),
+                    low.data(),
+                    high_pred.data(),
+                    low_pred.data(),
+                    position.data(),
+                    open ? open->data() : nullptr};
+  const OffsetRules rules{make_rules(fill, fee_rule, fee, open.has_value()),
+                          {inward(high_min, false), inward(high_max, true), inward(low_min, false),
+                           inward(low_max, true)},
+                          margin,
+                          always_on,
+                          long_only};
+  const py::ssize_t count = static_cast<py::ssize_t>(problems.count);
+  py::array_t<float> high_out(count), low_out(count);
+  py::array_t<double> profit_out(count);
+  const OffsetAnswers answers{high_out.mutable_data(), low_out.mutable_data(),
+                              profit_out.mutable_data()};
+  {
+    const py::gil_scoped_release release;  // no Python object is touched below
+    best_offsets(rules, problems, answers);
+  }
+  return {high_out, low_out, profit_out};
+}
+
+}  // namespace
+
+void register_offsets(py::module_& module) {
+  using py::arg;
+  module.def("best_offsets", &best_offsets_py, arg("close").noconvert(), arg("high").noconvert(),
+             arg("low").noconvert(), arg("high_pred").noconvert(), arg("low_pred").noconvert(),
+             arg("position").noconvert(), arg("open").noconvert(), arg("high_min"), arg("high_max"),
+             arg("low_min"), arg("low_max"), arg("fill"), arg("fee_rule"), arg("fee"),
+             arg("margin"), arg("always_on"), arg("long_only"),
+             "Best offsets and their profit for each row: (high, low, profit).");
+}
+
+}  // namespace marketsim::bindings

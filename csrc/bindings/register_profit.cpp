@@ -1,0 +1,94 @@
+#include <cmath>
+#include <tuple>
+
+#include "bindings/numpy_args.hpp"
+#include "bindings/register.hpp"
+#include "kernels/profit.hpp"
+
+namespace marketsim::bindings {
+namespace {
+
+using FillArrays = std::tuple<py::array_t<float>, py::array_t<float>, py::array_t<unsigned char>>;
+
+struct DayArgs {
+  Days days;
+  py::ssize_t count;
+};
+
+DayArgs check_days(const FloatArray& close, const FloatArray& high, const FloatArray& low,
+                   const FloatArray& high_pred, const FloatArray& low_pred,
+                   const FloatArray& position, const std::optional<FloatArray>& open) {
+  if (close.ndim() != 1)
+    reject("close must be 1-D, one value a day: got shape " + shape_text(close));
+  const FloatArray* const others[] = {&high, &low, &high_pred, &low_pred, &position};
+  for (size_t i = 0; i < 5; ++i) require_same_shape(close, "close", *others[i], kDayNames[i + 1]);
+  if (open) require_same_shape(close, "close", *open, "open");
+  return {{close.data(), high.data(), low.data(), high_pred.data(), low_pred.data(),
+           position.data(), open ? open->data() : nullptr},
+          close.size()};
+}
+
+void require_offsets(const FloatArray& offsets, const char* name) {
+  if (offsets.ndim() != 1) {
+    reject(std::string(name) + " must be a scalar or 1-D: got shape " + shape_text(offsets));
+  }
+  for (py::ssize_t i = 0; i < offsets.size(); ++i) {
+    if (!std::isfinite(offsets.data()[i])) {
+      reject(std::string(name) + " must be finite: element " + std::to_string(i) + " is " +
+             std::to_string(offsets.data()[i]));
+    }
+  }
+}
+
+py::array_t<float> profit_py(const FloatArray& close, const FloatArray& high, const FloatArray& low,
+                             const FloatArray& high_pred, const FloatArray& low_pred,
+                             const FloatArray& position, const std::optional<FloatArray>& open,
+                             const FloatArray& high_offset, const FloatArray& low_offset, int fill,
+                             int fee_rule, float fee) {
+  const DayArgs args = check_days(close, high, low, high_pred, low_pred, position, open);
+  const Rules rules = make_rules(fill, fee_rule, fee, open.has_value());
+  require_offsets(high_offset, "high_offset");
+  require_offsets(low_offset, "low_offset");
+  require_same_shape(high_offset, "high_offset", low_offset, "low_offset");
+  const py::ssize_t candidates = high_offset.size();
+  py::array_t<float> out({candidates, args.count});
+  float* to = out.mutable_data();
+  {
+    const py::gil_scoped_release release;  // no Python object is touched below
+    profit(rules, args.days, static_cast<size_t>(args.count), high_offset.data(), low_offset.data(),
+           static_cast<size_t>(candidates), to);
+  }
+  return out;
+}
+
+FillArrays fills_py(const FloatArray& close, const FloatArray& high, const FloatArray& low,
+                    const FloatArray& high_pred, const FloatArray& low_pred,
+                    const FloatArray& position, const std::optional<FloatArray>& open, int fill,
+                    int fee_rule, float fee) {
+  const DayArgs args = check_days(close, high, low, high_pred, low_pred, position, open);
+  const Rules rules = make_rules(fill, fee_rule, fee, open.has_value());
+  py::array_t<float> gross(args.count), paid(args.count);
+  py::array_t<unsigned char> flags(args.count);
+  float *gross_to = gross.mutable_data(), *paid_to = paid.mutable_data();
+  unsigned char* flags_to = flags.mutable_data();
+  {
+    const py::gil_scoped_release release;
+    fills(rules, args.days, static_cast<size_t>(args.count), gross_to, paid_to, flags_to);
+  }
+  return {gross, paid, flags};
+}
+
+}  // namespace
+
+void register_profit(py::module_& module) {
+  using py::arg;
+  module.def("profit", &profit_py, arg("close"), arg("high"), arg("low"), arg("high_pred"),
+             arg("low_pred"), arg("position"), arg("open"), arg("high_offset"), arg("low_offset"),
+             arg("fill"), arg("fee_rule"), arg("fee"),
+             "Profit of each candidate and day, float32 [candidate, day].");
+  module.def("fills", &fills_py, arg("close"), arg("high"), arg("low"), arg("high_pred"),
+             arg("low_pred"), arg("position"), arg("open"), arg("fill"), arg("fee_rule"),
+             arg("fee"), "Gross profit, fee and FillFlag bits of each day.");
+}
+
+}  // namespace marketsim::bindings

@@ -1,0 +1,21 @@
+// Which instruction set the kernels run on, decided once at load and changeable by tests.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace marketsim {
+
+enum class Isa { baseline = 0, avx2 = 1, avx512 = 2 };
+
+// The best instruction set of this processor, or the one that the environment variable
+// MARKETSIM_ISA names. Throws std::invalid_argument where that names one this processor lacks.
+Isa active_isa();
+
+// Throws std::invalid_argument where `name` is unknown or not supported here.
+void set_isa(const std::string& name);
+
+std::string isa_name(Isa isa);
+std::vector<std::string> supported_isas();
+
+}  // namespace marketsim

@@ -1,0 +1,62 @@
+// Vectors of float for kernels that are compiled once per instruction set.
+//
+// A translation unit that includes this header is built three times, with MARKETSIM_ISA naming the
+// namespace (baseline, avx2, avx512) and matching compiler flags. Everything here lives in that
+// namespace and no standard-library template is used, so that the linker can never pick code built
+// for a newer processor to run on an older one.
+//
+//   F  kLanes floats      M  a mask of those lanes      D  kLanes doubles, in two halves
+//   I  kLanes int32
+//
+// All operations round as the scalar float32 or float64 operation does; results do not depend on
+// kLanes because no operation crosses lanes.
+#pragma once
+
+#ifndef MARKETSIM_ISA
+#error "MARKETSIM_ISA must name the namespace of this build (baseline, avx2 or avx512)"
+#endif
+
+#if defined(__AVX512F__)
+#include "common/simd_avx512.hpp"
+#elif defined(__AVX2__)
+#include "common/simd_avx2.hpp"
+#else
+#include "common/simd_generic.hpp"
+#endif
+
+namespace marketsim::MARKETSIM_ISA {
+
+constexpr size_t kHalf = kLanes / 2;
+
+inline F keep_first(F v, size_t count) {
+  float lanes[kLanes];
+  store(lanes, v);
+  return load_first(lanes, count);
+}
+inline F clamp(F v, F low, F high) {
+  return minimum(maximum(v, low), high);
+}
+inline F next_down(F v) {
+  return -next_up(-v);
+}
+inline D broadcast_double(double v) {
+  return {broadcast_half(v), broadcast_half(v)};
+}
+inline D load_double(const double* from) {
+  return {load_half(from), load_half(from + kHalf)};
+}
+inline void store_double(double* to, D v) {
+  store_half(to, v.lo);
+  store_half(to + kHalf, v.hi);
+}
+inline D operator+(D x, D y) {
+  return {x.lo + y.lo, x.hi + y.hi};
+}
+inline D operator-(D x, D y) {
+  return {x.lo - y.lo, x.hi - y.hi};
+}
+inline D larger(D x, D y) {
+  return {larger(x.lo, y.lo), larger(x.hi, y.hi)};
+}
+
+}  // namespace marketsim::MARKETSIM_ISA

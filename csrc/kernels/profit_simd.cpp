@@ -1,0 +1,63 @@
+// Lanes are days, so that each row of the output is written in order; long and short days share a
+// vector (leg.hpp mirrors the shorts). Four candidates go through a vector of days together: one
+// set of loads then serves four results, which leaves the arithmetic as the limit.
+#include "kernels/leg.hpp"
+#include "kernels/profit.hpp"
+
+namespace marketsim::MARKETSIM_ISA {
+namespace {
+
+template <bool kOpenAware, Charge kCharge, int kRows>
+void rows(const ProfitJob& job, const LegArrays& legs, size_t first) {
+  F high_offset[kRows], low_offset[kRows];
+  for (int r = 0; r < kRows; ++r) {
+    high_offset[r] = broadcast(job.high_offset[first + r]);
+    low_offset[r] = broadcast(job.low_offset[first + r]);
+  }
+  float* out = job.out + first * job.days;
+  size_t day = 0;
+  for (; day + kLanes <= job.days; day += kLanes) {
+    const Legs vector = load_legs(legs, day);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      store(out + r * job.days + day,
+            leg_profit<kOpenAware, kCharge>(vector, high_offset[r], low_offset[r]));
+    }
+  }
+  if (day == job.days) return;
+  const Legs vector = load_legs(legs, day);
+  for (int r = 0; r < kRows; ++r) {
+    store_first(out + r * job.days + day,
+                leg_profit<kOpenAware, kCharge>(vector, high_offset[r], low_offset[r]),
+                job.days - day);
+  }
+}
+
+}  // namespace
+
+void prepare_days(const Rules& rules, const Days& input, size_t days, LegArrays to) {
+  for (size_t day = 0; day < days; day += kLanes) {
+    const size_t count = days - day < kLanes ? days - day : kLanes;
+    const auto part = [&](const float* of) {
+      return count == kLanes ? load(of + day) : load_first(of + day, count);
+    };
+    const LegInput input_days{part(input.close),
+                              part(input.high),
+                              part(input.low),
+                              part(input.high_pred),
+                              part(input.low_pred),
+                              part(input.position),
+                              input.open ? part(input.open) : broadcast(0.0f)};
+    store_legs(make_legs(rules, 0.0f, input_days), to, day);
+  }
+}
+
+void profit_rows(const ProfitJob& job, LegArrays legs, size_t begin, size_t end) {
+  with_rules(job.rules, [&]<bool kOpenAware, Charge kCharge>() {
+    size_t row = begin;
+    for (; row + 4 <= end; row += 4) rows<kOpenAware, kCharge, 4>(job, legs, row);
+    for (; row < end; ++row) rows<kOpenAware, kCharge, 1>(job, legs, row);
+  });
+}
+
+}  // namespace marketsim::MARKETSIM_ISA

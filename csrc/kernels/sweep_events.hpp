@@ -1,0 +1,222 @@
+// What changes in the totals from row to row of the sweep.
+//
+// Only offsets_sweep.cpp includes this header.
+#pragma once
+
+#include "kernels/sweep_work.hpp"
+
+namespace marketsim::MARKETSIM_ISA {
+
+// -------------------------------------------------------------------------------------
+
+class EventWriter {
+ public:
+  EventWriter(const OffsetRules& rules, Work& work)
+      : work_(work),
+        legs_(work.legs, work.leg_capacity),
+        rows_(work.rows),
+        columns_(work.columns),
+        charge_(charge_of(rules.rules)),
+        open_aware_(rules.rules.fill == Fill::open_aware) {}
+
+  void add(size_t leg) {
+    leg_ = leg;
+    weight_ = field(kWeight);
+    if (field(kDirection) < 0.0) {
+      high_pred_ = field(kExitPred), low_pred_ = field(kEntryPred);
+      add_long();
+    } else {
+      high_pred_ = -field(kEntryPred), low_pred_ = -field(kExitPred);
+      add_short();
+    }
+    if (charge_ == Charge::both_touched || charge_ == Charge::any_touched) add_touch_fee();
+  }
+
+ private:
+  double field(LegField index) const { return legs_.at(index)[leg_]; }
+  size_t columns_up_to(Condition i) const { return work_.columns_of.at[i][leg_]; }
+  size_t rows_before(Condition i) const { return work_.rows_of.at[i][leg_]; }
+
+  // From `row` on, adds alpha + beta * l + gamma * h to columns [begin, end).
+  void emit(size_t row, size_t begin, size_t end, double alpha, double beta, double gamma) {
+    if (begin >= end || row >= rows_) return;
+    if (begin == 0 && end == columns_ && gamma == 0.0) {
+      emit_row(row, alpha, beta);
+    } else if (row == 0) {
+      work_.start_alpha[begin] += alpha, work_.start_alpha[end] -= alpha;
+      work_.start_beta[begin] += beta, work_.start_beta[end] -= beta;
+      work_.start_gamma[begin] += gamma, work_.start_gamma[end] -= gamma;
+    } else {
+      work_.events[work_.event_count++] = {static_cast<uint32_t>(row),
+                                           static_cast<uint32_t>(begin),
+                                           static_cast<uint32_t>(end),
+                                           alpha,
+                                           beta,
+                                           gamma};
+    }
+  }
+  void emit_row(size_t row, double constant, double slope) {
+    work_.row_constant[row] += constant;
+    work_.row_slope[row] += slope;
+  }
+
+  // From `row` on, adds factor * (H - from) to columns [begin, end).
+  void add_high(size_t row, size_t begin, size_t end, double factor, double from) {
+    if (begin >= end || row >= rows_) return;
+    const size_t zero = between(work_.columns_of.zero[leg_], begin, end);
+    size_t ten = end;
+    while (ten > zero && high_pred_ + work_.high[ten - 1] > 10.0) --ten;
+    emit(row, begin, zero, -factor * from, 0.0, 0.0);
+    emit(row, zero, ten, factor * (high_pred_ - from), 0.0, factor);
+    emit(row, ten, end, factor * (10.0 - from), 0.0, 0.0);
+  }
+
+  static size_t between(size_t v, size_t low, size_t high) {
+    return v < low ? low : v > high ? high : v;
+  }
+
+  // Calls piece(row, change of constant, change of slope) for L = constant + slope * l from row
+  // `start` on; the first call is for `start`.
+  template <typename Piece>
+  void low_pieces(size_t start, const Piece& piece) const {
+    size_t ramp = start;
+    while (ramp < rows_ && low_pred_ + work_.low[ramp] < -1.0) ++ramp;
+    const size_t zero = between(work_.rows_of.zero[leg_], start, rows_);
+    double constant = 0.0, slope = 0.0;
+    bool first = true;
+    const auto turn = [&](size_t row, double to_constant, double to_slope) {
+      piece(row, to_constant - constant, to_slope - slope);
+      constant = to_constant, slope = to_slope, first = false;
+    };
+    if (ramp > start) turn(start, -1.0, 0.0);
+    if (ramp < zero) turn(ramp, low_pred_, 1.0);
+    if (zero < rows_ || first) turn(zero, 0.0, 0.0);
+  }
+
+  void add_long() {
+    const size_t enters = rows_before(kMain), reach = columns_up_to(kMain);
+    if (enters >= rows_) return;
+    const double close = field(kClose), open = field(kOpen);
+    size_t at_open = rows_;
+    if (open_aware_) at_open = between(rows_before(kAtOpen), enters, rows_);
+    // Exit: the close, and H instead in the columns where the limit counts.
+    emit_row(enters, weight_ * close, 0.0);
+    if (!open_aware_ || at_open == enters) {
+      add_high(enters, 0, reach, weight_, close);
+    } else {
+      const size_t proven = columns_up_to(kAtOpen);
+      add_high(enters, 0, proven, weight_, close);
+      add_high(at_open, proven, reach, weight_, close);
+      add_high(at_open, reach, proven, -weight_, close);
+    }
+    // Entry: L, and the open from where L reaches it.
+    double constant = 0.0, slope = 0.0;
+    low_pieces(enters, [&](size_t row, double c, double s) {
+      if (row >= at_open) return;
+      emit_row(row, -weight_ * c, -weight_ * s);
+      constant += c, slope += s;
+    });
+    emit_row(at_open, weight_ * constant, weight_ * slope);
+    if (at_open < rows_) emit_row(at_open, -weight_ * open, 0.0);
+    if (charge_ == Charge::on_entry) emit_row(enters, -field(kFee), 0.0);
+  }
+
+  // -weight * exit price of a short on columns [begin, end): the close, L from row `reach` on.
+  void add_short_exit(size_t begin, size_t end, size_t reach) {
+    if (begin >= end) return;
+    const double close = -field(kClose);
+    emit(0, begin, end, -weight_ * close, 0.0, 0.0);
+    if (reach >= rows_) return;
+    double leave_close = close;
+    low_pieces(reach, [&](size_t row, double c, double s) {
+      emit(row, begin, end, weight_ * (leave_close - c), -weight_ * s, 0.0);
+      leave_close = 0.0;
+    });
+  }
+
+  void add_short() {
+    const size_t enters = columns_up_to(kMain);
+    if (enters == 0) return;
+    size_t at_open = 0;
+    if (open_aware_) {
+      at_open = between(columns_up_to(kAtOpen), 0, enters);
+      emit(0, 0, at_open, -weight_ * field(kOpen), 0.0, 0.0);
+      add_short_exit(0, at_open, rows_before(kMain));
+      add_short_exit(at_open, enters, rows_before(kAtOpen));
+    } else {
+      add_short_exit(0, enters, rows_before(kMain));
+    }
+    add_high(0, at_open, enters, weight_, 0.0);
+    if (charge_ == Charge::on_entry) emit(0, 0, enters, -field(kFee), 0.0, 0.0);
+  }
+
+  void add_touch_fee() {
+    const size_t column = columns_up_to(kTouch), row = rows_before(kTouch);
+    const double fee = field(kFee);
+    if (charge_ == Charge::both_touched) {
+      emit(row, 0, column, -fee, 0.0, 0.0);
+      return;
+    }
+    emit(0, 0, column, -fee, 0.0, 0.0);
+    emit(row, 0, column, fee, 0.0, 0.0);
+    if (row < rows_) emit_row(row, -fee, 0.0);
+  }
+
+  Work& work_;
+  const LegArrays legs_;
+  const size_t rows_, columns_;
+  const Charge charge_;
+  const bool open_aware_;
+  size_t leg_ = 0;
+  double weight_ = 0.0, high_pred_ = 0.0, low_pred_ = 0.0;
+};
+
+// Each leg's float32 profit takes up to six roundings of 2^-24 of the prices it is made of; doubled
+// for two totals that are compared, and rounded up to leave room for the float64 sums. Near the end
+// of float32's range profits could overflow there: then no pair is ruled out by the sweep.
+inline double slack_for(const OffsetRules& rules, const Work& work) {
+  const LegArrays legs(work.legs, work.leg_capacity);
+  const auto size = [](double v) { return v < 0.0 ? -v : v; };
+  const OffsetBounds& b = rules.bounds;
+  const double reach = size(b.high_min) + size(b.high_max) + size(b.low_min) + size(b.low_max);
+  D sums = broadcast_double(0.0);
+  for (size_t i = 0; i < work.legs_used; i += kLanes) {
+    const Legs vector = load_legs(legs, i);
+    const auto magnitude = [](F v) { return maximum(v, -v); };
+    const F prices = magnitude(vector.entry_pred) + magnitude(vector.exit_pred) +
+                     magnitude(vector.close) + magnitude(vector.open) +
+                     broadcast(static_cast<float>(reach));
+    const F bound = vector.weight * prices + vector.fee;
+    sums = sums +
+           to_double(i + kLanes <= work.legs_used ? bound : keep_first(bound, work.legs_used - i));
+  }
+  double lanes[kLanes], total = 0.0;
+  store_double(lanes, sums);
+  for (const double lane : lanes) total += lane;
+  return total < 1e36 ? total * 1e-6 : __builtin_inf();
+}
+
+inline void write_events(const OffsetRules& rules, Work& work) {
+  work.event_count = 0;
+  for (size_t i = 0; i <= work.rows; ++i) work.row_constant[i] = work.row_slope[i] = 0.0;
+  for (size_t i = 0; i <= work.columns; ++i) {
+    work.start_alpha[i] = work.start_beta[i] = work.start_gamma[i] = 0.0;
+  }
+  EventWriter writer(rules, work);
+  for (size_t i = 0; i < work.legs_used; ++i) writer.add(i);
+
+  // Counting sort by row; row_begin[row] ends up where the events of `row` end.
+  for (size_t row = 0; row <= work.rows; ++row) work.row_begin[row] = 0;
+  for (size_t i = 0; i < work.event_count; ++i) ++work.row_begin[work.events[i].row];
+  uint32_t begin = 0;
+  for (size_t row = 0; row <= work.rows; ++row) {
+    const uint32_t count = work.row_begin[row];
+    work.row_begin[row] = begin;
+    begin += count;
+  }
+  for (size_t i = 0; i < work.event_count; ++i) {
+    work.ordered[work.row_begin[work.events[i].row]++] = work.events[i];
+  }
+}
+
+}  // namespace marketsim::MARKETSIM_ISA

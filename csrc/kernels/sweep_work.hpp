@@ -1,0 +1,107 @@
+// The arrays that the sweep works in, laid out in one block of memory.
+//
+// Only offsets_sweep.cpp includes this header.
+#pragma once
+
+#include <type_traits>
+
+#include "kernels/candidates.hpp"
+
+namespace marketsim::MARKETSIM_ISA {
+
+constexpr size_t kBlock = 64;
+constexpr size_t kEventsPerLeg = 12;
+constexpr size_t kPending = 1024;
+
+struct Event {
+  uint32_t row, begin, end;  // columns [begin, end)
+  double alpha, beta, gamma;
+};
+
+struct Point {
+  float high, low;
+  double total;  // of the sweep, within slack / 2 of the exact one
+};
+
+struct Best {
+  double total;
+  float high, low;
+};
+
+// How many columns have h <= the threshold, or rows l < it, for each leg.
+struct Ranks {
+  uint32_t* at[kConditions];
+  uint32_t* zero;  // the clamp at 0: columns with p + h <= 0, rows with q + l < 0
+};
+
+// The arrays of one problem. Sizes are upper bounds: equal candidates are merged.
+struct Work {
+  float* legs;
+  float* high;  // [column]
+  float* low;   // [row]
+  float* spare;
+  float* high_threshold[kConditions + 1];  // the last one is the clamp at 0
+  float* low_threshold[kConditions + 1];
+  Ranks columns_of, rows_of;
+  double* high_double;  // [column], padded
+  double* a;            // [column], padded with -inf
+  double* b;
+  double* start_alpha;  // [column + 1]: changes from column to column before the first row
+  double* start_beta;
+  double* start_gamma;
+  double* block_a;  // [block], padded: what is still to be added to each element
+  double* block_b;
+  double* block_gamma;
+  double* block_bound;
+  double* block_first;  // h of the first and last column
+  double* block_last;
+  double* row_constant;  // [row + 1]: change of r = constant + slope * l
+  double* row_slope;
+  Event* events;
+  Event* ordered;       // by row
+  uint32_t* row_begin;  // [row + 1]
+  Point* pending;
+
+  size_t leg_capacity, legs_used, split, columns, rows, blocks, event_count, pending_count;
+  double slack;
+};
+
+inline size_t lay_out(const OffsetRules& rules, size_t days, char* memory, Work* work) {
+  size_t used = 0;
+  const auto take = [&](auto*& pointer, size_t count) {
+    if (memory)
+      pointer = reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(memory + used);
+    used += (count * sizeof *pointer + 63) / 64 * 64;
+  };
+  const size_t legs = leg_count(rules, days);
+  const size_t points = legs * static_cast<size_t>(candidates_per_leg(rules.rules)) + 2;
+  const size_t padded = (points + kBlock - 1) / kBlock * kBlock, blocks = padded / kBlock;
+  work->leg_capacity = legs + kLanes;  // whole vectors are stored
+  take(work->legs, LegArrays::floats_needed(work->leg_capacity));
+  float** const floats[] = {&work->high, &work->low, &work->spare};
+  for (float** list : floats) take(*list, points + kLanes);
+  for (int i = 0; i <= kConditions; ++i) {
+    take(work->high_threshold[i], work->leg_capacity);
+    take(work->low_threshold[i], work->leg_capacity);
+  }
+  Ranks* const both_ranks[] = {&work->columns_of, &work->rows_of};
+  for (Ranks* ranks : both_ranks) {
+    for (uint32_t*& list : ranks->at) take(list, work->leg_capacity);
+    take(ranks->zero, work->leg_capacity);
+  }
+  double** const of_columns[] = {&work->high_double, &work->a, &work->b};
+  for (double** list : of_columns) take(*list, padded);
+  double** const of_points[] = {&work->start_alpha, &work->start_beta, &work->start_gamma,
+                                &work->row_constant, &work->row_slope};
+  for (double** list : of_points) take(*list, points + 1);
+  double** const of_blocks[] = {&work->block_a,     &work->block_b,     &work->block_gamma,
+                                &work->block_bound, &work->block_first, &work->block_last};
+  for (double** list : of_blocks) take(*list, blocks + kHalf);
+  take(work->events, kEventsPerLeg * legs);
+  take(work->ordered, kEventsPerLeg * legs);
+  take(work->row_begin, points + 1);
+  take(work->pending, kPending + kLanes);
+  return used;
+}
+
+}  // namespace marketsim::MARKETSIM_ISA

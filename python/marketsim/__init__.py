@@ -1,0 +1,120 @@
+"""Walk-forward backtests of forecast-driven strategies: exact, fast, without look-ahead.
+
+    import marketsim as ms
+
+    result = ms.walk_forward(ms.demo_bars(), "ewma", simulations=70)
+    print(result.summary())
+    result.report("demo.html")
+
+Importing this module loads nothing heavy: names are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from marketsim import bars, forecasts, kernels, metrics, models, strategies, walkforward
+    from marketsim.bars import Bars, BarsFolder, demo_bars, read_bars, read_folder
+    from marketsim.errors import MarketsimError
+    from marketsim.forecasts import ForecastStore, MemoryStore
+    from marketsim.kernels.offsets import Offsets, best_offsets
+    from marketsim.kernels.profit import profit
+    from marketsim.models import Distribution, Model, QuantileDistribution, load_model
+    from marketsim.strategies import (
+        DecisionView,
+        Hold,
+        LimitOrders,
+        Strategy,
+        TakeProfit,
+        register_strategy,
+        strategy_names,
+    )
+    from marketsim.walkforward import Costs, WalkForwardResult, walk_forward
+
+    __version__: str
+
+_SUBMODULES = ("bars", "forecasts", "kernels", "metrics", "models", "strategies", "walkforward")
+_HOMES = {
+    "Bars": "bars",
+    "BarsFolder": "bars",
+    "demo_bars": "bars",
+    "read_bars": "bars",
+    "read_folder": "bars",
+    "MarketsimError": "errors",
+    "ForecastStore": "forecasts",
+    "MemoryStore": "forecasts",
+    "Offsets": "kernels.offsets",
+    "best_offsets": "kernels.offsets",
+    "profit": "kernels.profit",
+    "Distribution": "models",
+    "Model": "models",
+    "QuantileDistribution": "models",
+    "load_model": "models",
+    "DecisionView": "strategies",
+    "Hold": "strategies",
+    "LimitOrders": "strategies",
+    "Strategy": "strategies",
+    "TakeProfit": "strategies",
+    "register_strategy": "strategies",
+    "strategy_names": "strategies",
+    "Costs": "walkforward",
+    "WalkForwardResult": "walkforward",
+    "walk_forward": "walkforward",
+}
+
+__all__ = [
+    "Bars",
+    "BarsFolder",
+    "Costs",
+    "DecisionView",
+    "Distribution",
+    "ForecastStore",
+    "Hold",
+    "LimitOrders",
+    "MarketsimError",
+    "MemoryStore",
+    "Model",
+    "Offsets",
+    "QuantileDistribution",
+    "Strategy",
+    "TakeProfit",
+    "WalkForwardResult",
+    "__version__",
+    "bars",
+    "best_offsets",
+    "demo_bars",
+    "forecasts",
+    "kernels",
+    "load_model",
+    "metrics",
+    "models",
+    "profit",
+    "read_bars",
+    "read_folder",
+    "register_strategy",
+    "strategies",
+    "strategy_names",
+    "walk_forward",
+    "walkforward",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"marketsim.{_HOMES[name]}"), name)
+    elif name in _SUBMODULES:
+        value = importlib.import_module(f"marketsim.{name}")
+    elif name == "__version__":
+        from marketsim.build_info import version
+
+        value = version()
+    else:
+        raise AttributeError(f"module 'marketsim' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,7 @@
+"""python -m marketsim."""
+
+import sys
+
+from marketsim.cli import main
+
+sys.exit(main())

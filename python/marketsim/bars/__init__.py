@@ -1,0 +1,26 @@
+"""OHLCV bars: read them from files and frames, with every defect named, and describe them."""
+
+from marketsim.bars.bars import Bars
+from marketsim.bars.calendar import asset_class, periods_per_year
+from marketsim.bars.defect import Defect
+from marketsim.bars.demo import demo_bars
+from marketsim.bars.folder import BarsFolder, read_folder
+from marketsim.bars.read import read_bars
+from marketsim.bars.repair import REPAIRS
+from marketsim.bars.returns import TARGETS, bar_returns
+from marketsim.bars.symbol import check_symbol
+
+__all__ = [
+    "REPAIRS",
+    "TARGETS",
+    "Bars",
+    "BarsFolder",
+    "Defect",
+    "asset_class",
+    "bar_returns",
+    "check_symbol",
+    "demo_bars",
+    "periods_per_year",
+    "read_bars",
+    "read_folder",
+]

@@ -1,0 +1,175 @@
+"""The container that everything else takes: checked OHLCV rows of one symbol that never change."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from marketsim.bars.columns import COLUMNS
+from marketsim.bars.defect import counted
+from marketsim.bars.symbol import check_symbol
+from marketsim.bars.table import FloatArray
+from marketsim.errors import ArgumentError
+
+
+class Bars:
+    """OHLCV rows of one symbol, ascending in time; use `read_bars` to make one from raw data.
+
+    The rows are copied once and kept read-only, so nothing that happens later to the frame given
+    or to a frame handed out can change them.
+
+    Args:
+        frame: columns open, high, low, close, volume in that order, all float64; a
+            DatetimeIndex with a time zone, strictly ascending.
+        symbol: the name of what is traded.
+        repairs: what was mended on the way, in words.
+
+    Raises:
+        ArgumentError: the frame has another layout; `read_bars` accepts far more.
+        InvalidNameError: `check_symbol` refuses the symbol.
+
+    Example:
+        >>> import pandas as pd
+        >>> from marketsim.bars import read_bars
+        >>> frame = pd.DataFrame(
+        ...     {"open": [1, 2], "high": [2, 3], "low": [1, 2], "close": [2, 3], "volume": [5, 6]},
+        ...     index=pd.to_datetime(["2020-01-02", "2020-01-03"]),
+        ... )
+        >>> bars = read_bars(frame, symbol="ABC")
+        >>> bars
+        Bars('ABC', 2 rows, 2020-01-02 to 2020-01-03, UTC)
+        >>> bars.close
+        array([2., 3.])
+
+    """
+
+    __slots__ = (
+        "_columns",
+        "_fingerprint",
+        "_frame",
+        "_index",
+        "_repairs",
+        "_symbol",
+        "_timestamps",
+    )
+
+    def __init__(self, frame: pd.DataFrame, symbol: str, repairs: Iterable[str] = ()) -> None:
+        index = _check_layout(frame)
+        self._symbol = check_symbol(symbol)
+        self._repairs = tuple(repairs)
+        self._fingerprint: str | None = None
+        # [column, row] in C order, so that each column is contiguous.
+        block: FloatArray = np.array(frame.to_numpy().T, dtype=np.float64, order="C")
+        block.flags.writeable = False
+        self._columns: tuple[FloatArray, ...] = tuple(block)
+        utc = index.tz_convert("UTC").tz_localize(None).as_unit("ns")
+        times: npt.NDArray[np.datetime64] = np.array(utc.to_numpy(), dtype="M8[ns]")
+        times.flags.writeable = False
+        self._timestamps = times[:]  # of a view, a caller cannot lift the write protection
+        stamps = pd.DatetimeIndex(self._timestamps, name="timestamp")
+        self._index = stamps.tz_localize("UTC").tz_convert(index.tz)
+        self._frame = pd.DataFrame(block.T, self._index, list(COLUMNS), copy=False)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The rows as a frame: index "timestamp" (datetime64[ns, zone]), five float64 columns.
+
+        Each access gives a new frame over the same read-only memory; pandas copies it when the
+        caller writes to it.
+        """
+        return self._frame.copy(deep=False)
+
+    @property
+    def symbol(self) -> str:
+        """The name of what is traded."""
+        return self._symbol
+
+    @property
+    def repairs(self) -> tuple[str, ...]:
+        """What `repair=` did to the data, in words; empty if nothing."""
+        return self._repairs
+
+    @property
+    def open(self) -> FloatArray:
+        """Opening prices, float64 [row], read-only."""
+        return self._columns[0]
+
+    @property
+    def high(self) -> FloatArray:
+        """Highest prices, float64 [row], read-only."""
+        return self._columns[1]
+
+    @property
+    def low(self) -> FloatArray:
+        """Lowest prices, float64 [row], read-only."""
+        return self._columns[2]
+
+    @property
+    def close(self) -> FloatArray:
+        """Closing prices, float64 [row], read-only."""
+        return self._columns[3]
+
+    @property
+    def volume(self) -> FloatArray:
+        """Traded volumes in the source's unit, float64 [row], read-only."""
+        return self._columns[4]
+
+    @property
+    def timestamps(self) -> npt.NDArray[np.datetime64]:
+        """Timestamps in UTC, datetime64[ns] [row], read-only."""
+        return self._timestamps
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 in hex of the rows' exact bytes.
+
+        Hashed are the timestamps (int64 nanoseconds since 1970 in UTC), then open, high, low,
+        close and volume (float64), each little-endian. Neither the symbol nor the time zone
+        changes it.
+        """
+        if self._fingerprint is None:
+            digest = hashlib.sha256(self._timestamps.view(np.int64).astype("<i8").tobytes())
+            for column in self._columns:
+                digest.update(column.astype("<f8").tobytes())
+            self._fingerprint = digest.hexdigest()
+        return self._fingerprint
+
+    def __len__(self) -> int:
+        return len(self._timestamps)
+
+    def __repr__(self) -> str:
+        index = self._index
+        span = f", {index[0].date()} to {index[-1].date()}" if len(self) else ""
+        return f"Bars({self.symbol!r}, {counted(len(self))}{span}, {index.tz})"
+
+    def __reduce__(self) -> tuple[type[Bars], tuple[pd.DataFrame, str, tuple[str, ...]]]:
+        # Rebuilt through the constructor, so that a copy in another process is read-only too.
+        return type(self), (self._frame, self._symbol, self._repairs)
+
+
+def _check_layout(frame: pd.DataFrame) -> pd.DatetimeIndex:
+    advice = "; read_bars accepts other layouts"
+    index = frame.index
+    if list(frame.columns) != list(COLUMNS):
+        raise ArgumentError(
+            f"Bars got columns {list(frame.columns)}: expected {list(COLUMNS)}{advice}"
+        )
+    if not all(dtype == np.float64 for dtype in frame.dtypes):
+        raise ArgumentError(
+            f"Bars got dtypes {[str(d) for d in frame.dtypes]}: expected float64{advice}"
+        )
+    if not isinstance(index, pd.DatetimeIndex) or index.tz is None:
+        raise ArgumentError(
+            f"Bars got an index of dtype {index.dtype}: expected a DatetimeIndex with a time zone"
+            f"{advice}"
+        )
+    if index.hasnans or not (index.is_monotonic_increasing and index.is_unique):
+        raise ArgumentError(
+            "Bars got timestamps that are missing, repeated or not ascending: expected strictly "
+            'ascending ones; read_bars(frame, repair=("sort", "drop_duplicates")) makes them so'
+        )
+    return index

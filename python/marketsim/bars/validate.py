@@ -1,0 +1,274 @@
+"""All defects of a table in one pass; each row is reported at its root cause.
+
+A price that is not a finite positive number says nothing about the order of the prices, so such a
+row is not reported again as high < low; and where high < low, no open or close can lie between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from marketsim.bars.columns import ADJUSTED_CLOSE, COLUMNS, listed
+from marketsim.bars.defect import Defect, counted
+from marketsim.bars.table import FloatArray, Table
+from marketsim.bars.timestamps import NAT, BoolArray, Fault
+
+_DROP = 'repair="drop_invalid" drops these rows, or correct the data'
+_SHOWN = 3
+
+
+def find_defects(table: Table, min_bars: int) -> list[Defect]:
+    """Find every kind of defect of a table.
+
+    Args:
+        table: as read, or as repaired.
+        min_bars: fewer rows than this are a defect.
+
+    """
+    found = [
+        _missing_columns(table),
+        *_timestamp_faults(table),
+        _unsorted(table),
+        _duplicates(table),
+        *_bad_numbers(table),
+        _negative_volume(table),
+        _high_below_low(table),
+        _outside_range(table),
+        _adjustment(table),
+        _too_short(table, min_bars),
+    ]
+    return [defect for defect in found if defect is not None]
+
+
+def invalid_prices(table: Table) -> BoolArray:
+    """Rows of which a price that is present is not a finite positive number, [row]."""
+    result = np.zeros(len(table), np.bool_)
+    for name in table.price_names:
+        result |= ~(np.isfinite(table.values[name]) & (table.values[name] > 0))
+    return result
+
+
+def invalid_volume(table: Table) -> BoolArray:
+    """Rows of which the volume, if present, is not a finite number of at least 0, [row]."""
+    volume = table.values.get("volume")
+    if volume is None:
+        return np.zeros(len(table), np.bool_)
+    return ~(np.isfinite(volume) & (volume >= 0))
+
+
+def price_range(table: Table) -> tuple[FloatArray, FloatArray]:
+    """Low and high of each row, [row] each; infinite where the column is missing."""
+    count = len(table)
+    low = table.values.get("low", np.full(count, -np.inf))
+    return low, table.values.get("high", np.full(count, np.inf))
+
+
+def out_of_order(table: Table) -> BoolArray:
+    """Rows with a timestamp earlier than the last one before them, [row]."""
+    result = np.zeros(len(table), np.bool_)
+    known = np.flatnonzero(table.times != NAT)
+    times = table.times[known]
+    result[known[1:]] = times[1:] < times[:-1]  # a difference could overflow after 292 years
+    return result
+
+
+def repeats(table: Table, keep: str) -> BoolArray:
+    """Rows with the timestamp of another; all but the "first" or the "last" of each, [row]."""
+    result = np.zeros(len(table), np.bool_)
+    known = np.flatnonzero(table.times != NAT)
+    times = pd.Series(table.times[known])
+    again = times.duplicated(keep="first") if keep == "first" else times.duplicated(keep="last")
+    result[known] = again.to_numpy()
+    return result
+
+
+def _row_defect(
+    table: Table,
+    kind: str,
+    broken: BoolArray,
+    rule: str,
+    fix: str,
+    show: Callable[[int], str],
+) -> Defect | None:
+    """Describe the rows of a mask; `show` writes the offending values of one row."""
+    rows = np.flatnonzero(broken)
+    if len(rows) == 0:
+        return None
+    examples = [f"{table.show_time(row)} ({show(row)})" for row in rows[:_SHOWN].tolist()]
+    verb = "breaks" if len(rows) == 1 else "break"
+    message = f"{rule}: {counted(len(rows))} {verb} it, first at {', '.join(examples)}"
+    return Defect(kind, len(rows), message, fix, tuple(table.rows[rows].tolist()))
+
+
+def _cells_defect(
+    table: Table, kind: str, broken: Mapping[str, BoolArray], rule: str, fix: str
+) -> Defect | None:
+    """Describe cells that are wrong by themselves; a row counts once."""
+    anywhere = np.zeros(len(table), np.bool_)
+    for mask in broken.values():
+        anywhere |= mask
+
+    def show(row: int) -> str:
+        return ", ".join(table.show_cell(name, row) for name in broken if broken[name][row])
+
+    return _row_defect(table, kind, anywhere, rule, fix, show)
+
+
+def _missing_columns(table: Table) -> Defect | None:
+    missing = [name for name in COLUMNS if name not in table.values]
+    if table.adjusted and ADJUSTED_CLOSE not in table.values:
+        missing.append(ADJUSTED_CLOSE)
+    # Several tickers give no columns at all, and are reported as such.
+    if not missing or any(d.kind == "several_tickers" for d in table.selection.defects):
+        return None
+    fix = "add or rename them" if len(missing) > 1 else "add or rename it"
+    if "volume" in missing:
+        fix += '; repair="zero_volume" sets a missing volume to 0'
+    if ADJUSTED_CLOSE in missing:
+        fix += f"; without {ADJUSTED_CLOSE}, leave adjusted=True away"
+    message = (
+        f"columns open, high, low, close and volume are needed"
+        f"{f', and with adjusted=True {ADJUSTED_CLOSE}' if ADJUSTED_CLOSE in missing else ''}: "
+        f"missing {', '.join(missing)}; found {listed(table.selection.found)}"
+    )
+    return Defect("missing_column", len(missing), message, fix)
+
+
+def _timestamp_faults(table: Table) -> list[Defect | None]:
+    zone = str(table.timezone)
+    how = f" ({table.read_as})" if table.read_as else ""
+    by_hand = f"give times with an offset or in UTC, or another timezone= than {zone}"
+    kinds = (
+        (Fault.MISSING, "missing_timestamp", "timestamps must not be missing", _DROP),
+        (
+            Fault.UNREADABLE,
+            "unreadable_timestamp",
+            f"timestamps must be dates of one format{how}",
+            'write ISO dates such as 2020-01-31; repair="drop_invalid" drops these rows',
+        ),
+        (
+            Fault.NONEXISTENT,
+            "nonexistent_time",
+            f"local times must exist in {zone}, which these do not, as the clock moved forward",
+            f'{by_hand}; repair="drop_invalid" drops these rows',
+        ),
+        (
+            Fault.AMBIGUOUS,
+            "ambiguous_time",
+            f"local times must be clear in {zone}; these happen twice, as the clock moved back",
+            f'{by_hand}; repair="drop_invalid" drops these rows',
+        ),
+    )
+    return [
+        _row_defect(table, kind, table.faults == fault, rule, fix, table.show_raw_time)
+        for fault, kind, rule, fix in kinds
+    ]
+
+
+def _unsorted(table: Table) -> Defect | None:
+    known = np.flatnonzero(table.times != NAT)
+
+    def show(row: int) -> str:
+        previous = int(known[np.searchsorted(known, row) - 1])
+        return f"row {table.rows[row]}, after {table.show_time(previous)}"
+
+    return _row_defect(
+        table, "unsorted", out_of_order(table), "timestamps must ascend", 'repair="sort"', show
+    )
+
+
+def _duplicates(table: Table) -> Defect | None:
+    return _row_defect(
+        table,
+        "duplicate_timestamp",
+        repeats(table, keep="first"),
+        "each timestamp must occur once",
+        'repair="drop_duplicates" keeps the last row of each timestamp',
+        lambda row: f"again in row {table.rows[row]}",
+    )
+
+
+def _bad_numbers(table: Table) -> list[Defect | None]:
+    values, names = table.values, table.used_names
+    text = {name: table.text[name] for name in names}
+    nan = {name: np.isnan(values[name]) & ~text[name] for name in names}
+    infinite = {name: np.isinf(values[name]) for name in names}
+    # Minus infinity is infinite first.
+    low = {name: (values[name] <= 0) & ~infinite[name] for name in table.price_names}
+    nan_fix = _DROP
+    if "volume" in names and nan["volume"].any():
+        nan_fix = f'repair="zero_volume" sets a missing volume to 0; {_DROP}'
+    return [
+        _cells_defect(table, "not_a_number", text, "values must be plain numbers", _DROP),
+        _cells_defect(table, "nan", nan, "values must not be missing (NaN)", nan_fix),
+        _cells_defect(table, "infinite", infinite, "values must be finite", _DROP),
+        _cells_defect(table, "nonpositive_price", low, "prices must be > 0", _DROP),
+    ]
+
+
+def _negative_volume(table: Table) -> Defect | None:
+    volume = table.values.get("volume")
+    if volume is None:
+        return None
+    broken = {"volume": (volume < 0) & np.isfinite(volume)}
+    return _cells_defect(table, "negative_volume", broken, "volume must be >= 0", _DROP)
+
+
+def _high_below_low(table: Table) -> Defect | None:
+    low, high = price_range(table)
+    return _row_defect(
+        table,
+        "high_below_low",
+        (high < low) & ~invalid_prices(table),
+        "high must be >= low",
+        'repair="widen_range", or correct the data',
+        lambda row: f"{table.show_cell('high', row)}, {table.show_cell('low', row)}",
+    )
+
+
+def _outside_range(table: Table) -> Defect | None:
+    low, high = price_range(table)
+    outside = np.zeros(len(table), np.bool_)
+    for name in ("open", "close"):
+        if name in table.values:
+            outside |= (table.values[name] < low) | (table.values[name] > high)
+    shown = [name for name in ("open", "high", "low", "close") if name in table.values]
+    return _row_defect(
+        table,
+        "outside_range",
+        outside & (high >= low) & ~invalid_prices(table),
+        "open and close must lie between low and high",
+        'repair="widen_range", or correct the data',
+        lambda row: ", ".join(table.show_cell(name, row) for name in shown),
+    )
+
+
+def _adjustment(table: Table) -> Defect | None:
+    """Without the caller's choice, an adjusted close that differs is a question, not data."""
+    adjusted, close = table.values.get(ADJUSTED_CLOSE), table.values.get("close")
+    if table.adjusted is not None or adjusted is None or close is None:
+        return None
+    return _row_defect(
+        table,
+        "adjustment",
+        np.isfinite(close) & (adjusted != close),
+        "adj close must equal close, or adjusted= must say which one counts",
+        "adjusted=True scales open, high, low and close by adj close / close; "
+        "adjusted=False ignores adj close",
+        lambda row: f"{table.show_cell('close', row)}, {table.show_cell(ADJUSTED_CLOSE, row)}",
+    )
+
+
+def _too_short(table: Table, min_bars: int) -> Defect | None:
+    if len(table) >= min_bars:
+        return None
+    got = "there are no rows" if len(table) == 0 else f"got {counted(len(table))}"
+    return Defect(
+        "too_short",
+        len(table),
+        f"expected at least {counted(min_bars)}: {got}",
+        "give more rows",
+    )

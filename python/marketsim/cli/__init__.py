@@ -1,0 +1,88 @@
+"""The `marketsim` command: one module a sub-command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from marketsim.cli import backtest, doctor
+from marketsim.errors import MarketsimError
+
+EXIT_FAILURE = 1  # a defect of marketsim
+EXIT_USAGE = 2  # wrong arguments or data
+EXIT_INTERRUPTED = 130
+
+_EXAMPLES = """examples:
+  marketsim backtest demo                          the S&P 500 bars that a package carries
+  marketsim backtest AAPL.csv --report AAPL.html   one symbol, and an offline report
+  marketsim doctor                                 what this installation can do
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns 0, or 1 (defect), 2 (wrong input), 130 (Ctrl-C)."""
+    args = _parser().parse_args(argv)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            code = int(args.run(args))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        if args.debug:
+            raise
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except (MarketsimError, OSError) as error:
+        if args.debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except Exception as error:
+        if args.debug:
+            raise
+        print(
+            f"internal error: {type(error).__name__}: {error}\n"
+            "this is a defect of marketsim; --debug shows where it happened",
+            file=sys.stderr,
+        )
+        return EXIT_FAILURE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="marketsim",
+        description="Walk-forward backtests of forecast-driven strategies.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (backtest, doctor):
+        command = module.add_parser(commands)
+        command.add_argument(
+            "--debug", action="store_true", help="show where an error comes from (traceback)"
+        )
+        command.set_defaults(run=module.run)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from marketsim.build_info import version
+
+        print(f"marketsim {version()}")
+        parser.exit()
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"warning: {message}", file=sys.stderr)

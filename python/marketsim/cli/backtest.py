@@ -1,0 +1,220 @@
+"""marketsim backtest: walk-forward backtests of one symbol or many."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from marketsim.errors import ArgumentError, MarketsimError
+from marketsim.kernels.rules import FILLS
+
+if TYPE_CHECKING:
+    from marketsim.bars import Bars
+    from marketsim.walkforward import WalkForwardResult
+
+_EXAMPLES = """examples:
+  marketsim backtest demo --simulations 70 --report demo.html
+  marketsim backtest AAPL.csv --model ewma --strategies simple maxdiff --fee 5bps
+  marketsim backtest BTC-USD.parquet --asset-class crypto --json > result.json
+  marketsim backtest bars/ --symbols AAPL MSFT --report reports/
+
+exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 130 interrupted
+"""
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Add the sub-command and its arguments."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "backtest",
+        help="walk-forward backtest of a file, a folder of symbols, or the demo data",
+        description=(
+            "Forecasts the open, high, low and close of every day once, from the days before it, "
+            "and runs walk-forward simulations of all strategies on them."
+        ),
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "source", metavar="FILE|FOLDER|demo", help="CSV or Parquet file, folder of such, or demo"
+    )
+    _add_run_arguments(parser.add_argument_group("the run"))
+    _add_data_arguments(parser.add_argument_group("the data"))
+    output = parser.add_argument_group("the output")
+    output.add_argument(
+        "--report", type=Path, metavar="PATH", help="HTML report; for several symbols a folder"
+    )
+    output.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    output.add_argument("--quiet", action="store_true", help="no progress bar")
+    return parser
+
+
+class _Names(argparse.Action):
+    """Names as separate arguments, with commas, or both."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any
+    ) -> None:
+        names = [name for value in values for name in value.split(",") if name]
+        if not names:
+            parser.error(f"{self.option_strings[0]}: expected at least one name")
+        setattr(namespace, self.dest, names)
+
+
+_NAMES: dict[str, Any] = {"nargs": "+", "action": _Names}
+
+
+def _add_run_arguments(group: argparse._ArgumentGroup) -> None:
+    def add(flag: str, help: str, default: Any = None, **options: Any) -> None:
+        group.add_argument(flag, default=default, help=f"{help} (default: {default})", **options)
+
+    add("--model", "model name", "ewma", metavar="NAME")
+    add("--simulations", "as-of dates, the newest ones", 70, type=int, metavar="N")
+    add("--window", "days each simulation is validated on", 7, type=int, metavar="DAYS")
+    add("--fill", "fill policy of limit orders", "open_aware", choices=FILLS)
+    add("--aggregate", "point forecast to decide by", "trimmed_mean_10", metavar="NAME")
+    add("--offset-window", "days that offsets are fitted on", 60, type=int, metavar="DAYS")
+    add("--purge", "days between fit and decision", 0, type=int, metavar="DAYS")
+    add("--embargo", "days skipped between as-of dates", 0, type=int, metavar="DAYS")
+    for flag, options, help in (
+        ("--strategies", _NAMES | {"metavar": "NAME"}, "which to run (default: all)"),
+        ("--fee", {"type": _fee}, "5bps, 0.05%% or 0.0005 (default: by asset class)"),
+        ("--asset-class", {"metavar": "NAME"}, "equity, crypto, forex (default: by calendar)"),
+        (
+            "--periods-per-year",
+            {"type": float, "metavar": "N"},
+            "for annualisation (default: by calendar)",
+        ),
+    ):
+        group.add_argument(flag, help=help, **options)
+
+
+def _add_data_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--symbols", **_NAMES, metavar="SYMBOL", help="which of a folder (default: all)"
+    )
+    group.add_argument(
+        "--timezone", default="UTC", metavar="ZONE", help="of bare timestamps (default: UTC)"
+    )
+    group.add_argument(
+        "--adjusted", choices=("yes", "no"), help="scale prices by adj close, or ignore it"
+    )
+    group.add_argument(
+        "--repair", **_NAMES, metavar="NAME", help="mend defects; an error names them"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the backtest; returns the exit code."""
+    if args.source != "demo" and Path(args.source).is_dir():
+        return _run_folder(args)
+    if args.symbols:
+        raise ArgumentError(f"--symbols chooses from a folder: {args.source} is none")
+    result = _walk_forward(_read_one(args), args, progress=not args.quiet)
+    if args.report:
+        result.report(args.report)
+    if args.json:
+        print(json.dumps(result.to_dict(), indent=2, allow_nan=False))
+    else:
+        print(result.summary())
+        if args.report:
+            print(f"\nreport: {args.report}")
+    return 0
+
+
+def _run_folder(args: argparse.Namespace) -> int:
+    """One symbol after the other; only their summaries stay in memory."""
+    from marketsim.bars import read_folder
+    from marketsim.cli.combined import Combined
+    from marketsim.progress import ProgressBar
+
+    folder = read_folder(
+        args.source,
+        symbols=args.symbols,
+        timezone=args.timezone,
+        adjusted=_adjusted(args),
+        repair=args.repair or (),
+    )
+    if args.report:
+        _require_folder(args.report)
+    combined = Combined()
+    with ProgressBar(len(folder), "backtesting", enabled=not args.quiet, delay=0.0) as bar:
+        for symbol in folder:
+            try:
+                result = _walk_forward(folder[symbol], args, progress=False)
+                combined.add(result)
+                if args.report:
+                    result.report(args.report / f"{symbol}.html")
+            except MarketsimError as error:
+                if args.debug:
+                    raise
+                combined.fail(symbol, str(error))
+            bar.advance(1)
+    if args.report:
+        combined.write_index(args.report / "index.html")
+    print(json.dumps(combined.to_dict(), indent=2, allow_nan=False) if args.json else combined)
+    for symbol, message in combined.errors.items():
+        print(f"error: {symbol}: {message}", file=sys.stderr)
+    if args.report and not args.json:
+        print(f"\nreports: {args.report / 'index.html'}")
+    return 2 if combined.errors else 0
+
+
+def _read_one(args: argparse.Namespace) -> Bars:
+    from marketsim.bars import demo_bars, read_bars
+
+    if args.source == "demo":
+        return demo_bars()
+    return read_bars(
+        args.source, timezone=args.timezone, adjusted=_adjusted(args), repair=args.repair or ()
+    )
+
+
+def _walk_forward(bars: Bars, args: argparse.Namespace, *, progress: bool) -> WalkForwardResult:
+    from marketsim.walkforward import walk_forward
+
+    return walk_forward(
+        bars,
+        args.model,
+        simulations=args.simulations,
+        window=args.window,
+        strategies=args.strategies,
+        fill=args.fill,
+        fee=args.fee,
+        aggregate=args.aggregate,
+        offset_window=args.offset_window,
+        progress=progress,
+        purge=args.purge,
+        embargo=args.embargo,
+        asset_class=args.asset_class,
+        periods_per_year=args.periods_per_year,
+    )
+
+
+def _adjusted(args: argparse.Namespace) -> bool | None:
+    return None if args.adjusted is None else bool(args.adjusted == "yes")
+
+
+def _require_folder(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise ArgumentError(f"--report must name a folder for several symbols: {path} is a file")
+    if path.suffix.lower() in (".html", ".htm"):
+        raise ArgumentError(f"--report must name a folder for several symbols: got {path}")
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def _fee(text: str) -> float:
+    match = re.fullmatch(r"\s*([0-9.]+(?:[eE][-+]?\d+)?)\s*(bps?|%)?\s*", text)
+    scale = {None: 1.0, "bp": 1e-4, "bps": 1e-4, "%": 1e-2}
+    try:
+        value = float(match[1]) * scale[match[2]] if match else -1.0
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < 0.05:
+        raise argparse.ArgumentTypeError(
+            f"expected a fee below 5 %, as 5bps, 0.05% or 0.0005: got {text!r}"
+        )
+    return value

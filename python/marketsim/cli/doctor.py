@@ -1,0 +1,67 @@
+"""marketsim doctor: what this installation is made of and what it can do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from typing import Any
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Add the sub-command and its arguments."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "doctor",
+        help="versions, instruction set, threads, CUDA",
+        description="Prints what this installation is made of, and checks that its kernels work.",
+        epilog="example:\n  marketsim doctor --json",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the facts; returns 0, or 1 where a kernel gives a wrong answer."""
+    from marketsim.build_info import doctor
+
+    facts = {**doctor(), "self_test": _self_test()}
+    if args.json:
+        print(json.dumps(facts, indent=2))
+    else:
+        print("\n".join(_lines(facts)))
+    return 0 if facts["self_test"] == "passed" else 1
+
+
+def _self_test() -> str:
+    """Runs the kernels once against their references."""
+    import numpy as np
+
+    from marketsim.kernels.offsets import best_offsets, best_offsets_reference
+    from marketsim.kernels.profit import profit, profit_reference
+
+    generator = np.random.default_rng(0)
+    close, gap = generator.normal(0.0, 0.01, (2, 8))
+    high, low = np.maximum(close, gap) + 0.005, np.minimum(close, gap) - 0.005
+    days = (close, high, low, high * 0.8, low * 0.8, np.resize([1.0, -1.0], 8))
+    for fill in ("optimistic", "open_aware"):
+        if not np.array_equal(
+            profit(*days, fill=fill, open=gap), profit_reference(*days, fill=fill, open=gap)
+        ):
+            return f"failed: profit differs from its reference ({fill})"
+        if best_offsets(*days, fill=fill, open=gap) != best_offsets_reference(
+            *days, fill=fill, open=gap
+        ):
+            return f"failed: best_offsets differs from its reference ({fill})"
+    return "passed"
+
+
+def _lines(facts: dict[str, Any], indent: str = "") -> Iterator[str]:
+    for name, value in facts.items():
+        label = name.replace("_", " ")
+        if isinstance(value, dict):
+            yield f"{indent}{label}:"
+            yield from _lines(value, indent + "  ")
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            yield f"{indent}{label}: {text}"

@@ -1,0 +1,93 @@
+"""The exceptions that marketsim raises; each is also the builtin a caller would expect.
+
+MarketsimError
+├── BarsError (ValueError)            OHLCV data with defects; `.defects` lists them all
+├── BarsFileNotFoundError (FileNotFoundError)  a path, or a folder's content, that does not exist
+├── FileFormatError (ValueError)      a file that is not what its name says
+├── InvalidNameError (ValueError)     a symbol that must not become a path
+├── UnknownNameError (ValueError)     a model, strategy, policy or column that does not exist
+│   └── UnknownSymbolError (KeyError)  a folder of bars holds no file of that symbol
+├── ArgumentError (ValueError)        a value out of its range, or lengths that differ
+├── NotEnoughBarsError (ValueError)   too few rows for one simulation
+└── MissingDependencyError (ImportError)  an optional package is not installed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class MarketsimError(Exception):
+    """Base of every error that marketsim raises on purpose."""
+
+
+class ArgumentError(MarketsimError, ValueError):
+    """An argument is out of its range, or lengths differ."""
+
+
+class FileFormatError(MarketsimError, ValueError):
+    """A file cannot be read as the format that its name promises."""
+
+
+class BarsFileNotFoundError(MarketsimError, FileNotFoundError):
+    """A file or folder of bars does not exist, or a folder holds no file of bars."""
+
+
+class InvalidNameError(MarketsimError, ValueError):
+    """A symbol holds characters that must not become part of a path or a page."""
+
+
+class NotEnoughBarsError(MarketsimError, ValueError):
+    """There are too few bars for one simulation."""
+
+
+class MissingDependencyError(MarketsimError, ImportError):
+    """An optional package is needed and not installed."""
+
+
+class UnknownNameError(MarketsimError, ValueError):
+    """A name was given that does not exist; the message lists the ones that do."""
+
+    def __init__(self, kind: str, got: object, known: Iterable[str]) -> None:
+        self.kind = kind
+        self.got = got
+        self.known = tuple(known)
+        super().__init__(f"unknown {kind} {got!r}: expected one of {', '.join(self.known)}")
+
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[object, ...]]:
+        return type(self), (self.kind, self.got, self.known)
+
+
+class UnknownSymbolError(UnknownNameError, KeyError):
+    """A folder of bars holds no file of that symbol; a KeyError too, as mappings promise.
+
+    Attributes:
+        known: every symbol that the folder holds; the message names the first 20.
+
+    """
+
+    def __init__(self, got: object, known: Iterable[str], where: str) -> None:
+        super().__init__("symbol", got, known)
+        self.where = where
+        shown = ", ".join(self.known[:20]) or "none"
+        more = f" and {len(self.known) - 20} more" if len(self.known) > 20 else ""
+        self.args = (f"unknown symbol {got!r}: {where} holds {shown}{more}",)
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError would show the message in quotes
+
+    def __reduce__(self) -> tuple[type[UnknownSymbolError], tuple[object, ...]]:
+        return type(self), (self.got, self.known, self.where)
+
+
+class BarsError(MarketsimError, ValueError):
+    """OHLCV data that cannot be used as they are.
+
+    Attributes:
+        defects: one `marketsim.bars.Defect` for each kind of defect found, in one pass.
+
+    """
+
+    def __init__(self, message: str, defects: Iterable[object] = ()) -> None:
+        self.defects = tuple(defects)
+        super().__init__(message)

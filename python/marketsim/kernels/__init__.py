@@ -1,0 +1,1 @@
+"""Checked entry points to the compiled kernels, each beside its readable reference."""

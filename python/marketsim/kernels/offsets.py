@@ -1,0 +1,232 @@
+"""The best entry and exit offsets over a window of days, found exactly."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numpy import float32 as f32
+
+from marketsim import _core
+from marketsim.errors import ArgumentError
+from marketsim.kernels.profit import as_float32, profit_reference
+from marketsim.kernels.rules import as_argument_error, check_fee, fee_rule_code, fill_code
+
+Bounds = tuple[tuple[float, float], tuple[float, float]]
+DEFAULT_BOUNDS: Bounds = ((-0.03, 0.03), (-0.03, 0.03))
+
+
+class Offsets(NamedTuple):
+    """Offsets of the forecast high and low, and the total profit they give.
+
+    Floats for one problem; for a batch arrays [problem]: float32 offsets, float64 profit.
+    """
+
+    high: float | npt.NDArray[np.float32]
+    low: float | npt.NDArray[np.float32]
+    profit: float | npt.NDArray[np.float64]
+
+
+def best_offsets(
+    close: npt.ArrayLike,
+    high: npt.ArrayLike,
+    low: npt.ArrayLike,
+    high_pred: npt.ArrayLike,
+    low_pred: npt.ArrayLike,
+    position: npt.ArrayLike,
+    *,
+    bounds: Bounds = DEFAULT_BOUNDS,
+    fee: float = 0.0,
+    fee_rule: str = "per_entry",
+    fill: str = "optimistic",
+    always_on: bool = False,
+    long_only: bool = False,
+    open: npt.ArrayLike | None = None,
+    margin: float = 0.0,
+) -> Offsets:
+    """The pair of offsets with the highest total of `profit` over the days: the global maximum.
+
+    The total is the float64 sum, in the order of the days, of the float32 profit of each day. No
+    float32 pair within the bounds has a higher one. Of equal totals the pair nearest to (0, 0)
+    wins, then the smaller |high|, high and low. An optimum lies on the edge of a fill by nature:
+    see `margin`. What it gains over a coarser search it gains in sample; this is for speed and
+    determinism, not for better trading.
+
+    Args:
+        close, high, low, high_pred, low_pred, open: returns and forecasts as in `profit`, one
+            problem [day] or a batch [problem, day]. Batches use all cores, without the GIL.
+        position: as in `profit`; with `always_on` only whether it is finite matters.
+        bounds: ((lowest, highest) high offset, (lowest, highest) low offset).
+        fee, fee_rule, fill: as in `profit`.
+        always_on: trade +1 and -1 on every day; the total is that of all longs plus that of all
+            shorts.
+        long_only: days with a negative position do not trade; with `always_on`, +1 only.
+        margin: while searching, a level must lie this far inside the day's high and low to count
+            as touched; the profit returned is that without it.
+
+    Returns:
+        `Offsets`. Days with a value that is not finite do not trade; without any trade the offsets
+        are the pair nearest to (0, 0) and the profit is 0.
+
+    Raises:
+        ArgumentError: shapes differ, bounds or margin are out of range, or "open_aware" without
+            `open`.
+        UnknownNameError: an unknown fill policy or fee rule.
+
+    Example:
+        >>> import marketsim as ms
+        >>> ms.best_offsets([0.01], [0.03], [-0.02], [0.02], [-0.01], [1.0]).profit
+        0.04999999701976776
+    """
+    (high_min, high_max), (low_min, low_max) = check_bounds(bounds)
+    if not 0.0 <= margin < 1.0:
+        raise ArgumentError(f"margin must lie in [0, 1): got {margin!r}")
+    rows = as_float32(close, high, low, high_pred, low_pred, position, open)
+    try:
+        found = _core.best_offsets(
+            *rows,
+            high_min,
+            high_max,
+            low_min,
+            low_max,
+            fill_code(fill),
+            fee_rule_code(fee_rule),
+            check_fee(fee),
+            margin,
+            always_on,
+            long_only,
+        )
+    except ValueError as error:
+        raise as_argument_error(error) from None
+    if rows[0].ndim == 1:
+        return Offsets(found[0].item(), found[1].item(), found[2].item())
+    return Offsets(*found)
+
+
+@np.errstate(all="ignore")  # extreme input overflows as it does in the kernels
+def best_offsets_reference(
+    close: npt.ArrayLike,
+    high: npt.ArrayLike,
+    low: npt.ArrayLike,
+    high_pred: npt.ArrayLike,
+    low_pred: npt.ArrayLike,
+    position: npt.ArrayLike,
+    *,
+    bounds: Bounds = DEFAULT_BOUNDS,
+    fee: float = 0.0,
+    fee_rule: str = "per_entry",
+    fill: str = "optimistic",
+    always_on: bool = False,
+    long_only: bool = False,
+    open: npt.ArrayLike | None = None,
+    margin: float = 0.0,
+) -> Offsets:
+    """`best_offsets` for one problem, written to be read: every candidate pair by `profit`.
+
+    Between two floats at which some condition on H changes, a day's float32 profit does not fall
+    as h grows; rounding is monotone and so is adding in a fixed order. So the best h is the last
+    float before a change, or the bound; likewise the best l is the first float after one.
+    """
+    at_open = np.zeros(np.shape(close)) if open is None else open
+    days = np.array([close, high, low, high_pred, low_pred, position, at_open], dtype=f32)
+    usable = np.asarray(np.isfinite(days).all(axis=0))
+    c, a, b, p, q, s, o = days
+    s = np.where(usable, s, f32(0))
+    parts = [np.maximum(s, f32(0)) if long_only else s]
+    if always_on:
+        ones = usable.astype(f32)
+        parts = [ones] if long_only else [ones, -ones]
+
+    def total(h: float, low_offset: float, narrowing: float) -> float:
+        result = 0.0
+        for part in parts:
+            of_days = profit_reference(
+                c, a - f32(narrowing), b + f32(narrowing), p, q, part,
+                high_offset=h, low_offset=low_offset, fee=fee, fee_rule=fee_rule, fill=fill, open=o,
+            )  # fmt: skip
+            result += sum(of_days.tolist())
+        return result
+
+    (h_min, h_max), (l_min, l_max) = check_bounds(bounds)
+    h_bounds, l_bounds = _inward(h_min, h_max), _inward(l_min, l_max)
+    highs, lows = {_clip(0.0, h_bounds), h_bounds[1]}, {_clip(0.0, l_bounds), l_bounds[0]}
+    for part in parts:
+        for t in np.flatnonzero(part):
+            bar = a[t] - f32(margin), b[t] + f32(margin), o[t]
+            high_limits, low_limits = _limits(part[t] > 0, *bar, fill, fee_rule)
+            # H lies in 0 .. 10 and L in -1 .. 0: beyond that a condition always or never holds.
+            highs |= {_clip(_last_offset(p[t], v), h_bounds) for v in high_limits if 0 <= v < 10}
+            lows |= {_clip(-_last_offset(-q[t], -v), l_bounds) for v in low_limits if -1 < v <= 0}
+
+    pairs = [(h, low_offset) for h in highs for low_offset in lows]
+    h, low_offset = min(
+        pairs,
+        key=lambda at: (-total(at[0], at[1], margin), at[0] ** 2 + at[1] ** 2, abs(at[0]), *at),
+    )
+    return Offsets(h, low_offset, total(h, low_offset, 0.0))
+
+
+def _limits(
+    is_long: bool, high: np.float32, low: np.float32, at_open: np.float32, fill: str, fee_rule: str
+) -> tuple[list[np.float32], list[np.float32]]:
+    """Values of H up to which, and of L from which on, a condition of a day's trade holds.
+
+    An exit that counts only where the close proves it changes nothing at its limit: there the exit
+    price is the close either way.
+    """
+    below_high, above_low = np.nextafter(high, f32(-np.inf)), np.nextafter(low, f32(np.inf))
+    reach_matters = fill in ("optimistic", "open_aware")
+    highs = [below_high] if not is_long else [high] if reach_matters else []
+    lows = [above_low] if is_long else [low] if reach_matters else []
+    if fill == "open_aware":
+        (lows if is_long else highs).append(at_open)
+    if fee_rule == "touched_both":
+        (highs if is_long else lows).append(below_high if is_long else above_low)
+    return highs, lows
+
+
+def _last_offset(p: np.float32, limit: np.float32) -> float:
+    """The largest float32 h with float32(p + h) <= limit, by bisection over the floats."""
+
+    def float_at(rank: int) -> np.float32:  # float32 values in ascending order of rank
+        bits = np.int64(rank if rank >= 0 else -(2**31) - rank)
+        return bits.astype(np.int32).view(np.float32)
+
+    holds, fails = -0x7F7FFFFF, 0x7F7FFFFF  # the ranks of the lowest and the highest float
+    while fails - holds > 1:
+        middle = (holds + fails) // 2
+        if p + float_at(middle) <= limit:
+            holds = middle
+        else:
+            fails = middle
+    return float(float_at(holds)) + 0.0
+
+
+def _clip(value: float, bounds: tuple[float, float]) -> float:
+    return min(max(value, bounds[0]), bounds[1])
+
+
+def _inward(low: float, high: float) -> tuple[float, float]:
+    """The outermost float32 values that do not lie beyond the bounds."""
+    low32, high32 = np.float32(low), np.float32(high)
+    if float(low32) < low:
+        low32 = np.nextafter(low32, np.float32(np.inf))
+    if float(high32) > high:
+        high32 = np.nextafter(high32, np.float32(-np.inf))
+    return float(low32) + 0.0, float(high32) + 0.0
+
+
+def check_bounds(bounds: Bounds) -> Bounds:
+    """`bounds` as floats if they are ordered and within [-1, 1]; raises ArgumentError otherwise."""
+    try:
+        (high_min, high_max), (low_min, low_max) = bounds
+        ordered = -1.0 <= high_min <= high_max <= 1.0 and -1.0 <= low_min <= low_max <= 1.0
+    except (TypeError, ValueError):
+        ordered = False
+    if not ordered:
+        raise ArgumentError(
+            "bounds must be ((min, max) of the high offset, (min, max) of the low offset) "
+            f"with -1 <= min <= max <= 1: got {bounds!r}"
+        )
+    return (float(high_min), float(high_max)), (float(low_min), float(low_max))

@@ -1,0 +1,183 @@
+"""The profit of a day's limit orders, for one or many pairs of offsets."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+from numpy import float32 as f32
+
+from marketsim import _core
+from marketsim.kernels.rules import as_argument_error, check_fee, fee_rule_code, fill_code
+
+FloatArray = npt.NDArray[np.float32]
+DayArrays: TypeAlias = tuple[
+    FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray | None
+]
+
+
+class Fills(NamedTuple):
+    """What happened on each day: float32 gross profit and fee, and bits of `rules`."""
+
+    gross: FloatArray
+    fee: FloatArray
+    flags: npt.NDArray[np.uint8]
+
+
+def profit(
+    close: npt.ArrayLike,
+    high: npt.ArrayLike,
+    low: npt.ArrayLike,
+    high_pred: npt.ArrayLike,
+    low_pred: npt.ArrayLike,
+    position: npt.ArrayLike,
+    *,
+    high_offset: npt.ArrayLike = 0.0,
+    low_offset: npt.ArrayLike = 0.0,
+    fee: float = 0.0,
+    fee_rule: str = "per_entry",
+    fill: str = "optimistic",
+    open: npt.ArrayLike | None = None,
+) -> FloatArray:
+    """Profit of each day under limit orders at the forecast high and low plus offsets.
+
+    With H = clamp(high_pred + high_offset, 0, 10) and L = clamp(low_pred + low_offset, -1, 0), a
+    position s > 0 buys s at L if L > low and sells at H or at the close; s < 0 sells |s| at H if
+    H < high and buys back at L or at the close. `marketsim.kernels.rules` says which, for each
+    fill policy. All arithmetic is float32, each operation rounded once: the fills are the same on
+    every instruction set.
+
+    Args:
+        close, high, low: [day], returns of the day against the previous close (0.01 is 1 %).
+        high_pred, low_pred: [day], forecasts of `high` and `low`.
+        position: [day], size and direction; cut to [-10, 10].
+        high_offset, low_offset: scalar or [candidate], added to the forecasts.
+        fee: fraction of the position, 0.0005 for 5 basis points.
+        fee_rule: "per_entry" or "touched_both".
+        fill: "optimistic", "pessimistic", "open_aware" or "close_only".
+        open: [day], the open against the previous close; needed by "open_aware".
+
+    Returns:
+        float32 [day] for scalar offsets, [candidate, day] otherwise. A day with a value that is
+        not finite does not trade: 0.
+
+    Raises:
+        ArgumentError: lengths differ, an offset is not finite, a fee is out of range, or
+            "open_aware" without `open`.
+        UnknownNameError: an unknown fill policy or fee rule.
+
+    Example:
+        >>> import marketsim as ms
+        >>> ms.profit([0.01], [0.03], [-0.02], [0.02], [-0.01], [1.0])
+        array([0.03], dtype=float32)
+    """
+    high_offsets, low_offsets = np.asarray(high_offset, f32), np.asarray(low_offset, f32)
+    single = high_offsets.ndim == low_offsets.ndim == 0
+    if high_offsets.ndim == 0:
+        high_offsets = np.full(low_offsets.size, high_offsets)
+    if low_offsets.ndim == 0:
+        low_offsets = np.full(high_offsets.size, low_offsets)
+    try:
+        result = _core.profit(
+            *as_float32(close, high, low, high_pred, low_pred, position, open),
+            high_offsets,
+            low_offsets,
+            fill_code(fill),
+            fee_rule_code(fee_rule),
+            check_fee(fee),
+        )
+    except ValueError as error:
+        raise as_argument_error(error) from None
+    return result[0] if single else result
+
+
+def fills(
+    close: npt.ArrayLike,
+    high: npt.ArrayLike,
+    low: npt.ArrayLike,
+    high_pred: npt.ArrayLike,
+    low_pred: npt.ArrayLike,
+    position: npt.ArrayLike,
+    *,
+    fee: float = 0.0,
+    fee_rule: str = "per_entry",
+    fill: str = "optimistic",
+    open: npt.ArrayLike | None = None,
+) -> Fills:
+    """Gross profit, fee and fill flags of each day at the forecast levels; arguments as `profit`.
+
+    gross - fee is `profit` at offsets 0, bit for bit. `open` may be given with any policy; a day
+    whose order it settles is then not flagged as ambiguous.
+    """
+    try:
+        result = _core.fills(
+            *as_float32(close, high, low, high_pred, low_pred, position, open),
+            fill_code(fill),
+            fee_rule_code(fee_rule),
+            check_fee(fee),
+        )
+    except ValueError as error:
+        raise as_argument_error(error) from None
+    return Fills(*result)
+
+
+def profit_reference(
+    close: npt.ArrayLike,
+    high: npt.ArrayLike,
+    low: npt.ArrayLike,
+    high_pred: npt.ArrayLike,
+    low_pred: npt.ArrayLike,
+    position: npt.ArrayLike,
+    *,
+    high_offset: float = 0.0,
+    low_offset: float = 0.0,
+    fee: float = 0.0,
+    fee_rule: str = "per_entry",
+    fill: str = "optimistic",
+    open: npt.ArrayLike | None = None,
+) -> FloatArray:
+    """`profit` for scalar offsets, written to be read: what the kernels are tested against."""
+    days = (np.asarray(v, f32) for v in (close, high, low, high_pred, low_pred, position))
+    c, a, b, p, q, s = days
+    o = np.zeros_like(c) if open is None else np.asarray(open, f32)
+    with np.errstate(all="ignore"):
+        sell = np.clip(p + f32(high_offset), f32(0), f32(10))
+        buy = np.clip(q + f32(low_offset), f32(-1), f32(0))
+        x, y = np.clip(s, f32(0), f32(10)), np.clip(s, f32(-10), f32(0))
+
+        # For the long and for the short: the entry price, and whether the exit limit counts.
+        long_entry, short_entry = buy, sell
+        if fill == "optimistic":
+            long_exits, short_exits = sell <= a, buy >= b
+        elif fill == "pessimistic":
+            long_exits, short_exits = sell <= c, buy >= c
+        elif fill == "open_aware":
+            long_at_open, short_at_open = buy >= o, sell <= o
+            long_entry = np.where(long_at_open, o, buy)
+            short_entry = np.where(short_at_open, o, sell)
+            long_exits = np.where(long_at_open, sell <= a, sell <= c)
+            short_exits = np.where(short_at_open, buy >= b, buy >= c)
+        else:
+            long_exits = short_exits = np.zeros(c.shape, bool)
+
+        long_enters, short_enters = (x > 0) & (buy > b), (y < 0) & (sell < a)
+        long_gross = x * (np.where(long_exits, sell, c) - long_entry)
+        short_gross = y * (np.where(short_exits, buy, c) - short_entry)
+        gross = np.where(long_enters, long_gross, np.where(short_enters, short_gross, f32(0)))
+
+        if fee_rule == "per_entry":
+            pays = long_enters | short_enters
+        elif fill == "close_only":
+            pays = (sell < a) | (buy > b)
+        else:
+            pays = (sell < a) & (buy > b)
+        net = gross - np.where(pays, f32(fee) * np.abs(x + y), f32(0))
+        finite = np.isfinite(np.stack([c, a, b, p, q, s, o])).all(axis=0)
+    return np.where(finite, net, f32(0)).astype(f32)
+
+
+def as_float32(*arrays: npt.ArrayLike | None) -> DayArrays:
+    """The seven day arrays as float32; the compiled side compares their shapes."""
+    found = tuple(None if v is None else np.asarray(v, dtype=f32) for v in arrays)
+    return cast(DayArrays, found)

@@ -1,0 +1,78 @@
+"""What a forecasting model is to the rest of marketsim."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from marketsim.models.distribution import Distribution
+
+# [batch, time], [batch, variate, time], or a list of 1-D arrays of any lengths.
+Contexts: TypeAlias = "npt.ArrayLike | list[npt.NDArray[np.float64]]"
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A model forecasts the values after a context from that context alone.
+
+    Attributes:
+        name: what people call it.
+        fingerprint: hex digest of all that decides its forecasts: weights, configuration,
+            preprocessing, precision, code version. Stored forecasts are reached only through it.
+        context_length: how many last values a forecast depends on; None for all of them.
+        levels: the quantile levels that it states itself, ascending in (0, 1).
+    """
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest of all that decides its forecasts."""
+        ...
+
+    @property
+    def context_length(self) -> int | None:
+        """How many last values a forecast depends on; None for all."""
+        ...
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Quantile levels that it states itself."""
+        ...
+
+    def predict(
+        self, contexts: Contexts, *, horizon: int = 1, mask: npt.ArrayLike | None = None
+    ) -> Distribution:
+        """Forecast the `horizon` values after each context.
+
+        A result does not depend on what else is in the batch.
+
+        Args:
+            contexts: [batch, time], [batch, variate, time], or a list of 1-D arrays of any lengths.
+            horizon: how many steps.
+            mask: True where a value is observed; shaped as the contexts. NaN is unobserved, too.
+
+        Returns:
+            Shapes [batch, horizon] or [batch, variate, horizon].
+        """
+        ...
+
+    def predict_each(self, series: npt.ArrayLike, start: int, *, horizon: int = 1) -> Distribution:
+        """Forecast the values after series[..., :t] for every t in start .. T, from those alone.
+
+        Equal to `predict` on each of these contexts.
+
+        Args:
+            series: [time] or [variate, time].
+            start: the first t, 1 <= start <= T.
+            horizon: how many steps.
+
+        Returns:
+            Shapes [T - start + 1, horizon] or [T - start + 1, variate, horizon].
+        """
+        ...

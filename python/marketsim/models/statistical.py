@@ -1,0 +1,249 @@
+"""Models that need no weights: persistence, and an exponentially weighted volatility.
+
+Both treat each series by itself, run in time proportional to its length for all days together, and
+compute in float64.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from statistics import NormalDist
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from marketsim import _core
+from marketsim.errors import ArgumentError
+from marketsim.models.distribution import QuantileDistribution
+from marketsim.models.protocol import Contexts
+
+LEVELS = (0.01, 0.025, *(round(0.05 * i, 2) for i in range(1, 20)), 0.975, 0.99)
+
+Array = npt.NDArray[np.float64]
+
+
+class StatisticalModel(ABC):
+    """The part that the statistical models share: shapes, masks, and the fingerprint."""
+
+    name: ClassVar[str]
+    # Part of the fingerprint: raise it with every change that may change a forecast.
+    version: ClassVar[int]
+
+    def __init__(self, levels: tuple[float, ...] = LEVELS) -> None:
+        self._levels = np.asarray(levels, dtype=np.float64)
+        self._normal = np.array([NormalDist().inv_cdf(level) for level in levels])
+        self.levels = tuple(float(level) for level in levels)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest of the name, the code version and the options."""
+        facts = {"model": self.name, "version": self.version, **self.options()}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    @abstractmethod
+    def context_length(self) -> int | None:
+        """How many last values a forecast depends on; None for all."""
+
+    @abstractmethod
+    def options(self) -> dict[str, Any]:
+        """Everything that changes a forecast, for the fingerprint."""
+
+    @abstractmethod
+    def _forecasts(self, series: Array, start: int) -> tuple[Array, Array, Array]:
+        """(mean, std, quantiles) of one series for every t in start .. len(series)."""
+
+    @abstractmethod
+    def _spread(self, step: int) -> float:
+        """The factor of the one-step spread at a later step, from 1."""
+
+    def predict(
+        self, contexts: Contexts, *, horizon: int = 1, mask: npt.ArrayLike | None = None
+    ) -> QuantileDistribution:
+        """Forecast the `horizon` values after each context; see `Model.predict`.
+
+        Raises:
+            ArgumentError: a context without an observed value, an infinite value, or shapes that
+                differ.
+
+        Example:
+            >>> PersistenceModel().predict([[0.01, 0.02]]).mean.tolist()
+            [[0.02]]
+        """
+        rows, shape = _context_rows(contexts, mask)
+        parts = [self._forecasts(_checked(row, i), row.size) for i, row in enumerate(rows)]
+        mean = np.array([part[0][0] for part in parts]).reshape(shape)
+        std = np.array([part[1][0] for part in parts]).reshape(shape)
+        quantiles = np.array([part[2][0] for part in parts]).reshape(*shape, len(self.levels))
+        return self._over_horizon(mean, std, quantiles, horizon)
+
+    def predict_each(
+        self, series: npt.ArrayLike, start: int, *, horizon: int = 1
+    ) -> QuantileDistribution:
+        """Forecast what follows series[..., :t] for all t in start .. T; see `Model.predict_each`.
+
+        Example:
+            >>> PersistenceModel().predict_each([0.01, 0.02, 0.03], start=1).mean.tolist()
+            [[0.01], [0.02], [0.03]]
+        """
+        array = np.asarray(series, dtype=np.float64)
+        if array.ndim not in (1, 2):
+            raise ArgumentError(
+                f"series must be [time] or [variate, time]: got shape {array.shape}"
+            )
+        size = array.shape[-1]
+        if not 1 <= start <= size:
+            raise ArgumentError(f"start must lie in 1 .. {size}, the length: got {start}")
+        rows = array.reshape(-1, size)
+        parts = []
+        for i, row in enumerate(rows):
+            _checked(row[:start], i)
+            parts.append(self._forecasts(_checked(row, i), start))
+        mean, std, quantiles = (np.stack([part[j] for part in parts], axis=1) for j in range(3))
+        if array.ndim == 1:
+            mean, std, quantiles = mean[:, 0], std[:, 0], quantiles[:, 0]
+        return self._over_horizon(mean, std, quantiles, horizon)
+
+    def _over_horizon(
+        self, mean: Array, std: Array, quantiles: Array, horizon: int
+    ) -> QuantileDistribution:
+        if horizon < 1:
+            raise ArgumentError(f"horizon must be at least 1: got {horizon}")
+        spread = np.array([self._spread(step) for step in range(1, horizon + 1)])
+        center = mean[..., None, None]
+        # quantiles: [..., horizon, level]
+        wide = quantiles[..., None, :]
+        if horizon > 1:
+            wide = center + (wide - center) * spread[:, None]
+        means = np.repeat(mean[..., None], horizon, axis=-1)
+        return QuantileDistribution(self.levels, wide, means, std[..., None] * spread)
+
+
+class EwmaModel(StatisticalModel):
+    """Zero-drift returns whose scale is exponentially weighted: RiskMetrics, filtered historical.
+
+    The scale is the root mean square of past values with weights decay^k, normalised. The shape is
+    that of the last `window` values divided by the scale that was forecast for them; the normal's
+    until there are 20. All later steps have the distribution of the next one.
+
+    References: RiskMetrics Technical Document, 4th edition (1996), section 5.2; Barone-Adesi,
+    Giannopoulos and Vosper, VaR without correlations for portfolios of derivative securities,
+    Journal of Futures Markets 19 (1999).
+    """
+
+    name = "ewma"
+    version = 1
+    _LEAST_RESIDUALS = 20
+
+    def __init__(self, *, decay: float = 0.94, window: int = 500) -> None:
+        if not 0.0 < decay < 1.0:
+            raise ArgumentError(f"decay must lie in (0, 1): got {decay!r}")
+        super().__init__()
+        self.decay = float(decay)
+        self.window = _checked_window(window)
+
+    @property
+    def context_length(self) -> None:
+        """None: every value of the past has a weight."""
+        return
+
+    def options(self) -> dict[str, Any]:
+        """Everything that changes a forecast, for the fingerprint."""
+        return {"decay": self.decay, "window": self.window, "levels": self.levels}
+
+    def _forecasts(self, series: Array, start: int) -> tuple[Array, Array, Array]:
+        return _core.ewma_forecasts(
+            series,
+            start,
+            self.decay,
+            self.window,
+            self._LEAST_RESIDUALS,
+            self._levels,
+            self._normal,
+        )
+
+    def _spread(self, step: int) -> float:
+        return 1.0
+
+
+class PersistenceModel(StatisticalModel):
+    """The last value again, with the size of the last `window` one-step changes around it.
+
+    The quantiles lie symmetrically around the last value, by those of the absolute changes; at step
+    k they are sqrt(k) times as wide, as those of a random walk.
+    """
+
+    name = "persistence"
+    version = 1
+
+    def __init__(self, *, window: int = 500) -> None:
+        super().__init__()
+        self.window = _checked_window(window)
+
+    @property
+    def context_length(self) -> int:
+        """The values that the last `window` changes are made of."""
+        return self.window + 1
+
+    def options(self) -> dict[str, Any]:
+        """Everything that changes a forecast, for the fingerprint."""
+        return {"window": self.window, "levels": self.levels}
+
+    def _forecasts(self, series: Array, start: int) -> tuple[Array, Array, Array]:
+        return _core.persistence_forecasts(series, start, self.window, self._levels, self._normal)
+
+    def _spread(self, step: int) -> float:
+        return float(np.sqrt(step))
+
+
+def _checked_window(window: int) -> int:
+    if not 2 <= window <= 1_000_000:
+        raise ArgumentError(f"window must lie in 2 .. 1,000,000: got {window!r}")
+    return int(window)
+
+
+def _checked(row: Array, index: int) -> Array:
+    if np.isinf(row).any():
+        at = int(np.flatnonzero(np.isinf(row))[0])
+        raise ArgumentError(f"context {index} holds an infinite value at {at}")
+    if np.isnan(row).all():
+        raise ArgumentError(f"context {index} holds no observed value (length {row.size})")
+    return np.ascontiguousarray(row)
+
+
+def _context_rows(
+    contexts: Contexts, mask: npt.ArrayLike | None
+) -> tuple[list[Array], tuple[int, ...]]:
+    """Contexts as 1-D rows with NaN where unobserved, and the shape of the batch."""
+    ragged = isinstance(contexts, list) and len({np.size(c) for c in contexts}) > 1
+    if ragged:
+        rows = [np.asarray(c, dtype=np.float64) for c in contexts]  # type: ignore[union-attr]
+        if any(row.ndim != 1 for row in rows):
+            raise ArgumentError("a list of contexts of different lengths must hold 1-D arrays")
+        masks = None if mask is None else [np.asarray(m, dtype=bool) for m in mask]  # type: ignore[union-attr]
+        shape: tuple[int, ...] = (len(rows),)
+    else:
+        array = np.asarray(contexts, dtype=np.float64)
+        if array.ndim not in (2, 3):
+            raise ArgumentError(
+                "contexts must be [batch, time], [batch, variate, time] or a list of 1-D arrays: "
+                f"got shape {array.shape}"
+            )
+        shape = array.shape[:-1]
+        rows = list(array.reshape(-1, array.shape[-1]))
+        masks = None
+        if mask is not None:
+            observed = np.asarray(mask, dtype=bool)
+            if observed.shape != array.shape:
+                raise ArgumentError(
+                    f"mask must have the shape of the contexts {array.shape}: got {observed.shape}"
+                )
+            masks = list(observed.reshape(-1, array.shape[-1]))
+    if masks is not None:
+        if [m.shape for m in masks] != [row.shape for row in rows]:
+            raise ArgumentError("mask must have the lengths of the contexts")
+        rows = [np.where(m, row, np.nan) for row, m in zip(rows, masks, strict=True)]
+    return rows, shape

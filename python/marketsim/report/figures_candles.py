@@ -1,0 +1,201 @@
+"""Candles with the fills of one strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from markupsafe import Markup
+
+from marketsim.report.check import MARKER_KINDS
+from marketsim.report.data import Candles
+from marketsim.report.detail import Detail
+from marketsim.report.formats import counted_days, price
+from marketsim.report.panel import DATE_TICKS, Figure, LegendEntry, Panel
+from marketsim.report.sampling import drawable
+from marketsim.report.scales import linear_scale
+from marketsim.report.series import NAME_LENGTH, swatch
+from marketsim.report.svg import element, group, share
+from marketsim.report.text import clip
+from marketsim.report.timeaxis import date_text, date_texts, date_ticks
+
+Floats = npt.NDArray[np.float64]
+
+_HEIGHT = 360
+_BODY = 0.62  # of a day's width
+_WIDEST = 0.03  # of the plot's width, where there are few days
+_MOST_FILLS = 400  # of each kind
+# From this many fills on, smaller marks keep them apart.
+_CROWDED = 90
+
+# Entries point at their price from outside the trade, up for long and down for short; exits lie on
+# the other side of it. The origin is the price.
+_SHAPES = {
+    "long entry": "M0 0L5 9H-5Z",
+    "long exit": "M0 0L5 -5L0 -10L-5 -5Z",
+    "short entry": "M0 0L5 -9H-5Z",
+    "short exit": "M-4 1H4V9H-4Z",
+}
+# Where a shape's middle lies above or below its price, to centre it in the legend.
+_MIDDLES = {"long entry": 4.5, "long exit": -5, "short entry": -4.5, "short exit": 5}
+
+
+@dataclass(frozen=True)
+class _Days:
+    """The last days of the candles, [day]."""
+
+    first: int
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+
+    def __len__(self) -> int:
+        return len(self.close)
+
+
+@dataclass(frozen=True)
+class _Fills:
+    """Fills of one kind on the days shown: positions among them, and prices."""
+
+    kind: str
+    day: npt.NDArray[np.int64]
+    price: Floats
+
+
+def candle_figure(candles: Candles, detail: Detail) -> Figure | None:
+    """The last candles and the fills on them; None where there is nothing to draw."""
+    first = max(0, len(candles.dates) - detail.candles)
+    days = _Days(
+        first, *(drawable(getattr(candles, c)[first:]) for c in ("open", "high", "low", "close"))
+    )
+    if not _complete(days).any():
+        return None
+    fills = _shown_fills(candles, days)
+    dates = np.asarray(candles.dates)[first:]
+    values = np.concatenate([days.high, days.low, *(kind.price for kind in fills)])
+    panel = Panel(len(days), linear_scale(values, price), _HEIGHT, date_ticks(dates, DATE_TICKS))
+    name = clip(candles.strategy, NAME_LENGTH)
+    count = sum(len(kind.day) for kind in fills)
+    words = (
+        f"Candles from {date_text(dates[0])} to {date_text(dates[-1])} "
+        f"with {count} fills of {name}."
+    )
+    marks = _marks(panel, fills, small=count >= _CROWDED)
+    return Figure(
+        name="candles",
+        panels=[panel.draw("candles", "Prices and fills", words, _bodies(panel, days), marks)],
+        left=panel.left,
+        caption=_caption(candles, name, len(days), count, fills),
+        legend=_legend(fills),
+        hover=_hover(dates, days, fills),
+    )
+
+
+def _complete(days: _Days) -> npt.NDArray[np.bool_]:
+    columns = np.stack([days.open, days.high, days.low, days.close])
+    return np.asarray(np.isfinite(columns).all(axis=0))
+
+
+def _shown_fills(candles: Candles, days: _Days) -> list[_Fills]:
+    """The last fills of each kind that lie on the days shown, in the order of the legend."""
+    shown = []
+    for kind in MARKER_KINDS:
+        given = [markers for markers in candles.markers if markers.kind == kind]
+        day = np.concatenate([[], *(np.asarray(m.day, dtype=np.int64) for m in given)])
+        at = day.astype(np.int64) - days.first
+        prices = drawable(np.concatenate([[], *(m.price for m in given)]))
+        keep = (at >= 0) & (at < len(days)) & np.isfinite(prices)
+        order = np.argsort(at[keep], kind="stable")[-_MOST_FILLS:]
+        shown.append(_Fills(kind, at[keep][order], prices[keep][order]))
+    return shown
+
+
+def _bodies(panel: Panel, days: _Days) -> Markup:
+    """A wick and a body for each complete day: hollow where the price rose, filled where not."""
+    tops, bottoms = np.maximum(days.open, days.close), np.minimum(days.open, days.close)
+    top, bottom, high, low = (panel.pixel(v) for v in (tops, bottoms, days.high, days.low))
+    width = min(_BODY / len(days), _WIDEST)
+    drawn = []
+    for i in np.flatnonzero(_complete(days)).tolist():
+        at = panel.across(i)
+        x = share(at)
+        wick = element("line", x1=x, x2=x, y1=high[i], y2=low[i])
+        body = element(
+            "rect",
+            x=share(at - width / 2),
+            y=top[i],
+            width=share(width),
+            height=max(float(bottom[i] - top[i]), 1.0),
+        )
+        kind = "up" if days.close[i] >= days.open[i] else "down"
+        drawn.append(group(wick, body, class_=f"candle {kind}"))
+    return group(*drawn, class_="candles")
+
+
+def _marks(panel: Panel, fills: Sequence[_Fills], *, small: bool) -> Markup:
+    marks = []
+    for kind in fills:
+        for day, y in zip(kind.day.tolist(), panel.pixel(kind.price).tolist(), strict=True):
+            shape = _shape(kind.kind, small=small)
+            marks.append(
+                element("svg", shape, x=share(panel.across(day)), y=float(y), class_="mark")
+            )
+    return group(*marks, class_="fills")
+
+
+def _shape(kind: str, *, small: bool = False, move: str | None = None) -> Markup:
+    name = kind.replace(" ", "-")
+    transform = move or ("scale(.75)" if small else None)
+    return element("path", d=_SHAPES[kind], class_=f"fill {name}", transform=transform)
+
+
+def _legend(fills: Sequence[_Fills]) -> list[LegendEntry]:
+    entries = [
+        LegendEntry(
+            swatch(_shape(kind.kind, move=f"translate(7 {6 - _MIDDLES[kind.kind]})")),
+            kind.kind,
+            str(len(kind.day)),
+        )
+        for kind in fills
+    ]
+    for name, kind in (("close above open", "up"), ("close below open", "down")):
+        body = element("rect", x=4, y=2, width=6, height=8)
+        entries.append(LegendEntry(swatch(group(body, class_=f"candle {kind}")), name))
+    return entries
+
+
+def _caption(
+    candles: Candles, name: str, shown: int, count: int, fills: Sequence[_Fills]
+) -> list[str]:
+    total = len(candles.dates)
+    days = f"The last {shown} of {total:,} days" if shown < total else counted_days(shown)
+    sentences = [f"{days}; {count} fills of {name}." if count else f"{days}; no fills of {name}."]
+    if any(len(kind.day) == _MOST_FILLS for kind in fills):
+        sentences.append(f"At most {_MOST_FILLS:,} fills of a kind are drawn, the last ones.")
+    if count:
+        sentences.append("The point of a mark that touches the candle is the price of the fill.")
+    return sentences
+
+
+def _hover(
+    dates: npt.NDArray[np.datetime64], days: _Days, fills: Sequence[_Fills]
+) -> dict[str, object]:
+    rows: list[dict[str, object]] = [
+        {"name": column, "texts": [price(float(v)) for v in getattr(days, column)]}
+        for column in ("open", "high", "low", "close")
+    ]
+    for kind in fills:
+        texts: list[list[str]] = [[] for _ in range(len(days))]
+        for day, value in zip(kind.day.tolist(), kind.price.tolist(), strict=True):
+            texts[day].append(price(value))
+        if len(kind.day):
+            # A day without such a fill has an empty text, and no line in the tooltip.
+            rows.append({"name": kind.kind, "texts": [_few(prices) for prices in texts]})
+    return {"days": len(days), "dates": date_texts(dates), "rows": rows}
+
+
+def _few(prices: Sequence[str]) -> str:
+    return ", ".join(prices[:3]) + (f" and {len(prices) - 3} more" if len(prices) > 3 else "")

@@ -1,0 +1,210 @@
+"""Forecast fans: nested quantile bands, the median, and what came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from markupsafe import Markup
+
+from marketsim.report.data import Fan
+from marketsim.report.detail import Detail
+from marketsim.report.formats import counted_days, price
+from marketsim.report.panel import DATE_TICKS, Figure, LegendEntry, Panel
+from marketsim.report.sampling import drawable, thinned
+from marketsim.report.scales import linear_scale
+from marketsim.report.series import NAME_LENGTH, swatch
+from marketsim.report.svg import WIDE, band_path, element, group, line, line_path, share
+from marketsim.report.text import clip
+from marketsim.report.timeaxis import date_text, date_texts, date_ticks
+
+Floats = npt.NDArray[np.float64]
+
+_HEIGHT = 320
+# More bands than this cannot be told apart; style.css has a shade for each.
+_MOST_BANDS = 4
+_WIDEST = 0.015  # half the width of the band of a day without neighbours, as a share
+
+
+@dataclass(frozen=True)
+class Band:
+    """Two quantile levels that enclose a central share.
+
+    Attributes:
+        lower, upper: positions among the levels.
+        stated: share of days that the forecast says lie between them.
+        name: both levels, as percentages.
+    """
+
+    lower: int
+    upper: int
+    stated: float
+    name: str
+
+
+def fan_bands(levels: Sequence[float]) -> list[Band]:
+    """Bands from the outermost pair of levels inwards, at most four of them.
+
+    Example:
+        >>> [band.name for band in fan_bands([0.1, 0.25, 0.5, 0.75, 0.9])]
+        ['10% to 90%', '25% to 75%']
+
+    """
+    pairs = [(i, len(levels) - 1 - i) for i in range(len(levels) // 2)]
+    kept = [pairs[i] for i in thinned(len(pairs), _MOST_BANDS)] if pairs else []
+    return [
+        Band(a, b, levels[b] - levels[a], f"{_level(levels[a])} to {_level(levels[b])}")
+        for a, b in kept
+    ]
+
+
+def coverage(fan: Fan, band: Band) -> tuple[float, int]:
+    """Share of the days whose actual price lies in the band, and how many days that is of.
+
+    Days without a forecast or without an actual price do not count; the share of none is NaN.
+    """
+    edges = drawable(fan.quantiles)[:, [band.lower, band.upper]]
+    actual = drawable(fan.actual)
+    known = np.isfinite(edges).all(axis=1) & np.isfinite(actual)
+    days = int(known.sum())
+    if not days:
+        return float("nan"), 0
+    inside = (actual >= edges.min(axis=1)) & (actual <= edges.max(axis=1))
+    return float(inside[known].mean()), days
+
+
+def fan_figure(fan: Fan, number: int, detail: Detail) -> Figure | None:
+    """The last days of one fan; None where there is nothing to draw.
+
+    Args:
+        fan: the forecasts.
+        number: of the fan in the page, for identifiers.
+        detail: bounds on what is drawn.
+    """
+    first = max(0, len(fan.dates) - detail.fan_days)
+    dates = np.asarray(fan.dates)[first:]
+    quantiles, actual = drawable(fan.quantiles)[first:], drawable(fan.actual)[first:]
+    if not np.isfinite(quantiles).any() and not np.isfinite(actual).any():
+        return None
+    bands, median = fan_bands(fan.levels), _median(fan.levels)
+    used = [at for band in bands for at in (band.lower, band.upper)]
+    used += [median] if median is not None else []
+    values = np.concatenate([actual, quantiles[:, used].ravel()])
+    panel = Panel(len(dates), linear_scale(values, price), _HEIGHT, date_ticks(dates, DATE_TICKS))
+    name = clip(fan.target, NAME_LENGTH)
+    measured = _coverage_sentence(fan, bands)
+    words = (
+        f"Quantiles of the forecast of {name} and the actual price, "
+        f"{date_text(dates[0])} to {date_text(dates[-1])}. {' '.join(measured)}"
+    )
+    return Figure(
+        name=f"fan-{number}",
+        panels=[
+            panel.draw(
+                f"fan-{number}",
+                f"Forecast of {name}",
+                words,
+                _layer(panel, quantiles, actual, bands, median),
+                _points(panel, actual),
+            )
+        ],
+        left=panel.left,
+        caption=[*_days_sentence(len(dates), len(fan.dates)), *measured],
+        legend=_legend(bands, median),
+        hover=_hover(dates, quantiles, actual, bands, median),
+    )
+
+
+def _median(levels: Sequence[float]) -> int | None:
+    return next((i for i, level in enumerate(levels) if abs(level - 0.5) < 1e-9), None)
+
+
+def _layer(
+    panel: Panel, quantiles: Floats, actual: Floats, bands: Sequence[Band], median: int | None
+) -> Markup:
+    x = panel.x(np.arange(panel.days))
+    half_step = min(0.35 / max(panel.days, 1), _WIDEST) * WIDE
+    marks = []
+    for i, band in enumerate(bands):
+        low, high = panel.y(quantiles[:, band.lower]), panel.y(quantiles[:, band.upper])
+        path = band_path(x, low, high, half_step)
+        marks.append(element("path", d=path, class_=_band_class(i, bands)))
+    if median is not None:
+        marks += line(x, panel.y(quantiles[:, median]), "median")
+    # Each actual price has a point of its own, drawn outside of the stretched layer.
+    marks.append(element("path", d=line_path(x, panel.y(actual)), class_="line actual"))
+    return panel.layer(*marks)
+
+
+def _points(panel: Panel, actual: Floats) -> Markup:
+    y = panel.pixel(actual)
+    return group(
+        *(
+            element("circle", cx=share(panel.across(i)), cy=float(y[i]), r=2.2)
+            for i in np.flatnonzero(np.isfinite(y)).tolist()
+        ),
+        class_="actual",
+    )
+
+
+def _band_class(number: int, bands: Sequence[Band]) -> str:
+    """The innermost band is always the darkest."""
+    return f"band b{number + _MOST_BANDS - len(bands)}"
+
+
+def _legend(bands: Sequence[Band], median: int | None) -> list[LegendEntry]:
+    path = element("path", d="M1 6h20", class_="line actual")
+    point = group(element("circle", cx=11, cy=6, r=2.2), class_="actual")
+    entries = [LegendEntry(swatch(group(path, point), 22), "actual")]
+    if median is not None:
+        middle = element("path", d="M1 6h20", class_="line median")
+        entries.append(LegendEntry(swatch(middle, 22), "median forecast"))
+    for i, band in reversed(list(enumerate(bands))):
+        area = element("path", d="M1 1H21V11H1Z", class_=_band_class(i, bands))
+        entries.append(LegendEntry(swatch(area, 22), f"{band.name} quantile"))
+    return entries
+
+
+def _days_sentence(shown: int, total: int) -> list[str]:
+    return [f"The last {shown} of {total:,} days are drawn."] if shown < total else []
+
+
+def _coverage_sentence(fan: Fan, bands: Sequence[Band]) -> list[str]:
+    """Stated and measured coverage, over all days of the fan and not only those drawn."""
+    measured = [(band, *coverage(fan, band)) for band in bands]
+    known = [(band, held, days) for band, held, days in measured if days]
+    if not known:
+        return []
+    # Bands may differ in the days that they are known on; one count is enough where they do not.
+    counts = {days for _, _, days in known}
+    over = f" over {counted_days(counts.pop())}" if len(counts) == 1 else ""
+    parts = [
+        f"the {_level(band.stated)} band ({band.name}) held {held:.0%}"
+        + ("" if over else f" of {counted_days(days)}")
+        for band, held, days in known
+    ]
+    return [f"Coverage{over}: {', '.join(parts)}."]
+
+
+def _hover(
+    dates: npt.NDArray[np.datetime64],
+    quantiles: Floats,
+    actual: Floats,
+    bands: Sequence[Band],
+    median: int | None,
+) -> dict[str, object]:
+    rows: list[dict[str, object]] = [{"name": "actual", "texts": [price(float(v)) for v in actual]}]
+    if median is not None:
+        rows.append({"name": "median", "texts": [price(float(v)) for v in quantiles[:, median]]})
+    for band in reversed(bands):
+        pairs = quantiles[:, [band.lower, band.upper]].tolist()
+        texts = [f"{price(low)} to {price(high)}" for low, high in pairs]
+        rows.append({"name": band.name, "texts": texts})
+    return {"days": len(dates), "dates": date_texts(dates), "rows": rows}
+
+
+def _level(level: float) -> str:
+    """0.1 as 10%, 0.025 as 2.5%."""
+    return f"{round(level * 100.0, 4):g}%"

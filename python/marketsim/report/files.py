@@ -1,0 +1,89 @@
+"""Writing a page so that there is the old one or the new one, never a part of one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from marketsim.errors import ArgumentError
+
+
+def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
+    """Write UTF-8 text to a file by way of a temporary one in the same folder.
+
+    Whatever interrupts it, the file holds its old content or the new one, and nothing else is left
+    behind. A symbolic link is followed; an existing file keeps its permissions.
+
+    Raises:
+        ArgumentError: the folder does not exist, or the path is no regular file.
+        OSError: the system refuses, for example a full disk.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_atomically(f"{folder}/page.html", "<p>").read_text()
+        '<p>'
+
+    """
+    given = Path(path)
+    target = Path(os.path.realpath(given))
+    mode = _existing_mode(given, target)
+    # A name of its own length: the target's may already be as long as a name can be.
+    temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
+    try:
+        _write_durably(temporary, text.encode(), mode)
+        os.replace(temporary, target)  # noqa: PTH105 - the one call that the tests make fail
+    except BaseException:  # KeyboardInterrupt too must leave no temporary file
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
+    _sync_folder(target.parent)
+    return given
+
+
+def _existing_mode(given: Path, target: Path) -> int | None:
+    """Permissions of the file that will be replaced, None where there is none."""
+    if target.is_dir():
+        raise ArgumentError(
+            f"cannot write a report to {str(given)!r}: got a folder, expected a file; "
+            f"give a file in it, such as {str(given / 'report.html')!r}"
+        )
+    if not target.parent.is_dir():
+        kind = "is not a folder" if target.parent.exists() else "does not exist"
+        raise ArgumentError(
+            f"cannot write a report to {str(given)!r}: its folder {str(target.parent)!r} {kind}; "
+            "create it first or give a path in an existing folder"
+        )
+    if not target.exists():
+        return None
+    mode = target.stat().st_mode
+    if not stat.S_ISREG(mode):
+        # Replacing would put a file in the place of a device or a pipe.
+        raise ArgumentError(
+            f"cannot write a report to {str(given)!r}: got a device, a pipe or a socket, "
+            "expected a file; give another path"
+        )
+    return stat.S_IMODE(mode)
+
+
+def _write_durably(path: Path, content: bytes, mode: int | None) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    with open(descriptor, "wb") as file:  # noqa: PTH123 - from a descriptor
+        if mode is not None:
+            os.fchmod(descriptor, mode)
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name durable; where folders cannot be synced, the content still is."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

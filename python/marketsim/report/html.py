@@ -1,0 +1,192 @@
+"""Reports as single HTML files that need neither network nor server."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from marketsim.errors import ArgumentError
+from marketsim.report.check import check_data, check_links, check_table
+from marketsim.report.data import ReportData, Table
+from marketsim.report.detail import LEVELS, LIMIT_BYTES, Detail
+from marketsim.report.figures_candles import candle_figure
+from marketsim.report.figures_equity import equity_figure
+from marketsim.report.figures_fan import fan_figure
+from marketsim.report.figures_heatmap import heatmap_figure
+from marketsim.report.files import write_atomically
+from marketsim.report.panel import Figure
+from marketsim.report.series import NAME_LENGTH, line_swatch, series_styles
+from marketsim.report.tables import TableView, table_view
+from marketsim.report.text import clean, clip, embed_json
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def write_report(data: ReportData, path: str | os.PathLike[str]) -> Path:
+    """Write a report to one HTML file below 1 MB that needs no network; return its path.
+
+    The same data give the same bytes. The file is there whole or not at all.
+
+    Raises:
+        ArgumentError: the data do not fit together, the folder does not exist, the path is no
+            file, or the texts alone are too long for the limit.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> days = np.array(["2024-01-02", "2024-01-03"], dtype="datetime64[D]")
+        >>> data = ReportData("ABC", "Two days", [], [], days, {"simple": np.array([1.0, 1.1])},
+        ...                   frozenset(), None, [], None, {})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_report(data, f"{folder}/ABC.html").name
+        'ABC.html'
+
+    """
+    return write_atomically(path, render_report(data))
+
+
+def render_report(data: ReportData) -> str:
+    """The report as HTML text, see `write_report`.
+
+    Example:
+        >>> import numpy as np
+        >>> days = np.array(["2024-01-02"], dtype="datetime64[D]")
+        >>> data = ReportData("ABC", "", [], [], days, {}, frozenset(), None, [], None, {})
+        >>> "<h1>ABC</h1>" in render_report(data)
+        True
+
+    """
+    check_data(data)
+    size = 0
+    for detail in LEVELS:
+        page = _render(data, detail)
+        size = len(page.encode())
+        if size < LIMIT_BYTES:
+            return page
+    raise ArgumentError(
+        f"the report has {size:,} bytes in its shortest form, expected less than "
+        f"{LIMIT_BYTES:,}: give fewer tables, notes or fans, or shorter texts"
+    )
+
+
+def write_index(
+    path: str | os.PathLike[str], title: str, table: Table, links: Mapping[str, str]
+) -> Path:
+    """Write the index page of a run over many symbols; return its path.
+
+    Args:
+        path: of the page, in the folder of the pages it leads to.
+        title: of the page.
+        table: one row a symbol; a row is led from by its first cell.
+        links: the file of a symbol's page, such as "AAPL.html", by the first cell of its row.
+
+    Raises:
+        ArgumentError: a link that is not a plain file name ending in .html or has no row, or a
+            path as in `write_report`.
+
+    Example:
+        >>> import tempfile
+        >>> table = Table("Symbols", ["symbol", "Sharpe"], [["AAPL", "1.2"], ["MSFT", "0.9"]])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     page = write_index(f"{folder}/index.html", "Run", table, {"AAPL": "AAPL.html"})
+        ...     'href="AAPL.html"' in page.read_text()
+        True
+
+    """
+    check_table(table)
+    check_links(links, table)
+    # Without a colon or a slash, a quoted name can only be read as a file beside this one.
+    targets = {name: quote(target, safe="") for name, target in links.items()}
+    view = table_view(table, links=targets)
+    page = (
+        _environment()
+        .get_template("index.html")
+        .render(title=clip(title, NAME_LENGTH), table=view, style=_asset("style.css"))
+    )
+    return write_atomically(path, page)
+
+
+@dataclass(frozen=True)
+class _Fan:
+    """A fan, and what its button says."""
+
+    target: str
+    figure: Figure
+
+
+def _render(data: ReportData, detail: Detail) -> str:
+    equity = equity_figure(data, detail)
+    candles = candle_figure(data.candles, detail) if data.candles else None
+    drawn = [(fan, fan_figure(fan, i, detail)) for i, fan in enumerate(data.fans)]
+    fans = [_Fan(clip(fan.target, NAME_LENGTH), figure) for fan, figure in drawn if figure]
+    heatmap = heatmap_figure(data.heatmap, detail) if data.heatmap else None
+    figures = [f for f in (equity, candles, *(fan.figure for fan in fans)) if f]
+    tables = _tables(data, detail)
+    script = _asset("script.js")
+    template = _environment().get_template("report.html")
+    return template.render(
+        title=clip(data.title, detail.text),
+        subtitle=clip(data.subtitle, detail.text),
+        summary=tables[:1],
+        tables=tables[1:],
+        equity=equity,
+        candles=candles,
+        strategy=clip(data.candles.strategy, NAME_LENGTH) if data.candles else "",
+        fans=fans,
+        heatmap=heatmap,
+        notes=[clip(note, detail.text) for note in data.notes],
+        provenance=[[clip(part, detail.text) for part in pair] for pair in data.provenance.items()],
+        hover=embed_json({figure.name: figure.hover for figure in figures}),
+        style=_asset("style.css"),
+        script=script,
+        script_hash=_script_hash(script),
+    )
+
+
+def _tables(data: ReportData, detail: Detail) -> list[TableView]:
+    """Tables as shown; a row that has the name of a curve carries the curve's mark."""
+    styles = series_styles(data.equity, data.baselines)
+    swatches = {name: line_swatch(style) for name, style in styles.items()}
+    return [
+        table_view(table, most=detail.rows, text=detail.text, swatches=swatches)
+        for table in data.tables
+    ]
+
+
+@cache
+def _environment() -> Environment:
+    # Not at import: the rest of marketsim starts faster without it.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("marketsim.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: clean(value) if isinstance(value, str) else value,
+    )
+
+
+@cache
+def _asset(name: str) -> Markup:
+    """The style or the script, from this package, as it is."""
+    environment = _environment()
+    assert environment.loader is not None
+    source, _, _ = environment.loader.get_source(environment, name)
+    return Markup(source.strip())  # safe: a file of this package
+
+
+def _script_hash(script: str) -> str:
+    """What a content security policy calls the one script that may run."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

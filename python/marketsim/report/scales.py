@@ -1,0 +1,132 @@
+"""From values to heights: linear and logarithmic scales with round tick values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+# A curve that grew this much would hide all that it did before on a linear scale.
+_LOG_FROM = 25.0
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where values lie between the bottom and the top of a plot.
+
+    Attributes:
+        low, high: the values at the bottom and at the top.
+        log: whether equal heights are equal factors.
+        ticks: values and their labels.
+    """
+
+    low: float
+    high: float
+    log: bool
+    ticks: Sequence[tuple[float, str]]
+
+    def heights(self, values: npt.ArrayLike) -> Floats:
+        """Share of the height above the bottom, NaN for NaN.
+
+        Example:
+            >>> Scale(0.0, 4.0, False, ()).heights([1.0, 4.0]).tolist()
+            [0.25, 1.0]
+
+        """
+        array = np.asarray(values, dtype=np.float64)
+        if self.log:
+            base = math.log(self.low)
+            return (np.log(array) - base) / (math.log(self.high) - base)
+        return (array - self.low) / (self.high - self.low)
+
+
+def linear_scale(
+    values: Floats,
+    label: Callable[[float, float], str],
+    *,
+    count: int = 8,
+    low: float | None = None,
+    high: float | None = None,
+) -> Scale:
+    """A linear scale over the finite values with a little room around them.
+
+    Args:
+        values: any shape.
+        label: text of a tick from its value and the distance of two ticks.
+        count: ticks to aim at.
+        low, high: a value that is the bottom or the top itself, without room.
+
+    Example:
+        >>> scale = linear_scale(np.array([0.0, 9.0]), lambda value, step: f"{value:g}", count=4)
+        >>> [text for _, text in scale.ticks]
+        ['0', '2.5', '5', '7.5']
+
+    """
+    least, greatest = _range(values)
+    least, greatest = (least if low is None else low), (greatest if high is None else high)
+    least, greatest = _opened(least, greatest)
+    room = (greatest - least) * 0.05
+    bottom = least if low is not None else least - room
+    top = greatest if high is not None else greatest + room
+    step = nice_step((top - bottom) / count)
+    multiples = range(math.ceil(bottom / step - 1e-9), math.floor(top / step + 1e-9) + 1)
+    return Scale(bottom, top, False, [(k * step, label(k * step, step)) for k in multiples])
+
+
+def growth_scale(
+    values: Floats, label: Callable[[float, float], str], log_label: Callable[[float], str]
+) -> Scale:
+    """A scale for equity: logarithmic where a curve multiplied, as long as none touches zero.
+
+    Args:
+        values: equity, any shape.
+        label: text of a tick of the linear scale, see `linear_scale`.
+        log_label: text of a tick of the logarithmic scale.
+    """
+    finite = values[np.isfinite(values)]
+    # Written without a division: the least may be tiny.
+    if not finite.size or finite.min() <= 0.0 or finite.max() < _LOG_FROM * finite.min():
+        return linear_scale(values, label)
+    room = (float(finite.max()) / float(finite.min())) ** 0.04
+    low, high = float(finite.min()) / room, float(finite.max()) * room
+    return Scale(low, high, True, [(tick, log_label(tick)) for tick in _log_ticks(low, high)])
+
+
+def nice_step(least: float) -> float:
+    """The smallest of 1, 2, 2.5 and 5 times a power of ten that is at least `least`.
+
+    Example:
+        >>> nice_step(0.3), nice_step(21.0)
+        (0.5, 25.0)
+
+    """
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(m * power for m in (1.0, 2.0, 2.5, 5.0, 10.0, 20.0) if m * power >= least)
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten, or only powers of ten, or every so many of them."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    stride = max(1, math.ceil((last - first) / 7))
+    steps = (1.0, 2.0, 5.0) if last - first <= 3 else (1.0,)
+    exponents = [e for e in range(first, last + 1) if e % stride == 0]
+    return [m * 10.0**e for e in exponents for m in steps if low <= m * 10.0**e <= high]
+
+
+def _range(values: Floats) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+
+
+def _opened(least: float, greatest: float) -> tuple[float, float]:
+    """The range itself, or one around it where there is too little of it to divide."""
+    size = max(abs(least), abs(greatest))
+    if greatest - least > size * 1e-9:
+        return least, greatest
+    around = size * 0.01 or 0.01
+    return least - around, greatest + around

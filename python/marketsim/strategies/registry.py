@@ -1,0 +1,95 @@
+"""Strategies by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.strategies.entry_exit import EntryTakeProfit, HighLow, MaxDiff, MaxDiffAlwaysOn
+from marketsim.strategies.orders import Strategy
+from marketsim.strategies.signals import (
+    AllSignals,
+    BuyAndHold,
+    ConfidenceGuard,
+    Simple,
+    UnprofitShutdown,
+)
+
+_BUILT_IN: tuple[Strategy, ...] = (
+    Simple(),
+    AllSignals(),
+    BuyAndHold(),
+    UnprofitShutdown(),
+    ConfidenceGuard(),
+    EntryTakeProfit(),
+    HighLow(),
+    MaxDiff(),
+    MaxDiffAlwaysOn(),
+)
+_registered: dict[str, Strategy] = {strategy.name: strategy for strategy in _BUILT_IN}
+
+
+def strategy_names() -> tuple[str, ...]:
+    """Names of all strategies that can be asked for, the built-in ones first."""
+    return tuple(_registered)
+
+
+def register_strategy(strategy: Strategy) -> None:
+    """Make a strategy available by its name.
+
+    Raises:
+        ArgumentError: not a `Strategy`, a name of other characters than a-z, 0-9 and _, or a name
+            that is taken.
+
+    Example:
+        >>> import numpy as np
+        >>> import marketsim as ms
+        >>> class Contrarian:
+        ...     name, targets, fitted = "contrarian", ("close",), False
+        ...     def decide(self, view):
+        ...         return ms.Hold(np.where(view.last_return > 0, -1.0, 1.0))
+        >>> ms.register_strategy(Contrarian())
+    """
+    checked = check_strategy(strategy)
+    if checked.name in _registered:
+        raise ArgumentError(f"a strategy named {checked.name!r} exists: choose another name")
+    _registered[checked.name] = checked
+
+
+def check_strategy(strategy: object) -> Strategy:
+    """`strategy` itself if it has all that a strategy needs; raises ArgumentError otherwise."""
+    if isinstance(strategy, type) or not isinstance(strategy, Strategy):
+        missing = [a for a in ("name", "targets", "fitted", "decide") if not hasattr(strategy, a)]
+        what = f"it has no {', '.join(missing)}" if missing else "give an instance, not the class"
+        raise ArgumentError(f"{strategy!r} is not a strategy: {what}")
+    if not re.fullmatch(r"[a-z0-9_]{1,64}", strategy.name):
+        raise ArgumentError(
+            f"a strategy's name must be of a-z, 0-9 and _, at most 64: got {strategy.name!r}"
+        )
+    return strategy
+
+
+def select_strategies(wanted: Iterable[str | Strategy] | str | None) -> tuple[Strategy, ...]:
+    """The strategies of these names or objects, all built-in ones for None.
+
+    Raises:
+        UnknownNameError: no strategy of that name.
+        ArgumentError: an object that is no strategy, none at all, or two of one name.
+    """
+    if wanted is None:
+        return _BUILT_IN
+    selected = []
+    for item in [wanted] if isinstance(wanted, str) else wanted:
+        if isinstance(item, str):
+            if item not in _registered:
+                raise UnknownNameError("strategy", item, _registered)
+            selected.append(_registered[item])
+        else:
+            selected.append(check_strategy(item))
+    names = [strategy.name for strategy in selected]
+    if not names:
+        raise ArgumentError("no strategy given: name at least one, or None for all")
+    if len(set(names)) < len(names):
+        raise ArgumentError(f"a strategy is named twice: {', '.join(names)}")
+    return tuple(selected)

@@ -1,0 +1,96 @@
+"""Strategies that hold a position from close to close, by the forecast of the close."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from marketsim.errors import ArgumentError
+from marketsim.strategies.orders import DecisionView, Hold
+
+_LEAST_BAND = 1e-8
+
+
+@dataclass(frozen=True)
+class Simple:
+    """Long if the forecast of the close is above 0, else short."""
+
+    name: str = "simple"
+    targets: tuple[str, ...] = ("close",)
+    fitted: bool = False
+
+    def decide(self, view: DecisionView) -> Hold:
+        """Position of each day."""
+        return Hold(view.allowed(np.where(view.close > 0.0, 1.0, -1.0)))
+
+
+@dataclass(frozen=True)
+class AllSignals:
+    """Long if the forecasts of close, high and low are all above 0, short if all are below."""
+
+    name: str = "all_signals"
+    targets: tuple[str, ...] = ("high", "low", "close")
+    fitted: bool = False
+
+    def decide(self, view: DecisionView) -> Hold:
+        """Position of each day.
+
+        The signs are those of the one-bar returns of each column: the high against the high of the
+        day before, not against its close.
+        """
+        returns = view.returns[:, 1:]
+        up, down = (returns > 0.0).all(axis=1), (returns < 0.0).all(axis=1)
+        return Hold(view.allowed(np.where(up, 1.0, np.where(down, -1.0, 0.0))))
+
+
+@dataclass(frozen=True)
+class BuyAndHold:
+    """Long on every day, whatever the forecast."""
+
+    name: str = "buy_and_hold"
+    targets: tuple[str, ...] = ()
+    fitted: bool = False
+
+    def decide(self, view: DecisionView) -> Hold:
+        """Position of each day."""
+        return Hold(np.ones(len(view)))
+
+
+@dataclass(frozen=True)
+class UnprofitShutdown:
+    """Long on the first day, then by the forecast's sign, with a pause after each wrong day."""
+
+    name: str = "unprofit_shutdown"
+    targets: tuple[str, ...] = ("close",)
+    fitted: bool = False
+
+    def decide(self, view: DecisionView) -> Hold:
+        """Position of each day."""
+        from marketsim.kernels.slices import shutdown_positions
+
+        return Hold(shutdown_positions(view.close, view.last_return, view.long_only))
+
+
+@dataclass(frozen=True)
+class ConfidenceGuard:
+    """Long if the forecast is above the width of its middle fifth, short if below its negative.
+
+    Attributes:
+        multiplier: how many widths, above 0.
+    """
+
+    multiplier: float = 1.0
+    name: str = "confidence_guard"
+    targets: tuple[str, ...] = ("close",)
+    fitted: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.multiplier > 0.0:
+            raise ArgumentError(f"multiplier must be above 0: got {self.multiplier!r}")
+
+    def decide(self, view: DecisionView) -> Hold:
+        """Position of each day."""
+        edge = np.maximum(view.band, _LEAST_BAND) * self.multiplier
+        position = np.where(view.close > edge, 1.0, np.where(view.close < -edge, -1.0, 0.0))
+        return Hold(view.allowed(position))

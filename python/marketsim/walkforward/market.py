@@ -1,0 +1,76 @@
+"""The days of a run as returns against the close before: what came, and what was forecast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from marketsim.bars import Bars
+from marketsim.forecasts import ForecastCube, target_index
+from marketsim.strategies import DecisionView
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MarketDays:
+    """What came on consecutive days [day], each against the close of the day before.
+
+    Attributes:
+        first: row of the first day in the bars.
+        previous_close: the close of the day before, in price.
+        open, high, low, close: returns.
+    """
+
+    first: int
+    previous_close: Floats
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+
+    @classmethod
+    def of(cls, bars: Bars, start: int, stop: int) -> MarketDays:
+        """The days of rows start .. stop - 1; start is at least 1."""
+        previous = bars.close[start - 1 : stop - 1]
+        columns = (bars.open, bars.high, bars.low, bars.close)
+        return cls(start, previous, *(column[start:stop] / previous - 1.0 for column in columns))
+
+    def slice(self, start: int) -> MarketDays:
+        """The days from row `start` of the bars on."""
+        i = start - self.first
+        parts = (self.previous_close, self.open, self.high, self.low, self.close)
+        return MarketDays(start, *(part[i:] for part in parts))
+
+
+def decision_view(
+    bars: Bars, cube: ForecastCube, aggregate: str, *, long_only: bool
+) -> DecisionView:
+    """What is known before each day of the cube.
+
+    A forecast of the high's one-bar return m becomes a move against the close before exactly:
+    (1 + m) * high[t-1] / close[t-1] - 1; likewise open and low.
+    """
+    rows = slice(cube.first - 1, cube.first - 1 + len(cube))  # the day before each day
+    returns = cube.point(aggregate)
+    close = bars.close[rows]
+    moves = {
+        name: (1.0 + returns[:, target_index(name)]) * (getattr(bars, name)[rows] / close) - 1.0
+        for name in ("open", "high", "low")
+    }
+    bands = cube.distribution.quantile((0.4, 0.6))[:, target_index("close")]
+    before = bars.close[cube.first - 2 : cube.first - 2 + len(cube)]
+    return DecisionView(
+        dates=bars.timestamps[cube.first : cube.first + len(cube)],
+        open=moves["open"],
+        high=moves["high"],
+        low=moves["low"],
+        close=returns[:, target_index("close")],
+        band=np.maximum(bands[:, 1] - bands[:, 0], 0.0),
+        last_return=close / before - 1.0,
+        returns=returns,
+        distribution=cube.distribution,
+        long_only=long_only,
+    )

@@ -1,0 +1,195 @@
+"""A walk-forward result as the data of a report."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from marketsim.bars import TARGETS
+from marketsim.kernels import rules
+from marketsim.kernels.profit import profit
+from marketsim.report.data import Candles, Fan, Heatmap, Markers, ReportData, Table
+from marketsim.strategies import LimitOrders
+from marketsim.walkforward.evaluate import StrategyDays, limit_problem
+from marketsim.walkforward.market import MarketDays
+from marketsim.walkforward.result import WalkForwardResult
+from marketsim.walkforward.summary import NOTES
+
+Floats = npt.NDArray[np.float64]
+
+SHOWN_DAYS = 180  # of candles and forecasts: more cannot be told apart on a page
+_FAN_LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+_HEATMAP_STEPS = 41
+
+
+def report_data(result: WalkForwardResult) -> ReportData:
+    """Everything that the report of one symbol shows."""
+    summary = result.summary()
+    head, rows = summary.strategy_cells()
+    skill_head, skill_rows = summary.skill_cells()
+    own = {name: o for name, o in result.outcomes.items() if name not in result.baselines}
+    outcomes = {**own, **result.baselines}  # the baselines last, as in the table
+    windows = result.windows
+    return ReportData(
+        title=f"{result.bars.symbol}: walk-forward backtest",
+        subtitle=(
+            f"Model {result.model.name}, {len(result.dates)} days from "
+            f"{result.dates[0]:%Y-%m-%d} to {result.dates[-1]:%Y-%m-%d}, "
+            f"{len(windows.as_of)} simulations of {windows.window} days"
+        ),
+        notes=[*_notes(result), *NOTES],
+        tables=[
+            Table(
+                "Strategies, and naive baselines below",
+                head,
+                rows,
+                note="Out of sample, after costs; only the in-sample column is not.",
+                emphasis=frozenset(result.baselines),
+            ),
+            Table(
+                "Forecast skill",
+                skill_head,
+                skill_rows,
+                note="One-bar returns of each column, in basis points; below 1 beats persistence.",
+            ),
+        ],
+        dates=result.dates.tz_localize(None).to_numpy(),
+        equity={name: _equity(outcome) for name, outcome in outcomes.items()},
+        baselines=frozenset(result.baselines),
+        candles=_candles(result),
+        fans=[_fan(result, name) for name in ("close", "high", "low", "open")],
+        heatmap=_heatmap(result),
+        provenance={
+            **result.provenance(),
+            **{name.replace("_", " "): str(v) for name, v in result.described_settings().items()},
+        },
+    )
+
+
+def _equity(outcome: StrategyDays) -> Floats:
+    growth = np.maximum(1.0 + outcome.net, 0.0)  # a lost capital stays lost
+    return np.asarray(np.cumprod(growth), dtype=np.float64)
+
+
+def _notes(result: WalkForwardResult) -> list[str]:
+    settings = result.settings
+    carried = "pay on every change of position"
+    return [
+        f"Limit orders are filled by the policy {settings.fill}; a decision for a day reads the "
+        "days before it and acts on that day.",
+        f"Costs: {settings.costs.fee_bps:g} bp fee and {settings.costs.half_spread_bps:g} bp half "
+        f"spread. Strategies that hold {carried}, from the close of the day before; those that "
+        "trade at limits pay once an entry.",
+        f"Annualised with {settings.periods_per_year:g} periods a year.",
+        *(f"Repaired on reading: {repair}." for repair in result.bars.repairs),
+    ]
+
+
+def _best_strategy(result: WalkForwardResult) -> str:
+    """The strategy that trades at limits and ended highest, or else the one that ended highest."""
+    limits = [s.name for s in result.strategies if not np.isnan(_levels(result, s.name)).all()]
+    return _highest(result, limits or list(result.outcomes))
+
+
+def _highest(result: WalkForwardResult, names: list[str]) -> str:
+    return max(names, key=lambda name: _equity(result.outcomes[name])[-1])
+
+
+def _levels(result: WalkForwardResult, name: str) -> Floats:
+    outcome = result.outcomes[name]
+    return np.stack([outcome.high_level, outcome.low_level])
+
+
+def _candles(result: WalkForwardResult) -> Candles:
+    name = _best_strategy(result)
+    shown = slice(max(0, len(result.dates) - SHOWN_DAYS), None)
+    rows = slice(result.windows.first_day, result.windows.stop_day)
+    return Candles(
+        dates=result.dates.tz_localize(None).to_numpy()[shown],
+        open=result.bars.open[rows][shown],
+        high=result.bars.high[rows][shown],
+        low=result.bars.low[rows][shown],
+        close=result.bars.close[rows][shown],
+        strategy=name,
+        markers=_markers(result.outcomes[name], result.market, shown),
+    )
+
+
+def _markers(outcome: StrategyDays, market: MarketDays, shown: slice) -> list[Markers]:
+    """Where the fills of the shown days lie.
+
+    A strategy without limits enters at the close of the day before, which is drawn at the day.
+    """
+    previous = market.previous_close
+    sell, buy = previous * (1.0 + outcome.high_level), previous * (1.0 + outcome.low_level)
+    at_open = outcome.flags & rules.OPEN_FILLED > 0
+    opened = previous * (1.0 + market.open)
+    holds = np.isnan(outcome.high_level) | np.isnan(outcome.low_level)
+    long_in = np.where(holds, previous, np.where(at_open, opened, buy))
+    short_in = np.where(holds, previous, np.where(at_open, opened, sell))
+    kinds = (
+        ("long entry", rules.LONG_ENTERED, long_in),
+        ("long exit", rules.LONG_EXITED, sell),
+        ("short entry", rules.SHORT_ENTERED, short_in),
+        ("short exit", rules.SHORT_EXITED, buy),
+    )
+    markers = []
+    for kind, bit, price in kinds:
+        days = np.flatnonzero((outcome.flags & bit > 0)[shown])
+        markers.append(Markers(kind, days, price[shown][days]))
+    return markers
+
+
+def _fan(result: WalkForwardResult, name: str) -> Fan:
+    shown = slice(max(0, len(result.dates) - SHOWN_DAYS), None)
+    first, stop = result.windows.first_day, result.windows.stop_day
+    prices = getattr(result.bars, name)
+    quantiles = result.cube.distribution.quantile(_FAN_LEVELS)[:, TARGETS.index(name)]
+    return Fan(
+        target=name,
+        dates=result.dates.tz_localize(None).to_numpy()[shown],
+        levels=_FAN_LEVELS,
+        quantiles=(prices[first - 1 : stop - 1, None] * (1.0 + quantiles))[shown],
+        actual=prices[first:stop][shown],
+    )
+
+
+def _heatmap(result: WalkForwardResult) -> Heatmap | None:
+    """In-sample profit over the days that the last day's offsets were fitted on."""
+    fitted = [strategy.name for strategy in result.strategies if strategy.fitted]
+    if not fitted:
+        return None
+    name = _highest(result, fitted)
+    windows, settings = result.windows, result.settings
+    orders = result.orders[name]
+    assert isinstance(orders, LimitOrders)  # what `fitted` promises, checked when it was run
+    start = windows.stop_day - 1 - windows.purge - windows.offset_window
+    stop = start + windows.offset_window
+    days = MarketDays.of(result.bars, start, stop)
+    problem = limit_problem(orders, settings.long_only)
+    part = slice(start - windows.first_fit_day, stop - windows.first_fit_day)
+    (high_min, high_max), (low_min, low_max) = settings.offset_bounds
+    high = np.linspace(high_min, high_max, _HEATMAP_STEPS)
+    low = np.linspace(low_min, low_max, _HEATMAP_STEPS)
+    columns, rows = (grid.reshape(-1) for grid in np.meshgrid(high, low))
+    total = np.zeros(columns.size)
+    for side in problem.sides:
+        total += profit(
+            days.close, days.high, days.low, problem.high[part], problem.low[part], side[part],
+            high_offset=columns, low_offset=rows, fee=settings.costs.rate, fill=settings.fill,
+            open=days.open,
+        ).sum(axis=1, dtype=np.float64)  # fmt: skip
+    outcome = result.outcomes[name]
+    dates = result.bars.frame.index
+    return Heatmap(
+        strategy=name,
+        span=f"{dates[start]:%Y-%m-%d} to {dates[stop - 1]:%Y-%m-%d}",
+        high=high,
+        low=low,
+        profit=total.reshape(_HEATMAP_STEPS, _HEATMAP_STEPS),
+        best=(
+            float(outcome.high_offset[-1]),
+            float(outcome.low_offset[-1]),
+            float(outcome.in_sample[-1] * windows.offset_window),
+        ),
+    )

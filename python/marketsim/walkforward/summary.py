@@ -1,0 +1,196 @@
+"""The table one would want to paste."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from marketsim.bars import TARGETS
+from marketsim.metrics import Skill
+from marketsim.strategies import Strategy
+from marketsim.walkforward.evaluate import StrategyDays
+from marketsim.walkforward.tables import measure_windows
+
+# Column of `Summary.strategies`, its head in the printed table, and its format.
+COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("total_return", "return", "percent"),
+    ("annual_return", "annual", "percent"),
+    ("sharpe", "Sharpe", "ratio"),
+    ("sharpe_error", "± se", "ratio"),
+    ("max_drawdown", "max dd", "depth"),
+    ("trades", "trades", "count"),
+    ("hit_rate", "hit", "share"),
+    ("mean_return_bps", "bp/day", "ratio"),
+    ("in_sample_bps", "in-sample bp/day", "ratio"),
+    ("ambiguous_share", "ambig.", "depth"),
+    ("ambiguous_profit_share", "ambig. profit", "percent"),
+    ("optimistic_gap", "opt-pess", "percent"),
+    ("mae_ratio", "MAE/naive", "factor"),
+    ("pinball_ratio", "pinball/naive", "factor"),
+    ("coverage", "cover 80 %", "share"),
+)
+SKILL_COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("mae_bps", "MAE bp", "ratio"),
+    ("mae_persistence_bps", "persistence", "ratio"),
+    ("mae_random_walk_bps", "random walk", "ratio"),
+    ("mae_ratio", "MAE/persist.", "factor"),
+    ("pinball_ratio", "pinball/persist.", "factor"),
+    ("coverage", "cover 80 %", "share"),
+)
+NOTES = (
+    "return, annual, max dd: compounded. bp/day: arithmetic mean net return. Sharpe ± se: "
+    "annualised, with its standard error.",
+    "in-sample: mean net of the fitted offsets on the days they were fitted on; everything else "
+    "is out of sample.",
+    "ambig.: share of days whose bar touches entry and exit in unknown order, and their net as a "
+    "share of all gains and losses. opt-pess: net of the same orders read optimistically less "
+    "pessimistically, added up.",
+    "MAE and pinball: forecasts the strategy decides by, relative to persistence (below 1 is "
+    "better). cover 80 %: actual values between the 10 % and 90 % quantiles.",
+)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Performance and forecast skill of a run; `print` gives a table.
+
+    Attributes:
+        strategies: one row a strategy, then the naive baselines; columns as `COLUMNS`, and `kind`:
+            "strategy" or "baseline". Fractions, not percent.
+        skill: one row a target; columns as `SKILL_COLUMNS`.
+        heading: what was run.
+    """
+
+    strategies: pd.DataFrame
+    skill: pd.DataFrame
+    heading: str
+
+    def __str__(self) -> str:
+        head, rows = self.strategy_cells()
+        split = int((self.strategies["kind"] == "strategy").sum())
+        lines = [self.heading, "", *aligned(head, rows, split), ""]
+        lines += [*aligned(*self.skill_cells()), ""]
+        return "\n".join([*lines, *NOTES])
+
+    def strategy_cells(self) -> tuple[list[str], list[list[str]]]:
+        """Heads and finished text of the strategies' table."""
+        return _cells("strategy", self.strategies, COLUMNS)
+
+    def skill_cells(self) -> tuple[list[str], list[list[str]]]:
+        """Heads and finished text of the forecast skill's table."""
+        return _cells("forecast of", self.skill, SKILL_COLUMNS)
+
+
+def summarize(
+    outcomes: Mapping[str, StrategyDays],
+    baselines: Mapping[str, StrategyDays],
+    skill: Skill,
+    *,
+    strategies: Sequence[Strategy],
+    periods_per_year: float,
+    heading: str,
+) -> Summary:
+    """Summary of outcomes over all their days, each day counted once."""
+    kept = {name: outcome for name, outcome in outcomes.items() if name not in baselines}
+    everything = {**kept, **baselines}
+    days = len(next(iter(everything.values())).net)
+    start = np.zeros(1, dtype=np.int64)
+    whole = measure_windows(list(everything.values()), start, days, periods_per_year)
+    frame = pd.DataFrame({name: values[0] for name, values in whole.items()})
+    frame.index = pd.Index(list(everything), name="strategy")
+    net = np.array([np.abs(outcome.net).sum() for outcome in everything.values()])
+    frame["mean_return_bps"] = frame["mean_return"] * 1e4
+    frame["in_sample_bps"] = frame["in_sample"] * 1e4
+    frame["ambiguous_share"] = frame["ambiguous"] / days
+    with np.errstate(invalid="ignore"):
+        frame["ambiguous_profit_share"] = frame["ambiguous_profit"] / net
+    targets = {strategy.name: strategy.targets for strategy in strategies}
+    judged = [
+        _skill_of(targets.get(name, ()) if name in kept else (), skill) for name in everything
+    ]
+    frame[["mae_ratio", "pinball_ratio", "coverage"]] = judged
+    frame["kind"] = ["strategy"] * len(kept) + ["baseline"] * len(baselines)
+    return Summary(frame[[*(name for name, _, _ in COLUMNS), "kind"]], _skill_frame(skill), heading)
+
+
+def _skill_of(targets: Sequence[str], skill: Skill) -> tuple[float, float, float]:
+    """(MAE and pinball loss relative to persistence, coverage) of some targets together."""
+    if not targets:
+        return math.nan, math.nan, math.nan
+    at = [TARGETS.index(target) for target in targets]
+    mae = _ratio(skill.mae[at].sum(), skill.mae_persistence[at].sum())
+    pinball = _ratio(skill.pinball[at].sum(), skill.pinball_persistence[at].sum())
+    return mae, pinball, float(skill.coverage[at].mean())
+
+
+def _ratio(value: float, naive: float) -> float:
+    return float(value / naive) if naive > 0.0 else math.nan
+
+
+def _skill_frame(skill: Skill) -> pd.DataFrame:
+    ratios = [_skill_of([target], skill) for target in TARGETS]
+    return pd.DataFrame(
+        {
+            "mae_bps": skill.mae * 1e4,
+            "mae_persistence_bps": skill.mae_persistence * 1e4,
+            "mae_random_walk_bps": skill.mae_random_walk * 1e4,
+            "mae_ratio": [ratio[0] for ratio in ratios],
+            "pinball_ratio": [ratio[1] for ratio in ratios],
+            "coverage": skill.coverage,
+        },
+        index=pd.Index(TARGETS, name="target"),
+    )
+
+
+def format_value(value: float, kind: str) -> str:
+    """A figure as text: a percentage with sign or without, a ratio or a count."""
+    if not math.isfinite(value):
+        return "n/a" if math.isnan(value) else ("∞" if value > 0 else "-∞")
+    return _FORMATS[kind].format(value)
+
+
+_FORMATS = {
+    "percent": "{:+.2%}",
+    "depth": "{:.2%}",
+    "share": "{:.0%}",
+    "ratio": "{:.2f}",
+    "factor": "{:.3f}",
+    "count": "{:.0f}",
+}
+
+
+def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a frame as dictionaries of values that JSON knows; NaN becomes None."""
+    rows = frame.astype(object).where(frame.notna() & ~frame.isin([math.inf, -math.inf]), None)
+    return [{str(key): value for key, value in row.items()} for row in rows.to_dict("records")]
+
+
+def _cells(
+    corner: str, frame: pd.DataFrame, columns: Sequence[tuple[str, str, str]]
+) -> tuple[list[str], list[list[str]]]:
+    rows = [
+        [str(name), *(format_value(float(row[column]), kind) for column, _, kind in columns)]
+        for name, row in frame.iterrows()
+    ]
+    return [corner, *(head for _, head, _ in columns)], rows
+
+
+def aligned(head: list[str], rows: list[list[str]], split: int | None = None) -> list[str]:
+    """Lines of a table: names to the left, numbers to the right, a rule before row `split`."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+
+    def line(cells: list[str]) -> str:
+        name = cells[0].ljust(widths[0])
+        numbers = (c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))
+        return "  ".join([name, *numbers]).rstrip()
+
+    rule = "  ".join("-" * width for width in widths)
+    lines = [line(head), rule, *(line(row) for row in rows)]
+    if split is not None and 0 < split < len(rows):
+        lines.insert(2 + split, rule)
+    return lines

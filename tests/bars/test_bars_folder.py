@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Mapping
+
+import pytest
+
+from marketsim.bars import BarsFolder, read_bars, read_folder
+from marketsim.bars import folder as folder_module
+from marketsim.errors import (
+    ArgumentError,
+    BarsError,
+    BarsFileNotFoundError,
+    FileFormatError,
+    InvalidNameError,
+    UnknownNameError,
+)
+
+
+@pytest.fixture
+def folder(write, make_frame):
+    for seed, name in enumerate(["C.csv", "A.txt", "B.tsv"]):
+        path = write(f"data/{name}", make_frame(seed=seed).to_csv(index=False))
+    write("data/notes.md", "x")
+    write("data/.D.csv", "x")
+    write("data/below/E.csv")
+    return path.parent
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The names of the files that are read, in order."""
+    names = []
+    real = folder_module.read_file
+
+    def counted(path):
+        names.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(folder_module, "read_file", counted)
+    return names
+
+
+def test_it_is_a_sorted_mapping(folder, make_frame):
+    bars = read_folder(folder)
+    assert isinstance(bars, BarsFolder)
+    assert isinstance(bars, Mapping)
+    assert list(bars) == ["A", "B", "C"]
+    assert len(bars) == 3
+    assert bars.path == folder
+    assert bars["C"].symbol == "C"
+    assert bars["C"].fingerprint == read_bars(make_frame(seed=0)).fingerprint
+    assert bars["A"].fingerprint == read_bars(make_frame(seed=1)).fingerprint
+    assert [(symbol, b.symbol) for symbol, b in bars.items()] == [(s, s) for s in "ABC"]
+
+
+def test_repr_is_short(folder, write):
+    assert repr(read_folder(folder)) == f"BarsFolder({str(folder)!r}, 3 symbols: A, B, C)"
+    for i in range(100):
+        write(f"data/S{i}.csv")
+    assert repr(read_folder(folder)).endswith("103 symbols: A, B, ..., S99)")
+    assert repr(read_folder(folder, symbols="A")).endswith("1 symbol: A)")
+
+
+def test_files_are_read_only_when_asked_for(folder, reads):
+    bars = read_folder(folder)
+    assert list(bars.keys()) == ["A", "B", "C"]
+    assert "A" in bars
+    assert "Z" not in bars
+    assert 5 not in bars
+    assert reads == []
+    bars["B"]
+    bars["B"]
+    assert reads == ["B.tsv", "B.tsv"]
+
+
+def test_no_bars_are_held(folder):
+    bars = read_folder(folder)
+    # Bars have no weak references, but their arrays do.
+    alive = [weakref.ref(b.close.base) for b in bars.values()]
+    gc.collect()
+    assert [ref() for ref in alive] == [None] * 3
+
+
+def test_missing_symbols_behave_as_in_a_mapping(folder):
+    bars = read_folder(folder)
+    assert bars.get("Z") is None
+    with pytest.raises(KeyError):
+        bars["Z"]
+    with pytest.raises(UnknownNameError, match=r"unknown symbol 'Z': .* holds A, B, C$"):
+        bars["Z"]
+
+
+def test_symbols_select(folder):
+    assert list(read_folder(folder, symbols=["C", "A", "C"])) == ["A", "C"]
+    assert list(read_folder(folder, symbols="B")) == ["B"]
+    assert list(read_folder(folder, symbols=iter("AB"))) == ["A", "B"]
+    assert list(read_folder(folder, symbols=[])) == []
+    with pytest.raises(UnknownNameError, match=r"unknown symbol 'Z'.* holds A, B, C$"):
+        read_folder(folder, symbols=["A", "Z"])
+    with pytest.raises(UnknownNameError):
+        read_folder(folder, symbols=["a"])
+    with pytest.raises(InvalidNameError):
+        read_folder(folder, symbols=["../data/A"])
+
+
+def test_options_reach_every_file(folder, make_frame, write):
+    write("data/A.txt", make_frame().iloc[::-1].to_csv(index=False))
+    bars = read_folder(folder, timezone="Asia/Tokyo", repair="sort")
+    assert str(bars["A"].frame.index.tz) == "Asia/Tokyo"
+    assert len(bars["A"].repairs) == 1
+    write("data/A.txt", make_frame().assign(adjclose=1.0).to_csv(index=False))
+    assert (read_folder(folder, adjusted=True)["A"].close - 1).max() < 1e-12
+    with pytest.raises(BarsError, match="adjusted=True scales"):
+        read_folder(folder)["A"]
+
+
+def test_options_are_checked_at_once(folder):
+    with pytest.raises(ArgumentError, match="unknown timezone"):
+        read_folder(folder, timezone="Mars")
+    with pytest.raises(UnknownNameError, match="unknown repair"):
+        read_folder(folder, repair="mend")
+    with pytest.raises(ArgumentError, match="adjusted got"):
+        read_folder(folder, adjusted="yes")
+
+
+def test_defects_name_the_file(folder, write):
+    path = write("data/B.tsv", "timestamp,open,high,low,close,volume\n")
+    bars = read_folder(folder)
+    with pytest.raises(BarsError) as caught:
+        bars["B"]
+    assert str(path) in str(caught.value)
+    assert len(bars["A"]) == 10, "the others are not affected"
+
+
+def test_names_that_are_not_symbols_are_all_named(folder, write):
+    write("data/my data.csv")
+    write("data/-x.csv")
+    with pytest.raises(InvalidNameError, match=r"not symbols: '-x\.csv', 'my data\.csv'; "):
+        read_folder(folder)
+    assert list(read_folder(folder, symbols=["A"])) == ["A"]
+
+
+def test_long_lists_of_names_are_cut(folder, write):
+    for i in range(20):
+        write(f"data/x {i:02}.csv")
+    with pytest.raises(InvalidNameError, match=r"'x 19\.csv'; allowed"):
+        read_folder(folder)
+    write("data/x 20.csv")
+    with pytest.raises(InvalidNameError, match=r"'x 19\.csv' and 1 more; allowed"):
+        read_folder(folder)
+
+
+def test_two_files_of_one_symbol(folder, write):
+    write("data/A.csv")
+    with pytest.raises(FileFormatError, match=r"2 files of A: A\.csv and A\.txt"):
+        read_folder(folder)
+    assert list(read_folder(folder, symbols=["B"])) == ["B"]
+
+
+def test_empty_and_missing_folders(tmp_path, write):
+    with pytest.raises(BarsFileNotFoundError, match=r"\.csv, \.csv\.gz, \.tsv, \.txt, \.parquet"):
+        read_folder(tmp_path)
+    with pytest.raises(BarsFileNotFoundError, match="does not exist"):
+        read_folder(tmp_path / "nope")
+    with pytest.raises(ArgumentError, match="is a file: expected a folder; use read_bars"):
+        read_folder(write("A.csv"))
+    with pytest.raises(ArgumentError, match="got a NoneType"):
+        read_folder(None)
+
+
+def test_a_file_that_is_gone_is_named(folder):
+    bars = read_folder(folder)
+    (folder / "A.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=r"A\.txt"):
+        bars["A"]

@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+import datetime as dt
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from marketsim.bars import REPAIRS, read_bars
+from marketsim.errors import ArgumentError
+
+TOKYO = dt.timezone(dt.timedelta(hours=9))
+
+
+def at(times, make_frame):
+    return make_frame(len(times), times=times)
+
+
+def utc(*texts: str) -> list[np.datetime64]:
+    return [np.datetime64(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["2020-01-02", "2020-01-03"],
+        ["2020-01-02 00:00:00", "2020-01-03 00:00:00"],
+        ["2020-01-02T00:00", "2020-01-03T00:00"],
+        ["2020-01-02T00:00:00Z", "2020-01-03T00:00:00Z"],
+        ["2020-01-02 00:00:00+00:00", "2020-01-03 00:00:00+00:00"],
+        ["2020-01-02 00:00 UTC", "2020-01-03 00:00 UTC"],
+        ["2020-01-02 00:00:00 GMT", "2020-01-03 00:00:00 GMT"],
+        [" 2020-01-02", "2020-01-03 "],
+        ["2020-1-2", "2020-1-3"],
+        ["2020/01/02", "2020/01/03"],
+        ["2020.01.02", "2020.01.03"],
+        ["20200102", "20200103"],
+        ["20200102 000000", "20200103 000000"],
+        ["1/2/2020", "1/3/2020"],
+        ["01/02/2020", "01/03/2020"],
+        ["01/02/2020 12:00 AM", "01/03/2020 12:00 AM"],
+        ["1/2/2020 12:00:00 AM", "1/3/2020 12:00:00 AM"],
+        ["Jan 2, 2020", "Jan 3, 2020"],
+        ["2 Jan 2020", "3 Jan 2020"],
+        [20200102, 20200103],
+        [1577923200, 1578009600],
+        [1577923200_000, 1578009600_000],
+        [1577923200_000_000, 1578009600_000_000],
+        [1577923200_000_000_000, 1578009600_000_000_000],
+        [1577923200.0, 1578009600.0],
+        ["1577923200", "1578009600"],
+        ["1577923200.0", "1578009600.0"],
+        [dt.date(2020, 1, 2), dt.date(2020, 1, 3)],
+        [dt.datetime(2020, 1, 2), dt.datetime(2020, 1, 3)],
+        [dt.datetime(2020, 1, 2, 9, tzinfo=TOKYO), dt.datetime(2020, 1, 3, 9, tzinfo=TOKYO)],
+        [dt.datetime(2020, 1, 2, 9, tzinfo=TOKYO), dt.datetime(2020, 1, 3, tzinfo=dt.UTC)],
+        [dt.date(2020, 1, 2), dt.datetime(2020, 1, 3, tzinfo=dt.UTC)],
+        [dt.date(2020, 1, 2), "2020-01-03"],
+        [np.datetime64("2020-01-02"), pd.Timestamp("2020-01-03")],
+        pd.array([20200102, 20200103], dtype="Int64"),
+        pd.Series(["2020-01-02", "2020-01-03"], dtype="category"),
+        pd.Series(["2020-01-02", "2020-01-03"], dtype="M8[s]"),
+        pd.Series(["2020-01-02", "2020-01-03"], dtype="M8[ns]"),
+        pd.Series(["2020-01-02", "2020-01-03"]).astype("datetime64[us, UTC]"),
+        pd.period_range("2020-01-02", periods=2, freq="D"),
+    ],
+    ids=str,
+)
+def test_forms_of_timestamps(make_frame, times):
+    bars = read_bars(at(times, make_frame))
+    assert bars.timestamps.tolist() == [1577923200 * 10**9, 1578009600 * 10**9]
+
+
+def test_day_first_needs_a_day_above_twelve_in_the_first_row(make_frame, find):
+    bars = read_bars(at(["13/01/2020", "14/01/2020", "01/02/2020"], make_frame))
+    assert list(bars.timestamps) == utc("2020-01-13", "2020-01-14", "2020-02-01")
+    defects = find(at(["12/01/2020", "13/01/2020"], make_frame))
+    assert list(defects) == ["unreadable_timestamp"]
+    assert "read as %m/%d/%Y, the format of the first" in defects["unreadable_timestamp"].message
+
+
+def test_twelve_hour_clock(make_frame):
+    times = ["1/2/2020 12:00 AM", "1/2/2020 1:30 AM", "1/2/2020 12:00 PM", "1/2/2020 11:59 PM"]
+    for start in range(4):  # whichever sets the format
+        bars = read_bars(at(times[start:] + times[:start], make_frame), repair="sort")
+        assert list(bars.timestamps) == utc(
+            "2020-01-02T00:00", "2020-01-02T01:30", "2020-01-02T12:00", "2020-01-02T23:59"
+        )
+
+
+def test_unix_units_keep_their_digits(make_frame, write):
+    nanoseconds = [1577923200_123_456_789, 1577923201_123_456_789]
+    frame = at(nanoseconds, make_frame)
+    assert read_bars(frame).timestamps.tolist() == nanoseconds
+    assert read_bars(write("A.csv", frame.to_csv(index=False))).timestamps.tolist() == nanoseconds
+    text = frame.to_csv(index=False) + ",1,2,1,2,3\n"  # one row without a timestamp
+    bars = read_bars(write("B.csv", text), repair="drop_invalid")
+    assert bars.timestamps.tolist() == nanoseconds
+
+
+@pytest.mark.parametrize("scale", [1, 10**3, 10**6, 10**9])
+def test_unix_time_spans_1900_to_2200(make_frame, find, scale):
+    first, last = -2208988800, 7258118399
+    bars = read_bars(at([first * scale, 0, 1577923200 * scale, last * scale], make_frame))
+    assert [str(t)[:19] for t in bars.timestamps[[0, -1]]] == [
+        "1900-01-01T00:00:00",
+        "2199-12-31T23:59:59",
+    ]
+    middle = [1577923200 * scale, 1577923201 * scale]
+    if scale > 1:
+        defects = find(at([(first - 1) * scale, *middle, (last + 1) * scale], make_frame))
+        assert defects["unreadable_timestamp"].rows == (0, 3)
+        assert "between 1900 and 2200" in defects["unreadable_timestamp"].message
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        ([0, 1, 2], "row numbers"),
+        ([43831, 43832, 43833], "dates of a spreadsheet"),
+        ([9_200_000_000_000_000_000, 9_200_000_000_000_000_001], "no Unix time of any unit"),
+        ([True, False], "one format:"),
+        (["2020", "2021"], "one format"),
+        (["2020-01", "2020-02"], "no date format fits"),
+        (["09:30", "09:31"], "no date format fits"),
+        (["2020-01-01 00:00 EST", "2020-01-02 00:00 EST"], "no date format fits"),
+        ([dt.time(9, 30), dt.time(9, 31)], "one format"),
+        ([1.5, 2.5], "one format"),
+        ([1577923200.5, 1578009600.5], "one format"),
+        ([1577923200 + 2j, 1578009600 + 0j], "one format"),
+        (pd.to_timedelta([1, 2], "D"), "one format"),
+        ([[2020], {"a": 1}], "one format"),
+    ],
+    ids=str,
+)
+def test_what_is_not_a_timestamp(make_frame, find, times, words):
+    defects = find(at(times, make_frame))
+    assert list(defects) == ["unreadable_timestamp"]
+    assert defects["unreadable_timestamp"].count == len(times)
+    assert words in defects["unreadable_timestamp"].message
+
+
+def test_unreadable_and_missing_timestamps_have_count_rows_and_values(make_frame, find):
+    times = ["2020-01-01", "oops", None, "2020-01-04", "2020-02-30", "", "31.01.2020", "9999-01-01"]
+    defects = find(at(times, make_frame))
+    assert {k: d.rows for k, d in defects.items()} == {
+        "missing_timestamp": (2,),
+        "unreadable_timestamp": (1, 4, 5, 6, 7),
+    }
+    message = defects["unreadable_timestamp"].message
+    assert "5 rows break it, first at row 1 ('oops'), row 4 ('2020-02-30'), row 5 ('')" in message
+    assert "read as %Y-%m-%d" in message
+
+
+def test_garbage_in_front_does_not_set_the_format(make_frame, find):
+    defects = find(at(["oops", "2020-01-02", "2020-01-03"], make_frame))
+    assert defects["unreadable_timestamp"].rows == (0,)
+
+
+def test_text_between_integers(make_frame, find, write):
+    frame = at(["20200102", "oops", "20200104", "20200230"], make_frame)
+    for source in (frame, write("A.csv", frame.to_csv(index=False))):
+        defects = find(source)
+        assert defects["unreadable_timestamp"].rows == (1, 3)
+        assert "read as YYYYMMDD" in defects["unreadable_timestamp"].message
+
+
+@pytest.mark.parametrize(
+    "value", [dt.date(1500, 1, 1), dt.date(9999, 12, 31), dt.datetime(2300, 1, 1)]
+)
+def test_dates_beyond_nanoseconds_are_unreadable(make_frame, find, value):
+    defects = find(at([dt.date(2020, 1, 1), value], make_frame))
+    assert list(defects) == ["unreadable_timestamp"]
+    assert defects["unreadable_timestamp"].rows == (1,)
+    in_seconds = pd.Series([np.datetime64("2020-01-01"), np.datetime64(value)], dtype="M8[s]")
+    assert find(at(in_seconds, make_frame))["unreadable_timestamp"].rows == (1,)
+
+
+def test_first_and_last_dates(make_frame, find):
+    times = [np.datetime64("1678-01-01", "s"), np.datetime64("2261-12-31T23:59:59", "s")]
+    assert list(read_bars(at(pd.Series(times), make_frame)).timestamps) == times
+    beyond = [times[0] - 1, *times, times[1] + 1]
+    assert find(at(pd.Series(beyond), make_frame))["unreadable_timestamp"].rows == (0, 3)
+    assert len(read_bars(at([19000101, 19000101, 19000102], make_frame), repair=REPAIRS)) == 2
+    assert len(read_bars(at([22001230, 22001231, 22001231], make_frame), repair=REPAIRS)) == 2
+    assert find(at([19000101, 19000230, 19000301], make_frame))["unreadable_timestamp"].rows == (1,)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York", "Pacific/Apia"])
+@pytest.mark.parametrize("form", ["text", "date", "integer", "datetime", "index"])
+def test_naive_dates_never_shift(make_frame, zone, form):
+    days = pd.date_range("2020-01-06", periods=300)
+    times = {
+        "text": days.strftime("%Y-%m-%d"),
+        "date": days.date,
+        "integer": days.strftime("%Y%m%d").astype(int),
+        "datetime": days,
+        "index": days,
+    }[form]
+    frame = at(times, make_frame)
+    if form == "index":
+        frame = frame.set_index("timestamp")
+    index = read_bars(frame, timezone=zone).frame.index
+    assert str(index.tz) == zone
+    assert list(index.date) == list(days.date)
+    assert set(index.hour) == {0}
+
+
+def test_aware_times_are_converted(make_frame):
+    bars = read_bars(
+        at(["2020-01-02T00:00:00Z", "2020-01-03T00:00:00Z"], make_frame), timezone="Asia/Tokyo"
+    )
+    assert str(bars.frame.index[0]) == "2020-01-02 09:00:00+09:00"
+    assert bars.timestamps[0] == np.datetime64("2020-01-02")
+
+
+def test_mixed_offsets_fractions_and_zones(make_frame):
+    times = [
+        "2020-01-01T00:00:00+09:00",
+        "2020-01-01T00:00:00-05:00",
+        "2020-01-02T00:00:00.5Z",
+        "2020-01-02T00:00:01-0500",
+        "2020-01-03T00:00",  # without an offset: in Tokyo
+        "2020-01-04",
+    ]
+    bars = read_bars(at(times, make_frame), timezone="Asia/Tokyo")
+    assert list(bars.timestamps) == utc(
+        "2019-12-31T15:00",
+        "2020-01-01T05:00",
+        "2020-01-02T00:00:00.5",
+        "2020-01-02T05:00:01",
+        "2020-01-02T15:00",
+        "2020-01-03T15:00",
+    )
+
+
+def test_naive_first_then_aware(make_frame):
+    times = ["2020-01-01", "2020-01-02 09:30", "2020-01-03 09:30:00.25", "2020-01-04T00:00:00Z"]
+    bars = read_bars(at(times, make_frame), timezone="Asia/Tokyo")
+    assert list(bars.timestamps) == utc(
+        "2019-12-31T15:00", "2020-01-02T00:30", "2020-01-03T00:30:00.25", "2020-01-04T00:00"
+    )
+
+
+def test_offsets_of_several_zones_after_a_date(make_frame, find):
+    times = ["2020-01-01", "2020-01-02T00:00:00+09:00", "2020-01-03T00:00:00-05:00"]
+    bars = read_bars(at(times, make_frame))
+    assert list(bars.timestamps) == utc("2020-01-01", "2020-01-01T15:00", "2020-01-03T05:00")
+    defects = find(at([*times, "20200104T00:00Z", "2020-01-05x00:00Z"], make_frame))
+    assert defects["unreadable_timestamp"].rows == (3, 4)
+
+
+def test_unix_time_is_in_utc_whatever_the_timezone(make_frame):
+    bars = read_bars(at([1577923200, 1578009600], make_frame), timezone="Asia/Tokyo")
+    assert str(bars.frame.index[0]) == "2020-01-02 09:00:00+09:00"
+
+
+class TestClockChanges:
+    TIMES = (
+        "2020-03-08 01:30",
+        "2020-03-08 02:00",  # does not exist
+        "2020-03-08 02:59",  # does not exist
+        "2020-03-08 03:00",
+        "2020-11-01 00:59",
+        "2020-11-01 01:00",  # happens twice
+        "2020-11-01 02:00",
+    )
+
+    @pytest.mark.parametrize("convert", [list, pd.to_datetime], ids=["text", "datetime"])
+    def test_missing_and_repeated_hours_are_defects(self, make_frame, find, convert):
+        frame = at(convert(list(self.TIMES)), make_frame)
+        defects = find(frame, timezone="America/New_York")
+        assert {k: d.rows for k, d in defects.items()} == {
+            "nonexistent_time": (1, 2),
+            "ambiguous_time": (5,),
+        }
+        assert "must exist in America/New_York" in defects["nonexistent_time"].message
+        assert "first at row 1 ('2020-03-08 02:00" in defects["nonexistent_time"].message
+        assert "first at row 5 ('2020-11-01 01:00" in defects["ambiguous_time"].message
+        assert "offset or in UTC" in defects["ambiguous_time"].fix
+
+    def test_other_hours_are_right(self, make_frame):
+        times = [time for i, time in enumerate(self.TIMES) if i not in (1, 2, 5)]
+        bars = read_bars(at(times, make_frame), timezone="America/New_York")
+        assert list(bars.timestamps) == utc(
+            "2020-03-08T06:30", "2020-03-08T07:00", "2020-11-01T04:59", "2020-11-01T07:00"
+        )
+
+    def test_offsets_make_them_clear(self, make_frame):
+        times = ["2020-11-01T01:00:00-04:00", "2020-11-01T01:00:00-05:00"]
+        bars = read_bars(at(times, make_frame), timezone="America/New_York")
+        assert list(bars.timestamps) == utc("2020-11-01T05:00", "2020-11-01T06:00")
+        assert [t.hour for t in bars.frame.index] == [1, 1]
+
+    def test_drop_invalid_drops_them(self, make_frame):
+        frame = at(list(self.TIMES), make_frame)
+        bars = read_bars(frame, timezone="America/New_York", repair="drop_invalid")
+        assert bars.repairs == ("dropped 3 rows without a usable timestamp",)
+        np.testing.assert_array_equal(bars.close, frame["close"].to_numpy()[[0, 3, 4, 6]])
+
+
+@pytest.mark.parametrize("zone", ["Mars/Base", "", "../UTC", "/etc/passwd", None, 5, "America"])
+def test_unknown_timezones(frame, zone):
+    with pytest.raises(ArgumentError, match=r"unknown timezone .*expected an IANA name") as caught:
+        read_bars(frame, timezone=zone)
+    assert repr(zone) in str(caught.value)
+
+
+def test_misspelt_timezone_gets_a_hint(frame):
+    with pytest.raises(ArgumentError, match="did you mean 'America/New_York'"):
+        read_bars(frame, timezone="america/new_york")
+
+
+def test_messages_show_local_time(make_frame, find):
+    frame = at(["2020-01-02 09:30", "2020-01-03 00:00"], make_frame)
+    frame["volume"] = math.nan
+    message = find(frame, timezone="Asia/Tokyo")["nan"].message
+    assert "first at 2020-01-02 09:30:00+09:00 (volume=nan), 2020-01-03 (volume=nan)" in message

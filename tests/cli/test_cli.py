@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from market import random_frame
+
+import marketsim as ms
+from marketsim.cli import main
+
+QUICK = ["--simulations", "5", "--quiet"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three symbols, one of them too short."""
+    path = tmp_path / "bars"
+    path.mkdir()
+    random_frame(150, 1).to_csv(path / "AAA.csv", index_label="date")
+    random_frame(150, 2).to_parquet(path / "BBB.parquet")
+    random_frame(20, 3).to_csv(path / "CCC.csv", index_label="date")
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], *args: str | Path) -> tuple[int, str, str]:
+    code = main([str(arg) for arg in args])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_one_file(folder: Path, tmp_path: Path, capsys) -> None:
+    page = tmp_path / "AAA.html"
+    code, out, err = run(capsys, "backtest", folder / "AAA.csv", *QUICK, "--report", page)
+    assert code == 0
+    assert err == ""
+    assert out.startswith("AAA  2015-")
+    assert "maxdiff_always_on" in out
+    assert "random_walk" in out
+    assert str(page) in out
+    assert 20_000 < page.stat().st_size < 1_000_000
+
+
+def test_the_table_is_that_of_the_library(folder: Path, capsys) -> None:
+    options = (
+        "--fee",
+        "7bps",
+        "--fill",
+        "optimistic",
+        "--window",
+        "5",
+        "--strategies",
+        "simple,maxdiff",
+    )
+    _, out, _ = run(capsys, "backtest", folder / "AAA.csv", *QUICK, *options)
+    result = ms.walk_forward(
+        folder / "AAA.csv", simulations=5, window=5, fee=0.0007, fill="optimistic",
+        strategies=["simple", "maxdiff"], progress=False,
+    )  # fmt: skip
+    assert out.strip() == str(result.summary()).strip()
+
+
+def test_json(folder: Path, capsys) -> None:
+    code, out, err = run(capsys, "backtest", folder / "AAA.csv", *QUICK, "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert found["symbol"] == "AAA"
+    assert found["settings"]["simulations"] == 5
+
+
+def test_folder_gives_a_combined_table_and_names_what_failed(
+    folder: Path, tmp_path: Path, capsys
+) -> None:
+    reports = tmp_path / "reports"
+    code, out, err = run(capsys, "backtest", folder, *QUICK, "--report", reports)
+    assert code == 2
+    assert "CCC: too few bars for one simulation: got 20, need 78" in err
+    rows = [line.split()[0] for line in out.splitlines() if line]
+    assert rows[:4] == ["symbol", "----------------"[: len(rows[1])], "AAA", "BBB"]
+    assert "over all symbols" in out
+    assert sorted(p.name for p in reports.iterdir()) == ["AAA.html", "BBB.html", "index.html"]
+    index = (reports / "index.html").read_text()
+    assert 'href="AAA.html"' in index
+    assert "CCC could not be run" in index
+
+
+def test_chosen_symbols(folder: Path, capsys) -> None:
+    code, out, _ = run(capsys, "backtest", folder, *QUICK, "--symbols", "BBB,AAA", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert [row["symbol"] for row in found["symbols"]] == ["AAA", "BBB"]
+    assert found["errors"] == {}
+    single = ms.walk_forward(folder / "AAA.csv", simulations=5, progress=False).to_dict()
+    assert found["symbols"][0]["strategies"] == single["strategies"]
+    code, _, err = run(capsys, "backtest", folder, "--symbols", "ZZZ")
+    assert code == 2
+    assert "unknown symbol 'ZZZ'" in err
+    assert "AAA, BBB, CCC" in err
+
+
+def test_demo_data(capsys) -> None:
+    pytest.importorskip("arch")
+    code, out, _ = run(capsys, "backtest", "demo", "--quiet")
+    assert code == 0
+    assert out.startswith("SP500  2018-09-12 to 2018-12-31, 76 days in 70 simulations of 7")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["nosuch.csv"], "nosuch.csv does not exist"),
+        (
+            ["AAA.csv", "--model", "arima"],
+            "unknown model 'arima': expected one of ewma, persistence",
+        ),
+        (["AAA.csv", "--strategies", "magic"], "unknown strategy 'magic': expected one of simple"),
+        (["AAA.csv", "--aggregate", "best"], "unknown aggregate 'best'"),
+        (["AAA.csv", "--asset-class", "bond"], "expected one of equity, crypto, forex"),
+        (["AAA.csv", "--symbols", "AAA"], "--symbols chooses from a folder"),
+        (["AAA.csv", "--simulations", "0"], "simulations must be a whole number of at least 1"),
+        (["AAA.csv", "--window", "999"], "too few bars for one simulation: got 150, need 1070"),
+        (["AAA.csv", "--repair", "magic"], "magic"),
+        (["AAA.csv", "--timezone", "Mars/Base"], "Mars/Base"),
+        (["AAA.csv", "--report", "no/such/folder/x.html"], "no/such/folder"),
+        (["text.csv"], "text.csv"),
+        (["empty"], "empty"),
+        ([".", "--report", "x.html"], "must name a folder"),
+    ],
+)
+def test_bad_input_gives_one_line_and_code_2(
+    folder: Path, capsys, monkeypatch: pytest.MonkeyPatch, args: list[str], message: str
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "text.csv").write_bytes(bytes(range(256)))
+    (folder / "empty").mkdir()
+    code, out, err = run(capsys, "backtest", *args)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("error: ")
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_wrong_arguments_are_explained(capsys) -> None:
+    for args, message in (
+        (["backtest", "x.csv", "--fee", "5"], "expected a fee below 5 %, as 5bps"),
+        (["backtest", "x.csv", "--fee", "1e-4e"], "got '1e-4e'"),
+        (["backtest", "x.csv", "--fill", "best"], "open_aware"),
+        (["backtest"], "FILE|FOLDER|demo"),
+        ([], "COMMAND"),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            main(args)
+        assert caught.value.code == 2
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("5bps", 0.0005), ("0.05%", 0.0005), ("5e-4", 0.0005)]
+)
+def test_fee_units(folder: Path, capsys, text: str, expected: float) -> None:
+    _, out, _ = run(capsys, "backtest", folder / "AAA.csv", *QUICK, "--fee", text, "--json")
+    assert json.loads(out)["settings"]["fee_bps"] == pytest.approx(expected * 1e4)
+
+
+def test_defects_are_listed_without_a_traceback(tmp_path: Path, capsys) -> None:
+    frame = random_frame(150)
+    frame.iloc[3, 1] = np.nan
+    frame.iloc[7, 3] = -1.0
+    frame.to_csv(tmp_path / "X.csv", index_label="date")
+    code, _, err = run(capsys, "backtest", tmp_path / "X.csv", *QUICK)
+    assert code == 2
+    assert "NaN" in err or "nan" in err.lower()
+    assert "drop_invalid" in err
+    code, out, _ = run(
+        capsys, "backtest", tmp_path / "X.csv", *QUICK, "--repair", "drop_invalid", "--json"
+    )
+    assert code == 0
+    assert "2" in json.loads(out)["provenance"]["data_repairs"]
+
+
+def test_warnings_go_to_standard_error(folder: Path) -> None:
+    command = [sys.executable, "-m", "marketsim", "backtest", str(folder / "AAA.csv")]
+    found = subprocess.run(
+        [*command, "--simulations", "100"], capture_output=True, text=True, check=True
+    )
+    assert found.stderr == "warning: 150 bars give 73 simulations of the 100 asked for\n"
+
+
+def test_debug_shows_where_an_error_comes_from(folder: Path) -> None:
+    with pytest.raises(ms.MarketsimError):
+        main(["backtest", str(folder / "AAA.csv"), "--model", "x", "--debug"])
+
+
+def test_a_defect_of_ours_has_its_own_code(folder: Path, capsys, monkeypatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("marketsim.walkforward.walk_forward", broken)
+    code, _, err = run(capsys, "backtest", folder / "AAA.csv")
+    assert code == 1
+    assert "internal error: RuntimeError: boom" in err
+    assert "Traceback" not in err
+
+
+def test_interrupt_leaves_no_half_written_report(
+    folder: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("the old report")
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", interrupted)
+    code, _, err = run(capsys, "backtest", folder / "AAA.csv", *QUICK, "--report", page)
+    assert code == 130
+    assert "interrupted" in err
+    assert page.read_text() == "the old report"
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["page.html"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_ctrl_c_of_a_real_process(tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for i in range(400):
+        random_frame(300, i).to_csv(folder / f"S{i}.csv", index_label="date")
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "marketsim",
+            "backtest",
+            str(folder),
+            "--report",
+            str(tmp_path / "out"),
+        ],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("out/*.html")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    pages = list((tmp_path / "out").iterdir())
+    assert 0 < len(pages) < 400
+    assert all(page.suffix == ".html" for page in pages)
+    assert all(page.read_text().rstrip().endswith("</html>") for page in pages)
+
+
+def test_help_shows_examples(capsys) -> None:
+    for args, words in (
+        (["--help"], ("backtest", "doctor", "examples:")),
+        (
+            ["backtest", "--help"],
+            ("examples:", "exit codes", "--fill", "open_aware", "--offset-window"),
+        ),
+        (["doctor", "--help"], ("doctor --json",)),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            main(args)
+        assert caught.value.code == 0
+        out = capsys.readouterr().out
+        assert all(word in out for word in words)
+
+
+def test_doctor(capsys) -> None:
+    code, out, _ = run(capsys, "doctor")
+    assert code == 0
+    for word in ("marketsim", "numpy", "instruction set", "cuda", "self test: passed", "threads"):
+        assert word in out
+    code, out, _ = run(capsys, "doctor", "--json")
+    facts = json.loads(out)
+    assert facts["instruction_set"]["used"] in facts["instruction_set"]["supported"]
+    assert facts["cuda"]["usable"] is False
+    assert "CUDA" in facts["cuda"]["reason"]
+
+
+def test_version(capsys) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"marketsim {ms.__version__}\n"
+
+
+def test_a_closed_pipe_is_no_error(folder: Path) -> None:
+    command = f"'{sys.executable}' -m marketsim backtest '{folder / 'AAA.csv'}' --quiet | head -1"
+    found = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0
+    assert found.stderr == ""
+    assert found.stdout.startswith("AAA")
+
+
+def test_unknown_instruction_set_is_explained(folder: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "marketsim", "backtest", str(folder / "AAA.csv"), "--quiet"],
+        env=os.environ | {"MARKETSIM_ISA": "mmx"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 2, found.stderr
+    assert "instruction set 'mmx' is not available: this processor has baseline" in found.stderr

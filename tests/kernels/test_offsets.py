@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import hashlib
+import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from problems import KINDS, awkward_days, drawn_days, random_days
+
+import marketsim as ms
+from marketsim import _core
+from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.kernels import rules
+from marketsim.kernels.offsets import Offsets, best_offsets_reference
+
+f32 = np.float32
+OPTIONS = [
+    {"fill": fill, "fee_rule": fee_rule, "fee": fee, "always_on": always_on, "long_only": long_only}
+    for fill, (fee_rule, fee), (always_on, long_only) in itertools.product(
+        rules.FILLS,
+        (("per_entry", 0.0), ("per_entry", 0.0005), ("touched_both", 0.003)),
+        ((False, False), (False, True), (True, False), (True, True)),
+    )
+]
+
+
+def total(days, high, low, *, always_on=False, long_only=False, **rule) -> np.ndarray:
+    """Totals of candidate pairs as `best_offsets` defines them: float64, in the order of days."""
+    position = days["position"]
+    sides = [np.where(position < 0, f32(0), position) if long_only else position]
+    if always_on:
+        usable = np.isfinite(np.stack(list(days.values()))).all(axis=0).astype(f32)
+        sides = [usable] if long_only else [usable, -usable]
+    result = np.zeros(len(high))
+    for side in sides:
+        of_days = ms.profit(**(days | {"position": side}), high_offset=high, low_offset=low, **rule)
+        in_order = np.cumsum(of_days.astype(np.float64), axis=1)  # adds one after the other
+        result += in_order[:, -1] if in_order.shape[1] else 0.0
+    return result
+
+
+def with_neighbours(values: np.ndarray, steps: int = 2) -> np.ndarray:
+    found = [values]
+    below = above = values
+    for _ in range(steps):
+        below, above = np.nextafter(below, f32(-np.inf)), np.nextafter(above, f32(np.inf))
+        found += [below, above]
+    return np.concatenate(found)
+
+
+def grid(days, axis: str, bounds: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
+    """Breakpoints of all days +- 2 ulp, of the price and of the offset, and points between."""
+    limits = with_neighbours(np.concatenate([days[n] for n in ("close", "high", "low", "open")]))
+    limits = limits[np.isfinite(limits)]
+    forecast = days[axis][np.isfinite(days[axis])]
+    with np.errstate(over="ignore", invalid="ignore"):
+        points = with_neighbours((limits[:, None] - forecast).reshape(-1).astype(f32))
+    points = points[np.isfinite(points)]
+    spread = rng.uniform(*bounds, 25).astype(f32)
+    inside = np.array([np.nextafter(f32(b), f32(0)) for b in bounds] + [0.0], dtype=f32)
+    points = np.unique(np.concatenate([points, spread, inside]))
+    exact = points.astype(np.float64)  # the nearest float32 to a bound may lie beyond it
+    points = points[(exact >= bounds[0]) & (exact <= bounds[1])]
+    return points if len(points) <= 220 else rng.choice(points, 220, replace=False)
+
+
+@pytest.mark.parametrize("number", range(len(OPTIONS)))
+def test_optimal_against_brute_force(number: int) -> None:
+    """No pair among all breakpoints +- 2 ulp, and none between, has a higher total."""
+    options, rng = OPTIONS[number], np.random.default_rng(number)
+    for case in range(24):
+        count = int(rng.integers(1, 9))
+        days = awkward_days(rng, count, case % len(KINDS))
+        bounds = ((-0.03, 0.03), (-0.03, 0.03)) if case % 3 else ((0.001, 0.02), (-0.015, 0.004))
+        found = ms.best_offsets(**days, bounds=bounds, **options)
+        pairs = np.meshgrid(
+            grid(days, "high_pred", bounds[0], rng), grid(days, "low_pred", bounds[1], rng)
+        )
+        highs, lows = (pair.reshape(-1) for pair in pairs)
+        assert total(days, highs, lows, **options).max() <= found.profit
+        again = total(days, np.array([found.high]), np.array([found.low]), **options)
+        assert again[0] == found.profit
+        assert bounds[0][0] <= found.high <= bounds[0][1]
+        assert bounds[1][0] <= found.low <= bounds[1][1]
+
+
+@given(
+    days=drawn_days(max_days=5),
+    options=st.sampled_from(OPTIONS),
+    margin=st.sampled_from([0.0, 0.0, 0.001]),
+    isa_name=st.sampled_from(_core.supported_isas()),
+)
+def test_both_solvers_equal_reference(days, options, margin, isa_name) -> None:
+    """One problem (the sweep), a batch (the lanes) and the reference agree to the last bit."""
+    _core.set_isa(isa_name)
+    try:
+        single = ms.best_offsets(**days, margin=margin, **options)
+        rows = {name: np.tile(value, (17, 1)) for name, value in days.items()}
+        batch = ms.best_offsets(**rows, margin=margin, **options)
+    finally:
+        _core.set_isa(_core.supported_isas()[-1])
+    expected = best_offsets_reference(**days, margin=margin, **options)
+    np.testing.assert_equal(tuple(single), tuple(expected))
+    for got, value in zip(batch, expected, strict=True):
+        np.testing.assert_array_equal(got, np.full(17, value, dtype=got.dtype))
+
+
+@pytest.mark.parametrize("options", OPTIONS[::5], ids=lambda o: "-".join(map(str, o.values())))
+@pytest.mark.parametrize("kind", KINDS)
+def test_lanes_equal_sweep(isa: str, options, kind: int) -> None:
+    rng = np.random.default_rng([kind, 1])
+    for count in (1, 2, 5, 11, 16):
+        rows = awkward_days(rng, (37, count), kind)
+        batch = ms.best_offsets(**rows, **options)
+        for i in range(37):
+            row = {name: value[i] for name, value in rows.items()}
+            single = ms.best_offsets(**row, **options)
+            assert (f32(single.high), f32(single.low)) == (batch.high[i], batch.low[i])
+            np.testing.assert_equal(single.profit, batch.profit[i])
+
+
+@pytest.mark.parametrize("fill", rules.FILLS)
+@pytest.mark.parametrize("fee_rule", rules.FEE_RULES)
+@pytest.mark.parametrize("always_on", [False, True])
+@pytest.mark.parametrize("count", [70, 130, 300])
+def test_many_days_against_all_candidates(isa, fill, fee_rule, always_on, count) -> None:
+    """Several blocks of columns: compared with every pair of thresholds, by the profit kernel."""
+    rng = np.random.default_rng([count, always_on])
+    days = awkward_days(rng, count, int(rng.integers(0, 4)))
+    options = {"fill": fill, "fee_rule": fee_rule, "fee": 0.0005, "always_on": always_on}
+    found = ms.best_offsets(**days, **options)
+    highs = np.unique(np.append(_thresholds(days["high_pred"], days, 1), [0.0, 0.0299999993]))
+    lows = np.unique(np.append(_thresholds(days["low_pred"], days, -1), [0.0, -0.0299999993]))
+    highs, lows = (rng.permutation(v)[:260].astype(f32) for v in (highs, lows))
+    pairs = [pair.reshape(-1) for pair in np.meshgrid(highs, lows)]
+    assert total(days, *pairs, **options).max() <= found.profit
+    again = total(days, np.array([found.high]), np.array([found.low]), **options)
+    assert again[0] == found.profit
+
+
+def _thresholds(forecast: np.ndarray, days, sign: int) -> np.ndarray:
+    """Safe candidates of all days: the level stays on the inner side of high, low and open."""
+    points = []
+    for name in ("high", "low", "open"):
+        exact = days[name].astype(np.float64) - forecast.astype(np.float64)
+        rounded = exact.astype(f32)
+        points += [rounded, np.nextafter(rounded, f32(-sign)), np.nextafter(rounded, f32(sign))]
+    found = np.concatenate(points)
+    return found[(found >= -0.0299999993) & (found <= 0.0299999993)]
+
+
+def test_two_thousand_days_equal_reference_totals() -> None:
+    days = random_days(np.random.default_rng(8), 2000)
+    found = ms.best_offsets(**days, fill="open_aware", fee=0.0002)
+    rng = np.random.default_rng(9)
+    highs = rng.choice(_thresholds(days["high_pred"], days, 1), 3000).astype(f32)
+    lows = rng.choice(_thresholds(days["low_pred"], days, -1), 3000).astype(f32)
+    totals = total(days, highs, lows, fill="open_aware", fee=0.0002)
+    assert totals.max() <= found.profit
+    near = np.clip(np.array([found.high]) + np.linspace(-1e-6, 1e-6, 201), -0.03, 0.03).astype(f32)
+    for low in (
+        found.low,
+        np.nextafter(f32(found.low), f32(-1)),
+        np.nextafter(f32(found.low), f32(1)),
+    ):
+        around = total(days, near, np.full(201, low, dtype=f32), fill="open_aware", fee=0.0002)
+        assert around.max() <= found.profit
+
+
+def test_never_below_direct() -> None:
+    from scipy.optimize import direct
+
+    rng = np.random.default_rng(11)
+    for case in range(40):
+        days = awkward_days(rng, int(rng.integers(2, 40)), case % 4)
+        fill = rules.FILLS[case % 4]
+
+        def loss(at: np.ndarray, days=days, fill=fill) -> float:
+            point = np.float32(at)
+            return -float(total(days, point[:1], point[1:], fill=fill, fee=0.0005)[0])
+
+        searched = direct(loss, [(-0.03, 0.03)] * 2, maxfun=500)
+        assert ms.best_offsets(**days, fill=fill, fee=0.0005).profit >= -searched.fun
+
+
+def test_equality_hole_of_touched_both_is_found() -> None:
+    # Leaving at exactly the high pays no fee under touched_both: the exact optimum uses it.
+    day = {
+        "close": [0.0], "high": [0.02], "low": [-0.03], "high_pred": [0.01], "low_pred": [-0.02],
+        "position": [1.0],
+    }  # fmt: skip
+    found = ms.best_offsets(**day, fee=0.001, fee_rule="touched_both")
+    level = f32(0.01) + f32(found.high)
+    assert level == f32(0.02)
+    per_entry = ms.best_offsets(**day, fee=0.001)
+    assert found.profit == pytest.approx(per_entry.profit + 0.001, abs=1e-8)
+
+
+def test_ties_go_to_the_pair_nearest_to_zero() -> None:
+    # Nothing trades: every pair ties, and (0, 0) or the point of the bounds nearest to it wins.
+    idle = {
+        "close": [0.01], "high": [0.03], "low": [-0.03], "high_pred": [0.01], "low_pred": [-0.01],
+        "position": [0.0],
+    }  # fmt: skip
+    assert ms.best_offsets(**idle) == Offsets(0.0, 0.0, 0.0)
+    away = ms.best_offsets(**idle, bounds=((0.0078125, 0.02), (-0.02, -0.00390625)))
+    assert (away.high, away.low) == (0.0078125, -0.00390625)  # exact in float32
+    # The entry at the low level is worth the same whatever the exit is (the close is below it and
+    # the high is out of reach for every offset): the high offset stays at 0.
+    unreached = idle | {"high": [0.01], "high_pred": [0.05], "position": [1.0]}
+    found = ms.best_offsets(**unreached, bounds=((-0.03, 0.03), (-0.03, 0.03)))
+    assert found.high == 0.0
+    assert found.low == pytest.approx(-0.02, abs=1e-6)
+    assert found.profit == pytest.approx(0.04, abs=1e-6)
+
+
+def test_empty_and_missing_days() -> None:
+    nothing = {name: np.empty(0) for name in ("close", "high", "low", "high_pred", "low_pred")}
+    assert ms.best_offsets(**nothing, position=[]) == Offsets(0.0, 0.0, 0.0)
+    batch = ms.best_offsets(
+        **{n: np.empty((3, 0)) for n in nothing}, position=np.empty((3, 0)), always_on=True
+    )
+    np.testing.assert_array_equal(batch.profit, np.zeros(3))
+    none = ms.best_offsets(**{n: np.empty((0, 4)) for n in nothing}, position=np.empty((0, 4)))
+    assert none.profit.shape == (0,)
+    days = random_days(np.random.default_rng(3), 30)
+    holes = {name: value.copy() for name, value in days.items()}
+    rng = np.random.default_rng(4)
+    for name in holes:
+        holes[name][rng.choice(30, 2, replace=False)] = np.nan
+    kept = np.isfinite(np.sum(list(holes.values()), axis=0))
+    assert 10 < kept.sum() < 30
+    whole = {name: value[kept] for name, value in holes.items()}
+    for always_on in (False, True):
+        options = {"fill": "open_aware", "always_on": always_on, "fee": 0.0005}
+        assert ms.best_offsets(**holes, **options) == ms.best_offsets(**whole, **options)
+
+
+@pytest.mark.parametrize("fill", rules.FILLS)
+def test_margin_keeps_fills_clear_of_the_edge(fill: str) -> None:
+    rng = np.random.default_rng(13)
+    margin = 0.0005
+    for _ in range(50):
+        days = random_days(rng, 12)
+        found = ms.best_offsets(**days, fill=fill, margin=margin)
+        # It is the optimum for bars that are narrower by the margin on both sides ...
+        narrow = days | {"high": days["high"] - f32(margin), "low": days["low"] + f32(margin)}
+        assert (found.high, found.low) == ms.best_offsets(**narrow, fill=fill)[:2]
+        # ... and its profit is that of the true bars.
+        pair = (np.array([found.high], f32), np.array([found.low], f32))
+        assert found.profit == total(days, *pair, fill=fill)[0]
+
+
+@pytest.mark.parametrize("days_count", [6, 60])
+def test_same_bits_for_any_batch_and_thread_count(threads: None, isa: str, days_count: int) -> None:
+    rows = random_days(np.random.default_rng(21), (1200, days_count))
+    digests = set()
+    for count in (1, 2, 3):
+        _core.set_thread_limit(count)
+        found = ms.best_offsets(**rows, fill="open_aware", fee=0.0005)
+        digests.add(hashlib.sha256(b"".join(np.ascontiguousarray(v) for v in found)).hexdigest())
+    parts = [
+        ms.best_offsets(
+            **{n: v[i : i + 113] for n, v in rows.items()}, fill="open_aware", fee=0.0005
+        )
+        for i in range(0, 1200, 113)
+    ]
+    joined = (np.concatenate(values) for values in zip(*parts, strict=True))
+    digests.add(hashlib.sha256(b"".join(np.ascontiguousarray(v) for v in joined)).hexdigest())
+    assert len(digests) == 1
+
+
+def test_rows_of_a_sliding_window_are_not_copied_wrongly() -> None:
+    days = random_days(np.random.default_rng(22), 90)
+    windows = {n: np.lib.stride_tricks.sliding_window_view(v, 30) for n, v in days.items()}
+    copied = {name: value.copy() for name, value in windows.items()}
+    reversed_rows = {name: value[::-1] for name, value in windows.items()}
+    transposed = {name: np.asfortranarray(value) for name, value in windows.items()}
+    expected = ms.best_offsets(**copied)
+    for variant in (windows, transposed):
+        for got, value in zip(ms.best_offsets(**variant), expected, strict=True):
+            np.testing.assert_array_equal(got, value)
+    np.testing.assert_array_equal(ms.best_offsets(**reversed_rows).profit, expected.profit[::-1])
+
+
+def test_releases_the_gil() -> None:
+    rows = random_days(np.random.default_rng(23), (400, 250))
+    _core.set_thread_limit(1)
+    with ThreadPoolExecutor(1) as pool:
+        start = time.perf_counter()
+        running = pool.submit(lambda: [ms.best_offsets(**rows) for _ in range(5)])
+        ticks = 0
+        while not running.done():
+            ticks += 1
+            time.sleep(0.0005)
+        elapsed = time.perf_counter() - start
+    _core.set_thread_limit(0)
+    running.result()
+    # With the GIL held the loop would get a turn about once a call: five in all.
+    assert ticks > 20, f"only {ticks} turns in {elapsed:.3f} s"
+
+
+def test_errors_say_got_and_expected() -> None:
+    days = random_days(np.random.default_rng(0), 5)
+    with pytest.raises(ArgumentError, match="lengths differ: close has 5, high_pred has 4"):
+        ms.best_offsets(**(days | {"high_pred": days["high_pred"][:4]}))
+    with pytest.raises(ArgumentError, match=r"shapes differ: close has \(5,\), low has \(1, 5\)"):
+        ms.best_offsets(**(days | {"low": days["low"][None]}))
+    with pytest.raises(ArgumentError, match=r"\[problem, day\].*\(1, 1, 5\)"):
+        ms.best_offsets(**{name: value[None, None] for name, value in days.items()})
+    for bounds in (((0.03, -0.03), (-0.03, 0.03)), ((-2, 0), (0, 1)), (0.1, 0.2), None):
+        with pytest.raises(ArgumentError, match="bounds must be"):
+            ms.best_offsets(**days, bounds=bounds)
+    with pytest.raises(ArgumentError, match="margin"):
+        ms.best_offsets(**days, margin=-0.1)
+    with pytest.raises(ArgumentError, match="margin"):
+        ms.best_offsets(**days, margin=float("nan"))
+    with pytest.raises(UnknownNameError, match="expected one of optimistic"):
+        ms.best_offsets(**days, fill="x")
+    with pytest.raises(ArgumentError, match="needs open="):
+        ms.best_offsets(**{n: v for n, v in days.items() if n != "open"}, fill="open_aware")

@@ -1,0 +1,25 @@
+"""Fixtures that tests and benchmarks share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from marketsim import _core
+
+
+@pytest.fixture(params=_core.supported_isas())
+def isa(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Runs a test on each instruction set of this processor."""
+    before = _core.isa()
+    _core.set_isa(request.param)
+    yield request.param
+    _core.set_isa(before)
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Restores the default number of threads."""
+    yield
+    _core.set_thread_limit(0)

@@ -1,0 +1,155 @@
+"""The codebase checks itself: layers, sizes, and what must not stand in it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "python" / "marketsim"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# From the bottom up: a layer imports from itself and from those before it.
+LAYERS = (
+    "errors",
+    "_core",
+    "build_info",
+    "progress",
+    "bars",
+    "kernels",
+    "models",
+    "forecasts",
+    "metrics",
+    "strategies",
+    "report",
+    "walkforward",
+    "cli",
+    "__main__",
+)
+
+
+def layer_of(module: str) -> str:
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def imports_of(path: Path) -> list[str]:
+    """Every marketsim module that a file imports, wherever in the file it does."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            module = node.module or ""
+            if module == "marketsim":
+                found += [f"marketsim.{alias.name}" for alias in node.names]
+            else:
+                found.append(module)
+    return [name for name in found if name.split(".")[0] == "marketsim"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_down(path: Path) -> None:
+    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if part == "__init__":  # hands out names of every layer
+        return
+    assert part in LAYERS, f"{part} has no layer: add it to LAYERS"
+    for name in imports_of(path):
+        layer = layer_of(name)
+        assert layer in LAYERS, f"{path.name} imports {name}: from no layer"
+        assert LAYERS.index(layer) <= LAYERS.index(part), f"{part} imports {layer}, which is above"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_files_and_functions_are_small(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= 400, f"{path.name} has {len(text.splitlines())} lines"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            body = node.body
+            first = body[0]
+            is_text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+            start = (body[1] if is_text and len(body) > 1 else first).lineno
+            length = (node.end_lineno or start) - start + 1
+            limit = 60 if path.parent.name == "kernels" else 50  # a loop that is compiled as one
+            assert length <= limit, f"{path.name}: {node.name} has {length} lines of code"
+
+
+def test_no_pickle_and_no_eval() -> None:
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+                assert not names & {
+                    "pickle",
+                    "dill",
+                    "cloudpickle",
+                    "marshal",
+                    "shelve",
+                    "joblib",
+                }, path
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in ("eval", "exec", "compile", "__import__"), path
+
+
+def test_kernels_know_no_python() -> None:
+    for path in [*ROOT.glob("csrc/kernels/*"), *ROOT.glob("csrc/common/*")]:
+        assert not re.search(r"#include\s*[<\"](pybind11|Python\.h)", path.read_text()), path
+
+
+def test_every_kernel_topic_has_one_name_everywhere() -> None:
+    for topic in ("profit", "offsets"):
+        for path in (
+            f"csrc/kernels/{topic}.cpp",
+            f"csrc/bindings/register_{topic}.cpp",
+            f"python/marketsim/kernels/{topic}.py",
+            f"tests/kernels/test_{topic}.py",
+            f"benchmarks/bench_{topic}.py",
+        ):
+            assert (ROOT / path).is_file(), path
+
+
+def test_lazy_names_exist_and_are_complete() -> None:
+    import marketsim
+
+    for name in marketsim.__all__:
+        assert getattr(marketsim, name) is not None
+    assert set(dir(marketsim)) >= set(marketsim.__all__)
+    lazy = {"__version__", *marketsim._HOMES, *marketsim._SUBMODULES}
+    assert lazy == set(marketsim.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = marketsim.nonsense
+
+
+def test_import_loads_nothing_heavy() -> None:
+    heavy = ("torch", "numba", "plotly", "optuna", "ray", "pandas", "numpy", "rich", "jinja2")
+    code = f"import sys, marketsim; print([name for name in {heavy!r} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_docstring_examples() -> None:
+    import doctest
+    import importlib
+
+    import marketsim
+
+    attempted = 0
+    for path in MODULES:
+        name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+        name = name.removesuffix(".__init__")
+        if name.endswith("__main__"):
+            continue
+        module = importlib.import_module(name)
+        registered = dict(marketsim.strategies.registry._registered)
+        found = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
+        marketsim.strategies.registry._registered.clear()
+        marketsim.strategies.registry._registered.update(registered)
+        assert found.failed == 0, f"{name}: {found.failed} examples fail"
+        attempted += found.attempted
+    assert attempted > 20

@@ -1,0 +1,218 @@
+"""No look-ahead: change everything from row t on, and nothing before t changes, bit for bit.
+
+Every public function that takes a series is here; `test_every_public_function_is_covered` fails
+when one is added and left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from market import changed_from, random_frame
+from problems import random_days
+
+import marketsim as ms
+from marketsim import bars as bars_package
+from marketsim.forecasts import ForecastPlan, run_plan
+from marketsim.kernels import rules
+
+ROWS = 220
+CUTS = (160, 175, 200, 219)  # of 220 rows, of which the last 84 are evaluated
+RUN = {"simulations": 80, "window": 5, "offset_window": 20, "progress": False}
+COVERED = {
+    # name: the test that covers it
+    "walk_forward": "test_walk_forward",
+    "profit": "test_profit",
+    "best_offsets": "test_best_offsets_reads_no_other_problem",
+    "read_bars": "test_reading_and_returns",
+    "load_model": "test_models",
+}
+NO_SERIES = {  # takes no series, or holds one without computing
+    "Bars", "BarsFolder", "Costs", "DecisionView", "Distribution", "ForecastStore", "Hold",
+    "LimitOrders", "MarketsimError", "MemoryStore", "Model", "Offsets", "QuantileDistribution",
+    "Strategy", "TakeProfit", "WalkForwardResult", "demo_bars", "read_folder", "register_strategy",
+    "strategy_names", "__version__", "bars", "forecasts", "kernels", "metrics", "models",
+    "strategies", "walkforward",
+}  # fmt: skip
+
+
+def test_every_public_function_is_covered() -> None:
+    assert set(ms.__all__) == set(COVERED) | NO_SERIES
+    assert all(name in globals() for name in COVERED.values())
+
+
+def same_frames(got: pd.DataFrame, expected: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(got, expected, check_exact=True)
+
+
+def assert_same_before(
+    make: Callable[[pd.DataFrame], pd.DataFrame], date: str, decided: list[str], seed: int
+) -> None:
+    """Rows of dates before the cut are equal; on the day of the cut the decided columns are."""
+    frame = random_frame(ROWS, seed)
+    whole = make(frame)
+    for cut in CUTS:
+        changed = make(changed_from(frame, cut))
+        day = pd.Timestamp(frame.index[cut], tz="UTC")
+        before = (whole[date] < day).to_numpy()
+        same_frames(changed[before], whole[before])
+        at = (whole[date] == day).to_numpy()
+        assert at.any()
+        pd.testing.assert_frame_equal(
+            changed.loc[at, decided], whole.loc[at, decided], check_exact=True
+        )
+        after = (whole[date] >= day).to_numpy()
+        assert not changed[after].equals(whole[after]), (
+            "the change had no effect: the test is blind"
+        )
+
+
+DECIDED = [
+    "strategy",
+    "position",
+    "high_offset",
+    "low_offset",
+    "sell_limit",
+    "buy_limit",
+    "in_sample",
+]
+
+
+@pytest.mark.parametrize("fill", rules.FILLS)
+@pytest.mark.parametrize("model", ["ewma", "persistence"])
+def test_walk_forward(fill: str, model: str) -> None:
+    def days(frame: pd.DataFrame) -> pd.DataFrame:
+        return ms.walk_forward(frame, model, fill=fill, **RUN).days
+
+    assert_same_before(days, "date", DECIDED, seed=1)
+
+
+def test_walk_forward_with_purge_and_embargo() -> None:
+    def days(frame: pd.DataFrame) -> pd.DataFrame:
+        options = RUN | {"simulations": 20}
+        return ms.walk_forward(frame, purge=3, embargo=4, **options).days
+
+    assert_same_before(days, "date", DECIDED, seed=2)
+
+
+def test_forecasts() -> None:
+    def forecasts(frame: pd.DataFrame) -> pd.DataFrame:
+        return ms.walk_forward(frame, strategies=["simple"], **RUN).forecasts
+
+    # The forecast for the day of the change is made from the days before it.
+    levels = [f"q{level:g}" for level in ms.load_model("ewma").levels]
+    assert_same_before(forecasts, "date", ["target", "mean", "std", "point", *levels], seed=3)
+
+
+def test_simulations_know_only_their_as_of_date() -> None:
+    def simulations(frame: pd.DataFrame) -> pd.DataFrame:
+        return ms.walk_forward(frame, **RUN).simulations
+
+    assert_same_before(simulations, "as_of", ["simulation", "start", "strategy"], seed=4)
+
+
+def test_truncation_changes_nothing_either() -> None:
+    frame = random_frame(ROWS, 5)
+    whole = ms.walk_forward(frame, **RUN)
+    decided = {"days": [*DECIDED[1:], "gross"], "forecasts": ["mean", "std", "point", "actual"]}
+    for cut in CUTS:
+        short = ms.walk_forward(frame.iloc[:cut], **(RUN | {"simulations": 10}))
+        for name, key in (("days", "strategy"), ("forecasts", "target")):
+            a, b = (
+                getattr(run, name).set_index(["date", key]).sort_index() for run in (short, whole)
+            )
+            both = a.index.intersection(b.index)
+            assert len(both) > 20
+            if name == "days":
+                # A memory, be it of the position held, starts at the first day of a run.
+                both = both[both.get_level_values("strategy") != "unprofit_shutdown"]
+                both = both[both.get_level_values("date") > a.index[0][0]]
+            same_frames(a.loc[both, decided[name]], b.loc[both, decided[name]])
+
+
+@pytest.mark.parametrize("kind", ["ewma", "persistence"])
+def test_models(kind: str) -> None:
+    series = np.random.default_rng(6).normal(0.0, 0.01, (4, 200))
+    model = ms.load_model(kind)
+    whole = model.predict_each(series, 5)
+    for cut in (5, 60, 199):
+        changed = series.copy()
+        changed[:, cut:] += 1.0
+        after = model.predict_each(changed, 5)
+        same = cut - 5 + 1  # forecasts made from values[:5] .. values[:cut]
+        for name in ("mean", "std", "quantiles"):
+            np.testing.assert_array_equal(getattr(after, name)[:same], getattr(whole, name)[:same])
+        assert (after.quantiles[same:] != whole.quantiles[same:]).any()
+        cut_off = model.predict_each(series[:, :cut], 5)
+        np.testing.assert_array_equal(cut_off.quantiles, whole.quantiles[:same])
+
+
+def test_forecast_runs() -> None:
+    frame = random_frame(ROWS, 7)
+    plan = ForecastPlan(100, ROWS, 1, 1)
+
+    def records(changed: pd.DataFrame) -> np.ndarray:
+        read = ms.read_bars(changed, symbol="T")
+        return run_plan(
+            read, ms.load_model("ewma"), plan, store=ms.MemoryStore(), progress=False
+        ).records
+
+    whole = records(frame)
+    for cut in CUTS:
+        changed = records(changed_from(frame, cut))
+        np.testing.assert_array_equal(changed[: cut - 100 + 1], whole[: cut - 100 + 1])
+        assert cut == ROWS - 1 or (changed[cut - 100 + 1 :] != whole[cut - 100 + 1 :]).any()
+
+
+@pytest.mark.parametrize("fill", rules.FILLS)
+def test_profit(fill: str) -> None:
+    days = random_days(np.random.default_rng(8), 100)
+    whole = ms.profit(**days, high_offset=[0.0, 0.002], low_offset=[0.0, -0.002], fill=fill)
+    for cut in (0, 17, 99):
+        changed = {k: np.where(np.arange(100) >= cut, v * 3 + f(k), v) for k, v in days.items()}
+        after = ms.profit(**changed, high_offset=[0.0, 0.002], low_offset=[0.0, -0.002], fill=fill)
+        np.testing.assert_array_equal(after[:, :cut], whole[:, :cut])
+        assert (after[:, cut:] != whole[:, cut:]).any()
+
+
+def f(name: str) -> np.float32:
+    return np.float32(0.02 if name in ("high", "high_pred", "close") else -0.01)
+
+
+def test_best_offsets_reads_no_other_problem() -> None:
+    rows = random_days(np.random.default_rng(9), (40, 12))
+    whole = ms.best_offsets(**rows)
+    changed = {k: np.concatenate([v[:20], v[20:] * 2 + f(k)]) for k, v in rows.items()}
+    after = ms.best_offsets(**changed)
+    for got, before in zip(after, whole, strict=True):
+        np.testing.assert_array_equal(got[:20], before[:20])
+        assert (got[20:] != before[20:]).any()
+
+
+def test_reading_and_returns() -> None:
+    frame = random_frame(ROWS, 10)
+    whole = ms.read_bars(frame)
+    for cut in CUTS:
+        changed = ms.read_bars(changed_from(frame, cut))
+        pd.testing.assert_frame_equal(changed.frame[:cut], whole.frame[:cut], check_exact=True)
+        before, after = (bars_package.bar_returns(b)[:, : cut - 1] for b in (whole, changed))
+        np.testing.assert_array_equal(before, after)
+
+
+def test_a_strategy_that_peeks_is_caught() -> None:
+    """The method itself: a strategy that uses tomorrow's known return changes before the cut."""
+
+    class Peek:
+        name, targets, fitted = "peek", (), False
+
+        def decide(self, view: ms.DecisionView) -> ms.Hold:
+            return ms.Hold(np.sign(np.append(view.last_return[1:], 0.0)))
+
+    def days(frame: pd.DataFrame) -> pd.DataFrame:
+        return ms.walk_forward(frame, strategies=[Peek()], **RUN).days
+
+    with pytest.raises(AssertionError):
+        assert_same_before(days, "date", ["strategy", "position"], seed=11)

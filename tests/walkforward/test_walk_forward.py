@@ -1,0 +1,438 @@
+"""The whole run, against a plain and slow transcription of what it promises."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from market import random_bars, random_frame
+
+import marketsim as ms
+from marketsim import _core
+from marketsim.bars import TARGETS
+from marketsim.errors import ArgumentError, NotEnoughBarsError, UnknownNameError
+from marketsim.kernels.offsets import best_offsets_reference
+from marketsim.kernels.profit import profit_reference
+from marketsim.models import EwmaModel
+
+f32 = np.float32
+COLUMNS = ["close", "high", "low", "high_pred", "low_pred", "position", "open"]
+
+
+class Transcription:
+    """One day after the other, nothing shared, from the words of the documentation alone."""
+
+    def __init__(self, bars, *, fill, cost, long_only, offset_window, purge, aggregate) -> None:
+        self.bars, self.fill, self.cost, self.long_only = bars, fill, cost, long_only
+        self.offset_window, self.purge, self.aggregate = offset_window, purge, aggregate
+        self.model = EwmaModel()
+
+    def forecast(self, day: int) -> dict[str, float]:
+        """Moves against the close before, from the rows before `day`."""
+        prices = {name: getattr(self.bars, name)[:day] for name in TARGETS}
+        moves = {}
+        for name, past in prices.items():
+            returns = past[1:] / past[:-1] - 1.0
+            found = self.model.predict([returns])
+            rounded = ms.QuantileDistribution(  # what a record keeps
+                found.levels,
+                found.quantiles.astype(f32),
+                mean=found.mean.astype(f32),
+                std=found.std.astype(f32),
+            )
+            point = rounded.aggregate(self.aggregate)[0, 0]
+            moves[f"{name}_return"] = point
+            moves[name] = (1.0 + point) * (past[-1] / prices["close"][-1]) - 1.0
+            if name == "close":
+                moves["close"] = point
+                low, high = rounded.quantile([0.4, 0.6])[0, 0]
+                moves["band"] = max(high - low, 0.0)
+        return moves
+
+    def came(self, day: int) -> dict[str, float]:
+        before = self.bars.close[day - 1]
+        return {name: getattr(self.bars, name)[day] / before - 1.0 for name in TARGETS}
+
+    def side(self, move: float) -> float:
+        return 1.0 if move > 0.0 else (0.0 if self.long_only else -1.0)
+
+    def maxdiff(self, moves: dict[str, float]) -> float:
+        if not moves["low"] < moves["high"]:
+            return 0.0
+        return self.side(abs(moves["high"]) - abs(moves["low"]))
+
+    def problem(self, days: list[int], always_on: bool) -> dict[str, np.ndarray]:
+        rows = []
+        for day in days:
+            moves, came = self.forecast(day), self.came(day)
+            position = 1.0 if always_on else self.maxdiff(moves)
+            rows.append(
+                [
+                    came["close"],
+                    came["high"],
+                    came["low"],
+                    moves["high"],
+                    moves["low"],
+                    position,
+                    came["open"],
+                ]
+            )
+        return dict(zip(COLUMNS, np.array(rows, dtype=f32).T, strict=True))
+
+    def limits(self, day: int, always_on: bool) -> tuple[float, float, float, float, float]:
+        """(high offset, low offset, gross, fee, in-sample mean) of the fitted strategies."""
+        last = day - 1 - self.purge
+        window = list(range(last - self.offset_window + 1, last + 1))
+        rule = {"fill": self.fill, "fee": self.cost}
+        fit = best_offsets_reference(
+            **self.problem(window, always_on), **rule, always_on=always_on, long_only=self.long_only
+        )
+        today = self.problem([day], always_on)
+        sides = [today["position"]]
+        if always_on:
+            sides = [np.ones(1)] if self.long_only else [np.ones(1), -np.ones(1)]
+        net = gross = 0.0
+        for s in sides:
+            given = today | {"position": s}
+            offsets = {"high_offset": fit.high, "low_offset": fit.low}
+            net += float(profit_reference(**given, **offsets, **rule)[0])
+            gross += float(profit_reference(**given, **offsets, fill=self.fill)[0])
+        return fit.high, fit.low, gross, gross - net, fit.profit / self.offset_window
+
+
+SETUPS = [
+    {"fill": "open_aware", "fee": 0.0007, "asset_class": "equity", "purge": 0},
+    {"fill": "optimistic", "fee": 0.0, "asset_class": "crypto", "purge": 2},
+    {"fill": "pessimistic", "fee": 0.002, "asset_class": "equity", "purge": 1},
+    {"fill": "close_only", "fee": 0.0007, "asset_class": "equity", "purge": 0},
+]
+
+
+@pytest.mark.parametrize("setup", SETUPS, ids=lambda s: s["fill"])
+def test_equals_transcription(setup: dict) -> None:
+    bars = random_bars(90, seed=3)
+    result = ms.walk_forward(
+        bars, simulations=6, window=4, offset_window=8, aggregate="median", progress=False, **setup
+    )
+    plain = Transcription(
+        bars, fill=setup["fill"], cost=setup["fee"], long_only=setup["asset_class"] == "crypto",
+        offset_window=8, purge=setup["purge"], aggregate="median",
+    )  # fmt: skip
+    first, days = 81, range(81, 90)
+    assert list(result.dates) == list(bars.frame.index[first:])
+    frames = dict(iter(result.days.groupby("strategy", observed=True)))
+    moves = {day: plain.forecast(day) for day in range(first, 90)}
+    came = {day: plain.came(day) for day in range(first - 1, 90)}
+
+    def check(name: str, column: str, expected: list[float], tolerance: float = 1e-12) -> None:
+        got = frames[name][column].to_numpy()
+        np.testing.assert_allclose(
+            got, expected, rtol=1e-9, atol=tolerance, err_msg=f"{name} {column}"
+        )
+
+    # Strategies that hold from close to close.
+    simple = [plain.side(moves[d]["close"]) for d in days]
+    signals, guard, shutdown = [], [], []
+    held = 1.0
+    for d in days:
+        returns = [moves[d][f"{name}_return"] for name in ("close", "high", "low")]
+        up, down = all(r > 0 for r in returns), all(r < 0 for r in returns)
+        signals.append(1.0 if up else plain.side(-1.0) if down else 0.0)
+        edge = max(moves[d]["band"], 1e-8)
+        close = moves[d]["close"]
+        guard.append(1.0 if close > edge else plain.side(-1.0) if close < -edge else 0.0)
+        if d > first:
+            right = held == 0.0 or held * came[d - 1]["close"] > 0.0
+            held = plain.side(close) if right else 0.0
+        shutdown.append(held)
+    positions = {
+        "simple": simple,
+        "all_signals": signals,
+        "buy_and_hold": [1.0] * len(days),
+        "unprofit_shutdown": shutdown,
+        "confidence_guard": guard,
+    }
+    for name, position in positions.items():
+        check(name, "position", position)
+        check(name, "gross", [s * came[d]["close"] for s, d in zip(position, days, strict=True)])
+        changes = np.abs(np.diff([0.0, *position]))
+        check(name, "fee", changes * setup["fee"])
+
+    # In at the close before, out at the forecast high or low.
+    gross, fee, carried = [], [], 0.0
+    for s, d in zip(simple, days, strict=True):
+        target = (
+            np.clip(f32(moves[d]["high"]), 0, 10) if s > 0 else np.clip(f32(moves[d]["low"]), -1, 0)
+        )
+        hit = target <= f32(came[d]["high"]) if s > 0 else target >= f32(came[d]["low"])
+        leaves = bool(hit) and s != 0.0 and setup["fill"] != "close_only"
+        price = float(target)
+        if setup["fill"] == "open_aware":
+            at_open = float(f32(came[d]["open"]))
+            price = max(price, at_open) if s > 0 else min(price, at_open)
+        gross.append(s * (price if leaves else came[d]["close"]))
+        fee.append((abs(s - carried) + (abs(s) if leaves else 0.0)) * setup["fee"])
+        carried = 0.0 if leaves else s
+    check("entry_takeprofit", "gross", gross)
+    check("entry_takeprofit", "fee", fee)
+
+    # In at the forecast low or high, out at the close.
+    gross = []
+    for s, d in zip(simple, days, strict=True):
+        fill = "open_aware" if setup["fill"] == "open_aware" else "close_only"
+        day = plain.problem([d], False) | {"position": [s]}
+        out_of_reach = {"high_pred": [10.0]} if s > 0 else {"low_pred": [-1.0]}
+        gross.append(float(profit_reference(**(day | out_of_reach), fill=fill)[0]))
+    check("high_low", "gross", gross, tolerance=1e-9)
+
+    # Fitted offsets.
+    for name, always_on in (("maxdiff", False), ("maxdiff_always_on", True)):
+        expected = np.array([plain.limits(d, always_on) for d in days]).T
+        check(name, "high_offset", expected[0])
+        check(name, "low_offset", expected[1])
+        check(name, "gross", expected[2], tolerance=2e-9)
+        check(name, "fee", expected[3], tolerance=2e-9)
+        check(name, "in_sample", expected[4], tolerance=1e-9)
+
+
+@pytest.fixture(scope="module")
+def result() -> ms.WalkForwardResult:
+    return ms.walk_forward(random_bars(300, seed=1), simulations=40, window=7, progress=False)
+
+
+def test_simulations_are_slices_of_the_days(result: ms.WalkForwardResult) -> None:
+    days, simulations = result.days, result.simulations
+    assert len(simulations) == 40 * 9
+    assert len(days) == 46 * 9
+    for _, row in simulations.sample(60, random_state=0).iterrows():
+        part = days[(days.strategy == row.strategy) & days.date.between(row.start, row.end)]
+        assert len(part) == 7
+        assert row.as_of == row.end
+        net = part.net.to_numpy()
+        assert row.total_return == pytest.approx(np.prod(1 + net) - 1, abs=1e-12)
+        assert row.mean_return == pytest.approx(net.mean(), abs=1e-14)
+        if net.std() > 1e-9:
+            assert row.sharpe == pytest.approx(
+                net.mean() / net.std(ddof=1) * math.sqrt(252), rel=1e-9
+            )
+        assert row.fees == pytest.approx(part.fee.sum(), abs=1e-14)
+        assert row.ambiguous == part.ambiguous.sum()
+        assert row.trades == (part.long_entered.astype(int) + part.short_entered.astype(int)).sum()
+        gap = (part.net_optimistic - part.net_pessimistic).sum()
+        assert row.optimistic_gap == pytest.approx(gap, abs=1e-12)
+        if row.strategy.startswith("maxdiff"):
+            assert row.in_sample == pytest.approx(part.in_sample.mean(), abs=1e-12)
+        else:
+            assert math.isnan(row.in_sample)
+
+
+def test_frames_are_tidy(result: ms.WalkForwardResult) -> None:
+    days, forecasts = result.days, result.forecasts
+    np.testing.assert_array_equal(days.net, days.gross - days.fee)
+    assert not days.duplicated(["date", "strategy"]).any()
+    assert (days.net_pessimistic <= days.net_optimistic + 1e-12).all()
+    assert len(forecasts) == 46 * 4
+    assert not forecasts.duplicated(["date", "target"]).any()
+    bars = result.bars.frame
+    for target in TARGETS:
+        part = forecasts[forecasts.target == target].set_index("date")
+        expected = bars[target].pct_change().loc[part.index]
+        np.testing.assert_allclose(part.actual, expected, atol=1e-14)
+        levels = part.filter(regex="^q")
+        assert (levels.diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
+        assert list(levels)[:3] == ["q0.01", "q0.025", "q0.05"]
+
+
+def test_limit_prices_follow_the_offsets(result: ms.WalkForwardResult) -> None:
+    part = result.days[result.days.strategy == "maxdiff"]
+    previous = result.bars.frame.close.shift(1).loc[part.date].to_numpy()
+    assert (part.buy_limit.to_numpy() <= previous * (1 + 1e-9)).all()
+    assert (part.sell_limit.to_numpy() >= previous * (1 - 1e-9)).all()
+    low = result.bars.frame.low.loc[part.date].to_numpy()
+    entered = part.long_entered.to_numpy()
+    assert entered.any()
+    assert (low[entered] < part.buy_limit.to_numpy()[entered] * (1 + 1e-6)).all()
+
+
+def test_summary(result: ms.WalkForwardResult) -> None:
+    summary = result.summary()
+    frame = summary.strategies
+    assert list(frame.index[-3:]) == ["buy_and_hold", "persistence", "random_walk"]
+    assert (frame.kind[-3:] == "baseline").all()
+    assert len(frame) == 11  # buy_and_hold once
+    part = result.days[result.days.strategy == "maxdiff"]
+    row = frame.loc["maxdiff"]
+    assert row.total_return == pytest.approx(np.prod(1 + part.net) - 1)
+    assert row.trades == part.long_entered.sum() + part.short_entered.sum()
+    assert row.in_sample_bps == pytest.approx(part.in_sample.mean() * 1e4)
+    assert row.ambiguous_share == pytest.approx(part.ambiguous.mean())
+    forecasts = result.forecasts
+    close = forecasts[forecasts.target == "close"]
+    mae = (close.actual - close.point).abs().mean()
+    naive = close.actual.diff().abs()  # persistence: the return of the day before
+    assert summary.skill.loc["close", "mae_bps"] == pytest.approx(mae * 1e4)
+    inner = summary.skill.loc["close", "mae_persistence_bps"] * len(close) - naive.sum() * 1e4
+    assert 0 <= inner <= 0.1 * 1e4  # the first day's, which the frame does not show
+    inside = ((close["q0.1"] <= close.actual) & (close.actual <= close["q0.9"])).mean()
+    assert frame.loc["simple", "coverage"] == pytest.approx(inside)
+    assert frame.loc["random_walk", "total_return"] == 0.0
+    text = str(summary)
+    for word in ("maxdiff_always_on", "in-sample", "persistence", "random_walk", "periods a year"):
+        assert word in text
+    assert max(map(len, text.splitlines()[:20])) < 190
+
+
+def test_pinball_and_coverage_by_hand() -> None:
+    from marketsim.metrics import pinball_loss
+
+    loss = pinball_loss(np.array([1.0]), np.array([[0.0, 2.0]]), (0.1, 0.9))
+    assert loss[0] == pytest.approx((0.1 * 1.0 + 0.1 * 1.0) / 2)
+
+
+def test_to_dict_is_json(result: ms.WalkForwardResult) -> None:
+    found = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert found["symbol"] == "TEST"
+    assert [row["strategy"] for row in found["strategies"]][-1] == "random_walk"
+    assert found["settings"]["periods_per_year"] == 252.0
+    assert found["settings"]["fee_bps"] == 5.0
+    assert found["provenance"]["data_sha256"] == result.bars.fingerprint
+    assert found["provenance"]["model_fingerprint"] == result.model.fingerprint
+
+
+def test_same_bits_whatever_runs_beside_it(threads: None) -> None:
+    bars = random_bars(300, seed=5)
+    frames = {}
+    for key, options in {
+        "all": {},
+        "one": {"strategies": ["unprofit_shutdown", "maxdiff"]},
+        "more simulations": {"simulations": 80},
+        "store": {"store": ms.MemoryStore()},
+    }.items():
+        _core.set_thread_limit(1 + len(frames) % 3)
+        run = ms.walk_forward(bars, progress=False, **({"simulations": 40} | options))
+        frames[key] = run.days[run.days.strategy == "maxdiff"].tail(46).reset_index(drop=True)
+    reference = frames.pop("all")
+    for key, frame in frames.items():
+        pd.testing.assert_frame_equal(
+            frame.drop(columns="strategy"),
+            reference.drop(columns="strategy"),
+            check_exact=True,
+            obj=key,
+        )
+
+
+def test_store_hit_and_miss_give_the_same_result() -> None:
+    bars, store = random_bars(200), ms.MemoryStore()
+    first = ms.walk_forward(bars, simulations=20, store=store, progress=False)
+    made = store.misses
+    second = ms.walk_forward(bars, simulations=20, store=store, progress=False)
+    assert store.misses == made
+    assert store.hits == made
+    pd.testing.assert_frame_equal(first.days, second.days, check_exact=True)
+    pd.testing.assert_frame_equal(first.forecasts, second.forecasts, check_exact=True)
+
+
+def test_costs_and_asset_classes() -> None:
+    weekday, weekend = random_bars(200), random_bars(200, weekends=True)
+    run = {"simulations": 20, "progress": False}
+    equity, crypto = ms.walk_forward(weekday, **run), ms.walk_forward(weekend, **run)
+    assert (equity.settings.asset_class, equity.settings.periods_per_year) == ("equity", 252.0)
+    assert (crypto.settings.asset_class, crypto.settings.periods_per_year) == ("crypto", 365.0)
+    assert crypto.days.position.min() >= 0.0
+    assert not crypto.days.short_entered.any()
+    assert equity.days.position.min() < 0.0
+    assert equity.settings.costs.rate == pytest.approx(0.0006)
+    free = ms.walk_forward(weekday, fee=0.0, **run)
+    assert free.days.fee.sum() == 0.0
+    spread = ms.walk_forward(weekday, fee=ms.Costs(fee_bps=2, half_spread_bps=3), **run)
+    plain = ms.walk_forward(weekday, fee=0.0005, **run)
+    pd.testing.assert_frame_equal(spread.days, plain.days)
+    forced = ms.walk_forward(weekend, asset_class="forex", periods_per_year=260, **run)
+    assert forced.settings.costs.fee_bps == 0.5
+    assert forced.settings.periods_per_year == 260.0
+
+
+class OrdersOf:
+    """A user's strategy with its own orders."""
+
+    name, targets, fitted = "limits", ("high", "low"), False
+
+    def __init__(self, orders) -> None:
+        self.orders = orders
+
+    def decide(self, view: ms.DecisionView):
+        return self.orders(view)
+
+
+def test_a_strategy_of_the_user() -> None:
+    bars = random_bars(200)
+    mine = OrdersOf(lambda view: ms.LimitOrders(np.ones(len(view)), high=view.high, low=view.low))
+    run = ms.walk_forward(bars, strategies=[mine, "simple"], simulations=20, progress=False)
+    assert list(run.outcomes) == ["limits", "simple"]
+    assert run.plan.days == 26  # nothing is fitted, so nothing more is forecast
+    assert run.days[run.days.strategy == "limits"].long_entered.any()
+    assert run.summary().strategies.loc["limits", "mae_ratio"] > 0
+
+
+@pytest.mark.parametrize(
+    ("orders", "message"),
+    [
+        (lambda v: ms.Hold(np.ones(3)), "position must have one value for each of 26 days"),
+        (lambda v: ms.Hold(np.full(len(v), np.nan)), "position must be finite"),
+        (lambda v: ms.Hold(np.full(len(v), 11.0)), r"must lie in \[-10, 10\]: got 11"),
+        (lambda v: ms.LimitOrders(np.ones(len(v)), v.high, v.low, fitted=True), "fitted is False"),
+        (
+            lambda v: ms.LimitOrders(
+                np.ones(len(v)), v.high, v.low, always_on=True, exit_at_close=True
+            ),
+            "cannot be combined",
+        ),
+    ],
+)
+def test_orders_that_cannot_be_filled(orders, message: str) -> None:
+    with pytest.raises(ArgumentError, match=f"(?s)limits.*{message}"):
+        ms.walk_forward(
+            random_bars(200), strategies=[OrdersOf(orders)], simulations=20, progress=False
+        )
+
+
+def test_shorts_where_they_are_not_possible() -> None:
+    short = OrdersOf(lambda view: ms.Hold(np.full(len(view), -1.0)))
+    with pytest.raises(ArgumentError, match="short position was ordered"):
+        ms.walk_forward(random_bars(200), strategies=[short], asset_class="crypto", progress=False)
+
+
+def test_accepts_frames_and_paths(tmp_path) -> None:
+    frame = random_frame(200)
+    frame.to_csv(tmp_path / "ABC.csv", index_label="date")
+    run = {"simulations": 5, "progress": False}
+    from_file, from_frame = (
+        ms.walk_forward(tmp_path / "ABC.csv", **run),
+        ms.walk_forward(frame, **run),
+    )
+    pd.testing.assert_frame_equal(from_file.days, from_frame.days)
+    assert from_file.bars.symbol == "ABC"
+
+
+def test_errors() -> None:
+    bars = random_bars(200)
+    for options, kind, message in (
+        ({"model": "arima"}, UnknownNameError, "expected one of ewma, persistence"),
+        ({"strategies": ["x"]}, UnknownNameError, "expected one of simple"),
+        ({"fill": "x"}, UnknownNameError, "expected one of optimistic"),
+        ({"aggregate": "x"}, UnknownNameError, "expected one of mean"),
+        ({"asset_class": "x"}, UnknownNameError, "expected one of equity, crypto, forex"),
+        ({"fee": 5}, ArgumentError, "5 basis points are 0.0005"),
+        ({"offset_window": 0}, ArgumentError, "offset_window must be at least 1"),
+        ({"periods_per_year": 0}, ArgumentError, "periods_per_year"),
+        ({"offset_bounds": ((1, 0), (0, 1))}, ArgumentError, "bounds must be"),
+        ({"model": object()}, ArgumentError, "is not a model: it has no name"),
+        ({"window": 500}, NotEnoughBarsError, "got 200, need 571"),
+    ):
+        with pytest.raises(kind, match=message):
+            ms.walk_forward(bars, **({"progress": False} | options))
+    with pytest.raises(ArgumentError, match="fee_bps"):
+        ms.Costs(fee_bps=-1)

@@ -1,0 +1,69 @@
+"""Builds a wheel, installs it into a new environment, and uses it there, away from the sources."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import venv
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+USE = """
+import json, pathlib, sys
+import numpy as np, pandas as pd
+import marketsim as ms
+
+rng = np.random.default_rng(0)
+close = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, 200)))
+frame = pd.DataFrame({"open": close, "high": close * 1.01, "low": close * 0.99, "close": close,
+                      "volume": 1.0}, index=pd.date_range("2020-01-01", periods=200))
+result = ms.walk_forward(frame, simulations=10, asset_class="equity", progress=False)
+page = result.report(pathlib.Path("report.html"))
+print(json.dumps({"file": ms.__file__, "rows": len(result.days), "page": page.stat().st_size}))
+"""
+
+
+def main() -> None:
+    """Build, check what is inside, install, run."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _run([sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT], cwd=folder)
+        (wheel,) = folder.glob("*.whl")
+        _check_contents(wheel)
+        environment = folder / "clean"
+        venv.create(environment, with_pip=True)
+        python = environment / "bin" / "python"
+        constraints = ["-c", ROOT / "constraints.txt"]
+        quiet = ["--quiet", "--disable-pip-version-check"]
+        _run([python, "-m", "pip", "install", *quiet, *constraints, wheel], cwd=folder)
+
+        found = json.loads(_run([python, "-c", USE], cwd=folder))
+        assert Path(found["file"]).is_relative_to(environment), found["file"]
+        assert found["rows"] == 16 * 9, found
+        assert 0 < found["page"] < 1_000_000, found
+        facts = json.loads(
+            _run([environment / "bin" / "marketsim", "doctor", "--json"], cwd=folder)
+        )
+        assert facts["self_test"] == "passed", facts
+        print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB, works in a clean environment")
+
+
+def _check_contents(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    for needed in ("py.typed", "_core.pyi", "report/templates/"):
+        assert any(needed in entry for entry in names), f"{needed} is missing"
+    for entry in names:
+        assert entry.startswith(("marketsim/", "marketsim-")), f"{entry} does not belong there"
+        assert "__pycache__" not in entry, entry
+
+
+def _run(command: list[object], cwd: Path) -> str:
+    found = subprocess.run([str(c) for c in command], cwd=cwd, capture_output=True, text=True)
+    if found.returncode != 0:
+        sys.exit(f"{command} failed:\n{found.stdout}\n{found.stderr}")
+    return found.stdout
+
+
+if __name__ == "__main__":
+    main()
