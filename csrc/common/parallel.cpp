@@ -2,6 +2,8 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <stdexcept>
+#include <string>
 
 #if defined(__linux__)
 #include <sched.h>
@@ -25,11 +27,15 @@ int available_cores() {
 int thread_limit() {
   const int set = limit.load(std::memory_order_relaxed);
   if (set > 0) return set;
-  if (const char* text = std::getenv("MARKETSIM_NUM_THREADS")) {
-    const int asked = std::atoi(text);
-    if (asked > 0) return asked;
+  const char* text = std::getenv("MARKETSIM_NUM_THREADS");
+  if (!text || !*text) return available_cores();
+  char* end = nullptr;
+  const long asked = std::strtol(text, &end, 10);
+  if (*end || asked < 1 || asked > 4096) {
+    throw std::invalid_argument(
+        "MARKETSIM_NUM_THREADS must be a whole number from 1 to 4096: got " + std::string(text));
   }
-  return available_cores();
+  return static_cast<int>(asked);
 }
 
 void set_thread_limit(int threads) {

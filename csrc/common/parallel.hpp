@@ -13,7 +13,8 @@
 namespace marketsim {
 
 // How many threads a call may use: MARKETSIM_NUM_THREADS where set, else the cores in this
-// process's affinity mask. set_thread_limit(0) returns to that default.
+// process's affinity mask. set_thread_limit(0) returns to that default. Throws
+// std::invalid_argument where the variable is not a number of threads.
 int thread_limit();
 void set_thread_limit(int threads);
 

@@ -44,6 +44,20 @@ struct LegInput {
   F close, high, low, high_pred, low_pred, position, open;
 };
 
+// `count` days from `first` on; the other lanes are days without a position.
+inline LegInput read_days(const Days& days, size_t first, size_t count) {
+  const auto read = [&](const float* of) {
+    return count == kLanes ? load(of + first) : load_first(of + first, count);
+  };
+  return {read(days.close),
+          read(days.high),
+          read(days.low),
+          read(days.high_pred),
+          read(days.low_pred),
+          read(days.position),
+          days.open ? read(days.open) : broadcast(0.0f)};
+}
+
 // `margin` narrows the bar: a level must lie that far inside high and low to count as touched.
 // A day with a value that is not finite, or without a position, never enters.
 inline Legs make_legs(const Rules& rules, float margin, const LegInput& day) {
@@ -88,8 +102,8 @@ inline void store_legs(const Legs& legs, LegArrays to, size_t at) {
   store(to.at(kDirection) + at, choose(legs.is_long, broadcast(-1.0f), broadcast(1.0f)));
 }
 
-inline Legs load_legs(LegArrays from, size_t at) {
-  const auto field = [&](LegField index) { return load(from.at(index) + at); };
+template <typename Field>
+inline Legs gather_legs(const Field& field) {
   return {is_negative(field(kDirection)),
           field(kEntryPred),
           field(kExitPred),
@@ -102,19 +116,13 @@ inline Legs load_legs(LegArrays from, size_t at) {
           field(kExitTouch)};
 }
 
+inline Legs load_legs(LegArrays from, size_t at) {
+  return gather_legs([&](LegField index) { return load(from.at(index) + at); });
+}
+
 // The same leg in all lanes.
 inline Legs broadcast_leg(LegArrays from, size_t at) {
-  const auto field = [&](LegField index) { return broadcast(from.at(index)[at]); };
-  return {is_negative(field(kDirection)),
-          field(kEntryPred),
-          field(kExitPred),
-          field(kClose),
-          field(kOpen),
-          field(kWeight),
-          field(kFee),
-          field(kEntryLimit),
-          field(kExitLimit),
-          field(kExitTouch)};
+  return gather_legs([&](LegField index) { return broadcast(from.at(index)[at]); });
 }
 
 // How a fee is charged; `free` saves the work where the rate is zero.

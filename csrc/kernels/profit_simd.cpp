@@ -38,17 +38,7 @@ void rows(const ProfitJob& job, const LegArrays& legs, size_t first) {
 void prepare_days(const Rules& rules, const Days& input, size_t days, LegArrays to) {
   for (size_t day = 0; day < days; day += kLanes) {
     const size_t count = days - day < kLanes ? days - day : kLanes;
-    const auto part = [&](const float* of) {
-      return count == kLanes ? load(of + day) : load_first(of + day, count);
-    };
-    const LegInput input_days{part(input.close),
-                              part(input.high),
-                              part(input.low),
-                              part(input.high_pred),
-                              part(input.low_pred),
-                              part(input.position),
-                              input.open ? part(input.open) : broadcast(0.0f)};
-    store_legs(make_legs(rules, 0.0f, input_days), to, day);
+    store_legs(make_legs(rules, 0.0f, read_days(input, day, count)), to, day);
   }
 }
 

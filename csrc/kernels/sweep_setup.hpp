@@ -19,16 +19,8 @@ inline void read_legs(const OffsetRules& rules, const Days& row, size_t days, fl
   for (size_t part = 0; part < parts; ++part) {
     for (size_t day = 0; day < days; day += kLanes) {
       const size_t count = days - day < kLanes ? days - day : kLanes;
-      const auto read = [&](const float* of) {
-        return count == kLanes ? load(of + day) : load_first(of + day, count);
-      };
-      const LegInput input{read(row.close),
-                           read(row.high),
-                           read(row.low),
-                           read(row.high_pred),
-                           read(row.low_pred),
-                           leg_position(rules, read(row.position), part == 1),
-                           row.open ? read(row.open) : broadcast(0.0f)};
+      LegInput input = read_days(row, day, count);
+      input.position = leg_position(rules, input.position, part == 1);
       const Legs legs = make_legs(rules.rules, margin, input);
       store_legs(legs, to, used);
       const uint32_t idle = bits(equal(legs.weight, broadcast(0.0f)));

@@ -323,3 +323,14 @@ def test_errors_say_got_and_expected() -> None:
         ms.best_offsets(**days, fill="x")
     with pytest.raises(ArgumentError, match="needs open="):
         ms.best_offsets(**{n: v for n, v in days.items() if n != "open"}, fill="open_aware")
+
+
+def test_number_of_threads_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MARKETSIM_NUM_THREADS", "3")
+    assert _core.thread_limit() == 3
+    monkeypatch.setenv("MARKETSIM_NUM_THREADS", "many")
+    with pytest.raises(ValueError, match="must be a whole number from 1 to 4096: got many"):
+        _core.thread_limit()
+    _core.set_thread_limit(2)
+    assert _core.thread_limit() == 2
+    _core.set_thread_limit(0)

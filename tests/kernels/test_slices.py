@@ -112,3 +112,19 @@ def test_shutdown_positions_by_hand() -> None:
         shutdown_positions.py_func(forecast, last, True), shutdown_positions(forecast, last, True)
     )
     assert shutdown_positions(forecast, last, True).min() == 0.0
+
+
+def test_without_a_folder_to_write_to_it_still_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    import numba
+
+    from marketsim.kernels import slices
+
+    def refusing(*, cache: bool = False, **options: object):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return numba_njit(**options)
+
+    numba_njit = numba.njit
+    monkeypatch.setattr(numba, "njit", refusing)
+    doubled = slices._compiled(lambda x: 2.0 * x)
+    assert doubled(3.0) == 6.0

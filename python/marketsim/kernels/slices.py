@@ -31,7 +31,11 @@ METRICS = (
 
 def _compiled(function: Function) -> Function:
     # Plain IEEE arithmetic: division by zero gives inf or NaN as in NumPy, nothing is reordered.
-    return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    try:
+        kept = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        return cast(Function, kept)
+    except RuntimeError:  # no folder can be written to: compile in each process instead
+        return cast(Function, numba.njit(nogil=True, error_model="numpy")(function))
 
 
 @_compiled

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,8 +14,10 @@ from marketsim.report.data import Candles, Fan, Heatmap, Markers, ReportData, Ta
 from marketsim.strategies import LimitOrders
 from marketsim.walkforward.evaluate import StrategyDays, limit_problem
 from marketsim.walkforward.market import MarketDays
-from marketsim.walkforward.result import WalkForwardResult
 from marketsim.walkforward.summary import NOTES
+
+if TYPE_CHECKING:
+    from marketsim.walkforward.result import WalkForwardResult
 
 Floats = npt.NDArray[np.float64]
 
