@@ -64,11 +64,23 @@ class EventWriter {
   void add_high(size_t row, size_t begin, size_t end, double factor, double from) {
     if (begin >= end || row >= rows_) return;
     const size_t zero = between(work_.columns_of.zero[leg_], begin, end);
-    size_t ten = end;
-    while (ten > zero && high_pred_ + work_.high[ten - 1] > 10.0) --ten;
+    const size_t ten = between(first_above(work_.high, columns_, 10.0 - high_pred_), zero, end);
     emit(row, begin, zero, -factor * from, 0.0, 0.0);
     emit(row, zero, ten, factor * (high_pred_ - from), 0.0, factor);
     emit(row, ten, end, factor * (10.0 - from), 0.0, 0.0);
+  }
+
+  // The first of the ascending values above `limit`; the ends are looked at first, since a level
+  // hardly ever reaches its clamp.
+  static size_t first_above(const float* values, size_t size, double limit) {
+    if (values[size - 1] <= limit) return size;
+    if (values[0] > limit) return 0;
+    size_t low = 0, high = size - 1;  // values[low] <= limit < values[high]
+    while (high - low > 1) {
+      const size_t middle = (low + high) / 2;
+      (values[middle] <= limit ? low : high) = middle;
+    }
+    return high;
   }
 
   static size_t between(size_t v, size_t low, size_t high) {
@@ -79,8 +91,7 @@ class EventWriter {
   // `start` on; the first call is for `start`.
   template <typename Piece>
   void low_pieces(size_t start, const Piece& piece) const {
-    size_t ramp = start;
-    while (ramp < rows_ && low_pred_ + work_.low[ramp] < -1.0) ++ramp;
+    const size_t ramp = between(first_above(work_.low, rows_, -1.0 - low_pred_), start, rows_);
     const size_t zero = between(work_.rows_of.zero[leg_], start, rows_);
     double constant = 0.0, slope = 0.0;
     bool first = true;
