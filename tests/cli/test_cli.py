@@ -314,3 +314,14 @@ def test_unknown_instruction_set_is_explained(folder: Path) -> None:
     )
     assert found.returncode == 2, found.stderr
     assert "instruction set 'mmx' is not available: this processor has baseline" in found.stderr
+
+
+def test_a_terminal_without_the_characters(folder: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "marketsim", "backtest", str(folder / "AAA.csv"), "--quiet"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "?se" in found.stdout

@@ -282,7 +282,7 @@ def test_summary(result: ms.WalkForwardResult) -> None:
     text = str(summary)
     for word in ("maxdiff_always_on", "in-sample", "persistence", "random_walk", "periods a year"):
         assert word in text
-    assert max(map(len, text.splitlines()[:20])) < 190
+    assert max(map(len, text.splitlines()[:20])) < 160
 
 
 def test_pinball_and_coverage_by_hand() -> None:

@@ -47,7 +47,7 @@ class Combined:
     def symbol_cells(self) -> tuple[list[str], list[list[str]]]:
         """Heads and text: a row a symbol, the compounded return of each strategy."""
         names = self._strategy_names()
-        head = ["symbol", "days", *names, "MAE/persist.", "cover 80 %"]
+        head = ["symbol", "days", *names, "MAE", "cover"]
         rows = []
         for symbol, found in self.symbols.items():
             returns = {row["strategy"]: row["total_return"] for row in found["strategies"]}
@@ -105,8 +105,8 @@ class Combined:
 
 
 _NOTE = (
-    "returns: compounded, out of sample, after costs. MAE/persist., cover 80 %: forecasts of the "
-    "close; below 1 beats persistence."
+    "returns: compounded, out of sample, after costs. MAE: of the forecasts of the close, relative "
+    "to persistence; below 1 is better. cover: actual closes between the 10 % and 90 % quantiles."
 )
 
 

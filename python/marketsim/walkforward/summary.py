@@ -21,37 +21,36 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("total_return", "return", "percent"),
     ("annual_return", "annual", "percent"),
     ("sharpe", "Sharpe", "ratio"),
-    ("sharpe_error", "± se", "ratio"),
+    ("sharpe_error", "±se", "ratio"),
     ("max_drawdown", "max dd", "depth"),
     ("trades", "trades", "count"),
     ("hit_rate", "hit", "share"),
     ("mean_return_bps", "bp/day", "ratio"),
-    ("in_sample_bps", "in-sample bp/day", "ratio"),
-    ("ambiguous_share", "ambig.", "depth"),
-    ("ambiguous_profit_share", "ambig. profit", "percent"),
+    ("in_sample_bps", "in-sample", "ratio"),
+    ("ambiguous_share", "ambig.", "tenth"),
+    ("ambiguous_profit_share", "its P/L", "tenth"),
     ("optimistic_gap", "opt-pess", "percent"),
-    ("mae_ratio", "MAE/naive", "factor"),
-    ("pinball_ratio", "pinball/naive", "factor"),
-    ("coverage", "cover 80 %", "share"),
+    ("mae_ratio", "MAE", "factor"),
+    ("pinball_ratio", "pinball", "factor"),
+    ("coverage", "cover", "share"),
 )
 SKILL_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("mae_bps", "MAE bp", "ratio"),
     ("mae_persistence_bps", "persistence", "ratio"),
     ("mae_random_walk_bps", "random walk", "ratio"),
-    ("mae_ratio", "MAE/persist.", "factor"),
-    ("pinball_ratio", "pinball/persist.", "factor"),
-    ("coverage", "cover 80 %", "share"),
+    ("mae_ratio", "MAE/pers.", "factor"),
+    ("pinball_ratio", "pinball/pers.", "factor"),
+    ("coverage", "cover", "share"),
 )
 NOTES = (
-    "return, annual, max dd: compounded. bp/day: arithmetic mean net return. Sharpe ± se: "
-    "annualised, with its standard error.",
-    "in-sample: mean net of the fitted offsets on the days they were fitted on; everything else "
+    "return, annual, max dd: compounded. bp/day: arithmetic mean net return. Sharpe: annualised, "
+    "with its standard error.",
+    "in-sample: mean net, bp/day, of the fitted offsets on the days they were fitted on; all else "
     "is out of sample.",
-    "ambig.: share of days whose bar touches entry and exit in unknown order, and their net as a "
-    "share of all gains and losses. opt-pess: net of the same orders read optimistically less "
-    "pessimistically, added up.",
-    "MAE and pinball: forecasts the strategy decides by, relative to persistence (below 1 is "
-    "better). cover 80 %: actual values between the 10 % and 90 % quantiles.",
+    "ambig.: days whose bar touches entry and exit in unknown order, and their share of all gains "
+    "and losses. opt-pess: net of the same orders read optimistically less pessimistically.",
+    "MAE, pinball: of the forecasts it decides by, relative to persistence; below 1 is better. "
+    "cover: actual values between their 10 % and 90 % quantiles.",
 )
 
 
@@ -150,12 +149,13 @@ def _skill_frame(skill: Skill) -> pd.DataFrame:
 def format_value(value: float, kind: str) -> str:
     """A figure as text: a percentage with sign or without, a ratio or a count."""
     if not math.isfinite(value):
-        return "n/a" if math.isnan(value) else ("∞" if value > 0 else "-∞")
+        return "–" if math.isnan(value) else ("∞" if value > 0 else "-∞")
     return _FORMATS[kind].format(value)
 
 
 _FORMATS = {
     "percent": "{:+.2%}",
+    "tenth": "{:.1%}",
     "depth": "{:.2%}",
     "share": "{:.0%}",
     "ratio": "{:.2f}",
