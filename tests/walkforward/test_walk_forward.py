@@ -246,8 +246,22 @@ def test_frames_are_tidy(result: ms.WalkForwardResult) -> None:
         assert list(levels)[:3] == ["q0.01", "q0.025", "q0.05"]
 
 
+def test_limit_prices_are_those_of_orders(result: ms.WalkForwardResult) -> None:
+    days = result.days
+    for name, buys, sells in (
+        ("simple", False, False),
+        ("entry_takeprofit", days.position < 0, days.position > 0),
+        ("high_low", days.position > 0, days.position < 0),
+        ("maxdiff", days.position != 0, days.position != 0),
+        ("maxdiff_always_on", True, True),
+    ):
+        here = days.strategy == name
+        np.testing.assert_array_equal(days.buy_limit.notna()[here], (here & buys)[here])
+        np.testing.assert_array_equal(days.sell_limit.notna()[here], (here & sells)[here])
+
+
 def test_limit_prices_follow_the_offsets(result: ms.WalkForwardResult) -> None:
-    part = result.days[result.days.strategy == "maxdiff"]
+    part = result.days[(result.days.strategy == "maxdiff") & (result.days.position != 0)]
     previous = result.bars.frame.close.shift(1).loc[part.date].to_numpy()
     assert (part.buy_limit.to_numpy() <= previous * (1 + 1e-9)).all()
     assert (part.sell_limit.to_numpy() >= previous * (1 - 1e-9)).all()
@@ -381,6 +395,7 @@ def test_a_strategy_of_the_user() -> None:
     ("orders", "message"),
     [
         (lambda v: ms.Hold(np.ones(3)), "position must have one value for each of 26 days"),
+        (lambda v: np.ones(len(v)), "must return Hold, TakeProfit or LimitOrders: got ndarray"),
         (lambda v: ms.Hold(np.full(len(v), np.nan)), "position must be finite"),
         (lambda v: ms.Hold(np.full(len(v), 11.0)), r"must lie in \[-10, 10\]: got 11"),
         (lambda v: ms.LimitOrders(np.ones(len(v)), v.high, v.low, fitted=True), "fitted is False"),
@@ -397,6 +412,16 @@ def test_orders_that_cannot_be_filled(orders, message: str) -> None:
         ms.walk_forward(
             random_bars(200), strategies=[OrdersOf(orders)], simulations=20, progress=False
         )
+
+
+def test_lists_are_orders_too() -> None:
+    as_list = OrdersOf(lambda v: ms.LimitOrders([1.0] * len(v), v.high.tolist(), v.low.tolist()))
+    as_array = OrdersOf(lambda v: ms.LimitOrders(np.ones(len(v)), v.high, v.low))
+    runs = [
+        ms.walk_forward(random_bars(200), strategies=[s], simulations=20, progress=False).days
+        for s in (as_list, as_array)
+    ]
+    pd.testing.assert_frame_equal(*runs)
 
 
 def test_shorts_where_they_are_not_possible() -> None:

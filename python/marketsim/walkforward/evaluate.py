@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,7 +45,8 @@ class StrategyDays:
     Attributes:
         position: size and direction; 0 for a long and a short at once.
         high_offset, low_offset: offsets that were fitted before the day; 0 where none are.
-        high_level, low_level: moves against the close before at which the orders lay; NaN without.
+        high_level, low_level: moves against the close before at which a sell and a buy order lay;
+            NaN without.
         flags: bits of `marketsim.kernels.rules`.
         active: whether the strategy was in the market.
         entries: how many positions were opened.
@@ -79,7 +80,7 @@ def evaluate(orders: Orders, days: MarketDays, first_day: int, book: Rulebook) -
         ArgumentError: orders for another number of days, a position beyond 10, or a short where
             shorts are not possible.
     """
-    _check_orders(orders, len(days.close), book)
+    orders = _checked(orders, len(days.close), book)
     if isinstance(orders, Hold):
         return _evaluate_hold(orders, days, book)
     if isinstance(orders, TakeProfit):
@@ -87,30 +88,38 @@ def evaluate(orders: Orders, days: MarketDays, first_day: int, book: Rulebook) -
     return _evaluate_limits(orders, days, first_day, book)
 
 
-def _check_orders(orders: Orders, count: int, book: Rulebook) -> None:
+def _checked(orders: Orders, count: int, book: Rulebook) -> Orders:
+    """The orders with all arrays as float64 [day]."""
+    if not isinstance(orders, (Hold, TakeProfit, LimitOrders)):
+        raise ArgumentError(
+            f"decide must return Hold, TakeProfit or LimitOrders: got {type(orders).__name__}"
+        )
+    arrays: dict[str, Any] = {}
     for field in fields(orders):
         value = getattr(orders, field.name)
         if isinstance(value, bool):
             continue
-        array = np.asarray(value)
+        array = arrays[field.name] = np.asarray(value, dtype=np.float64)
         if array.shape != (count,):
             raise ArgumentError(
                 f"{field.name} must have one value for each of {count} days: got {array.shape}"
             )
         if not np.isfinite(array).all():
             raise ArgumentError(f"{field.name} must be finite")
-    if (np.abs(orders.position) > 10.0).any():
+    position = arrays["position"]
+    if (np.abs(position) > 10.0).any():
         raise ArgumentError(
-            f"a position must lie in [-10, 10]: got {float(np.abs(orders.position).max())}"
+            f"a position must lie in [-10, 10]: got {float(np.abs(position).max())}"
         )
     if isinstance(orders, LimitOrders) and orders.always_on and orders.exit_at_close:
         raise ArgumentError("always_on and exit_at_close cannot be combined: choose one")
-    if book.long_only and (orders.position < 0.0).any():
+    if book.long_only and (position < 0.0).any():
         raise ArgumentError("a short position was ordered where shorts are not possible")
+    return replace(orders, **arrays)
 
 
 def _evaluate_hold(orders: Hold, days: MarketDays, book: Rulebook) -> StrategyDays:
-    position = np.asarray(orders.position, dtype=np.float64)
+    position = orders.position
     before = np.concatenate(([0.0], position[:-1]))
     gross = position * days.close
     fee = np.abs(position - before) * book.cost
@@ -119,7 +128,7 @@ def _evaluate_hold(orders: Hold, days: MarketDays, book: Rulebook) -> StrategyDa
 
 
 def _evaluate_take_profit(orders: TakeProfit, days: MarketDays, book: Rulebook) -> StrategyDays:
-    position = np.asarray(orders.position, dtype=np.float64)
+    position = orders.position
     is_long, size = position > 0.0, np.abs(position)
     sell = np.clip(orders.high.astype(f32), f32(0), f32(10))
     buy = np.clip(orders.low.astype(f32), f32(-1), f32(0))
@@ -198,12 +207,15 @@ def _evaluate_limits(
         for fill in (book.fill, "optimistic", "pessimistic")
     )
     entries = sum((outcome.flags & bit > 0).astype(np.int64) for bit in _ENTERED)
+    position = orders.position[skip:]
+    sells = (position != 0.0) & ~(orders.exit_at_close & (position > 0.0))
+    buys = (position != 0.0) & ~(orders.exit_at_close & (position < 0.0))
     return StrategyDays(
         position=np.sum(sides, axis=0),
         high_offset=high_offset.astype(np.float64),
         low_offset=low_offset.astype(np.float64),
-        high_level=np.clip(high, f32(0), f32(10)).astype(np.float64),
-        low_level=np.clip(low, f32(-1), f32(0)).astype(np.float64),
+        high_level=np.where(sells, np.clip(high, 0.0, 10.0).astype(np.float64), np.nan),
+        low_level=np.where(buys, np.clip(low, -1.0, 0.0).astype(np.float64), np.nan),
         flags=outcome.flags,
         active=np.greater(entries, 0),
         entries=np.asarray(entries),
@@ -239,7 +251,7 @@ def limit_problem(orders: LimitOrders, long_only: bool) -> LimitProblem:
     Where the exit is the close, its limit lies where no price reaches.
     """
     high, low = orders.high.astype(f32), orders.low.astype(f32)
-    position = np.asarray(orders.position, dtype=np.float64)
+    position = orders.position
     if orders.exit_at_close:
         high = np.where(position > 0.0, f32(10), high)
         low = np.where(position < 0.0, f32(-2), low)

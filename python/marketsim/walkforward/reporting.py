@@ -11,7 +11,7 @@ from marketsim.bars import TARGETS
 from marketsim.kernels import rules
 from marketsim.kernels.profit import profit
 from marketsim.report.data import Candles, Fan, Heatmap, Markers, ReportData, Table
-from marketsim.strategies import LimitOrders
+from marketsim.strategies import LimitOrders, TakeProfit
 from marketsim.walkforward.evaluate import StrategyDays, limit_problem
 from marketsim.walkforward.market import MarketDays
 from marketsim.walkforward.summary import NOTES
@@ -115,27 +115,31 @@ def _candles(result: WalkForwardResult) -> Candles:
         low=result.bars.low[rows][shown],
         close=result.bars.close[rows][shown],
         strategy=name,
-        markers=_markers(result.outcomes[name], result.market, shown),
+        markers=_markers(result, name, shown),
     )
 
 
-def _markers(outcome: StrategyDays, market: MarketDays, shown: slice) -> list[Markers]:
+def _markers(result: WalkForwardResult, name: str, shown: slice) -> list[Markers]:
     """Where the fills of the shown days lie.
 
-    A strategy without limits enters at the close of the day before, which is drawn at the day.
+    A strategy without limits to enter at enters at the close of the day before, which is drawn at
+    the day.
     """
+    outcome, market = result.outcomes[name], result.market
     previous = market.previous_close
     sell, buy = previous * (1.0 + outcome.high_level), previous * (1.0 + outcome.low_level)
     at_open = outcome.flags & rules.OPEN_FILLED > 0
     opened = previous * (1.0 + market.open)
-    holds = np.isnan(outcome.high_level) | np.isnan(outcome.low_level)
-    long_in = np.where(holds, previous, np.where(at_open, opened, buy))
-    short_in = np.where(holds, previous, np.where(at_open, opened, sell))
+    long_in = np.where(np.isnan(buy), previous, np.where(at_open, opened, buy))
+    short_in = np.where(np.isnan(sell), previous, np.where(at_open, opened, sell))
+    long_out, short_out = sell, buy
+    if isinstance(result.orders[name], TakeProfit) and result.settings.fill == "open_aware":
+        long_out, short_out = np.fmax(sell, opened), np.fmin(buy, opened)
     kinds = (
         ("long entry", rules.LONG_ENTERED, long_in),
-        ("long exit", rules.LONG_EXITED, sell),
+        ("long exit", rules.LONG_EXITED, long_out),
         ("short entry", rules.SHORT_ENTERED, short_in),
-        ("short exit", rules.SHORT_EXITED, buy),
+        ("short exit", rules.SHORT_EXITED, short_out),
     )
     markers = []
     for kind, bit, price in kinds:

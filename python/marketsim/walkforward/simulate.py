@@ -19,6 +19,7 @@ from marketsim.strategies import (
     BuyAndHold,
     DecisionView,
     Hold,
+    LimitOrders,
     Orders,
     Simple,
     Strategy,
@@ -181,7 +182,7 @@ def _run_strategy(
     part = cube.slice(start, windows.stop_day)
     view = decision_view(bars, part, settings.aggregate, long_only=settings.long_only)
     orders = strategy.decide(view)
-    if getattr(orders, "fitted", False) != strategy.fitted:
+    if (isinstance(orders, LimitOrders) and orders.fitted) != strategy.fitted:
         raise ArgumentError(
             f"strategy {strategy.name!r}: fitted is {strategy.fitted}, but its orders say otherwise"
         )
