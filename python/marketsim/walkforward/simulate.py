@@ -34,7 +34,7 @@ from marketsim.walkforward.windows import Windows, plan_windows
 
 def walk_forward(
     bars: Bars | pd.DataFrame | str | os.PathLike[str],
-    model: str | Model = "ewma",
+    model: str | os.PathLike[str] | Model = "ewma",
     *,
     simulations: int = 70,
     window: int = 7,
@@ -93,7 +93,9 @@ def walk_forward(
         >>> print(result.summary())  # doctest: +SKIP
     """
     bars = bars if isinstance(bars, Bars) else read_bars(bars)
-    model = load_model(model) if isinstance(model, str) else _checked_model(model)
+    if isinstance(model, (str, os.PathLike)):
+        model = load_model(model)
+    model = _checked_model(model)
     chosen = select_strategies(strategies)
     fill_code(fill)
     parse_aggregate(aggregate)
