@@ -9,5 +9,6 @@ void register_build(pybind11::module_& module);
 void register_offsets(pybind11::module_& module);
 void register_profit(pybind11::module_& module);
 void register_statistical(pybind11::module_& module);
+void register_store(pybind11::module_& module);
 
 }  // namespace marketsim::bindings

@@ -1,0 +1,251 @@
+#include <pybind11/stl.h>
+#include <pythread.h>
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "bindings/numpy_args.hpp"
+#include "bindings/register.hpp"
+#include "kernels/store.hpp"
+
+namespace marketsim::bindings {
+namespace {
+
+using store::Counters;
+using store::Key;
+using store::RecordFile;
+using store::RecordHead;
+using store::View;
+
+using KeyArray = py::array_t<uint8_t, py::array::c_style>;
+template <typename T>
+using Column = py::array_t<T, py::array::c_style>;
+using ValueArray = py::array_t<float, py::array::c_style>;
+using ViewPointer = std::shared_ptr<const View>;
+
+unsigned long main_thread = 0;
+
+// Ctrl-C ends a wait for another process's lock. Only the main thread runs signal handlers; another
+// one must not ask for the GIL here, which a forking thread may hold while it waits for this one.
+void raise_interrupt() {
+  if (PyThread_get_thread_ident() != main_thread) return;
+  const py::gil_scoped_acquire gil;
+  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+}
+
+const Key* keys_of(const KeyArray& keys) {
+  if (keys.ndim() != 2 || keys.shape(1) != sizeof(Key)) {
+    reject("keys must have shape (n, 16): got " + shape_text(keys));
+  }
+  return reinterpret_cast<const Key*>(keys.data());
+}
+
+template <typename T>
+void require_column(const Column<T>& column, py::ssize_t count, const char* name) {
+  if (column.ndim() == 1 && column.size() == count) return;
+  reject(std::string(name) + " must have shape (" + std::to_string(count) + ",): got " +
+         shape_text(column));
+}
+
+// The object in Python: the file, and the view that arrays given out keep alive.
+struct StoreFile {
+  RecordFile file;
+
+  StoreFile(std::string path, std::string model, std::string series, std::string schema,
+            uint32_t width, std::shared_ptr<Counters> counters, bool writable, bool sync,
+            bool use_maps)
+      : file(std::move(path), {std::move(model), std::move(series), std::move(schema), width},
+             {writable, sync, use_maps}, std::move(counters)) {}
+
+  py::tuple read(const KeyArray& keys) {
+    const Key* wanted = keys_of(keys);
+    const auto count = static_cast<size_t>(keys.shape(0));
+    ValueArray values({keys.shape(0), static_cast<py::ssize_t>(file.identity().width)});
+    py::array_t<bool> found(keys.shape(0));
+    float* to = values.mutable_data();
+    bool* flags = found.mutable_data();
+    size_t hits;
+    {
+      const py::gil_scoped_release release;
+      hits = file.read(wanted, count, to, flags);
+      if (hits < count) fill_missing(to, flags, count);
+    }
+    return py::make_tuple(std::move(values), std::move(found), hits);
+  }
+
+  void fill_missing(float* to, const bool* found, size_t count) const {
+    const size_t width = file.identity().width;
+    for (size_t i = 0; i < count; ++i) {
+      if (!found[i]) std::fill_n(to + i * width, width, std::numeric_limits<float>::quiet_NaN());
+    }
+  }
+
+  size_t append(const KeyArray& keys, const Column<int64_t>& as_of, const Column<uint8_t>& target,
+                const Column<uint16_t>& horizon, const Column<uint8_t>& flags,
+                const ValueArray& values) {
+    const Key* given = keys_of(keys);
+    const py::ssize_t count = keys.shape(0);
+    require_column(as_of, count, "as_of");
+    require_column(target, count, "target");
+    require_column(horizon, count, "horizon");
+    require_column(flags, count, "flags");
+    if (values.ndim() != 2 || values.shape(0) != count ||
+        values.shape(1) != file.identity().width) {
+      reject("records must have shape (" + std::to_string(count) + ", " +
+             std::to_string(file.identity().width) + "): got " + shape_text(values));
+    }
+    std::vector<RecordHead> heads(static_cast<size_t>(count));
+    for (size_t i = 0; i < heads.size(); ++i) {
+      heads[i] = {given[i],         as_of.data()[i], horizon.data()[i],
+                  target.data()[i], flags.data()[i], 0};
+    }
+    const py::gil_scoped_release release;
+    return file.append(heads.data(), values.data(), heads.size());
+  }
+
+  ViewPointer look() {
+    const py::gil_scoped_release release;
+    return file.refresh();
+  }
+};
+
+// The values of a record where they lie; the array keeps the view alive.
+py::object values_of(const ViewPointer& view, uint32_t slot) {
+  const auto width = static_cast<py::ssize_t>(view->width());
+  ValueArray values({width}, view->values(slot), py::cast(view));
+  py::detail::array_proxy(values.ptr())->flags &= ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+  return values;
+}
+
+py::object get(StoreFile& self, const py::bytes& key) {
+  char* bytes;
+  py::ssize_t size;
+  if (PyBytes_AsStringAndSize(key.ptr(), &bytes, &size) != 0) throw py::error_already_set();
+  if (size != sizeof(Key)) reject("key must be 16 bytes: got " + std::to_string(size));
+  Key wanted;
+  std::memcpy(&wanted, bytes, sizeof wanted);
+  ViewPointer view = self.file.view();
+  uint32_t slot = view ? view->find(wanted) : store::kNoSlot;
+  if (slot == store::kNoSlot) {
+    view = self.look();
+    slot = view ? view->find(wanted) : store::kNoSlot;
+  }
+  Counters& counters = self.file.counters();
+  (slot == store::kNoSlot ? counters.misses : counters.hits)
+      .fetch_add(1, std::memory_order_relaxed);
+  if (slot == store::kNoSlot) return py::none();
+  return values_of(view, slot);
+}
+
+// All records that count, in the order they were written.
+py::tuple table(StoreFile& self) {
+  const ViewPointer view = self.look();
+  std::vector<uint32_t> slots;
+  if (view) view->index().each_slot([&](uint32_t slot) { slots.push_back(slot); });
+  std::sort(slots.begin(), slots.end());
+  const auto count = static_cast<py::ssize_t>(slots.size());
+  KeyArray keys({count, static_cast<py::ssize_t>(sizeof(Key))});
+  Column<int64_t> as_of(count);
+  Column<uint8_t> target(count), flags(count);
+  Column<uint16_t> horizon(count);
+  const uint32_t width = self.file.identity().width;
+  ValueArray values({count, static_cast<py::ssize_t>(width)});
+  for (size_t i = 0; i < slots.size(); ++i) {
+    const RecordHead& head = view->head(slots[i]);
+    std::memcpy(keys.mutable_data() + i * sizeof(Key), &head.key, sizeof(Key));
+    as_of.mutable_data()[i] = head.as_of;
+    target.mutable_data()[i] = head.target;
+    horizon.mutable_data()[i] = head.horizon;
+    flags.mutable_data()[i] = head.flags;
+    std::memcpy(values.mutable_data() + i * width, view->values(slots[i]), width * sizeof(float));
+  }
+  return py::make_tuple(keys, as_of, target, horizon, flags, values);
+}
+
+py::dict contents(StoreFile& self) {
+  store::Contents found;
+  {
+    const py::gil_scoped_release release;
+    found = self.file.contents();
+  }
+  py::dict facts;
+  facts["bytes"] = found.bytes;
+  facts["slots"] = found.slots;
+  facts["live"] = found.live;
+  facts["corrupt"] = found.corrupt;
+  facts["superseded"] = found.superseded;
+  return facts;
+}
+
+py::dict counts(const Counters& counters) {
+  py::dict facts;
+  facts["hits"] = counters.hits.load();
+  facts["misses"] = counters.misses.load();
+  facts["corrupt"] = counters.corrupt.load();
+  facts["superseded"] = counters.superseded.load();
+  facts["quarantined"] = counters.quarantined.load();
+  facts["unreadable"] = counters.unreadable.load();
+  return facts;
+}
+
+py::tuple inspect_py(const std::string& path) {
+  const store::Inspection found = store::inspect(path);
+  py::object identity = py::none();
+  if (found.identity) {
+    const store::Identity& is = *found.identity;
+    identity = py::make_tuple(is.model, is.series, is.schema, is.width);
+  }
+  return py::make_tuple(identity, py::make_tuple(found.headers[0], found.headers[1]), found.bytes);
+}
+
+void translate(std::exception_ptr thrown) {
+  try {
+    if (thrown) std::rethrow_exception(thrown);
+  } catch (const store::Failure& failure) {
+    const py::object error = py::reinterpret_borrow<py::object>(PyExc_OSError)(
+        failure.code, failure.what(), failure.path);
+    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.ptr())), error.ptr());
+  }
+}
+
+}  // namespace
+
+void register_store(py::module_& module) {
+  using py::arg;
+  main_thread = PyThread_get_thread_ident();
+  store::on_interrupt = &raise_interrupt;
+  py::register_local_exception_translator(&translate);
+  py::class_<View, std::shared_ptr<View>>(module, "StoreView",
+                                          "Keeps the bytes of records that were given out.");
+  py::class_<Counters, std::shared_ptr<Counters>>(module, "StoreCounters",
+                                                  "Counts of all files of a store.")
+      .def(py::init<>())
+      .def("counts", &counts, "The counts by name.");
+  py::class_<StoreFile>(module, "StoreFile", "One file of records; see csrc/kernels/store.hpp.")
+      .def(py::init<std::string, std::string, std::string, std::string, uint32_t,
+                    std::shared_ptr<Counters>, bool, bool, bool>(),
+           arg("path"), arg("model"), arg("series"), arg("schema"), arg("width"), arg("counters"),
+           arg("writable"), arg("sync"), arg("use_maps"))
+      .def("read", &StoreFile::read, arg("keys").noconvert(),
+           "(records [n, width], found [n], how many were found).")
+      .def("append", &StoreFile::append, arg("keys").noconvert(), arg("as_of").noconvert(),
+           arg("target").noconvert(), arg("horizon").noconvert(), arg("flags").noconvert(),
+           arg("records").noconvert(), "Appends what is not there yet; returns how many.")
+      .def("get", &get, arg("key"), "The values of a record where they lie, or None.")
+      .def("table", &table, "(keys, as_of, target, horizon, flags, records) of all records.")
+      .def(
+          "compact",
+          [](StoreFile& self) {
+            const py::gil_scoped_release release;
+            return self.file.compact();
+          },
+          "Rewrites the file with what counts; returns the bytes saved.")
+      .def("contents", &contents, "Bytes, slots and what is in them.");
+  module.def("store_inspect", &inspect_py, arg("path"),
+             "((model, series, schema, width) or None, whether each header is whole, bytes).");
+  module.def("store_network_file_system", &store::network_file_system, arg("path"),
+             "The kind of network file system a path lies on, or an empty text.");
+}
+
+}  // namespace marketsim::bindings
