@@ -1,4 +1,5 @@
 #include <pybind11/stl.h>
+#include <pybind11/typing.h>
 #include <pythread.h>
 
 #include <algorithm>
@@ -23,6 +24,12 @@ template <typename T>
 using Column = py::array_t<T, py::array::c_style>;
 using ValueArray = py::array_t<float, py::array::c_style>;
 using ViewPointer = std::shared_ptr<const View>;
+using Facts = py::typing::Dict<py::str, uint64_t>;
+using Found = py::typing::Tuple<ValueArray, py::array_t<bool>, size_t>;
+using Table = py::typing::Tuple<KeyArray, Column<int64_t>, Column<uint8_t>, Column<uint16_t>,
+                                Column<uint8_t>, ValueArray>;
+using IdentityText = std::tuple<std::string, std::string, std::string, uint32_t>;
+using Inspected = std::tuple<std::optional<IdentityText>, std::tuple<bool, bool>, uint64_t>;
 
 unsigned long main_thread = 0;
 
@@ -58,7 +65,7 @@ struct StoreFile {
       : file(std::move(path), {std::move(model), std::move(series), std::move(schema), width},
              {writable, sync, use_maps}, std::move(counters)) {}
 
-  py::tuple read(const KeyArray& keys) {
+  Found read(const KeyArray& keys) {
     const Key* wanted = keys_of(keys);
     const auto count = static_cast<size_t>(keys.shape(0));
     ValueArray values({keys.shape(0), static_cast<py::ssize_t>(file.identity().width)});
@@ -111,14 +118,14 @@ struct StoreFile {
 };
 
 // The values of a record where they lie; the array keeps the view alive.
-py::object values_of(const ViewPointer& view, uint32_t slot) {
+ValueArray values_of(const ViewPointer& view, uint32_t slot) {
   const auto width = static_cast<py::ssize_t>(view->width());
   ValueArray values({width}, view->values(slot), py::cast(view));
   py::detail::array_proxy(values.ptr())->flags &= ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
   return values;
 }
 
-py::object get(StoreFile& self, const py::bytes& key) {
+std::optional<ValueArray> get(StoreFile& self, const py::bytes& key) {
   char* bytes;
   py::ssize_t size;
   if (PyBytes_AsStringAndSize(key.ptr(), &bytes, &size) != 0) throw py::error_already_set();
@@ -134,12 +141,12 @@ py::object get(StoreFile& self, const py::bytes& key) {
   Counters& counters = self.file.counters();
   (slot == store::kNoSlot ? counters.misses : counters.hits)
       .fetch_add(1, std::memory_order_relaxed);
-  if (slot == store::kNoSlot) return py::none();
+  if (slot == store::kNoSlot) return {};
   return values_of(view, slot);
 }
 
 // All records that count, in the order they were written.
-py::tuple table(StoreFile& self) {
+Table table(StoreFile& self) {
   const ViewPointer view = self.look();
   std::vector<uint32_t> slots;
   if (view) view->index().each_slot([&](uint32_t slot) { slots.push_back(slot); });
@@ -163,13 +170,13 @@ py::tuple table(StoreFile& self) {
   return py::make_tuple(keys, as_of, target, horizon, flags, values);
 }
 
-py::dict contents(StoreFile& self) {
+Facts contents(StoreFile& self) {
   store::Contents found;
   {
     const py::gil_scoped_release release;
     found = self.file.contents();
   }
-  py::dict facts;
+  Facts facts;
   facts["bytes"] = found.bytes;
   facts["slots"] = found.slots;
   facts["live"] = found.live;
@@ -178,8 +185,8 @@ py::dict contents(StoreFile& self) {
   return facts;
 }
 
-py::dict counts(const Counters& counters) {
-  py::dict facts;
+Facts counts(const Counters& counters) {
+  Facts facts;
   facts["hits"] = counters.hits.load();
   facts["misses"] = counters.misses.load();
   facts["corrupt"] = counters.corrupt.load();
@@ -189,14 +196,14 @@ py::dict counts(const Counters& counters) {
   return facts;
 }
 
-py::tuple inspect_py(const std::string& path) {
+Inspected inspect_py(const std::string& path) {
   const store::Inspection found = store::inspect(path);
-  py::object identity = py::none();
+  std::optional<IdentityText> identity;
   if (found.identity) {
     const store::Identity& is = *found.identity;
-    identity = py::make_tuple(is.model, is.series, is.schema, is.width);
+    identity.emplace(is.model, is.series, is.schema, is.width);
   }
-  return py::make_tuple(identity, py::make_tuple(found.headers[0], found.headers[1]), found.bytes);
+  return {identity, {found.headers[0], found.headers[1]}, found.bytes};
 }
 
 void translate(std::exception_ptr thrown) {

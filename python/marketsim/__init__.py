@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from marketsim import bars, forecasts, kernels, metrics, models, strategies, walkforward
     from marketsim.bars import Bars, BarsFolder, demo_bars, read_bars, read_folder
     from marketsim.errors import MarketsimError
-    from marketsim.forecasts import ForecastStore, MemoryStore
+    from marketsim.forecasts import ForecastStore, MemoryStore, PredictionStore
     from marketsim.kernels.offsets import Offsets, best_offsets
     from marketsim.kernels.profit import profit
     from marketsim.models import Distribution, Model, QuantileDistribution, load_model
@@ -45,6 +45,7 @@ _HOMES = {
     "MarketsimError": "errors",
     "ForecastStore": "forecasts",
     "MemoryStore": "forecasts",
+    "PredictionStore": "forecasts",
     "Offsets": "kernels.offsets",
     "best_offsets": "kernels.offsets",
     "profit": "kernels.profit",
@@ -77,6 +78,7 @@ __all__ = [
     "MemoryStore",
     "Model",
     "Offsets",
+    "PredictionStore",
     "QuantileDistribution",
     "Strategy",
     "TakeProfit",

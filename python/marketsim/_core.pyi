@@ -10,6 +10,9 @@ import numpy
 import numpy.typing
 
 __all__: list[str] = [
+    "StoreCounters",
+    "StoreFile",
+    "StoreView",
     "best_offsets",
     "compiler",
     "ewma_forecasts",
@@ -19,9 +22,86 @@ __all__: list[str] = [
     "profit",
     "set_isa",
     "set_thread_limit",
+    "store_inspect",
+    "store_network_file_system",
     "supported_isas",
     "thread_limit",
 ]
+
+class StoreView:
+    """
+    Keeps the bytes of records that were given out.
+    """
+
+class StoreCounters:
+    """
+    Counts of all files of a store.
+    """
+    def __init__(self) -> None: ...
+    def counts(self) -> dict[str, int]:
+        """
+        The counts by name.
+        """
+
+class StoreFile:
+    """
+    One file of records; see csrc/kernels/store.hpp.
+    """
+    def __init__(
+        self,
+        path: str,
+        model: str,
+        series: str,
+        schema: str,
+        width: typing.SupportsInt | typing.SupportsIndex,
+        counters: StoreCounters,
+        writable: bool,
+        sync: bool,
+        use_maps: bool,
+    ) -> None: ...
+    def append(
+        self,
+        keys: numpy.typing.NDArray[numpy.uint8],
+        as_of: numpy.typing.NDArray[numpy.int64],
+        target: numpy.typing.NDArray[numpy.uint8],
+        horizon: numpy.typing.NDArray[numpy.uint16],
+        flags: numpy.typing.NDArray[numpy.uint8],
+        records: numpy.typing.NDArray[numpy.float32],
+    ) -> int:
+        """
+        Appends what is not there yet; returns how many.
+        """
+    def compact(self) -> int:
+        """
+        Rewrites the file with what counts; returns the bytes saved.
+        """
+    def contents(self) -> dict[str, int]:
+        """
+        Bytes, slots and what is in them.
+        """
+    def get(self, key: bytes) -> numpy.typing.NDArray[numpy.float32] | None:
+        """
+        The values of a record where they lie, or None.
+        """
+    def read(
+        self, keys: numpy.typing.NDArray[numpy.uint8]
+    ) -> tuple[numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.bool], int]:
+        """
+        (records [n, width], found [n], how many were found).
+        """
+    def table(
+        self,
+    ) -> tuple[
+        numpy.typing.NDArray[numpy.uint8],
+        numpy.typing.NDArray[numpy.int64],
+        numpy.typing.NDArray[numpy.uint8],
+        numpy.typing.NDArray[numpy.uint16],
+        numpy.typing.NDArray[numpy.uint8],
+        numpy.typing.NDArray[numpy.float32],
+    ]:
+        """
+        (keys, as_of, target, horizon, flags, records) of all records.
+        """
 
 def best_offsets(
     close: numpy.typing.NDArray[numpy.float32],
@@ -138,6 +218,16 @@ def set_isa(name: str) -> None:
 def set_thread_limit(threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Set that number; 0 returns to MARKETSIM_NUM_THREADS or the cores available.
+    """
+
+def store_inspect(path: str) -> tuple[tuple[str, str, str, int] | None, tuple[bool, bool], int]:
+    """
+    ((model, series, schema, width) or None, whether each header is whole, bytes).
+    """
+
+def store_network_file_system(path: str) -> str:
+    """
+    The kind of network file system a path lies on, or an empty text.
     """
 
 def supported_isas() -> list[str]:

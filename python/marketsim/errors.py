@@ -9,7 +9,12 @@ MarketsimError
 │   └── UnknownSymbolError (KeyError)  a folder of bars holds no file of that symbol
 ├── ArgumentError (ValueError)        a value out of its range, or lengths that differ
 ├── NotEnoughBarsError (ValueError)   too few rows for one simulation
-└── MissingDependencyError (ImportError)  an optional package is not installed
+├── MissingDependencyError (ImportError)  an optional package is not installed
+└── StoreError                        the prediction store
+    ├── StoreNotFoundError (FileNotFoundError)  a store, or part of one, that does not exist
+    ├── StoreMissError (LookupError)  forecasts that had to be there are not
+    └── StoreWriteError (OSError)     records could not be kept; what was kept is as it was
+        └── StoreReadOnlyError        the store may only be read
 """
 
 from __future__ import annotations
@@ -43,6 +48,30 @@ class NotEnoughBarsError(MarketsimError, ValueError):
 
 class MissingDependencyError(MarketsimError, ImportError):
     """An optional package is needed and not installed."""
+
+
+class StoreError(MarketsimError):
+    """Base of the errors of the prediction store."""
+
+
+class StoreNotFoundError(StoreError, FileNotFoundError):
+    """A store, or a part of it that was asked for, does not exist."""
+
+
+class StoreMissError(StoreError, LookupError):
+    """Forecasts are not in a store that was required to hold them all."""
+
+
+class StoreWriteError(StoreError, OSError):
+    """Records could not be kept; what had been kept before is as it was."""
+
+
+class StoreReadOnlyError(StoreWriteError):
+    """The store is open for reading, or lies where it must not be written."""
+
+
+class StoreWarning(UserWarning):
+    """The prediction store cannot do its work; the run goes on without it."""
 
 
 class UnknownNameError(MarketsimError, ValueError):

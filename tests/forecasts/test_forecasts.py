@@ -8,9 +8,8 @@ from market import random_bars, random_frame
 import marketsim as ms
 from marketsim.bars import TARGETS, bar_returns
 from marketsim.errors import ArgumentError
-from marketsim.forecasts import ForecastPlan, MemoryStore, run_plan
-from marketsim.forecasts.keys import context_digests, record_keys
-from marketsim.forecasts.store import ForecastStore, SeriesId
+from marketsim.forecasts import ForecastPlan, MemoryStore, SeriesId, run_plan
+from marketsim.forecasts.keys import context_digests, record_digests
 from marketsim.models import EwmaModel, QuantileDistribution
 
 
@@ -152,29 +151,18 @@ def test_keys_cover_every_part() -> None:
                 row in (1, 2),
                 row in (3, 4),
             ]
-    parts = ["schema", "model", "series", "close", 1]
-    key = record_keys(*parts, np.array([7]), base[:1])
-    for i, other in enumerate(["s", "m", "x", "open", 2]):
-        assert record_keys(*parts[:i], other, *parts[i + 1 :], np.array([7]), base[:1]) != key
-    assert record_keys(*parts, np.array([8]), base[:1]) != key
+    parts = ["model", "series", "schema", "close", 1]
+
+    def digest(*parts, as_of=7, contexts=base[:1]):
+        return record_digests(SeriesId(*parts[:3]), *parts[3:], np.array([as_of]), contexts)
+
+    key = digest(*parts)
+    for i, other in enumerate(["m", "x", "s", "open", 2]):
+        assert digest(*parts[:i], other, *parts[i + 1 :]) != key
+    assert digest(*parts, as_of=8) != key
+    assert digest(*parts, contexts=base[1:]) != key
     # No two lists of parts run into each other.
-    assert record_keys("ab", "c", *parts[2:], np.array([7]), base[:1]) != record_keys(
-        "a", "bc", *parts[2:], np.array([7]), base[:1]
-    )
-
-
-def test_memory_store_keeps_the_first_record_and_copies() -> None:
-    store, series = MemoryStore(), SeriesId("m", "s")
-    assert isinstance(store, ForecastStore)
-    record = np.ones((1, 3), dtype=np.float32)
-    store.append(series, [b"k"], record)
-    record[:] = 5.0
-    store.append(series, [b"k"], record)
-    values, found = store.read(series, [b"k", b"other"], 3)
-    np.testing.assert_array_equal(values[0], [1, 1, 1])
-    assert np.isnan(values[1]).all()
-    np.testing.assert_array_equal(found, [True, False])
-    assert not store.read(SeriesId("m", "t"), [b"k"], 3)[1].any()
+    assert digest("ab", "c", *parts[2:]) != digest("a", "bc", *parts[2:])
 
 
 def test_a_forecast_that_is_not_finite_is_an_error() -> None:

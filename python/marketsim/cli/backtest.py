@@ -9,6 +9,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from marketsim.cli.arguments import (
+    NAMES,
+    add_data_arguments,
+    add_store_arguments,
+    read_folder_source,
+    read_source,
+    store_of,
+)
 from marketsim.errors import ArgumentError, MarketsimError
 from marketsim.kernels.rules import FILLS
 
@@ -42,7 +50,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "source", metavar="FILE|FOLDER|demo", help="CSV or Parquet file, folder of such, or demo"
     )
     _add_run_arguments(parser.add_argument_group("the run"))
-    _add_data_arguments(parser.add_argument_group("the data"))
+    add_data_arguments(parser.add_argument_group("the data"))
+    add_store_arguments(parser.add_argument_group("the store"))
     output = parser.add_argument_group("the output")
     output.add_argument(
         "--report", type=Path, metavar="PATH", help="HTML report; for several symbols a folder"
@@ -50,21 +59,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     output.add_argument("--json", action="store_true", help="print JSON instead of tables")
     output.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
-
-
-class _Names(argparse.Action):
-    """Names as separate arguments, with commas, or both."""
-
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any
-    ) -> None:
-        names = [name for value in values for name in value.split(",") if name]
-        if not names:
-            parser.error(f"{self.option_strings[0]}: expected at least one name")
-        setattr(namespace, self.dest, names)
-
-
-_NAMES: dict[str, Any] = {"nargs": "+", "action": _Names}
 
 
 def _add_run_arguments(group: argparse._ArgumentGroup) -> None:
@@ -80,7 +74,7 @@ def _add_run_arguments(group: argparse._ArgumentGroup) -> None:
     add("--purge", "days between fit and decision", 0, type=int, metavar="DAYS")
     add("--embargo", "days skipped between as-of dates", 0, type=int, metavar="DAYS")
     for flag, options, help in (
-        ("--strategies", _NAMES | {"metavar": "NAME"}, "which to run (default: all)"),
+        ("--strategies", NAMES | {"metavar": "NAME"}, "which to run (default: all)"),
         ("--fee", {"type": _fee}, "5bps, 0.05%% or 0.0005 (default: by asset class)"),
         ("--asset-class", {"metavar": "NAME"}, "equity, crypto, forex (default: by calendar)"),
         (
@@ -92,28 +86,13 @@ def _add_run_arguments(group: argparse._ArgumentGroup) -> None:
         group.add_argument(flag, help=help, **options)
 
 
-def _add_data_arguments(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--symbols", **_NAMES, metavar="SYMBOL", help="which of a folder (default: all)"
-    )
-    group.add_argument(
-        "--timezone", default="UTC", metavar="ZONE", help="of bare timestamps (default: UTC)"
-    )
-    group.add_argument(
-        "--adjusted", choices=("yes", "no"), help="scale prices by adj close, or ignore it"
-    )
-    group.add_argument(
-        "--repair", **_NAMES, metavar="NAME", help="mend defects; an error names them"
-    )
-
-
 def run(args: argparse.Namespace) -> int:
     """Run the backtest; returns the exit code."""
     if args.source != "demo" and Path(args.source).is_dir():
         return _run_folder(args)
     if args.symbols:
         raise ArgumentError(f"--symbols chooses from a folder: {args.source} is none")
-    result = _walk_forward(_read_one(args), args, progress=not args.quiet)
+    result = _walk_forward(read_source(args), args, progress=not args.quiet)
     if args.report:
         result.report(args.report)
     if args.json:
@@ -127,17 +106,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_folder(args: argparse.Namespace) -> int:
     """One symbol after the other; only their summaries stay in memory."""
-    from marketsim.bars import read_folder
     from marketsim.cli.combined import Combined
     from marketsim.progress import ProgressBar
 
-    folder = read_folder(
-        args.source,
-        symbols=args.symbols,
-        timezone=args.timezone,
-        adjusted=_adjusted(args),
-        repair=args.repair or (),
-    )
+    folder = read_folder_source(args)
     if args.report:
         _require_folder(args.report)
     combined = Combined()
@@ -163,16 +135,6 @@ def _run_folder(args: argparse.Namespace) -> int:
     return 2 if combined.errors else 0
 
 
-def _read_one(args: argparse.Namespace) -> Bars:
-    from marketsim.bars import demo_bars, read_bars
-
-    if args.source == "demo":
-        return demo_bars()
-    return read_bars(
-        args.source, timezone=args.timezone, adjusted=_adjusted(args), repair=args.repair or ()
-    )
-
-
 def _walk_forward(bars: Bars, args: argparse.Namespace, *, progress: bool) -> WalkForwardResult:
     from marketsim.walkforward import walk_forward
 
@@ -186,16 +148,13 @@ def _walk_forward(bars: Bars, args: argparse.Namespace, *, progress: bool) -> Wa
         fee=args.fee,
         aggregate=args.aggregate,
         offset_window=args.offset_window,
+        store=store_of(args),
         progress=progress,
         purge=args.purge,
         embargo=args.embargo,
         asset_class=args.asset_class,
         periods_per_year=args.periods_per_year,
     )
-
-
-def _adjusted(args: argparse.Namespace) -> bool | None:
-    return None if args.adjusted is None else bool(args.adjusted == "yes")
 
 
 def _require_folder(path: Path) -> None:

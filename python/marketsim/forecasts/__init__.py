@@ -1,16 +1,28 @@
 """Forecasts: planned, made once, kept, and handed to the simulations as one cube."""
 
 from marketsim.forecasts.cube import ForecastCube, target_index
+from marketsim.forecasts.keys import Flag, RecordKeys, SeriesId
+from marketsim.forecasts.location import StoreLike, default_store_path, open_store
 from marketsim.forecasts.plan import ForecastPlan
-from marketsim.forecasts.run import run_plan
-from marketsim.forecasts.store import ForecastStore, MemoryStore, SeriesId
+from marketsim.forecasts.prediction_store import PredictionStore
+from marketsim.forecasts.run import PlanKeys, run_plan
+from marketsim.forecasts.schema import Schema
+from marketsim.forecasts.store import ForecastStore, MemoryStore
 
 __all__ = [
+    "Flag",
     "ForecastCube",
     "ForecastPlan",
     "ForecastStore",
     "MemoryStore",
+    "PlanKeys",
+    "PredictionStore",
+    "RecordKeys",
+    "Schema",
     "SeriesId",
+    "StoreLike",
+    "default_store_path",
+    "open_store",
     "run_plan",
     "target_index",
 ]

@@ -2,12 +2,100 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from blake3 import blake3
 
 KEY_BYTES = 16
+
+
+class SeriesId(NamedTuple):
+    """What one file of a store holds: forecasts of one model for one series, as one schema.
+
+    Attributes:
+        model: the model's fingerprint, hex digits.
+        series: the symbol.
+        schema: text of the fields, see `marketsim.forecasts.schema`.
+    """
+
+    model: str
+    series: str
+    schema: str
+
+
+@dataclass(frozen=True)
+class RecordKeys:
+    """The keys of a batch of forecasts, and what people want to know of them.
+
+    Attributes:
+        tags: uint8 [n, 16], the keys themselves.
+        as_of: int64 [n], nanoseconds since 1970 of the last bar that each forecast saw.
+        target: uint8 [n], position in `marketsim.bars.TARGETS`.
+        horizon: uint16 [n], steps ahead.
+        flags: uint8 [n], bits of `Flag`.
+    """
+
+    tags: npt.NDArray[np.uint8]
+    as_of: npt.NDArray[np.int64]
+    target: npt.NDArray[np.uint8]
+    horizon: npt.NDArray[np.uint16]
+    flags: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(
+        cls,
+        digests: Sequence[bytes],
+        as_of: npt.NDArray[np.int64],
+        target: int,
+        horizon: int,
+        flags: int = 0,
+    ) -> RecordKeys:
+        """Keys of one target and horizon from their 16 bytes each."""
+        n = len(digests)
+        return cls(
+            np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(n, KEY_BYTES),
+            np.ascontiguousarray(as_of, dtype=np.int64),
+            np.full(n, target, dtype=np.uint8),
+            np.full(n, horizon, dtype=np.uint16),
+            np.full(n, flags, dtype=np.uint8),
+        )
+
+    def __len__(self) -> int:
+        return len(self.tags)
+
+    def __getitem__(self, part: slice | npt.NDArray[np.bool_]) -> RecordKeys:
+        return RecordKeys(
+            np.ascontiguousarray(self.tags[part]),
+            self.as_of[part],
+            self.target[part],
+            self.horizon[part],
+            self.flags[part],
+        )
+
+    def flagged(self, flags: int) -> RecordKeys:
+        """The same keys with other flags."""
+        return replace(self, flags=np.full(len(self), flags, dtype=np.uint8))
+
+    def digests(self) -> list[bytes]:
+        """The 16 bytes of each key."""
+        return [tag.tobytes() for tag in self.tags]
+
+    def seeds(self) -> npt.NDArray[np.uint64]:
+        """uint64 [n]: the seed of each forecast's samples, the first eight bytes of its key.
+
+        A seed depends on what is forecast from what, and not on when or beside which others.
+        """
+        return np.ascontiguousarray(self.tags[:, :8]).view("<u8").reshape(-1).astype(np.uint64)
+
+
+class Flag:
+    """Bits of a record's flags."""
+
+    IMPORTED = 1  # taken over from another program's cache, not made by the model here
 
 
 def context_digests(
@@ -25,46 +113,44 @@ def context_digests(
         context_length: how many last rows the model sees; None for all.
 
     Returns:
-        One digest of KEY_BYTES bytes for each end. It covers the bytes of every row seen, so it
-        changes with any of them and with nothing else.
+        One BLAKE3 digest of KEY_BYTES bytes for each end. It covers the bytes of every row seen, so
+        it changes with any of them and with nothing else.
     """
-    rows = np.empty((len(values), 2), dtype=np.int64)
+    rows = np.empty((len(values), 2), dtype="<i8")
     rows[:, 0] = timestamps
-    rows[:, 1] = np.ascontiguousarray(values, dtype=np.float64).view(np.int64)
+    rows[:, 1] = np.ascontiguousarray(values, dtype="<f8").view("<i8")
+    seen = rows.reshape(-1).view(np.uint8).data
+    row = rows.itemsize * 2
     if context_length is not None:
         return [
-            hashlib.blake2b(
-                rows[max(0, end - context_length) : end].data, digest_size=KEY_BYTES
-            ).digest()
+            blake3(seen[row * max(0, end - context_length) : row * end]).digest(length=KEY_BYTES)
             for end in ends.tolist()
         ]
     digests = []
-    running = hashlib.blake2b(digest_size=KEY_BYTES)
-    seen = 0
+    running = blake3()
+    done = 0
     for end in ends.tolist():
-        running.update(rows[seen:end].data)
-        seen = end
-        digests.append(running.copy().digest())
+        running.update(seen[row * done : row * end])
+        done = end
+        digests.append(running.digest(length=KEY_BYTES))
     return digests
 
 
-def record_keys(
-    schema: str,
-    model: str,
-    series: str,
+def record_digests(
+    series: SeriesId,
     target: str,
     horizon: int,
     as_of: npt.NDArray[np.int64],
     contexts: list[bytes],
 ) -> list[bytes]:
     """Key of each forecast: schema, model, series, target, horizon, as-of timestamp, context."""
-    head = hashlib.blake2b(digest_size=KEY_BYTES)
-    for part in (schema, model, series, target, str(horizon)):
+    head = blake3()
+    for part in (series.schema, series.model, series.series, target, str(horizon)):
         encoded = part.encode()
         head.update(len(encoded).to_bytes(8, "little") + encoded)
     keys = []
     for stamp, context in zip(as_of.tolist(), contexts, strict=True):
         key = head.copy()
         key.update(stamp.to_bytes(8, "little", signed=True) + context)
-        keys.append(key.digest())
+        keys.append(key.digest(length=KEY_BYTES))
     return keys

@@ -2,8 +2,10 @@
 
 from marketsim.models.aggregation import AGGREGATES, parse_aggregate
 from marketsim.models.distribution import Distribution, QuantileDistribution
+from marketsim.models.fingerprint import ModelIdentity, content_hash, describe_model
 from marketsim.models.load import load_model
-from marketsim.models.protocol import Contexts, Model
+from marketsim.models.protocol import Contexts, Model, SeededModel
+from marketsim.models.samples import SampleDistribution
 from marketsim.models.statistical import EwmaModel, PersistenceModel
 
 __all__ = [
@@ -12,8 +14,13 @@ __all__ = [
     "Distribution",
     "EwmaModel",
     "Model",
+    "ModelIdentity",
     "PersistenceModel",
     "QuantileDistribution",
+    "SampleDistribution",
+    "SeededModel",
+    "content_hash",
+    "describe_model",
     "load_model",
     "parse_aggregate",
 ]

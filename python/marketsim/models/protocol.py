@@ -23,6 +23,9 @@ class Model(Protocol):
             preprocessing, precision, code version. Stored forecasts are reached only through it.
         context_length: how many last values a forecast depends on; None for all of them.
         levels: the quantile levels that it states itself, ascending in (0, 1).
+
+    A model may also state its `identity`, a `ModelIdentity`, from which its fingerprint follows.
+    One that draws samples is a `SeededModel` instead.
     """
 
     @property
@@ -75,4 +78,31 @@ class Model(Protocol):
         Returns:
             Shapes [T - start + 1, horizon] or [T - start + 1, variate, horizon].
         """
+        ...
+
+
+class SeededModel(Protocol):
+    """A model that draws samples: it is told the seed of each forecast.
+
+    The seeds derive from what is forecast from what, so a forecast does not depend on the order or
+    the company in which it is made.
+
+    Attributes:
+        seeded: True.
+    """
+
+    @property
+    def seeded(self) -> bool:
+        """True."""
+        ...
+
+    def predict_each(
+        self,
+        series: npt.ArrayLike,
+        start: int,
+        *,
+        horizon: int = 1,
+        seeds: npt.NDArray[np.uint64],
+    ) -> Distribution:
+        """As `Model.predict_each`; forecast i draws from seeds[i], uint64 [T - start + 1]."""
         ...

@@ -6,8 +6,6 @@ compute in float64.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from statistics import NormalDist
 from typing import Any, ClassVar
@@ -18,6 +16,7 @@ import numpy.typing as npt
 from marketsim import _core
 from marketsim.errors import ArgumentError
 from marketsim.models.distribution import QuantileDistribution
+from marketsim.models.fingerprint import ModelIdentity
 from marketsim.models.protocol import Contexts
 
 LEVELS = (0.01, 0.025, *(round(0.05 * i, 2) for i in range(1, 20)), 0.975, 0.99)
@@ -38,10 +37,20 @@ class StatisticalModel(ABC):
         self.levels = tuple(float(level) for level in levels)
 
     @property
+    def identity(self) -> ModelIdentity:
+        """Everything that a forecast depends on besides its context."""
+        return ModelIdentity(
+            name=self.name,
+            code=f"marketsim.models.statistical {self.version}",
+            context_length=self.context_length,
+            levels=self.levels,
+            configuration=self.options(),
+        )
+
+    @property
     def fingerprint(self) -> str:
-        """Hex digest of the name, the code version and the options."""
-        facts = {"model": self.name, "version": self.version, **self.options()}
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        """Hex digest of `identity`."""
+        return self.identity.fingerprint
 
     @property
     @abstractmethod

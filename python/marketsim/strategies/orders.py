@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.models import QuantileDistribution
+from marketsim.models import Distribution
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,7 +38,7 @@ class DecisionView:
     band: Floats
     last_return: Floats
     returns: Floats
-    distribution: QuantileDistribution
+    distribution: Distribution
     long_only: bool
 
     def __len__(self) -> int:

@@ -11,7 +11,14 @@ import pandas as pd
 
 from marketsim.bars import Bars, asset_class, periods_per_year, read_bars
 from marketsim.errors import ArgumentError
-from marketsim.forecasts import ForecastCube, ForecastPlan, ForecastStore, MemoryStore, run_plan
+from marketsim.forecasts import (
+    ForecastCube,
+    ForecastPlan,
+    MemoryStore,
+    StoreLike,
+    open_store,
+    run_plan,
+)
 from marketsim.kernels.offsets import DEFAULT_BOUNDS, Bounds, check_bounds
 from marketsim.kernels.rules import fill_code
 from marketsim.models import Model, PersistenceModel, load_model, parse_aggregate
@@ -43,7 +50,7 @@ def walk_forward(
     fee: float | Costs | None = None,
     aggregate: str = "trimmed_mean_10",
     offset_window: int = 60,
-    store: ForecastStore | None = None,
+    store: StoreLike = None,
     progress: bool = True,
     purge: int = 0,
     embargo: int = 0,
@@ -69,7 +76,8 @@ def walk_forward(
             half spread; None for the asset class's own.
         aggregate: point forecast that strategies decide by, see `marketsim.models.aggregation`.
         offset_window: days that offsets are fitted on.
-        store: where forecasts are kept and looked up; None keeps them for this run only.
+        store: where forecasts are kept and looked up: a path, a `ForecastStore`, None for the
+            user's own (`marketsim.forecasts.default_store_path`), False for none.
         progress: show a bar on a terminal when forecasting takes long.
         purge: days left out between the days that offsets are fitted on and the day decided.
         embargo: days skipped between one as-of date and the next.
@@ -114,9 +122,8 @@ def walk_forward(
         embargo=embargo,
     )
     plan = ForecastPlan(windows.first_fit_day, windows.stop_day, len(windows.as_of), window)
-    memory = MemoryStore()
-    cube = run_plan(bars, model, plan, store=memory if store is None else store, progress=progress)
-    naive = run_plan(bars, PersistenceModel(), plan, store=memory, progress=False)
+    cube = run_plan(bars, model, plan, store=open_store(store), progress=progress)
+    naive = run_plan(bars, PersistenceModel(), plan, store=MemoryStore(), progress=False)
 
     def ran(strategy: Strategy, forecasts: ForecastCube) -> tuple[Orders, StrategyDays]:
         return _run_strategy(strategy, bars, forecasts, windows, settings)

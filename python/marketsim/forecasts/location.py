@@ -1,0 +1,58 @@
+"""Which store a run uses: the one it is given, or the user's own."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from marketsim.errors import ArgumentError
+from marketsim.forecasts.prediction_store import PredictionStore
+from marketsim.forecasts.store import ForecastStore, MemoryStore
+
+# None: the user's own. False: none, forecasts are kept for this run only. A path: the store there.
+StoreLike: TypeAlias = "ForecastStore | str | os.PathLike[str] | Literal[False] | None"
+
+
+def default_store_path() -> Path | None:
+    """Where the user's store is: MARKETSIM_STORE, or marketsim/store in the user's cache folder.
+
+    None where MARKETSIM_STORE is "off".
+    """
+    told = os.environ.get("MARKETSIM_STORE", "")
+    if told.lower() == "off":
+        return None
+    if told:
+        return Path(told)
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # A relative path is to be ignored: XDG Base Directory Specification 0.8.
+    folder = cache if cache.is_absolute() else Path.home() / ".cache"
+    return folder / "marketsim" / "store"
+
+
+def open_store(store: StoreLike = None) -> ForecastStore:
+    """The store that is meant.
+
+    Raises:
+        ArgumentError: it is none of what `StoreLike` says.
+    """
+    if store is False:
+        return MemoryStore()
+    if store is None:
+        path = default_store_path()
+        return MemoryStore() if path is None else _opened(path.expanduser().resolve())
+    if isinstance(store, (str, os.PathLike)):
+        return _opened(Path(store).expanduser().resolve())
+    if isinstance(store, ForecastStore):
+        return store
+    raise ArgumentError(
+        f"store must be a path, a ForecastStore, None for the default or False for none: "
+        f"got {store!r}"
+    )
+
+
+@lru_cache(maxsize=8)
+def _opened(path: Path) -> PredictionStore:
+    """One object a path, so that files stay open from run to run."""
+    return PredictionStore(path)

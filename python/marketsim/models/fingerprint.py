@@ -1,0 +1,96 @@
+"""What a model is, down to everything that can change one of its forecasts."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+
+from marketsim.errors import ArgumentError
+from marketsim.models.protocol import Model
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """Everything that a forecast depends on besides its context.
+
+    Two models with one fingerprint give the same forecasts; so each field must change whenever a
+    change of the kind that it stands for may change a forecast.
+
+    Attributes:
+        name: what people call the model.
+        code: version of the code that makes the forecasts.
+        context_length: how many last values a forecast depends on; None for all.
+        levels: the quantile levels that the model states.
+        weights: `content_hash` of the weights' files; empty for a model without any.
+        configuration: the model's own parameters, values that JSON knows.
+        preprocessing: what happens to a context before the model sees it, with a version.
+        libraries: versions of the libraries that compute, by name.
+        kernel: which of a library's kernels compute, where they differ in the last digits.
+        dtype: precision of the computation.
+        sampling: rule by which samples are drawn, and their number; empty where none are.
+        seeding: rule by which a sample's seed follows from the record's key; empty where none is.
+    """
+
+    name: str
+    code: str
+    context_length: int | None
+    levels: tuple[float, ...]
+    weights: str = ""
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    preprocessing: str = ""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    kernel: str = ""
+    dtype: str = "float64"
+    sampling: str = ""
+    seeding: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hex digits: BLAKE3 of the canonical JSON of all fields."""
+        text = json.dumps(
+            self.to_dict(),
+            sort_keys=True,
+            separators=(",", ":"),
+            allow_nan=False,
+            ensure_ascii=True,
+        )
+        return blake3(text.encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as values that JSON knows."""
+        return asdict(self)
+
+
+def describe_model(model: Model) -> dict[str, Any]:
+    """What there is to say of a model, for people: its identity where it states one."""
+    identity = getattr(model, "identity", None)
+    if isinstance(identity, ModelIdentity):
+        return identity.to_dict()
+    return {
+        "name": model.name,
+        "context_length": model.context_length,
+        "levels": list(model.levels),
+    }
+
+
+def content_hash(files: Iterable[str | os.PathLike[str]]) -> str:
+    """64 hex digits over the names and bytes of files, whatever their order and folder.
+
+    Raises:
+        ArgumentError: two files have one name.
+        OSError: a file cannot be read.
+    """
+    parts: dict[str, str] = {}
+    for file in map(Path, files):
+        if file.name in parts:
+            raise ArgumentError(f"two of the files are called {file.name}: names must differ")
+        digest = blake3(max_threads=blake3.AUTO)
+        digest.update_mmap(file)
+        parts[file.name] = digest.hexdigest()
+    return blake3(json.dumps(parts, sort_keys=True).encode()).hexdigest()
