@@ -1,3 +1,4 @@
+#include <pybind11/critical_section.h>
 #include <pybind11/stl.h>
 #include <pybind11/typing.h>
 #include <pythread.h>
@@ -58,6 +59,8 @@ void require_column(const Column<T>& column, py::ssize_t count, const char* name
 // The object in Python: the file, and the view that arrays given out keep alive.
 struct StoreFile {
   RecordFile file;
+  py::object base;       // of the arrays that get() gives out
+  ViewPointer based_on;  // the view that it is
 
   StoreFile(std::string path, std::string model, std::string series, std::string schema,
             uint32_t width, std::shared_ptr<Counters> counters, bool writable, bool sync,
@@ -117,40 +120,80 @@ struct StoreFile {
   }
 };
 
-// The values of a record where they lie; the array keeps the view alive.
-ValueArray values_of(const ViewPointer& view, uint32_t slot) {
-  const auto width = static_cast<py::ssize_t>(view->width());
-  ValueArray values({width}, view->values(slot), py::cast(view));
-  py::detail::array_proxy(values.ptr())->flags &= ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
-  return values;
+// The values of a record where they lie, not writable; the array keeps the view alive.
+PyObject* values_of(StoreFile& self, const ViewPointer& view, uint32_t slot) {
+  static PyObject* const float32 = py::dtype::of<float>().release().ptr();
+  const auto& numpy = py::detail::npy_api::get();
+  if (self.based_on != view) {
+    self.base = py::cast(view);
+    self.based_on = view;
+  }
+  Py_intptr_t width = view->width();
+  Py_INCREF(float32);  // the array takes both references
+  PyObject* array = numpy.PyArray_NewFromDescr_(
+      numpy.PyArray_Type_, float32, 1, &width, nullptr, const_cast<float*>(view->values(slot)),
+      py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_,
+      nullptr);
+  if (!array) return nullptr;
+  if (numpy.PyArray_SetBaseObject_(array, py::object(self.base).release().ptr()) == 0) return array;
+  Py_DECREF(array);
+  return nullptr;
 }
 
-std::optional<ValueArray> get(StoreFile& self, const py::bytes& key) {
-  char* bytes;
-  py::ssize_t size;
-  if (PyBytes_AsStringAndSize(key.ptr(), &bytes, &size) != 0) throw py::error_already_set();
-  if (size != sizeof(Key)) reject("key must be 16 bytes: got " + std::to_string(size));
-  Key wanted;
-  std::memcpy(&wanted, bytes, sizeof wanted);
+PyObject* get_values(StoreFile& self, const Key& key) {
   ViewPointer view = self.file.view();
-  uint32_t slot = view ? view->find(wanted) : store::kNoSlot;
+  uint32_t slot = view ? view->find(key) : store::kNoSlot;
   if (slot == store::kNoSlot) {
     view = self.look();
-    slot = view ? view->find(wanted) : store::kNoSlot;
+    slot = view ? view->find(key) : store::kNoSlot;
   }
   Counters& counters = self.file.counters();
-  (slot == store::kNoSlot ? counters.misses : counters.hits)
-      .fetch_add(1, std::memory_order_relaxed);
-  if (slot == store::kNoSlot) return {};
-  return values_of(view, slot);
+  if (slot == store::kNoSlot) {
+    counters.misses.fetch_add(1, std::memory_order_relaxed);
+    Py_RETURN_NONE;
+  }
+  counters.hits.fetch_add(1, std::memory_order_relaxed);
+  return values_of(self, view, slot);
+}
+
+// A lookup takes less time than pybind11's call of a function and its array together, so this
+// method is a plain one of Python's.
+PyObject* get(PyObject* self, PyObject* key) {
+  char* bytes;
+  py::ssize_t size;
+  if (PyBytes_AsStringAndSize(key, &bytes, &size) != 0) return nullptr;
+  if (size != sizeof(Key)) {
+    return PyErr_Format(PyExc_ValueError, "key must be 16 bytes: got %zd", size);
+  }
+  Key wanted;
+  std::memcpy(&wanted, bytes, sizeof wanted);
+  try {
+    const py::scoped_critical_section alone{py::handle(self)};
+    auto* instance = reinterpret_cast<py::detail::instance*>(self);
+    return get_values(*instance->get_value_and_holder().value_ptr<StoreFile>(), wanted);
+  } catch (py::error_already_set& error) {
+    error.restore();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return nullptr;
+}
+
+// Its first line is what pybind11 would write, for the stub.
+PyMethodDef get_method = {"get", &get, METH_O,
+                          "get(self: marketsim._core.StoreFile, key: bytes) -> "
+                          "typing.Optional[numpy.typing.NDArray[numpy.float32]]\n\n"
+                          "The values of a record where they lie, or None."};
+
+void add_get(py::class_<StoreFile>& type) {
+  auto* raw = reinterpret_cast<PyTypeObject*>(type.ptr());
+  type.attr("get") = py::reinterpret_steal<py::object>(PyDescr_NewMethod(raw, &get_method));
 }
 
 // All records that count, in the order they were written.
 Table table(StoreFile& self) {
   const ViewPointer view = self.look();
-  std::vector<uint32_t> slots;
-  if (view) view->index().each_slot([&](uint32_t slot) { slots.push_back(slot); });
-  std::sort(slots.begin(), slots.end());
+  const std::vector<uint32_t> slots = view ? view->slots() : std::vector<uint32_t>{};
   const auto count = static_cast<py::ssize_t>(slots.size());
   KeyArray keys({count, static_cast<py::ssize_t>(sizeof(Key))});
   Column<int64_t> as_of(count);
@@ -229,8 +272,9 @@ void register_store(py::module_& module) {
                                                   "Counts of all files of a store.")
       .def(py::init<>())
       .def("counts", &counts, "The counts by name.");
-  py::class_<StoreFile>(module, "StoreFile", "One file of records; see csrc/kernels/store.hpp.")
-      .def(py::init<std::string, std::string, std::string, std::string, uint32_t,
+  py::class_<StoreFile> file(module, "StoreFile",
+                             "One file of records; see csrc/kernels/store.hpp.");
+  file.def(py::init<std::string, std::string, std::string, std::string, uint32_t,
                     std::shared_ptr<Counters>, bool, bool, bool>(),
            arg("path"), arg("model"), arg("series"), arg("schema"), arg("width"), arg("counters"),
            arg("writable"), arg("sync"), arg("use_maps"))
@@ -239,7 +283,6 @@ void register_store(py::module_& module) {
       .def("append", &StoreFile::append, arg("keys").noconvert(), arg("as_of").noconvert(),
            arg("target").noconvert(), arg("horizon").noconvert(), arg("flags").noconvert(),
            arg("records").noconvert(), "Appends what is not there yet; returns how many.")
-      .def("get", &get, arg("key"), "The values of a record where they lie, or None.")
       .def("table", &table, "(keys, as_of, target, horizon, flags, records) of all records.")
       .def(
           "compact",
@@ -249,6 +292,7 @@ void register_store(py::module_& module) {
           },
           "Rewrites the file with what counts; returns the bytes saved.")
       .def("contents", &contents, "Bytes, slots and what is in them.");
+  add_get(file);
   module.def("store_inspect", &inspect_py, arg("path"),
              "((model, series, schema, width) or None, whether each header is whole, bytes).");
   module.def("store_network_file_system", &store::network_file_system, arg("path"),

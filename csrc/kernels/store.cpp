@@ -28,6 +28,13 @@ size_t slots_in(size_t size, size_t stride) {
   return size < kDataStart ? 0 : (size - kDataStart) / stride;
 }
 
+// Eight at a time, in line: a record is too short for a call of memcpy to pay.
+void copy_values(const float* from, float* to, size_t width) {
+  size_t i = 0;
+  for (; i + 8 <= width; i += 8) std::memcpy(to + i, from + i, 8 * sizeof(float));
+  for (; i < width; ++i) to[i] = from[i];
+}
+
 }  // namespace
 
 // Every RecordFile of the process, so that a fork finds none of their mutexes held.
@@ -44,10 +51,16 @@ struct ForkGuard {
   }
   static void before() {
     instance().mutex.lock();
-    for (RecordFile* file : instance().files) file->mutex_.lock();
+    for (RecordFile* file : instance().files) {
+      file->mutex_.lock();
+      file->view_mutex_.lock();
+    }
   }
   static void after() {
-    for (RecordFile* file : instance().files) file->mutex_.unlock();
+    for (RecordFile* file : instance().files) {
+      file->view_mutex_.unlock();
+      file->mutex_.unlock();
+    }
     instance().mutex.unlock();
   }
 };
@@ -91,8 +104,13 @@ RecordFile::~RecordFile() {
 }
 
 std::shared_ptr<const View> RecordFile::view() const {
-  const std::lock_guard hold(mutex_);
+  const std::lock_guard hold(view_mutex_);
   return view_;
+}
+
+void RecordFile::show(std::shared_ptr<const View> view) {
+  const std::lock_guard hold(view_mutex_);
+  view_.swap(view);  // the old one goes after the lock
 }
 
 std::shared_ptr<const View> RecordFile::refresh() {
@@ -110,7 +128,7 @@ size_t RecordFile::read(const Key* keys, size_t count, float* out, bool* found) 
     const uint32_t at = view ? view->find(keys[i], slot) : kNoSlot;
     found[i] = at != kNoSlot;
     if (at == kNoSlot) continue;
-    std::memcpy(out + i * width, view->values(at), width * sizeof(float));
+    copy_values(view->values(at), out + i * width, width);
     slot = at + 1;
     ++hits;
   }
@@ -131,7 +149,7 @@ Contents RecordFile::contents() {
 void RecordFile::forget() {
   region_.reset();
   index_.reset();
-  view_.reset();
+  show(nullptr);
   size_ = 0;
   checked_ = live_ = broken_ = repeated_ = pending_ = 0;
 }
@@ -164,6 +182,9 @@ void RecordFile::look(const struct stat* locked) {
   } catch (const Failure&) {
     ++counters_->unreadable;
     forget();
+  } catch (const std::bad_alloc&) {  // a size that no file of records has
+    ++counters_->unreadable;
+    forget();
   }
 }
 
@@ -193,7 +214,7 @@ void RecordFile::extend(const Fd& fd, const struct stat& now) {
     return forget();
   }
   if (!index_) index_ = std::make_shared<Index>(slots_in(size, stride_));
-  view_ = std::make_shared<View>(region_, index_, identity_.width);
+  show(std::make_shared<View>(region_, index_, identity_.width));
   scan(size);
 }
 
@@ -244,10 +265,10 @@ void RecordFile::set_aside(const Fd& fd, bool locked) {
 void RecordFile::make_room(size_t slots) {
   if (index_->holds(slots)) return;
   auto larger = std::make_shared<Index>(2 * slots);
-  index_->each_slot([&](uint32_t slot) { larger->insert(view_->head(slot).key, slot); });
+  for (const uint32_t slot : view_->slots()) larger->insert(view_->head(slot).key, slot);
   larger->dense_end.store(index_->dense_end.load());
   index_ = std::move(larger);
-  view_ = std::make_shared<View>(region_, index_, identity_.width);
+  show(std::make_shared<View>(region_, index_, identity_.width));
 }
 
 // Verifies the slots that are not settled yet and admits those that are records.
@@ -293,8 +314,6 @@ void RecordFile::admit(const View& view, uint32_t slot, bool good) {
   checked_ = slot + 1;
   if (broken_ == 0 && repeated_ == 0) {
     index_->dense_end.store(checked_, std::memory_order_release);
-  } else {
-    index_->dense_end.store(0, std::memory_order_release);
   }
 }
 
@@ -321,7 +340,7 @@ RecordFile::Locked RecordFile::lock_for_writing() {
     }
     if (!path_is(file.status)) continue;
     look(&file.status);
-    if (view_) return file;
+    if (same_file(file.status)) return file;
     // Set aside by look, or not readable: only the former gets better by trying again.
     if (path_is(file.status)) throw Failure(EIO, "cannot read", path_);
   }
@@ -352,21 +371,37 @@ void RecordFile::create() {
   if (options_.sync) sync_folder_of(path_);
 }
 
+// Which records of a batch are to be written: not in the file, and the first of their key.
+std::vector<uint32_t> RecordFile::fresh(const RecordHead* heads, size_t count) const {
+  Index seen(count);
+  std::vector<uint32_t> chosen;
+  chosen.reserve(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    const Key& key = heads[i].key;
+    const auto same = [&](uint32_t other) { return heads[other].key == key; };
+    if (view_->find(key) != kNoSlot || seen.find(key, same) != kNoSlot) continue;
+    seen.insert(key, i);
+    chosen.push_back(i);
+  }
+  return chosen;
+}
+
 void RecordFile::write_batch(const Locked& file, const RecordHead* heads, const float* values,
-                             size_t count) {
+                             const std::vector<uint32_t>& chosen) {
   const auto size = static_cast<size_t>(file.status.st_size);
   const size_t whole = slots_in(size + stride_ - 1, stride_);
   size_t offset = kDataStart + whole * stride_;
   const size_t width = identity_.width;
-  const size_t at_once = std::max<size_t>(1, kWriteBytes / stride_);
-  std::vector<std::byte> buffer(std::min(at_once, count) * stride_);
+  const size_t at_once = std::min(std::max<size_t>(1, kWriteBytes / stride_), chosen.size());
+  std::vector<std::byte> buffer(at_once * stride_);
   std::vector<uint32_t> crcs(at_once);
-  for (size_t begin = 0; begin < count; begin += at_once) {
-    const size_t some = std::min(at_once, count - begin);
+  for (size_t begin = 0; begin < chosen.size(); begin += at_once) {
+    const size_t some = std::min(at_once, chosen.size() - begin);
     for (size_t i = 0; i < some; ++i) {
+      const size_t from = chosen[begin + i];
       std::byte* to = buffer.data() + i * stride_;
-      std::memcpy(to, &heads[begin + i], sizeof(RecordHead));
-      std::memcpy(to + sizeof(RecordHead), values + (begin + i) * width, width * sizeof(float));
+      std::memcpy(to, &heads[from], sizeof(RecordHead));
+      std::memcpy(to + sizeof(RecordHead), values + from * width, width * sizeof(float));
     }
     crc32c_records(buffer.data(), stride_, some, seed_, crcs.data());
     for (size_t i = 0; i < some; ++i) {
@@ -377,36 +412,17 @@ void RecordFile::write_batch(const Locked& file, const RecordHead* heads, const 
   }
 }
 
-// The records of a batch that are to be written: not in the file, and the first of their key.
-struct RecordFile::Batch {
-  std::vector<RecordHead> heads;
-  std::vector<float> values;
-
-  Batch(const RecordHead* all, const float* from, size_t count, size_t width, const View& known) {
-    Index seen(count);
-    heads.reserve(count);
-    values.reserve(count * width);
-    for (size_t i = 0; i < count; ++i) {
-      const auto same = [&](uint32_t slot) { return heads[slot].key == all[i].key; };
-      if (known.find(all[i].key) != kNoSlot || seen.find(all[i].key, same) != kNoSlot) continue;
-      seen.insert(all[i].key, static_cast<uint32_t>(heads.size()));
-      heads.push_back(all[i]);
-      values.insert(values.end(), from + i * width, from + (i + 1) * width);
-    }
-  }
-};
-
 size_t RecordFile::append(const RecordHead* heads, const float* values, size_t count) {
   if (!options_.writable) throw Failure(EROFS, kReadOnly, path_);
   const std::lock_guard hold(mutex_);
   Locked file = lock_for_writing();
-  const Batch batch(heads, values, count, identity_.width, *view_);
-  counters_->superseded += count - batch.heads.size();
-  if (batch.heads.empty()) return 0;
-  write_batch(file, batch.heads.data(), batch.values.data(), batch.heads.size());
+  const std::vector<uint32_t> chosen = fresh(heads, count);
+  counters_->superseded += count - chosen.size();
+  if (chosen.empty()) return 0;
+  write_batch(file, heads, values, chosen);
   if (options_.sync) sync_data(file.fd.get(), path_);
   if (status(file.fd.get(), file.status)) look(&file.status);
-  return batch.heads.size();
+  return chosen.size();
 }
 
 size_t RecordFile::compact() {
@@ -415,9 +431,6 @@ size_t RecordFile::compact() {
   struct stat found;
   if (!status(path_, found) && errno == ENOENT) return 0;
   const Locked file = lock_for_writing();
-  std::vector<uint32_t> slots;
-  index_->each_slot([&](uint32_t slot) { slots.push_back(slot); });
-  std::sort(slots.begin(), slots.end());
   std::string name;
   const Fd fd = create_beside(path_, name);
   size_t size = 0;
@@ -428,7 +441,7 @@ size_t RecordFile::compact() {
       size += buffer.size();
       buffer.clear();
     };
-    for (const uint32_t slot : slots) {
+    for (const uint32_t slot : view_->slots()) {
       buffer.insert(buffer.end(), view_->record(slot), view_->record(slot) + stride_);
       if (buffer.size() >= kWriteBytes) write();
     }

@@ -84,12 +84,12 @@ class RecordFile {
 
  private:
   friend struct ForkGuard;
-  struct Batch;
   struct Locked {
     Fd fd;
     struct stat status;
   };
 
+  void show(std::shared_ptr<const View> view);
   void look(const struct stat* locked);
   void forget();
   bool same_file(const struct stat& now) const;
@@ -105,7 +105,9 @@ class RecordFile {
 
   Locked lock_for_writing();
   void create();
-  void write_batch(const Locked& file, const RecordHead* heads, const float* values, size_t count);
+  std::vector<uint32_t> fresh(const RecordHead* heads, size_t count) const;
+  void write_batch(const Locked& file, const RecordHead* heads, const float* values,
+                   const std::vector<uint32_t>& chosen);
   bool path_is(const struct stat& opened) const;
 
   const std::string path_;
@@ -115,7 +117,11 @@ class RecordFile {
   const Options options_;
   const std::shared_ptr<Counters> counters_;
 
-  mutable std::mutex mutex_;  // guards all below
+  // Guards all below; held while an append waits for the file's lock and for the disk.
+  mutable std::mutex mutex_;
+  // Guards the pointer view_ besides, and is never held for long: view() must not wait for a disk,
+  // its caller may hold an interpreter's lock.
+  mutable std::mutex view_mutex_;
   std::shared_ptr<Region> region_;
   std::shared_ptr<Index> index_;
   std::shared_ptr<const View> view_;

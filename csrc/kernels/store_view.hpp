@@ -4,11 +4,13 @@
 // with release order after its record has been verified, and loaded with acquire order.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <vector>
 
 #include "kernels/store_format.hpp"
 
@@ -71,11 +73,17 @@ class Index {
     std::atomic_ref(cells_[at]).store(cell, std::memory_order_release);
   }
 
-  template <typename Visit>
-  void each_slot(const Visit& visit) const {
+  // All slots below `limit`, ascending.
+  std::vector<uint32_t> slots(uint32_t limit) const {
+    std::vector<uint32_t> found;
     for (uint64_t at = 0; at <= mask_; ++at) {
-      if (cells_[at] != 0) visit(static_cast<uint32_t>(cells_[at]) - 1);
+      const uint64_t cell = std::atomic_ref(cells_[at]).load(std::memory_order_acquire);
+      if (cell != 0 && static_cast<uint32_t>(cell) - 1 < limit) {
+        found.push_back(static_cast<uint32_t>(cell) - 1);
+      }
     }
+    std::sort(found.begin(), found.end());
+    return found;
   }
 
   // While every slot before this one holds a record that counts, a reader may guess slots.
@@ -107,7 +115,7 @@ class View {
 
   uint32_t width() const { return width_; }
   size_t stride() const { return stride_; }
-  const Index& index() const { return *index_; }
+  std::vector<uint32_t> slots() const { return index_->slots(limit_); }
   const std::byte* record(uint32_t slot) const {
     return region_->data() + kDataStart + slot * stride_;
   }
