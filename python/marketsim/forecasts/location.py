@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from marketsim.errors import ArgumentError
 from marketsim.forecasts.prediction_store import PredictionStore
-from marketsim.forecasts.store import ForecastStore, MemoryStore
+from marketsim.forecasts.store import ForecastStore
 
 # None: the user's own. False: none, forecasts are kept for this run only. A path: the store there.
 StoreLike: TypeAlias = "ForecastStore | str | os.PathLike[str] | Literal[False] | None"
@@ -31,17 +31,17 @@ def default_store_path() -> Path | None:
     return folder / "marketsim" / "store"
 
 
-def open_store(store: StoreLike = None) -> ForecastStore:
-    """The store that is meant.
+def open_store(store: StoreLike = None) -> ForecastStore | None:
+    """The store that is meant; None where there is to be none.
 
     Raises:
         ArgumentError: it is none of what `StoreLike` says.
     """
     if store is False:
-        return MemoryStore()
+        return None
     if store is None:
         path = default_store_path()
-        return MemoryStore() if path is None else _opened(path.expanduser().resolve())
+        return None if path is None else _opened(path.expanduser().resolve())
     if isinstance(store, (str, os.PathLike)):
         return _opened(Path(store).expanduser().resolve())
     if isinstance(store, ForecastStore):

@@ -232,19 +232,20 @@ class PredictionStore:
         return file
 
     def _open(self, series: SeriesId) -> _core.StoreFile:
+        path, schema = self.path_of(series), Schema.parse(series.schema)
         try:
             return _core.StoreFile(
-                path=str(self.path_of(series)),
+                path=str(path),
                 model=series.model,
                 series=series.series,
                 schema=series.schema,
-                width=Schema.parse(series.schema).width,
+                width=schema.width,
                 counters=self._counters,
                 writable=self.writable,
                 sync=self._sync,
                 use_maps=self._use_maps,
             )
-        except ValueError as error:
+        except ValueError as error:  # text that is too long for a header
             raise ArgumentError(str(error)) from error
 
     def _require_writable(self) -> None:

@@ -28,7 +28,7 @@ def run_plan(
     model: Model,
     plan: ForecastPlan,
     *,
-    store: ForecastStore,
+    store: ForecastStore | None,
     progress: bool = True,
 ) -> ForecastCube:
     """Forecast every target on every day of the plan.
@@ -42,37 +42,40 @@ def run_plan(
         ArgumentError: the model returned a forecast that is not finite.
         StoreMissError: the store was told that it must hold everything, and does not.
     """
-    asked = PlanKeys.of(bars, model, plan)
-    records = np.empty((plan.days, len(TARGETS), asked.schema.width), dtype=np.float32)
-    keeper = _Keeper(store, model, asked.series)
+    returns = bar_returns(bars)
+    schema = Schema.quantiles(model.levels)
+    seeded = bool(getattr(model, "seeded", False))
+    asked = None if store is None and not seeded else PlanKeys.of(bars, model, plan)
+    keeper = None if store is None or asked is None else _Keeper(store, model, asked)
+    records = np.empty((plan.days, len(TARGETS), schema.width), dtype=np.float32)
     with ProgressBar(plan.forecasts, f"forecasting {bars.symbol}", enabled=progress) as bar:
-        for i, keys in enumerate(asked.keys):
-            records[:, i], found = store.read(asked.series, keys)
-            bar.advance(int(found.sum()))
+        for i in range(len(TARGETS)):
+            found = np.zeros(plan.days, dtype=np.bool_)
+            if keeper:
+                records[:, i], found = keeper.read(i)
+                bar.advance(int(found.sum()))
             for start, stop in _batches(~found):
-                batch = keys[start:stop]
-                made = _forecast(model, asked, i, plan.first + start, batch)
+                seeds = asked.keys[i][start:stop].seeds() if seeded and asked else None
+                days = (plan.first + start, plan.first + stop)
+                made = _forecast(model, schema, returns[i], days, seeds)
                 records[start:stop, i] = made
-                keeper.keep(batch, made)
+                if keeper:
+                    keeper.keep(i, start, stop, made)
                 bar.advance(stop - start)
-    return ForecastCube(plan.first, asked.schema, records)
+    return ForecastCube(plan.first, schema, records)
 
 
 @dataclass(frozen=True)
 class PlanKeys:
-    """What a plan asks of a store and of a model.
+    """What a plan asks of a store.
 
     Attributes:
         series: where the records are.
-        schema: their fields.
         keys: one batch of keys a target, one key a day of the plan.
-        returns: [target, row]: the return of bar row + 1.
     """
 
     series: SeriesId
-    schema: Schema
     keys: tuple[RecordKeys, ...]
-    returns: npt.NDArray[np.float64]
 
     @classmethod
     def of(cls, bars: Bars, model: Model, plan: ForecastPlan) -> PlanKeys:
@@ -81,54 +84,58 @@ class PlanKeys:
         stamps = bars.timestamps.astype(np.int64)
         ends = np.arange(plan.first, plan.stop) - 1  # the forecast for day t sees t - 1 returns
         as_of = stamps[ends]
-        schema = Schema.quantiles(model.levels)
-        series = SeriesId(model.fingerprint, bars.symbol, schema.text)
+        series = SeriesId(model.fingerprint, bars.symbol, Schema.quantiles(model.levels).text)
         keys = []
         for i, target in enumerate(TARGETS):
             contexts = context_digests(stamps[1:], returns[i], ends, model.context_length)
             digests = record_digests(series, target, 1, as_of, contexts)
             keys.append(RecordKeys.of(digests, as_of, i, 1))
-        return cls(series, schema, tuple(keys), returns)
+        return cls(series, tuple(keys))
 
 
 @dataclass
 class _Keeper:
-    """Hands records to the store until it says that it cannot keep them."""
+    """Reads from the store, and hands it records until it says that it cannot keep them."""
 
     store: ForecastStore
     model: Model
-    series: SeriesId
+    asked: PlanKeys
     works: bool = True
 
-    def keep(self, keys: RecordKeys, records: Records) -> None:
+    def read(self, target: int) -> tuple[Records, npt.NDArray[np.bool_]]:
+        return self.store.read(self.asked.series, self.asked.keys[target])
+
+    def keep(self, target: int, start: int, stop: int, records: Records) -> None:
         if not self.works:
             return
         try:
-            self.store.describe(self.series.model, describe_model(self.model))
-            self.store.append(self.series, keys, records)
+            self.store.describe(self.asked.series.model, describe_model(self.model))
+            self.store.append(self.asked.series, self.asked.keys[target][start:stop], records)
         except StoreWriteError as error:
             self.works = False
-            warnings.warn(f"forecasts are not kept: {error}", StoreWarning, stacklevel=2)
+            warnings.warn(f"forecasts are not kept: {error}", StoreWarning, stacklevel=3)
 
 
 def _forecast(
-    model: Model, asked: PlanKeys, target: int, first_day: int, keys: RecordKeys
+    model: Model,
+    schema: Schema,
+    returns: npt.NDArray[np.float64],
+    days: tuple[int, int],
+    seeds: npt.NDArray[np.uint64] | None,
 ) -> Records:
-    """Records of the days from first_day on, one for each key."""
+    """Records of the days [days[0], days[1]); the return of day t is returns[t - 1]."""
+    first, stop = days
     seen = model.context_length
-    begin = 0 if seen is None else max(0, first_day - 1 - seen)
-    end = first_day - 1 + len(keys) - 1  # the return of day t has index t - 1
-    series = asked.returns[target, begin:end]
-    start = first_day - 1 - begin
-    if getattr(model, "seeded", False):
-        seeded = cast(SeededModel, model)
-        distribution = seeded.predict_each(series, start, seeds=keys.seeds())
+    begin = 0 if seen is None else max(0, first - 1 - seen)
+    series = returns[begin : stop - 2]
+    if seeds is None:
+        distribution = model.predict_each(series, first - 1 - begin)
     else:
-        distribution = model.predict_each(series, start)
-    records = asked.schema.encode(distribution)
+        distribution = cast(SeededModel, model).predict_each(series, first - 1 - begin, seeds=seeds)
+    records = schema.encode(distribution)
     finite = np.isfinite(records).all(axis=1)
     if not finite.all():
-        day = first_day + int(np.flatnonzero(~finite)[0])
+        day = first + int(np.flatnonzero(~finite)[0])
         raise ArgumentError(f"{model.name} returned a forecast that is not finite for row {day}")
     return records
 

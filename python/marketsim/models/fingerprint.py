@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ class ModelIdentity:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as values that JSON knows."""
-        return asdict(self)
+        return {part.name: getattr(self, part.name) for part in fields(self)}
 
 
 def describe_model(model: Model) -> dict[str, Any]:
