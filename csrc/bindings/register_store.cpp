@@ -9,6 +9,7 @@
 
 #include "bindings/numpy_args.hpp"
 #include "bindings/register.hpp"
+#include "common/file_system.hpp"
 #include "kernels/store.hpp"
 
 namespace marketsim::bindings {
@@ -295,7 +296,7 @@ void register_store(py::module_& module) {
   add_get(file);
   module.def("store_inspect", &inspect_py, arg("path"),
              "((model, series, schema, width) or None, whether each header is whole, bytes).");
-  module.def("store_network_file_system", &store::network_file_system, arg("path"),
+  module.def("store_network_file_system", &network_file_system, arg("path"),
              "The kind of network file system a path lies on, or an empty text.");
 }
 

@@ -143,7 +143,4 @@ struct Inspection {
 };
 Inspection inspect(const std::string& path);
 
-// The kind of network file system that a path lies on, such as "nfs"; empty where it is local.
-std::string network_file_system(const std::string& path);
-
 }  // namespace marketsim::store
