@@ -1,6 +1,7 @@
 """Builds a wheel, installs it into a new environment, and uses it there, away from the sources."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,11 @@ frame = pd.DataFrame({"open": close, "high": close * 1.01, "low": close * 0.99, 
                       "volume": 1.0}, index=pd.date_range("2020-01-01", periods=200))
 result = ms.walk_forward(frame, simulations=10, asset_class="equity", progress=False)
 page = result.report(pathlib.Path("report.html"))
-print(json.dumps({"file": ms.__file__, "rows": len(result.days), "page": page.stat().st_size}))
+again = ms.walk_forward(frame, simulations=10, asset_class="equity", progress=False)
+assert again.days.equals(result.days)
+store = ms.forecasts.open_store()
+print(json.dumps({"file": ms.__file__, "rows": len(result.days), "page": page.stat().st_size,
+                  "hits": store.counters["hits"], "misses": store.counters["misses"]}))
 """
 
 
@@ -42,6 +47,7 @@ def main() -> None:
         assert Path(found["file"]).is_relative_to(environment), found["file"]
         assert found["rows"] == 16 * 9, found
         assert 0 < found["page"] < 1_000_000, found
+        assert found["hits"] == found["misses"] == 76 * 4, found
         facts = json.loads(
             _run([environment / "bin" / "marketsim", "doctor", "--json"], cwd=folder)
         )
@@ -59,7 +65,10 @@ def _check_contents(wheel: Path) -> None:
 
 
 def _run(command: list[object], cwd: Path) -> str:
-    found = subprocess.run([str(c) for c in command], cwd=cwd, capture_output=True, text=True)
+    settings = os.environ | {"MARKETSIM_STORE": str(cwd / "store")}
+    found = subprocess.run(
+        [str(c) for c in command], cwd=cwd, env=settings, capture_output=True, text=True
+    )
     if found.returncode != 0:
         sys.exit(f"{command} failed:\n{found.stdout}\n{found.stderr}")
     return found.stdout
