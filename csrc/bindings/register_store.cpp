@@ -296,6 +296,12 @@ void register_store(py::module_& module) {
   add_get(file);
   module.def("store_inspect", &inspect_py, arg("path"),
              "((model, series, schema, width) or None, whether each header is whole, bytes).");
+  module.def(
+      "store_layout",
+      [](uint32_t width) {
+        return std::tuple<size_t, size_t>{store::kDataStart, store::stride_of(width)};
+      },
+      arg("width"), "(where records begin, how far they lie apart), in bytes.");
   module.def("store_network_file_system", &network_file_system, arg("path"),
              "The kind of network file system a path lies on, or an empty text.");
 }

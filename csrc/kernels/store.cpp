@@ -330,7 +330,12 @@ RecordFile::Locked RecordFile::lock_for_writing() {
     if (!file.fd) {
       if (errno != ENOENT)
         throw Failure(errno, std::string("cannot open: ") + std::strerror(errno), path_);
-      create();
+      try {
+        create();
+      } catch (const Failure& failure) {
+        // A clean-up may have removed the empty folder between its making and its use.
+        if (failure.code != ENOENT) throw;
+      }
       continue;
     }
     lock_exclusive(file.fd.get(), path_);
@@ -445,6 +450,7 @@ size_t RecordFile::compact() {
       if (buffer.size() >= kWriteBytes) write();
     }
     write();
+    same_owner(fd.get(), file.status, name);
     sync_data(fd.get(), name);
     replace(name, path_);
   } catch (const Failure&) {

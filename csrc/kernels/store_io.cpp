@@ -126,6 +126,11 @@ Fd create_beside(const std::string& path, std::string& name) {
   }
 }
 
+void same_owner(int fd, const struct stat& other, const std::string& path) {
+  if (::fchown(fd, other.st_uid, other.st_gid) != 0 && errno != EPERM) fail("cannot own", path);
+  if (::fchmod(fd, other.st_mode & 07777) != 0) fail("cannot set the permissions of", path);
+}
+
 bool publish_new(const std::string& from, const std::string& to) {
   const int renamed = again(
       [&] { return ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE); });

@@ -57,6 +57,8 @@ void make_folders_of(const std::string& path, bool sync);
 
 // A name beside `path` that no other process or thread picks; its file is opened for writing.
 Fd create_beside(const std::string& path, std::string& name);
+// Owner, as far as the system lets us, and permissions as those of another file.
+void same_owner(int fd, const struct stat& other, const std::string& path);
 // Gives the file its final name unless one is there already: false then. Throws Failure.
 bool publish_new(const std::string& from, const std::string& to);
 void replace(const std::string& from, const std::string& to);

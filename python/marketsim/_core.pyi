@@ -23,6 +23,7 @@ __all__: list[str] = [
     "set_isa",
     "set_thread_limit",
     "store_inspect",
+    "store_layout",
     "store_network_file_system",
     "supported_isas",
     "thread_limit",
@@ -223,6 +224,11 @@ def set_thread_limit(threads: typing.SupportsInt | typing.SupportsIndex) -> None
 def store_inspect(path: str) -> tuple[tuple[str, str, str, int] | None, tuple[bool, bool], int]:
     """
     ((model, series, schema, width) or None, whether each header is whole, bytes).
+    """
+
+def store_layout(width: typing.SupportsInt | typing.SupportsIndex) -> tuple[int, int]:
+    """
+    (where records begin, how far they lie apart), in bytes.
     """
 
 def store_network_file_system(path: str) -> str:

@@ -132,3 +132,25 @@ def test_what_is_no_forecast_is_passed_over_and_named(bars: Bars, tmp_path: Path
     assert path == broken
     assert "system" in why
     assert report.to_dict()["unreadable"] == [{"path": str(broken), "why": why}]
+
+
+def test_command_line(bars: Bars, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from marketsim.cli import main
+
+    folder = old_cache(tmp_path / "old", bars)
+    file = tmp_path / f"{bars.symbol}.csv"
+    bars.frame.to_csv(file)
+    command = ["store", "import-legacy", str(folder), str(file), "--model-fingerprint", MODEL]
+    command += ["--store", str(tmp_path / "store"), "--num-samples", "128", "--quiet"]
+    assert main(command) == 0
+    assert "80 old forecasts of these bars; 80 imported, 0 held already" in capsys.readouterr().out
+    (sorted(folder.iterdir())[0]).write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    assert main([*command, "--first-row", "any", "--samples-per-batch", "32", "0"]) == 2
+    out = capsys.readouterr().out
+    assert "79 imported" not in out
+    assert "79 held already" in out
+    assert "passed over" in out
+    assert main([*command, "--first-row", "100"]) == 2
+    assert "--first-row: expected any, or a row from 0 to 99, got '100'" in capsys.readouterr().err
+    assert main(["store", "stat", "--store", str(tmp_path / "store")]) == 0
+    assert "80" in capsys.readouterr().out

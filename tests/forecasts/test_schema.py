@@ -27,7 +27,18 @@ def test_texts_are_part_of_keys_and_never_change() -> None:
     assert Schema.of_samples(7).width == 7
 
 
-@pytest.mark.parametrize("text", ["", "samples(0);float32", "samples(x);float32", "quantiles();"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "samples(0);float32",
+        "samples(x);float32",
+        "quantiles();",
+        "quantiles(e)+mean+std;float32",
+        "quantiles(0.1,)+mean+std;float32",
+        "samples(9999999);float32",
+    ],
+)
 def test_what_is_no_schema(text: str) -> None:
     with pytest.raises(ArgumentError, match="unknown record schema"):
         Schema.parse(text)

@@ -87,7 +87,10 @@ class PredictionStore:
         self.path = Path(path).expanduser().resolve()
         self.require_complete = require_complete
         if mode == "r" and not self.path.is_dir():
-            raise StoreNotFoundError(f"there is no prediction store at {self.path}")
+            raise StoreNotFoundError(
+                f"there is no prediction store at {self.path}: give the folder of one, or fill "
+                "one there by `marketsim forecast` or with mode='a'"
+            )
         network = network_file_system(self.path)
         self.why_not = ""
         if mode == "r":
@@ -101,7 +104,6 @@ class PredictionStore:
         self._use_maps = not network
         self._counters = _core.StoreCounters()
         self._files: dict[SeriesId, _core.StoreFile] = {}
-        self._described: set[str] = set()
 
     @property
     def writable(self) -> bool:
@@ -171,22 +173,23 @@ class PredictionStore:
 
     def describe(self, model: str, facts: Mapping[str, Any]) -> None:
         """Write `model.json` beside a model's files, if there is none."""
-        if model in self._described or not self.writable:
-            return
         path = self.folder_of(model) / MODEL_FILE
-        if not path.exists():
-            text = json.dumps({"fingerprint": model, **facts}, indent=2, sort_keys=True)
-            part = path.with_name(f"{MODEL_FILE}.tmp-{os.getpid()}-{os.urandom(4).hex()}")
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with part.open("w", encoding="utf-8") as file:
-                    file.write(text + "\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-                part.replace(path)
-            except OSError as error:
-                raise write_error(error, f"the description of model {model}") from error
-        self._described.add(model)
+        if not self.writable or path.exists():
+            return
+        text = json.dumps({"fingerprint": model, **facts}, indent=2, sort_keys=True)
+        part = path.with_name(f"{MODEL_FILE}.tmp-{os.getpid()}-{os.urandom(4).hex()}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("w", encoding="utf-8") as file:
+                file.write(text + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except FileNotFoundError:
+            return  # a clean-up removed the folder: the next batch describes the model
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise write_error(error, f"the description of model {model}") from error
 
     def folder_of(self, model: str) -> Path:
         """Where a model's files are.

@@ -49,7 +49,10 @@ class Schema:
         Raises:
             ArgumentError: the text is that of no schema.
         """
-        if found := re.fullmatch(r"quantiles\(([0-9.e,-]+)\)\+mean\+std;float32", text):
+        number = r"[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?"
+        if found := re.fullmatch(
+            rf"quantiles\(({number}(?:,{number})*)\)\+mean\+std;float32", text
+        ):
             schema = cls.quantiles(tuple(float(level) for level in found[1].split(",")))
         elif found := re.fullmatch(r"samples\(([1-9][0-9]{0,5})\);float32", text):
             schema = cls.of_samples(int(found[1]))

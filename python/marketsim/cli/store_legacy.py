@@ -1,0 +1,152 @@
+"""marketsim store import-legacy: forecasts of the old project's cache."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from marketsim.cli.arguments import NAMES, add_data_arguments, read_folder_source, read_source
+from marketsim.cli.store_text import plural, print_json, printable
+from marketsim.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from marketsim.bars import Bars
+    from marketsim.forecasts import ForecastStore
+    from marketsim.forecasts.legacy_import import ImportReport
+
+IMPORT = """Takes over what the old project's cache holds: a folder of pickles named by MD5 sums.
+
+examples:
+  marketsim store import-legacy .cache/cached_predict data/BTCUSD.csv --model-fingerprint 3f2a...
+  marketsim store import-legacy .cache bars/ --model-fingerprint 3f2a... --first-row any
+  marketsim store import-legacy .cache AAPL.csv --model-fingerprint 3f2a... --levels 0.1 0.5 0.9
+
+The files do not say what they forecast. So the bars are replayed as the old code read them, and a
+file is taken only if its name is the MD5 of a context that they give: the bars must be the ones
+that the old code downloaded, and may go on after them. Nothing is ever unpickled; a file that holds
+anything but numbers is passed over and named. What is imported is flagged so, under the fingerprint
+of the model that made it, for which whoever imports vouches.
+
+Without --levels the draws are kept; with it, what a run of a model with these quantile levels looks
+up: mean, standard deviation and quantiles of the draws.
+
+exit codes: 0 done, 2 files that hold no forecast were passed over
+"""
+
+
+def add_import_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is imported, from what bars, as whose forecasts."""
+    parser.add_argument("cache", type=Path, metavar="CACHE", help="the old folder of *.pkl files")
+    parser.add_argument("source", metavar="FILE|FOLDER", help="the bars that it forecasts")
+    parser.add_argument(
+        "--model-fingerprint",
+        required=True,
+        metavar="HEX",
+        help="of the model that made the forecasts (`model.fingerprint`)",
+    )
+    parser.add_argument(
+        "--context-length",
+        type=int,
+        metavar="ROWS",
+        help="how many last rows that model sees (default: all)",
+    )
+    parser.add_argument(
+        "--levels", nargs="+", type=float, metavar="Q", help="keep quantiles (default: the draws)"
+    )
+    old = parser.add_argument_group("how the old code was set up (default: all usual settings)")
+    old.add_argument("--num-samples", nargs="+", type=int, metavar="N", help="draws a forecast")
+    old.add_argument(
+        "--samples-per-batch", nargs="+", type=int, metavar="N", help="draws a batch; 0 for none"
+    )
+    old.add_argument(
+        "--old-symbols", **NAMES, metavar="NAME", help="what the old code called the symbol"
+    )
+    old.add_argument(
+        "--first-row",
+        default="0",
+        metavar="N|any",
+        help="row of the bars at which the old downloads began; any tries all (default: 0)",
+    )
+    add_data_arguments(parser.add_argument_group("the bars"))
+
+
+def run_import(args: argparse.Namespace) -> int:
+    """Import, and say what was found; returns 2 where files could not be read."""
+    from marketsim.forecasts import open_store
+
+    store = open_store(args.store)
+    if store is None:
+        raise ArgumentError("MARKETSIM_STORE is off: give the folder of a store by --store")
+    reports = {bars.symbol: _import(bars, store, args) for bars in _sources(args)}
+    return _print(reports, args)
+
+
+def _import(bars: Bars, store: ForecastStore, args: argparse.Namespace) -> ImportReport:
+    from marketsim.bars import TARGETS
+    from marketsim.forecasts.legacy_import import import_legacy
+    from marketsim.progress import ProgressBar
+
+    first_rows = _first_rows(args.first_row, len(bars))
+    replays = len(TARGETS) * len(first_rows)
+    with ProgressBar(replays, f"importing {bars.symbol}", enabled=not args.quiet) as bar:
+        return import_legacy(
+            bars,
+            args.cache,
+            store,
+            model=args.model_fingerprint.lower(),
+            context_length=args.context_length,
+            levels=tuple(sorted(args.levels)) if args.levels else None,
+            first_rows=first_rows,
+            progress=lambda done, total: bar.advance(1),
+            **_old_settings(args),
+        )
+
+
+def _sources(args: argparse.Namespace) -> Iterator[Bars]:
+    if not Path(args.source).is_dir():
+        yield read_source(args)
+        return
+    folder = read_folder_source(args)
+    for symbol in folder:
+        yield folder[symbol]
+
+
+def _old_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were told; the others keep their defaults."""
+    settings: dict[str, Any] = {}
+    if args.num_samples:
+        settings["num_samples"] = tuple(args.num_samples)
+    if args.samples_per_batch:
+        settings["samples_per_batch"] = tuple(n or None for n in args.samples_per_batch)
+    if args.old_symbols:
+        settings["symbols"] = tuple(args.old_symbols)
+    return settings
+
+
+def _first_rows(text: str, rows: int) -> range:
+    if text == "any":
+        return range(rows)
+    if not text.isdecimal() or int(text) >= rows:
+        raise ArgumentError(
+            f"--first-row: expected any, or a row from 0 to {rows - 1}, got {text!r}"
+        )
+    return range(int(text), int(text) + 1)
+
+
+def _print(reports: dict[str, ImportReport], args: argparse.Namespace) -> int:
+    unreadable = [item for report in reports.values() for item in report.unreadable]
+    if args.json:
+        print_json({symbol: report.to_dict() for symbol, report in reports.items()})
+    else:
+        for symbol, report in reports.items():
+            print(
+                f"{printable(symbol)}: {plural(report.found, 'old forecast')} of these bars; "
+                f"{report.imported:,} imported, {report.held:,} held already, "
+                f"{report.skipped:,} left out (contexts with gaps)"
+            )
+        for path, why in unreadable:
+            print(f"passed over {printable(str(path))}: {printable(why)}")
+    return 2 if unreadable else 0

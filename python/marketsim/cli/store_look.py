@@ -1,0 +1,341 @@
+"""The commands of `marketsim store` that change nothing: stat, ls, show, verify."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from marketsim.cli.arguments import NAMES
+from marketsim.cli.store_text import (
+    iso_text,
+    minutes_text,
+    model_text,
+    plural,
+    print_json,
+    printable,
+    schema_text,
+    size_text,
+)
+
+if TYPE_CHECKING:
+    from marketsim.forecasts import PredictionStore
+    from marketsim.forecasts.inventory import Inventory, StoredFile
+
+STAT = """Counts what the store holds. Every file is read and checked; nothing is changed.
+
+examples:
+  marketsim store stat
+  marketsim store stat --models ewma --json
+"""
+LS = """Lists every file: its symbol, model, fields, records, size and dates. Nothing is changed.
+
+examples:
+  marketsim store ls
+  marketsim store ls --models ewma --series SP500 AAPL
+"""
+SHOW = """Prints the forecasts of a symbol, or of one file, as a table. Nothing is changed.
+
+examples:
+  marketsim store show SP500 --last 5
+  marketsim store show SP500 --target close --model ewma --json
+  marketsim store show path/to/file.msp
+
+A mean is a one-bar return: 0.001 says 0.1 % above the bar before. Dates are those of the last bar
+that a forecast saw, in UTC.
+"""
+VERIFY = """Reads every byte of the store and checks it. Nothing is changed.
+
+examples:
+  marketsim store verify
+  marketsim store verify --store backup/store --json
+
+What is found broken is never given to a backtest; it is forecast again when needed. Quarantined and
+temporary files do no harm; `marketsim store gc` removes them once they are a day old.
+
+exit codes: 0 all right, 2 something is broken: `marketsim store repair` mends it
+"""
+
+
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    """Which models."""
+    parser.add_argument(
+        "--models",
+        **NAMES,
+        metavar="MODEL",
+        help="only these: names, fingerprints, or the first digits of one (default: all)",
+    )
+
+
+def add_ls_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which models and symbols."""
+    add_filters(parser)
+    parser.add_argument("--series", **NAMES, metavar="SYMBOL", help="only these (default: all)")
+
+
+def add_show_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which forecasts."""
+    parser.add_argument("what", metavar="SYMBOL|FILE", help="a symbol, or a file of the store")
+    parser.add_argument(
+        "--target", choices=("open", "high", "low", "close"), help="only of this (default: all)"
+    )
+    parser.add_argument("--model", metavar="MODEL", help="name, fingerprint, or its first digits")
+    parser.add_argument(
+        "--last",
+        type=int,
+        default=5,
+        metavar="N",
+        help="the newest N as-of dates; 0 for all (default: 5)",
+    )
+
+
+def open_reader(args: argparse.Namespace) -> PredictionStore:
+    """The store, open for reading.
+
+    Raises:
+        StoreNotFoundError: there is none yet, or MARKETSIM_STORE turns it off.
+    """
+    from marketsim.errors import StoreNotFoundError
+    from marketsim.forecasts import PredictionStore
+
+    path = store_path(args.store)
+    if not path.is_dir():
+        raise StoreNotFoundError(
+            f"there is no store at {path}: `marketsim backtest` and `marketsim forecast` make one; "
+            "--store names another folder"
+        )
+    return PredictionStore(path, mode="r")
+
+
+def store_path(told: Path | None) -> Path:
+    """The folder that --store or the environment names.
+
+    Raises:
+        StoreNotFoundError: MARKETSIM_STORE turns the store off.
+        ArgumentError: a file is there.
+    """
+    from marketsim.errors import ArgumentError, StoreNotFoundError
+    from marketsim.forecasts import default_store_path
+
+    path = default_store_path() if told is None else told
+    if path is None:
+        raise StoreNotFoundError("MARKETSIM_STORE is off, so there is no store: give --store PATH")
+    path = path.expanduser().resolve()
+    if path.is_file():
+        raise ArgumentError(f"a store is a folder, and {path} is a file: --store names another")
+    return path
+
+
+def chosen_models(store: PredictionStore, asked: Iterable[str] | None) -> set[str] | None:
+    """Fingerprints of the models that are meant; None for all."""
+    from marketsim.forecasts.entries import list_models, resolve_models
+
+    return None if asked is None else resolve_models(list_models(store), asked)
+
+
+def require_series(
+    store: PredictionStore, asked: Collection[str] | None, models: Collection[str] | None
+) -> None:
+    """Raise StoreNotFoundError unless the store holds every symbol that was asked for."""
+    from marketsim.errors import StoreNotFoundError
+    from marketsim.forecasts.inventory import symbols_of
+
+    if asked is None:
+        return
+    known = symbols_of(store, models=models)
+    missing = [symbol for symbol in asked if symbol not in known]
+    if missing:
+        held = ", ".join(printable(symbol) for symbol in known[:20]) or "none"
+        more = f" and {len(known) - 20:,} more" if len(known) > 20 else ""
+        raise StoreNotFoundError(
+            f"no forecasts of {', '.join(map(repr, missing))} are stored, but of: {held}{more}"
+        )
+
+
+def relative(store: PredictionStore, path: Path) -> str:
+    """A file's path below the store."""
+    return str(path.relative_to(store.path) if path.is_relative_to(store.path) else path)
+
+
+def run_stat(args: argparse.Namespace) -> int:
+    """Print the totals, and a row for each model."""
+    from marketsim.forecasts.inventory import take_inventory
+
+    store = open_reader(args)
+    models = chosen_models(store, args.models)
+    found = take_inventory(store, models=models, dates=False, progress=not args.quiet)
+    if args.json:
+        rows = [_model_facts(found, m.fingerprint) | {"note": m.note} for m in found.models]
+        print_json({"store": str(store.path), **found.totals, "by_model": rows})
+        return 0
+    print(f"store        {store.path}")
+    for name, count in found.totals.items():
+        if count or name in ("models", "series", "files", "records", "bytes"):
+            print(f"{name:<12} {size_text(count) if name == 'bytes' else f'{count:,}'}")
+    if found.models:
+        print("\n" + "\n".join(_model_table(found)))
+    return 0
+
+
+def _model_facts(found: Inventory, fingerprint: str) -> dict[str, Any]:
+    files = [file for file in found.files if file.entry.model == fingerprint]
+    return {
+        "fingerprint": fingerprint,
+        "name": found.name_of(fingerprint),
+        "files": len(files),
+        "records": sum(file.records for file in files),
+        "bytes": sum(file.entry.bytes for file in files),
+        "written": iso_text(max((file.entry.written for file in files), default=None)),
+    }
+
+
+def _model_table(found: Inventory) -> list[str]:
+    from marketsim.walkforward.summary import aligned
+
+    rows = []
+    for model in found.models:
+        files = [file for file in found.files if file.entry.model == model.fingerprint]
+        facts = _model_facts(found, model.fingerprint)
+        rows.append(
+            [
+                printable(model.name) or f"({model.note})",
+                model.fingerprint[:12],
+                f"{facts['files']:,}",
+                f"{facts['records']:,}",
+                size_text(facts["bytes"]),
+                minutes_text(max(file.entry.written for file in files)) if files else "–",
+            ]
+        )
+    head = ["model", "fingerprint", "files", "records", "size", "last written (UTC)"]
+    return aligned(head, rows)
+
+
+def run_ls(args: argparse.Namespace) -> int:
+    """Print a row for each file, and what is wrong with it."""
+    from marketsim.forecasts.inventory import take_inventory
+
+    store = open_reader(args)
+    models = chosen_models(store, args.models)
+    require_series(store, args.series, models)
+    found = take_inventory(store, models=models, series=args.series, progress=not args.quiet)
+    files = sorted(found.files, key=lambda file: (file.series or ("", "", ""), file.entry.path))
+    files.sort(key=lambda file: file.series.series if file.series else "")
+    if args.json:
+        print_json(
+            {
+                "store": str(store.path),
+                "files": [file_facts(store, found, file) for file in files],
+                "others": [
+                    {
+                        "path": relative(store, entry.path),
+                        "kind": entry.kind,
+                        "bytes": entry.bytes,
+                        "written": iso_text(entry.written),
+                    }
+                    for entry in found.others
+                ],
+            }
+        )
+        return 0
+    if not files and not found.others:
+        print(f"the store at {store.path} is empty")
+        return 0
+    print("\n".join(_file_table(store, found, files)))
+    for entry in found.others:
+        print(f"{entry.kind}: {relative(store, entry.path)}, {size_text(entry.bytes)}")
+    return 0
+
+
+def file_facts(store: PredictionStore, found: Inventory, file: StoredFile) -> dict[str, Any]:
+    """All that is known of a file, as values that JSON knows."""
+    series = file.series
+    return {
+        "path": relative(store, file.entry.path),
+        "series": series.series if series else None,
+        "model": series.model if series else None,
+        "model_name": found.name_of(series.model) if series else None,
+        "schema": series.schema if series else None,
+        "records": file.records,
+        "bytes": file.entry.bytes,
+        "corrupt": file.corrupt,
+        "superseded": file.superseded,
+        "first_as_of": iso_text(file.first),
+        "last_as_of": iso_text(file.last),
+        "written": iso_text(file.entry.written),
+        "defects": list(file.defects),
+    }
+
+
+def _file_table(store: PredictionStore, found: Inventory, files: list[StoredFile]) -> list[str]:
+    from marketsim.forecasts.entries import date_text
+    from marketsim.walkforward.summary import aligned
+
+    rows, notes = [], []
+    for file in files:
+        series = file.series
+        rows.append(
+            [
+                printable(series.series) if series else file.entry.path.name,
+                model_text(found.name_of(file.entry.model), file.entry.model),
+                schema_text(series.schema) if series else "–",
+                f"{file.records:,}",
+                size_text(file.entry.bytes),
+                "–" if file.first is None else date_text(file.first),
+                "–" if file.last is None else date_text(file.last),
+                minutes_text(file.entry.written),
+            ]
+        )
+        said = [*file.defects, *([f"{file.superseded} superseded"] if file.superseded else [])]
+        if said:
+            notes.append(f"broken: {relative(store, file.entry.path)}: {', '.join(said)}")
+    head = ["series", "model", "fields", "records", "size", "from", "to", "last written (UTC)"]
+    return [*(aligned(head, rows) if rows else []), *notes]
+
+
+def run_verify(args: argparse.Namespace) -> int:
+    """Check everything; returns 0, or 2 where something is broken."""
+    from marketsim.forecasts.maintenance import verify
+
+    store = open_reader(args)
+    models = chosen_models(store, args.models)
+    found = verify(store, models=models, progress=not args.quiet)
+    defects = [(relative(store, path), text) for path, text in found.defects]
+    totals = found.totals
+    if args.json:
+        listed = [{"path": path, "defect": text} for path, text in defects]
+        print_json({"store": str(store.path), **totals, "defects": listed})
+        return 2 if defects else 0
+    _print_defects(store, found)
+    read = f"{plural(totals['records'], 'record')} in {plural(totals['files'], 'file')}"
+    if defects:
+        print(f"{plural(len(defects), 'defect')}; {read} can be used")
+        print("`marketsim store repair` mends what can be mended")
+    else:
+        print(f"all right: {read}")
+    for kind in ("quarantined", "temporary"):
+        if totals[kind]:
+            print(f"{kind}: {plural(totals[kind], 'file')}; gc removes them after a day")
+    return 2 if defects else 0
+
+
+def _print_defects(store: PredictionStore, found: Inventory) -> None:
+    for file in found.files:
+        if file.defects:
+            series = printable(file.series.series) if file.series else "a file"
+            model = model_text(found.name_of(file.entry.model), file.entry.model)
+            print(f"{series} of {model}: {', '.join(file.defects)}")
+            print(f"  {relative(store, file.entry.path)}")
+    for entry in found.others:
+        if entry.kind == "foreign":
+            print(
+                f"a link or no file, which the store does not read:\n  "
+                f"{relative(store, entry.path)}"
+            )
+
+
+def run_show(args: argparse.Namespace) -> int:
+    """Print the records of a symbol or a file."""
+    from marketsim.cli.store_show import show
+
+    return show(args)
