@@ -6,15 +6,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
-CXX_FILES = $(shell find csrc -name '*.cpp' -o -name '*.hpp')
+CXX_FILES = $(shell find csrc tests/faults/native benchmarks/native \
+  -name '*.cpp' -o -name '*.hpp' -o -name '*.c')
 
-.PHONY: demo test lint format types stubs check-stubs warnings wheel-test sanitize bench bench-smoke clean
+.PHONY: demo test faults lint format types stubs check-stubs warnings wheel-test sanitize bench bench-smoke clean
 
 demo: $(VENV)/.demo
 	$(BIN)/marketsim backtest demo --simulations 70 --report demo-report.html
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto
+
+# The fault suite in full: 10,000 kills, long fuzzing, every crash point many times. Half an hour.
+faults: $(VENV)/.dev
+	MARKETSIM_FAULTS=full $(BIN)/python -m pytest tests/faults tests/forecasts -p no:xdist
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,7 +1,6 @@
 #include <pybind11/critical_section.h>
 #include <pybind11/stl.h>
 #include <pybind11/typing.h>
-#include <pythread.h>
 
 #include <algorithm>
 #include <cstring>
@@ -33,14 +32,18 @@ using Table = py::typing::Tuple<KeyArray, Column<int64_t>, Column<uint8_t>, Colu
 using IdentityText = std::tuple<std::string, std::string, std::string, uint32_t>;
 using Inspected = std::tuple<std::optional<IdentityText>, std::tuple<bool, bool>, uint64_t>;
 
-unsigned long main_thread = 0;
-
-// Ctrl-C ends a wait for another process's lock. Only the main thread runs signal handlers; another
-// one must not ask for the GIL here, which a forking thread may hold while it waits for this one.
-void raise_interrupt() {
-  if (PyThread_get_thread_ident() != main_thread) return;
-  const py::gil_scoped_acquire gil;
-  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+// Runs what may wait for another process's lock; Ctrl-C ends the wait. Signals are looked at here,
+// where no lock of the engine is held: a forking thread may hold the GIL while it waits for one.
+template <typename Work>
+size_t patiently(const Work& work) {
+  while (true) {
+    try {
+      const py::gil_scoped_release release;
+      return work();
+    } catch (const store::Interrupted&) {
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    }
+  }
 }
 
 const Key* keys_of(const KeyArray& keys) {
@@ -62,6 +65,7 @@ struct StoreFile {
   RecordFile file;
   py::object base;       // of the arrays that get() gives out
   ViewPointer based_on;  // the view that it is
+  uint32_t next = 0;     // behind the last record that get() found
 
   StoreFile(std::string path, std::string model, std::string series, std::string schema,
             uint32_t width, std::shared_ptr<Counters> counters, bool writable, bool sync,
@@ -111,8 +115,7 @@ struct StoreFile {
       heads[i] = {given[i],         as_of.data()[i], horizon.data()[i],
                   target.data()[i], flags.data()[i], 0};
     }
-    const py::gil_scoped_release release;
-    return file.append(heads.data(), values.data(), heads.size());
+    return patiently([&] { return file.append(heads.data(), values.data(), heads.size()); });
   }
 
   ViewPointer look() {
@@ -143,7 +146,7 @@ PyObject* values_of(StoreFile& self, const ViewPointer& view, uint32_t slot) {
 
 PyObject* get_values(StoreFile& self, const Key& key) {
   ViewPointer view = self.file.view();
-  uint32_t slot = view ? view->find(key) : store::kNoSlot;
+  uint32_t slot = view ? view->find(key, self.next) : store::kNoSlot;
   if (slot == store::kNoSlot) {
     view = self.look();
     slot = view ? view->find(key) : store::kNoSlot;
@@ -154,6 +157,7 @@ PyObject* get_values(StoreFile& self, const Key& key) {
     Py_RETURN_NONE;
   }
   counters.hits.fetch_add(1, std::memory_order_relaxed);
+  self.next = slot + 1;
   return values_of(self, view, slot);
 }
 
@@ -171,7 +175,9 @@ PyObject* get(PyObject* self, PyObject* key) {
   try {
     const py::scoped_critical_section alone{py::handle(self)};
     auto* instance = reinterpret_cast<py::detail::instance*>(self);
-    return get_values(*instance->get_value_and_holder().value_ptr<StoreFile>(), wanted);
+    auto* file = instance->get_value_and_holder().value_ptr<StoreFile>();
+    if (file) return get_values(*file, wanted);
+    PyErr_SetString(PyExc_TypeError, "StoreFile.__init__() was not called");
   } catch (py::error_already_set& error) {
     error.restore();
   } catch (const std::exception& error) {
@@ -264,8 +270,6 @@ void translate(std::exception_ptr thrown) {
 
 void register_store(py::module_& module) {
   using py::arg;
-  main_thread = PyThread_get_thread_ident();
-  store::on_interrupt = &raise_interrupt;
   py::register_local_exception_translator(&translate);
   py::class_<View, std::shared_ptr<View>>(module, "StoreView",
                                           "Keeps the bytes of records that were given out.");
@@ -286,11 +290,7 @@ void register_store(py::module_& module) {
            arg("records").noconvert(), "Appends what is not there yet; returns how many.")
       .def("table", &table, "(keys, as_of, target, horizon, flags, records) of all records.")
       .def(
-          "compact",
-          [](StoreFile& self) {
-            const py::gil_scoped_release release;
-            return self.file.compact();
-          },
+          "compact", [](StoreFile& self) { return patiently([&] { return self.file.compact(); }); },
           "Rewrites the file with what counts; returns the bytes saved.")
       .def("contents", &contents, "Bytes, slots and what is in them.");
   add_get(file);

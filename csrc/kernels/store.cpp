@@ -19,8 +19,11 @@ namespace {
 
 constexpr size_t kSmallestMap = 64 * 1024;
 constexpr size_t kWriteBytes = 256 * 1024;  // of records that are encoded and written at a time
-constexpr uint32_t kScanAhead = 64;         // records verified before they enter the index
+constexpr size_t kCacheBytes = 4 * 1024 * 1024;  // batches above do not stay in a core's caches
+constexpr size_t kAheadBytes = 6 * 1024;         // of records to fetch ahead in those
+constexpr uint32_t kScanAhead = 64;              // records verified before they enter the index
 constexpr char kReadOnly[] = "cannot write: the store is open for reading";
+constexpr int kFolders = 5;  // that may be as new as a file: <root>/v1/<model>/<hh>, and the root
 constexpr int kLockTries = 1000;  // a file replaced that often while one waits: a defect
 
 size_t slots_in(size_t size, size_t stride) {
@@ -121,9 +124,13 @@ std::shared_ptr<const View> RecordFile::refresh() {
 size_t RecordFile::read(const Key* keys, size_t count, float* out, bool* found) {
   const std::shared_ptr<const View> view = refresh();
   const size_t width = identity_.width;
+  // The processor fetches ahead within a page only; across many of them it has to be told. What
+  // fits into its caches is slower for being told.
+  const uint32_t ahead = count * stride_ > kCacheBytes ? kAheadBytes / stride_ : 0;
   size_t hits = 0;
   uint32_t slot = 0;
   for (size_t i = 0; i < count; ++i) {
+    if (ahead && view) view->prefetch(slot + ahead);
     const uint32_t at = view ? view->find(keys[i], slot) : kNoSlot;
     found[i] = at != kNoSlot;
     if (at == kNoSlot) continue;
@@ -153,6 +160,13 @@ void RecordFile::forget() {
   checked_ = live_ = broken_ = repeated_ = pending_ = 0;
 }
 
+// What cannot be read is a miss, and counted; `code` says why to whoever wants to write.
+void RecordFile::give_up(int code) {
+  why_ = code;
+  if (code != ENOENT && code != ENOTDIR) ++counters_->unreadable;
+  forget();
+}
+
 bool RecordFile::same_file(const struct stat& now) const {
   return view_ && now.st_dev == device_ && now.st_ino == inode_;
 }
@@ -164,26 +178,23 @@ void RecordFile::look(const struct stat* locked) {
   if (locked) {
     now = *locked;
   } else if (!status(path_, now)) {
-    if (errno != ENOENT && errno != ENOTDIR) ++counters_->unreadable;
-    return forget();
+    return give_up(errno);
   }
+  if (refused_ == std::tuple(now.st_dev, now.st_ino, now.st_size)) return;
   const size_t size = static_cast<size_t>(now.st_size);
   const bool grown = same_file(now) && size >= kDataStart + checked_ * stride_;
   if (grown && size == size_ && !(locked && pending_)) return;
   if (grown && region_->mapped() && size <= region_->capacity()) return scan(size);
   const Fd fd = open_file(path_, O_RDONLY);
-  if (!fd || !status(fd.get(), now) || !S_ISREG(now.st_mode)) {
-    if (fd || errno != ENOENT) ++counters_->unreadable;
-    return forget();
-  }
+  if (!fd || !status(fd.get(), now)) return give_up(errno);
+  if (!S_ISREG(now.st_mode)) return give_up(EINVAL);
   try {
-    grown&& same_file(now) ? extend(fd, now) : reopen(fd, now, locked != nullptr);
-  } catch (const Failure&) {
-    ++counters_->unreadable;
-    forget();
+    const bool same = grown && same_file(now);
+    same ? extend(fd, now) : reopen(fd, now, locked != nullptr);
+  } catch (const Failure& failure) {
+    give_up(failure.code);
   } catch (const std::bad_alloc&) {  // a size that no file of records has
-    ++counters_->unreadable;
-    forget();
+    give_up(ENOMEM);
   }
 }
 
@@ -200,6 +211,8 @@ bool RecordFile::header_is_ours(int fd) const {
 void RecordFile::reopen(const Fd& fd, const struct stat& now, bool locked) {
   forget();
   if (!header_is_ours(fd.get())) return set_aside(fd, locked);
+  if (now.st_dev != device_ || now.st_ino != inode_) counted_ = 0;
+  named_ = 0;
   device_ = now.st_dev;
   inode_ = now.st_ino;
   extend(fd, now);
@@ -208,49 +221,40 @@ void RecordFile::reopen(const Fd& fd, const struct stat& now, bool locked) {
 // The file has more records than the region or the index has room for, or the region is a copy.
 void RecordFile::extend(const Fd& fd, const struct stat& now) {
   const size_t size = static_cast<size_t>(now.st_size);
-  if (!load_region(fd, size)) {
-    ++counters_->unreadable;
-    return forget();
-  }
-  if (!index_) index_ = std::make_shared<Index>(slots_in(size, stride_));
-  show(std::make_shared<View>(region_, index_, identity_.width));
-  scan(size);
-}
-
-// Makes the file's bytes up to `size` readable in region_.
-bool RecordFile::load_region(const Fd& fd, size_t size) {
   if (!region_ || size > region_->capacity()) {
     const size_t page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
     const size_t capacity = (std::max(2 * size, kSmallestMap) + page - 1) / page * page;
-    std::shared_ptr<Region> fresh = options_.use_maps && (!region_ || region_->mapped())
-                                        ? Region::map(fd.get(), capacity)
-                                        : nullptr;
-    if (!fresh) {
-      fresh = Region::copy(capacity);
-      if (fresh && region_) {
-        std::memcpy(fresh->data(), region_->data(), kDataStart + checked_ * stride_);
-      }
-    }
-    if (!fresh) return false;
-    region_ = std::move(fresh);
+    std::shared_ptr<Region> larger = options_.use_maps ? Region::map(fd.get(), capacity) : nullptr;
+    // A copy starts anew: what an older view finds through a shared index must be in its region.
+    if (!larger || (region_ && !region_->mapped())) forget();
+    region_ = larger ? std::move(larger) : Region::copy(capacity);
+    if (!region_) return give_up(ENOMEM);
   }
-  if (!region_->mapped()) {
-    // Copied first, verified after: what is verified is what will be read.
-    const size_t from = view_ ? kDataStart + checked_ * stride_ : 0;
-    const size_t got = read_at(fd.get(), region_->data() + from, size - from, from, path_);
-    if (got < size - from) std::memset(region_->data() + from + got, 0, size - from - got);
-  }
-  return true;
+  if (!region_->mapped()) copy_tail(fd, size);
+  if (!index_) index_ = std::make_shared<Index>(slots_in(size, stride_));
+  show(std::make_shared<View>(region_, index_, identity_.width));
+  why_ = 0;
+  scan(size);
+}
+
+// Reads what is not settled into a region that is a copy. Copied first, verified after: what is
+// verified is what will be read.
+void RecordFile::copy_tail(const Fd& fd, size_t size) {
+  const size_t from = view_ ? kDataStart + checked_ * stride_ : 0;
+  const size_t got = read_at(fd.get(), region_->data() + from, size - from, from, path_);
+  if (got < size - from) std::memset(region_->data() + from + got, 0, size - from - got);
 }
 
 // A file that is none of ours keeps its content under another name. Under its lock, and only while
 // the path still leads to it: another process may have set it aside and made a new one.
 void RecordFile::set_aside(const Fd& fd, bool locked) {
   if (!options_.writable) {
+    struct stat now;
+    if (status(fd.get(), now)) refused_ = {now.st_dev, now.st_ino, now.st_size};
     ++counters_->quarantined;
     return;
   }
-  if (!locked) lock_exclusive(fd.get(), path_);
+  if (!locked && !try_lock_exclusive(fd.get())) return;  // who has it sets it aside
   struct stat now;
   if (!status(fd.get(), now) || !path_is(now) || header_is_ours(fd.get())) return;
   struct timespec clock;
@@ -274,7 +278,6 @@ void RecordFile::make_room(size_t slots) {
 void RecordFile::scan(size_t size) {
   const size_t slots = std::min<size_t>(slots_in(size, stride_), kNoSlot - 1);
   make_room(slots);
-  const uint32_t broken_before = broken_ + pending_;
   const uint32_t repeated_before = repeated_;
   pending_ = 0;
   uint32_t crcs[kScanAhead];
@@ -291,8 +294,9 @@ void RecordFile::scan(size_t size) {
     for (uint32_t i = 0; i < count; ++i) admit(*view_, first + i, good[i]);
   }
   size_ = size;
-  const uint32_t broken_now = broken_ + pending_;
-  if (broken_now > broken_before) counters_->corrupt += broken_now - broken_before;
+  const uint32_t broken = broken_ + pending_;
+  if (broken > counted_) counters_->corrupt += broken - counted_;
+  counted_ = broken;
   counters_->superseded += repeated_ - repeated_before;
 }
 
@@ -346,7 +350,10 @@ RecordFile::Locked RecordFile::lock_for_writing() {
     look(&file.status);
     if (same_file(file.status)) return file;
     // Set aside by look, or not readable: only the former gets better by trying again.
-    if (path_is(file.status)) throw Failure(EIO, "cannot read", path_);
+    if (path_is(file.status)) {
+      const int code = why_ ? why_ : EIO;
+      throw Failure(code, std::string("cannot read: ") + std::strerror(code), path_);
+    }
   }
   throw Failure(EBUSY, "cannot lock: the file is replaced again and again", path_);
 }
@@ -360,7 +367,7 @@ std::vector<std::byte> RecordFile::headers() const {
 }
 
 void RecordFile::create() {
-  make_folders_of(path_, options_.sync);
+  make_folders_of(path_);
   const std::vector<std::byte> header = headers();
   std::string name;
   const Fd fd = create_beside(path_, name);
@@ -372,7 +379,17 @@ void RecordFile::create() {
     throw;
   }
   publish_new(name, path_);
-  if (options_.sync) sync_folder_of(path_);
+}
+
+// Makes what the file holds, and once that it is called so, outlast a loss of power. Another
+// process may have written the records, or made the file or a folder, and ended before it could do
+// this.
+void RecordFile::secure(const Locked& file) {
+  if (!options_.sync) return;
+  sync_data(file.fd.get(), path_);
+  if (named_ == file.status.st_ino) return;
+  sync_folders_of(path_, kFolders);
+  named_ = file.status.st_ino;
 }
 
 // Which records of a batch are to be written: not in the file, and the first of their key.
@@ -422,10 +439,9 @@ size_t RecordFile::append(const RecordHead* heads, const float* values, size_t c
   Locked file = lock_for_writing();
   const std::vector<uint32_t> chosen = fresh(heads, count);
   counters_->superseded += count - chosen.size();
-  if (chosen.empty()) return 0;
-  write_batch(file, heads, values, chosen);
-  if (options_.sync) sync_data(file.fd.get(), path_);
-  if (status(file.fd.get(), file.status)) look(&file.status);
+  if (!chosen.empty()) write_batch(file, heads, values, chosen);
+  secure(file);
+  if (!chosen.empty() && status(file.fd.get(), file.status)) look(&file.status);
   return chosen.size();
 }
 

@@ -24,6 +24,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "kernels/store_io.hpp"
@@ -71,12 +72,13 @@ class RecordFile {
   // the file once before, so it sees every batch that was appended before the call.
   size_t read(const Key* keys, size_t count, float* out, bool* found);
 
-  // Appends the records whose keys are not there; returns how many. Throws Failure; records that
-  // had been written whole before it are kept.
+  // Appends the records whose keys are not there; returns how many. With options.sync, all of the
+  // batch is on the disk then, whoever wrote it. Throws Failure, and records that had been written
+  // whole before it are kept; or Interrupted.
   size_t append(const RecordHead* heads, const float* values, size_t count);
 
   // Rewrites the file with whole headers, the records that count, and nothing else; returns how
-  // many bytes that saves. Without a file: 0, and nothing happens. Throws Failure.
+  // many bytes that saves. Without a file: 0, and nothing happens. Throws Failure or Interrupted.
   size_t compact();
 
   Contents contents();
@@ -92,10 +94,11 @@ class RecordFile {
   void show(std::shared_ptr<const View> view);
   void look(const struct stat* locked);
   void forget();
+  void give_up(int code);
   bool same_file(const struct stat& now) const;
   void reopen(const Fd& fd, const struct stat& now, bool locked);
   void extend(const Fd& fd, const struct stat& now);
-  bool load_region(const Fd& fd, size_t size);
+  void copy_tail(const Fd& fd, size_t size);
   bool header_is_ours(int fd) const;
   void set_aside(const Fd& fd, bool locked);
   std::vector<std::byte> headers() const;
@@ -106,6 +109,7 @@ class RecordFile {
   Locked lock_for_writing();
   void create();
   std::vector<uint32_t> fresh(const RecordHead* heads, size_t count) const;
+  void secure(const Locked& file);
   void write_batch(const Locked& file, const RecordHead* heads, const float* values,
                    const std::vector<uint32_t>& chosen);
   bool path_is(const struct stat& opened) const;
@@ -125,6 +129,8 @@ class RecordFile {
   std::shared_ptr<Region> region_;
   std::shared_ptr<Index> index_;
   std::shared_ptr<const View> view_;
+  // A file that is none of ours and cannot be set aside, so that it is counted once.
+  std::tuple<dev_t, ino_t, off_t> refused_{};
   dev_t device_ = 0;
   ino_t inode_ = 0;
   size_t size_ = 0;        // of the file when last looked at
@@ -133,6 +139,9 @@ class RecordFile {
   uint32_t broken_ = 0;    // settled slots whose CRC fails
   uint32_t repeated_ = 0;  // settled records whose key was there already
   uint32_t pending_ = 0;   // slots at the end whose CRC fails so far
+  uint32_t counted_ = 0;   // broken slots of this file that the counters have heard of
+  ino_t named_ = 0;        // the inode whose name is known to be on the disk
+  int why_ = 0;            // why the file could not be read when last looked at; 0 if it could
 };
 
 // What stands in a file's header, whatever file it is. Not readable: `identity` is empty.

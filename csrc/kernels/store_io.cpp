@@ -34,8 +34,6 @@ std::string folder_of(const std::string& path) {
 
 }  // namespace
 
-void (*on_interrupt)() = nullptr;
-
 Fd::~Fd() {
   // Not repeated after EINTR: the descriptor is gone by then.
   if (fd_ >= 0) ::close(fd_);
@@ -82,10 +80,13 @@ void write_at(int fd, const void* from, size_t size, size_t offset, const std::s
 }
 
 void lock_exclusive(int fd, const std::string& path) {
-  while (::flock(fd, LOCK_EX) != 0) {
-    if (errno != EINTR) fail("cannot lock", path);
-    if (on_interrupt) on_interrupt();
-  }
+  if (::flock(fd, LOCK_EX) == 0) return;
+  if (errno == EINTR) throw Interrupted{};
+  fail("cannot lock", path);
+}
+
+bool try_lock_exclusive(int fd) {
+  return again([&] { return ::flock(fd, LOCK_EX | LOCK_NB); }) == 0;
 }
 
 void sync_data(int fd, const std::string& path) {
@@ -101,14 +102,25 @@ void sync_folder_of(const std::string& path) {
   if (again([&] { return ::fsync(fd.get()); }) != 0) fail("cannot write to the disk", folder);
 }
 
-void make_folders_of(const std::string& path, bool sync) {
+void sync_folders_of(const std::string& path, int depth) {
+  std::string below = path;
+  for (int i = 0; i < depth && below != "." && below != "/"; ++i) {
+    try {
+      sync_folder_of(below);
+    } catch (const Failure& failure) {
+      if (failure.code != EACCES) throw;
+    }
+    below = folder_of(below);
+  }
+}
+
+void make_folders_of(const std::string& path) {
   const std::string folder = folder_of(path);
   struct stat found;
   if (::stat(folder.c_str(), &found) == 0) return;
   if (folder == "." || folder == "/") fail("cannot open", folder);
-  make_folders_of(folder, sync);
+  make_folders_of(folder);
   if (::mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) fail("cannot create", folder);
-  if (sync) sync_folder_of(folder);
 }
 
 Fd create_beside(const std::string& path, std::string& name) {

@@ -18,6 +18,10 @@ struct Failure : std::runtime_error {
   std::string path;
 };
 
+// A signal came while a lock was awaited; nothing was done. The caller may look what it was (it may
+// hold no lock of ours while it does) and try again.
+struct Interrupted {};
+
 class Fd {
  public:
   Fd() = default;
@@ -35,9 +39,6 @@ class Fd {
   int fd_ = -1;
 };
 
-// Called where a signal interrupts a wait for a lock, so that Ctrl-C can end it by an exception.
-extern void (*on_interrupt)();
-
 // These answer with an invalid descriptor or false and leave the reason in errno.
 Fd open_file(const std::string& path, int flags);  // never follows a link, never waits for a peer
 bool status(int fd, struct stat& to);
@@ -48,12 +49,16 @@ size_t read_at(int fd, void* to, size_t size, size_t offset, const std::string& 
 // Throws Failure where not all bytes could be written; what was written stays.
 void write_at(int fd, const void* from, size_t size, size_t offset, const std::string& path);
 
+// Waits for the lock. Throws Failure, or Interrupted.
 void lock_exclusive(int fd, const std::string& path);
+// Takes the lock if no one has it.
+bool try_lock_exclusive(int fd);
 void sync_data(int fd, const std::string& path);
 void sync_folder_of(const std::string& path);
+// The folder of a path and `depth` - 1 above it, except those that this user may not open.
+void sync_folders_of(const std::string& path, int depth);
 
-// Creates the folders above a path; where `sync`, each new one is recorded in its parent for good.
-void make_folders_of(const std::string& path, bool sync);
+void make_folders_of(const std::string& path);
 
 // A name beside `path` that no other process or thread picks; its file is opened for writing.
 Fd create_beside(const std::string& path, std::string& name);

@@ -126,6 +126,11 @@ class View {
     return reinterpret_cast<const float*>(record(slot) + sizeof(RecordHead));
   }
 
+  void prefetch(uint32_t slot) const {
+    const std::byte* at = record(slot);
+    for (size_t line = 0; line < stride_; line += 64) __builtin_prefetch(at + line);
+  }
+
   // An index may be shared with a later view of more bytes, hence the limit.
   uint32_t find(const Key& key) const {
     return index_->find(key, [&](uint32_t slot) { return slot < limit_ && head(slot).key == key; });
