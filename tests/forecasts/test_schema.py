@@ -36,12 +36,22 @@ def test_texts_are_part_of_keys_and_never_change() -> None:
         "quantiles();",
         "quantiles(e)+mean+std;float32",
         "quantiles(0.1,)+mean+std;float32",
-        "samples(9999999);float32",
+        "quantiles(,)+mean+std;float32",
+        "quantiles(-)+mean+std;float32",
+        "quantiles(0.1e)+mean+std;float32",
     ],
 )
 def test_what_is_no_schema(text: str) -> None:
     with pytest.raises(ArgumentError, match="unknown record schema"):
         Schema.parse(text)
+
+
+def test_too_many_samples() -> None:
+    for count in (0, -1, 65_537):
+        with pytest.raises(ArgumentError, match="1 to 65,536 a record"):
+            Schema.of_samples(count)
+    with pytest.raises(ArgumentError, match="1 to 65,536 a record: got 9,999,999"):
+        Schema.parse("samples(9999999);float32")
 
 
 def test_quantiles_there_and_back() -> None:

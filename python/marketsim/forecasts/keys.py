@@ -70,10 +70,10 @@ class RecordKeys:
     def __getitem__(self, part: slice | npt.NDArray[np.bool_]) -> RecordKeys:
         return RecordKeys(
             np.ascontiguousarray(self.tags[part]),
-            self.as_of[part],
-            self.target[part],
-            self.horizon[part],
-            self.flags[part],
+            np.ascontiguousarray(self.as_of[part]),
+            np.ascontiguousarray(self.target[part]),
+            np.ascontiguousarray(self.horizon[part]),
+            np.ascontiguousarray(self.flags[part]),
         )
 
     def flagged(self, flags: int) -> RecordKeys:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -19,6 +20,7 @@ from marketsim import _core
 from marketsim.errors import (
     ArgumentError,
     InvalidNameError,
+    StoreError,
     StoreMissError,
     StoreNotFoundError,
     StoreReadOnlyError,
@@ -84,9 +86,9 @@ class PredictionStore:
     ) -> None:
         _check_choice("mode", mode, ("a", "r"))
         _check_choice("sync", sync, ("batch", "none"))
-        self.path = Path(path).expanduser().resolve()
+        self.path = _absolute(path)
         self.require_complete = require_complete
-        if mode == "r" and not self.path.is_dir():
+        if mode == "r" and not _exists(self.path):
             raise StoreNotFoundError(
                 f"there is no prediction store at {self.path}: give the folder of one, or fill "
                 "one there by `marketsim forecast` or with mode='a'"
@@ -173,10 +175,11 @@ class PredictionStore:
 
     def describe(self, model: str, facts: Mapping[str, Any]) -> None:
         """Write `model.json` beside a model's files, if there is none."""
-        path = self.folder_of(model) / MODEL_FILE
-        if not self.writable or path.exists():
+        path = Path(self.folder_of(model), MODEL_FILE)
+        if not self.writable or _exists(path):
             return
-        text = json.dumps({"fingerprint": model, **facts}, indent=2, sort_keys=True)
+        known = {"fingerprint": model, **facts}
+        text = json.dumps(known, indent=2, sort_keys=True, default=str)
         part = path.with_name(f"{MODEL_FILE}.tmp-{os.getpid()}-{os.urandom(4).hex()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -188,7 +191,8 @@ class PredictionStore:
         except FileNotFoundError:
             return  # a clean-up removed the folder: the next batch describes the model
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink()
             raise write_error(error, f"the description of model {model}") from error
 
     def folder_of(self, model: str) -> Path:
@@ -197,16 +201,22 @@ class PredictionStore:
         Raises:
             InvalidNameError: the fingerprint is not made of 4 to 128 hex digits.
         """
+        return Path(self._folder(model))
+
+    def path_of(self, series: SeriesId) -> Path:
+        """The file of a series: its name is a digest, so a symbol never becomes a path."""
+        return Path(self._file_path(series))
+
+    def _folder(self, model: str) -> str:
         if not re.fullmatch(r"[0-9a-f]{4,128}", model):
             raise InvalidNameError(
                 f"a model's fingerprint must be 4 to 128 hex digits (0-9, a-f): got {model!r}"
             )
-        return self.path / FORMAT / model
+        return f"{self.path}/{FORMAT}/{model}"
 
-    def path_of(self, series: SeriesId) -> Path:
-        """The file of a series: its name is a digest, so a symbol never becomes a path."""
+    def _file_path(self, series: SeriesId) -> str:
         name = blake3(f"{series.series}\0{series.schema}".encode()).hexdigest(length=KEY_BYTES)
-        return self.folder_of(series.model) / name[:2] / f"{name}{SUFFIX}"
+        return f"{self._folder(series.model)}/{name[:2]}/{name}{SUFFIX}"
 
     def close(self) -> None:
         """Let go of all files; views that were given out stay valid, and the store usable."""
@@ -235,10 +245,10 @@ class PredictionStore:
         return file
 
     def _open(self, series: SeriesId) -> _core.StoreFile:
-        path, schema = self.path_of(series), Schema.parse(series.schema)
+        path, schema = self._file_path(series), Schema.parse(series.schema)
         try:
             return _core.StoreFile(
-                path=str(path),
+                path=path,
                 model=series.model,
                 series=series.series,
                 schema=series.schema,
@@ -264,9 +274,23 @@ def write_error(error: OSError, what: str) -> StoreWriteError:
     )
 
 
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(path).expanduser().resolve()
+    except (OSError, RuntimeError) as error:  # a name too long, links in a circle, no home
+        raise StoreError(f"{os.fspath(path)!r} cannot be a store's folder: {error}") from error
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a folder above that this user may not look into
+        return False
+
+
 def network_file_system(path: Path) -> str:
     """The kind of network file system that a path, or the folder it will be in, lies on, or ""."""
-    while not path.exists() and path != path.parent:
+    while not _exists(path) and path != path.parent:
         path = path.parent
     return _core.store_network_file_system(str(path))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from marketsim.errors import ArgumentError
 from marketsim.models import Distribution, QuantileDistribution, SampleDistribution
 
 Records = npt.NDArray[np.float32]
+MAX_WIDTH = 1 << 16  # values a record, see csrc/kernels/store_format.hpp
 
 
 @dataclass(frozen=True)
@@ -39,29 +41,23 @@ class Schema:
 
     @classmethod
     def of_samples(cls, count: int) -> Schema:
-        """That many draws."""
+        """That many draws, at most 65,536.
+
+        Raises:
+            ArgumentError: another number of them.
+        """
+        if not 1 <= count <= MAX_WIDTH:
+            raise ArgumentError(f"samples must be 1 to {MAX_WIDTH:,} a record: got {count:,}")
         return cls((), count)
 
-    @classmethod
-    def parse(cls, text: str) -> Schema:
+    @staticmethod
+    def parse(text: str) -> Schema:
         """The schema of that text.
 
         Raises:
             ArgumentError: the text is that of no schema.
         """
-        number = r"[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?"
-        if found := re.fullmatch(
-            rf"quantiles\(({number}(?:,{number})*)\)\+mean\+std;float32", text
-        ):
-            schema = cls.quantiles(tuple(float(level) for level in found[1].split(",")))
-        elif found := re.fullmatch(r"samples\(([1-9][0-9]{0,5})\);float32", text):
-            schema = cls.of_samples(int(found[1]))
-        else:
-            raise ArgumentError(
-                f"unknown record schema {text!r}: expected quantiles(...)+mean+std;float32 or "
-                "samples(n);float32"
-            )
-        return schema
+        return _parse(text)
 
     @property
     def text(self) -> str:
@@ -93,3 +89,16 @@ class Schema:
         return QuantileDistribution(
             self.levels, values[..., 2:], mean=values[..., 0], std=values[..., 1]
         )
+
+
+@lru_cache(maxsize=64)
+def _parse(text: str) -> Schema:
+    number = r"[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?"
+    if found := re.fullmatch(rf"quantiles\(({number}(?:,{number})*)\)\+mean\+std;float32", text):
+        return Schema.quantiles(tuple(float(level) for level in found[1].split(",")))
+    if found := re.fullmatch(r"samples\(([1-9][0-9]{0,8})\);float32", text):
+        return Schema.of_samples(int(found[1]))
+    raise ArgumentError(
+        f"unknown record schema {text!r}: expected quantiles(...)+mean+std;float32 or "
+        "samples(n);float32"
+    )
