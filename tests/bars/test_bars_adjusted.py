@@ -52,7 +52,14 @@ def test_true_scales_the_prices_and_not_the_volume(frame, split):
         np.testing.assert_array_equal(getattr(bars, name)[:5], values[:5] / 2)
         np.testing.assert_array_equal(getattr(bars, name)[5:], values[5:])
     np.testing.assert_array_equal(bars.volume, frame["volume"].to_numpy())
-    assert bars.repairs == ()
+    assert bars.repairs == ("scaled the prices of 5 rows by adj close / close",)
+    assert read_bars(split, adjusted=False).repairs == ()
+
+
+def test_scaling_is_told_after_the_repairs(split):
+    bars = read_bars(split.iloc[::-1], adjusted=True, repair="sort")
+    assert bars.repairs[0].startswith("sorted by timestamp")
+    assert bars.repairs[1] == "scaled the prices of 5 rows by adj close / close"
 
 
 def test_scaled_prices_keep_their_order(make_frame):
@@ -68,6 +75,7 @@ def test_scaled_prices_keep_their_order(make_frame):
 @pytest.mark.parametrize("adjusted", [None, True, False])
 def test_equal_columns_need_no_choice(frame, adjusted):
     bars = read_bars(frame.assign(**{"Adj Close": frame["close"]}), adjusted=adjusted)
+    assert bars.repairs == ()
     assert bars.fingerprint == read_bars(frame).fingerprint
 
 

@@ -175,17 +175,43 @@ def test_one_last_bit_breaks_the_range(frame, find):
     assert only(find(frame)).rows == (4,)
 
 
-def test_nan_rows_are_not_reported_again(frame, find):
+def test_a_bad_value_is_not_reported_again_by_what_it_is_compared_with(frame, find):
     put(frame, 2, high=math.nan, open=1e9)
-    put(frame, 3, close=math.inf, high=1e-9)
-    put(frame, 4, low="text", close=1e9)
+    put(frame, 3, close=math.inf)
+    put(frame, 4, low="text", close=1e-9)
     put(frame, 5, high=-1.0)
+    put(frame, 6, open=0.0)
     assert {k: d.rows for k, d in find(frame).items()} == {
         "not_a_number": (4,),
         "nan": (2,),
         "infinite": (3,),
-        "nonpositive_price": (5,),
+        "nonpositive_price": (5, 6),
     }
+
+
+def test_a_bad_value_does_not_hide_what_is_wrong_among_the_others(frame, find):
+    put(frame, 1, open=math.nan, high=1e-9)
+    put(frame, 2, high=math.nan, open=1e-9)
+    put(frame, 3, close=math.inf, high=1e-9)
+    put(frame, 4, low="text", close=1e9)
+    put(frame, 5, high=-1.0, close=1e-9)
+    put(frame, 6, close=0.0, open=1e9)
+    defects = find(frame)
+    assert {k: d.rows for k, d in defects.items()} == {
+        "not_a_number": (4,),
+        "nan": (1, 2),
+        "infinite": (3,),
+        "nonpositive_price": (5, 6),
+        "high_below_low": (1, 3),
+        "outside_range": (2, 4, 5, 6),
+    }
+    assert "(open=1e-09, high=nan" in defects["outside_range"].message
+
+
+def test_a_bad_adjusted_close_does_not_hide_bad_prices(frame, find):
+    frame["Adj Close"] = frame["close"]
+    frame.loc[3, ["Adj Close", "high"]] = [math.nan, 1e-9]
+    assert list(find(frame, adjusted=True)) == ["nan", "high_below_low"]
 
 
 def test_bad_volume_does_not_hide_bad_prices(frame, find):

@@ -90,6 +90,26 @@ def test_other_sources_are_refused(source):
         read_bars(source)
 
 
+@pytest.mark.parametrize("read", [read_bars, read_folder])
+def test_an_empty_path_is_not_the_current_folder(write, monkeypatch, read):
+    monkeypatch.chdir(write("A.csv").parent)
+    with pytest.raises(ArgumentError, match="got an empty path: expected a file or a folder"):
+        read("")
+
+
+def test_what_the_system_refuses_names_the_file(write, monkeypatch):
+    """A file may open and then fail, without a name: a bad disk, or /proc/self/mem."""
+    path = write("A.csv")
+
+    def fails(self):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(type(path), "read_bytes", fails)
+    with pytest.raises(OSError, match=re.escape(f"Input/output error: '{path}'")) as caught:
+        read_bars(path)
+    assert (caught.value.errno, caught.value.filename) == (5, str(path))
+
+
 @pytest.mark.parametrize("tail", ["nope.csv", "A.csv/inside.csv", "x" * 300, "a\0b.csv"])
 def test_missing_paths_are_named(write, tail):
     path = write("A.csv").parent / tail
@@ -100,6 +120,7 @@ def test_missing_paths_are_named(write, tail):
     assert str(path) in str(caught.value)
 
 
+# mtime=0: processes that run tests side by side must agree on the parameters.
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -111,7 +132,7 @@ def test_missing_paths_are_named(write, tail):
         ("A.csv", HEADER.encode("utf-16"), "not UTF-8 text"),
         ("A.csv", HEADER.encode() + b"caf\xe9", "not UTF-8 text .byte 0xe9 at 40"),
         ("A.csv", b"open,close\n\0\0\0", "binary data .a zero byte"),
-        ("A.csv", gzip.compress(b"x"), "holds gzip data"),
+        ("A.csv", gzip.compress(b"x", mtime=0), "holds gzip data"),
         ("A.csv", b"PAR1....PAR1", "holds Parquet data"),
         ("A.csv", b"PK\x03\x04", "holds zip data"),
         (
@@ -123,9 +144,9 @@ def test_missing_paths_are_named(write, tail):
         ("A.csv", (HEADER + ROWS + "2020-01-04,1,2,1,2,5,7\n").encode(), "line 4, saw 7"),
         ("A.csv", (HEADER + ROWS + '2020-01-04,"1,2\n').encode(), "EOF inside string"),
         ("A.csv.gz", HEADER.encode(), "not a whole gzip file"),
-        ("A.csv.gz", gzip.compress(HEADER.encode() * 9)[:-12], "not a whole gzip file"),
-        ("A.csv.gz", gzip.compress(b""), "only blanks"),
-        ("A.csv.gz", gzip.compress(b"\0\xff"), "not UTF-8"),
+        ("A.csv.gz", gzip.compress(HEADER.encode() * 9, mtime=0)[:-12], "not a whole gzip file"),
+        ("A.csv.gz", gzip.compress(b"", mtime=0), "only blanks"),
+        ("A.csv.gz", gzip.compress(b"\0\xff", mtime=0), "not UTF-8"),
         ("A.parquet", b"", "empty .0 bytes.: expected a Parquet file"),
         ("A.parquet", HEADER.encode(), "does not begin and end with PAR1"),
         ("A.parquet", b"PAR1" + bytes(20), "does not begin and end with PAR1"),

@@ -122,7 +122,16 @@ def test_demo_data(capsys) -> None:
         (["AAA.csv", "--strategies", "magic"], "unknown strategy 'magic': expected one of simple"),
         (["AAA.csv", "--aggregate", "best"], "unknown aggregate 'best'"),
         (["AAA.csv", "--asset-class", "bond"], "expected one of equity, crypto, forex"),
-        (["AAA.csv", "--symbols", "AAA"], "--symbols chooses from a folder"),
+        (["AAA.csv", "--symbols", "A,B"], "takes one name for a file, which is what its symbol"),
+        (["spaced/A B.csv"], "pass symbol= (--symbols on the command line)"),
+        ([""], "got an empty path"),
+        (["AAA.csv", "--embargo", "1" + "0" * 20], "embargo must be at most 1,000,000,000"),
+        (["AAA.csv", "--report", "AAA.csv"], "must end in .html or .htm"),
+        (["AAA.csv", "--report", "./link.html"], "AAA.csv' it leads to must end in .html"),
+        (["AAA.csv", "--report", "x" * 300 + ".html"], "has 305 characters"),
+        (["demo", "--repair", "nope"], "demo data are read as they are: got --repair"),
+        (["demo", "--timezone", "UTC", "--adjusted", "no"], "got --timezone, --adjusted"),
+        (["demo", "--symbols", "X"], "got --symbols"),
         (["AAA.csv", "--simulations", "0"], "simulations must be a whole number of at least 1"),
         (["AAA.csv", "--window", "999"], "too few bars for one simulation: got 150, need 1070"),
         (["AAA.csv", "--repair", "magic"], "magic"),
@@ -139,12 +148,17 @@ def test_bad_input_gives_one_line_and_code_2(
     monkeypatch.chdir(folder)
     (folder / "text.csv").write_bytes(bytes(range(256)))
     (folder / "empty").mkdir()
+    (folder / "link.html").symlink_to(folder / "AAA.csv")
+    (folder / "spaced").mkdir()
+    (folder / "spaced" / "A B.csv").write_bytes((folder / "AAA.csv").read_bytes())
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     code, out, err = run(capsys, "backtest", *args)
     assert code == 2
     assert out == ""
     assert err.startswith("error: ")
     assert message in err
     assert "Traceback" not in err
+    assert before == {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 def test_wrong_arguments_are_explained(capsys) -> None:
@@ -193,9 +207,88 @@ def test_warnings_go_to_standard_error(folder: Path) -> None:
     assert found.stderr == "warning: 150 bars give 73 simulations of the 100 asked for\n"
 
 
-def test_debug_shows_where_an_error_comes_from(folder: Path) -> None:
-    with pytest.raises(ms.MarketsimError):
-        main(["backtest", str(folder / "AAA.csv"), "--model", "x", "--debug"])
+def test_debug_shows_where_an_error_comes_from(folder: Path, capsys, monkeypatch) -> None:
+    for fails, expected in (
+        (None, 2),
+        (OSError(5, "no disk"), 2),
+        (RuntimeError("boom"), 1),
+        (KeyboardInterrupt(), 130),
+    ):
+        if fails is not None:
+
+            def broken(*_: object, error: BaseException = fails, **__: object) -> None:
+                raise error
+
+            monkeypatch.setattr("marketsim.walkforward.walk_forward", broken)
+        code, out, err = run(capsys, "backtest", folder / "AAA.csv", "--model", "x", "--debug")
+        assert (code, out) == (expected, "")
+        assert "Traceback" in err
+        assert "UnknownNameError: unknown model 'x'" in err or fails is not None
+
+
+def test_a_name_for_the_symbol_of_a_file(folder: Path, capsys) -> None:
+    path = (folder / "AAA.csv").rename(folder / "A B.csv")
+    code, out, _ = run(capsys, "backtest", path, *QUICK, "--symbols", "A-B", "--json")
+    assert code == 0
+    assert json.loads(out)["symbol"] == "A-B"
+
+
+def test_a_report_is_refused_before_anything_runs(folder: Path, capsys, monkeypatch) -> None:
+    def ran(*_: object, **__: object) -> None:
+        raise AssertionError("it ran")
+
+    monkeypatch.setattr("marketsim.walkforward.walk_forward", ran)
+    for path in (folder / "AAA.csv", folder / "no" / "x.html", folder):
+        assert run(capsys, "backtest", folder / "AAA.csv", "--report", path)[0] == 2
+    assert run(capsys, "backtest", folder, "--report", "a\0b")[0] == 2
+
+
+def test_what_the_system_refuses_is_one_symbol_s_error(folder: Path, capsys) -> None:
+    if not Path("/proc/self/mem").exists():
+        pytest.skip("needs a file that opens and cannot be read")
+    (folder / "BAD.csv").symlink_to("/proc/self/mem")
+    code, out, err = run(capsys, "backtest", folder, *QUICK, "--json")
+    assert code == 2
+    found = json.loads(out)
+    assert [row["symbol"] for row in found["symbols"]] == ["AAA", "BBB"]
+    assert str(folder / "BAD.csv") in found["errors"]["BAD"]
+    assert "error: BAD: [Errno 5]" in err
+
+
+@pytest.mark.parametrize("name", ["index", "INDEX"])
+def test_a_symbol_named_as_the_index_loses_nothing(
+    folder: Path, tmp_path: Path, capsys, name: str
+) -> None:
+    (folder / "CCC.csv").unlink()
+    (folder / "AAA.csv").rename(folder / f"{name}.csv")
+    reports = tmp_path / "reports"
+    code, _, _ = run(capsys, "backtest", folder, *QUICK, "--report", reports)
+    assert code == 0
+    pages = sorted(path.name for path in reports.iterdir())
+    assert pages == sorted(["BBB.html", "index.html", f"{name}_.html"])
+    assert f'href="{name}_.html"' in (reports / "index.html").read_text()
+    assert f"<h1>{name}: walk-forward" in (reports / f"{name}_.html").read_text()
+
+
+def test_a_folder_of_which_nothing_runs(folder: Path, tmp_path: Path, capsys) -> None:
+    reports = tmp_path / "reports"
+    args = ("backtest", folder, *QUICK, "--symbols", "CCC", "--report", reports)
+    code, out, err = run(capsys, *args)
+    assert code == 2
+    assert "no symbol could be run" in out
+    assert err.startswith("error: CCC: too few bars")
+    assert [path.name for path in reports.iterdir()] == ["index.html"]
+    assert "CCC could not be run" in (reports / "index.html").read_text()
+    assert json.loads(run(capsys, *args, "--json")[1])["symbols"] == []
+
+
+def test_pages_have_names_of_their_own() -> None:
+    from marketsim.cli.combined import page_names
+
+    names = page_names(["A", "Index", "index", "index_", "a"])
+    assert names["A"] == "A.html"
+    assert names["index_"] == "index_.html"
+    assert len({name.lower() for name in names.values()} | {"index.html"}) == 6
 
 
 def test_a_defect_of_ours_has_its_own_code(folder: Path, capsys, monkeypatch) -> None:
@@ -248,10 +341,11 @@ def test_ctrl_c_of_a_real_process(tmp_path: Path) -> None:
     )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("out/*.html")) and time.monotonic() < deadline:
+        assert process.poll() is None, (process.returncode, process.communicate()[1])
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    assert process.returncode == 130, (process.returncode, err)
     assert "Traceback" not in err
     pages = list((tmp_path / "out").iterdir())
     assert 0 < len(pages) < 400

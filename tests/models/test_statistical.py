@@ -190,7 +190,7 @@ def test_errors() -> None:
         model.predict(np.zeros(3))
     with pytest.raises(ArgumentError, match=r"mask must have the shape of the contexts \(1, 3\)"):
         model.predict(np.zeros((1, 3)), mask=[True])
-    with pytest.raises(ArgumentError, match=r"start must lie in 1 \.\. 3"):
+    with pytest.raises(ArgumentError, match=r"start must be a whole number in 1 \.\. 3"):
         model.predict_each(np.zeros(3), 0)
     with pytest.raises(ArgumentError, match="horizon"):
         model.predict(np.ones((1, 3)), horizon=0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from marketsim.errors import ArgumentError
-from marketsim.report.files import write_atomically
+from marketsim.report.files import check_page_path, write_atomically
 from marketsim.report.html import write_report
 
 
@@ -130,10 +130,50 @@ def test_path_that_is_a_folder(tmp_path, data):
 
 
 def test_devices_and_pipes_are_not_replaced(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(tmp_path / "pipe.html")
     with pytest.raises(ArgumentError, match="got a device, a pipe or a socket"):
-        write_atomically(tmp_path / "pipe", "x")
-    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+        write_atomically(tmp_path / "pipe.html", "x")
+    assert stat.S_ISFIFO((tmp_path / "pipe.html").stat().st_mode)
+
+
+@pytest.mark.parametrize("name", ["AAPL.csv", "AAPL", "AAPL.html.csv", ".html", "link.html"])
+def test_only_pages_are_replaced(tmp_path, data, name):
+    (tmp_path / "link.html").symlink_to(tmp_path / "AAPL.csv")
+    for file in ("AAPL.csv", "AAPL", "AAPL.html.csv"):
+        (tmp_path / file).write_text("prices")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(ArgumentError, match=r"must end in \.html or \.htm.*give a path such as"):
+        write_report(data, tmp_path / name)
+    assert sorted(tmp_path.iterdir()) == before
+    for file in ("AAPL.csv", "AAPL", "AAPL.html.csv"):
+        assert (tmp_path / file).read_text() == "prices"
+
+
+@pytest.mark.parametrize("name", ["a.html", "a.htm", "A.HTML", "a.b.html"])
+def test_names_of_pages(tmp_path, name):
+    assert check_page_path(tmp_path / name) == tmp_path / name
+    assert list(tmp_path.iterdir()) == []  # looked at, not written
+    assert write_atomically(tmp_path / name, "x").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("a\0.html", "null byte"),
+        ("a" * 300 + ".html", "has 305 characters, more than a name may have"),
+        (3, "cannot write a report to 3"),
+        (None, "cannot write a report to None"),
+        (b"a.html", "cannot write a report to b'a.html'"),
+        ("", "got a folder"),
+        ("\ud800.html", "cannot write a report to"),
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_a_path(tmp_path, monkeypatch, data, path, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArgumentError, match=message):
+        write_report(data, path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_links_are_followed(tmp_path):

@@ -386,7 +386,9 @@ def test_a_strategy_of_the_user() -> None:
     mine = OrdersOf(lambda view: ms.LimitOrders(np.ones(len(view)), high=view.high, low=view.low))
     run = ms.walk_forward(bars, strategies=[mine, "simple"], simulations=20, progress=False)
     assert list(run.outcomes) == ["limits", "simple"]
-    assert run.plan.days == 26  # nothing is fitted, so nothing more is forecast
+    assert (
+        sum(plan.days for plan in run.plans) == 26
+    )  # nothing is fitted, so nothing more is forecast
     assert run.days[run.days.strategy == "limits"].long_entered.any()
     assert run.summary().strategies.loc["limits", "mae_ratio"] > 0
 
@@ -451,7 +453,11 @@ def test_errors() -> None:
         ({"aggregate": "x"}, UnknownNameError, "expected one of mean"),
         ({"asset_class": "x"}, UnknownNameError, "expected one of equity, crypto, forex"),
         ({"fee": 5}, ArgumentError, "5 basis points are 0.0005"),
-        ({"offset_window": 0}, ArgumentError, "offset_window must be at least 1"),
+        (
+            {"offset_window": 0},
+            ArgumentError,
+            "offset_window must be a whole number of at least 1: got 0",
+        ),
         ({"periods_per_year": 0}, ArgumentError, "periods_per_year"),
         ({"offset_bounds": ((1, 0), (0, 1))}, ArgumentError, "bounds must be"),
         ({"model": object()}, ArgumentError, "is not a model: it has no name"),

@@ -26,7 +26,7 @@ class Bars:
         frame: columns open, high, low, close, volume in that order, all float64; a
             DatetimeIndex with a time zone, strictly ascending.
         symbol: the name of what is traded.
-        repairs: what was mended on the way, in words.
+        repairs: what was changed on the way, in words.
 
     Raises:
         ArgumentError: the frame has another layout; `read_bars` accepts far more.
@@ -90,7 +90,7 @@ class Bars:
 
     @property
     def repairs(self) -> tuple[str, ...]:
-        """What `repair=` did to the data, in words; empty if nothing."""
+        """What `repair=` and `adjusted=True` did to the data, in words; empty if nothing."""
         return self._repairs
 
     @property

@@ -33,11 +33,14 @@ def as_path(source: str | os.PathLike[str]) -> Path:
     """Return a Path.
 
     Raises:
-        ArgumentError: the source is neither a str nor a path of text.
+        ArgumentError: the source is neither a str nor a path of text, or it is empty.
 
     """
     if isinstance(source, str | os.PathLike):
         text = os.fspath(source)
+        if text == "":
+            # Path("") is the current folder, which nobody means by naming nothing.
+            raise ArgumentError("got an empty path: expected a file or a folder; write . for here")
         if isinstance(text, str):
             return Path(text)
     raise ArgumentError(
@@ -147,6 +150,7 @@ def read_file(path: Path) -> pd.DataFrame:
     Raises:
         FileFormatError: the suffix is not known, or the content is not what it promises.
         MissingDependencyError: a Parquet file, and pyarrow is not installed.
+        OSError: the system refuses to read the file; it names the file.
 
     """
     suffix = split_name(path)[1]
@@ -155,10 +159,20 @@ def read_file(path: Path) -> pd.DataFrame:
             f"{path} has {f'the suffix {path.suffix!r}' if path.suffix else 'no suffix'}: expected "
             f"one of {', '.join(SUFFIXES)}; convert or rename the file, or pass a DataFrame"
         )
-    data = path.read_bytes()
+    data = _read_bytes(path)
     if not data:
         raise FileFormatError(f"{path} is empty (0 bytes): expected {_EXPECTED[suffix]}")
     return _READERS[suffix](path, data)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # What fails after opening does not say where; the constructor keeps the kind of error.
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _read_gzip(path: Path, data: bytes) -> pd.DataFrame:
@@ -185,7 +199,9 @@ def _read_text(path: Path, data: bytes) -> pd.DataFrame:
     try:
         names = _header(text, delimiter)
         frame: pd.DataFrame = pd.read_csv(
-            io.StringIO(text),
+            # Bytes, which the parser reads without running any Python: it turns a Ctrl-C that is
+            # noticed while it reads text into a ParserError.
+            io.BytesIO(text.encode()),
             sep=delimiter,
             header=0,
             names=list(range(len(names))),
@@ -195,6 +211,8 @@ def _read_text(path: Path, data: bytes) -> pd.DataFrame:
             low_memory=False,  # in chunks, one column could get several types
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, OverflowError) as error:
+        if "on source failed" in str(error):  # memory does not fail: it was interrupted
+            raise KeyboardInterrupt from None
         reason = re.sub(r"^.*C error: ", "", str(error)).strip()
         raise FileFormatError(
             f"{path} is not a table ({reason}): expected rows with as many fields as the header"
@@ -249,7 +267,7 @@ def _read_parquet(path: Path, data: bytes) -> pd.DataFrame:
             f'{path} needs pyarrow, which is not installed: pip install "marketsim[parquet]"'
         ) from None
     try:
-        frame: pd.DataFrame = pq.ParquetFile(io.BytesIO(data)).read().to_pandas()
+        frame: pd.DataFrame = pq.ParquetFile(pa.BufferReader(data)).read().to_pandas()
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise FileFormatError(f"{path} cannot be read as Parquet ({reason}): {expected}") from None

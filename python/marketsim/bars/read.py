@@ -13,7 +13,7 @@ import pandas as pd
 
 from marketsim.bars.bars import Bars
 from marketsim.bars.columns import ADJUSTED_CLOSE, COLUMNS, PRICES, select_columns
-from marketsim.bars.defect import raise_defects
+from marketsim.bars.defect import counted, raise_defects
 from marketsim.bars.files import FolderListing, as_path, is_folder, read_file, split_name
 from marketsim.bars.repair import apply_repairs, check_repairs
 from marketsim.bars.symbol import check_symbol, is_symbol
@@ -88,7 +88,8 @@ def read_bars(
 
     Returns:
         Bars with float64 columns, ascending unique timestamps, finite prices > 0,
-        low <= open, close <= high and volume >= 0. `Bars.repairs` says what was mended.
+        low <= open, close <= high and volume >= 0. `Bars.repairs` says what was mended, and
+        whether prices were scaled.
 
     Raises:
         BarsError: the data have defects that `repair` did not mend; `.defects` lists them, with
@@ -100,6 +101,7 @@ def read_bars(
         UnknownNameError: the folder holds no such symbol, or a repair does not exist.
         ArgumentError: another argument is out of its range.
         MissingDependencyError: a Parquet file, and pyarrow is not installed.
+        OSError: the system refuses to read the file; it names the file.
 
     Example:
         >>> import pandas as pd
@@ -136,7 +138,8 @@ def bars_from_frame(frame: pd.DataFrame, symbol: str, where: str, options: ReadO
     defects = [*selection.defects, *find_defects(table, options.min_bars)]
     raise_defects(where, len(frame), defects)
     if options.adjusted:
-        table = _scale(table)
+        table, scaled = _scale(table)
+        repairs += scaled
         # A factor close to 0 or infinite would give prices that are no longer valid.
         raise_defects(where, len(frame), find_defects(table, options.min_bars))
     index = pd.DatetimeIndex(table.times.view("M8[ns]")).tz_localize("UTC")
@@ -145,11 +148,14 @@ def bars_from_frame(frame: pd.DataFrame, symbol: str, where: str, options: ReadO
     return Bars(checked, symbol, repairs)
 
 
-def _scale(table: Table) -> Table:
-    """Multiply the four prices of each row by one factor, which keeps their order."""
+def _scale(table: Table) -> tuple[Table, tuple[str, ...]]:
+    """Multiply the four prices of each row by one factor, which keeps their order; say so."""
     with np.errstate(over="ignore", under="ignore"):
         factor = table.values[ADJUSTED_CLOSE] / table.values["close"]
-        return table.with_values(**{name: table.values[name] * factor for name in PRICES})
+        scaled = table.with_values(**{name: table.values[name] * factor for name in PRICES})
+    count = int((factor != 1.0).sum())
+    said = (f"scaled the prices of {counted(count)} by adj close / close",) if count else ()
+    return scaled, said
 
 
 def _choose(listing: FolderListing, symbol: str | None) -> Path:
@@ -171,6 +177,6 @@ def _default_symbol(path: Path) -> str:
     if not is_symbol(stem):
         raise InvalidNameError(
             f"the file's name {path.name!r} gives no valid symbol: allowed are letters, digits and "
-            "^ . _ = + -; pass symbol="
+            "^ . _ = + -; pass symbol= (--symbols on the command line) or rename the file"
         )
     return stem

@@ -14,7 +14,6 @@ from marketsim.bars.validate import (
     invalid_prices,
     invalid_volume,
     out_of_order,
-    price_range,
     repeats,
 )
 from marketsim.errors import UnknownNameError
@@ -76,7 +75,7 @@ def _drop_duplicates(table: Table) -> tuple[Table, list[str]]:
 def _widen_range(table: Table) -> tuple[Table, list[str]]:
     if not all(name in table.values for name in PRICES):
         return table, []
-    low, high = price_range(table)
+    low, high = table.values["low"], table.values["high"]
     prices = np.stack([table.values[name] for name in PRICES])
     wide_low, wide_high = prices.min(axis=0), prices.max(axis=0)
     # NaN compares false, and a row with an invalid price is left as it is.

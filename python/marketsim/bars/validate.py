@@ -1,7 +1,8 @@
 """All defects of a table in one pass; each row is reported at its root cause.
 
-A price that is not a finite positive number says nothing about the order of the prices, so such a
-row is not reported again as high < low; and where high < low, no open or close can lie between.
+A price that is not a finite positive number says nothing about the order of the prices, so no
+comparison with it is made; the others of its row are. Where high < low, no open or close can lie
+between.
 """
 
 from __future__ import annotations
@@ -47,8 +48,19 @@ def invalid_prices(table: Table) -> BoolArray:
     """Rows of which a price that is present is not a finite positive number, [row]."""
     result = np.zeros(len(table), np.bool_)
     for name in table.price_names:
-        result |= ~(np.isfinite(table.values[name]) & (table.values[name] > 0))
+        result |= np.isnan(usable(table, name))
     return result
+
+
+def usable(table: Table, name: str) -> FloatArray:
+    """A price column with NaN, which compares false, for all but finite positive numbers, [row].
+
+    All NaN where the column is missing.
+    """
+    values = table.values.get(name)
+    if values is None:
+        return np.full(len(table), np.nan)
+    return np.where(np.isfinite(values) & (values > 0), values, np.nan)
 
 
 def invalid_volume(table: Table) -> BoolArray:
@@ -57,13 +69,6 @@ def invalid_volume(table: Table) -> BoolArray:
     if volume is None:
         return np.zeros(len(table), np.bool_)
     return ~(np.isfinite(volume) & (volume >= 0))
-
-
-def price_range(table: Table) -> tuple[FloatArray, FloatArray]:
-    """Low and high of each row, [row] each; infinite where the column is missing."""
-    count = len(table)
-    low = table.values.get("low", np.full(count, -np.inf))
-    return low, table.values.get("high", np.full(count, np.inf))
 
 
 def out_of_order(table: Table) -> BoolArray:
@@ -218,11 +223,10 @@ def _negative_volume(table: Table) -> Defect | None:
 
 
 def _high_below_low(table: Table) -> Defect | None:
-    low, high = price_range(table)
     return _row_defect(
         table,
         "high_below_low",
-        (high < low) & ~invalid_prices(table),
+        usable(table, "high") < usable(table, "low"),
         "high must be >= low",
         'repair="widen_range", or correct the data',
         lambda row: f"{table.show_cell('high', row)}, {table.show_cell('low', row)}",
@@ -230,16 +234,16 @@ def _high_below_low(table: Table) -> Defect | None:
 
 
 def _outside_range(table: Table) -> Defect | None:
-    low, high = price_range(table)
+    low, high = usable(table, "low"), usable(table, "high")
     outside = np.zeros(len(table), np.bool_)
     for name in ("open", "close"):
-        if name in table.values:
-            outside |= (table.values[name] < low) | (table.values[name] > high)
+        price = usable(table, name)
+        outside |= (price < low) | (price > high)
     shown = [name for name in ("open", "high", "low", "close") if name in table.values]
     return _row_defect(
         table,
         "outside_range",
-        outside & (high >= low) & ~invalid_prices(table),
+        outside & ~(high < low),
         "open and close must lie between low and high",
         'repair="widen_range", or correct the data',
         lambda row: ", ".join(table.show_cell(name, row) for name in shown),

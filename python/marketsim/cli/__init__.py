@@ -6,11 +6,12 @@ import argparse
 import io
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from marketsim.cli import backtest, doctor
+from marketsim.cli import backtest, doctor, forecast, store
 from marketsim.errors import MarketsimError
 
 EXIT_FAILURE = 1  # a defect of marketsim
@@ -40,24 +41,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        if args.debug:
-            raise
-        print("interrupted", file=sys.stderr)
+        _explain("interrupted", args.debug)
         return EXIT_INTERRUPTED
     except (MarketsimError, OSError) as error:
-        if args.debug:
-            raise
-        print(f"error: {error}", file=sys.stderr)
+        _explain(f"error: {error}", args.debug)
         return EXIT_USAGE
     except Exception as error:
-        if args.debug:
-            raise
-        print(
+        _explain(
             f"internal error: {type(error).__name__}: {error}\n"
             "this is a defect of marketsim; --debug shows where it happened",
-            file=sys.stderr,
+            args.debug,
         )
         return EXIT_FAILURE
+
+
+def _explain(message: str, debug: bool) -> None:
+    """Says what went wrong: in words, or with --debug by the traceback of the error."""
+    if debug:
+        traceback.print_exc()
+    else:
+        print(message, file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (backtest, doctor):
+    for module in (backtest, forecast, store, doctor):
         command = module.add_parser(commands)
         command.add_argument(
             "--debug", action="store_true", help="show where an error comes from (traceback)"

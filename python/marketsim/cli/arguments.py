@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from marketsim.errors import ArgumentError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -33,11 +35,12 @@ NAMES: dict[str, Any] = {"nargs": "+", "action": Names}
 def add_data_arguments(group: argparse._ArgumentGroup) -> None:
     """Which symbols are read, and how."""
     group.add_argument(
-        "--symbols", **NAMES, metavar="SYMBOL", help="which of a folder (default: all)"
+        "--symbols",
+        **NAMES,
+        metavar="SYMBOL",
+        help="which of a folder (default: all); for a file what to call its symbol",
     )
-    group.add_argument(
-        "--timezone", default="UTC", metavar="ZONE", help="of bare timestamps (default: UTC)"
-    )
+    group.add_argument("--timezone", metavar="ZONE", help="of bare timestamps (default: UTC)")
     group.add_argument(
         "--adjusted", choices=("yes", "no"), help="scale prices by adj close, or ignore it"
     )
@@ -68,14 +71,40 @@ def store_of(args: argparse.Namespace) -> StoreLike:
 
 
 def read_source(args: argparse.Namespace) -> Bars:
-    """The bars of one symbol: a file, or the demo."""
+    """The bars of one symbol: a file, or the demo.
+
+    Raises:
+        ArgumentError: several symbols for one file, or options that the demo has no use for; else
+            as `read_bars`.
+    """
     from marketsim.bars import demo_bars, read_bars
 
     if args.source == "demo":
+        _refuse_for_demo(args)
         return demo_bars()
+    if args.symbols and len(args.symbols) > 1:
+        raise ArgumentError(
+            f"--symbols takes one name for a file, which is what its symbol is called: got "
+            f"{', '.join(args.symbols)} for {args.source}; several choose from a folder"
+        )
     return read_bars(
-        args.source, timezone=args.timezone, adjusted=adjusted(args), repair=args.repair or ()
+        args.source,
+        symbol=args.symbols[0] if args.symbols else None,
+        timezone=timezone(args),
+        adjusted=adjusted(args),
+        repair=args.repair or (),
     )
+
+
+def _refuse_for_demo(args: argparse.Namespace) -> None:
+    names = ("symbols", "timezone", "adjusted", "repair")
+    got = [f"--{name}" for name in names if getattr(args, name) is not None]
+    if got:
+        every = ", ".join(f"--{name}" for name in names)
+        raise ArgumentError(
+            f"the demo data are read as they are: got {', '.join(got)}, expected none of {every}; "
+            "leave them away, or give a file (./demo for one of that name)"
+        )
 
 
 def read_folder_source(args: argparse.Namespace) -> Mapping[str, Bars]:
@@ -85,10 +114,15 @@ def read_folder_source(args: argparse.Namespace) -> Mapping[str, Bars]:
     return read_folder(
         args.source,
         symbols=args.symbols,
-        timezone=args.timezone,
+        timezone=timezone(args),
         adjusted=adjusted(args),
         repair=args.repair or (),
     )
+
+
+def timezone(args: argparse.Namespace) -> str:
+    """What --timezone says, as `timezone=` takes it."""
+    return "UTC" if args.timezone is None else str(args.timezone)
 
 
 def adjusted(args: argparse.Namespace) -> bool | None:

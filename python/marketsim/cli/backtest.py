@@ -90,8 +90,10 @@ def run(args: argparse.Namespace) -> int:
     """Run the backtest; returns the exit code."""
     if args.source != "demo" and Path(args.source).is_dir():
         return _run_folder(args)
-    if args.symbols:
-        raise ArgumentError(f"--symbols chooses from a folder: {args.source} is none")
+    if args.report:
+        from marketsim.report.files import check_page_path
+
+        check_page_path(args.report)  # before anything runs that would be lost with it
     result = _walk_forward(read_source(args), args, progress=not args.quiet)
     if args.report:
         result.report(args.report)
@@ -106,32 +108,34 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_folder(args: argparse.Namespace) -> int:
     """One symbol after the other; only their summaries stay in memory."""
-    from marketsim.cli.combined import Combined
+    from marketsim.cli.combined import INDEX, Combined, page_names
     from marketsim.progress import ProgressBar
 
     folder = read_folder_source(args)
     if args.report:
         _require_folder(args.report)
-    combined = Combined()
+    combined, pages = Combined(), page_names(folder)
     with ProgressBar(len(folder), "backtesting", enabled=not args.quiet, delay=0.0) as bar:
         for symbol in folder:
             try:
                 result = _walk_forward(folder[symbol], args, progress=False)
                 combined.add(result)
                 if args.report:
-                    result.report(args.report / f"{symbol}.html")
-            except MarketsimError as error:
+                    result.report(args.report / pages[symbol])
+            except BrokenPipeError:
+                raise  # of the output, not of a file
+            except (MarketsimError, OSError) as error:
                 if args.debug:
                     raise
                 combined.fail(symbol, str(error))
             bar.advance(1)
     if args.report:
-        combined.write_index(args.report / "index.html")
+        combined.write_index(args.report / INDEX, pages)
     print(json.dumps(combined.to_dict(), indent=2, allow_nan=False) if args.json else combined)
     for symbol, message in combined.errors.items():
         print(f"error: {symbol}: {message}", file=sys.stderr)
     if args.report and not args.json:
-        print(f"\nreports: {args.report / 'index.html'}")
+        print(f"\nreports: {args.report / INDEX}")
     return 2 if combined.errors else 0
 
 
@@ -158,6 +162,8 @@ def _walk_forward(bars: Bars, args: argparse.Namespace, *, progress: bool) -> Wa
 
 
 def _require_folder(path: Path) -> None:
+    if "\0" in str(path):
+        raise ArgumentError(f"--report must name a folder for several symbols: got {str(path)!r}")
     if path.exists() and not path.is_dir():
         raise ArgumentError(f"--report must name a folder for several symbols: {path} is a file")
     if path.suffix.lower() in (".html", ".htm"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,35 @@ import numpy as np
 
 from marketsim.walkforward import WalkForwardResult
 from marketsim.walkforward.summary import aligned, format_value
+
+INDEX = "index.html"
+"""The name of the page that lists the symbols."""
+
+
+def page_names(symbols: Iterable[str]) -> dict[str, str]:
+    """A file name for the page of each symbol, none of them that of the index or of another.
+
+    Names that differ in case only count as one, as they are on some file systems.
+
+    Example:
+        >>> page_names(["AAPL", "INDEX"])
+        {'AAPL': 'AAPL.html', 'INDEX': 'INDEX_.html'}
+    """
+    given = list(symbols)
+    taken = {INDEX.removesuffix(".html")}
+    stems: dict[str, str] = {}
+    for symbol in given:
+        if symbol.lower() not in taken:
+            stems[symbol] = symbol
+            taken.add(symbol.lower())
+    for symbol in given:
+        if symbol not in stems:
+            stem = f"{symbol}_"
+            while stem.lower() in taken:
+                stem += "_"
+            stems[symbol] = stem
+            taken.add(stem.lower())
+    return {symbol: f"{stems[symbol]}.html" for symbol in given}
 
 
 class Combined:
@@ -87,8 +117,8 @@ class Combined:
             )
         return ["over all symbols", "mean return", "median", "median Sharpe", "above 0"], rows
 
-    def write_index(self, path: Path) -> None:
-        """Write a page that lists the symbols and links to their reports."""
+    def write_index(self, path: Path, pages: Mapping[str, str]) -> None:
+        """Write a page that lists the symbols and links to their reports, `pages` by symbol."""
         from marketsim.report.data import Table
         from marketsim.report.html import write_index
 
@@ -97,11 +127,13 @@ class Combined:
             f" {symbol} could not be run: {why}." for symbol, why in self.errors.items()
         )
         table = Table("Compounded returns of the strategies", head, rows, note=_NOTE + failed)
-        links = {symbol: f"{symbol}.html" for symbol in self.symbols}
+        links = {symbol: pages[symbol] for symbol in self.symbols}
         write_index(path, f"Walk-forward backtests of {len(rows)} symbols", table, links)
 
     def _strategy_names(self) -> list[str]:
-        return [row["strategy"] for row in next(iter(self.symbols.values()))["strategies"]]
+        for found in self.symbols.values():  # the first: all have the same
+            return [row["strategy"] for row in found["strategies"]]
+        return []
 
 
 _NOTE = (

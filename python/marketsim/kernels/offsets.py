@@ -11,7 +11,14 @@ from numpy import float32 as f32
 from marketsim import _core
 from marketsim.errors import ArgumentError
 from marketsim.kernels.profit import as_float32, profit_reference
-from marketsim.kernels.rules import as_argument_error, check_fee, fee_rule_code, fill_code
+from marketsim.kernels.rules import (
+    as_argument_error,
+    as_flag,
+    as_number,
+    check_fee,
+    fee_rule_code,
+    fill_code,
+)
 
 Bounds = tuple[tuple[float, float], tuple[float, float]]
 DEFAULT_BOUNDS: Bounds = ((-0.03, 0.03), (-0.03, 0.03))
@@ -70,8 +77,8 @@ def best_offsets(
         are the pair nearest to (0, 0) and the profit is 0.
 
     Raises:
-        ArgumentError: shapes differ, bounds or margin are out of range, or "open_aware" without
-            `open`.
+        ArgumentError: shapes differ, values are no numbers, bounds or margin are out of range, or
+            "open_aware" without `open`.
         UnknownNameError: an unknown fill policy or fee rule.
 
     Example:
@@ -80,7 +87,8 @@ def best_offsets(
         0.04999999701976776
     """
     (high_min, high_max), (low_min, low_max) = check_bounds(bounds)
-    if not 0.0 <= margin < 1.0:
+    narrowing = as_number("margin", margin, "a number in [0, 1)")
+    if not 0.0 <= narrowing < 1.0:
         raise ArgumentError(f"margin must lie in [0, 1): got {margin!r}")
     rows = as_float32(close, high, low, high_pred, low_pred, position, open)
     try:
@@ -93,9 +101,9 @@ def best_offsets(
             fill_code(fill),
             fee_rule_code(fee_rule),
             check_fee(fee),
-            margin,
-            always_on,
-            long_only,
+            narrowing,
+            as_flag("always_on", always_on),
+            as_flag("long_only", long_only),
         )
     except ValueError as error:
         raise as_argument_error(error) from None

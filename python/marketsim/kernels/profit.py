@@ -9,7 +9,13 @@ import numpy.typing as npt
 from numpy import float32 as f32
 
 from marketsim import _core
-from marketsim.kernels.rules import as_argument_error, check_fee, fee_rule_code, fill_code
+from marketsim.kernels.rules import (
+    as_argument_error,
+    as_numbers,
+    check_fee,
+    fee_rule_code,
+    fill_code,
+)
 
 FloatArray = npt.NDArray[np.float32]
 DayArrays: TypeAlias = tuple[
@@ -63,8 +69,8 @@ def profit(
         not finite does not trade: 0.
 
     Raises:
-        ArgumentError: lengths differ, an offset is not finite, a fee is out of range, or
-            "open_aware" without `open`.
+        ArgumentError: lengths differ, values are no numbers, an offset is not finite, a fee is
+            out of range, or "open_aware" without `open`.
         UnknownNameError: an unknown fill policy or fee rule.
 
     Example:
@@ -72,7 +78,8 @@ def profit(
         >>> ms.profit([0.01], [0.03], [-0.02], [0.02], [-0.01], [1.0])
         array([0.03], dtype=float32)
     """
-    high_offsets, low_offsets = np.asarray(high_offset, f32), np.asarray(low_offset, f32)
+    high_offsets = as_numbers("high_offset", high_offset, f32)
+    low_offsets = as_numbers("low_offset", low_offset, f32)
     single = high_offsets.ndim == low_offsets.ndim == 0
     if high_offsets.ndim == 0:
         high_offsets = np.full(low_offsets.size, high_offsets)
@@ -178,6 +185,17 @@ def profit_reference(
 
 
 def as_float32(*arrays: npt.ArrayLike | None) -> DayArrays:
-    """The seven day arrays as float32; the compiled side compares their shapes."""
-    found = tuple(None if v is None else np.asarray(v, dtype=f32) for v in arrays)
-    return cast(DayArrays, found)
+    """The seven day arrays as float32; the compiled side compares their shapes.
+
+    Raises:
+        ArgumentError: one of them holds something other than numbers, or rows of several lengths.
+    """
+    named = zip(_DAY_NAMES, arrays, strict=True)
+    found = (
+        None if name == "open" and values is None else as_numbers(name, values, f32)
+        for name, values in named
+    )
+    return cast(DayArrays, tuple(found))
+
+
+_DAY_NAMES = ("close", "high", "low", "high_pred", "low_pred", "position", "open")

@@ -27,12 +27,17 @@ touched_both
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from marketsim.errors import ArgumentError, MarketsimError, UnknownNameError
 
 Fill: TypeAlias = Literal["optimistic", "pessimistic", "open_aware", "close_only"]
 FeeRule: TypeAlias = Literal["per_entry", "touched_both"]
+
+Number = TypeVar("Number", np.float32, np.float64)
 
 FILLS: tuple[Fill, ...] = ("optimistic", "pessimistic", "open_aware", "close_only")
 FEE_RULES: tuple[FeeRule, ...] = ("per_entry", "touched_both")
@@ -50,7 +55,7 @@ def fill_code(fill: str) -> int:
     """Code of a fill policy; raises UnknownNameError with the list of policies."""
     try:
         return FILLS.index(fill)
-    except ValueError:
+    except ValueError:  # an array is neither equal nor unequal to a name
         raise UnknownNameError("fill policy", fill, FILLS) from None
 
 
@@ -64,13 +69,40 @@ def fee_rule_code(fee_rule: str) -> int:
 
 def check_fee(fee: float) -> float:
     """`fee` as a float if it is a rate in [0, 0.5); raises ArgumentError otherwise."""
-    value = float(fee)
+    expected = "a fraction of the traded value in [0, 0.5)"
+    value = as_number("fee", fee, f"{expected}, such as 0.0005 for 5 basis points")
     if not 0.0 <= value < 0.5:
-        raise ArgumentError(
-            f"fee must be a fraction of the traded value in [0, 0.5): got {fee!r}; "
-            "5 basis points are 0.0005"
-        )
+        raise ArgumentError(f"fee must be {expected}: got {fee!r}; 5 basis points are 0.0005")
     return value
+
+
+def as_number(name: str, value: object, expected: str = "a number") -> float:
+    """`value` as a float; raises ArgumentError for text, truth values and what is no number."""
+    try:
+        # Text that looks like a number is most likely a unit or a separator away from it.
+        if not isinstance(value, (str, bytes, bool, np.bool_)):
+            return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ArgumentError(f"{name} must be {expected}: got {value!r}")
+
+
+def as_numbers(name: str, values: object, dtype: type[Number]) -> npt.NDArray[Number]:
+    """`values` as an array of floats; raises ArgumentError for what holds something else."""
+    try:
+        return np.asarray(values, dtype=dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ArgumentError(
+            f"{name} must be numbers, in rows of one length: got {type(values).__name__} "
+            f"that cannot be read as such ({error})"
+        ) from None
+
+
+def as_flag(name: str, value: object) -> bool:
+    """`value` as a bool; raises ArgumentError for anything but True and False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ArgumentError(f"{name} must be True or False: got {value!r}")
+    return bool(value)
 
 
 def as_argument_error(error: ValueError) -> MarketsimError:

@@ -14,6 +14,7 @@ Fractions above 1 are percent: trimmed_mean_10 drops a tenth on each side. Case 
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NamedTuple
 
@@ -60,8 +61,10 @@ def parse_aggregate(spec: str) -> Aggregate:
     """The parts of an aggregate's name; an empty one means "mean".
 
     Raises:
-        UnknownNameError: a name of no form above, or a fraction beyond what its form admits.
+        UnknownNameError: a name of no form above, or a number beyond what its form admits.
     """
+    if not isinstance(spec, str):
+        raise UnknownNameError("aggregate", spec, AGGREGATES)
     text = spec.strip().lower() or "mean"
     for form, (pattern, are_fractions) in _FORMS.items():
         match = re.fullmatch(pattern, text)
@@ -71,7 +74,7 @@ def parse_aggregate(spec: str) -> Aggregate:
             _fraction(float(number), always_percent=form == "p") if is_fraction else float(number)
             for number, is_fraction in zip(match.groups(), are_fractions, strict=True)
         )
-        if _in_range(form, numbers):
+        if all(map(math.isfinite, numbers)) and _in_range(form, numbers):
             return Aggregate(form, numbers)
         break
     raise UnknownNameError("aggregate", spec, AGGREGATES)

@@ -6,7 +6,9 @@ compute in float64.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Any, ClassVar
 
@@ -15,6 +17,7 @@ import numpy.typing as npt
 
 from marketsim import _core
 from marketsim.errors import ArgumentError
+from marketsim.kernels.rules import as_number, as_numbers
 from marketsim.models.distribution import QuantileDistribution
 from marketsim.models.fingerprint import ModelIdentity
 from marketsim.models.protocol import Contexts
@@ -98,15 +101,19 @@ class StatisticalModel(ABC):
             >>> PersistenceModel().predict_each([0.01, 0.02, 0.03], start=1).mean.tolist()
             [[0.01], [0.02], [0.03]]
         """
-        array = np.asarray(series, dtype=np.float64)
+        array = as_numbers("series", series, np.float64)
         if array.ndim not in (1, 2):
             raise ArgumentError(
                 f"series must be [time] or [variate, time]: got shape {array.shape}"
             )
         size = array.shape[-1]
-        if not 1 <= start <= size:
-            raise ArgumentError(f"start must lie in 1 .. {size}, the length: got {start}")
-        rows = array.reshape(-1, size)
+        if not _is_whole(start) or not 1 <= start <= size:
+            raise ArgumentError(
+                f"start must be a whole number in 1 .. {size}, the length: got {start!r}"
+            )
+        rows = _rows(array)
+        if not rows:
+            raise ArgumentError(f"series must hold at least one variate: got shape {array.shape}")
         parts = []
         for i, row in enumerate(rows):
             _checked(row[:start], i)
@@ -119,8 +126,8 @@ class StatisticalModel(ABC):
     def _over_horizon(
         self, mean: Array, std: Array, quantiles: Array, horizon: int
     ) -> QuantileDistribution:
-        if horizon < 1:
-            raise ArgumentError(f"horizon must be at least 1: got {horizon}")
+        if not _is_whole(horizon) or horizon < 1:
+            raise ArgumentError(f"horizon must be a whole number of at least 1: got {horizon!r}")
         spread = np.array([self._spread(step) for step in range(1, horizon + 1)])
         center = mean[..., None, None]
         # quantiles: [..., horizon, level]
@@ -148,10 +155,11 @@ class EwmaModel(StatisticalModel):
     _LEAST_RESIDUALS = 20
 
     def __init__(self, *, decay: float = 0.94, window: int = 500) -> None:
-        if not 0.0 < decay < 1.0:
+        value = as_number("decay", decay, "a number in (0, 1)")
+        if not 0.0 < value < 1.0:
             raise ArgumentError(f"decay must lie in (0, 1): got {decay!r}")
         super().__init__()
-        self.decay = float(decay)
+        self.decay = value
         self.window = _checked_window(window)
 
     @property
@@ -209,9 +217,13 @@ class PersistenceModel(StatisticalModel):
 
 
 def _checked_window(window: int) -> int:
-    if not 2 <= window <= 1_000_000:
-        raise ArgumentError(f"window must lie in 2 .. 1,000,000: got {window!r}")
+    if not _is_whole(window) or not 2 <= window <= 1_000_000:
+        raise ArgumentError(f"window must be a whole number in 2 .. 1,000,000: got {window!r}")
     return int(window)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def _checked(row: Array, index: int) -> Array:
@@ -227,32 +239,61 @@ def _context_rows(
     contexts: Contexts, mask: npt.ArrayLike | None
 ) -> tuple[list[Array], tuple[int, ...]]:
     """Contexts as 1-D rows with NaN where unobserved, and the shape of the batch."""
-    ragged = isinstance(contexts, list) and len({np.size(c) for c in contexts}) > 1
-    if ragged:
-        rows = [np.asarray(c, dtype=np.float64) for c in contexts]  # type: ignore[union-attr]
+    masks: list[npt.NDArray[np.bool_]] | None = None
+    if isinstance(contexts, (list, tuple)) and _differ_in_length(contexts):
+        rows = [
+            as_numbers(f"context {i}", context, np.float64) for i, context in enumerate(contexts)
+        ]
         if any(row.ndim != 1 for row in rows):
-            raise ArgumentError("a list of contexts of different lengths must hold 1-D arrays")
-        masks = None if mask is None else [np.asarray(m, dtype=bool) for m in mask]  # type: ignore[union-attr]
+            shapes = ", ".join(str(row.shape) for row in rows[:5])
+            raise ArgumentError(
+                f"a list of contexts of different lengths must hold 1-D arrays: got {shapes}"
+            )
         shape: tuple[int, ...] = (len(rows),)
+        if mask is not None:
+            masks = [_flags(m) for m in mask] if isinstance(mask, (list, tuple)) else [_flags(mask)]
     else:
-        array = np.asarray(contexts, dtype=np.float64)
+        array = as_numbers("contexts", contexts, np.float64)
         if array.ndim not in (2, 3):
             raise ArgumentError(
                 "contexts must be [batch, time], [batch, variate, time] or a list of 1-D arrays: "
                 f"got shape {array.shape}"
             )
         shape = array.shape[:-1]
-        rows = list(array.reshape(-1, array.shape[-1]))
-        masks = None
+        rows = _rows(array)
         if mask is not None:
-            observed = np.asarray(mask, dtype=bool)
+            observed = _flags(mask)
             if observed.shape != array.shape:
                 raise ArgumentError(
                     f"mask must have the shape of the contexts {array.shape}: got {observed.shape}"
                 )
-            masks = list(observed.reshape(-1, array.shape[-1]))
+            masks = _rows(observed)
     if masks is not None:
         if [m.shape for m in masks] != [row.shape for row in rows]:
-            raise ArgumentError("mask must have the lengths of the contexts")
+            raise ArgumentError(
+                "mask must have the lengths of the contexts "
+                f"{[row.size for row in rows[:5]]}: got {[m.shape for m in masks[:5]]}"
+            )
         rows = [np.where(m, row, np.nan) for row, m in zip(rows, masks, strict=True)]
     return rows, shape
+
+
+def _differ_in_length(contexts: Sequence[Any]) -> bool:
+    try:
+        return len({np.size(context) for context in contexts}) > 1
+    except (TypeError, ValueError):  # one of them is no array: the next step says which
+        return True
+
+
+def _rows(array: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    """The rows along the last axis, which may be empty."""
+    return list(array.reshape(math.prod(array.shape[:-1]), array.shape[-1]))
+
+
+def _flags(mask: object) -> npt.NDArray[np.bool_]:
+    try:
+        return np.asarray(mask, dtype=np.bool_)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"mask must be True or False for each value of the contexts: got {mask!r} ({error})"
+        ) from None

@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
 from pathlib import Path
 
 from marketsim.errors import ArgumentError
+from marketsim.report.text import clip
+
+# A page replaces what has its name, so it takes only names that data do not have.
+_SUFFIXES = (".html", ".htm")
+
+
+def check_page_path(path: str | os.PathLike[str]) -> Path:
+    """`path` as a Path if a page could be written there; writes nothing.
+
+    Raises:
+        ArgumentError: it does not end in .html or .htm (nor may what a link leads to end
+            otherwise), the folder does not exist, or it is or could be no regular file.
+        OSError: the system does not let the folder be looked at.
+
+    Example:
+        >>> check_page_path("page.html").name
+        'page.html'
+
+    """
+    given, target = _resolved(path)
+    _existing_mode(given, target)
+    return given
 
 
 def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
@@ -18,7 +41,7 @@ def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
     behind. A symbolic link is followed; an existing file keeps its permissions.
 
     Raises:
-        ArgumentError: the folder does not exist, or the path is no regular file.
+        ArgumentError: as `check_page_path`.
         OSError: the system refuses, for example a full disk.
 
     Example:
@@ -28,8 +51,7 @@ def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
         '<p>'
 
     """
-    given = Path(path)
-    target = Path(os.path.realpath(given))
+    given, target = _resolved(path)
     mode = _existing_mode(given, target)
     # A name of its own length: the target's may already be as long as a name can be.
     temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
@@ -42,6 +64,31 @@ def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
         raise
     _sync_folder(target.parent)
     return given
+
+
+def _resolved(path: object) -> tuple[Path, Path]:
+    """The path as given, and where it leads."""
+    advice = "give a path such as 'report.html'"
+    try:
+        given = Path(path)  # type: ignore[arg-type]
+        target = Path(os.path.realpath(given))
+        target.is_dir()
+    except (TypeError, ValueError) as error:  # no path at all, or a zero byte in it
+        raise ArgumentError(f"cannot write a report to {path!r}: {error}; {advice}") from None
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise ArgumentError(
+            f"cannot write a report to {clip(str(path), 80)!r}: the name has "
+            f"{len(given.name)} characters, more than a name may have; {advice}"
+        ) from None
+    for name, what in ((given, "the name"), (target, f"the file {str(target)!r} it leads to")):
+        if name.suffix.lower() not in _SUFFIXES and not target.is_dir():
+            raise ArgumentError(
+                f"cannot write a report to {str(given)!r}: {what} must end in "
+                f"{' or '.join(_SUFFIXES)}, so that no other file is replaced; {advice}"
+            )
+    return given, target
 
 
 def _existing_mode(given: Path, target: Path) -> int | None:

@@ -38,8 +38,9 @@ def write_report(data: ReportData, path: str | os.PathLike[str]) -> Path:
     The same data give the same bytes. The file is there whole or not at all.
 
     Raises:
-        ArgumentError: the data do not fit together, the folder does not exist, the path is no
-            file, or the texts alone are too long for the limit.
+        ArgumentError: the data do not fit together, the path is none that a page can be written
+            to (`marketsim.report.files.check_page_path`), or the texts alone are too long for the
+            limit.
 
     Example:
         >>> import tempfile

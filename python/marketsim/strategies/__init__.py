@@ -10,6 +10,7 @@ from marketsim.strategies.orders import (
     TakeProfit,
 )
 from marketsim.strategies.registry import (
+    BASELINES,
     register_strategy,
     select_strategies,
     strategy_names,
@@ -23,6 +24,7 @@ from marketsim.strategies.signals import (
 )
 
 __all__ = [
+    "BASELINES",
     "AllSignals",
     "BuyAndHold",
     "ConfidenceGuard",

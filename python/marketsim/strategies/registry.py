@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from marketsim.bars import TARGETS
 from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.strategies.entry_exit import EntryTakeProfit, HighLow, MaxDiff, MaxDiffAlwaysOn
 from marketsim.strategies.orders import Strategy
@@ -15,6 +16,9 @@ from marketsim.strategies.signals import (
     Simple,
     UnprofitShutdown,
 )
+
+BASELINES = ("buy_and_hold", "persistence", "random_walk")
+"""Names of the naive strategies that stand beside all others: no other strategy may have them."""
 
 _BUILT_IN: tuple[Strategy, ...] = (
     Simple(),
@@ -39,8 +43,9 @@ def register_strategy(strategy: Strategy) -> None:
     """Make a strategy available by its name.
 
     Raises:
-        ArgumentError: not a `Strategy`, a name of other characters than a-z, 0-9 and _, or a name
-            that is taken.
+        ArgumentError: not a `Strategy`, a name of other characters than a-z, 0-9 and _, a name
+            that is taken or one of `BASELINES`, or targets that are no collection of names.
+        UnknownNameError: a target other than open, high, low and close.
 
     Example:
         >>> import numpy as np
@@ -58,27 +63,56 @@ def register_strategy(strategy: Strategy) -> None:
 
 
 def check_strategy(strategy: object) -> Strategy:
-    """`strategy` itself if it has all that a strategy needs; raises ArgumentError otherwise."""
+    """`strategy` itself if it has all that a strategy needs; raises as `register_strategy`."""
     if isinstance(strategy, type) or not isinstance(strategy, Strategy):
         missing = [a for a in ("name", "targets", "fitted", "decide") if not hasattr(strategy, a)]
         what = f"it has no {', '.join(missing)}" if missing else "give an instance, not the class"
         raise ArgumentError(f"{strategy!r} is not a strategy: {what}")
-    if not re.fullmatch(r"[a-z0-9_]{1,64}", strategy.name):
+    name: object = strategy.name
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9_]{1,64}", name):
         raise ArgumentError(
-            f"a strategy's name must be of a-z, 0-9 and _, at most 64: got {strategy.name!r}"
+            f"a strategy's name must be of a-z, 0-9 and _, at most 64: got {name!r}"
         )
+    if name in BASELINES and (name != BuyAndHold.name or type(strategy) is not BuyAndHold):
+        raise ArgumentError(
+            f"a strategy must not be named {name!r}: {', '.join(BASELINES)} are the baselines that "
+            "every summary shows; choose another name"
+        )
+    if not callable(strategy.decide):
+        raise ArgumentError(f"strategy {name!r}: decide must be a method: got {strategy.decide!r}")
+    if not isinstance(strategy.fitted, bool):
+        raise ArgumentError(
+            f"strategy {name!r}: fitted must be True or False: got {strategy.fitted!r}"
+        )
+    _check_targets(name, strategy.targets)
     return strategy
+
+
+def _check_targets(name: str, targets: object) -> None:
+    if isinstance(targets, str) or not isinstance(targets, Collection):
+        raise ArgumentError(
+            f"strategy {name!r}: targets must be a tuple of names out of {', '.join(TARGETS)}, "
+            f'such as ("close",): got {targets!r}'
+        )
+    for target in targets:
+        if target not in TARGETS:
+            raise UnknownNameError(f"target of strategy {name!r}", target, TARGETS)
 
 
 def select_strategies(wanted: Iterable[str | Strategy] | str | None) -> tuple[Strategy, ...]:
     """The strategies of these names or objects, all built-in ones for None.
 
     Raises:
-        UnknownNameError: no strategy of that name.
+        UnknownNameError: no strategy of that name, or a target that does not exist.
         ArgumentError: an object that is no strategy, none at all, or two of one name.
     """
     if wanted is None:
         return _BUILT_IN
+    if not isinstance(wanted, Iterable):
+        raise ArgumentError(
+            f"strategies must be a list of names and strategy objects, or None for all: "
+            f"got {wanted!r}"
+        )
     selected = []
     for item in [wanted] if isinstance(wanted, str) else wanted:
         if isinstance(item, str):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from marketsim.errors import ArgumentError, UnknownNameError
-from marketsim.kernels.rules import check_fee
+from marketsim.kernels.rules import as_number, check_fee
 
 AssetClass: TypeAlias = Literal["equity", "crypto", "forex"]
 
@@ -25,7 +25,7 @@ class Costs:
 
     def __post_init__(self) -> None:
         for name in ("fee_bps", "half_spread_bps"):
-            value = getattr(self, name)
+            value = as_number(name, getattr(self, name), "a number of basis points")
             if not 0.0 <= value < 2500.0:
                 raise ArgumentError(f"{name} must lie in [0, 2500) basis points: got {value!r}")
 
@@ -46,9 +46,9 @@ COSTS: dict[AssetClass, Costs] = {
 }
 
 
-def check_asset_class(name: str) -> AssetClass:
+def check_asset_class(name: object) -> AssetClass:
     """`name` if it is an asset class; raises UnknownNameError with the list otherwise."""
-    if name not in COSTS:
+    if not isinstance(name, str) or name not in COSTS:
         raise UnknownNameError("asset class", name, COSTS)
     return name
 

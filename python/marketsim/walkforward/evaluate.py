@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from marketsim.errors import ArgumentError
 from marketsim.kernels import rules
 from marketsim.kernels.offsets import Bounds, best_offsets
 from marketsim.kernels.profit import fills
+from marketsim.kernels.rules import as_flag, as_numbers
 from marketsim.strategies import Hold, LimitOrders, Orders, TakeProfit
 from marketsim.walkforward.market import MarketDays
 
@@ -97,9 +99,10 @@ def _checked(orders: Orders, count: int, book: Rulebook) -> Orders:
     arrays: dict[str, Any] = {}
     for field in fields(orders):
         value = getattr(orders, field.name)
-        if isinstance(value, bool):
+        if field.name in _FLAGS:
+            as_flag(field.name, value)
             continue
-        array = arrays[field.name] = np.asarray(value, dtype=np.float64)
+        array = arrays[field.name] = as_numbers(field.name, value, np.float64)
         if array.shape != (count,):
             raise ArgumentError(
                 f"{field.name} must have one value for each of {count} days: got {array.shape}"
@@ -116,6 +119,21 @@ def _checked(orders: Orders, count: int, book: Rulebook) -> Orders:
     if book.long_only and (position < 0.0).any():
         raise ArgumentError("a short position was ordered where shorts are not possible")
     return replace(orders, **arrays)
+
+
+_FLAGS = ("fitted", "always_on", "exit_at_close")
+
+
+def joined(parts: Sequence[StrategyDays]) -> StrategyDays:
+    """The outcomes of several stretches of days, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return StrategyDays(
+        **{
+            field.name: np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(StrategyDays)
+        }
+    )
 
 
 def _evaluate_hold(orders: Hold, days: MarketDays, book: Rulebook) -> StrategyDays:

@@ -34,9 +34,14 @@ class MarketDays:
     @classmethod
     def of(cls, bars: Bars, start: int, stop: int) -> MarketDays:
         """The days of rows start .. stop - 1; start is at least 1."""
-        previous = bars.close[start - 1 : stop - 1]
+        return cls.at(bars, np.arange(start, stop))
+
+    @classmethod
+    def at(cls, bars: Bars, rows: npt.NDArray[np.int64]) -> MarketDays:
+        """The days of these rows, each at least 1; `slice` is for rows that follow one another."""
+        previous = bars.close[rows - 1]
         columns = (bars.open, bars.high, bars.low, bars.close)
-        return cls(start, previous, *(column[start:stop] / previous - 1.0 for column in columns))
+        return cls(int(rows[0]), previous, *(column[rows] / previous - 1.0 for column in columns))
 
     def slice(self, start: int) -> MarketDays:
         """The days from row `start` of the bars on."""

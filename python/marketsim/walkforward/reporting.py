@@ -85,7 +85,7 @@ def _notes(result: WalkForwardResult) -> list[str]:
         f"spread. Strategies that hold {carried}, from the close of the day before; those that "
         "trade at limits pay once an entry.",
         f"Annualised with {settings.periods_per_year:g} periods a year.",
-        *(f"Repaired on reading: {repair}." for repair in result.bars.repairs),
+        *(f"Changed on reading: {repair}." for repair in result.bars.repairs),
     ]
 
 
@@ -107,7 +107,7 @@ def _levels(result: WalkForwardResult, name: str) -> Floats:
 def _candles(result: WalkForwardResult) -> Candles:
     name = _best_strategy(result)
     shown = slice(max(0, len(result.dates) - SHOWN_DAYS), None)
-    rows = slice(result.windows.first_day, result.windows.stop_day)
+    rows = result.windows.days
     return Candles(
         dates=result.dates.tz_localize(None).to_numpy()[shown],
         open=result.bars.open[rows][shown],
@@ -150,15 +150,15 @@ def _markers(result: WalkForwardResult, name: str, shown: slice) -> list[Markers
 
 def _fan(result: WalkForwardResult, name: str) -> Fan:
     shown = slice(max(0, len(result.dates) - SHOWN_DAYS), None)
-    first, stop = result.windows.first_day, result.windows.stop_day
+    rows = result.windows.days
     prices = getattr(result.bars, name)
     quantiles = result.cube.distribution.quantile(_FAN_LEVELS)[:, TARGETS.index(name)]
     return Fan(
         target=name,
         dates=result.dates.tz_localize(None).to_numpy()[shown],
         levels=_FAN_LEVELS,
-        quantiles=(prices[first - 1 : stop - 1, None] * (1.0 + quantiles))[shown],
-        actual=prices[first:stop][shown],
+        quantiles=(prices[rows - 1, None] * (1.0 + quantiles))[shown],
+        actual=prices[rows][shown],
     )
 
 
@@ -175,7 +175,8 @@ def _heatmap(result: WalkForwardResult) -> Heatmap | None:
     stop = start + windows.offset_window
     days = MarketDays.of(result.bars, start, stop)
     problem = limit_problem(orders, settings.long_only)
-    part = slice(start - windows.first_fit_day, stop - windows.first_fit_day)
+    first_ordered = windows.stretches[-1].first_fit
+    part = slice(start - first_ordered, stop - first_ordered)
     (high_min, high_max), (low_min, low_max) = settings.offset_bounds
     high = np.linspace(high_min, high_max, _HEATMAP_STEPS)
     low = np.linspace(low_min, low_max, _HEATMAP_STEPS)

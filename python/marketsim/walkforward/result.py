@@ -51,11 +51,12 @@ class WalkForwardResult:
         model: what forecast.
         settings: how it was run.
         windows: which days the simulations are made of.
-        plan: which forecasts were made.
-        cube: the forecasts of the evaluated days.
+        plans: which forecasts were made; several where days between them are not needed.
+        cube: the forecasts of the evaluated days, `windows.days`, in this order.
         persistence: those of the persistence model, to compare with.
         strategies: the strategies that ran.
-        orders: what each ordered; fitted strategies from the first day that offsets are fitted on.
+        orders: what each ordered for the last of `windows.stretches`; fitted strategies from the
+            first day that offsets are fitted on.
         outcomes: their outcome on each evaluated day, by name.
         baselines: outcomes of naive strategies on the same days: buy and hold, the sign of
             yesterday's return, and the random walk's forecast of no move, which never trades.
@@ -65,7 +66,7 @@ class WalkForwardResult:
     model: Model
     settings: Settings
     windows: Windows
-    plan: ForecastPlan
+    plans: tuple[ForecastPlan, ...]
     cube: ForecastCube
     persistence: ForecastCube
     strategies: tuple[Strategy, ...]
@@ -79,21 +80,20 @@ class WalkForwardResult:
 
     @cached_property
     def dates(self) -> pd.DatetimeIndex:
-        """The evaluated days, in the time zone of the bars."""
-        return self._index[self.windows.first_day : self.windows.stop_day]
+        """The evaluated days: those of a simulation, each once, in the time zone of the bars."""
+        return self._index[self.windows.days]
 
     @cached_property
     def market(self) -> MarketDays:
         """What came on the evaluated days."""
-        return MarketDays.of(self.bars, self.windows.first_day, self.windows.stop_day)
+        return MarketDays.at(self.bars, self.windows.days)
 
     @cached_property
     def actual(self) -> npt.NDArray[np.float64]:
         """One-bar returns that came [day, target]."""
-        rows = slice(self.windows.first_day - 1, self.windows.stop_day)
-        prices = np.stack([getattr(self.bars, target)[rows] for target in TARGETS], axis=1)
-        actual: npt.NDArray[np.float64] = prices[1:] / prices[:-1] - 1.0
-        return actual
+        rows = self.windows.days
+        prices = [getattr(self.bars, target) for target in TARGETS]
+        return np.stack([price[rows] / price[rows - 1] - 1.0 for price in prices], axis=1)
 
     @cached_property
     def days(self) -> pd.DataFrame:
@@ -160,7 +160,7 @@ class WalkForwardResult:
         that under the pessimistic one, added up), in_sample (mean net a day on the days that the
         offsets were fitted on).
         """
-        starts = self.windows.starts - self.windows.first_day
+        starts = np.searchsorted(self.windows.days, self.windows.starts)
         measured = measure_windows(
             list(self.outcomes.values()),
             starts,
@@ -214,7 +214,12 @@ class WalkForwardResult:
         }
 
     def report(self, path: str | os.PathLike[str]) -> Path:
-        """Write one offline HTML file, whole or not at all; returns its path."""
+        """Write one offline HTML file, whole or not at all; returns its path.
+
+        Raises:
+            ArgumentError: the name does not end in .html or .htm, so that a slip never replaces a
+                file of data; or the folder does not exist, or the path cannot be one.
+        """
         from marketsim.report.html import write_report
         from marketsim.walkforward.reporting import report_data
 
@@ -227,6 +232,7 @@ class WalkForwardResult:
             "model": self.model.name,
             "simulations": len(windows.as_of),
             "window_days": windows.window,
+            "evaluated_days": len(self.dates),
             "offset_window_days": windows.offset_window,
             "purge_days": windows.purge,
             "embargo_days": windows.embargo,

@@ -11,16 +11,9 @@ import pandas as pd
 
 from marketsim.bars import Bars, asset_class, periods_per_year, read_bars
 from marketsim.errors import ArgumentError
-from marketsim.forecasts import (
-    ForecastCube,
-    ForecastPlan,
-    MemoryStore,
-    StoreLike,
-    open_store,
-    run_plan,
-)
+from marketsim.forecasts import ForecastPlan, StoreLike, open_store
 from marketsim.kernels.offsets import DEFAULT_BOUNDS, Bounds, check_bounds
-from marketsim.kernels.rules import fill_code
+from marketsim.kernels.rules import as_flag, as_number, fill_code
 from marketsim.models import Model, PersistenceModel, load_model, parse_aggregate
 from marketsim.strategies import (
     BuyAndHold,
@@ -28,15 +21,15 @@ from marketsim.strategies import (
     Hold,
     LimitOrders,
     Orders,
-    Simple,
     Strategy,
     select_strategies,
 )
 from marketsim.walkforward.costs import Costs, check_asset_class, resolve_costs
-from marketsim.walkforward.evaluate import Rulebook, StrategyDays, evaluate
+from marketsim.walkforward.evaluate import Rulebook, StrategyDays, evaluate, joined
+from marketsim.walkforward.forecasting import Forecasts, forecast_plans
 from marketsim.walkforward.market import MarketDays, decision_view
 from marketsim.walkforward.result import Settings, WalkForwardResult
-from marketsim.walkforward.windows import Windows, plan_windows
+from marketsim.walkforward.windows import Stretch, Windows, check_whole, plan_windows
 
 
 def walk_forward(
@@ -80,7 +73,9 @@ def walk_forward(
             user's own (`marketsim.forecasts.default_store_path`), False for none.
         progress: show a bar on a terminal when forecasting takes long.
         purge: days left out between the days that offsets are fitted on and the day decided.
-        embargo: days skipped between one as-of date and the next.
+        embargo: days skipped between one as-of date and the next. From `window` on, days lie
+            between the simulations that belong to none: they are neither evaluated nor measured,
+            and what strategies carry from day to day starts anew after them.
         asset_class: "equity", "crypto" or "forex"; None judges by the calendar (crypto trades on
             all days). It decides the costs, and that crypto is not sold short.
         periods_per_year: days a year for annualisation; None judges by the calendar.
@@ -92,7 +87,8 @@ def walk_forward(
     Raises:
         BarsError: the bars have defects.
         NotEnoughBarsError: not one simulation fits.
-        UnknownNameError: an unknown model, strategy, fill policy, aggregate or asset class.
+        UnknownNameError: an unknown model, strategy, target of a strategy, fill policy, aggregate
+            or asset class.
         ArgumentError: a value out of range, or orders of a strategy that cannot be filled.
 
     Example:
@@ -111,8 +107,7 @@ def walk_forward(
         bars, fill, fee, aggregate, asset_class, periods_per_year, check_bounds(offset_bounds)
     )
     fitted = any(strategy.fitted for strategy in chosen)
-    if fitted and offset_window < 1:
-        raise ArgumentError(f"offset_window must be at least 1: got {offset_window}")
+    check_whole("offset_window", offset_window, 1 if fitted else 0)
     windows = plan_windows(
         len(bars),
         simulations=simulations,
@@ -121,32 +116,44 @@ def walk_forward(
         purge=purge,
         embargo=embargo,
     )
-    plan = ForecastPlan(windows.first_fit_day, windows.stop_day, len(windows.as_of), window)
-    cube = run_plan(bars, model, plan, store=open_store(store), progress=progress)
-    naive = run_plan(bars, PersistenceModel(), plan, store=MemoryStore(), progress=False)
+    plans = forecast_plans(windows)
+    forecasts = Forecasts.made(bars, model, plans, store=open_store(store), progress=progress)
+    naive = _naive_forecasts(bars, windows)
 
-    def ran(strategy: Strategy, forecasts: ForecastCube) -> tuple[Orders, StrategyDays]:
+    def ran(strategy: Strategy) -> tuple[Orders, StrategyDays]:
         return _run_strategy(strategy, bars, forecasts, windows, settings)
 
-    runs = {strategy.name: ran(strategy, cube) for strategy in chosen}
-    naive_strategies: dict[str, Strategy] = {
-        "buy_and_hold": BuyAndHold(),
-        "persistence": Simple(),
-        "random_walk": _Flat(),
-    }
+    runs = {strategy.name: ran(strategy) for strategy in chosen}
     return WalkForwardResult(
         bars=bars,
         model=model,
         settings=settings,
         windows=windows,
-        plan=plan,
-        cube=cube.slice(windows.first_day, windows.stop_day),
-        persistence=naive.slice(windows.first_day, windows.stop_day),
+        plans=plans,
+        cube=forecasts.evaluated(windows),
+        persistence=naive.evaluated(windows),
         strategies=chosen,
         orders={name: orders for name, (orders, _) in runs.items()},
         outcomes={name: outcome for name, (_, outcome) in runs.items()},
-        baselines={name: ran(s, naive)[1] for name, s in naive_strategies.items()},
+        baselines={s.name: ran(s)[1] for s in (BuyAndHold(), _Persistence(), _Flat())},
     )
+
+
+def _naive_forecasts(bars: Bars, windows: Windows) -> Forecasts:
+    """Those of the persistence model for the evaluated days: what forecast skill is relative to."""
+    # In one go even where windows lie apart: for this model a day costs less than a call.
+    first, stop = windows.first_day, windows.stop_day
+    plan = ForecastPlan(first, stop, len(windows.as_of), windows.window)
+    return Forecasts.made(bars, PersistenceModel(), [plan], store=None, progress=False)
+
+
+class _Persistence:
+    """By the sign of yesterday's return, whatever is forecast."""
+
+    name, targets, fitted = "persistence", (), False
+
+    def decide(self, view: DecisionView) -> Hold:
+        return Hold(view.allowed(np.where(view.last_return > 0.0, 1.0, -1.0)))
 
 
 class _Flat:
@@ -168,7 +175,7 @@ def _settings(
     bounds: Bounds,
 ) -> Settings:
     kind = check_asset_class(asset_class(bars) if asset is None else asset)
-    yearly = periods_per_year(bars) if periods is None else float(periods)
+    yearly = periods_per_year(bars) if periods is None else as_number("periods_per_year", periods)
     if not 0.0 < yearly < 1e7:
         raise ArgumentError(f"periods_per_year must lie in (0, 10,000,000): got {periods!r}")
     return Settings(
@@ -183,18 +190,12 @@ def _settings(
 
 
 def _run_strategy(
-    strategy: Strategy, bars: Bars, cube: ForecastCube, windows: Windows, settings: Settings
+    strategy: Strategy, bars: Bars, forecasts: Forecasts, windows: Windows, settings: Settings
 ) -> tuple[Orders, StrategyDays]:
-    # What is not fitted decides for the evaluated days alone, so that a state it carries starts at
-    # the same day whichever strategies run beside it.
-    start = windows.first_fit_day if strategy.fitted else windows.first_day
-    part = cube.slice(start, windows.stop_day)
-    view = decision_view(bars, part, settings.aggregate, long_only=settings.long_only)
-    orders = strategy.decide(view)
-    if (isinstance(orders, LimitOrders) and orders.fitted) != strategy.fitted:
-        raise ArgumentError(
-            f"strategy {strategy.name!r}: fitted is {strategy.fitted}, but its orders say otherwise"
-        )
+    """The orders of the last stretch of days, and the outcome of all days.
+
+    Each stretch is run by itself: days between two of them belong to no simulation.
+    """
     book = Rulebook(
         fill=settings.fill,
         cost=settings.costs.rate,
@@ -202,11 +203,34 @@ def _run_strategy(
         offset_window=windows.offset_window,
         bounds=settings.offset_bounds,
     )
-    days = MarketDays.of(bars, start, windows.stop_day)
-    try:
-        return orders, evaluate(orders, days, windows.first_day, book)
-    except ArgumentError as error:
-        raise ArgumentError(f"strategy {strategy.name!r}: {error}") from error
+    outcomes = []
+    for stretch in windows.stretches:
+        try:
+            orders, outcome = _run_stretch(strategy, bars, forecasts, stretch, settings, book)
+        except ArgumentError as error:
+            raise ArgumentError(f"strategy {strategy.name!r}: {error}") from error
+        outcomes.append(outcome)
+    return orders, joined(outcomes)
+
+
+def _run_stretch(
+    strategy: Strategy,
+    bars: Bars,
+    forecasts: Forecasts,
+    stretch: Stretch,
+    settings: Settings,
+    book: Rulebook,
+) -> tuple[Orders, StrategyDays]:
+    # What is not fitted decides for the evaluated days alone, so that a state it carries starts at
+    # the same day whichever strategies run beside it.
+    start = stretch.first_fit if strategy.fitted else stretch.first
+    part = forecasts.between(start, stretch.stop)
+    view = decision_view(bars, part, settings.aggregate, long_only=settings.long_only)
+    orders = strategy.decide(view)
+    fitted = isinstance(orders, LimitOrders) and as_flag("fitted", orders.fitted)
+    if fitted != strategy.fitted:
+        raise ArgumentError(f"fitted is {strategy.fitted}, but its orders say otherwise")
+    return orders, evaluate(orders, MarketDays.of(bars, start, stretch.stop), stretch.first, book)
 
 
 def _checked_model(model: Any) -> Model:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,16 @@ from marketsim.errors import ArgumentError, NotEnoughBarsError
 
 # Returns that a first forecast must at least be made from.
 LEAST_CONTEXT = 10
+# More of anything than there are bars; beyond it arithmetic on rows could overflow.
+_MOST = 1_000_000_000
+
+
+class Stretch(NamedTuple):
+    """Rows first .. stop - 1, which follow one another; their offsets are fitted from first_fit."""
+
+    first_fit: int
+    first: int
+    stop: int
 
 
 @dataclass(frozen=True)
@@ -30,7 +42,8 @@ class Windows:
             would not be known in time.
         embargo: days between one as-of date and the next that are skipped. In a walk-forward run
             no training lies after a test, which is what an embargo guards against elsewhere; what
-            overlaps here are the validation windows. window - 1 makes them disjoint.
+            overlaps here are the validation windows. window - 1 makes them disjoint; more leaves
+            days between them that belong to no simulation and are not evaluated.
     """
 
     as_of: npt.NDArray[np.int64]
@@ -43,6 +56,24 @@ class Windows:
     def starts(self) -> npt.NDArray[np.int64]:
         """First row of each validation window [simulation]."""
         return self.as_of - self.window + 1
+
+    @cached_property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """The evaluated rows, ascending: windows without a gap between them are one stretch."""
+        fit = self.offset_window + self.purge if self.offset_window else 0
+        starts, stops = self.starts, self.as_of + 1
+        after_gap = np.flatnonzero(starts[1:] > stops[:-1]) + 1
+        firsts = starts[np.concatenate(([0], after_gap))]
+        ends = stops[np.concatenate((after_gap - 1, [len(stops) - 1]))]
+        return tuple(
+            Stretch(first - fit, first, stop)
+            for first, stop in zip(firsts.tolist(), ends.tolist(), strict=True)
+        )
+
+    @cached_property
+    def days(self) -> npt.NDArray[np.int64]:
+        """Rows that are evaluated, each once, ascending: those of the validation windows."""
+        return np.concatenate([np.arange(s.first, s.stop) for s in self.stretches])
 
     @property
     def first_day(self) -> int:
@@ -60,8 +91,14 @@ class Windows:
         return self.first_day - (self.offset_window + self.purge if self.offset_window else 0)
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+def check_whole(name: str, value: object, least: int) -> int:
+    """`value` as an int if it is a whole number from `least` on; raises ArgumentError otherwise."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < least:  # type: ignore[operator]
+        raise ArgumentError(f"{name} must be a whole number of at least {least}: got {value!r}")
+    if value > _MOST:  # type: ignore[operator]
+        raise ArgumentError(f"{name} must be at most {_MOST:,}: got {value!r}")
+    return int(value)  # type: ignore[call-overload, no-any-return]
 
 
 def plan_windows(
@@ -92,8 +129,7 @@ def plan_windows(
         ("purge", purge, 0),
         ("embargo", embargo, 0),
     ):
-        if not _is_whole(value) or value < least:
-            raise ArgumentError(f"{name} must be a whole number of at least {least}: got {value!r}")
+        check_whole(name, value, least)
     fit = f" + {offset_window} offset window + {purge} purge" if offset_window else ""
     before = 1 + LEAST_CONTEXT + (offset_window + purge if offset_window else 0)
     least_bars = before + window

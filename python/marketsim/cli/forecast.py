@@ -1,0 +1,281 @@
+"""marketsim forecast: fill the store with the forecasts that backtests will ask for."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from marketsim.cli.arguments import add_data_arguments, read_folder_source, read_source
+from marketsim.cli.store_look import store_path
+from marketsim.cli.store_text import plural, print_json
+from marketsim.errors import (
+    MarketsimError,
+    StoreReadOnlyError,
+    StoreWarning,
+    StoreWriteError,
+)
+
+if TYPE_CHECKING:
+    from marketsim.bars import Bars
+    from marketsim.forecasts import ForecastPlan
+    from marketsim.models import Model
+
+_EXAMPLES = """examples:
+  marketsim forecast demo                          what `marketsim backtest demo` needs
+  marketsim forecast bars/ --model ewma --all-days every day of every symbol
+  marketsim forecast AAPL.csv --plan               only say what there is to do
+
+A backtest with the same data, model, --simulations, --window, --offset-window, --purge and
+--embargo finds all its forecasts in the store. One whose strategies fit no offsets needs fewer:
+--offset-window 0.
+
+exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, or a forecast that could not
+be kept, 130 interrupted; what was made until then is kept
+"""
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Add the sub-command and its arguments."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "forecast",
+        help="fill the store with the forecasts that a backtest needs",
+        description=(
+            "Makes the forecasts that `marketsim backtest` would make, each once, and keeps them."
+        ),
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "source", metavar="FILE|FOLDER|demo", help="CSV or Parquet file, folder of such, or demo"
+    )
+    _add_plan_arguments(parser.add_argument_group("the forecasts"))
+    add_data_arguments(parser.add_argument_group("the data"))
+    store = parser.add_argument_group("the store")
+    store.add_argument(
+        "--store",
+        type=Path,
+        metavar="PATH",
+        help="its folder (default: MARKETSIM_STORE, or marketsim/store in the user's cache folder)",
+    )
+    output = parser.add_argument_group("the output")
+    output.add_argument("--plan", action="store_true", help="ask no model; say what is missing")
+    output.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    output.add_argument("--quiet", action="store_true", help="no progress bar")
+    return parser
+
+
+def _add_plan_arguments(group: argparse._ArgumentGroup) -> None:
+    def add(flag: str, help: str, default: Any, **options: Any) -> None:
+        group.add_argument(flag, default=default, help=f"{help} (default: {default})", **options)
+
+    add("--model", "model name", "ewma", metavar="NAME")
+    add("--simulations", "as-of dates, the newest ones", 70, type=int, metavar="N")
+    add("--window", "days each simulation is validated on", 7, type=int, metavar="DAYS")
+    add("--offset-window", "days that offsets are fitted on", 60, type=int, metavar="DAYS")
+    add("--purge", "days between fit and decision", 0, type=int, metavar="DAYS")
+    add("--embargo", "days skipped between as-of dates", 0, type=int, metavar="DAYS")
+    group.add_argument(
+        "--all-days",
+        action="store_true",
+        help="every day that can be forecast, whatever the options above",
+    )
+
+
+@dataclass(frozen=True)
+class SymbolForecasts:
+    """What one symbol needed, or needs.
+
+    Attributes:
+        symbol: the symbol.
+        needed: distinct forecasts.
+        one_by_one: calls that simulations would make each for itself, without sharing.
+        held: how many the store held before.
+        missing: how many it did not.
+        seconds: how long it took to make those; None where that was not asked for.
+    """
+
+    symbol: str
+    needed: int
+    one_by_one: int
+    held: int
+    missing: int
+    seconds: float | None = None
+
+    @classmethod
+    def of(
+        cls, bars: Bars, plans: Sequence[ForecastPlan], held: int, seconds: float | None = None
+    ) -> SymbolForecasts:
+        """From the plans, and from how many of their forecasts the store held."""
+        needed = sum(plan.forecasts for plan in plans)
+        one_by_one = sum(plan.without_sharing for plan in plans)
+        return cls(bars.symbol, needed, one_by_one, held, needed - held, seconds)
+
+
+def plan_forecasts(args: argparse.Namespace, bars: Bars) -> tuple[ForecastPlan, ...]:
+    """The forecasts that a backtest with such arguments asks for."""
+    from marketsim.errors import NotEnoughBarsError
+    from marketsim.forecasts import ForecastPlan
+    from marketsim.walkforward.forecasting import forecast_plans
+    from marketsim.walkforward.windows import LEAST_CONTEXT, plan_windows
+
+    if args.all_days:
+        first = 1 + LEAST_CONTEXT
+        if len(bars) <= first:
+            raise NotEnoughBarsError(
+                f"too few bars for one forecast: got {len(bars)}, need {first + 1} "
+                f"(1 + {LEAST_CONTEXT} returns before it + 1)"
+            )
+        return (ForecastPlan(first, len(bars), simulations=len(bars) - first, window=1),)
+    windows = plan_windows(
+        len(bars),
+        simulations=args.simulations,
+        window=args.window,
+        offset_window=args.offset_window,
+        purge=args.purge,
+        embargo=args.embargo,
+    )
+    return forecast_plans(windows)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fill the store; returns the exit code."""
+    from marketsim.models import load_model
+
+    folder = args.source != "demo" and Path(args.source).is_dir()
+    model = load_model(args.model)
+    path = store_path(args.store)
+    work = _planner(args, model, path) if args.plan else _maker(args, model, path, folder)
+    errors: dict[str, str] = {}
+    if folder:
+        found = _each_symbol(read_folder_source(args), work, errors, args)
+    else:
+        found = [work(read_source(args))]
+    if args.json:
+        facts = {"store": str(path), "model": model.name, "fingerprint": model.fingerprint}
+        print_json(facts | {"symbols": [asdict(row) for row in found], "errors": errors})
+    elif found:
+        print("\n".join([f"{model.name}  {path}", "", *_table(found, plan=args.plan)]))
+    for symbol, message in errors.items():
+        print(f"error: {symbol}: {message}", file=sys.stderr)
+    return 2 if errors else 0
+
+
+def _each_symbol(
+    folder: Mapping[str, Bars],
+    work: Callable[[Bars], SymbolForecasts],
+    errors: dict[str, str],
+    args: argparse.Namespace,
+) -> list[SymbolForecasts]:
+    """One symbol after the other; what is wrong with one is noted, a failing store ends it all."""
+    from marketsim.progress import ProgressBar
+
+    found = []
+    with ProgressBar(len(folder), "forecasting", enabled=not args.quiet, delay=0.0) as bar:
+        for symbol in folder:
+            try:
+                found.append(work(folder[symbol]))
+            except StoreWriteError:
+                raise
+            except (MarketsimError, OSError) as error:
+                if args.debug:
+                    raise
+                errors[symbol] = str(error)
+            bar.advance(1)
+    return found
+
+
+def _planner(
+    args: argparse.Namespace, model: Model, path: Path
+) -> Callable[[Bars], SymbolForecasts]:
+    """Counts what is there and what is not; no model is asked, nothing is written."""
+    from marketsim.forecasts import PlanKeys, PredictionStore
+
+    store = PredictionStore(path, mode="r") if path.is_dir() else None
+
+    def work(bars: Bars) -> SymbolForecasts:
+        plans = plan_forecasts(args, bars)
+        held = 0
+        if store is not None:
+            for plan in plans:
+                asked = PlanKeys.of(bars, model, plan)
+                held += sum(int(store.read(asked.series, keys)[1].sum()) for keys in asked.keys)
+        return SymbolForecasts.of(bars, plans, held)
+
+    return work
+
+
+def _maker(
+    args: argparse.Namespace, model: Model, path: Path, folder: bool
+) -> Callable[[Bars], SymbolForecasts]:
+    """Makes what is not there."""
+    from marketsim.forecasts import PredictionStore, run_plan
+
+    store = PredictionStore(path)
+    if store.why_not:
+        raise StoreReadOnlyError(f"nothing can be kept in this store: {store.why_not}")
+
+    def work(bars: Bars) -> SymbolForecasts:
+        plans = plan_forecasts(args, bars)
+        before = store.counters["hits"]
+        start = time.perf_counter()
+        with _failing_store():
+            for plan in plans:
+                run_plan(bars, model, plan, store=store, progress=not args.quiet and not folder)
+        seconds = time.perf_counter() - start
+        return SymbolForecasts.of(bars, plans, store.counters["hits"] - before, seconds)
+
+    return work
+
+
+@contextmanager
+def _failing_store() -> Iterator[None]:
+    """Make a forecast that is not kept an error: to keep it is what this command is for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", StoreWarning)
+        try:
+            yield
+        except StoreWarning as warning:
+            raise StoreWriteError(str(warning)) from warning
+
+
+def _table(found: list[SymbolForecasts], *, plan: bool) -> list[str]:
+    from marketsim.walkforward.summary import aligned
+
+    if plan:
+        head = ["symbol", "needed", "one by one", "held", "to make"]
+        rows = [
+            [f.symbol, *(f"{n:,}" for n in (f.needed, f.one_by_one, f.held, f.missing))]
+            for f in found
+        ]
+    else:
+        head = ["symbol", "needed", "held", "made", "seconds", "made/s"]
+        rows = [
+            [f.symbol, f"{f.needed:,}", f"{f.held:,}", f"{f.missing:,}", *_pace(f)] for f in found
+        ]
+    lines = aligned(head, rows)
+    missing = sum(f.missing for f in found)
+    total = plural(sum(f.needed for f in found), "forecast")
+    lines += [
+        "",
+        f"{total} of {plural(len(found), 'symbol')}: {missing:,} "
+        + ("to make" if plan else "made"),
+    ]
+    calls = sum(f.one_by_one for f in found)
+    if plan and calls != sum(f.needed for f in found):
+        lines.append(
+            f"one by one: {calls:,} calls, if each simulation forecast its validation window itself"
+        )
+    return lines
+
+
+def _pace(found: SymbolForecasts) -> tuple[str, str]:
+    seconds = found.seconds or 0.0
+    pace = f"{found.missing / seconds:,.0f}" if found.missing and seconds else "–"
+    return f"{seconds:.2f}", pace

@@ -1,0 +1,61 @@
+"""Ctrl-C while a file is read is Ctrl-C, and never a defect of the file."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from marketsim.bars import files, read_bars
+
+
+@pytest.fixture
+def ctrl_c():
+    """Python's own handler: a runner in the background may have been told to ignore the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_a_real_signal_at_any_moment(write, make_frame, ctrl_c):
+    path = write("A.csv", make_frame(20_000).to_csv(index=False))
+    waits = np.random.default_rng(0).uniform(0.0, 0.1, 40)
+
+    def interrupt(wait):
+        time.sleep(wait)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    for wait in waits:
+        sender = threading.Thread(target=interrupt, args=(wait,))
+        with pytest.raises(KeyboardInterrupt):
+            sender.start()
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                read_bars(path)
+        sender.join()
+
+
+class Interrupted(io.BytesIO):
+    """A source whose reading runs Python, where a waiting signal is noticed."""
+
+    def read(self, size=-1):
+        signal.raise_signal(signal.SIGINT)
+        return super().read(size)
+
+
+class Raising(io.BytesIO):
+    def read(self, size=-1):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("source", [Interrupted, Raising])
+def test_an_interrupt_inside_of_the_source(write, monkeypatch, ctrl_c, source):
+    monkeypatch.setattr(files.io, "BytesIO", source)
+    with pytest.raises(KeyboardInterrupt):
+        read_bars(write("A.csv"))

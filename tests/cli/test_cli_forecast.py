@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from market import random_bars, random_frame
+
+import marketsim as ms
+from marketsim.cli import main
+from marketsim.errors import StoreMissError
+from marketsim.forecasts import PredictionStore
+from marketsim.forecasts.inventory import take_inventory
+
+
+@pytest.fixture
+def bars(tmp_path: Path) -> Path:
+    path = tmp_path / "AAA.csv"
+    random_frame(150, 1).to_csv(path, index_label="date")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three symbols, one of them too short."""
+    path = tmp_path / "bars"
+    path.mkdir()
+    for symbol, count in (("AAA", 150), ("BBB", 150), ("CCC", 20)):
+        random_frame(count, ord(symbol[0])).to_csv(path / f"{symbol}.csv", index_label="date")
+    return path
+
+
+def run(capsys, *args: str | Path) -> tuple[int, str, str]:
+    code = main(["forecast", *map(str, args)])
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    return code, out, err
+
+
+def rows(out: str) -> list[dict[str, object]]:
+    return json.loads(out)["symbols"]
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments"),
+    [
+        ([], {}),
+        (["--simulations", "5", "--window", "3"], {"simulations": 5, "window": 3}),
+        (
+            ["--simulations", "9", "--offset-window", "30", "--purge", "2", "--embargo", "6"],
+            {"simulations": 9, "offset_window": 30, "purge": 2, "embargo": 6},
+        ),
+        (
+            ["--simulations", "5", "--offset-window", "0"],
+            {"simulations": 5, "strategies": "simple"},
+        ),
+        (
+            ["--simulations", "5", "--offset-window", "3", "--window", "4", "--embargo", "19"],
+            {"simulations": 5, "offset_window": 3, "window": 4, "embargo": 19},
+        ),
+        (["--model", "persistence"], {"model": "persistence"}),
+    ],
+)
+def test_a_backtest_finds_all_that_it_needs(
+    bars: Path, tmp_path: Path, capsys, options: list[str], arguments: dict[str, object]
+) -> None:
+    path = tmp_path / "s"
+    code, out, err = run(capsys, bars, "--store", path, "--json", *options)
+    assert (code, err) == (0, "")
+    (row,) = rows(out)
+    assert (row["symbol"], row["held"], row["missing"]) == ("AAA", 0, row["needed"])
+    held = take_inventory(path).totals["records"]
+    assert held == row["needed"] > 0
+    store = PredictionStore(path, require_complete=True)
+    result = ms.walk_forward(bars, store=store, progress=False, **arguments)
+    assert store.counters["misses"] == 0
+    assert store.counters["hits"] == held  # and nothing that it does not need
+    plain = ms.walk_forward(bars, store=False, progress=False, **arguments)
+    assert result.days.equals(plain.days)
+
+
+def test_what_is_there_is_not_made_again(bars: Path, tmp_path: Path, capsys) -> None:
+    path = tmp_path / "s"
+    run(capsys, bars, "--store", path, "--simulations", "5")
+    code, out, _ = run(capsys, bars, "--store", path, "--simulations", "9", "--json")
+    (row,) = rows(out)
+    assert code == 0
+    assert (row["needed"], row["held"], row["missing"]) == (75 * 4, 71 * 4, 4 * 4)
+    assert row["seconds"] > 0
+    code, out, _ = run(capsys, bars, "--store", path, "--simulations", "9")
+    assert "300 forecasts of 1 symbol: 0 made" in out
+    assert out.splitlines()[4].split()[:4] == ["AAA", "300", "300", "0"]
+
+
+def test_a_plan_asks_no_model_and_writes_nothing(
+    bars: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    path = tmp_path / "s"
+    run(capsys, bars, "--store", path, "--simulations", "5")
+    before = {p: p.stat().st_mtime_ns for p in path.rglob("*")}
+
+    def asked(*_: object, **__: object) -> None:
+        raise AssertionError("the model was run")
+
+    monkeypatch.setattr(ms.models.EwmaModel, "predict_each", asked)
+    options = ["--simulations", "9", "--plan"]
+    code, out, _ = run(capsys, bars, "--store", path, *options, "--json")
+    assert code == 0
+    assert rows(out) == [
+        {
+            "symbol": "AAA",
+            "needed": 300,
+            "one_by_one": 9 * 7 * 4,
+            "held": 284,
+            "missing": 16,
+            "seconds": None,
+        }
+    ]
+    assert {p: p.stat().st_mtime_ns for p in path.rglob("*")} == before
+    code, out, _ = run(capsys, bars, "--store", tmp_path / "none", *options)
+    assert code == 0
+    assert out.splitlines()[4].split() == ["AAA", "300", "252", "0", "300"]
+    assert "300 forecasts of 1 symbol: 300 to make" in out
+    assert "one by one: 252 calls" in out
+    assert not (tmp_path / "none").exists()
+
+
+def test_all_days(bars: Path, tmp_path: Path, capsys) -> None:
+    path = tmp_path / "s"
+    code, out, _ = run(capsys, bars, "--store", path, "--all-days", "--json")
+    assert code == 0
+    assert rows(out)[0]["needed"] == (150 - 11) * 4
+    store = PredictionStore(path, require_complete=True)
+    ms.walk_forward(bars, simulations=73, store=store, progress=False)
+    with pytest.raises(StoreMissError):
+        ms.walk_forward(random_bars(200, 7), store=store, progress=False)
+    random_frame(11).to_csv(tmp_path / "S.csv", index_label="date")
+    code, _, err = run(capsys, tmp_path / "S.csv", "--store", path, "--all-days")
+    assert code == 2
+    assert "too few bars for one forecast: got 11, need 12" in err
+    random_frame(12).to_csv(tmp_path / "S.csv", index_label="date")
+    assert run(capsys, tmp_path / "S.csv", "--store", path, "--all-days")[0] == 0
+
+
+def test_a_folder(folder: Path, tmp_path: Path, capsys) -> None:
+    path = tmp_path / "s"
+    code, out, err = run(capsys, folder, "--store", path, "--simulations", "5")
+    assert code == 2
+    assert [line.split()[0] for line in out.splitlines()[4:6]] == ["AAA", "BBB"]
+    assert "568 forecasts of 2 symbols: 568 made" in out
+    assert err.startswith("error: CCC: too few bars for one simulation: got 20")
+    code, out, _ = run(
+        capsys, folder, "--store", path, "--simulations", "5", "--symbols", "BBB", "--json"
+    )
+    assert code == 0
+    assert [(row["symbol"], row["missing"]) for row in rows(out)] == [("BBB", 0)]
+
+
+def test_the_default_store(bars: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("MARKETSIM_STORE", str(tmp_path / "mine"))
+    code, out, _ = run(capsys, bars, "--simulations", "5")
+    assert code == 0
+    assert out.startswith(f"ewma  {tmp_path / 'mine'}")
+    assert take_inventory(tmp_path / "mine").totals["records"] == 284
+    monkeypatch.setenv("MARKETSIM_STORE", "off")
+    code, _, err = run(capsys, bars)
+    assert code == 2
+    assert "MARKETSIM_STORE is off, so there is no store: give --store PATH" in err
+
+
+def test_what_cannot_be_kept_is_an_error(
+    bars: Path, folder: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for source in (bars, folder):
+        code, out, err = run(capsys, source, "--store", tmp_path / "file", "--simulations", "5")
+        assert (code, out) == (2, "")
+        assert err.startswith("error: a store is a folder, and ")
+        code, out, err = run(capsys, source, "--store", tmp_path / "file/s", "--simulations", "5")
+        assert (code, out) == (2, "")
+        assert err.startswith("error: forecasts are not kept: ")
+        assert err.count("\n") == 1
+    name = "marketsim.forecasts.prediction_store.network_file_system"
+    monkeypatch.setattr(name, lambda path: "nfs")
+    code, _, err = run(capsys, bars, "--store", tmp_path / "s")
+    assert code == 2
+    assert "nothing can be kept in this store" in err
+    assert "network file system (nfs)" in err
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["nosuch.csv"], "nosuch.csv does not exist"),
+        (["AAA.csv", "--model", "arima"], "unknown model 'arima'"),
+        (["AAA.csv", "--symbols", "A", "B"], "--symbols takes one name for a file"),
+        (["AAA.csv", "--simulations", "0"], "simulations must be a whole number of at least 1"),
+        (["AAA.csv", "--purge", "-1"], "purge must be a whole number of at least 0"),
+        (["AAA.csv", "--window", "999"], "too few bars for one simulation: got 150, need 1070"),
+    ],
+)
+def test_bad_input_gives_one_line_and_code_2(
+    bars: Path, capsys, monkeypatch: pytest.MonkeyPatch, args: list[str], message: str
+) -> None:
+    monkeypatch.chdir(bars.parent)
+    for more in ([], ["--plan"]):
+        code, out, err = run(capsys, *args, *more, "--store", "s")
+        assert (code, out) == (2, "")
+        assert err.startswith("error: ")
+        assert message in err
+    assert not (bars.parent / "s").exists()
+
+
+def test_fewer_simulations_are_a_warning(bars: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "marketsim", "forecast", str(bars)]
+    found = subprocess.run(
+        [*command, "--simulations", "100", "--store", str(tmp_path / "s")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ},
+    )
+    assert found.stderr == "warning: 150 bars give 73 simulations of the 100 asked for\n"
+
+
+def test_help_shows_examples(capsys) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["forecast", "--help"])
+    assert caught.value.code == 0
+    out = capsys.readouterr().out
+    for word in ("examples:", "exit codes", "--all-days", "--plan", "--offset-window"):
+        assert word in out
