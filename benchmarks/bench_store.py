@@ -28,9 +28,9 @@ import numpy as np
 import pytest
 
 from rivals_store import DiskCache, Lmdb, PickleCache, Sqlite
-from store_data import SERIES, WIDTH, filled, folder, keys_of, order_of, own_store, rows_of, size
+from store_data import SERIES, WIDTH, filled, folder, keys_of, order_of, rows_of, size
 
-__all__ = ["folder", "own_store", "size"]  # pytest finds fixtures by their names here
+__all__ = ["folder", "size"]  # pytest finds fixtures by their names here
 
 ROOT = Path(__file__).parent.parent
 DAYS = 2_000

@@ -27,13 +27,12 @@ from store_data import (
     filled,
     folder,
     keys_of,
-    own_store,
     rows_of,
     size,
     timed,
 )
 
-__all__ = ["folder", "own_store", "size"]  # pytest finds fixtures by their names here
+__all__ = ["folder", "size"]  # pytest finds fixtures by their names here
 
 BULK = {"store": 50, "lmdb": 50, "sqlite": 10, "diskcache": 1, "old cache": 1}  # series of 8,000
 WRITERS = pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 Targets for 5,000 bars and all strategies: 50 ms warm with 70 simulations, 1 s with every day as a
 simulation, 0.5 s more for the first run in a process, 0.15 s for the import; 500 symbols of 2,500
-days below 1 GB.
+days below 1 GB. No store is used: forecasts are made anew in each run; bench_store_runs.py has the
+runs that find them in a store.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def bench_seventy_simulations(measure, benchmark) -> None:
     benchmark.group = f"walk-forward of {BARS} bars, all strategies, ewma"
     bars = random_bars(BARS)
     result = measure(
-        lambda: complete(ms.walk_forward(bars, progress=False)), items=1, unit="70 simulations"
+        lambda: complete(ms.walk_forward(bars, store=False, progress=False)),
+        items=1,
+        unit="70 simulations",
     )
     assert len(result.windows.as_of) == 70
     assert len(result.days) == 76 * 9
@@ -46,7 +49,7 @@ def bench_every_day_a_simulation(measure, benchmark) -> None:
     def run() -> ms.WalkForwardResult:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a few days at the start have no history to fit on
-            return complete(ms.walk_forward(bars, simulations=BARS, progress=False))
+            return complete(ms.walk_forward(bars, simulations=BARS, store=False, progress=False))
 
     result = measure(run, items=1, unit="all days")
     assert len(result.windows.as_of) == BARS - 77
@@ -63,7 +66,7 @@ bars = random_bars({bars})
 times = []
 for _ in range(6):
     start = time.perf_counter()
-    result = ms.walk_forward(bars, progress=False)
+    result = ms.walk_forward(bars, store=False, progress=False)
     result.days, result.forecasts, result.simulations, str(result.summary())
     times.append(time.perf_counter() - start)
 print(json.dumps([imported, times[0], min(times[1:])]))

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from shared_fixtures import isa
+from shared_fixtures import isa, own_store
 
 from marketsim import _core
 
-__all__ = ["isa"]  # pytest finds fixtures by their names here
+__all__ = ["isa", "own_store"]  # pytest finds fixtures by their names here
 
 
 @pytest.fixture

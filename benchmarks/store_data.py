@@ -1,9 +1,9 @@
-"""What the benchmarks of the store share: records, sizes, and a store of their own."""
+"""What the benchmarks of the store share: records, sizes, and new folders."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,6 @@ from marketsim.forecasts import PredictionStore, RecordKeys, Schema, SeriesId
 SCHEMA = Schema.quantiles(tuple(round(0.04 * i, 2) for i in range(1, 23)))
 WIDTH = SCHEMA.width  # 24
 SERIES = SeriesId("00ff", "BENCH", SCHEMA.text)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No benchmark touches the store of whoever runs it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MARKETSIM_STORE", str(tmp_path_factory.mktemp("own")))
-        yield
 
 
 @pytest.fixture(scope="module")

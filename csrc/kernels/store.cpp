@@ -30,6 +30,10 @@ size_t slots_in(size_t size, size_t stride) {
   return size < kDataStart ? 0 : (size - kDataStart) / stride;
 }
 
+bool same_time(const struct timespec& a, const struct timespec& b) {
+  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
 // Eight at a time, in line: a record is too short for a call of memcpy to pay.
 void copy_values(const float* from, float* to, size_t width) {
   size_t i = 0;
@@ -182,11 +186,15 @@ void RecordFile::look(const struct stat* locked) {
   }
   if (refused_ == std::tuple(now.st_dev, now.st_ino, now.st_size)) return;
   const size_t size = static_cast<size_t>(now.st_size);
-  const bool grown = same_file(now) && size >= kDataStart + checked_ * stride_;
+  // Written to without growing: not by us, so nothing that was verified is certain any more.
+  const bool changed = size == size_ && !same_time(now.st_mtim, modified_);
+  const bool grown = same_file(now) && !changed && size >= kDataStart + checked_ * stride_;
   if (grown && size == size_ && !(locked && pending_)) return;
+  modified_ = now.st_mtim;
   if (grown && region_->mapped() && size <= region_->capacity()) return scan(size);
   const Fd fd = open_file(path_, O_RDONLY);
   if (!fd || !status(fd.get(), now)) return give_up(errno);
+  modified_ = now.st_mtim;
   if (!S_ISREG(now.st_mode)) return give_up(EINVAL);
   try {
     const bool same = grown && same_file(now);

@@ -133,15 +133,16 @@ class RecordFile {
   std::tuple<dev_t, ino_t, off_t> refused_{};
   dev_t device_ = 0;
   ino_t inode_ = 0;
-  size_t size_ = 0;        // of the file when last looked at
-  uint32_t checked_ = 0;   // slots before this one are settled
-  uint32_t live_ = 0;      // settled records that count
-  uint32_t broken_ = 0;    // settled slots whose CRC fails
-  uint32_t repeated_ = 0;  // settled records whose key was there already
-  uint32_t pending_ = 0;   // slots at the end whose CRC fails so far
-  uint32_t counted_ = 0;   // broken slots of this file that the counters have heard of
-  ino_t named_ = 0;        // the inode whose name is known to be on the disk
-  int why_ = 0;            // why the file could not be read when last looked at; 0 if it could
+  size_t size_ = 0;             // of the file when last looked at
+  struct timespec modified_{};  // when it was last written to, then
+  uint32_t checked_ = 0;        // slots before this one are settled
+  uint32_t live_ = 0;           // settled records that count
+  uint32_t broken_ = 0;         // settled slots whose CRC fails
+  uint32_t repeated_ = 0;       // settled records whose key was there already
+  uint32_t pending_ = 0;        // slots at the end whose CRC fails so far
+  uint32_t counted_ = 0;        // broken slots of this file that the counters have heard of
+  ino_t named_ = 0;             // the inode whose name is known to be on the disk
+  int why_ = 0;                 // why the file could not be read when last looked at; 0 if it could
 };
 
 // What stands in a file's header, whatever file it is. Not readable: `identity` is empty.

@@ -202,9 +202,36 @@ def test_defects_are_listed_without_a_traceback(tmp_path: Path, capsys) -> None:
 def test_warnings_go_to_standard_error(folder: Path) -> None:
     command = [sys.executable, "-m", "marketsim", "backtest", str(folder / "AAA.csv")]
     found = subprocess.run(
-        [*command, "--simulations", "100"], capture_output=True, text=True, check=True
+        [*command, "--simulations", "100", "--no-store"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert found.stderr == "warning: 150 bars give 73 simulations of the 100 asked for\n"
+
+
+def test_says_what_the_store_had(folder: Path, tmp_path: Path, capsys) -> None:
+    store = tmp_path / "store"
+    command = ["backtest", folder / "AAA.csv", "--simulations", "3", "--store", store]
+    code, first, err = run(capsys, *command)
+    assert code == 0
+    made = 4 * (3 + 6 + 60)
+    assert err == f"forecasts: 0 from the store, {made} made\n"
+    code, again, err = run(capsys, *command)
+    assert err == f"forecasts: {made} from the store, 0 made\n"
+    assert again == first
+    (file,) = store.rglob("*.msp")
+    data = bytearray(file.read_bytes())
+    data[-200] ^= 1  # in the last record
+    file.write_bytes(data)
+    os.utime(file)
+    code, again, err = run(capsys, *command)
+    assert code == 0
+    assert again == first
+    assert f"forecasts: {made - 1} from the store, 1 made\n" in err
+    assert "the store is damaged: 1 corrupt records" in err
+    _, _, err = run(capsys, *command, "--quiet")
+    assert "forecasts:" not in err
 
 
 def test_debug_shows_where_an_error_comes_from(folder: Path, capsys, monkeypatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,3 +24,12 @@ def threads() -> Iterator[None]:
     """Restores the default number of threads."""
     yield
     _core.set_thread_limit(0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """No test and no benchmark reads or writes the store of whoever runs it."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MARKETSIM_STORE", str(folder))
+        yield folder

@@ -12,6 +12,7 @@ from marketsim.errors import NotEnoughBarsError
 
 _LEAST_SHARE = 0.05  # of the bars, on each day of the week; a seventh if all trade alike
 _HOUR, _DAY = 3_600.0, 86_400.0  # seconds
+_DAY_NANOSECONDS = 86_400_000_000_000
 _JULIAN_YEAR = 365.25 * _DAY
 
 
@@ -33,7 +34,9 @@ def asset_class(bars: Bars) -> Literal["crypto", "equity"]:
         'crypto'
 
     """
-    days = np.asarray(pd.DatetimeIndex(bars.frame.index).day_of_week)
+    # Local wall-clock time, as if it were UTC; 1970 began on a Thursday.
+    local = pd.DatetimeIndex(bars.frame.index).tz_localize(None).to_numpy().view(np.int64)
+    days = (local // _DAY_NANOSECONDS + 3) % 7
     rarest = int(np.bincount(days, minlength=7).min())
     return "crypto" if rarest > 0 and rarest >= _LEAST_SHARE * len(bars) else "equity"
 

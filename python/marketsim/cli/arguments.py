@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from marketsim.bars import Bars
-    from marketsim.forecasts import StoreLike
+    from marketsim.forecasts import ForecastStore
 
 
 class Names(argparse.Action):
@@ -64,10 +64,11 @@ def add_store_arguments(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def store_of(args: argparse.Namespace) -> StoreLike:
-    """What `add_store_arguments` was told, as `store=` takes it."""
-    chosen: Path | None = args.store
-    return False if args.no_store else chosen
+def opened_store(args: argparse.Namespace) -> ForecastStore | None:
+    """The store that `add_store_arguments` was told; None for none."""
+    from marketsim.forecasts import open_store
+
+    return open_store(False if args.no_store else args.store)
 
 
 def read_source(args: argparse.Namespace) -> Bars:

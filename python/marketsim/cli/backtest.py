@@ -13,15 +13,16 @@ from marketsim.cli.arguments import (
     NAMES,
     add_data_arguments,
     add_store_arguments,
+    opened_store,
     read_folder_source,
     read_source,
-    store_of,
 )
 from marketsim.errors import ArgumentError, MarketsimError
 from marketsim.kernels.rules import FILLS
 
 if TYPE_CHECKING:
     from marketsim.bars import Bars
+    from marketsim.forecasts import ForecastStore
     from marketsim.walkforward import WalkForwardResult
 
 _EXAMPLES = """examples:
@@ -94,7 +95,9 @@ def run(args: argparse.Namespace) -> int:
         from marketsim.report.files import check_page_path
 
         check_page_path(args.report)  # before anything runs that would be lost with it
-    result = _walk_forward(read_source(args), args, progress=not args.quiet)
+    store = opened_store(args)
+    before = _counts(store)
+    result = _walk_forward(read_source(args), args, store, progress=not args.quiet)
     if args.report:
         result.report(args.report)
     if args.json:
@@ -103,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
         print(result.summary())
         if args.report:
             print(f"\nreport: {args.report}")
+    _tell_of(store, before, args)
     return 0
 
 
@@ -115,10 +119,12 @@ def _run_folder(args: argparse.Namespace) -> int:
     if args.report:
         _require_folder(args.report)
     combined, pages = Combined(), page_names(folder)
+    store = opened_store(args)
+    before = _counts(store)
     with ProgressBar(len(folder), "backtesting", enabled=not args.quiet, delay=0.0) as bar:
         for symbol in folder:
             try:
-                result = _walk_forward(folder[symbol], args, progress=False)
+                result = _walk_forward(folder[symbol], args, store, progress=False)
                 combined.add(result)
                 if args.report:
                     result.report(args.report / pages[symbol])
@@ -136,10 +142,43 @@ def _run_folder(args: argparse.Namespace) -> int:
         print(f"error: {symbol}: {message}", file=sys.stderr)
     if args.report and not args.json:
         print(f"\nreports: {args.report / INDEX}")
+    _tell_of(store, before, args)
     return 2 if combined.errors else 0
 
 
-def _walk_forward(bars: Bars, args: argparse.Namespace, *, progress: bool) -> WalkForwardResult:
+def _counts(store: ForecastStore | None) -> dict[str, int]:
+    from marketsim.forecasts import PredictionStore
+
+    return store.counters if isinstance(store, PredictionStore) else {}
+
+
+def _tell_of(store: ForecastStore | None, before: dict[str, int], args: argparse.Namespace) -> None:
+    """What the store had and had not; on standard error, since results do not depend on it."""
+    counts = {name: count - before[name] for name, count in _counts(store).items()}
+    if not counts:
+        return
+    if not args.quiet and not args.json:
+        print(
+            f"forecasts: {counts['hits']:,} from the store, {counts['misses']:,} made",
+            file=sys.stderr,
+        )
+    kinds = {
+        "corrupt": "corrupt records",
+        "quarantined": "files set aside",
+        "unreadable": "unreadable files",
+    }
+    trouble = [f"{counts[name]:,} {what}" for name, what in kinds.items() if counts[name]]
+    if trouble:
+        print(
+            f"the store is damaged: {', '.join(trouble)}; what they held was forecast again; "
+            "`marketsim store verify` says more",
+            file=sys.stderr,
+        )
+
+
+def _walk_forward(
+    bars: Bars, args: argparse.Namespace, store: ForecastStore | None, *, progress: bool
+) -> WalkForwardResult:
     from marketsim.walkforward import walk_forward
 
     return walk_forward(
@@ -152,7 +191,7 @@ def _walk_forward(bars: Bars, args: argparse.Namespace, *, progress: bool) -> Wa
         fee=args.fee,
         aggregate=args.aggregate,
         offset_window=args.offset_window,
-        store=store_of(args),
+        store=False if store is None else store,
         progress=progress,
         purge=args.purge,
         embargo=args.embargo,

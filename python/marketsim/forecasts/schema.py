@@ -83,7 +83,8 @@ class Schema:
 
     def decode(self, records: Records) -> QuantileDistribution | SampleDistribution:
         """The distribution of shape [...] that records [..., width] stand for."""
-        values = np.asarray(records, dtype=np.float64)
+        values = np.array(records, dtype=np.float64)
+        values.setflags(write=False)  # it is shared by all who ask for it
         if self.samples:
             return SampleDistribution(np.moveaxis(values, -1, 0))
         return QuantileDistribution(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from marketsim.bars import Bars
 from marketsim.forecasts import ForecastCube, target_index
 from marketsim.strategies import DecisionView
+from marketsim.walkforward.forecasting import Forecasts
 
 Floats = npt.NDArray[np.float64]
 
@@ -67,7 +68,7 @@ def decision_view(
     }
     bands = cube.distribution.quantile((0.4, 0.6))[:, target_index("close")]
     before = bars.close[cube.first - 2 : cube.first - 2 + len(cube)]
-    return DecisionView(
+    view = DecisionView(
         dates=bars.timestamps[cube.first : cube.first + len(cube)],
         open=moves["open"],
         high=moves["high"],
@@ -79,3 +80,35 @@ def decision_view(
         distribution=cube.distribution,
         long_only=long_only,
     )
+    # Several strategies are shown the same view: none may change what another sees.
+    for array in (view.open, view.high, view.low, view.band, view.last_return, returns, view.close):
+        array.setflags(write=False)
+    return view
+
+
+@dataclass
+class RunDays:
+    """What the strategies of a run see of its days and meet on them, each stretch made once."""
+
+    bars: Bars
+    forecasts: Forecasts
+    aggregate: str
+    long_only: bool
+    _views: dict[tuple[int, int], DecisionView] = field(default_factory=dict)
+    _market: dict[tuple[int, int], MarketDays] = field(default_factory=dict)
+
+    def view(self, start: int, stop: int) -> DecisionView:
+        """What is known before each of the days of rows start .. stop - 1."""
+        found = self._views.get((start, stop))
+        if found is None:
+            cube = self.forecasts.between(start, stop)
+            found = decision_view(self.bars, cube, self.aggregate, long_only=self.long_only)
+            self._views[start, stop] = found
+        return found
+
+    def market(self, start: int, stop: int) -> MarketDays:
+        """What came on the days of rows start .. stop - 1."""
+        found = self._market.get((start, stop))
+        if found is None:
+            found = self._market[start, stop] = MarketDays.of(self.bars, start, stop)
+        return found

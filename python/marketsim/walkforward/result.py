@@ -23,6 +23,7 @@ from marketsim.models import Model
 from marketsim.strategies import Orders, Strategy
 from marketsim.walkforward.costs import AssetClass, Costs
 from marketsim.walkforward.evaluate import StrategyDays
+from marketsim.walkforward.forecasting import naive_forecasts
 from marketsim.walkforward.market import MarketDays
 from marketsim.walkforward.summary import Summary, plain, summarize
 from marketsim.walkforward.tables import measure_windows
@@ -53,7 +54,6 @@ class WalkForwardResult:
         windows: which days the simulations are made of.
         plans: which forecasts were made; several where days between them are not needed.
         cube: the forecasts of the evaluated days, `windows.days`, in this order.
-        persistence: those of the persistence model, to compare with.
         strategies: the strategies that ran.
         orders: what each ordered for the last of `windows.stretches`; fitted strategies from the
             first day that offsets are fitted on.
@@ -68,7 +68,6 @@ class WalkForwardResult:
     windows: Windows
     plans: tuple[ForecastPlan, ...]
     cube: ForecastCube
-    persistence: ForecastCube
     strategies: tuple[Strategy, ...]
     orders: Mapping[str, Orders]
     outcomes: Mapping[str, StrategyDays]
@@ -94,6 +93,11 @@ class WalkForwardResult:
         rows = self.windows.days
         prices = [getattr(self.bars, target) for target in TARGETS]
         return np.stack([price[rows] / price[rows - 1] - 1.0 for price in prices], axis=1)
+
+    @cached_property
+    def persistence(self) -> ForecastCube:
+        """The forecasts of the persistence model for the evaluated days, to compare with."""
+        return naive_forecasts(self.bars, self.windows)
 
     @cached_property
     def days(self) -> pd.DataFrame:

@@ -11,10 +11,10 @@ import pandas as pd
 
 from marketsim.bars import Bars, asset_class, periods_per_year, read_bars
 from marketsim.errors import ArgumentError
-from marketsim.forecasts import ForecastPlan, StoreLike, open_store
+from marketsim.forecasts import StoreLike, open_store
 from marketsim.kernels.offsets import DEFAULT_BOUNDS, Bounds, check_bounds
 from marketsim.kernels.rules import as_flag, as_number, fill_code
-from marketsim.models import Model, PersistenceModel, load_model, parse_aggregate
+from marketsim.models import Model, load_model, parse_aggregate
 from marketsim.strategies import (
     BuyAndHold,
     DecisionView,
@@ -27,7 +27,7 @@ from marketsim.strategies import (
 from marketsim.walkforward.costs import Costs, check_asset_class, resolve_costs
 from marketsim.walkforward.evaluate import Rulebook, StrategyDays, evaluate, joined
 from marketsim.walkforward.forecasting import Forecasts, forecast_plans
-from marketsim.walkforward.market import MarketDays, decision_view
+from marketsim.walkforward.market import RunDays
 from marketsim.walkforward.result import Settings, WalkForwardResult
 from marketsim.walkforward.windows import Stretch, Windows, check_whole, plan_windows
 
@@ -118,10 +118,10 @@ def walk_forward(
     )
     plans = forecast_plans(windows)
     forecasts = Forecasts.made(bars, model, plans, store=open_store(store), progress=progress)
-    naive = _naive_forecasts(bars, windows)
+    days = RunDays(bars, forecasts, aggregate, settings.long_only)
 
     def ran(strategy: Strategy) -> tuple[Orders, StrategyDays]:
-        return _run_strategy(strategy, bars, forecasts, windows, settings)
+        return _run_strategy(strategy, days, windows, settings)
 
     runs = {strategy.name: ran(strategy) for strategy in chosen}
     return WalkForwardResult(
@@ -131,20 +131,11 @@ def walk_forward(
         windows=windows,
         plans=plans,
         cube=forecasts.evaluated(windows),
-        persistence=naive.evaluated(windows),
         strategies=chosen,
         orders={name: orders for name, (orders, _) in runs.items()},
         outcomes={name: outcome for name, (_, outcome) in runs.items()},
         baselines={s.name: ran(s)[1] for s in (BuyAndHold(), _Persistence(), _Flat())},
     )
-
-
-def _naive_forecasts(bars: Bars, windows: Windows) -> Forecasts:
-    """Those of the persistence model for the evaluated days: what forecast skill is relative to."""
-    # In one go even where windows lie apart: for this model a day costs less than a call.
-    first, stop = windows.first_day, windows.stop_day
-    plan = ForecastPlan(first, stop, len(windows.as_of), windows.window)
-    return Forecasts.made(bars, PersistenceModel(), [plan], store=None, progress=False)
 
 
 class _Persistence:
@@ -190,7 +181,7 @@ def _settings(
 
 
 def _run_strategy(
-    strategy: Strategy, bars: Bars, forecasts: Forecasts, windows: Windows, settings: Settings
+    strategy: Strategy, days: RunDays, windows: Windows, settings: Settings
 ) -> tuple[Orders, StrategyDays]:
     """The orders of the last stretch of days, and the outcome of all days.
 
@@ -206,7 +197,7 @@ def _run_strategy(
     outcomes = []
     for stretch in windows.stretches:
         try:
-            orders, outcome = _run_stretch(strategy, bars, forecasts, stretch, settings, book)
+            orders, outcome = _run_stretch(strategy, days, stretch, book)
         except ArgumentError as error:
             raise ArgumentError(f"strategy {strategy.name!r}: {error}") from error
         outcomes.append(outcome)
@@ -214,23 +205,16 @@ def _run_strategy(
 
 
 def _run_stretch(
-    strategy: Strategy,
-    bars: Bars,
-    forecasts: Forecasts,
-    stretch: Stretch,
-    settings: Settings,
-    book: Rulebook,
+    strategy: Strategy, days: RunDays, stretch: Stretch, book: Rulebook
 ) -> tuple[Orders, StrategyDays]:
     # What is not fitted decides for the evaluated days alone, so that a state it carries starts at
     # the same day whichever strategies run beside it.
     start = stretch.first_fit if strategy.fitted else stretch.first
-    part = forecasts.between(start, stretch.stop)
-    view = decision_view(bars, part, settings.aggregate, long_only=settings.long_only)
-    orders = strategy.decide(view)
+    orders = strategy.decide(days.view(start, stretch.stop))
     fitted = isinstance(orders, LimitOrders) and as_flag("fitted", orders.fitted)
     if fitted != strategy.fitted:
         raise ArgumentError(f"fitted is {strategy.fitted}, but its orders say otherwise")
-    return orders, evaluate(orders, MarketDays.of(bars, start, stretch.stop), stretch.first, book)
+    return orders, evaluate(orders, days.market(start, stretch.stop), stretch.first, book)
 
 
 def _checked_model(model: Any) -> Model:

@@ -100,21 +100,23 @@ def summarize(
     days = len(next(iter(everything.values())).net)
     start = np.zeros(1, dtype=np.int64)
     whole = measure_windows(list(everything.values()), start, days, periods_per_year)
-    frame = pd.DataFrame({name: values[0] for name, values in whole.items()})
-    frame.index = pd.Index(list(everything), name="strategy")
     net = np.array([np.abs(outcome.net).sum() for outcome in everything.values()])
-    frame["mean_return_bps"] = frame["mean_return"] * 1e4
-    frame["in_sample_bps"] = frame["in_sample"] * 1e4
-    frame["ambiguous_share"] = frame["ambiguous"] / days
-    with np.errstate(invalid="ignore"):
-        frame["ambiguous_profit_share"] = frame["ambiguous_profit"] / net
     targets = {strategy.name: strategy.targets for strategy in strategies}
-    judged = [
-        _skill_of(targets.get(name, ()) if name in kept else (), skill) for name in everything
-    ]
-    frame[["mae_ratio", "pinball_ratio", "coverage"]] = judged
-    frame["kind"] = ["strategy"] * len(kept) + ["baseline"] * len(baselines)
-    return Summary(frame[[*(name for name, _, _ in COLUMNS), "kind"]], _skill_frame(skill), heading)
+    judged = np.array(
+        [_skill_of(targets.get(name, ()) if name in kept else (), skill) for name in everything]
+    )
+    columns: dict[str, Any] = {name: values[0] for name, values in whole.items()}
+    columns["mean_return_bps"] = columns["mean_return"] * 1e4
+    columns["in_sample_bps"] = columns["in_sample"] * 1e4
+    columns["ambiguous_share"] = columns["ambiguous"] / days
+    with np.errstate(invalid="ignore"):
+        columns["ambiguous_profit_share"] = columns["ambiguous_profit"] / net
+    for i, name in enumerate(("mae_ratio", "pinball_ratio", "coverage")):
+        columns[name] = judged[:, i]
+    shown: dict[str, Any] = {name: columns[name] for name, _, _ in COLUMNS}
+    shown["kind"] = ["strategy"] * len(kept) + ["baseline"] * len(baselines)
+    frame = pd.DataFrame(shown, index=pd.Index(list(everything), name="strategy"))
+    return Summary(frame, _skill_frame(skill), heading)
 
 
 def _skill_of(targets: Sequence[str], skill: Skill) -> tuple[float, float, float]:
@@ -173,10 +175,11 @@ def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def _cells(
     corner: str, frame: pd.DataFrame, columns: Sequence[tuple[str, str, str]]
 ) -> tuple[list[str], list[list[str]]]:
-    rows = [
-        [str(name), *(format_value(float(row[column]), kind) for column, _, kind in columns)]
-        for name, row in frame.iterrows()
+    texts = [
+        [format_value(value, kind) for value in frame[column].tolist()]
+        for column, _, kind in columns
     ]
+    rows = [[str(name), *cells] for name, *cells in zip(frame.index, *texts, strict=True)]
     return [corner, *(head for _, head, _ in columns)], rows
 
 
