@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,9 +18,7 @@ namespace {
 
 constexpr size_t kSmallestMap = 64 * 1024;
 constexpr size_t kWriteBytes = 256 * 1024;  // of records that are encoded and written at a time
-constexpr size_t kCacheBytes = 4 * 1024 * 1024;  // batches above do not stay in a core's caches
-constexpr size_t kAheadBytes = 6 * 1024;         // of records to fetch ahead in those
-constexpr uint32_t kScanAhead = 64;              // records verified before they enter the index
+constexpr uint32_t kScanAhead = 64;         // records verified before they enter the index
 constexpr char kReadOnly[] = "cannot write: the store is open for reading";
 constexpr int kFolders = 5;  // that may be as new as a file: <root>/v1/<model>/<hh>, and the root
 constexpr int kLockTries = 1000;  // a file replaced that often while one waits: a defect
@@ -32,13 +29,6 @@ size_t slots_in(size_t size, size_t stride) {
 
 bool same_time(const struct timespec& a, const struct timespec& b) {
   return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-// Eight at a time, in line: a record is too short for a call of memcpy to pay.
-void copy_values(const float* from, float* to, size_t width) {
-  size_t i = 0;
-  for (; i + 8 <= width; i += 8) std::memcpy(to + i, from + i, 8 * sizeof(float));
-  for (; i < width; ++i) to[i] = from[i];
 }
 
 }  // namespace
@@ -70,23 +60,6 @@ struct ForkGuard {
     instance().mutex.unlock();
   }
 };
-
-std::shared_ptr<Region> Region::map(int fd, size_t capacity) {
-  void* data = ::mmap(nullptr, capacity, PROT_READ, MAP_SHARED, fd, 0);
-  if (data == MAP_FAILED) return nullptr;
-  return std::shared_ptr<Region>(new Region(static_cast<std::byte*>(data), capacity, true));
-}
-
-std::shared_ptr<Region> Region::copy(size_t capacity) {
-  void* data =
-      ::mmap(nullptr, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (data == MAP_FAILED) return nullptr;
-  return std::shared_ptr<Region>(new Region(static_cast<std::byte*>(data), capacity, false));
-}
-
-Region::~Region() {
-  ::munmap(data_, capacity_);
-}
 
 RecordFile::RecordFile(std::string path, Identity identity, Options options,
                        std::shared_ptr<Counters> counters)
@@ -127,21 +100,8 @@ std::shared_ptr<const View> RecordFile::refresh() {
 
 size_t RecordFile::read(const Key* keys, size_t count, float* out, bool* found) {
   const std::shared_ptr<const View> view = refresh();
-  const size_t width = identity_.width;
-  // The processor fetches ahead within a page only; across many of them it has to be told. What
-  // fits into its caches is slower for being told.
-  const uint32_t ahead = count * stride_ > kCacheBytes ? kAheadBytes / stride_ : 0;
-  size_t hits = 0;
-  uint32_t slot = 0;
-  for (size_t i = 0; i < count; ++i) {
-    if (ahead && view) view->prefetch(slot + ahead);
-    const uint32_t at = view ? view->find(keys[i], slot) : kNoSlot;
-    found[i] = at != kNoSlot;
-    if (at == kNoSlot) continue;
-    copy_values(view->values(at), out + i * width, width);
-    slot = at + 1;
-    ++hits;
-  }
+  const size_t hits = view ? view->read(keys, count, out, found) : 0;
+  if (!view) std::fill_n(found, count, false);
   counters_->hits.fetch_add(hits, std::memory_order_relaxed);
   counters_->misses.fetch_add(count - hits, std::memory_order_relaxed);
   return hits;

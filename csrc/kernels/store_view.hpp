@@ -126,10 +126,8 @@ class View {
     return reinterpret_cast<const float*>(record(slot) + sizeof(RecordHead));
   }
 
-  void prefetch(uint32_t slot) const {
-    const std::byte* at = record(slot);
-    for (size_t line = 0; line < stride_; line += 64) __builtin_prefetch(at + line);
-  }
+  // As RecordFile::read, of the records of this view.
+  size_t read(const Key* keys, size_t count, float* out, bool* found) const;
 
   // An index may be shared with a later view of more bytes, hence the limit.
   uint32_t find(const Key& key) const {
