@@ -32,6 +32,26 @@ class Names(argparse.Action):
 NAMES: dict[str, Any] = {"nargs": "+", "action": Names}
 
 
+def add_with_default(
+    group: argparse._ArgumentGroup, flag: str, help: str, default: Any, **options: Any
+) -> None:
+    """An option whose help names its default."""
+    group.add_argument(flag, default=default, help=f"{help} (default: {default})", **options)
+
+
+def add_plan_arguments(group: argparse._ArgumentGroup) -> None:
+    """What decides which forecasts a run needs."""
+    add_with_default(group, "--model", "model name", "ewma", metavar="NAME")
+    for flag, help, default, unit in (
+        ("--simulations", "as-of dates, the newest ones", 70, "N"),
+        ("--window", "days each simulation is validated on", 7, "DAYS"),
+        ("--offset-window", "days that offsets are fitted on", 60, "DAYS"),
+        ("--purge", "days between fit and decision", 0, "DAYS"),
+        ("--embargo", "days skipped between as-of dates", 0, "DAYS"),
+    ):
+        add_with_default(group, flag, help, default, type=int, metavar=unit)
+
+
 def add_data_arguments(group: argparse._ArgumentGroup) -> None:
     """Which symbols are read, and how."""
     group.add_argument(

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from marketsim.cli.arguments import (
     NAMES,
     add_data_arguments,
+    add_plan_arguments,
     add_store_arguments,
+    add_with_default,
     opened_store,
     read_folder_source,
     read_source,
@@ -63,17 +65,11 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 
 def _add_run_arguments(group: argparse._ArgumentGroup) -> None:
-    def add(flag: str, help: str, default: Any = None, **options: Any) -> None:
-        group.add_argument(flag, default=default, help=f"{help} (default: {default})", **options)
-
-    add("--model", "model name", "ewma", metavar="NAME")
-    add("--simulations", "as-of dates, the newest ones", 70, type=int, metavar="N")
-    add("--window", "days each simulation is validated on", 7, type=int, metavar="DAYS")
-    add("--fill", "fill policy of limit orders", "open_aware", choices=FILLS)
-    add("--aggregate", "point forecast to decide by", "trimmed_mean_10", metavar="NAME")
-    add("--offset-window", "days that offsets are fitted on", 60, type=int, metavar="DAYS")
-    add("--purge", "days between fit and decision", 0, type=int, metavar="DAYS")
-    add("--embargo", "days skipped between as-of dates", 0, type=int, metavar="DAYS")
+    add_plan_arguments(group)
+    add_with_default(group, "--fill", "fill policy of limit orders", "open_aware", choices=FILLS)
+    add_with_default(
+        group, "--aggregate", "point forecast to decide by", "trimmed_mean_10", metavar="NAME"
+    )
     for flag, options, help in (
         ("--strategies", NAMES | {"metavar": "NAME"}, "which to run (default: all)"),
         ("--fee", {"type": _fee}, "5bps, 0.05%% or 0.0005 (default: by asset class)"),

@@ -12,7 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from marketsim.cli.arguments import add_data_arguments, read_folder_source, read_source
+from marketsim.cli.arguments import (
+    add_data_arguments,
+    add_plan_arguments,
+    read_folder_source,
+    read_source,
+)
 from marketsim.cli.store_look import store_path
 from marketsim.cli.store_text import plural, print_json
 from marketsim.errors import (
@@ -55,7 +60,13 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "source", metavar="FILE|FOLDER|demo", help="CSV or Parquet file, folder of such, or demo"
     )
-    _add_plan_arguments(parser.add_argument_group("the forecasts"))
+    group = parser.add_argument_group("the forecasts")
+    add_plan_arguments(group)
+    group.add_argument(
+        "--all-days",
+        action="store_true",
+        help="every day that can be forecast, whatever the options above",
+    )
     add_data_arguments(parser.add_argument_group("the data"))
     store = parser.add_argument_group("the store")
     store.add_argument(
@@ -69,23 +80,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     output.add_argument("--json", action="store_true", help="print JSON instead of tables")
     output.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
-
-
-def _add_plan_arguments(group: argparse._ArgumentGroup) -> None:
-    def add(flag: str, help: str, default: Any, **options: Any) -> None:
-        group.add_argument(flag, default=default, help=f"{help} (default: {default})", **options)
-
-    add("--model", "model name", "ewma", metavar="NAME")
-    add("--simulations", "as-of dates, the newest ones", 70, type=int, metavar="N")
-    add("--window", "days each simulation is validated on", 7, type=int, metavar="DAYS")
-    add("--offset-window", "days that offsets are fitted on", 60, type=int, metavar="DAYS")
-    add("--purge", "days between fit and decision", 0, type=int, metavar="DAYS")
-    add("--embargo", "days skipped between as-of dates", 0, type=int, metavar="DAYS")
-    group.add_argument(
-        "--all-days",
-        action="store_true",
-        help="every day that can be forecast, whatever the options above",
-    )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim.errors import ArgumentError
-from marketsim.models.aggregation import parse_aggregate
+from marketsim.models.pointwise import PointwiseDistribution
 
 Array = npt.NDArray[np.float64]
 _NORMAL = NormalDist()
@@ -50,7 +50,7 @@ class Distribution(Protocol):
         ...
 
 
-class QuantileDistribution:
+class QuantileDistribution(PointwiseDistribution):
     """Forecasts given by quantiles at fixed levels, and optionally by mean and standard deviation.
 
     Between two levels the quantile is linear in z, the standard normal's quantile at the level, and
@@ -118,13 +118,6 @@ class QuantileDistribution:
         variance = second - self._mean_between(0.0, 1.0) ** 2
         return np.sqrt(np.maximum(variance, 0.0))
 
-    def quantile(self, levels: npt.ArrayLike) -> Array:
-        """Quantiles [..., horizon, level] at levels in (0, 1)."""
-        wanted = np.atleast_1d(np.asarray(levels, dtype=np.float64))
-        if wanted.ndim != 1 or not ((wanted > 0.0) & (wanted < 1.0)).all():
-            raise ArgumentError(f"levels must be 1-D and lie in (0, 1): got {levels!r}")
-        return np.stack([self._at_level(float(level)) for level in wanted], axis=-1)
-
     def sample(self, n: int, seed: int) -> Array:
         """`n` draws of each forecast [n, ..., horizon]; the same for the same seed."""
         if n < 1:
@@ -139,31 +132,6 @@ class QuantileDistribution:
         share = (z - knots[piece]) / (knots[piece + 1] - knots[piece])
         return np.asarray(below + (above - below) * share, dtype=np.float64)
 
-    def aggregate(self, spec: str) -> Array:
-        """Point forecasts [..., horizon] by a name of `marketsim.models.aggregation`."""
-        form, numbers = parse_aggregate(spec)
-        match form:
-            case "mean":
-                return self.mean
-            case "median":
-                return self._at_level(0.5)
-            case "trimmed_mean":
-                return self._mean_between(numbers[0], 1.0 - numbers[0])
-            case "lower_trimmed_mean":
-                return self._mean_between(0.0, 1.0 - numbers[0])
-            case "upper_trimmed_mean":
-                return self._mean_between(numbers[0], 1.0)
-            case "mean_minus_std":
-                return self.mean - numbers[0] * self.std
-            case "mean_plus_std":
-                return self.mean + numbers[0] * self.std
-            case "mean_quantile_mix":
-                return numbers[1] * self.mean + (1.0 - numbers[1]) * self._at_level(numbers[0])
-            case "quantile_plus_std":
-                return self._at_level(numbers[0]) + numbers[1] * self.std
-            case _:  # quantile, p
-                return self._at_level(numbers[0])
-
     def _at_level(self, level: float) -> Array:
         if level in self.levels:
             return self.quantiles[..., self.levels.index(level)]
@@ -171,6 +139,9 @@ class QuantileDistribution:
         i = min(max(int(np.searchsorted(self._z, z)) - 1, 0), len(self._z) - 2)
         below, above = self.quantiles[..., i], self.quantiles[..., i + 1]
         return below + (above - below) * ((z - self._z[i]) / (self._z[i + 1] - self._z[i]))
+
+    def _trimmed_mean(self, below: float, above: float) -> Array:
+        return self._mean_between(below, 1.0 - above)
 
     def _mean_between(self, low: float, high: float) -> Array:
         """The mean of the part between two levels: a weighted sum of the quantiles.

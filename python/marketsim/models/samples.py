@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim.errors import ArgumentError
-from marketsim.models.aggregation import parse_aggregate
+from marketsim.models.pointwise import PointwiseDistribution
 
 Array = npt.NDArray[np.float64]
 
 
-class SampleDistribution:
+class SampleDistribution(PointwiseDistribution):
     """Forecasts given by draws; all that is said of them is said of the draws.
 
     Trimmed means leave out int(n * fraction) of the n draws, quantiles are linear between the draws
@@ -41,20 +41,13 @@ class SampleDistribution:
     @property
     def mean(self) -> Array:
         """Means [..., horizon]."""
-        return self._mean_of(0, len(self._sorted))
+        return self._trimmed_mean(0.0, 0.0)
 
     @property
     def std(self) -> Array:
         """Standard deviations [..., horizon] of the draws as a population."""
         centred = self._sorted - self.mean
         return np.sqrt(_sum(centred * centred) / len(self._sorted))
-
-    def quantile(self, levels: npt.ArrayLike) -> Array:
-        """Quantiles [..., horizon, level] at levels in (0, 1)."""
-        wanted = np.atleast_1d(np.asarray(levels, dtype=np.float64))
-        if wanted.ndim != 1 or not ((wanted > 0.0) & (wanted < 1.0)).all():
-            raise ArgumentError(f"levels must be 1-D and lie in (0, 1): got {levels!r}")
-        return np.stack([self._at_level(float(level)) for level in wanted], axis=-1)
 
     def sample(self, n: int, seed: int) -> Array:
         """`n` of the draws, with replacement, [n, ..., horizon]; the same for the same seed."""
@@ -64,33 +57,6 @@ class SampleDistribution:
         picks = generator.integers(len(self.samples), size=(n, *self.samples.shape[1:]))
         return np.take_along_axis(self.samples, picks, axis=0)
 
-    def aggregate(self, spec: str) -> Array:
-        """Point forecasts [..., horizon] by a name of `marketsim.models.aggregation`."""
-        form, numbers = parse_aggregate(spec)
-        n = len(self._sorted)
-        match form:
-            case "mean":
-                return self.mean
-            case "median":
-                return self._at_level(0.5)
-            case "trimmed_mean":
-                cut = int(n * numbers[0])
-                return self._mean_of(cut, n - cut)
-            case "lower_trimmed_mean":
-                return self._mean_of(0, n - int(n * numbers[0]))
-            case "upper_trimmed_mean":
-                return self._mean_of(int(n * numbers[0]), n)
-            case "mean_minus_std":
-                return self.mean - numbers[0] * self.std
-            case "mean_plus_std":
-                return self.mean + numbers[0] * self.std
-            case "mean_quantile_mix":
-                return numbers[1] * self.mean + (1.0 - numbers[1]) * self._at_level(numbers[0])
-            case "quantile_plus_std":
-                return self._at_level(numbers[0]) + numbers[1] * self.std
-            case _:  # quantile, p
-                return self._at_level(numbers[0])
-
     def _at_level(self, level: float) -> Array:
         place = level * (len(self._sorted) - 1)
         below = min(int(place), len(self._sorted) - 1)
@@ -98,9 +64,10 @@ class SampleDistribution:
         low, high = self._sorted[below], self._sorted[above]
         return np.asarray(low + (high - low) * (place - below), dtype=np.float64)
 
-    def _mean_of(self, start: int, stop: int) -> Array:
-        """The mean of the draws from place `start` to before `stop` of their order."""
-        return _sum(self._sorted[start:stop]) / (stop - start)
+    def _trimmed_mean(self, below: float, above: float) -> Array:
+        n = len(self._sorted)
+        kept = self._sorted[int(n * below) : n - int(n * above)]
+        return _sum(kept) / len(kept)
 
 
 def _sum(values: Array) -> Array:

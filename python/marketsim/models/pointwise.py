@@ -1,0 +1,67 @@
+"""What distributions say in the same way once they know their quantiles and trimmed means."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import numpy.typing as npt
+
+from marketsim.errors import ArgumentError
+from marketsim.models.aggregation import parse_aggregate
+
+Array = npt.NDArray[np.float64]
+
+
+class PointwiseDistribution(ABC):
+    """Quantiles at any levels, and point forecasts by name, of forecasts [..., horizon]."""
+
+    @property
+    @abstractmethod
+    def mean(self) -> Array:
+        """Expected values [..., horizon]."""
+
+    @property
+    @abstractmethod
+    def std(self) -> Array:
+        """Standard deviations [..., horizon]."""
+
+    @abstractmethod
+    def _at_level(self, level: float) -> Array:
+        """The quantile at one level in (0, 1), [..., horizon]."""
+
+    @abstractmethod
+    def _trimmed_mean(self, below: float, above: float) -> Array:
+        """The mean without the lowest fraction `below` and the highest `above`, [..., horizon]."""
+
+    def quantile(self, levels: npt.ArrayLike) -> Array:
+        """Quantiles [..., horizon, level] at levels in (0, 1)."""
+        wanted = np.atleast_1d(np.asarray(levels, dtype=np.float64))
+        if wanted.ndim != 1 or not ((wanted > 0.0) & (wanted < 1.0)).all():
+            raise ArgumentError(f"levels must be 1-D and lie in (0, 1): got {levels!r}")
+        return np.stack([self._at_level(float(level)) for level in wanted], axis=-1)
+
+    def aggregate(self, spec: str) -> Array:
+        """Point forecasts [..., horizon] by a name of `marketsim.models.aggregation`."""
+        form, numbers = parse_aggregate(spec)
+        match form:
+            case "mean":
+                return self.mean
+            case "median":
+                return self._at_level(0.5)
+            case "trimmed_mean":
+                return self._trimmed_mean(numbers[0], numbers[0])
+            case "lower_trimmed_mean":
+                return self._trimmed_mean(0.0, numbers[0])
+            case "upper_trimmed_mean":
+                return self._trimmed_mean(numbers[0], 0.0)
+            case "mean_minus_std":
+                return self.mean - numbers[0] * self.std
+            case "mean_plus_std":
+                return self.mean + numbers[0] * self.std
+            case "mean_quantile_mix":
+                return numbers[1] * self.mean + (1.0 - numbers[1]) * self._at_level(numbers[0])
+            case "quantile_plus_std":
+                return self._at_level(numbers[0]) + numbers[1] * self.std
+            case _:  # quantile, p
+                return self._at_level(numbers[0])
