@@ -10,6 +10,7 @@ import pytest
 from problems import random_days
 
 import marketsim as ms
+from marketsim.kernels import rules
 from marketsim.kernels.profit import profit_reference
 
 CANDIDATES = 512
@@ -22,7 +23,7 @@ def problem(days: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("days", [250, 2000])
-@pytest.mark.parametrize("fill", ["optimistic", "open_aware"])
+@pytest.mark.parametrize("fill", rules.FILLS)
 def bench_kernel(measure, benchmark, one_core, isa: str, days: int, fill: str) -> None:
     benchmark.group = f"profit of {CANDIDATES} candidates, {days} days, {fill}"
     given, high, low = problem(days)
@@ -38,7 +39,7 @@ def bench_kernel(measure, benchmark, one_core, isa: str, days: int, fill: str) -
 
 
 @pytest.mark.parametrize("days", [250, 2000])
-@pytest.mark.parametrize("fill", ["optimistic", "open_aware"])
+@pytest.mark.parametrize("fill", rules.FILLS)
 def bench_numpy(measure, benchmark, days: int, fill: str) -> None:
     benchmark.group = f"profit of {CANDIDATES} candidates, {days} days, {fill}"
     given, high, low = problem(days)

@@ -39,6 +39,20 @@ inline F clamp(F v, F low, F high) {
 inline F next_down(F v) {
   return -next_up(-v);
 }
+
+struct Pair {
+  F first, second;
+};
+// (x, y) where the mask is set, (-y, -x) elsewhere.
+inline Pair mirror(M mask, F x, F y) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  // A blend takes three steps there; x ^ -y and y ^ -x are the same bits.
+  const F change = keep(mask, _mm256_xor_ps(x, -y));
+  return {_mm256_xor_ps(-y, change), _mm256_xor_ps(-x, change)};
+#else
+  return {choose(mask, x, -y), choose(mask, y, -x)};
+#endif
+}
 inline D broadcast_double(double v) {
   return {broadcast_half(v), broadcast_half(v)};
 }

@@ -130,13 +130,15 @@ inline Candidates list_candidates(const Rules& rules, const OffsetBounds& bounds
 }
 
 // Whether (high, low) is to be preferred to (best_high, best_low) at the same total: the nearer to
-// (0, 0), then the smaller |high|, then the smaller high, then the smaller low.
+// (0, 0), then the smaller |high|, |low|, high and low. Of all pairs of some highs with some lows
+// the preferred one then is the preferred high with the preferred low, roundings included.
 inline bool preferred(float high, float low, float best_high, float best_low) {
   const double h = high, l = low, bh = best_high, bl = best_low;
   const double distance = h * h + l * l, best = bh * bh + bl * bl;
   if (distance != best) return distance < best;
-  const double size = h < 0 ? -h : h, best_size = bh < 0 ? -bh : bh;
-  if (size != best_size) return size < best_size;
+  const auto size = [](double v) { return v < 0 ? -v : v; };
+  if (size(h) != size(bh)) return size(h) < size(bh);
+  if (size(l) != size(bl)) return size(l) < size(bl);
   return h != bh ? h < bh : l < bl;
 }
 

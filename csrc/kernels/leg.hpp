@@ -148,8 +148,12 @@ inline F exit_level(const Legs& legs, F high_offset, F low_offset) {
 
 template <bool kOpenAware, Charge kCharge>
 inline F leg_profit(const Legs& legs, F high_offset, F low_offset) {
-  const F entry = entry_level(legs, high_offset, low_offset);
-  const F exit = exit_level(legs, high_offset, low_offset);
+  const F zero = broadcast(0.0f);
+  const Pair offsets = mirror(legs.is_long, low_offset, high_offset);
+  const F floor = choose(legs.is_long, broadcast(-1.0f), broadcast(-10.0f));
+  const F cap = choose(legs.is_long, broadcast(10.0f), broadcast(1.0f));
+  const F entry = clamp(legs.entry_pred + offsets.first, floor, zero);
+  const F exit = clamp(legs.exit_pred + offsets.second, zero, cap);
   F paid = entry, limit = legs.exit_limit;
   if constexpr (kOpenAware) {
     const M at_open = less_equal(legs.open, entry);
@@ -158,14 +162,12 @@ inline F leg_profit(const Legs& legs, F high_offset, F low_offset) {
   }
   const M enters = less_equal(legs.entry_limit, entry);
   const F left_at = choose(less_equal(exit, limit), exit, legs.close);
-  const F gross = keep(enters, legs.weight * (left_at - paid));
-  if constexpr (kCharge == Charge::free) return gross;
-  M pays = enters;
-  if constexpr (kCharge == Charge::both_touched)
-    pays = both(enters, less_equal(exit, legs.exit_touch));
-  if constexpr (kCharge == Charge::any_touched)
-    pays = either(enters, less_equal(exit, legs.exit_touch));
-  return gross - keep(pays, legs.fee);
+  const F gross = legs.weight * (left_at - paid);
+  if constexpr (kCharge == Charge::free) return keep(enters, gross);
+  if constexpr (kCharge == Charge::on_entry) return keep(enters, gross - legs.fee);
+  const M touches = less_equal(exit, legs.exit_touch);
+  const M pays = kCharge == Charge::both_touched ? both(enters, touches) : either(enters, touches);
+  return keep(enters, gross) - keep(pays, legs.fee);
 }
 
 // Calls run.operator()<open_aware, charge>() for the rules given.

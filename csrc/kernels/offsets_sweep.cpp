@@ -12,10 +12,14 @@
 // raising at events only, and a row looks into a block only where the bound reaches the best total
 // so far.
 //
-// These totals are sums in float64 of unrounded parts. They differ from the exact total
-// (offsets.hpp) by less than slack / 2, so every pair within `slack` of the best is kept and
-// evaluated exactly.
+// These totals, called U, are sums in float64 of unrounded parts and of the most that rounding can
+// add to each leg that has entered: no exact total (offsets.hpp) is above U. Points are kept while
+// their U reaches a total that some pair is known to have, and evaluated exactly in the end. Where
+// too many are kept, the sweep starts again with fingerprints (sweep_marks.hpp), and evaluates one
+// point of each.
+#include "kernels/offsets_draw.hpp"
 #include "kernels/sweep_events.hpp"
+#include "kernels/sweep_settle.hpp"
 #include "kernels/sweep_setup.hpp"
 
 namespace marketsim::MARKETSIM_ISA {
@@ -88,50 +92,6 @@ double scan(const Work& work, size_t block, double l, double* totals) {
   return maximum;
 }
 
-template <bool kOpenAware, Charge kCharge>
-D exact_totals(const Work& work, F high, F low) {
-  const LegArrays legs(work.legs, work.leg_capacity);
-  const auto add_legs = [&](size_t from, size_t to) {
-    D total = broadcast_double(0.0);
-    for (size_t i = from; i < to; ++i) {
-      total = total + to_double(leg_profit<kOpenAware, kCharge>(broadcast_leg(legs, i), high, low));
-    }
-    return total;
-  };
-  return add_legs(0, work.split) + add_legs(work.split, work.legs_used);
-}
-
-void forget_below(Work& work, double threshold) {
-  size_t kept = 0;
-  for (size_t i = 0; i < work.pending_count; ++i) {
-    if (work.pending[i].total >= threshold) work.pending[kept++] = work.pending[i];
-  }
-  work.pending_count = kept;
-}
-
-// Evaluates the pending points exactly, keeps the best of them and forgets the rest.
-template <bool kOpenAware, Charge kCharge>
-void settle(Work& work, Best& best) {
-  for (size_t first = 0; first < work.pending_count; first += kLanes) {
-    float high[kLanes], low[kLanes];
-    double totals[kLanes];
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      const size_t i = first + lane < work.pending_count ? first + lane : first;
-      high[lane] = work.pending[i].high;
-      low[lane] = work.pending[i].low;
-    }
-    store_double(totals, exact_totals<kOpenAware, kCharge>(work, load(high), load(low)));
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      const double total = totals[lane];
-      if (total > best.total ||
-          (total == best.total && preferred(high[lane], low[lane], best.high, best.low))) {
-        best = {total, high[lane], low[lane]};
-      }
-    }
-  }
-  work.pending_count = 0;
-}
-
 void start_sweep(Work& work) {
   double alpha = 0.0, beta = 0.0, gamma = 0.0;
   for (size_t k = 0; k < work.blocks * kBlock; ++k) {
@@ -155,57 +115,173 @@ void start_sweep(Work& work) {
   work.pending_count = 0;
 }
 
-// Keeps the points of a scanned block that come within slack of the highest total.
+// Keeps the points of a scanned block that may be the best; false where they are too many.
 template <bool kOpenAware, Charge kCharge>
-void collect(Work& work, size_t block, size_t row, const double* totals, double r, double threshold,
-             Best& best) {
+bool collect(Work& work, size_t block, size_t row, const double* totals, double r) {
   const size_t begin = block * kBlock;
-  const size_t count = work.columns - begin < kBlock ? work.columns - begin : kBlock;
-  for (size_t first = 0; first < count; first += kHalf) {
-    const Half total = load_half(totals + first) + broadcast_half(r);
-    uint32_t near = at_least(total, broadcast_half(threshold));
+  for (size_t k = 0; k < kBlock; k += kHalf) {
+    uint32_t near = at_least(load_half(totals + k) + broadcast_half(r), broadcast_half(work.floor));
     for (; near; near &= near - 1) {
-      const size_t k = first + static_cast<size_t>(__builtin_ctz(near));
-      if (k >= count) break;
+      const size_t at = k + static_cast<size_t>(__builtin_ctz(near));
+      if (begin + at >= work.columns) break;
       if (work.pending_count == kPending) {
-        forget_below(work, threshold);
-        if (work.pending_count > kPending / 2) settle<kOpenAware, kCharge>(work, best);
+        thin_out<kOpenAware, kCharge>(work);
+        if (work.pending_count > kPending / 2) return false;
       }
-      work.pending[work.pending_count++] = {work.high[begin + k], work.low[row], totals[k] + r};
+      work.pending[work.pending_count++] = {work.high[begin + at], work.low[row], totals[at] + r};
     }
   }
+  return true;
 }
 
+// As collect, one point for each run of equal fingerprints.
 template <bool kOpenAware, Charge kCharge>
-void sweep(Work& work, Best& best) {
+void collect_prints(Work& work, size_t block, size_t row, const double* totals, double r,
+                    Best& best) {
+  const float low = work.low[row];
+  const size_t begin = block * kBlock;
+  uint64_t run = 0, runs = 0;
+  float high = 0.0f;
+  bool stays = true;
+  for (size_t k = 0; k < kBlock; k += kHalf) {
+    uint32_t near = at_least(load_half(totals + k) + broadcast_half(r), broadcast_half(work.floor));
+    for (; near; near &= near - 1) {
+      const size_t column = begin + k + static_cast<size_t>(__builtin_ctz(near));
+      if (column >= work.columns) break;
+      const uint64_t print = print_of(work, block, column, low);
+      stays = stays && !follows_low(work, block, column);
+      if (runs > 0 && print == run) {
+        if (preferred(work.high[column], low, high, low)) high = work.high[column];
+        continue;
+      }
+      if (runs > 0) offer<kOpenAware, kCharge>(work, run, high, low, best);
+      run = print, high = work.high[column], ++runs;
+    }
+  }
+  if (runs > 0) offer<kOpenAware, kCharge>(work, run, high, low, best);
+  work.block_alike[block] = stays && runs == 1;
+  work.block_print[block] = run;
+  work.block_high[block] = high;
+}
+
+// Evaluates a coarse grid of pairs, so that the sweep need not look at what is far below the best.
+template <bool kOpenAware, Charge kCharge>
+void probe(Work& work, Best& best) {
+  constexpr size_t kSide = 4;
+  Point points[kSide * kSide];
+  for (size_t i = 0; i < kSide * kSide; ++i) {
+    const size_t column = (2 * (i % kSide) + 1) * work.columns / (2 * kSide);
+    const size_t row = (2 * (i / kSide) + 1) * work.rows / (2 * kSide);
+    points[i] = {work.high[column], work.low[row], 0.0};
+  }
+  for (size_t first = 0; first < kSide * kSide; first += kLanes) {
+    const Point* from = points + first;
+    evaluate<kOpenAware, kCharge>(
+        work, kLanes, [&](size_t i) { return from[i]; },
+        [&](size_t i, double total) { improve(best, total, from[i].high, from[i].low); });
+  }
+  work.floor = best.total - work.base;
+}
+
+// False where it gave up for want of fingerprints.
+template <bool kOpenAware, Charge kCharge, bool kMarked>
+bool sweep(Work& work, Best& best) {
   start_sweep(work);
-  double highest = -__builtin_inf(), constant = 0.0, slope = 0.0;
+  double constant = 0.0, slope = 0.0;
   double totals[kBlock];
   uint32_t event = 0;
   for (size_t row = 0; row < work.rows; ++row) {
     const double l = work.low[row];
     for (; event < work.row_begin[row]; ++event) apply(work, work.ordered[event], l);
+    if constexpr (kMarked) apply_marks(work, row);
     constant += work.row_constant[row];
     slope += work.row_slope[row];
     const double r = constant + slope * l;
     for (size_t first = 0; first < work.blocks; first += kHalf) {
       const Half bound = load_half(work.block_bound + first) + broadcast_half(r);
-      uint32_t reach = at_least(bound, broadcast_half(highest - work.slack));
+      uint32_t reach = at_least(bound, broadcast_half(work.floor));
       for (; reach; reach &= reach - 1) {
         const size_t block = first + static_cast<size_t>(__builtin_ctz(reach));
         if (block >= work.blocks) break;
+        if constexpr (kMarked) {
+          if (work.block_alike[block]) {
+            offer<kOpenAware, kCharge>(work, work.block_print[block], work.block_high[block],
+                                       work.low[row], best);
+            continue;
+          }
+        }
         const double maximum = scan(work, block, l, totals);
         work.block_bound[block] = maximum;
-        if (maximum + r > highest) highest = maximum + r;
-        const double threshold = highest - work.slack;
-        if (maximum + r >= threshold) {
-          collect<kOpenAware, kCharge>(work, block, row, totals, r, threshold, best);
+        const double proven = maximum + r - work.spread - 2.0 * work.base;
+        if (proven > work.floor) work.floor = proven;
+        if (maximum + r < work.floor) continue;
+        if constexpr (kMarked) {
+          collect_prints<kOpenAware, kCharge>(work, block, row, totals, r, best);
+        } else if (!collect<kOpenAware, kCharge>(work, block, row, totals, r)) {
+          return false;
         }
       }
     }
   }
-  forget_below(work, highest - work.slack);
-  settle<kOpenAware, kCharge>(work, best);
+  if constexpr (kMarked) {
+    settle_known<kOpenAware, kCharge>(work, best);
+  } else {
+    settle<kOpenAware, kCharge>(work, best);
+  }
+  return true;
+}
+
+// The value before `v`, which is one of the ascending values and not the first.
+float value_before(const float* values, size_t size, float v) {
+  size_t low = 0, high = size - 1;  // values[low] < v <= values[high]
+  while (high - low > 1) {
+    const size_t middle = (low + high) / 2;
+    (values[middle] < v ? low : high) = middle;
+  }
+  return values[low];
+}
+
+float value_after(const float* values, size_t size, float v) {
+  size_t low = 0, high = size - 1;  // values[low] <= v < values[high]
+  while (high - low > 1) {
+    const size_t middle = (low + high) / 2;
+    (values[middle] <= v ? low : high) = middle;
+  }
+  return values[high];
+}
+
+// See offsets_draw.hpp.
+template <bool kOpenAware, Charge kCharge>
+void draw_in(const Work& work, const Nearest& nearest, Best& best) {
+  const D total = broadcast_double(best.total);
+  const LegArrays legs(work.legs, work.leg_capacity);
+  const auto known = [&](float of, bool on_high) {
+    constexpr bool kTouch = kCharge == Charge::both_touched || kCharge == Charge::any_touched;
+    if constexpr (kTouch) return of < 0.0f ? -of : of;
+    const F high = broadcast(best.high), low = broadcast(best.low);
+    F from = broadcast(0.0f);
+    for (size_t i = 0; i < work.legs_used; i += kLanes) {
+      from = maximum(same_from<kOpenAware>(load_legs(legs, i), high, low, on_high), from);
+    }
+    float lanes[kLanes], most = 0.0f;
+    store(lanes, from);
+    for (const float lane : lanes) most = lane > most ? lane : most;
+    return most;
+  };
+  if (best.high > nearest.high && best.high > 0.0f) {
+    const F low = broadcast(best.low);
+    const float inner = value_before(work.high, work.columns, best.high);
+    best.high = draw_in_one(inner, best.high, known(best.high, true), [&](const float* at) {
+      return bits(equal(exact_totals<kOpenAware, kCharge>(work, load(at), low), total));
+    });
+  }
+  if (best.low < nearest.low && best.low < 0.0f) {
+    const F high = broadcast(best.high);
+    const float inner = value_after(work.low, work.rows, best.low);
+    best.low = draw_in_one(inner, best.low, known(best.low, false), [&](const float* at) {
+      return bits(equal(exact_totals<kOpenAware, kCharge>(work, high, load(at)), total));
+    });
+  }
 }
 
 template <bool kOpenAware, Charge kCharge>
@@ -213,11 +289,16 @@ Best solve(const OffsetRules& rules, const Days& row, size_t days, Work& work) {
   read_legs(rules, row, days, rules.margin, work);
   write_candidates(rules, work);
   rank_thresholds(rules, work);
+  bound_roundings(rules, work);
   write_events(rules, work);
-  work.slack = slack_for(rules, work);
   const Nearest nearest = nearest_to_zero(rules.bounds);
   Best best{-__builtin_inf(), nearest.high, nearest.low};
-  sweep<kOpenAware, kCharge>(work, best);
+  probe<kOpenAware, kCharge>(work, best);
+  if (!sweep<kOpenAware, kCharge, false>(work, best)) {
+    write_marks(rules, work);
+    sweep<kOpenAware, kCharge, true>(work, best);
+  }
+  draw_in<kOpenAware, kCharge>(work, nearest, best);
   if (rules.margin != 0.0f || best.total == -__builtin_inf()) {
     // With a margin the search saw narrower bars; where every total overflowed it saw no number.
     read_legs(rules, row, days, 0.0f, work);

@@ -36,6 +36,9 @@ class EventWriter {
   double field(LegField index) const { return legs_.at(index)[leg_]; }
   size_t columns_up_to(Condition i) const { return work_.columns_of.at[i][leg_]; }
   size_t rows_before(Condition i) const { return work_.rows_of.at[i][leg_]; }
+  double rounding() const { return work_.rounding[leg_]; }
+  // The float32 profit of a leg that fills at the open and leaves at the close, less the exact one.
+  double fixed_excess() const { return work_.fixed_excess[leg_]; }
 
   // From `row` on, adds alpha + beta * l + gamma * h to columns [begin, end).
   void emit(size_t row, size_t begin, size_t end, double alpha, double beta, double gamma) {
@@ -120,6 +123,9 @@ class EventWriter {
       add_high(at_open, proven, reach, weight_, close);
       add_high(at_open, reach, proven, -weight_, close);
     }
+    // What the rounding may add, but where both prices are fixed: there the profit is known.
+    emit_row(enters, rounding(), 0.0);
+    if (open_aware_) emit(at_open, reach, columns_, fixed_excess() - rounding(), 0.0, 0.0);
     // Entry: L, and the open from where L reaches it.
     double constant = 0.0, slope = 0.0;
     low_pieces(enters, [&](size_t row, double c, double s) {
@@ -133,15 +139,17 @@ class EventWriter {
   }
 
   // -weight * exit price of a short on columns [begin, end): the close, L from row `reach` on.
-  void add_short_exit(size_t begin, size_t end, size_t reach) {
+  // `above_close` and `above_limit` are what the rounding may add to each.
+  void add_short_exit(size_t begin, size_t end, size_t reach, double above_close,
+                      double above_limit) {
     if (begin >= end) return;
-    const double close = -field(kClose);
-    emit(0, begin, end, -weight_ * close, 0.0, 0.0);
+    const double at_close = above_close + weight_ * field(kClose);
+    emit(0, begin, end, at_close, 0.0, 0.0);
     if (reach >= rows_) return;
-    double leave_close = close;
+    double step = above_limit - at_close;
     low_pieces(reach, [&](size_t row, double c, double s) {
-      emit(row, begin, end, weight_ * (leave_close - c), -weight_ * s, 0.0);
-      leave_close = 0.0;
+      emit(row, begin, end, step - weight_ * c, -weight_ * s, 0.0);
+      step = 0.0;
     });
   }
 
@@ -152,10 +160,10 @@ class EventWriter {
     if (open_aware_) {
       at_open = between(columns_up_to(kAtOpen), 0, enters);
       emit(0, 0, at_open, -weight_ * field(kOpen), 0.0, 0.0);
-      add_short_exit(0, at_open, rows_before(kMain));
-      add_short_exit(at_open, enters, rows_before(kAtOpen));
+      add_short_exit(0, at_open, rows_before(kMain), fixed_excess(), rounding());
+      add_short_exit(at_open, enters, rows_before(kAtOpen), rounding(), rounding());
     } else {
-      add_short_exit(0, enters, rows_before(kMain));
+      add_short_exit(0, enters, rows_before(kMain), rounding(), rounding());
     }
     add_high(0, at_open, enters, weight_, 0.0);
     if (charge_ == Charge::on_entry) emit(0, 0, enters, -field(kFee), 0.0, 0.0);
@@ -182,29 +190,32 @@ class EventWriter {
   double weight_ = 0.0, high_pred_ = 0.0, low_pred_ = 0.0;
 };
 
-// Each leg's float32 profit takes up to six roundings of 2^-24 of the prices it is made of; doubled
-// for two totals that are compared, and rounded up to leave room for the float64 sums. Near the end
-// of float32's range profits could overflow there: then no pair is ruled out by the sweep.
-inline double slack_for(const OffsetRules& rules, const Work& work) {
+// Where a leg has entered, its float32 profit differs from the exact one by four roundings of 2^-24
+// of the prices it is made of, and by as many of the smallest numbers there are. `spread` is twice
+// the sum of that; `base` bounds the rounding of every float64 sum. Near the end of float32's range
+// profits could overflow: then no pair is ruled out.
+inline void bound_roundings(const OffsetRules& rules, Work& work) {
   const LegArrays legs(work.legs, work.leg_capacity);
   const auto size = [](double v) { return v < 0.0 ? -v : v; };
   const OffsetBounds& b = rules.bounds;
   const double reach = size(b.high_min) + size(b.high_max) + size(b.low_min) + size(b.low_max);
-  D sums = broadcast_double(0.0);
-  for (size_t i = 0; i < work.legs_used; i += kLanes) {
-    const Legs vector = load_legs(legs, i);
-    const auto magnitude = [](F v) { return maximum(v, -v); };
-    const F prices = magnitude(vector.entry_pred) + magnitude(vector.exit_pred) +
-                     magnitude(vector.close) + magnitude(vector.open) +
-                     broadcast(static_cast<float>(reach));
-    const F bound = vector.weight * prices + vector.fee;
-    sums = sums +
-           to_double(i + kLanes <= work.legs_used ? bound : keep_first(bound, work.legs_used - i));
+  const bool fee_on_entry = charge_of(rules.rules) == Charge::on_entry;
+  double magnitude = 0.0;
+  for (size_t i = 0; i < work.legs_used; ++i) {
+    const auto field = [&](LegField index) { return legs.at(index)[i]; };
+    const double prices = size(field(kEntryPred)) + size(field(kExitPred)) + size(field(kClose)) +
+                          size(field(kOpen)) + reach;
+    const double most = field(kWeight) * prices + field(kFee);
+    work.rounding[i] = most * 2.5e-7 + 1e-44;
+    magnitude += most;
+    const float fee = fee_on_entry ? field(kFee) : 0.0f;
+    const float gross = field(kWeight) * (field(kClose) - field(kOpen));
+    const double exact = field(kWeight) * (static_cast<double>(field(kClose)) - field(kOpen)) - fee;
+    work.fixed_excess[i] = static_cast<double>(gross - fee) - exact;
   }
-  double lanes[kLanes], total = 0.0;
-  store_double(lanes, sums);
-  for (const double lane : lanes) total += lane;
-  return total < 1e36 ? total * 1e-6 : __builtin_inf();
+  const double count = static_cast<double>(work.legs_used);
+  work.spread = magnitude * 5e-7 + count * 2e-44;
+  work.base = magnitude < 1e36 ? magnitude * (count + 10.0) * 1e-14 : __builtin_inf();
 }
 
 inline void write_events(const OffsetRules& rules, Work& work) {

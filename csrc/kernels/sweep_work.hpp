@@ -11,16 +11,32 @@ namespace marketsim::MARKETSIM_ISA {
 
 constexpr size_t kBlock = 64;
 constexpr size_t kEventsPerLeg = 12;
+constexpr size_t kMarksPerLeg = 20;
 constexpr size_t kPending = 1024;
+constexpr size_t kKnown = 4096;  // a power of two
 
 struct Event {
   uint32_t row, begin, end;  // columns [begin, end)
   double alpha, beta, gamma;
 };
 
+// A change of the fingerprints (sweep_marks.hpp) of columns [begin, end).
+struct MarkEvent {
+  uint32_t next, begin, end;
+  uint64_t mark, counts;
+};
+
 struct Point {
   float high, low;
-  double total;  // of the sweep, within slack / 2 of the exact one
+  double total;  // of the sweep: no exact total of the pair exceeds it by more than `base`
+};
+
+// A fingerprint, the pair nearest to (0, 0) that has it, and the total once it is known.
+struct Known {
+  uint64_t print;
+  double total;
+  float high, low;
+  bool used, settled;
 };
 
 struct Best {
@@ -58,12 +74,28 @@ struct Work {
   double* row_constant;  // [row + 1]: change of r = constant + slope * l
   double* row_slope;
   Event* events;
-  Event* ordered;       // by row
-  uint32_t* row_begin;  // [row + 1]
+  Event* ordered;        // by row
+  uint32_t* row_begin;   // [row + 1]
+  double* rounding;      // [leg]: most by which the float32 profit may exceed the exact one
+  double* fixed_excess;  // [leg]: by how much it does from the open to the close
   Point* pending;
+  MarkEvent* mark_events;
+  uint32_t* first_mark;  // [row]: a list by `next`
+  uint64_t* mark;        // [column]
+  uint64_t* counts;
+  uint64_t* block_mark;  // [block]
+  uint64_t* block_counts;
+  uint64_t* block_print;  // of all near columns where block_alike
+  float* block_high;      // the nearest of them to 0
+  uint8_t* block_alike;   // since the last change of the block
+  Known* known;
+  uint32_t* unsettled;  // places in `known`
 
   size_t leg_capacity, legs_used, split, columns, rows, blocks, event_count, pending_count;
-  double slack;
+  size_t mark_count, known_count, unsettled_count;
+  double spread;  // U(pair) - spread <= its exact total <= U(pair), but for `base`
+  double base;    // bounds the rounding of each float64 sum
+  double floor;   // pairs whose U is below cannot be the best
 };
 
 inline size_t lay_out(const OffsetRules& rules, size_t days, char* memory, Work* work) {
@@ -100,7 +132,19 @@ inline size_t lay_out(const OffsetRules& rules, size_t days, char* memory, Work*
   take(work->events, kEventsPerLeg * legs);
   take(work->ordered, kEventsPerLeg * legs);
   take(work->row_begin, points + 1);
+  take(work->rounding, work->leg_capacity);
+  take(work->fixed_excess, work->leg_capacity);
   take(work->pending, kPending + kLanes);
+  take(work->mark_events, kMarksPerLeg * legs);
+  take(work->first_mark, points + 1);
+  take(work->mark, padded);
+  take(work->counts, padded);
+  uint64_t** const marks_of_blocks[] = {&work->block_mark, &work->block_counts, &work->block_print};
+  for (uint64_t** list : marks_of_blocks) take(*list, blocks);
+  take(work->block_high, blocks);
+  take(work->block_alike, blocks);
+  take(work->known, kKnown);
+  take(work->unsettled, kLanes);
   return used;
 }
 

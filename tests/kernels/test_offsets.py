@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from offset_totals import total
 from problems import KINDS, awkward_days, drawn_days, random_days
 
 import marketsim as ms
@@ -26,21 +27,6 @@ OPTIONS = [
         ((False, False), (False, True), (True, False), (True, True)),
     )
 ]
-
-
-def total(days, high, low, *, always_on=False, long_only=False, **rule) -> np.ndarray:
-    """Totals of candidate pairs as `best_offsets` defines them: float64, in the order of days."""
-    position = days["position"]
-    sides = [np.where(position < 0, f32(0), position) if long_only else position]
-    if always_on:
-        usable = np.isfinite(np.stack(list(days.values()))).all(axis=0).astype(f32)
-        sides = [usable] if long_only else [usable, -usable]
-    result = np.zeros(len(high))
-    for side in sides:
-        of_days = ms.profit(**(days | {"position": side}), high_offset=high, low_offset=low, **rule)
-        in_order = np.cumsum(of_days.astype(np.float64), axis=1)  # adds one after the other
-        result += in_order[:, -1] if in_order.shape[1] else 0.0
-    return result
 
 
 def with_neighbours(values: np.ndarray, steps: int = 2) -> np.ndarray:
@@ -64,28 +50,49 @@ def grid(days, axis: str, bounds: tuple[float, float], rng: np.random.Generator)
     inside = np.array([np.nextafter(f32(b), f32(0)) for b in bounds] + [0.0], dtype=f32)
     points = np.unique(np.concatenate([points, spread, inside]))
     exact = points.astype(np.float64)  # the nearest float32 to a bound may lie beyond it
-    points = points[(exact >= bounds[0]) & (exact <= bounds[1])]
-    return points if len(points) <= 220 else rng.choice(points, 220, replace=False)
+    return points[(exact >= bounds[0]) & (exact <= bounds[1])]
+
+
+def sample(points: np.ndarray, rng: np.random.Generator, most: int = 220) -> np.ndarray:
+    return points if len(points) <= most else rng.choice(points, most, replace=False)
 
 
 @pytest.mark.parametrize("number", range(len(OPTIONS)))
 def test_optimal_against_brute_force(number: int) -> None:
-    """No pair among all breakpoints +- 2 ulp, and none between, has a higher total."""
+    """No pair among all breakpoints +- 2 ulp, and none between, has a higher total, and none that
+    shares an offset with the best and is nearer to 0 on the other axis has the same."""
     options, rng = OPTIONS[number], np.random.default_rng(number)
     for case in range(24):
         count = int(rng.integers(1, 9))
         days = awkward_days(rng, count, case % len(KINDS))
         bounds = ((-0.03, 0.03), (-0.03, 0.03)) if case % 3 else ((0.001, 0.02), (-0.015, 0.004))
         found = ms.best_offsets(**days, bounds=bounds, **options)
-        pairs = np.meshgrid(
-            grid(days, "high_pred", bounds[0], rng), grid(days, "low_pred", bounds[1], rng)
+        all_highs, all_lows = (
+            grid(days, name, of, rng)
+            for name, of in zip(("high_pred", "low_pred"), bounds, strict=True)
         )
+        pairs = np.meshgrid(sample(all_highs, rng), sample(all_lows, rng))
         highs, lows = (pair.reshape(-1) for pair in pairs)
         assert total(days, highs, lows, **options).max() <= found.profit
         again = total(days, np.array([found.high]), np.array([found.low]), **options)
         assert again[0] == found.profit
         assert bounds[0][0] <= found.high <= bounds[0][1]
         assert bounds[1][0] <= found.low <= bounds[1][1]
+        highs = nearer(all_highs, found.high, bounds[0])
+        lows = nearer(all_lows, found.low, bounds[1])
+        beside = (highs, np.full(len(highs), found.low, f32))
+        assert not (total(days, *beside, **options) == found.profit).any()
+        beside = (np.full(len(lows), found.high, f32), lows)
+        assert not (total(days, *beside, **options) == found.profit).any()
+
+
+def nearer(points: np.ndarray, than: float, bounds: tuple[float, float]) -> np.ndarray:
+    """The points nearer to 0, and the floats next to `than`, within the bounds."""
+    neighbours = [f32(than)]
+    for _ in range(5 if than else 0):
+        neighbours.append(np.nextafter(neighbours[-1], f32(0)))
+    points = np.append(points[np.abs(points) < abs(than)], neighbours[1:]).astype(f32)
+    return points[(points >= bounds[0]) & (points <= bounds[1])]
 
 
 @given(
@@ -216,6 +223,27 @@ def test_ties_go_to_the_pair_nearest_to_zero() -> None:
     assert found.high == 0.0
     assert found.low == pytest.approx(-0.02, abs=1e-6)
     assert found.profit == pytest.approx(0.04, abs=1e-6)
+
+
+def test_best_is_drawn_in_to_the_near_end_of_its_plateau() -> None:
+    # Best not to trade: that needs h of at least 0.01, and any more would do as well.
+    falls = {
+        "close": [0.03], "high": [0.03], "low": [-0.01], "high_pred": [0.02], "low_pred": [-0.05],
+        "position": [-1.0],
+    }  # fmt: skip
+    found = ms.best_offsets(**falls)
+    assert (found.low, found.profit) == (0.0, 0.0)
+    assert found.high == pytest.approx(0.01, abs=1e-8)
+    assert f32(0.02) + f32(found.high) >= f32(0.03)
+    assert f32(0.02) + np.nextafter(f32(found.high), f32(0)) < f32(0.03)
+    rises = {
+        "close": [-0.03], "high": [0.01], "low": [-0.03], "high_pred": [0.05], "low_pred": [-0.02],
+        "position": [1.0],
+    }  # fmt: skip
+    found = ms.best_offsets(**rises)
+    assert (found.high, found.profit) == (0.0, 0.0)
+    assert f32(-0.02) + f32(found.low) <= f32(-0.03)
+    assert f32(-0.02) + np.nextafter(f32(found.low), f32(0)) > f32(-0.03)
 
 
 def test_empty_and_missing_days() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -55,10 +56,17 @@ def best_offsets(
     """The pair of offsets with the highest total of `profit` over the days: the global maximum.
 
     The total is the float64 sum, in the order of the days, of the float32 profit of each day. No
-    float32 pair within the bounds has a higher one. Of equal totals the pair nearest to (0, 0)
-    wins, then the smaller |high|, high and low. An optimum lies on the edge of a fill by nature:
-    see `margin`. What it gains over a coarser search it gains in sample; this is for speed and
-    determinism, not for better trading.
+    float32 pair within the bounds has a higher one.
+
+    Of equal totals the candidate nearest to (0, 0) wins, then the smaller |high| and |low|.
+    Candidates are all pairs of 0, the upper high bound and the last floats before the high offset
+    changes the course of a day, with 0, the lower low bound and the first floats after the low
+    offset does (0: or the bound nearest to it). High, and after it low, is then drawn in towards 0
+    as far as the total stays the same: no pair with the same total has one offset equal and the
+    other one nearer to 0.
+
+    An optimum lies on the edge of a fill by nature: see `margin`. What it gains over a coarser
+    search it gains in sample; this is for speed and determinism, not for better trading.
 
     Args:
         close, high, low, high_pred, low_pred, open: returns and forecasts as in `profit`, one
@@ -134,7 +142,9 @@ def best_offsets_reference(
 
     Between two floats at which some condition on H changes, a day's float32 profit does not fall
     as h grows; rounding is monotone and so is adding in a fixed order. So the best h is the last
-    float before a change, or the bound; likewise the best l is the first float after one.
+    float before a change, or the bound; likewise the best l is the first float after one. The
+    floats between the change before and a best h > 0 that give the same total are for the same
+    reason those from some float on.
     """
     at_open = np.zeros(np.shape(close)) if open is None else open
     days = np.array([close, high, low, high_pred, low_pred, position, at_open], dtype=f32)
@@ -168,10 +178,19 @@ def best_offsets_reference(
             lows |= {_clip(-_last_offset(-q[t], -v), l_bounds) for v in low_limits if -1 < v <= 0}
 
     pairs = [(h, low_offset) for h in highs for low_offset in lows]
-    h, low_offset = min(
-        pairs,
-        key=lambda at: (-total(at[0], at[1], margin), at[0] ** 2 + at[1] ** 2, abs(at[0]), *at),
-    )
+
+    def order(at: tuple[float, float]) -> tuple[float, ...]:
+        distance = at[0] ** 2 + at[1] ** 2
+        return (-total(*at, margin), distance, abs(at[0]), abs(at[1]), *at)
+
+    h, low_offset = min(pairs, key=order)
+    best = total(h, low_offset, margin)
+    if h > max(0.0, h_bounds[0]):
+        inner = max(v for v in highs if v < h)
+        h = _first_float(inner, h, lambda v: total(v, low_offset, margin) == best)
+    if low_offset < min(0.0, l_bounds[1]):
+        inner = -min(v for v in lows if v > low_offset)
+        low_offset = -_first_float(inner, -low_offset, lambda v: total(h, -v, margin) == best)
     return Offsets(h, low_offset, total(h, low_offset, 0.0))
 
 
@@ -195,20 +214,32 @@ def _limits(
 
 
 def _last_offset(p: np.float32, limit: np.float32) -> float:
-    """The largest float32 h with float32(p + h) <= limit, by bisection over the floats."""
+    """The largest float32 h with float32(p + h) <= limit."""
+    above = _first_rank(-0x7F7FFFFF, 0x7F7FFFFF, lambda rank: not p + _float_at(rank) <= limit)
+    return float(_float_at(above - 1)) + 0.0
 
-    def float_at(rank: int) -> np.float32:  # float32 values in ascending order of rank
-        bits = np.int64(rank if rank >= 0 else -(2**31) - rank)
-        return bits.astype(np.int32).view(np.float32)
 
-    holds, fails = -0x7F7FFFFF, 0x7F7FFFFF  # the ranks of the lowest and the highest float
-    while fails - holds > 1:
-        middle = (holds + fails) // 2
-        if p + float_at(middle) <= limit:
+def _first_float(low: float, high: float, holds: Callable[[float], bool]) -> float:
+    """The first float32 above `low` for which it holds; from there on up to `high` it does."""
+    first, last = (int(np.float32(v).view(np.int32)) for v in (abs(low), high))
+    return float(_float_at(_first_rank(first, last, lambda rank: holds(float(_float_at(rank))))))
+
+
+def _float_at(rank: int) -> np.float32:
+    """float32 values in ascending order of rank, 0 at 0."""
+    bits = np.int64(rank if rank >= 0 else -(2**31) - rank)
+    return bits.astype(np.int32).view(np.float32)
+
+
+def _first_rank(fails: int, holds: int, condition: Callable[[int], bool]) -> int:
+    """Bisection for the first rank for which the condition holds."""
+    while holds - fails > 1:
+        middle = (fails + holds) // 2
+        if condition(middle):
             holds = middle
         else:
             fails = middle
-    return float(float_at(holds)) + 0.0
+    return holds
 
 
 def _clip(value: float, bounds: tuple[float, float]) -> float:

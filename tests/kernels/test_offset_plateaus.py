@@ -1,0 +1,72 @@
+"""Days on which very many pairs of offsets earn the same: answers stay exact, and quick."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import numpy as np
+import pytest
+from offset_totals import total
+from problems import random_days
+
+import marketsim as ms
+from marketsim.kernels import rules
+
+f32 = np.float32
+
+
+def plateau_days(rng: np.random.Generator, shape: tuple[int, ...], kind: str) -> dict:
+    """Days on which very many pairs earn the same."""
+    days = random_days(rng, shape)
+    names = ("close", "high", "low", "open")
+    if kind == "halted":
+        days |= {name: np.zeros_like(days[name]) for name in names}
+    elif kind == "one price a day":
+        days |= dict.fromkeys(names, days["close"])
+    elif kind == "back to the open":
+        days["close"] = days["open"]
+    elif kind == "mostly halted":
+        some = rng.random(shape) < 0.9
+        days |= {name: np.where(some, f32(0), days[name]) for name in names}
+    elif kind == "flat":
+        days |= {n: np.full(shape, {"high": 0.001, "low": -0.001}.get(n, 0.0), f32) for n in names}
+    return days
+
+
+PLATEAUS = ("halted", "one price a day", "back to the open", "mostly halted", "flat")
+
+
+@pytest.mark.parametrize("kind", PLATEAUS)
+@pytest.mark.parametrize("side", ["long", "short", "mixed"])
+def test_plateaus_of_equal_totals(isa: str, kind: str, side: str) -> None:
+    """The sweep falls back on fingerprints here; the lanes look at every pair."""
+    rng = np.random.default_rng([PLATEAUS.index(kind), len(side)])
+    rows = plateau_days(rng, (16, 34), kind)
+    if side != "mixed":
+        rows["position"] = np.full((16, 34), 1.0 if side == "long" else -1.0, f32)
+    for fill, fee, always_on in itertools.product(rules.FILLS, (0.0, 0.0006), (False, True)):
+        options = {"fill": fill, "fee": fee, "always_on": always_on}
+        count = 17 if always_on or fill == "open_aware" else 34  # the most that go to the lanes
+        short = {name: value[:, :count] for name, value in rows.items()}
+        batch = ms.best_offsets(**short, **options)
+        for i in range(16):
+            single = ms.best_offsets(**{n: v[i] for n, v in short.items()}, **options)
+            assert (f32(single.high), f32(single.low)) == (batch.high[i], batch.low[i])
+            assert single.profit == batch.profit[i]
+
+
+@pytest.mark.parametrize("kind", PLATEAUS)
+@pytest.mark.parametrize("always_on", [False, True])
+def test_plateaus_take_no_longer_than_other_days(kind: str, always_on: bool) -> None:
+    rng = np.random.default_rng(5)
+    days = plateau_days(rng, (2000,), kind) | {"position": np.ones(2000, f32)}
+    for fill in rules.FILLS:
+        options = {"fill": fill, "always_on": always_on}
+        start = time.perf_counter()
+        found = ms.best_offsets(**days, **options)
+        assert time.perf_counter() - start < 0.5  # 1 to 4 ms; once it was 1 to 10 s
+        highs, lows = rng.uniform(-0.03, 0.03, (2, 500)).astype(f32)
+        assert total(days, highs, lows, **options).max() <= found.profit
+        again = total(days, np.array([found.high]), np.array([found.low]), **options)
+        assert again[0] == found.profit
