@@ -21,6 +21,8 @@ EXIT_INTERRUPTED = 130
 _EXAMPLES = """examples:
   marketsim backtest demo                          the S&P 500 bars that a package carries
   marketsim backtest AAPL.csv --report AAPL.html   one symbol, and an offline report
+  marketsim forecast bars/ --plan                  what a folder's forecasts would cost
+  marketsim store stat                             what has been forecast and kept
   marketsim doctor                                 what this installation can do
 """
 
