@@ -10,5 +10,6 @@ void register_offsets(pybind11::module_& module);
 void register_profit(pybind11::module_& module);
 void register_statistical(pybind11::module_& module);
 void register_store(pybind11::module_& module);
+void register_student_t(pybind11::module_& module);
 
 }  // namespace marketsim::bindings

@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from marketsim.forecasts import ForecastStore, MemoryStore, PredictionStore
     from marketsim.kernels.offsets import Offsets, best_offsets
     from marketsim.kernels.profit import profit
-    from marketsim.models import Distribution, Model, QuantileDistribution, load_model
+    from marketsim.models import (
+        Distribution,
+        Model,
+        QuantileDistribution,
+        StudentTMixture,
+        load_model,
+    )
     from marketsim.strategies import (
         DecisionView,
         Hold,
@@ -52,6 +58,7 @@ _HOMES = {
     "Distribution": "models",
     "Model": "models",
     "QuantileDistribution": "models",
+    "StudentTMixture": "models",
     "load_model": "models",
     "DecisionView": "strategies",
     "Hold": "strategies",
@@ -81,6 +88,7 @@ __all__ = [
     "PredictionStore",
     "QuantileDistribution",
     "Strategy",
+    "StudentTMixture",
     "TakeProfit",
     "WalkForwardResult",
     "__version__",

@@ -4,6 +4,7 @@ Compiled kernels of marketsim. Private: call them through marketsim.
 
 from __future__ import annotations
 
+import collections.abc
 import typing
 
 import numpy
@@ -18,6 +19,9 @@ __all__: list[str] = [
     "ewma_forecasts",
     "fills",
     "isa",
+    "mixture_cdf",
+    "mixture_means_between",
+    "mixture_quantiles",
     "persistence_forecasts",
     "profit",
     "set_isa",
@@ -176,6 +180,48 @@ def fills(
 def isa() -> str:
     """
     Instruction set the kernels run on.
+    """
+
+def mixture_cdf(
+    df: numpy.typing.NDArray[numpy.float64],
+    loc: numpy.typing.NDArray[numpy.float64],
+    scale: numpy.typing.NDArray[numpy.float64],
+    weight: numpy.typing.NDArray[numpy.float64],
+    at: numpy.typing.NDArray[numpy.float64],
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    P(X <= at) of mixtures [row, component] of Student-t distributions, [row].
+    """
+
+def mixture_means_between(
+    df: numpy.typing.NDArray[numpy.float64],
+    loc: numpy.typing.NDArray[numpy.float64],
+    scale: numpy.typing.NDArray[numpy.float64],
+    weight: numpy.typing.NDArray[numpy.float64],
+    low: tuple[
+        typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex
+    ],
+    high: tuple[
+        typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex
+    ],
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Means [row] of the parts between two levels, given as for mixture_quantiles.
+    """
+
+def mixture_quantiles(
+    df: numpy.typing.NDArray[numpy.float64],
+    loc: numpy.typing.NDArray[numpy.float64],
+    scale: numpy.typing.NDArray[numpy.float64],
+    weight: numpy.typing.NDArray[numpy.float64],
+    levels: collections.abc.Sequence[
+        tuple[
+            typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex
+        ]
+    ],
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Quantiles [row, level] at (level, the standard normal's quantile at it).
     """
 
 def persistence_forecasts(

@@ -4,6 +4,7 @@ from marketsim.models.aggregation import AGGREGATES, parse_aggregate
 from marketsim.models.distribution import Distribution, QuantileDistribution
 from marketsim.models.fingerprint import ModelIdentity, content_hash, describe_model
 from marketsim.models.load import load_model
+from marketsim.models.mixture import StudentTMixture
 from marketsim.models.protocol import Contexts, Model, SeededModel
 from marketsim.models.samples import SampleDistribution
 from marketsim.models.statistical import EwmaModel, PersistenceModel
@@ -19,6 +20,7 @@ __all__ = [
     "QuantileDistribution",
     "SampleDistribution",
     "SeededModel",
+    "StudentTMixture",
     "content_hash",
     "describe_model",
     "load_model",

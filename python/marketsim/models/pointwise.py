@@ -36,10 +36,7 @@ class PointwiseDistribution(ABC):
 
     def quantile(self, levels: npt.ArrayLike) -> Array:
         """Quantiles [..., horizon, level] at levels in (0, 1)."""
-        wanted = np.atleast_1d(np.asarray(levels, dtype=np.float64))
-        if wanted.ndim != 1 or not ((wanted > 0.0) & (wanted < 1.0)).all():
-            raise ArgumentError(f"levels must be 1-D and lie in (0, 1): got {levels!r}")
-        return np.stack([self._at_level(float(level)) for level in wanted], axis=-1)
+        return np.stack([self._at_level(level) for level in checked_levels(levels)], axis=-1)
 
     def aggregate(self, spec: str) -> Array:
         """Point forecasts [..., horizon] by a name of `marketsim.models.aggregation`."""
@@ -65,3 +62,15 @@ class PointwiseDistribution(ABC):
                 return self._at_level(numbers[0]) + numbers[1] * self.std
             case _:  # quantile, p
                 return self._at_level(numbers[0])
+
+
+def checked_levels(levels: npt.ArrayLike) -> list[float]:
+    """Levels, one or 1-D, as numbers in (0, 1).
+
+    Raises:
+        ArgumentError: they are not.
+    """
+    wanted = np.atleast_1d(np.asarray(levels, dtype=np.float64))
+    if wanted.ndim != 1 or not ((wanted > 0.0) & (wanted < 1.0)).all():
+        raise ArgumentError(f"levels must be 1-D and lie in (0, 1): got {levels!r}")
+    return [float(level) for level in wanted]

@@ -24,6 +24,11 @@ class Model(Protocol):
         context_length: how many last values a forecast depends on; None for all of them.
         levels: the quantile levels that it states itself, ascending in (0, 1).
 
+    A model whose forecasts are all `StudentTMixture`s has an attribute `components`, int, of how
+    many distributions each is made. Their parameters are kept then, and `levels`, at least one, are
+    those at which forecasts are shown and judged. Of other models the quantiles at `levels` are
+    kept.
+
     A model may also state its `identity`, a `ModelIdentity`, from which its fingerprint follows.
     One that draws samples is a `SeededModel` instead.
     """
