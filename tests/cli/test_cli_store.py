@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from store_cases import SCHEMA, keys_for, records_for
 
@@ -154,6 +155,21 @@ def test_show_of_samples_flags_and_numbers_that_say_nothing(run, store: Predicti
     assert code == 0
     assert json.loads(out)[0]["forecasts"][0]["mean"] is None
     assert "–" in run("show N")[1]
+
+
+def test_show_of_mixtures(run, store: PredictionStore) -> None:
+    schema = Schema.student_t_mixture(2)
+    mixtures = np.array([[3, 3, -0.01, 0.01, 0.5, 0.5, 0.5, 0.5], [0] * 8], dtype=np.float32)
+    store.append(SeriesId(BETA, "M", schema.text), keys_for(range(2)), mixtures)
+    code, out, _ = run("show M --json --last 1")
+    empty = json.loads(out)[0]["forecasts"][0]
+    assert (code, empty["mean"], empty["std"], empty["q0.5"]) == (0, None, None, None)
+    assert "mixture of 2" in run("ls")[1]
+    store.append(SeriesId(BETA, "O", schema.text), keys_for(range(1)), mixtures[:1])
+    shown = json.loads(run("show O --json")[1])[0]["forecasts"][0]
+    assert shown["mean"] == pytest.approx(0.0, abs=1e-9)
+    assert shown["std"] == pytest.approx(np.sqrt(0.75 + 1e-4), rel=1e-6)
+    assert shown["q0.1"] == pytest.approx(-shown["q0.9"], rel=1e-7)
 
 
 def test_show_of_a_file(run, store: PredictionStore, tmp_path: Path, capsys) -> None:

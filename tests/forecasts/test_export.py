@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mixture_model import MixtureModel
 from store_cases import DAY, bits, keys_for, records_for
 from store_files import (
     ALPHA,
@@ -78,6 +79,22 @@ def test_export_gives_every_number_back(
     as_of = table.column("as_of")
     assert str(as_of.type) == "timestamp[ns, tz=UTC]"
     assert as_of.cast("int64").to_pylist()[:3] == [0, DAY, 2 * DAY]
+
+
+def test_export_of_mixtures(store: PredictionStore, tmp_path: Path) -> None:
+    schema = Schema.student_t_mixture(3)
+    made = MixtureModel(3).predict_each(np.linspace(-0.01, 0.02, 8), 5)
+    records = schema.encode(made)
+    store.append(SeriesId(BETA, "M", schema.text), keys_for(range(4)), records)
+    export_table(store, tmp_path / "t.parquet")
+    table = read_table(tmp_path / "t.parquet")
+    assert table.column_names[-4:] == ["df", "loc", "scale", "weight"]
+    rows = [row for row in table.to_pylist() if row["series"] == "M"]
+    lists = [[*row["df"], *row["loc"], *row["scale"], *row["weight"]] for row in rows]
+    assert bits(np.array(lists, np.float32)) == bits(records)
+    np.testing.assert_allclose([row["mean"] for row in rows], made.mean[:, 0], rtol=1e-6)
+    np.testing.assert_allclose([row["std"] for row in rows], made.std[:, 0], rtol=1e-6)
+    assert {row["df"] for row in table.to_pylist() if row["series"] != "M"} == {None}
 
 
 def test_export_of_a_part_and_of_nothing(store: PredictionStore, tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from marketsim.forecasts import Flag, PredictionStore, RecordKeys
 from marketsim.forecasts.entries import StoreEntry, date_text, list_entries, list_models
 from marketsim.forecasts.export import target_name
 from marketsim.forecasts.inventory import StoredFile, identify, open_records
+from marketsim.forecasts.schema import mixture_parts
+from marketsim.models.mixture import mixture_moments
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -110,6 +112,8 @@ def _values(file: StoredFile, records: npt.NDArray[np.float32]) -> npt.NDArray[n
         return values
     if file.schema.samples:
         values[:, 0], values[:, 1] = exact.mean(axis=1), exact.std(axis=1)
+    elif file.schema.components:
+        values[:, 0], values[:, 1] = mixture_moments(*mixture_parts(exact))
     else:
         values[:, :2] = exact[:, :2]
     with contextlib.suppress(ArgumentError):  # numbers that no model gives

@@ -85,6 +85,8 @@ def schema_text(schema: str) -> str:
     """The fields of a record, in few words."""
     if schema.startswith("quantiles("):
         return f"{schema.count(',') + 1} quantiles"
+    if schema.startswith("student_t_mixture("):
+        return printable(f"mixture of {schema[18:].partition(')')[0]}", 20)
     return printable(schema.removesuffix(";float32"), 20)
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim.bars import TARGETS
-from marketsim.forecasts.schema import Schema
-from marketsim.models import QuantileDistribution, SampleDistribution
+from marketsim.forecasts.schema import Schema, Stored
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,11 +33,11 @@ class ForecastCube:
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """The quantile levels that are stored."""
+        """The quantile levels that are stored; empty where something else is."""
         return self.schema.levels
 
     @cached_property
-    def distribution(self) -> QuantileDistribution | SampleDistribution:
+    def distribution(self) -> Stored:
         """The forecasts as one distribution of shape [day, target]."""
         return self.schema.decode(self.records)
 

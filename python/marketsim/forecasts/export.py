@@ -17,7 +17,8 @@ from marketsim.forecasts.entries import StoreLocation, list_entries, list_models
 from marketsim.forecasts.inventory import StoredFile, identify, open_records
 from marketsim.forecasts.keys import Flag
 from marketsim.forecasts.prediction_store import PredictionStore
-from marketsim.forecasts.schema import Schema
+from marketsim.forecasts.schema import MIXTURE_FIELDS, Schema, mixture_parts
+from marketsim.models.mixture import mixture_moments
 from marketsim.progress import ProgressBar
 
 SUFFIXES = (".arrow", ".parquet")
@@ -58,9 +59,10 @@ def export_table(
     """Write all records that count as one table, a row a forecast.
 
     Columns: model, model_name, series, target, horizon, as_of (UTC), imported, key (hex), mean,
-    std, then one column a quantile level (q0.1), and samples (a list) where a model's forecasts are
-    kept as such. The numbers are the float32 values that were stored; mean and std of samples are
-    computed. What a record does not have is null. One file after the other is read, so memory does
+    std, then one column a quantile level (q0.1), and where a model's forecasts are kept as such:
+    samples (a list), or the lists df, loc, scale and weight of a mixture's components. The numbers
+    are the float32 values that were stored; mean and std of samples and mixtures are computed. What
+    a record does not have is null. One file after the other is read, so memory does
     not grow with the store. The table appears when it is complete.
 
     Args:
@@ -114,6 +116,8 @@ def _columns(pa: Any, schemas: Collection[Schema]) -> Any:
     ]
     if any(schema.samples for schema in schemas):
         fields.append(("samples", pa.large_list(pa.float32())))
+    if any(schema.components for schema in schemas):
+        fields += [(name, pa.large_list(pa.float32())) for name in MIXTURE_FIELDS]
     return pa.schema(fields)
 
 
@@ -154,15 +158,28 @@ def _batches(
 
 
 def _values(pa: Any, schema: Schema, records: Any) -> dict[str, Any]:
-    if not schema.samples:
+    if schema.samples:
+        mean = records.mean(axis=1, dtype=np.float64)
+        std = records.std(axis=1, dtype=np.float64)
+        lists = {"samples": records}
+    elif schema.components:
+        parts = mixture_parts(records)
+        mean, std = mixture_moments(*(part.astype(np.float64) for part in parts))
+        lists = dict(zip(MIXTURE_FIELDS, parts, strict=True))
+    else:
         labels = ["mean", "std", *map(_level_name, schema.levels)]
         return {label: pa.array(records[:, i].copy()) for i, label in enumerate(labels)}
-    offsets = np.arange(len(records) + 1, dtype=np.int64) * schema.samples
     return {
-        "mean": pa.array(records.mean(axis=1, dtype=np.float64).astype(np.float32)),
-        "std": pa.array(records.std(axis=1, dtype=np.float64).astype(np.float32)),
-        "samples": pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(records.reshape(-1))),
+        "mean": pa.array(mean.astype(np.float32)),
+        "std": pa.array(std.astype(np.float32)),
+        **{name: _list_array(pa, values) for name, values in lists.items()},
     }
+
+
+def _list_array(pa: Any, values: Any) -> Any:
+    """A list of each row of [row, value]."""
+    offsets = np.arange(len(values) + 1, dtype=np.int64) * values.shape[1]
+    return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values.reshape(-1)))
 
 
 def _tables(pa: Any, batches: Iterator[Any]) -> Iterator[Any]:

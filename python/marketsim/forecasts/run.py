@@ -43,7 +43,7 @@ def run_plan(
         StoreMissError: the store was told that it must hold everything, and does not.
     """
     returns = bar_returns(bars)
-    schema = Schema.quantiles(model.levels)
+    schema = Schema.for_model(model)
     seeded = bool(getattr(model, "seeded", False))
     asked = None if store is None and not seeded else PlanKeys.of(bars, model, plan)
     keeper = None if store is None or asked is None else _Keeper(store, model, asked)
@@ -84,7 +84,7 @@ class PlanKeys:
         stamps = bars.timestamps.astype(np.int64)
         ends = np.arange(plan.first, plan.stop) - 1  # the forecast for day t sees t - 1 returns
         as_of = stamps[ends]
-        series = SeriesId(model.fingerprint, bars.symbol, Schema.quantiles(model.levels).text)
+        series = SeriesId(model.fingerprint, bars.symbol, Schema.for_model(model).text)
         keys = []
         for i, target in enumerate(TARGETS):
             contexts = context_digests(stamps[1:], returns[i], ends, model.context_length)

@@ -5,39 +5,73 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from marketsim.errors import ArgumentError
-from marketsim.models import Distribution, QuantileDistribution, SampleDistribution
+from marketsim.models import (
+    Distribution,
+    Model,
+    QuantileDistribution,
+    SampleDistribution,
+    StudentTMixture,
+)
+from marketsim.models.mixture import weight_sums
 
 Records = npt.NDArray[np.float32]
+Float = TypeVar("Float", np.float32, np.float64)
+Stored: TypeAlias = QuantileDistribution | SampleDistribution | StudentTMixture
 MAX_WIDTH = 1 << 16  # values a record, see csrc/kernels/store_format.hpp
+MIXTURE_FIELDS = ("df", "loc", "scale", "weight")  # of each component, in the order of a record
+# Weights further from a sum of 1 than float32 leaves them are normalised before they are stored.
+_WEIGHT_NOISE = 1e-6
 
 
 @dataclass(frozen=True)
 class Schema:
     """The fields of a record of one forecast; its text is part of every record's key.
 
-    Build it by `Schema.quantiles` or `Schema.samples`.
+    Build it by `Schema.for_model`, `Schema.quantiles`, `Schema.of_samples` or
+    `Schema.student_t_mixture`.
 
     Attributes:
-        levels: levels of the quantiles stored after mean and standard deviation; empty for samples.
-        samples: how many samples are stored; 0 for quantiles.
+        levels: levels of the quantiles stored after mean and standard deviation; else empty.
+        samples: how many samples are stored; 0 where none are.
+        components: of how many Student-t distributions the parameters are stored: all degrees of
+            freedom, then all locations, all scales, all weights; 0 where none are.
 
     Example:
         >>> Schema.quantiles((0.1, 0.5, 0.9)).text
         'quantiles(0.1,0.5,0.9)+mean+std;float32'
     """
 
-    levels: tuple[float, ...]
-    samples: int
+    levels: tuple[float, ...] = ()
+    samples: int = 0
+    components: int = 0
+
+    @classmethod
+    def for_model(cls, model: Model) -> Schema:
+        """What the forecasts of a model are stored as.
+
+        Mixtures of as many components as its attribute `components` says, where it has one; else
+        the quantiles at its levels.
+
+        Raises:
+            ArgumentError: `components` is no number of components that a record can hold.
+        """
+        components = getattr(model, "components", None)
+        if components is None:
+            return cls.quantiles(model.levels)
+        if not isinstance(components, int) or isinstance(components, bool):
+            raise ArgumentError(f"components of a model must be an int: got {components!r}")
+        return cls.student_t_mixture(components)
 
     @classmethod
     def quantiles(cls, levels: tuple[float, ...]) -> Schema:
         """Mean, standard deviation, and the quantiles at these levels."""
-        return cls(tuple(float(level) for level in levels), 0)
+        return cls(levels=tuple(float(level) for level in levels))
 
     @classmethod
     def of_samples(cls, count: int) -> Schema:
@@ -48,7 +82,19 @@ class Schema:
         """
         if not 1 <= count <= MAX_WIDTH:
             raise ArgumentError(f"samples must be 1 to {MAX_WIDTH:,} a record: got {count:,}")
-        return cls((), count)
+        return cls(samples=count)
+
+    @classmethod
+    def student_t_mixture(cls, components: int) -> Schema:
+        """The parameters of that many Student-t distributions and their weights, at most 16,384.
+
+        Raises:
+            ArgumentError: another number of them.
+        """
+        most = MAX_WIDTH // len(MIXTURE_FIELDS)
+        if not 1 <= components <= most:
+            raise ArgumentError(f"components must be 1 to {most:,} a record: got {components:,}")
+        return cls(components=components)
 
     @staticmethod
     def parse(text: str) -> Schema:
@@ -64,32 +110,79 @@ class Schema:
         """What the fields are, in words that never change."""
         if self.samples:
             return f"samples({self.samples});float32"
+        if self.components:
+            return f"student_t_mixture({self.components});float32"
         return f"quantiles({','.join(repr(level) for level in self.levels)})+mean+std;float32"
 
     @property
     def width(self) -> int:
         """How many values a record has."""
-        return self.samples or 2 + len(self.levels)
+        return self.samples or len(MIXTURE_FIELDS) * self.components or 2 + len(self.levels)
 
     def encode(self, distribution: Distribution) -> Records:
-        """Records [row, width] of one-step forecasts of shape [row, 1]."""
+        """Records [row, width] of one-step forecasts of shape [row, 1].
+
+        What `decode` makes of records is encoded as the same records.
+
+        Raises:
+            ArgumentError: samples or mixtures are to be stored, and these are none of that many.
+        """
         if self.samples:
             if not isinstance(distribution, SampleDistribution):
                 raise ArgumentError("only a SampleDistribution can be stored as samples")
             return np.ascontiguousarray(distribution.samples[..., 0].T, dtype=np.float32)
+        if self.components:
+            return _mixture_records(self.components, distribution)
         quantiles = distribution.quantile(self.levels)[..., 0, :]
         parts = [distribution.mean[..., :1], distribution.std[..., :1], quantiles]
         return np.concatenate(parts, axis=-1).astype(np.float32)
 
-    def decode(self, records: Records) -> QuantileDistribution | SampleDistribution:
-        """The distribution of shape [...] that records [..., width] stand for."""
+    def decode(self, records: Records) -> Stored:
+        """The distribution of shape [...] that records [..., width] stand for.
+
+        Raises:
+            ArgumentError: the numbers are those of no distribution.
+        """
         values = np.array(records, dtype=np.float64)
         values.setflags(write=False)  # it is shared by all who ask for it
         if self.samples:
             return SampleDistribution(np.moveaxis(values, -1, 0))
+        if self.components:
+            return StudentTMixture(*mixture_parts(values))
         return QuantileDistribution(
             self.levels, values[..., 2:], mean=values[..., 0], std=values[..., 1]
         )
+
+
+def mixture_parts(records: npt.NDArray[Float]) -> tuple[npt.NDArray[Float], ...]:
+    """(df, loc, scale, weight) [..., component] of records [..., 4 * component]; views."""
+    components = records.shape[-1] // len(MIXTURE_FIELDS)
+    parts = records.reshape(*records.shape[:-1], len(MIXTURE_FIELDS), components)
+    return tuple(parts[..., i, :] for i in range(len(MIXTURE_FIELDS)))
+
+
+def _mixture_records(components: int, distribution: Distribution) -> Records:
+    """Parameters rounded to float32, but not out of their range.
+
+    Rounding leaves the sum of the weights within 6e-8 of itself, so a sum is put right at most
+    once, and records do not change by being read and written again.
+    """
+    if not isinstance(distribution, StudentTMixture) or distribution.df.shape[-1] != components:
+        raise ArgumentError(f"only a StudentTMixture of {components} can be stored as such")
+    mixture = distribution
+    total = weight_sums(mixture.weights)
+    total[np.abs(total - 1.0) <= _WEIGHT_NOISE] = 1.0
+    limits = np.finfo(np.float32)
+    with np.errstate(over="ignore"):  # a location beyond float32 is found not to be finite
+        df = np.clip(mixture.df, None, limits.max).astype(np.float32)
+        # Above 1 there is a mean, above 2 a standard deviation: that stays so.
+        for least in (1.0, 2.0):
+            lost = (mixture.df > least) & (df <= least)
+            df[lost] = np.nextafter(np.float32(least), limits.max)
+        scale = np.clip(mixture.scale, limits.tiny, limits.max).astype(np.float32)
+        weights = mixture.weights / total[..., None]
+        parts = [df, mixture.loc.astype(np.float32), scale, weights.astype(np.float32)]
+    return np.concatenate([part[..., 0, :] for part in parts], axis=-1)
 
 
 @lru_cache(maxsize=64)
@@ -99,7 +192,9 @@ def _parse(text: str) -> Schema:
         return Schema.quantiles(tuple(float(level) for level in found[1].split(",")))
     if found := re.fullmatch(r"samples\(([1-9][0-9]{0,8})\);float32", text):
         return Schema.of_samples(int(found[1]))
+    if found := re.fullmatch(r"student_t_mixture\(([1-9][0-9]{0,8})\);float32", text):
+        return Schema.student_t_mixture(int(found[1]))
     raise ArgumentError(
-        f"unknown record schema {text!r}: expected quantiles(...)+mean+std;float32 or "
-        "samples(n);float32"
+        f"unknown record schema {text!r}: expected quantiles(...)+mean+std;float32, "
+        "samples(n);float32 or student_t_mixture(k);float32"
     )

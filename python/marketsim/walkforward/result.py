@@ -141,16 +141,17 @@ class WalkForwardResult:
         strategies decided by.
         """
         count, width = len(self.dates), len(TARGETS)
-        records = self.cube.records.astype(np.float64)
+        distribution = self.cube.distribution
+        quantiles = distribution.quantile(self.model.levels)
         columns: dict[str, Any] = {
             "date": self.dates.repeat(width),
             "target": _categories(list(TARGETS), np.tile(np.arange(width), count)),
-            "mean": records[..., 0].reshape(-1),
-            "std": records[..., 1].reshape(-1),
+            "mean": distribution.mean.reshape(-1),
+            "std": distribution.std.reshape(-1),
             "point": self.cube.point(self.settings.aggregate).reshape(-1),
         }
-        for i, level in enumerate(self.cube.levels):
-            columns[f"q{level:g}"] = records[..., 2 + i].reshape(-1)
+        for i, level in enumerate(self.model.levels):
+            columns[f"q{level:g}"] = quantiles[..., i].reshape(-1)
         columns["actual"] = self.actual.reshape(-1)
         return pd.DataFrame(columns)
 
@@ -191,7 +192,7 @@ class WalkForwardResult:
             self.actual,
             self.cube.point(self.settings.aggregate),
             self.cube.distribution,
-            self.cube.levels,
+            self.model.levels,
             self.persistence.distribution,
         )
 
