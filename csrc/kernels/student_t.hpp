@@ -37,4 +37,18 @@ void mixture_quantiles(const Mixtures& mixtures, const NormalLevel* levels, size
 void mixture_means_between(const Mixtures& mixtures, const NormalLevel& low,
                            const NormalLevel& high, double* to);
 
+// The same for the rows [begin, end), once per instruction set: the results are the same bits.
+#define MARKETSIM_DECLARE(isa)                                                                     \
+  namespace isa {                                                                                  \
+  void cdf_rows(const Mixtures& mixtures, const double* at, double* to, size_t begin, size_t end); \
+  void quantile_rows(const Mixtures& mixtures, const NormalLevel* levels, size_t count,            \
+                     double* to, size_t begin, size_t end);                                        \
+  void mean_rows(const Mixtures& mixtures, const NormalLevel& low, const NormalLevel& high,        \
+                 double* to, size_t begin, size_t end);                                            \
+  }
+MARKETSIM_DECLARE(baseline)
+MARKETSIM_DECLARE(avx2)
+MARKETSIM_DECLARE(avx512)
+#undef MARKETSIM_DECLARE
+
 }  // namespace marketsim

@@ -240,6 +240,20 @@ def test_what_stands_beside_changes_nothing(threads: None, threads_used: int) ->
             np.testing.assert_array_equal(quantiles[row, :, i], alone.quantile(level)[0, :, 0])
 
 
+def everything(parts: tuple[np.ndarray, ...]) -> bytes:
+    mixture = StudentTMixture(*parts)
+    found = [mixture.quantile(LEVELS), mixture.cdf(mixture.mean), *map(mixture.aggregate, SPECS)]
+    return b"".join(values.tobytes() for values in found)
+
+
+def test_every_instruction_set_gives_the_same_bits(isa: str) -> None:
+    batches = [random_parts(9, 300, components) for components in (1, 3, 8, 24)]
+    hard = [tuple(np.array(part)[None, None] for part in parts) for parts in ADVERSARIAL.values()]
+    found = [everything(parts) for parts in (*batches, *hard)]
+    _core.set_isa("baseline")
+    assert found == [everything(parts) for parts in (*batches, *hard)]
+
+
 def test_shapes() -> None:
     parts = [part.reshape(2, 3, 4) for part in random_parts(0, 6, 4)]
     mixture = StudentTMixture(*parts)
@@ -331,3 +345,16 @@ def test_levels_in_the_far_tails() -> None:
         levels = [1e-100, 1e-50, 1e-20]
         for level, x in zip(levels, mixture.quantile(levels)[0], strict=True):
             assert mixture.cdf(x)[0] == pytest.approx(level, rel=1e-9)
+
+
+@pytest.mark.parametrize("scale", [5e-324, 1e-310, 1e-290, 1e290, 1e307])
+def test_values_at_the_ends_of_what_a_double_holds(scale: float) -> None:
+    # 1, 2 and 4 times a number less than the least normal one are exact, too.
+    unit = plain([3.0, 4.0], [0.0, 1.0], [1.0, 2.0], [0.5, 0.5])
+    mixture = plain([3.0, 4.0], [0.0, scale], [scale, 2 * scale], [0.5, 0.5])
+    for level in (0.1, 0.5, 0.9):
+        expected = unit.quantile(level)[0, 0] * scale
+        assert mixture.quantile(level)[0, 0] == pytest.approx(expected, rel=1e-7, abs=1e-323)
+    apart = plain([3.0, 4.0], [-1.7e308, 1.7e308], [1.0, 1e300], [0.5, 0.5]).quantile(LEVELS)[0]
+    assert np.isfinite(apart).all()
+    assert (np.diff(apart) >= 0).all()
