@@ -10,6 +10,8 @@ MarketsimError
 ├── ArgumentError (ValueError)        a value out of its range, or lengths that differ
 ├── NotEnoughBarsError (ValueError)   too few rows for one simulation
 ├── MissingDependencyError (ImportError)  an optional package is not installed
+├── CheckpointError (ValueError)      a model's files that cannot be read or do not fit together
+├── CheckpointNotFoundError (FileNotFoundError)  a model's folder, file or hub id does not exist
 └── StoreError                        the prediction store
     ├── StoreNotFoundError (FileNotFoundError)  a store, or part of one, that does not exist
     ├── StoreMissError (LookupError)  forecasts that had to be there are not
@@ -48,6 +50,14 @@ class NotEnoughBarsError(MarketsimError, ValueError):
 
 class MissingDependencyError(MarketsimError, ImportError):
     """An optional package is needed and not installed."""
+
+
+class CheckpointError(MarketsimError, ValueError):
+    """A model's files cannot be read, or do not fit its configuration."""
+
+
+class CheckpointNotFoundError(MarketsimError, FileNotFoundError):
+    """A model's folder, one of its files, or its hub id does not exist or cannot be had."""
 
 
 class StoreError(MarketsimError):

@@ -104,11 +104,11 @@ def context_digests(
     ends: npt.NDArray[np.int64],
     context_length: int | None,
 ) -> list[bytes]:
-    """Digest of the rows values[max(0, end - context_length):end] for each end.
+    """Digest of the rows values[:, max(0, end - context_length):end] for each end.
 
     Args:
         timestamps: [row], of each value.
-        values: [row].
+        values: [variate, row], all that the model sees.
         ends: [n], ascending, each at least 1.
         context_length: how many last rows the model sees; None for all.
 
@@ -116,11 +116,11 @@ def context_digests(
         One BLAKE3 digest of KEY_BYTES bytes for each end. It covers the bytes of every row seen, so
         it changes with any of them and with nothing else.
     """
-    rows = np.empty((len(values), 2), dtype="<i8")
+    rows = np.empty((values.shape[1], 1 + len(values)), dtype="<i8")
     rows[:, 0] = timestamps
-    rows[:, 1] = np.ascontiguousarray(values, dtype="<f8").view("<i8")
+    rows[:, 1:] = np.ascontiguousarray(values.T, dtype="<f8").view("<i8")
     seen = rows.reshape(-1).view(np.uint8).data
-    row = rows.itemsize * 2
+    row = rows.itemsize * rows.shape[1]
     if context_length is not None:
         return [
             blake3(seen[row * max(0, end - context_length) : row * end]).digest(length=KEY_BYTES)

@@ -164,7 +164,7 @@ class _Importer:
         first, end = forecast.first_row, forecast.day - 1
         contexts = context_digests(
             self.stamps[1 + first :],
-            self.returns[target, first:],
+            self.returns[target : target + 1, first:],
             np.array([end - first]),
             self.context_length,
         )

@@ -5,12 +5,13 @@ from marketsim.models.distribution import Distribution, QuantileDistribution
 from marketsim.models.fingerprint import ModelIdentity, content_hash, describe_model
 from marketsim.models.load import load_model
 from marketsim.models.mixture import StudentTMixture
-from marketsim.models.protocol import Contexts, Model, SeededModel
+from marketsim.models.protocol import BatchedModel, Contexts, Model, SeededModel
 from marketsim.models.samples import SampleDistribution
 from marketsim.models.statistical import EwmaModel, PersistenceModel
 
 __all__ = [
     "AGGREGATES",
+    "BatchedModel",
     "Contexts",
     "Distribution",
     "EwmaModel",

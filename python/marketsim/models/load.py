@@ -1,18 +1,31 @@
-"""Models by name."""
+"""Models by name, by folder, or by hub id."""
 
 from __future__ import annotations
 
 import inspect
 import os
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.errors import ArgumentError, CheckpointError, UnknownNameError
+from marketsim.models.neural.checkpoint import Checkpoint, is_hub_id, locate
+from marketsim.models.neural.device import Execution
 from marketsim.models.protocol import Model
 from marketsim.models.statistical import EwmaModel, PersistenceModel, StatisticalModel
+from marketsim.models.toto1.config import is_toto1
+from marketsim.models.toto2.config import is_toto2
 
 _STATISTICAL: dict[str, type[StatisticalModel]] = {
     model.name: model for model in (EwmaModel, PersistenceModel)
 }
+# How a config.json is recognised, and the class that it is for.
+_FAMILIES: tuple[tuple[str, Callable[[Mapping[str, Any]], bool], str], ...] = (
+    ("Toto 1.0", is_toto1, "marketsim.models.toto1.model.Toto1Model"),
+    ("Toto 2.0", is_toto2, "marketsim.models.toto2.model.Toto2Model"),
+)
+_EXAMPLES = ("a checkpoint's folder", "a hub id such as Datadog/Toto-2.0-22m")
 
 
 def load_model(
@@ -26,30 +39,69 @@ def load_model(
     """The model of that name.
 
     Args:
-        name_or_folder: "ewma" (decay=0.94, window=500) or "persistence" (window=500).
-        device, dtype, compile: for models with weights; the statistical ones run on the CPU in
-            float64 and refuse anything but the defaults.
-        **options: the model's own parameters.
+        name_or_folder: "ewma" (decay=0.94, window=500), "persistence" (window=500), a folder with
+            config.json and model.safetensors (also in shards), or a hub id, which is downloaded
+            once. Weights are read when the first forecast is made.
+        device: "cpu", "cuda" or "cuda:<index>".
+        dtype: "float32", "bfloat16" or, on a GPU, "float16": the precision of matrix products.
+        compile: translate the network with torch.compile for each of the few shapes of its batches.
+        **options: the model's own parameters. For models with weights context_length=4096 and
+            quantize="int8"; for hub ids revision="<branch, tag or commit>", cache_dir=<folder> and
+            offline=True.
 
     Raises:
-        UnknownNameError: no model of that name.
-        ArgumentError: an option that the model does not have, or a value out of range.
+        UnknownNameError: no model, precision or option of that name.
+        ArgumentError: a value out of range, or a device that is not there.
+        CheckpointNotFoundError: no such folder or hub id, or a file that is missing.
+        CheckpointError: files that cannot be read, or that no known model fits.
+        MissingDependencyError: torch or the hub's library is not installed.
 
     Example:
         >>> load_model("ewma", decay=0.97).name
         'ewma'
     """
     name = os.fspath(name_or_folder)
-    if name not in _STATISTICAL:
-        raise UnknownNameError("model", name, _STATISTICAL)
-    if (device, dtype, compile) != ("cpu", "float32", False):
-        raise ArgumentError(
-            f"{name} runs on the CPU in float64: leave device, dtype and compile at their "
-            f"defaults (got device={device!r}, dtype={dtype!r}, compile={compile!r})"
-        )
-    model = _STATISTICAL[name]
-    known = list(inspect.signature(model).parameters)
+    if name in _STATISTICAL:
+        if (device, dtype, compile) != ("cpu", "float32", False):
+            raise ArgumentError(
+                f"{name} runs on the CPU in float64: leave device, dtype and compile at their "
+                f"defaults (got device={device!r}, dtype={dtype!r}, compile={compile!r})"
+            )
+        return _built(_STATISTICAL[name], name, options)
+    if not Path(name).expanduser().is_dir() and not is_hub_id(name):
+        raise UnknownNameError("model", name, (*_STATISTICAL, *_EXAMPLES))
+    execution = Execution(device, dtype, compile, options.pop("quantize", None)).check()
+    where = {
+        key: options.pop(key) for key in ("revision", "cache_dir", "offline") if key in options
+    }
+    checkpoint = locate(name, **where)
+    return _built(_family(checkpoint), name, options, checkpoint, execution)
+
+
+def _family(checkpoint: Checkpoint) -> Callable[..., Model]:
+    for _, recognises, home in _FAMILIES:
+        if recognises(checkpoint.config):
+            module, _, name = home.rpartition(".")
+            found = getattr(import_module(module), name)
+            assert callable(found)
+            return found  # type: ignore[no-any-return]
+    known = ", ".join(family for family, _, _ in _FAMILIES)
+    keys = ", ".join(sorted(map(str, checkpoint.config))[:8])
+    raise CheckpointError(
+        f"config.json of {checkpoint.name} belongs to no model that is known ({known}): "
+        f"its keys are {keys}, ..."
+    )
+
+
+def _built(
+    model: Callable[..., Model], name: str, options: Mapping[str, Any], *arguments: Any
+) -> Model:
+    known = [
+        parameter.name
+        for parameter in inspect.signature(model).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
     for option in options:
         if option not in known:
             raise UnknownNameError(f"option of {name}", option, known)
-    return model(**options)
+    return model(*arguments, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -110,4 +111,27 @@ class SeededModel(Protocol):
         seeds: npt.NDArray[np.uint64],
     ) -> Distribution:
         """As `Model.predict_each`; forecast i draws from seeds[i], uint64 [T - start + 1]."""
+        ...
+
+
+@runtime_checkable
+class BatchedModel(Protocol):
+    """A model that makes batches of its own: it is asked for many series at once.
+
+    It may also state `joint`, bool: whether it forecasts the targets of a day together, from the
+    past of them all.
+    """
+
+    def predict_each_of(
+        self,
+        series: Sequence[npt.ArrayLike],
+        starts: Sequence[int],
+        *,
+        horizon: int = 1,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> list[Distribution]:
+        """`Model.predict_each` of each series.
+
+        `on_progress` is told how many forecasts have been made since it was last told.
+        """
         ...

@@ -6,9 +6,7 @@ compute in float64.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Any, ClassVar
 
@@ -17,7 +15,15 @@ import numpy.typing as npt
 
 from marketsim import _core
 from marketsim.errors import ArgumentError
-from marketsim.kernels.rules import as_number, as_numbers
+from marketsim.kernels.rules import as_number
+from marketsim.models.contexts import (
+    check_horizon,
+    check_values,
+    is_whole,
+    read_contexts,
+    read_series,
+    rows_of,
+)
 from marketsim.models.distribution import QuantileDistribution
 from marketsim.models.fingerprint import ModelIdentity
 from marketsim.models.protocol import Contexts
@@ -85,8 +91,10 @@ class StatisticalModel(ABC):
             >>> PersistenceModel().predict([[0.01, 0.02]]).mean.tolist()
             [[0.02]]
         """
-        rows, shape = _context_rows(contexts, mask)
-        parts = [self._forecasts(_checked(row, i), row.size) for i, row in enumerate(rows)]
+        rows, masks, shape = read_contexts(contexts, mask)
+        if masks is not None:
+            rows = [np.where(m, row, np.nan) for row, m in zip(rows, masks, strict=True)]
+        parts = [self._forecasts(check_values(row, i), row.size) for i, row in enumerate(rows)]
         mean = np.array([part[0][0] for part in parts]).reshape(shape)
         std = np.array([part[1][0] for part in parts]).reshape(shape)
         quantiles = np.array([part[2][0] for part in parts]).reshape(*shape, len(self.levels))
@@ -101,23 +109,12 @@ class StatisticalModel(ABC):
             >>> PersistenceModel().predict_each([0.01, 0.02, 0.03], start=1).mean.tolist()
             [[0.01], [0.02], [0.03]]
         """
-        array = as_numbers("series", series, np.float64)
-        if array.ndim not in (1, 2):
-            raise ArgumentError(
-                f"series must be [time] or [variate, time]: got shape {array.shape}"
-            )
-        size = array.shape[-1]
-        if not _is_whole(start) or not 1 <= start <= size:
-            raise ArgumentError(
-                f"start must be a whole number in 1 .. {size}, the length: got {start!r}"
-            )
-        rows = _rows(array)
-        if not rows:
-            raise ArgumentError(f"series must hold at least one variate: got shape {array.shape}")
+        array = read_series(series, start)
+        rows = rows_of(array)
         parts = []
         for i, row in enumerate(rows):
-            _checked(row[:start], i)
-            parts.append(self._forecasts(_checked(row, i), start))
+            check_values(row[:start], i)
+            parts.append(self._forecasts(check_values(row, i), start))
         mean, std, quantiles = (np.stack([part[j] for part in parts], axis=1) for j in range(3))
         if array.ndim == 1:
             mean, std, quantiles = mean[:, 0], std[:, 0], quantiles[:, 0]
@@ -126,15 +123,14 @@ class StatisticalModel(ABC):
     def _over_horizon(
         self, mean: Array, std: Array, quantiles: Array, horizon: int
     ) -> QuantileDistribution:
-        if not _is_whole(horizon) or horizon < 1:
-            raise ArgumentError(f"horizon must be a whole number of at least 1: got {horizon!r}")
-        spread = np.array([self._spread(step) for step in range(1, horizon + 1)])
+        steps = check_horizon(horizon)
+        spread = np.array([self._spread(step) for step in range(1, steps + 1)])
         center = mean[..., None, None]
         # quantiles: [..., horizon, level]
         wide = quantiles[..., None, :]
-        if horizon > 1:
+        if steps > 1:
             wide = center + (wide - center) * spread[:, None]
-        means = np.repeat(mean[..., None], horizon, axis=-1)
+        means = np.repeat(mean[..., None], steps, axis=-1)
         return QuantileDistribution(self.levels, wide, means, std[..., None] * spread)
 
 
@@ -217,83 +213,6 @@ class PersistenceModel(StatisticalModel):
 
 
 def _checked_window(window: int) -> int:
-    if not _is_whole(window) or not 2 <= window <= 1_000_000:
+    if not is_whole(window) or not 2 <= window <= 1_000_000:
         raise ArgumentError(f"window must be a whole number in 2 .. 1,000,000: got {window!r}")
     return int(window)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def _checked(row: Array, index: int) -> Array:
-    if np.isinf(row).any():
-        at = int(np.flatnonzero(np.isinf(row))[0])
-        raise ArgumentError(f"context {index} holds an infinite value at {at}")
-    if np.isnan(row).all():
-        raise ArgumentError(f"context {index} holds no observed value (length {row.size})")
-    return np.ascontiguousarray(row)
-
-
-def _context_rows(
-    contexts: Contexts, mask: npt.ArrayLike | None
-) -> tuple[list[Array], tuple[int, ...]]:
-    """Contexts as 1-D rows with NaN where unobserved, and the shape of the batch."""
-    masks: list[npt.NDArray[np.bool_]] | None = None
-    if isinstance(contexts, (list, tuple)) and _differ_in_length(contexts):
-        rows = [
-            as_numbers(f"context {i}", context, np.float64) for i, context in enumerate(contexts)
-        ]
-        if any(row.ndim != 1 for row in rows):
-            shapes = ", ".join(str(row.shape) for row in rows[:5])
-            raise ArgumentError(
-                f"a list of contexts of different lengths must hold 1-D arrays: got {shapes}"
-            )
-        shape: tuple[int, ...] = (len(rows),)
-        if mask is not None:
-            masks = [_flags(m) for m in mask] if isinstance(mask, (list, tuple)) else [_flags(mask)]
-    else:
-        array = as_numbers("contexts", contexts, np.float64)
-        if array.ndim not in (2, 3):
-            raise ArgumentError(
-                "contexts must be [batch, time], [batch, variate, time] or a list of 1-D arrays: "
-                f"got shape {array.shape}"
-            )
-        shape = array.shape[:-1]
-        rows = _rows(array)
-        if mask is not None:
-            observed = _flags(mask)
-            if observed.shape != array.shape:
-                raise ArgumentError(
-                    f"mask must have the shape of the contexts {array.shape}: got {observed.shape}"
-                )
-            masks = _rows(observed)
-    if masks is not None:
-        if [m.shape for m in masks] != [row.shape for row in rows]:
-            raise ArgumentError(
-                "mask must have the lengths of the contexts "
-                f"{[row.size for row in rows[:5]]}: got {[m.shape for m in masks[:5]]}"
-            )
-        rows = [np.where(m, row, np.nan) for row, m in zip(rows, masks, strict=True)]
-    return rows, shape
-
-
-def _differ_in_length(contexts: Sequence[Any]) -> bool:
-    try:
-        return len({np.size(context) for context in contexts}) > 1
-    except (TypeError, ValueError):  # one of them is no array: the next step says which
-        return True
-
-
-def _rows(array: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-    """The rows along the last axis, which may be empty."""
-    return list(array.reshape(math.prod(array.shape[:-1]), array.shape[-1]))
-
-
-def _flags(mask: object) -> npt.NDArray[np.bool_]:
-    try:
-        return np.asarray(mask, dtype=np.bool_)
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(
-            f"mask must be True or False for each value of the contexts: got {mask!r} ({error})"
-        ) from None

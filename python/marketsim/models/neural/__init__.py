@@ -1,0 +1,1 @@
+"""What the models with weights share: checkpoints, devices, rows, batches, building blocks."""

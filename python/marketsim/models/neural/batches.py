@@ -1,0 +1,145 @@
+"""Batches of rows: of similar length, as many as memory allows, halved where they do not fit."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from marketsim.errors import ArgumentError
+from marketsim.models.neural.rows import Row
+
+Result = TypeVar("Result")
+
+# A row that is shorter than its batch is filled up. Batches end where that would cost more than
+# this share, once they are large enough to keep a processor busy.
+_WASTE = 0.15
+_ENOUGH_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows that go through the network together.
+
+    Attributes:
+        rows: the rows, all of the same number of variates.
+        width: how many patches each takes, the shorter ones filled up at their ends.
+        count: how many rows the network is given, those that are missing empty.
+    """
+
+    rows: tuple[Row, ...]
+    width: int
+    count: int
+
+
+class BatchRunner:
+    """Runs rows in batches of at most `max_tokens` patches and adapts to the memory there is.
+
+    Attributes:
+        max_tokens: the most patches that one batch holds.
+        halvings: how often memory did not suffice and batches were made smaller.
+    """
+
+    def __init__(self, max_tokens: int, *, bucketed: bool = False) -> None:
+        self.max_tokens = max(1, max_tokens)
+        self.halvings = 0
+        self._bucketed = bucketed
+
+    def plan(self, rows: Sequence[Row], patch: int, *, equal: bool = False) -> Iterator[Batch]:
+        """Batches of rows, sorted by variates and length: of one length each, if `equal`.
+
+        The longest come first, so that memory that does not suffice shows at once.
+        """
+        ordered = sorted(rows, key=lambda row: (row.variates, row.patches(patch)), reverse=True)
+        group: list[Row] = []
+        for row in ordered:
+            if group and not self._fits(group, row, patch, equal):
+                yield self._batch(group, patch, equal)
+                group = []
+            group.append(row)
+        if group:
+            yield self._batch(group, patch, equal)
+
+    def run(
+        self,
+        rows: Sequence[Row],
+        patch: int,
+        work: Callable[[Batch], Result],
+        *,
+        equal: bool = False,
+    ) -> Iterator[tuple[Batch, Result]]:
+        """Each batch with what `work` makes of it.
+
+        Raises:
+            ArgumentError: memory does not suffice for a single row.
+        """
+        for batch in self.plan(rows, patch, equal=equal):
+            try:
+                result = work(batch)
+            except (MemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                message = str(error).splitlines()[0]
+            else:
+                yield batch, result
+                continue
+            # Outside the handler, so that the error no longer holds what the batch had allocated.
+            self._shrink(batch, message)
+            yield from self.run(batch.rows, patch, work, equal=equal)
+
+    def _shrink(self, batch: Batch, message: str) -> None:
+        if len(batch.rows) == 1:
+            raise ArgumentError(
+                f"memory does not suffice for one context of {batch.width} patches and "
+                f"{batch.rows[0].variates} variates: use a smaller context_length or another "
+                f"device ({message})"
+            )
+        used = len(batch.rows) * batch.rows[0].variates * batch.width
+        self.max_tokens = max(1, min(self.max_tokens, used) // 2)
+        self.halvings += 1
+        warnings.warn(
+            f"memory did not suffice for a batch of {len(batch.rows)} rows: going on with at most "
+            f"{self.max_tokens:,} patches a batch ({message})",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+
+    def _fits(self, group: list[Row], row: Row, patch: int, equal: bool) -> bool:
+        width = self._width(group[0].patches(patch))
+        if row.variates != group[0].variates:
+            return False
+        tokens = len(group) * width * row.variates
+        if tokens + width * row.variates > self.max_tokens:
+            return False
+        if equal:
+            return row.patches(patch) == group[0].patches(patch)
+        wasted = width - row.patches(patch)
+        return wasted <= _WASTE * width or tokens < _ENOUGH_TOKENS
+
+    def _batch(self, group: list[Row], patch: int, equal: bool) -> Batch:
+        width = group[0].patches(patch) if equal else self._width(group[0].patches(patch))
+        count = len(group)
+        if self._bucketed and not equal:
+            most = max(1, self.max_tokens // (width * group[0].variates))
+            count = max(count, min(bucket(count), most))
+        return Batch(tuple(group), width, count)
+
+    def _width(self, patches: int) -> int:
+        return bucket(patches) if self._bucketed else patches
+
+
+def bucket(size: int) -> int:
+    """The next of 1, 2, 3, 4, 6, 8, 12, 16, 24, ...: few shapes, at most half of one empty."""
+    power = 1
+    while power < size:
+        if power % 2 == 0 and power // 2 * 3 >= size:
+            return power // 2 * 3
+        power *= 2
+    return power
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return any(text in str(error) for text in ("not enough memory", "out of memory"))

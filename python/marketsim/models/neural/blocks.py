@@ -1,0 +1,126 @@
+"""Building blocks that the networks share.
+
+Results of one row must not depend on what else is in the batch, on how long the rows beside it are,
+or on where a series ends. So the numbers of rows of a matrix product and of positions of an
+attention are rounded up to multiples of TILE: below it, matrix libraries switch to other kernels,
+which add in another order.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+TILE = 16
+
+
+class Rotation(NamedTuple):
+    """Factors of a rotary position code with xPos decay, for queries and for keys.
+
+    The pairs that are turned are (j, j + half): weights are permuted on loading so that they are.
+
+    Attributes:
+        query_cos, query_sin, key_cos, key_sin: [position, 1, head dimension], float32.
+    """
+
+    query_cos: Tensor
+    query_sin: Tensor
+    key_cos: Tensor
+    key_sin: Tensor
+
+    def at(self, start: int, stop: int) -> Rotation:
+        """The factors of some positions."""
+        return Rotation(*(table[start:stop] for table in self))
+
+
+def rotated_tiles(
+    query: Tensor, key: Tensor, value: Tensor, rotation: Rotation
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Turned queries and keys, and the values, [row, position, head, dimension].
+
+    Positions are filled up with zeros to whole tiles. What is read and written goes through memory
+    once: these arrays are larger than the caches.
+    """
+    rows, positions, heads, size = query.shape
+    tiles = positions + -positions % TILE
+    room = query.new_empty(3, rows, tiles, heads, size)
+    if tiles > positions:
+        room[:, :, positions:].zero_()
+    q, k, v = room[:, :, :positions].unbind(0)
+    turn(q, query, rotation.query_cos, rotation.query_sin)
+    turn(k, key, rotation.key_cos, rotation.key_sin)
+    v.copy_(value)
+    turned_q, turned_k, values = room.unbind(0)
+    return turned_q, turned_k, values
+
+
+def turn(out: Tensor, values: Tensor, cos: Tensor, sin: Tensor) -> None:
+    """Turn pairs (j, j + half) of the last axis into `out`; factors are [..., turned dimensions].
+
+    Dimensions beyond those of the factors stay as they are. Products are in float32.
+    """
+    size = cos.shape[-1]
+    half = size // 2
+    first, second = values[..., :half].float(), values[..., half:size].float()
+    turned = (first * cos[..., :half]).addcmul_(second, sin[..., :half], value=-1.0)
+    out[..., half:size] = (second * cos[..., half:]).addcmul_(first, sin[..., half:])
+    out[..., :half] = turned  # last, since `out` may be where the values are
+    if size < values.shape[-1]:
+        out[..., size:] = values[..., size:]
+
+
+def unit_size(hidden: Tensor, eps: float) -> Tensor:
+    """Rows of the last axis divided by their root mean square, of which eps is the least square."""
+    norm = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True)
+    return hidden * torch.rsqrt(norm.square_().div_(hidden.shape[-1]).add_(eps))
+
+
+def pair_order(dimensions: int) -> Tensor:
+    """The order of a head's dimensions that turns neighbours (2j, 2j + 1) into (j, j + half)."""
+    return torch.arange(dimensions).reshape(-1, 2).T.reshape(-1)
+
+
+def pad_tile(values: Tensor, axis: int) -> Tensor:
+    """Zeros at the end of an axis up to a multiple of TILE."""
+    missing = -values.shape[axis] % TILE
+    if missing == 0:
+        return values
+    shape = list(values.shape)
+    shape[axis] = missing
+    return torch.cat((values, values.new_zeros(shape)), dim=axis)
+
+
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, *, scale: float, mask: Tensor | None = None
+) -> Tensor:
+    """Causal attention of [row, position, head, dimension], whole tiles; the same shape.
+
+    Args:
+        query, key, value: see `rotated_tiles`. What fills up a tile comes last, so nobody before it
+            sees it.
+        scale: factor of the products of queries and keys.
+        mask: bool [row, position, position] of what may be seen besides being causal; every
+            position sees itself.
+    """
+    q, k, v = (part.transpose(1, 2) for part in (query, key, value))
+    if mask is None:
+        result = functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
+    else:
+        size, positions = q.shape[2], mask.shape[-1]
+        seen = torch.ones(size, size, dtype=torch.bool, device=q.device).tril().repeat(len(q), 1, 1)
+        seen[:, :positions, :positions] &= mask
+        seen |= torch.eye(size, dtype=torch.bool, device=q.device)
+        result = functional.scaled_dot_product_attention(
+            q, k, v, attn_mask=seen[:, None], scale=scale
+        )
+    return result.transpose(1, 2)
+
+
+def attend_across(query: Tensor, key: Tensor, value: Tensor, *, scale: float) -> Tensor:
+    """Attention of every entry to every other one: [row, entry, head, dimension]."""
+    q, k, v = (part.transpose(1, 2) for part in (query, key, value))
+    result = functional.scaled_dot_product_attention(q, k, v, scale=scale)
+    return result.transpose(1, 2)

@@ -1,0 +1,222 @@
+"""Checkpoints in the official form: config.json and safetensors, in a folder or on a hub.
+
+Nothing else is read: no pickle, no code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from marketsim.errors import (
+    ArgumentError,
+    CheckpointError,
+    CheckpointNotFoundError,
+    MissingDependencyError,
+)
+from marketsim.models.fingerprint import content_hash
+
+if TYPE_CHECKING:
+    import torch
+
+_CONFIG = "config.json"
+_WEIGHTS = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model's configuration and the files of its weights.
+
+    Attributes:
+        name: what people call it: the hub id, or the folder's name.
+        folder: where the files are.
+        config: the content of config.json.
+        files: the weights' files, and the index where there are several.
+    """
+
+    name: str
+    folder: Path
+    config: Mapping[str, Any]
+    files: tuple[Path, ...]
+
+    @classmethod
+    def open(cls, folder: Path, name: str) -> Checkpoint:
+        """The checkpoint in a folder; reads its configuration and no weights.
+
+        Raises:
+            CheckpointNotFoundError: the folder or one of its files does not exist.
+            CheckpointError: config.json or the index cannot be read.
+        """
+        if not folder.is_dir():
+            raise CheckpointNotFoundError(f"there is no folder {folder}")
+        config = _read_object(folder / _CONFIG, "the model's configuration")
+        if (folder / _WEIGHTS).is_file():
+            return cls(name, folder, config, (folder / _WEIGHTS,))
+        if not (folder / _INDEX).is_file():
+            raise CheckpointNotFoundError(
+                f"{folder} holds neither {_WEIGHTS} nor {_INDEX}: weights are read as safetensors "
+                "only"
+            )
+        shards = _shards(folder / _INDEX)
+        missing = [shard for shard in shards if not (folder / shard).is_file()]
+        if missing:
+            raise CheckpointNotFoundError(
+                f"{folder} lacks {', '.join(missing)}, which {_INDEX} names"
+            )
+        return cls(name, folder, config, (folder / _INDEX, *(folder / s for s in shards)))
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of the configuration's and the weights' files."""
+        return content_hash([self.folder / _CONFIG, *self.files])
+
+    def tensors(self, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, torch.Tensor]:
+        """The weights by name.
+
+        Raises:
+            CheckpointError: a file that is not safetensors, or a name that stands in two of them.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        found: dict[str, torch.Tensor] = {}
+        for file in self.files:
+            if file.name == _INDEX:
+                continue
+            try:
+                with safe_open(file, framework="pt", device="cpu") as opened:
+                    for name in filter(wanted, opened.keys()):
+                        if name in found:
+                            raise CheckpointError(f"{file.name}: {name} stands in two files")
+                        found[name] = opened.get_tensor(name)
+            except SafetensorError as error:
+                raise CheckpointError(f"{file} cannot be read as safetensors: {error}") from None
+        return found
+
+
+def locate(
+    name_or_folder: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    offline: bool = False,
+) -> Checkpoint:
+    """The checkpoint in a folder, or of a hub id, which is downloaded where it is not yet cached.
+
+    Args:
+        name_or_folder: an existing folder, or a hub id such as "Datadog/Toto-2.0-22m".
+        revision: branch, tag or commit of the hub's repository; a commit pins it.
+        cache_dir: where downloads are kept; the hub library's own place if None.
+        offline: use what is cached and ask no server. HF_HUB_OFFLINE=1 does the same.
+
+    Raises:
+        CheckpointNotFoundError: no such folder, repository or revision, or not cached offline.
+        MissingDependencyError: the hub's library is needed and not installed.
+    """
+    folder = Path(name_or_folder).expanduser()
+    if folder.is_dir():
+        if revision is not None:
+            raise ArgumentError(f"revision is for hub ids: {folder} is a folder")
+        return Checkpoint.open(folder, folder.resolve().name)
+    name = os.fspath(name_or_folder)
+    if not is_hub_id(name):
+        raise CheckpointNotFoundError(
+            f"there is no folder {name}, and it is no hub id (owner/name) either"
+        )
+    return Checkpoint.open(_download(name, revision, cache_dir, offline), name)
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name has the form owner/name of a hub."""
+    return _HUB_ID.fullmatch(name) is not None
+
+
+def check_names(
+    found: Mapping[str, torch.Tensor], wanted: Mapping[str, tuple[int, ...]], where: str
+) -> None:
+    """Compare the names and shapes of weights with those that the configuration asks for.
+
+    Raises:
+        CheckpointError: names that are missing or unknown, or shapes that differ, with examples.
+    """
+    problems = []
+    for title, names in (
+        ("missing", sorted(set(wanted) - set(found))),
+        ("unknown", sorted(set(found) - set(wanted))),
+    ):
+        if names:
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            problems.append(f"{title}: {', '.join(names[:5])}{more}")
+    for name in sorted(set(wanted) & set(found)):
+        if tuple(found[name].shape) != tuple(wanted[name]):
+            got = list(found[name].shape)
+            problems.append(f"{name} has shape {got}, expected {list(wanted[name])}")
+    if problems:
+        raise CheckpointError(
+            f"the weights of {where} do not fit its configuration: " + "; ".join(problems[:8])
+        )
+
+
+def _shards(index: Path) -> list[str]:
+    """The files that an index names; only names of files beside it."""
+    weight_map = _read_object(index, "the list of weights").get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError(f"{index} has no weight_map")
+    names = sorted({str(name) for name in weight_map.values()})
+    for name in names:
+        if Path(name).name != name or not name.endswith(".safetensors"):
+            raise CheckpointError(f"{index} names {name!r}: expected a .safetensors file beside it")
+    return names
+
+
+def _read_object(file: Path, what: str) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointNotFoundError(f"{file.parent} lacks {file.name}, {what}") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{file} cannot be read as JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{file} must hold a JSON object: got {type(content).__name__}")
+    return content
+
+
+def _download(
+    name: str, revision: str | None, cache_dir: str | os.PathLike[str] | None, offline: bool
+) -> Path:
+    if find_spec("huggingface_hub") is None:
+        raise MissingDependencyError(
+            f"{name} is downloaded with huggingface_hub, which is not installed: "
+            "pip install 'marketsim[models]', or name a folder that holds the checkpoint"
+        )
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        found = snapshot_download(
+            name,
+            revision=revision,
+            cache_dir=None if cache_dir is None else Path(cache_dir),
+            local_files_only=offline,
+            allow_patterns=[_CONFIG, "*.safetensors", _INDEX],
+        )
+    except LocalEntryNotFoundError as error:
+        raise CheckpointNotFoundError(
+            f"{name} is not in the cache"
+            + (", and offline was asked for" if offline else " and the hub could not be reached")
+            + f": {str(error).splitlines()[0]}"
+        ) from None
+    except (HfHubHTTPError, OSError) as error:
+        at = f" at revision {revision}" if revision else ""
+        raise CheckpointNotFoundError(
+            f"{name}{at} could not be downloaded: {str(error).splitlines()[0]}"
+        ) from None
+    return Path(found)

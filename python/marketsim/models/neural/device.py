@@ -1,0 +1,137 @@
+"""Where and how a network computes: device, precision, compilation, and the memory it may take."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from marketsim.errors import ArgumentError, MissingDependencyError, UnknownNameError
+
+if TYPE_CHECKING:
+    import torch
+
+DTYPES = ("float32", "float16", "bfloat16")
+# Patches a batch: beyond this a processor is as busy as it can be, and its caches only get colder.
+_CPU_TOKENS = 4096
+_CUDA_TOKENS = 65_536
+# Bytes a batch. Arrays of more than 32 MiB are given back to the system each time and cleared by it
+# when they are wanted again.
+_CPU_SHARE = 192 << 20
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a network is run.
+
+    Attributes:
+        device: "cpu", "cuda" or "cuda:<index>".
+        dtype: precision of the matrix products; all else is float32, statistics are float64.
+        compile: whether torch.compile translates the network for the shapes that it meets.
+        quantize: "int8" to keep the weights in 8 bits, through torchao; None as they are.
+    """
+
+    device: str = "cpu"
+    dtype: str = "float32"
+    compile: bool = False
+    quantize: str | None = None
+
+    def check(self) -> Execution:
+        """This, if it can be had here.
+
+        Raises:
+            UnknownNameError: no such precision.
+            ArgumentError: a device that is not there, or a precision that it lacks.
+            MissingDependencyError: torch, safetensors or torchao is not installed.
+        """
+        if self.dtype not in DTYPES:
+            raise UnknownNameError("dtype", self.dtype, DTYPES)
+        if self.quantize not in (None, "int8"):
+            raise UnknownNameError("quantize", str(self.quantize), ("int8",))
+        for package, extra in (("torch", "models"), ("safetensors", "models"), ("torchao", "int8")):
+            if find_spec(package) is None and (package != "torchao" or self.quantize):
+                raise MissingDependencyError(
+                    f"models with weights need {package}, which is not installed: "
+                    f"pip install 'marketsim[{extra}]'"
+                )
+        if self.device == "cpu":
+            if self.dtype == "float16":
+                raise ArgumentError(
+                    "float16 is not for the CPU, which has no arithmetic for it: use "
+                    "dtype='bfloat16' (half the memory, faster where the processor has AVX-512 or "
+                    "AMX instructions for it) or 'float32'"
+                )
+        else:
+            _check_cuda(self.device)
+        return self
+
+    @property
+    def kernel(self) -> str:
+        """Which of the library's kernels compute, where they differ in the last digits."""
+        parts = [self.device.partition(":")[0], "compiled" if self.compile else "eager"]
+        if self.quantize:
+            parts.append(self.quantize)
+        return " ".join(parts)
+
+    @property
+    def libraries(self) -> dict[str, str]:
+        """Versions of the libraries that compute."""
+        names = ["torch", *(["torchao"] if self.quantize else [])]
+        return {name: version(name) for name in names}
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device as torch knows it."""
+        import torch
+
+        return torch.device(self.device)
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The precision as torch knows it."""
+        import torch
+
+        dtype = getattr(torch, self.dtype)
+        assert isinstance(dtype, torch.dtype)
+        return dtype
+
+    def max_tokens(self, bytes_per_token: int) -> int:
+        """How many patches a batch may hold."""
+        if self.device == "cpu":
+            free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+            budget = min(_CPU_SHARE, free // 4)
+            return max(16, min(_CPU_TOKENS, budget // bytes_per_token))
+        import torch
+
+        free, _ = torch.cuda.mem_get_info(self.torch_device)
+        return max(16, min(_CUDA_TOKENS, free // 2 // bytes_per_token))
+
+    def prepare(self, network: Any) -> Any:
+        """The network on its device, quantised and compiled as asked for; evaluation mode."""
+        network = network.eval().requires_grad_(False).to(self.torch_device)
+        if self.quantize == "int8":
+            from torchao.quantization import Int8WeightOnlyConfig, quantize_
+
+            quantize_(network, Int8WeightOnlyConfig())
+        return network
+
+
+def _check_cuda(device: str) -> None:
+    kind, _, index = device.partition(":")
+    if kind != "cuda" or (index and not index.isdigit()):
+        raise UnknownNameError("device", device, ("cpu", "cuda", "cuda:<index>"))
+    import torch
+
+    if not torch.cuda.is_available():
+        why = (
+            "this build of torch has no CUDA"
+            if torch.version.cuda is None
+            else "torch finds no GPU or driver"
+        )
+        raise ArgumentError(f"device={device!r} cannot be had: {why}; use device='cpu'")
+    if index and int(index) >= torch.cuda.device_count():
+        raise ArgumentError(
+            f"device={device!r} does not exist: there are {torch.cuda.device_count()} GPUs"
+        )

@@ -1,0 +1,336 @@
+"""What the models with weights have in common: from contexts to batches, and back to forecasts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.models.contexts import (
+    check_horizon,
+    check_values,
+    is_whole,
+    read_contexts,
+    read_series,
+)
+from marketsim.models.distribution import Distribution
+from marketsim.models.fingerprint import ModelIdentity
+from marketsim.models.neural.batches import Batch, BatchRunner, bucket
+from marketsim.models.neural.checkpoint import Checkpoint
+from marketsim.models.neural.device import Execution
+from marketsim.models.neural.rows import (
+    Row,
+    Whole,
+    aligned_rows,
+    as_variates,
+    known_values,
+    window_row,
+)
+from marketsim.models.protocol import Contexts
+
+if TYPE_CHECKING:
+    import torch
+
+Array = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Values = npt.NDArray[np.float32]
+Progress = Callable[[int], None]
+# Whether the targets of a symbol are series by themselves, as the old code has them, or of one.
+VARIATES = ("independent", "joint")
+# What fetches the parameters [forecast, variate, horizon, width] of a batch from its device.
+Pending = Callable[[], Array]
+
+
+class NeuralModel(ABC):
+    """A causal network over patches, with all that surrounds it.
+
+    Weights are read when the first forecast is made: a run that finds all it needs in a store loads
+    none.
+
+    Attributes:
+        name: the hub id, or the folder's name.
+        context_length: how many last values a forecast depends on; None for all.
+        levels: the quantile levels that forecasts are reported at.
+        checkpoint: its files.
+        execution: device, precision and compilation.
+        joint: whether the four targets of a symbol are forecast together, as variates of one
+            series, instead of each by itself.
+    """
+
+    # Part of the fingerprint: raise it with every change that may change a forecast.
+    version: int
+    levels: tuple[float, ...]
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        execution: Execution,
+        *,
+        context_length: int | None,
+        variates: str,
+    ) -> None:
+        if variates not in VARIATES:
+            raise UnknownNameError("variates", str(variates), VARIATES)
+        if context_length is not None and (not is_whole(context_length) or context_length < 1):
+            raise ArgumentError(
+                f"context_length must be a whole number of at least 1, or None: "
+                f"got {context_length!r}"
+            )
+        self.name = checkpoint.name
+        self.checkpoint = checkpoint
+        self.execution = execution.check()
+        self.context_length = context_length
+        self.joint = variates == "joint"
+
+    @property
+    @abstractmethod
+    def patch(self) -> int:
+        """How many steps a patch has."""
+
+    @abstractmethod
+    def _options(self) -> dict[str, Any]:
+        """The options that change a forecast, for the fingerprint."""
+
+    @abstractmethod
+    def _load(self) -> Any:
+        """The network with its weights, on the CPU in float32."""
+
+    @abstractmethod
+    def _bytes_per_token(self) -> int:
+        """Memory that a patch takes on its way through the network, at most."""
+
+    @abstractmethod
+    def _shareable(self, values: Values, observed: Flags, ends: Whole) -> Flags:
+        """Whether values[:, :end] may share a pass with longer contexts, for each end."""
+
+    @abstractmethod
+    def _launch(self, batch: Batch, steps: int) -> Pending:
+        """Start the forecasts of up to one patch of a batch."""
+
+    @abstractmethod
+    def _launch_long(self, batch: Batch, horizon: int) -> Pending:
+        """Start the forecasts of more than one patch; all rows have one end and one length."""
+
+    @abstractmethod
+    def _distribution(self, parameters: Array) -> Distribution:
+        """Forecasts of shape [...] from their parameters [..., width]."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Everything that a forecast depends on besides its context."""
+        return ModelIdentity(
+            name=self.name,
+            code=f"{type(self).__module__} {self.version}",
+            context_length=self.context_length,
+            levels=self.levels,
+            weights=self.checkpoint.digest,
+            configuration={"joint": self.joint, **self._options()},
+            preprocessing="last value known in place of NaN, 0 before the first; float32",
+            libraries=self.execution.libraries,
+            kernel=self.execution.kernel,
+            dtype=self.execution.dtype,
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hex digest of `identity`."""
+        return self.identity.fingerprint
+
+    @cached_property
+    def network(self) -> Any:
+        """The network, loaded on first use."""
+        return self.execution.prepare(self._load())
+
+    @cached_property
+    def batches(self) -> BatchRunner:
+        """How rows are put together, and how often memory did not suffice."""
+        most = self.execution.max_tokens(self._bytes_per_token())
+        return BatchRunner(most, bucketed=self.execution.compile)
+
+    def predict(
+        self, contexts: Contexts, *, horizon: int = 1, mask: npt.ArrayLike | None = None
+    ) -> Distribution:
+        """Forecast the `horizon` values after each context; see `Model.predict`.
+
+        [batch, variate, time] are series that the model sees together, each row of a list or of
+        [batch, time] one that it sees alone.
+
+        Raises:
+            ArgumentError: a context without an observed value, infinite values, or shapes that
+                differ.
+        """
+        steps = check_horizon(horizon)
+        flat, masks, shape = read_contexts(contexts, mask)
+        if masks is None:
+            masks = [np.ones(row.shape, dtype=np.bool_) for row in flat]
+        variates = shape[1] if len(shape) > 1 else 1
+        rows = []
+        groups = zip(as_variates(flat, variates), as_variates(masks, variates), strict=True)
+        for slot, (values, observed) in enumerate(groups):
+            size = values.shape[-1]
+            rows.append(window_row(values, observed, size, slot, self.context_length))
+        made = self._forecast(rows, shape[0], variates, steps)
+        return self._distribution(made if len(shape) > 1 else made[:, 0])
+
+    def predict_each(self, series: npt.ArrayLike, start: int, *, horizon: int = 1) -> Distribution:
+        """Forecast what follows series[..., :t] for all t in start .. T; see `Model.predict_each`.
+
+        All days whose numbers differ by whole patches take one pass. A day for which that would not
+        give what `predict` gives is forecast by itself.
+        """
+        return self.predict_each_of([series], [start], horizon=horizon)[0]
+
+    def predict_each_of(
+        self,
+        series: Sequence[npt.ArrayLike],
+        starts: Sequence[int],
+        *,
+        horizon: int = 1,
+        on_progress: Progress | None = None,
+    ) -> list[Distribution]:
+        """`predict_each` of several series, whose passes share batches.
+
+        Args:
+            series: each [time] or [variate, time]; variates of one are seen together.
+            starts: the first t of each.
+            horizon: how many steps.
+            on_progress: told after each batch how many forecasts it made.
+        """
+        steps = check_horizon(horizon)
+        arrays = [read_series(one, start) for one, start in zip(series, starts, strict=True)]
+        parts: list[Distribution | None] = [None] * len(arrays)
+        for variates in sorted({_variates(array) for array in arrays}):
+            mine = [i for i, array in enumerate(arrays) if _variates(array) == variates]
+            rows: list[Row] = []
+            slots = [0]
+            for i in mine:
+                rows += self._series_rows(arrays[i], starts[i], steps, slots[-1])
+                slots.append(slots[-1] + arrays[i].shape[-1] - starts[i] + 1)
+            made = self._forecast(rows, slots[-1], variates, steps, on_progress)
+            for i, first, stop in zip(mine, slots, slots[1:], strict=False):
+                part = made[first:stop]
+                parts[i] = self._distribution(part if arrays[i].ndim > 1 else part[:, 0])
+        return [part for part in parts if part is not None]
+
+    def _series_rows(self, series: Array, start: int, horizon: int, first_slot: int) -> list[Row]:
+        """The rows for series[..., :t] for all t in start .. T."""
+        values = np.atleast_2d(series)
+        observed = ~np.isnan(values)
+        for i, variate in enumerate(values):
+            check_values(variate[:start], i)
+            check_values(variate, i)
+        ends = np.arange(start, values.shape[-1] + 1)
+        slots = first_slot + np.arange(len(ends))
+        shared = np.zeros(len(ends), dtype=np.bool_)
+        if horizon <= self.patch:
+            shared = np.asarray(self._shareable(*known_values(values, observed), ends))
+            if self.context_length is not None:
+                shared &= ends <= self.context_length
+        rows = aligned_rows(values, observed, ends[shared], slots[shared], self.patch)
+        for end, slot in zip(ends[~shared].tolist(), slots[~shared].tolist(), strict=True):
+            rows.append(window_row(values, observed, end, slot, self.context_length))
+        return rows
+
+    def _forecast(
+        self,
+        rows: list[Row],
+        count: int,
+        variates: int,
+        horizon: int,
+        on_progress: Progress | None = None,
+    ) -> Array:
+        """Parameters [count, variate, horizon, width] of the forecasts that rows ask for."""
+        import torch
+
+        made: Array | None = None
+        before: tuple[Batch, Pending] | None = None
+
+        def collect(batch: Batch, pending: Pending) -> None:
+            nonlocal made
+            parameters = pending()
+            if made is None:
+                made = np.empty((count, variates, horizon, parameters.shape[-1]))
+            slots = np.concatenate([row.slots for row in batch.rows])
+            made[slots] = parameters
+            if on_progress is not None:
+                on_progress(len(slots))
+
+        def launch(batch: Batch) -> Pending:
+            if horizon <= self.patch:
+                return self._launch(batch, horizon)
+            return self._launch_long(batch, horizon)
+
+        equal = horizon > self.patch
+        with torch.inference_mode():
+            # One batch behind: while a GPU works on a batch, the next one is prepared.
+            for after in self.batches.run(rows, self.patch, launch, equal=equal):
+                if before is not None:
+                    collect(*before)
+                before = after
+            if before is not None:
+                collect(*before)
+        return np.empty((count, variates, horizon, self._width)) if made is None else made
+
+    @property
+    @abstractmethod
+    def _width(self) -> int:
+        """How many parameters a forecast has."""
+
+    @cached_property
+    def _call(self) -> Any:
+        """The network as a function, compiled if asked for: once for each shape of a batch."""
+        if not self.execution.compile:
+            return self.network
+        import torch
+
+        # On a GPU the launches of a batch are recorded and replayed as one.
+        mode = None if self.execution.device == "cpu" else "reduce-overhead"
+        return torch.compile(self.network, dynamic=False, mode=mode)
+
+    def _places(self, places: Whole) -> torch.Tensor:
+        """Numbers of patches on the device; with repetitions at the end where shapes are few."""
+        if self.execution.compile:
+            places = np.concatenate([places, np.zeros(bucket(len(places)) - len(places), np.int64)])
+        return self.to_device(places)
+
+    def to_device(self, array: npt.NDArray[Any]) -> torch.Tensor:
+        """An array on the model's device; the copy to a GPU does not hold up the CPU."""
+        import torch
+
+        tensor = torch.from_numpy(array)
+        if self.execution.device == "cpu":
+            return tensor
+        return tensor.pin_memory().to(self.execution.torch_device, non_blocking=True)
+
+
+def padded(batch: Batch, patch: int) -> tuple[npt.NDArray[np.float32], Flags]:
+    """Values and flags [row, variate, time] of a batch, zeros where there is nothing.
+
+    Each row is filled up at its start to whole patches, as the models were trained, and then at its
+    end to the batch's width, where nobody looks.
+    """
+    shape = (batch.count, batch.rows[0].variates, batch.width * patch)
+    values = np.zeros(shape, dtype=np.float32)
+    observed = np.zeros(shape, dtype=np.bool_)
+    for i, row in enumerate(batch.rows):
+        stop = row.patches(patch) * patch
+        part = slice(stop - row.values.shape[-1], stop)
+        values[i, :, part] = row.values
+        observed[i, :, part] = row.observed
+    return values, observed
+
+
+def positions(batch: Batch, patch: int) -> tuple[Whole, Whole]:
+    """(row, patch number) of each forecast of a batch, in the order of its rows."""
+    rows = np.concatenate([np.full(len(row.ends), i) for i, row in enumerate(batch.rows)])
+    ends = np.concatenate([row.ends for row in batch.rows])
+    return rows, -(-ends // patch) - 1
+
+
+def _variates(array: Array) -> int:
+    return len(array) if array.ndim > 1 else 1

@@ -1,0 +1,137 @@
+"""Toto 1.0 as a model of marketsim."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from marketsim.errors import UnknownNameError
+from marketsim.models.distribution import Distribution
+from marketsim.models.mixture import StudentTMixture
+from marketsim.models.neural.batches import Batch
+from marketsim.models.neural.checkpoint import Checkpoint
+from marketsim.models.neural.device import Execution
+from marketsim.models.neural.model import (
+    Array,
+    Flags,
+    NeuralModel,
+    Pending,
+    Values,
+    padded,
+    positions,
+)
+from marketsim.models.neural.rows import Whole
+from marketsim.models.statistical import LEVELS
+from marketsim.models.toto1.config import Toto1Config
+from marketsim.models.toto1.scaler import clamp_is_idle, in_units, patch_scales, scaled_patches
+
+if TYPE_CHECKING:
+    from marketsim.models.neural.blocks import Rotation
+    from marketsim.models.toto1.network import Toto1Network
+
+DECODING = ("exact", "cached")
+
+
+class Toto1Model(NeuralModel):
+    """Datadog Toto 1.0: forecasts are mixtures of Student-t distributions, in closed form.
+
+    Horizons of more than one patch (64 steps in the official checkpoint) are decoded patch by
+    patch, each from the means of those before, as the original's mean mode does; a step's
+    distribution is then that given these means. `sample_paths` draws whole paths instead.
+
+    Args:
+        checkpoint: its files.
+        execution: device, precision and compilation.
+        context_length: how many last values a forecast sees; None for all. It was trained on 4,096.
+        variates: "independent", or "joint" to forecast a symbol's targets from the past of all.
+        decoding: beyond one patch "exact" gives what decoding without a cache gives; "cached" what
+            the original's cache gives, whose old keys keep their place in the position code (it
+            differs by 1e-4 to 5e-3 of the forecast's standard deviation).
+    """
+
+    version = 1
+    levels = LEVELS
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        execution: Execution,
+        *,
+        context_length: int | None = 4096,
+        variates: str = "independent",
+        decoding: str = "exact",
+    ) -> None:
+        if decoding not in DECODING:
+            raise UnknownNameError("decoding", str(decoding), DECODING)
+        super().__init__(checkpoint, execution, context_length=context_length, variates=variates)
+        self.config = Toto1Config.of(checkpoint.config, checkpoint.name)
+        self.decoding = decoding
+
+    @property
+    def patch(self) -> int:
+        """How many steps a patch has."""
+        return self.config.patch
+
+    @property
+    def components(self) -> int:
+        """How many Student-t distributions a forecast is mixed of."""
+        return self.config.components
+
+    @property
+    def _width(self) -> int:
+        return 4 * self.config.components
+
+    def _options(self) -> dict[str, Any]:
+        return {"decoding": self.decoding}
+
+    def _load(self) -> Toto1Network:
+        from marketsim.models.toto1.weights import load_network
+
+        network = load_network(self.checkpoint, self.config)
+        network.layers.to(self.execution.torch_dtype)
+        network.embed.to(self.execution.torch_dtype)
+        return network
+
+    def _bytes_per_token(self) -> int:
+        # Residual stream, projections, both halves of the MLP and their product, and copies.
+        return 4 * (10 * self.config.width + 4 * self.config.hidden)
+
+    def _shareable(self, values: Values, observed: Flags, ends: Whole) -> Flags:
+        if self.config.clamp_exponent is None:
+            return np.ones(len(ends), dtype=np.bool_)
+        return clamp_is_idle(values, observed, self.config.clamp_exponent)[ends - 1]
+
+    def _launch(self, batch: Batch, steps: int) -> Pending:
+        values, observed = padded(batch, self.patch)
+        location, scale = patch_scales(values, observed, self.patch, self.config.clamp_exponent)
+        rows, numbers = positions(batch, self.patch)
+        patches = self.to_device(scaled_patches(values, location, scale, self.patch))
+        places = self._places(rows * batch.width + numbers)
+        made = self._call(patches, places, self.rotation(np.arange(batch.width)), steps)
+        shift, stretch = location[rows, :, numbers], scale[rows, :, numbers]
+
+        def fetch() -> Array:
+            return in_units(made[: len(rows)].cpu().numpy(), shift, stretch)
+
+        return fetch
+
+    def _launch_long(self, batch: Batch, horizon: int) -> Pending:
+        from marketsim.models.toto1.decoding import decode_means
+
+        made = decode_means(self, batch, horizon)
+        return lambda: made
+
+    def rotation(self, numbers: Whole, centre: float = 0.0) -> Rotation:
+        """Rotary factors of patch numbers on the model's device."""
+        import torch
+
+        from marketsim.models.neural.blocks import Rotation
+        from marketsim.models.toto1.network import rotation
+
+        tables = rotation(self.config, torch.from_numpy(numbers), centre)
+        return Rotation(*(self.to_device(table.numpy()) for table in tables))
+
+    def _distribution(self, parameters: Array) -> Distribution:
+        df, location, scale, weight = np.split(parameters, 4, axis=-1)
+        return StudentTMixture(df, location, scale, weight)

@@ -1,0 +1,259 @@
+"""The network of Toto 1.0, for inference."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from marketsim.models.neural.blocks import (
+    Rotation,
+    attend,
+    attend_across,
+    pad_tile,
+    pair_order,
+    rotated_tiles,
+    turn,
+    unit_size,
+)
+from marketsim.models.toto1.config import Toto1Config
+
+_NORM_EPS = 1e-8
+_ROTARY_BASE = 10_000.0
+_XPOS_BASE = 512.0
+_XPOS_SHIFT = 0.4
+
+Cached: TypeAlias = tuple[Tensor, Tensor]
+
+
+class Toto1Layer(nn.Module):
+    """One layer: attention along time or across variates, then a gated MLP, both pre-normalised.
+
+    The factors of the norms are part of the weights that follow them.
+    """
+
+    def __init__(self, config: Toto1Config) -> None:
+        super().__init__()
+        e, f = config.width, config.hidden
+        self.heads, self.head_size = config.heads, config.head_size
+        self.qkv = nn.Linear(e, 3 * e)
+        self.out = nn.Linear(e, e)
+        self.gate_value = nn.Linear(e, 2 * f)
+        self.down = nn.Linear(f, e)
+
+    def project(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values [token, head, dimension] of tokens [token, width]."""
+        mixed = self.qkv(self._normal(hidden))
+        q, k, v = mixed.view(len(hidden), 3, self.heads, self.head_size).unbind(1)
+        return q, k, v
+
+    def values(self, hidden: Tensor) -> Tensor:
+        """The values alone: what attention to nobody but oneself gives."""
+        e = self.heads * self.head_size
+        normal = self._normal(hidden)
+        return functional.linear(normal, self.qkv.weight[2 * e :], self.qkv.bias[2 * e :])
+
+    def finish(self, hidden: Tensor, attended: Tensor) -> Tensor:
+        """The layer's result, in place of its input, from what was attended to; [token, width]."""
+        hidden += self.out(attended)
+        gate, value = self.gate_value(self._normal(hidden)).chunk(2, dim=-1)
+        hidden += self.down(functional.silu(gate).mul_(value))
+        return hidden
+
+    def _normal(self, hidden: Tensor) -> Tensor:
+        return unit_size(hidden, _NORM_EPS).to(self.qkv.weight.dtype)
+
+
+class Toto1Network(nn.Module):
+    """Scaled patches in, parameters of the mixtures of the next patches out.
+
+    The residual stream is float32; matrix products have the precision of their weights.
+    """
+
+    def __init__(self, config: Toto1Config) -> None:
+        super().__init__()
+        self.config = config
+        self.embed = nn.Linear(config.patch, config.width)
+        self.layers = nn.ModuleList(Toto1Layer(config) for _ in config.across)
+        self.unembed = nn.Linear(config.width, config.width * config.patch)
+        self.head = nn.Linear(config.width, 4 * config.components)
+        along = [i for i, across in enumerate(config.across) if not across]
+        self.last_along = along[-1] if along else -1
+
+    def forward(
+        self,
+        patches: Tensor,
+        places: Tensor,
+        rotation: Rotation,
+        steps: int,
+        cache: list[Cached] | None = None,
+    ) -> Tensor:
+        """Mixtures of the first `steps` steps after some patches.
+
+        Args:
+            patches: float32 [row, variate, patch number, patch].
+            places: int64 [forecast], row * patches + patch number.
+            rotation: of all patch numbers.
+            steps: 1 .. patch.
+            cache: filled with the turned keys and the values of each layer along time.
+
+        Returns:
+            float32 [forecast, variate, step, 4 * component]: df, location, scale, weight.
+        """
+        rows, variates, width, _ = patches.shape
+        hidden = self.start(patches)
+        # Of the last layers only what is asked for is computed: from the last one along time on,
+        # a token needs nothing more of the others than their keys and values there.
+        wanted = _tokens(places, variates, width)
+        for i in range(self.last_along + 1):
+            layer = self.layers[i]
+            assert isinstance(layer, Toto1Layer)
+            attended = self._attended(i, hidden, (rows, variates, width), rotation, cache)
+            if i == self.last_along:
+                hidden, attended = hidden[wanted], attended[wanted]
+            hidden = layer.finish(hidden, attended)
+        if self.last_along < 0:
+            hidden = hidden[wanted]
+        return self.finish(hidden, len(places), variates, steps)
+
+    def step(self, patches: Tensor, rotation: Rotation, steps: int, cache: list[Cached]) -> Tensor:
+        """Mixtures after one more patch [row, variate, 1, patch]; the cache grows by it.
+
+        Args:
+            patches: float32.
+            rotation: of the new patch's number.
+            steps: 1 .. patch.
+            cache: keys and values [row * variate, patch number, head, dimension], as of `forward`.
+
+        Returns:
+            float32 [row, variate, step, 4 * component].
+        """
+        rows, variates = patches.shape[:2]
+        real = rows * variates
+        hidden = self.start(patches)
+        along = 0
+        for i in range(self.last_along + 1):
+            layer = self.layers[i]
+            assert isinstance(layer, Toto1Layer)
+            if self.config.across[i]:
+                attended = self.across(layer, hidden, rows, variates)
+            else:
+                q, k, v = (part[:real, None] for part in layer.project(hidden))
+                turn(q, q, rotation.query_cos, rotation.query_sin)
+                turn(k, k, rotation.key_cos, rotation.key_sin)
+                keys, values = cache[along]
+                cache[along] = torch.cat((keys, k), dim=1), torch.cat((values, v), dim=1)
+                seen = attend_across(q, *cache[along], scale=layer.head_size**-0.5)
+                attended = pad_tile(seen.reshape(real, -1), 0)
+                along += 1
+            hidden = layer.finish(hidden, attended)
+        return self.finish(hidden, rows, variates, steps)
+
+    def start(self, patches: Tensor) -> Tensor:
+        """Tokens [token, width] of patches [..., patch], filled up to whole tiles."""
+        flat = pad_tile(patches.flatten(0, -2), 0)
+        hidden: Tensor = self.embed(flat.to(self.embed.weight.dtype))
+        return hidden.float()
+
+    def finish(self, hidden: Tensor, count: int, variates: int, steps: int) -> Tensor:
+        """The layers after the last one along time, and the head: [forecast x variate] tokens."""
+        for i in range(self.last_along + 1, len(self.layers)):
+            layer = self.layers[i]
+            assert isinstance(layer, Toto1Layer)
+            hidden = layer.finish(hidden, self.across(layer, hidden, count, variates))
+        size = self.config.width * steps
+        outputs = functional.linear(
+            hidden.to(self.unembed.weight.dtype),
+            self.unembed.weight[:size],
+            self.unembed.bias[:size],
+        )
+        raw = self.head(outputs.float().reshape(-1, self.config.width))
+        return _mixtures(raw)[: count * variates * steps].view(count, variates, steps, -1)
+
+    def across(self, layer: Toto1Layer, hidden: Tensor, count: int, variates: int) -> Tensor:
+        """Attention across the variates of tokens that stand in the order [..., variate]."""
+        if variates == 1:
+            return layer.values(hidden)
+        real = count * variates
+        q, k, v = (part[:real].unflatten(0, (count, variates)) for part in layer.project(hidden))
+        seen = attend_across(q, k, v, scale=layer.head_size**-0.5)
+        return pad_tile(seen.reshape(real, -1), 0)
+
+    def _attended(
+        self,
+        index: int,
+        hidden: Tensor,
+        shape: tuple[int, int, int],
+        rotation: Rotation,
+        cache: list[Cached] | None,
+    ) -> Tensor:
+        """What layer `index` attends to, [token, width], tokens in the order of `shape`."""
+        layer = self.layers[index]
+        assert isinstance(layer, Toto1Layer)
+        rows, variates, width = shape
+        real = rows * variates * width
+        if self.config.across[index]:
+            if variates == 1:
+                return layer.values(hidden)
+            parts = (p[:real].unflatten(0, shape).transpose(1, 2) for p in layer.project(hidden))
+            q, k, v = (part.flatten(0, 1) for part in parts)
+            seen = attend_across(q, k, v, scale=layer.head_size**-0.5)
+            seen = seen.unflatten(0, (rows, width)).transpose(1, 2)
+        else:
+            q, k, v = (
+                part[:real].unflatten(0, (rows * variates, width)) for part in layer.project(hidden)
+            )
+            q, k, v = rotated_tiles(q, k, v, rotation)
+            if cache is not None:
+                cache.append((k[:, :width], v[:, :width]))
+            seen = attend(q, k, v, scale=layer.head_size**-0.5)[:, :width]
+        return pad_tile(seen.reshape(real, -1), 0)
+
+
+def rotation(config: Toto1Config, positions: Tensor, centre: float = 0.0) -> Rotation:
+    """Rotary factors with xPos decay for patch numbers.
+
+    The decay of a query and that of a key multiply to one of their distance, wherever its centre
+    is. The original moves it with the length of the series; here it stays, so that the factors of a
+    position, to the last bit, do not depend on what follows.
+
+    Its decay is laid out by halves while its turns are laid out by neighbouring pairs.
+    """
+    half = config.head_size // 2
+    j = torch.arange(half, dtype=torch.float64)
+    at = positions.to(torch.float64)[:, None]
+    angles = (at * _ROTARY_BASE ** (-j / half)).repeat(1, 2)
+    base = (2 * j + _XPOS_SHIFT * config.head_size) / ((1 + _XPOS_SHIFT) * config.head_size)
+    decay = (base ** ((at - centre) / _XPOS_BASE)).repeat(1, 2)[:, pair_order(config.head_size)]
+    tables = (
+        angles.cos() * decay,
+        angles.sin() * decay,
+        angles.cos() / decay,
+        angles.sin() / decay,
+    )
+    return Rotation(*(table.float()[:, None] for table in tables))
+
+
+def _tokens(places: Tensor, variates: int, width: int) -> Tensor:
+    """Numbers of the tokens of some places, one place's variates side by side, in whole tiles."""
+    row, number = places // width, places % width
+    variate = torch.arange(variates, device=places.device)
+    tokens = ((row[:, None] * variates + variate) * width + number[:, None]).reshape(-1)
+    return pad_tile(tokens, 0)
+
+
+def _mixtures(raw: Tensor) -> Tensor:
+    """Degrees of freedom, locations, scales and weights from the head's four parts."""
+    least = torch.finfo(torch.float32).eps
+    df, location, scale, logits = raw.chunk(4, dim=-1)
+    return torch.cat(
+        (
+            2.0 + functional.softplus(df).clamp_min(least),
+            location,
+            functional.softplus(scale).clamp_min(least),
+            logits.softmax(dim=-1),
+        ),
+        dim=-1,
+    )
