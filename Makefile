@@ -9,7 +9,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
 CXX_FILES = $(shell find csrc tests/faults/native benchmarks/native \
   -name '*.cpp' -o -name '*.hpp' -o -name '*.c')
 
-.PHONY: demo test faults lint format types stubs check-stubs warnings wheel-test sanitize bench bench-smoke clean
+.PHONY: demo test faults upstream lint format types stubs check-stubs warnings wheel-test sanitize bench bench-smoke clean
 
 demo: $(VENV)/.demo
 	$(BIN)/marketsim backtest demo --simulations 70 --report demo-report.html
@@ -20,6 +20,10 @@ test: $(VENV)/.dev
 # The fault suite in full: 10,000 kills, long fuzzing, every crash point many times. Half an hour.
 faults: $(VENV)/.dev
 	MARKETSIM_FAULTS=full $(BIN)/python -m pytest tests/faults tests/forecasts -p no:xdist
+
+# Our models against the original code, which gets an environment of its own (1.3 GB).
+upstream: $(VENV)/.dev .venv-upstream/.built
+	$(BIN)/python -m pytest tests/upstream -p no:xdist
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -65,7 +69,7 @@ bench-smoke: $(VENV)/.dev
 	$(BIN)/python -m pytest benchmarks --benchmark-disable -p no:xdist
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) .venv-upstream build dist
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -78,3 +82,6 @@ $(VENV)/.demo: $(VENV)/bin/python $(SOURCES)
 $(VENV)/.dev: $(VENV)/bin/python $(SOURCES) constraints.txt
 	$(PIP) -e '.[dev]'
 	touch $@
+
+.venv-upstream/.built: tools/upstream_env.py constraints.txt $(wildcard tests/upstream/*.txt)
+	$(PYTHON) tools/upstream_env.py
