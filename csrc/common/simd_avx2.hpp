@@ -85,6 +85,10 @@ inline F next_up(F v) {
   const M zero = equal(v, _mm256_setzero_ps());
   return as_floats(_mm256_blendv_epi8(_mm256_add_epi32(as_mask(v), step), one, zero));
 }
+// The float next to v, away from 0.
+inline F next_outwards(F v) {
+  return as_floats(_mm256_add_epi32(as_mask(v), _mm256_set1_epi32(1)));
+}
 inline I broadcast_index(int32_t v) {
   return _mm256_set1_epi32(v);
 }

@@ -74,6 +74,10 @@ inline F next_up(F v) {
   const M zero = equal(v, _mm512_setzero_ps());
   return _mm512_castsi512_ps(_mm512_mask_blend_epi32(zero, _mm512_add_epi32(value, step), one));
 }
+// The float next to v, away from 0.
+inline F next_outwards(F v) {
+  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(v), _mm512_set1_epi32(1)));
+}
 using I = __m512i;
 inline I broadcast_index(int32_t v) {
   return _mm512_set1_epi32(v);

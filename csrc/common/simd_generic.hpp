@@ -109,6 +109,10 @@ inline F next_up(F v) {
   const M moved = (M)((Unsigned)v + (Unsigned)step);  // wraps for -0, which is not used
   return (F)choose_mask(v == 0.0f, M{} + 1, moved);
 }
+// The float next to v, away from 0.
+inline F next_outwards(F v) {
+  return (F)((Unsigned)v + 1);
+}
 inline I broadcast_index(int32_t v) {
   return I{v, v, v, v};
 }

@@ -104,11 +104,13 @@ void best_offsets(const OffsetRules& rules, const OffsetProblems& problems,
                   const OffsetAnswers& answers) {
   if (problems.count == 0) return;
   // Lanes take candidates^2 * legs steps for a whole vector of problems, the sweep takes time about
-  // in proportion to legs for one; 90 is where they were measured to cost the same.
+  // in proportion to legs for one. With all lanes in use they were measured to cost the same at 60
+  // candidates, on every instruction set.
   const size_t legs = leg_count(rules, problems.days);
   const size_t candidates = legs * static_cast<size_t>(candidates_per_leg(rules.rules)) + 2;
   const size_t widest = size_t{4} << static_cast<int>(active_isa());
-  const bool lanes = candidates * candidates <= 90 * std::min(problems.count, widest);
+  const size_t used = std::min(problems.count, widest);
+  const bool lanes = candidates * candidates * widest <= 60 * 60 * used;
   const OffsetTable kernels = table(lanes);
   constexpr size_t kWorthAThread = 2000;  // legs: about 0.2 ms
   const int threads = threads_for(problems.count * legs, kWorthAThread);

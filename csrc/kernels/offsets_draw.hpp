@@ -29,8 +29,22 @@ inline float from_magnitude(uint32_t bits, bool negative) {
   return v;
 }
 
+// A float v near the smallest with float(p + v) >= limit, for which that holds if it holds for
+// `start`. Where the limit is above 0 it mostly is the smallest.
+//
+// That is where p + v lies half way between the limit and the float below, or just above. `error`
+// is what rounding took from limit - p, exactly (Knuth's TwoSum).
+inline F first_reaching(F p, F limit, F start) {
+  const F difference = limit - p, back = difference - limit;
+  const F error = (limit - (difference - back)) - (p + back);
+  const F gap = next_outwards(limit) - limit;
+  const F guess = difference + (error - maximum(gap, -gap) * broadcast(0.5f));
+  const F first = choose(less_equal(limit, p + guess), guess, next_up(guess));
+  return choose(less_equal(limit, p + first), first, start);
+}
+
 // To where at least |high| (or |low|) can shrink without a change of what these legs earn, fees on
-// touches aside; further only where a size or a fee rounds a change away. -inf: as far as may be.
+// touches aside; often a size or a fee rounds changes away beyond. -inf: as far as may be.
 //
 // The price on that axis is X = clamp(pred + |offset|, 0, cap) in the mirror in which it falls: the
 // exit of some legs, minus the entry of the others.
@@ -49,19 +63,24 @@ F same_from(const Legs& legs, F high, F low, bool on_high) {
   }
   const F left_at = choose(less_equal(exit, limit), exit, legs.close);
   const F price = choose(exits, exit, -entry), other = choose(exits, -paid, left_at);
-  // Up to `last` there is no change; beyond a limit it is the limit, else what rounds to less.
-  // Leaving at a limit that is the close is leaving at the close.
-  limit = choose(equal(limit, legs.close), next_down(limit), limit);
-  limit = choose(exits, limit, -legs.entry_limit);
-  const M beyond = invert(less_equal(price, limit));
+  // Down to `least` there is no change. Where the price is beyond a limit that is the float above
+  // the limit, else what rounds to no less. Leaving at a limit that is the close is leaving at the
+  // close. Prices are not negative, so all negative limits are alike; -0 is made 0.
+  const M at_close = both(exits, equal(limit, legs.close));
+  limit = maximum(choose(exits, limit, -legs.entry_limit) + zero, broadcast(-1.0f));
+  const F above = choose(at_close, limit, next_outwards(limit));
+  const M beyond = less_equal(above, price);
   const M idle = choose_mask(exits, invert(enters), open);
   const M fixed =
-      either(either(idle, less_equal(price, zero)), both(beyond, invert(less_equal(zero, limit))));
-  F less = largest_offset(other, next_down(price + other));
-  if constexpr (kOpenAware) less = choose(exits, less, maximum(less, -legs.open));
-  const F last = keep(invert(fixed), choose(beyond, limit, less));
+      either(either(idle, less_equal(price, zero)), both(beyond, less_equal(above, zero)));
+  F least = first_reaching(other, price + other, price);
+  if constexpr (kOpenAware) {
+    least = choose(exits, least, maximum(least, next_up(-legs.open)));
+  }
+  least = choose(beyond, above, least);
   const F pred = choose(exits, legs.exit_pred, -legs.entry_pred);
-  return choose(fixed, none, next_up(largest_offset(pred, last)));
+  const F offset = on_high ? high : -low;
+  return choose(fixed, none, first_reaching(pred, least, offset));
 }
 
 // One problem, kLanes floats at a time: the float nearest to 0 of those from beyond `inner` to

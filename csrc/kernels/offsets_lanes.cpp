@@ -1,9 +1,7 @@
 // Few days, many problems: each lane solves its own problem by looking at every candidate pair.
 //
-// What a leg earns is weight * (a(h) + b(l)) - fee: one of the two is the price it leaves at, the
-// other the negated price it paid. Both are computed once per candidate and leg; a pair then costs
-// an addition, a multiplication, a masked subtraction and an ordered float64 addition for each leg.
-// Most pairs are far below the best: float32 sums, which take half the time, rule them out.
+// All pairs are added up in float32 first (offsets_tables.hpp), which is quick and rules out most
+// of them: they are far below the best. The others are evaluated exactly.
 #include <cstring>
 
 #include "kernels/offsets_draw.hpp"
@@ -11,80 +9,6 @@
 
 namespace marketsim::MARKETSIM_ISA {
 namespace {
-
-enum class Sides { mixed, longs, shorts };
-
-void clear(D& sum) {
-  sum = broadcast_double(0.0);
-}
-void clear(F& sum) {
-  sum = broadcast(0.0f);
-}
-void add(D& sum, F v) {
-  sum = sum + to_double(v);
-}
-void add(F& sum, F v) {
-  sum = sum + v;
-}
-
-// Adds up kPairs pairs a lane: high candidates from `high` on, and one low candidate.
-template <bool kOpenAware, Charge kCharge, size_t kPairs, Sides kSides, typename Sum>
-void add_legs(const Shape& shape, const Scratch& scratch, size_t from, size_t to, size_t high,
-              size_t low, Sum* totals) {
-  const LegArrays legs(scratch.legs, shape.legs * kLanes);
-  const Side &highs = scratch.high, &lows = scratch.low;
-  Sum sums[kPairs];
-  for (size_t pair = 0; pair < kPairs; ++pair) clear(sums[pair]);
-  for (size_t leg = from; leg < to; ++leg) {
-    const size_t lc = leg * shape.candidates + low, first = leg * shape.candidates + high;
-    const F b_level = load(lows.value + lc * kLanes);
-    const F weight = load(legs.at(kWeight) + leg * kLanes);
-    const float *values = highs.value + first * kLanes,
-                *opens = highs.value_at_open + first * kLanes;
-    const M* high_enters = highs.enters + first;
-    const M low_enters = lows.enters[lc];
-#pragma GCC unroll 4
-    for (size_t pair = 0; pair < kPairs; ++pair) {
-      F a = load(values + pair * kLanes), b = b_level;
-      if constexpr (kOpenAware && kSides != Sides::shorts) {
-        a = choose(lows.at_open[lc], load(opens + pair * kLanes), a);
-      }
-      if constexpr (kOpenAware && kSides != Sides::longs) {
-        b = choose(highs.at_open[first + pair], load(lows.value_at_open + lc * kLanes), b);
-      }
-      const M enters = kSides == Sides::longs    ? low_enters
-                       : kSides == Sides::shorts ? high_enters[pair]
-                                                 : both(high_enters[pair], low_enters);
-      F earned = weight * (a + b);
-      if constexpr (kCharge == Charge::on_entry) {
-        earned = earned - load(legs.at(kFee) + leg * kLanes);
-      }
-      earned = keep(enters, earned);
-      if constexpr (kCharge == Charge::both_touched || kCharge == Charge::any_touched) {
-        const M high_touches = highs.touches[first + pair], low_touches = lows.touches[lc];
-        const M pays = kCharge == Charge::both_touched ? both(high_touches, low_touches)
-                                                       : either(high_touches, low_touches);
-        earned = earned - keep(pays, load(legs.at(kFee) + leg * kLanes));
-      }
-      add(sums[pair], earned);
-    }
-  }
-  for (size_t pair = 0; pair < kPairs; ++pair) totals[pair] = sums[pair];
-}
-
-template <bool kOpenAware, Charge kCharge, size_t kPairs, typename Sum>
-void pair_totals(const Shape& shape, const Scratch& scratch, size_t high, size_t low, Sum* totals) {
-  if (shape.legs == shape.split) {
-    return add_legs<kOpenAware, kCharge, kPairs, Sides::mixed>(shape, scratch, 0, shape.legs, high,
-                                                               low, totals);
-  }
-  Sum of_shorts[kPairs];
-  add_legs<kOpenAware, kCharge, kPairs, Sides::longs>(shape, scratch, 0, shape.split, high, low,
-                                                      totals);
-  add_legs<kOpenAware, kCharge, kPairs, Sides::shorts>(shape, scratch, shape.split, shape.legs,
-                                                       high, low, of_shorts);
-  for (size_t pair = 0; pair < kPairs; ++pair) totals[pair] = totals[pair] + of_shorts[pair];
-}
 
 struct Best {
   D total;
@@ -128,56 +52,66 @@ F floor_of(const OffsetRules& rules, const Shape& shape, const Scratch& scratch,
                      size(field(kOpen)) + reach;
     most = most + (field(kWeight) * prices + field(kFee));
   }
-  const F share = broadcast(static_cast<float>(shape.legs + 8) * 1.5e-7f);
+  const F share = broadcast(static_cast<float>(2 * shape.legs + 8) * 1.5e-7f);
   const F floor = highest - (most * share + broadcast(1e-30f));
   return choose(less_equal(most, broadcast(1e30f)), floor, broadcast(__builtin_nanf("")));
 }
 
-template <bool kOpenAware, Charge kCharge>
-F search_roughly(const Shape& shape, const Scratch& scratch) {
-  constexpr size_t kPairs = 4;
-  const size_t columns = scratch.high.count;
-  F highest = broadcast(-__builtin_inff());
-  for (size_t j = 0; j < scratch.low.count; ++j) {
-    float* to = scratch.rough + j * columns * kLanes;
-    F totals[kPairs];
-    size_t i = 0;
-    for (; i + kPairs <= columns; i += kPairs) {
-      pair_totals<kOpenAware, kCharge, kPairs>(shape, scratch, i, j, totals);
-      for (size_t pair = 0; pair < kPairs; ++pair) {
-        store(to + (i + pair) * kLanes, totals[pair]);
-        highest = maximum(totals[pair], highest);
+// The float32 totals of kLows low candidates with kHighs high ones.
+template <size_t kLows, size_t kHighs>
+F add_block(const Shape& shape, const Scratch& scratch, size_t low, size_t high, F highest) {
+  const Side &lows = scratch.low, &highs = scratch.high;
+  F totals[kLows][kHighs];
+#pragma GCC unroll 4
+  for (size_t j = 0; j < kLows; ++j) {
+    const F base = load(lows.base + (low + j) * kLanes);
+#pragma GCC unroll 4
+    for (size_t i = 0; i < kHighs; ++i)
+      totals[j][i] = base + load(highs.base + (high + i) * kLanes);
+  }
+  for (size_t term = 0; term < shape.terms; ++term) {
+    const float* of_lows = lows.factor + (term * shape.candidates + low) * kLanes;
+    const float* of_highs = highs.factor + (term * shape.candidates + high) * kLanes;
+#pragma GCC unroll 4
+    for (size_t j = 0; j < kLows; ++j) {
+#pragma GCC unroll 4
+      for (size_t i = 0; i < kHighs; ++i) {
+        totals[j][i] = totals[j][i] + load(of_lows + j * kLanes) * load(of_highs + i * kLanes);
       }
     }
-    for (; i < columns; ++i) {
-      pair_totals<kOpenAware, kCharge, 1>(shape, scratch, i, j, totals);
-      store(to + i * kLanes, totals[0]);
-      highest = maximum(totals[0], highest);
+  }
+#pragma GCC unroll 4
+  for (size_t j = 0; j < kLows; ++j) {
+    float* to = scratch.rough + ((low + j) * highs.count + high) * kLanes;
+#pragma GCC unroll 4
+    for (size_t i = 0; i < kHighs; ++i) {
+      store(to + i * kLanes, totals[j][i]);
+      highest = maximum(totals[j][i], highest);
     }
   }
   return highest;
 }
 
-// Adds up all pairs in float32 first, which is quicker, and those near the highest exactly.
-template <bool kOpenAware, Charge kCharge>
-Best search(const OffsetRules& rules, const Shape& shape, const Scratch& scratch) {
-  const F highest = search_roughly<kOpenAware, kCharge>(shape, scratch);
-  const F floor = floor_of(rules, shape, scratch, highest);
-  Best best{broadcast_double(-__builtin_inf()), load(scratch.high.offset),
-            load(scratch.low.offset)};
-  for (size_t j = 0; j < scratch.low.count; ++j) {
-    const float* rough = scratch.rough + j * scratch.high.count * kLanes;
-    for (size_t i = 0; i < scratch.high.count; ++i) {
-      const M low = less_equal(load(rough + i * kLanes), floor);
-      const M fresh = both(scratch.high.fresh[i], scratch.low.fresh[j]);
-      if (bits(both(fresh, invert(low))) == 0) continue;
-      D total;
-      pair_totals<kOpenAware, kCharge, 1>(shape, scratch, i, j, &total);
-      improve(best, total, load(scratch.high.offset + i * kLanes),
-              load(scratch.low.offset + j * kLanes));
-    }
+template <size_t kLows>
+F add_rows(const Shape& shape, const Scratch& scratch, size_t low, F highest) {
+  size_t high = 0;
+  for (; high + 4 <= scratch.high.count; high += 4) {
+    highest = add_block<kLows, 4>(shape, scratch, low, high, highest);
   }
-  return best;
+  for (; high < scratch.high.count; ++high) {
+    highest = add_block<kLows, 1>(shape, scratch, low, high, highest);
+  }
+  return highest;
+}
+
+// Returns the highest of the float32 totals.
+F add_roughly(const Shape& shape, const Scratch& scratch) {
+  F highest = broadcast(-__builtin_inff());
+  size_t low = 0;
+  for (; low + 2 <= scratch.low.count; low += 2) {
+    highest = add_rows<2>(shape, scratch, low, highest);
+  }
+  return low < scratch.low.count ? add_rows<1>(shape, scratch, low, highest) : highest;
 }
 
 // The totals of one pair a lane.
@@ -193,6 +127,48 @@ D evaluate(const Shape& shape, const Scratch& scratch, F high, F low) {
     return total;
   };
   return add_legs(0, shape.split) + add_legs(shape.split, shape.legs);
+}
+
+// Calls take(near, high, low) for each pair that is not below the floor in some lane.
+template <typename Take>
+void for_near(const Scratch& scratch, F floor, const Take& take) {
+  const float* rough = scratch.rough;
+  for (size_t j = 0; j < scratch.low.count; ++j) {
+    for (size_t i = 0; i < scratch.high.count; ++i, rough += kLanes) {
+      const M near = invert(less_equal(load(rough), floor));
+      if (bits(near) == 0) continue;
+      take(near, load(scratch.high.offset + i * kLanes), load(scratch.low.offset + j * kLanes));
+    }
+  }
+}
+
+template <bool kOpenAware, Charge kCharge>
+Best search(const OffsetRules& rules, const Shape& shape, const Scratch& scratch) {
+  const F highest = add_roughly(shape, scratch);
+  const F floor = floor_of(rules, shape, scratch, highest);
+  Best best{broadcast_double(-__builtin_inf()), load(scratch.high.offset),
+            load(scratch.low.offset)};
+  // Most lanes have one such pair only, each another one: they are evaluated together.
+  F first_high = best.high, first_low = best.low;
+  M seen = less_equal(highest, broadcast(-__builtin_inff()));  // no lane
+  uint32_t more = 0;
+  for_near(scratch, floor, [&](M near, F high, F low) {
+    more |= bits(both(near, seen));
+    const M first = both(near, invert(seen));
+    first_high = choose(first, high, first_high);
+    first_low = choose(first, low, first_low);
+    seen = either(seen, near);
+  });
+  const auto offer = [&](F high, F low) {
+    improve(best, evaluate<kOpenAware, kCharge>(shape, scratch, high, low), high, low);
+  };
+  offer(first_high, first_low);
+  if (more == 0) return best;
+  for_near(scratch, floor, [&](M near, F high, F low) {
+    const M first = both(equal(high, first_high), equal(low, first_low));
+    if (bits(both(near, invert(first))) != 0) offer(high, low);
+  });
+  return best;
 }
 
 // The candidate of each lane that is next to `of` towards 0 and lies on its side of 0.

@@ -1,5 +1,15 @@
-// What the lanes look up: legs and candidates of kLanes problems, and the prices of each leg at
-// each candidate.
+// What the lanes look up: legs and candidates of kLanes problems, and what each leg makes of each
+// candidate.
+//
+// What a leg earns is the price it leaves at less the price it paid, and less a fee: one of the two
+// prices depends on h only, the other on l only, and so does whether it enters. So it is
+//
+//     sum over terms of high.factor[h] * low.factor[l]  +  high.base[h] + low.base[l]
+//
+// where the factor of one axis is what the leg leaves with, that of the other 1 where it enters and
+// else 0, and the base what it pays then. (open_aware: one term for legs that enter at the open,
+// and leave at another price therefore, and one for the others.) In float32 that is nearly the
+// profit, for a multiplication and an addition a term.
 //
 // Only offsets_lanes.cpp includes this header.
 #pragma once
@@ -10,32 +20,29 @@
 
 namespace marketsim::MARKETSIM_ISA {
 
-// All candidates of one axis, and what each leg makes of them: [leg][candidate] vectors.
+// All candidates of one axis, vectors of a lane a problem.
 struct Side {
-  float* offset;         // [candidate][lane]
-  float* value;          // price left at, or negated price paid
-  float* value_at_open;  // the price left at where the leg has entered at the open
-  M* enters;             // all lanes where the other axis decides
-  M* at_open;            // open_aware: the leg enters at the open; no lane where the other decides
-  M* touches;            // touched_both: as enters, or exit < high
-  M* fresh;              // [candidate]: lanes that do not repeat one of the first two candidates
-  size_t count;          // candidates of the lane that has most
+  float* offset;  // [candidate]
+  float* factor;  // [term][candidate], the terms of one leg after those of another
+  float* base;    // [candidate]: the sum of all legs
+  size_t count;   // candidates of the lane that has most
 };
 
 struct Scratch {
   float* legs;
-  float* lanes;  // one problem a lane, for reading them in: [field][leg][lane]
-  float* rough;  // [low][high][lane]: totals added up in float32
+  float* lanes;  // for reading the problems in: [field][day]
+  float* rough;  // [low][high]: totals in float32
   Side high, low;
 };
 
 struct Shape {
-  size_t legs, split, candidates;
+  size_t legs, split, candidates, terms;
 };
 
 inline Shape shape_of(const OffsetRules& rules, size_t days) {
   const size_t legs = leg_count(rules, days);
-  return {legs, days, legs * static_cast<size_t>(candidates_per_leg(rules.rules)) + 2};
+  return {legs, days, legs * static_cast<size_t>(candidates_per_leg(rules.rules)) + 2,
+          legs * (uses(rules.rules, kAtOpen) ? 2 : 1)};
 }
 
 inline size_t lay_out(const Shape& shape, char* memory, Scratch* scratch) {
@@ -45,21 +52,32 @@ inline size_t lay_out(const Shape& shape, char* memory, Scratch* scratch) {
       pointer = reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(memory + used);
     used += (count * sizeof *pointer + 63) / 64 * 64;
   };
-  const size_t cells = shape.candidates * shape.legs;
   take(scratch->legs, LegArrays::floats_needed(shape.legs * kLanes));
   take(scratch->lanes, 7 * shape.split * kLanes);
   take(scratch->rough, shape.candidates * shape.candidates * kLanes);
   Side* const sides[] = {&scratch->high, &scratch->low};
   for (Side* side : sides) {
     take(side->offset, shape.candidates * kLanes);
-    take(side->value, cells * kLanes);
-    take(side->value_at_open, cells * kLanes);
-    take(side->fresh, shape.candidates);
-    take(side->enters, cells);
-    take(side->at_open, cells);
-    take(side->touches, cells);
+    take(side->factor, shape.terms * shape.candidates * kLanes);
+    take(side->base, shape.candidates * kLanes);
   }
   return used;
+}
+
+// to[day * kLanes + lane] = rows[lane][day]
+inline void transpose(const float* const* rows, size_t days, float* to) {
+  for (size_t lane = 0; lane < kLanes; lane += 4) {
+    if (days < 4) {
+      for (size_t i = lane; i < lane + 4; ++i) {
+        for (size_t day = 0; day < days; ++day) to[day * kLanes + i] = rows[i][day];
+      }
+      continue;
+    }
+    for (size_t begin = 0; begin < days; begin += 4) {
+      const size_t day = begin + 4 <= days ? begin : days - 4;  // some days perhaps twice
+      transpose_four(rows + lane, day, to + day * kLanes + lane, kLanes);
+    }
+  }
 }
 
 // Reads up to kLanes problems from `first` on, a lane each; the last one is repeated where they are
@@ -68,14 +86,19 @@ inline void read_legs(const OffsetRules& rules, const OffsetProblems& problems, 
                       size_t count, const Shape& shape, float margin, const Scratch& scratch) {
   const size_t days = shape.split;
   const bool has_open = problems.first.open != nullptr;
-  for (size_t lane = 0; lane < kLanes; ++lane) {
-    const Days row = problems.row(first + (lane < count ? lane : count - 1));
-    const float* fields[7] = {row.close,    row.high,     row.low, row.high_pred,
-                              row.low_pred, row.position, row.open};
-    for (size_t field = 0; field < (has_open ? 7 : 6); ++field) {
-      float* to = scratch.lanes + field * days * kLanes + lane;
-      for (size_t day = 0; day < days; ++day) to[day * kLanes] = fields[field][day];
+  const Days row = problems.row(first);
+  const float* const fields[7] = {row.close,    row.high,     row.low, row.high_pred,
+                                  row.low_pred, row.position, row.open};
+  const size_t strides[7] = {problems.close_stride,    problems.high_stride,
+                             problems.low_stride,      problems.high_pred_stride,
+                             problems.low_pred_stride, problems.position_stride,
+                             problems.open_stride};
+  for (size_t field = 0; field < (has_open ? 7 : 6); ++field) {
+    const float* rows[kLanes];
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      rows[lane] = fields[field] + (lane < count ? lane : count - 1) * strides[field];
     }
+    transpose(rows, days, scratch.lanes + field * days * kLanes);
   }
   const LegArrays legs(scratch.legs, shape.legs * kLanes);
   for (size_t leg = 0; leg < shape.legs; ++leg) {
@@ -110,15 +133,16 @@ class CandidateList {
     const uint32_t news = bits(fresh(values));
     if (news == 0) return;
     const bool most = few_ || static_cast<size_t>(__builtin_popcount(news)) * 4 > kLanes * 3;
-    // `value` is not yet in use: a place for what waits.
-    store(most ? side_.offset + side_.count++ * kLanes : side_.value + waiting_++ * kLanes, values);
+    // `factor` is not yet in use: a place for what waits.
+    store(most ? side_.offset + side_.count++ * kLanes : side_.factor + waiting_++ * kLanes,
+          values);
   }
 
   void finish() {
     size_t counts[kLanes];
     for (size_t& count : counts) count = side_.count;
     for (size_t i = 0; i < waiting_; ++i) {
-      const float* from = side_.value + i * kLanes;
+      const float* from = side_.factor + i * kLanes;
       for (uint32_t news = bits(fresh(load(from))); news; news &= news - 1) {
         const size_t lane = static_cast<size_t>(__builtin_ctz(news)), at = counts[lane]++;
         if (at == side_.count) {  // what the other lanes do not fill stays the nearest
@@ -128,9 +152,6 @@ class CandidateList {
         side_.offset[at * kLanes + lane] = from[lane];
       }
     }
-    side_.fresh[0] = side_.fresh[1] = equal(broadcast(0.0f), broadcast(0.0f));
-    for (size_t i = 2; i < side_.count; ++i)
-      side_.fresh[i] = fresh(load(side_.offset + i * kLanes));
   }
 
  private:
@@ -166,30 +187,39 @@ inline void write_candidates(const OffsetRules& rules, const Shape& shape, Scrat
 // Fills in one side of a leg. In the lanes of `entering` the level of this axis is where the leg
 // enters, in the others where it leaves.
 template <bool kOpenAware, Charge kCharge>
-void tabulate_side(const Legs& legs, size_t first_cell, bool is_high, const Side& to) {
-  constexpr bool kTouch = kCharge == Charge::both_touched || kCharge == Charge::any_touched;
+void tabulate_side(const Legs& legs, size_t leg, const Shape& shape, bool is_high, const Side& to) {
   const M is_long = legs.is_long, entering = is_high ? invert(is_long) : is_long;
-  const F zero = broadcast(0.0f), most = broadcast(is_high ? 10.0f : 1.0f);
+  const F zero = broadcast(0.0f), one = broadcast(1.0f), most = broadcast(is_high ? 10.0f : 1.0f);
   const F pred = choose(entering, legs.entry_pred, legs.exit_pred);
   const F floor = choose(entering, -most, zero), cap = choose(entering, zero, most);
-  for (size_t candidate = 0; candidate < to.count; ++candidate) {
-    const size_t cell = first_cell + candidate;
-    const F offset = load(to.offset + candidate * kLanes);
+  constexpr size_t kTerms = kOpenAware ? 2 : 1;
+  float* factor = to.factor + leg * kTerms * shape.candidates * kLanes;
+  float* second = factor + shape.candidates * kLanes;
+  for (size_t at = 0; at < to.count * kLanes; at += kLanes) {
+    const F offset = load(to.offset + at);
     const F level = clamp(pred + choose(is_long, offset, -offset), floor, cap);
-    const M enters = less_equal(legs.entry_limit, level);
-    F paid = level, left_at = choose(less_equal(level, legs.exit_limit), level, legs.close);
-    to.enters[cell] = either(enters, invert(entering));
+    const M enters = both(entering, less_equal(legs.entry_limit, level));
+    const M touches = choose_mask(entering, enters, less_equal(level, legs.exit_touch));
+    const auto leaves = [&](F limit) {
+      const F with = legs.weight * choose(less_equal(level, limit), level, legs.close);
+      if constexpr (kCharge == Charge::both_touched) return with - keep(touches, legs.fee);
+      if constexpr (kCharge == Charge::any_touched) return with + keep(touches, legs.fee);
+      return with;
+    };
+    F paid = level;
     if constexpr (kOpenAware) {
-      const M at_open = both(entering, less_equal(legs.open, level));
-      to.at_open[cell] = at_open;
+      const M at_open = both(enters, less_equal(legs.open, level));
       paid = choose(at_open, legs.open, level);
-      store(to.value_at_open + cell * kLanes, left_at);
-      left_at = choose(less_equal(level, legs.close), level, legs.close);
+      const M later = both(enters, invert(at_open));
+      store(factor + at, choose(entering, keep(later, one), leaves(legs.close)));
+      store(second + at, choose(entering, keep(at_open, one), leaves(legs.exit_limit)));
+    } else {
+      store(factor + at, choose(entering, keep(enters, one), leaves(legs.exit_limit)));
     }
-    store(to.value + cell * kLanes, choose(entering, -paid, left_at));
-    if constexpr (kTouch) {
-      to.touches[cell] = choose_mask(entering, enters, less_equal(level, legs.exit_touch));
-    }
+    F base = keep(enters, legs.weight * paid);
+    if constexpr (kCharge == Charge::on_entry) base = base + keep(enters, legs.fee);
+    if constexpr (kCharge == Charge::any_touched) base = base + keep(touches, legs.fee);
+    store(to.base + at, (leg == 0 ? zero : load(to.base + at)) - base);
   }
 }
 
@@ -198,8 +228,8 @@ void tabulate(const Shape& shape, const Scratch& scratch) {
   const LegArrays legs(scratch.legs, shape.legs * kLanes);
   for (size_t leg = 0; leg < shape.legs; ++leg) {
     const Legs vector = load_legs(legs, leg * kLanes);
-    tabulate_side<kOpenAware, kCharge>(vector, leg * shape.candidates, true, scratch.high);
-    tabulate_side<kOpenAware, kCharge>(vector, leg * shape.candidates, false, scratch.low);
+    tabulate_side<kOpenAware, kCharge>(vector, leg, shape, true, scratch.high);
+    tabulate_side<kOpenAware, kCharge>(vector, leg, shape, false, scratch.low);
   }
 }
 
