@@ -180,7 +180,8 @@ void probe(Work& work, Best& best) {
         work, kLanes, [&](size_t i) { return from[i]; },
         [&](size_t i, double total) { improve(best, total, from[i].high, from[i].low); });
   }
-  work.floor = best.total - work.base;
+  work.floor = -__builtin_inf();
+  raise_floor(work, best.total - work.base);
 }
 
 // False where it gave up for want of fingerprints.
@@ -213,7 +214,7 @@ bool sweep(Work& work, Best& best) {
         const double maximum = scan(work, block, l, totals);
         work.block_bound[block] = maximum;
         const double proven = maximum + r - work.spread - 2.0 * work.base;
-        if (proven > work.floor) work.floor = proven;
+        raise_floor(work, proven);
         if (maximum + r < work.floor) continue;
         if constexpr (kMarked) {
           collect_prints<kOpenAware, kCharge>(work, block, row, totals, r, best);

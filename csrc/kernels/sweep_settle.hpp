@@ -38,6 +38,12 @@ double rough_total(const Work& work, float high, float low) {
   return total;
 }
 
+// Some pair is known to have this total. An infinite one rules nothing out: where a day's profit
+// overflows, that of other pairs may too, and the sweep's sums do not.
+inline void raise_floor(Work& work, double total) {
+  if (total > work.floor && total < __builtin_inf()) work.floor = total;
+}
+
 inline void forget_below_floor(Work& work) {
   size_t kept = 0;
   for (size_t i = 0; i < work.pending_count; ++i) {
@@ -56,7 +62,7 @@ void thin_out(Work& work) {
     if (work.pending[i].total > best.total) best = work.pending[i];
   }
   const double total = rough_total<kOpenAware, kCharge>(work, best.high, best.low);
-  if (total - 2.0 * work.base > work.floor) work.floor = total - 2.0 * work.base;
+  raise_floor(work, total - 2.0 * work.base);
   forget_below_floor(work);
 }
 
@@ -91,10 +97,8 @@ void settle(Work& work, Best& best) {
     evaluate<kOpenAware, kCharge>(
         work, count, [&](size_t i) { return points[i]; },
         [&](size_t i, double total) { improve(best, total, points[i].high, points[i].low); });
-    if (best.total - work.base > work.floor) {
-      work.floor = best.total - work.base;
-      forget_below_floor(work);
-    }
+    raise_floor(work, best.total - work.base);
+    forget_below_floor(work);
   }
 }
 
@@ -109,7 +113,7 @@ void settle_known(Work& work, Best& best) {
     improve(best, total, at(i).high, at(i).low);
   });
   work.unsettled_count = 0;
-  if (best.total - work.base > work.floor) work.floor = best.total - work.base;
+  raise_floor(work, best.total - work.base);
 }
 
 // A point with that fingerprint may be the best.

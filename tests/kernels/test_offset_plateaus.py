@@ -42,12 +42,12 @@ PLATEAUS = ("halted", "one price a day", "back to the open", "mostly halted", "f
 def test_plateaus_of_equal_totals(isa: str, kind: str, side: str) -> None:
     """The sweep falls back on fingerprints here; the lanes look at every pair."""
     rng = np.random.default_rng([PLATEAUS.index(kind), len(side)])
-    rows = plateau_days(rng, (16, 34), kind)
+    rows = plateau_days(rng, (16, 58), kind)
     if side != "mixed":
-        rows["position"] = np.full((16, 34), 1.0 if side == "long" else -1.0, f32)
+        rows["position"] = np.full((16, 58), 1.0 if side == "long" else -1.0, f32)
     for fill, fee, always_on in itertools.product(rules.FILLS, (0.0, 0.0006), (False, True)):
         options = {"fill": fill, "fee": fee, "always_on": always_on}
-        count = 17 if always_on or fill == "open_aware" else 34  # the most that go to the lanes
+        count = 29 if always_on or fill == "open_aware" else 58  # the most that go to the lanes
         short = {name: value[:, :count] for name, value in rows.items()}
         batch = ms.best_offsets(**short, **options)
         for i in range(16):

@@ -246,6 +246,22 @@ def test_best_is_drawn_in_to_the_near_end_of_its_plateau() -> None:
     assert f32(-0.02) + np.nextafter(f32(found.low), f32(0)) > f32(-0.03)
 
 
+def test_pairs_whose_profit_overflows_tie(isa: str) -> None:
+    """A day worth more than float32 can hold makes every pair that trades it the best."""
+    rng = np.random.default_rng(8)
+    for kind in (0, 5):
+        days = awkward_days(rng, (24, 20), kind)
+        days["close"][:, 7] = 3e38
+        days["position"][:, 7] = 10.0
+        batch = ms.best_offsets(**days, fee=0.0005)
+        assert np.isinf(batch.profit).any()
+        for i in range(24):
+            row = {name: value[i] for name, value in days.items()}
+            expected = best_offsets_reference(**row, fee=0.0005)
+            assert ms.best_offsets(**row, fee=0.0005) == expected
+            assert (batch.high[i], batch.low[i], batch.profit[i]) == expected
+
+
 def test_empty_and_missing_days() -> None:
     nothing = {name: np.empty(0) for name in ("close", "high", "low", "high_pred", "low_pred")}
     assert ms.best_offsets(**nothing, position=[]) == Offsets(0.0, 0.0, 0.0)
