@@ -50,6 +50,11 @@ constexpr size_t stride_of(uint32_t width) {
   return (sizeof(RecordHead) + size_t{width} * sizeof(float) + 63) / 64 * 64;
 }
 
+// How many whole records a file of that size has.
+constexpr size_t slots_in(size_t size, size_t stride) {
+  return size < kDataStart ? 0 : (size - kDataStart) / stride;
+}
+
 // Empty where the identity can be stored, else what is wrong with it.
 std::string identity_defect(const Identity& identity);
 

@@ -31,7 +31,7 @@ BUILD = ROOT / "build" / "faults"
 ENGINE = [
     ROOT / "csrc" / name
     for name in (
-        *(f"kernels/store{part}.cpp" for part in ("", "_io", "_view", "_format")),
+        *(f"kernels/store{part}.cpp" for part in ("", "_write", "_io", "_view", "_format")),
         *("kernels/crc32c.cpp", "common/isa.cpp"),
     )
 ]
