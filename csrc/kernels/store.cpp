@@ -232,7 +232,8 @@ void RecordFile::set_aside(const Fd& fd, bool locked) {
 void RecordFile::make_room(size_t slots) {
   if (index_->holds(slots)) return;
   auto larger = std::make_shared<Index>(2 * slots);
-  for (const uint32_t slot : view_->slots()) larger->insert(view_->head(slot).key, slot);
+  const auto other = [](uint32_t) { return false; };  // all keys differ
+  for (const uint32_t slot : view_->slots()) larger->insert(view_->head(slot).key, slot, other);
   larger->dense_end.store(index_->dense_end.load());
   index_ = std::move(larger);
   show(std::make_shared<View>(region_, index_, identity_.width));
@@ -255,7 +256,7 @@ void RecordFile::scan(size_t size) {
       good[i] = head.crc == crcs[i];
       index_->prefetch(head.key);
     }
-    for (uint32_t i = 0; i < count; ++i) admit(*view_, first + i, good[i]);
+    admit(first, good, count);
   }
   size_ = size;
   const uint32_t broken = broken_ + pending_;
@@ -264,24 +265,28 @@ void RecordFile::scan(size_t size) {
   counters_->superseded += repeated_ - repeated_before;
 }
 
-void RecordFile::admit(const View& view, uint32_t slot, bool good) {
-  if (!good) {
-    ++pending_;
-    return;
+// Settles slots up to the last good one: what failed after it may be being written.
+void RecordFile::admit(uint32_t first, const bool* good, uint32_t count) {
+  const View& view = *view_;
+  Index& index = *index_;
+  uint32_t broken = broken_, pending = pending_, repeated = 0, checked = checked_, live = live_;
+  for (uint32_t i = 0; i < count; ++i) {
+    if (!good[i]) {
+      ++pending;
+      continue;
+    }
+    broken += pending;
+    pending = 0;
+    const Key& key = view.head(first + i).key;
+    const auto same = [&](uint32_t other) { return view.head(other).key == key; };
+    index.insert(key, first + i, same) ? ++live : ++repeated;
+    checked = first + i + 1;
+    if (broken == 0 && repeated_ + repeated == 0) {
+      index.dense_end.store(checked, std::memory_order_release);
+    }
   }
-  broken_ += pending_;
-  pending_ = 0;
-  const Key& key = view.head(slot).key;
-  if (view.find(key) == kNoSlot) {
-    index_->insert(key, slot);
-    ++live_;
-  } else {
-    ++repeated_;
-  }
-  checked_ = slot + 1;
-  if (broken_ == 0 && repeated_ == 0) {
-    index_->dense_end.store(checked_, std::memory_order_release);
-  }
+  broken_ = broken, pending_ = pending, checked_ = checked, live_ = live;
+  repeated_ += repeated;
 }
 
 Inspection inspect(const std::string& path) {

@@ -104,7 +104,7 @@ class RecordFile {
   std::vector<std::byte> headers() const;
   void make_room(size_t slots);
   void scan(size_t size);
-  void admit(const View& view, uint32_t slot, bool good);
+  void admit(uint32_t first, const bool* good, uint32_t count);
 
   Locked lock_for_writing();
   void create();

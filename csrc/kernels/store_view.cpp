@@ -30,7 +30,7 @@ inline __attribute__((always_inline)) void copy_rows(const Rows rows) {
   float* to = rows.to;
   for (size_t row = 0; row < rows.count; ++row, record += rows.stride, to += rows.width) {
     for (size_t at = 0; rows.ahead && at < rows.stride; at += 64) {
-      __builtin_prefetch(record + rows.ahead + at);
+      __builtin_prefetch(record + rows.ahead + at, 0, 0);  // used once
     }
     const auto* from = reinterpret_cast<const float*>(record);
     for (size_t i = 0; i < whole; ++i) {

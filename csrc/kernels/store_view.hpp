@@ -52,7 +52,7 @@ class Index {
   Index(const Index&) = delete;
 
   bool holds(size_t slots) const { return cells_for(slots) <= mask_ + 1; }
-  void prefetch(const Key& key) const { __builtin_prefetch(cells_ + (key.low & mask_)); }
+  void prefetch(const Key& key) const { __builtin_prefetch(cells_ + (key.low & mask_), 1); }
 
   // The slot for which matches(slot) holds, among those whose cell agrees with the key.
   template <typename Matches>
@@ -65,12 +65,17 @@ class Index {
     }
   }
 
-  // The key is not in the index, and there is room.
-  void insert(const Key& key, uint32_t slot) {
+  // False where there is such a slot already. There is room.
+  template <typename Matches>
+  bool insert(const Key& key, uint32_t slot, const Matches& matches) {
     uint64_t at = key.low & mask_;
-    while (cells_[at] != 0) at = (at + 1) & mask_;
+    for (; cells_[at] != 0; at = (at + 1) & mask_) {
+      const uint32_t other = static_cast<uint32_t>(cells_[at]) - 1;
+      if (((cells_[at] ^ key.high) & kTag) == 0 && matches(other)) return false;
+    }
     const uint64_t cell = (key.high & kTag) | (slot + 1);
     std::atomic_ref(cells_[at]).store(cell, std::memory_order_release);
+    return true;
   }
 
   // All slots below `limit`, ascending.

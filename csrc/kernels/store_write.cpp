@@ -93,9 +93,7 @@ std::vector<uint32_t> RecordFile::fresh(const RecordHead* heads, size_t count) c
   for (uint32_t i = 0; i < count; ++i) {
     const Key& key = heads[i].key;
     const auto same = [&](uint32_t other) { return heads[other].key == key; };
-    if (view_->find(key) != kNoSlot || seen.find(key, same) != kNoSlot) continue;
-    seen.insert(key, i);
-    chosen.push_back(i);
+    if (view_->find(key) == kNoSlot && seen.insert(key, i, same)) chosen.push_back(i);
   }
   return chosen;
 }

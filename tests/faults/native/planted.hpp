@@ -80,11 +80,13 @@ class PlantedFile {
     return region_->data() + store::kDataStart + slot * stride_;
   }
 
-  uint32_t find(const Key& key) const {
-    return index_.find(key, [&](uint32_t slot) {
+  auto has(const Key& key) const {
+    return [this, &key](uint32_t slot) {
       return reinterpret_cast<const RecordHead*>(record(slot))->key == key;
-    });
+    };
   }
+
+  uint32_t find(const Key& key) const { return index_.find(key, has(key)); }
 
   bool verifies(uint32_t slot) const {
     uint32_t crc;
@@ -98,10 +100,10 @@ class PlantedFile {
     if (!store::status(fd.get(), now)) throw store::Failure(errno, "cannot look at", path_);
     if (!region_) region_ = store::Region::map(fd.get(), kCapacity);
     const auto size = static_cast<size_t>(now.st_size);
-    const size_t slots = size < store::kDataStart ? 0 : (size - store::kDataStart) / stride_;
+    const size_t slots = store::slots_in(size, stride_);
     for (; slots_ < slots; ++slots_) {
       const Key& key = reinterpret_cast<const RecordHead*>(record(slots_))->key;
-      if (find(key) == store::kNoSlot) index_.insert(key, slots_);
+      index_.insert(key, slots_, has(key));
     }
   }
 
