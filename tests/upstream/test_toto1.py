@@ -113,7 +113,7 @@ def case(
 
 @pytest.mark.parametrize("cache", [False, True], ids=["no cache", "cache"])
 def test_means_equal_the_original(case: Case, cache: bool) -> None:
-    model = ms.load_model(case.folder, kv_cache=cache)
+    model = ms.load_model(case.folder, decoding="cached" if cache else "exact")
     for name, contexts in case.contexts.items():
         for horizon in case.horizons:
             found = model.predict(contexts, horizon=horizon, mask=case.masks.get(name))

@@ -126,7 +126,7 @@ def test_quantiles_equal_the_original(case: Case) -> None:
 
 
 def test_decoding_in_blocks_equals_the_original(case: Case) -> None:
-    model = ms.load_model(case.folder, decode_block_size=case.patch)
+    model = ms.load_model(case.folder, decode_block=case.patch)
     for name, contexts in case.contexts.items():
         horizon = 2 * case.patch + 3
         found = model.predict(contexts, horizon=horizon, mask=case.masks.get(name))

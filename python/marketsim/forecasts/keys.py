@@ -121,15 +121,14 @@ def context_digests(
     rows[:, 1:] = np.ascontiguousarray(values.T, dtype="<f8").view("<i8")
     seen = rows.reshape(-1).view(np.uint8).data
     row = rows.itemsize * rows.shape[1]
-    if context_length is not None:
-        return [
-            blake3(seen[row * max(0, end - context_length) : row * end]).digest(length=KEY_BYTES)
-            for end in ends.tolist()
-        ]
     digests = []
-    running = blake3()
+    running = blake3()  # of the rows from the first one on, as far as they have been asked for
     done = 0
     for end in ends.tolist():
+        if context_length is not None and end > context_length:
+            part = seen[row * (end - context_length) : row * end]
+            digests.append(blake3(part).digest(length=KEY_BYTES))
+            continue
         running.update(seen[row * done : row * end])
         done = end
         digests.append(running.digest(length=KEY_BYTES))
