@@ -1,0 +1,1 @@
+"""Datadog Toto 2.0."""
