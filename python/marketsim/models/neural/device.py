@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DTYPES = ("float32", "float16", "bfloat16")
 # Patches a batch: beyond this a processor is as busy as it can be, and its caches only get colder.
-_CPU_TOKENS = 4096
+_CPU_TOKENS = 1024
 _CUDA_TOKENS = 65_536
 # Bytes a batch. Arrays of more than 32 MiB are given back to the system each time and cleared by it
 # when they are wanted again.

@@ -89,8 +89,8 @@ class Toto1Model(NeuralModel):
         from marketsim.models.toto1.weights import load_network
 
         network = load_network(self.checkpoint, self.config)
+        # The first and the last products are few: they stay as exact as float32 is.
         network.layers.to(self.execution.torch_dtype)
-        network.embed.to(self.execution.torch_dtype)
         return network
 
     def _bytes_per_token(self) -> int:
@@ -109,6 +109,8 @@ class Toto1Model(NeuralModel):
         patches = self.to_device(scaled_patches(values, location, scale, self.patch))
         places = self._places(rows * batch.width + numbers)
         made = self._call(patches, places, self.rotation(np.arange(batch.width)), steps)
+        if self.execution.compile:
+            made = made.clone()  # a recorded graph writes the next batch where it wrote this one
         shift, stretch = location[rows, :, numbers], scale[rows, :, numbers]
 
         def fetch() -> Array:
