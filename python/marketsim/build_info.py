@@ -31,6 +31,9 @@ def optional_versions() -> dict[str, str]:
     uses = {
         "pyarrow": 'Parquet files: pip install "marketsim[parquet]"',
         "arch": 'demo data: pip install "marketsim[demo]"',
+        "torch": 'models with weights: pip install "marketsim[models]"',
+        "safetensors": 'models with weights: pip install "marketsim[models]"',
+        "huggingface_hub": 'models from a hub: pip install "marketsim[models]"',
     }
     found = {}
     for package, use in uses.items():

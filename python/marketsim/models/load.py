@@ -68,7 +68,7 @@ def load_model(
                 f"defaults (got device={device!r}, dtype={dtype!r}, compile={compile!r})"
             )
         return _built(_STATISTICAL[name], name, options)
-    if not Path(name).expanduser().is_dir() and not is_hub_id(name):
+    if not name or (not Path(name).expanduser().is_dir() and not is_hub_id(name)):
         raise UnknownNameError("model", name, (*_STATISTICAL, *_EXAMPLES))
     execution = Execution(device, dtype, compile, options.pop("quantize", None)).check()
     where = {

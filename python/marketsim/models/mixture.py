@@ -202,16 +202,20 @@ def _with_normal(level: float) -> tuple[float, float]:
 
 
 def _draw(uniform: Array, df: Array, loc: Array, scale: Array, weights: Array) -> Array:
-    """One draw [n] of a mixture for each three uniform numbers [n, 3] in [0, 1).
-
-    The t variates are sqrt(df (u^(-2 / df) - 1)) cos(2 pi v) (Bailey, Polar generation of random
-    variates with the t-distribution, Mathematics of Computation 62, 1994).
-    """
+    """One draw [n] of a mixture for each three uniform numbers [n, 3] in [0, 1)."""
     edges = np.cumsum(weights)
     # The last component with weight takes what rounding leaves above the last edge.
     last = int(np.flatnonzero(weights)[-1])
     which = np.minimum(np.searchsorted(edges, uniform[:, 0] * edges[-1], side="right"), last)
-    nu = df[which]
-    radius = np.sqrt(nu * np.expm1(-2.0 / nu * np.log1p(-uniform[:, 1])))
-    t = radius * np.cos(2.0 * np.pi * uniform[:, 2])
+    t = student_t_draws(df[which], uniform[:, 1], uniform[:, 2])
     return np.asarray(loc[which] + scale[which] * t, dtype=np.float64)
+
+
+def student_t_draws(df: Array, u: Array, v: Array) -> Array:
+    """Draws of Student's distributions from two uniform numbers in [0, 1) each; all of one shape.
+
+    They are sqrt(df (u^(-2 / df) - 1)) cos(2 pi v) (Bailey, Polar generation of random variates
+    with the t-distribution, Mathematics of Computation 62, 1994).
+    """
+    radius = np.sqrt(df * np.expm1(-2.0 / df * np.log1p(-u)))
+    return np.asarray(radius * np.cos(2.0 * np.pi * v), dtype=np.float64)

@@ -16,6 +16,8 @@ Result = TypeVar("Result")
 # this share, once they are large enough to keep a processor busy.
 _WASTE = 0.15
 _ENOUGH_TOKENS = 512
+# What errors say that have no type of their own.
+_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class BatchRunner:
             except (MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
-                message = str(error).splitlines()[0]
+                message = (str(error) or type(error).__name__).splitlines()[0]
             else:
                 yield batch, result
                 continue
@@ -142,4 +144,4 @@ def bucket(size: int) -> int:
 def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return any(text in str(error) for text in ("not enough memory", "out of memory"))
+    return any(text in str(error) for text in _OUT_OF_MEMORY)

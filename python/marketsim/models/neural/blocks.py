@@ -3,7 +3,8 @@
 Results of one row must not depend on what else is in the batch, on how long the rows beside it are,
 or on where a series ends. So the numbers of rows of a matrix product and of positions of an
 attention are rounded up to multiples of TILE: below it, matrix libraries switch to other kernels,
-which add in another order.
+which add in another order. Beyond BLOCK positions an attention's order of addition follows from
+their number, so a CPU attends block by block there, each of a size that only its place decides.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 TILE = 16
+BLOCK = 128
+_FILLED = 1 << 22  # values of an array that is filled up
 
 
 class Rotation(NamedTuple):
@@ -41,11 +44,11 @@ def rotated_tiles(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Turned queries and keys, and the values, [row, position, head, dimension].
 
-    Positions are filled up with zeros to whole tiles. What is read and written goes through memory
-    once: these arrays are larger than the caches.
+    Positions are filled up with zeros to whole tiles, or blocks. What is read and written goes
+    through memory once: these arrays are larger than the caches.
     """
     rows, positions, heads, size = query.shape
-    tiles = positions + -positions % TILE
+    tiles = positions + -positions % (TILE if positions <= BLOCK else BLOCK)
     room = query.new_empty(3, rows, tiles, heads, size)
     if tiles > positions:
         room[:, :, positions:].zero_()
@@ -106,21 +109,56 @@ def attend(
             position sees itself.
     """
     q, k, v = (part.transpose(1, 2) for part in (query, key, value))
-    if mask is None:
-        result = functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
-    else:
-        size, positions = q.shape[2], mask.shape[-1]
-        seen = torch.ones(size, size, dtype=torch.bool, device=q.device).tril().repeat(len(q), 1, 1)
-        seen[:, :positions, :positions] &= mask
-        seen |= torch.eye(size, dtype=torch.bool, device=q.device)
-        result = functional.scaled_dot_product_attention(
-            q, k, v, attn_mask=seen[:, None], scale=scale
+    size = q.shape[2]
+    seen = None if mask is None else _causal(mask, size)[:, None]
+    step = BLOCK if q.device.type == "cpu" else size
+    parts = []
+    for start in range(0, size, step):
+        stop = min(start + step, size)
+        allowed = None if seen is None else seen[:, :, start:stop, :stop]
+        if allowed is None and start > 0:
+            allowed = torch.ones(stop - start, stop, dtype=torch.bool).tril(start)
+        parts.append(
+            functional.scaled_dot_product_attention(
+                q[:, :, start:stop],
+                k[:, :, :stop],
+                v[:, :, :stop],
+                attn_mask=allowed,
+                is_causal=allowed is None,
+                scale=scale,
+            )
         )
+    result = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
     return result.transpose(1, 2)
+
+
+def _causal(mask: Tensor, size: int) -> Tensor:
+    """What is seen of `size` positions: what a mask of the first ones allows, and oneself."""
+    seen = torch.ones(size, size, dtype=torch.bool, device=mask.device).tril()
+    seen = seen.repeat(len(mask), 1, 1)
+    positions = mask.shape[-1]
+    seen[:, :positions, :positions] &= mask
+    seen |= torch.eye(size, dtype=torch.bool, device=mask.device)
+    return seen
 
 
 def attend_across(query: Tensor, key: Tensor, value: Tensor, *, scale: float) -> Tensor:
-    """Attention of every entry to every other one: [row, entry, head, dimension]."""
-    q, k, v = (part.transpose(1, 2) for part in (query, key, value))
-    result = functional.scaled_dot_product_attention(q, k, v, scale=scale)
-    return result.transpose(1, 2)
+    """Attention to every entry: [row, entry, head, dimension], queries may be fewer than keys."""
+    # A few rows at a time, since filling up few entries to whole tiles takes memory.
+    entries = max(query.shape[1], key.shape[1]) + TILE
+    rows = max(1, _FILLED // (entries * value.shape[2] * (value.shape[3] + TILE)))
+    parts = [
+        _attend_tiles(*part, scale)
+        for part in zip(query.split(rows), key.split(rows), value.split(rows), strict=True)
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _attend_tiles(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """As `attend_across`. Products of less than a tile depend on where in memory they start."""
+    q, k, v = (pad_tile(pad_tile(part, 1), -1).transpose(1, 2) for part in (query, key, value))
+    filled = k.shape[2] > key.shape[1]
+    known = torch.arange(k.shape[2], device=k.device) < key.shape[1]
+    seen = known.expand(q.shape[2], -1) if filled else None
+    result = functional.scaled_dot_product_attention(q, k, v, attn_mask=seen, scale=scale)
+    return result.transpose(1, 2)[:, : query.shape[1], :, : value.shape[3]]

@@ -198,7 +198,7 @@ def _download(
             "pip install 'marketsim[models]', or name a folder that holds the checkpoint"
         )
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         found = snapshot_download(
@@ -212,11 +212,15 @@ def _download(
         raise CheckpointNotFoundError(
             f"{name} is not in the cache"
             + (", and offline was asked for" if offline else " and the hub could not be reached")
-            + f": {str(error).splitlines()[0]}"
+            + f": {_first_line(error)}"
         ) from None
-    except (HfHubHTTPError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
         at = f" at revision {revision}" if revision else ""
         raise CheckpointNotFoundError(
-            f"{name}{at} could not be downloaded: {str(error).splitlines()[0]}"
+            f"{name}{at} could not be downloaded: {_first_line(error)}"
         ) from None
     return Path(found)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -42,6 +42,8 @@ Values = npt.NDArray[np.float32]
 Progress = Callable[[int], None]
 # Whether the targets of a symbol are series by themselves, as the old code has them, or of one.
 VARIATES = ("independent", "joint")
+# More than the buckets of all three sizes of a batch can make.
+_MOST_SHAPES = 4096
 # What fetches the parameters [forecast, variate, horizon, width] of a batch from its device.
 Pending = Callable[[], Array]
 
@@ -165,16 +167,8 @@ class NeuralModel(ABC):
                 differ.
         """
         steps = check_horizon(horizon)
-        flat, masks, shape = read_contexts(contexts, mask)
-        if masks is None:
-            masks = [np.ones(row.shape, dtype=np.bool_) for row in flat]
-        variates = shape[1] if len(shape) > 1 else 1
-        rows = []
-        groups = zip(as_variates(flat, variates), as_variates(masks, variates), strict=True)
-        for slot, (values, observed) in enumerate(groups):
-            size = values.shape[-1]
-            rows.append(window_row(values, observed, size, slot, self.context_length))
-        made = self._forecast(rows, shape[0], variates, steps)
+        rows, shape = self._context_rows(contexts, mask)
+        made = self._forecast(rows, shape[0], shape[1] if len(shape) > 1 else 1, steps)
         return self._distribution(made if len(shape) > 1 else made[:, 0])
 
     def predict_each(self, series: npt.ArrayLike, start: int, *, horizon: int = 1) -> Distribution:
@@ -216,6 +210,21 @@ class NeuralModel(ABC):
                 part = made[first:stop]
                 parts[i] = self._distribution(part if arrays[i].ndim > 1 else part[:, 0])
         return [part for part in parts if part is not None]
+
+    def _context_rows(
+        self, contexts: Contexts, mask: npt.ArrayLike | None
+    ) -> tuple[list[Row], tuple[int, ...]]:
+        """A row for each context, and the shape of the batch: (context,) or (context, variate)."""
+        flat, masks, shape = read_contexts(contexts, mask)
+        if masks is None:
+            masks = [np.ones(row.shape, dtype=np.bool_) for row in flat]
+        variates = shape[1] if len(shape) > 1 else 1
+        rows = []
+        groups = zip(as_variates(flat, variates), as_variates(masks, variates), strict=True)
+        for slot, (values, observed) in enumerate(groups):
+            size = values.shape[-1]
+            rows.append(window_row(values, observed, size, slot, self.context_length))
+        return rows, shape
 
     def _series_rows(self, series: Array, start: int, horizon: int, first_slot: int) -> list[Row]:
         """The rows for series[..., :t] for all t in start .. T."""
@@ -290,7 +299,15 @@ class NeuralModel(ABC):
 
         # On a GPU the launches of a batch are recorded and replayed as one.
         mode = None if self.execution.device == "cpu" else "reduce-overhead"
-        return torch.compile(self.network, dynamic=False, mode=mode)
+        compiled = torch.compile(self.network, dynamic=False, mode=mode)
+
+        def call(*arguments: Any) -> Any:
+            # Else it goes back to the network as it is, after eight shapes.
+            limit = {"recompile_limit": _MOST_SHAPES}
+            with torch._dynamo.config.patch(limit):  # type: ignore[no-untyped-call]
+                return compiled(*arguments)
+
+        return call
 
     def _places(self, places: Whole) -> torch.Tensor:
         """Numbers of patches on the device; with repetitions at the end where shapes are few."""

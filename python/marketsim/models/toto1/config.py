@@ -9,6 +9,7 @@ from typing import Any
 from marketsim.errors import CheckpointError
 
 _HEADS = ("df", "loc_proj", "scale_proj", "mixture_weights")
+_MOST_EXPONENT = 300  # beyond, its power of ten is no number
 
 
 def is_toto1(config: Mapping[str, Any]) -> bool:
@@ -47,23 +48,23 @@ class Toto1Config:
             CheckpointError: a key is missing, or says something that this code does not do.
         """
         try:
-            layers, every = int(config["num_layers"]), int(config["spacewise_every_n_layers"])
-            first = bool(config.get("spacewise_first", False))
             kwargs = config["output_distribution_kwargs"]
-            stabilised = bool(config["stabilize_with_global"])
+            # Where a key lacks, the original's default.
+            stabilised = bool(config.get("stabilize_with_global", True))
+            exponent = float(config.get("scale_factor_exponent", 10.0))
             result = cls(
                 width=int(config["embed_dim"]),
                 hidden=int(config["mlp_hidden_dim"]),
                 heads=int(config["num_heads"]),
-                across=tuple(_is_across(i, every, first) for i in range(layers)),
+                across=_layers(config),
                 patch=int(config["patch_size"]),
                 components=int(kwargs["k_components"]),
-                clamp_exponent=float(config["scale_factor_exponent"]) if stabilised else None,
+                clamp_exponent=exponent if stabilised else None,
             )
             _check_known(config, result, where)
         except KeyError as error:
             raise CheckpointError(f"config.json of {where} lacks {error}") from None
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             if isinstance(error, CheckpointError):
                 raise
             raise CheckpointError(f"config.json of {where} cannot be understood: {error}") from None
@@ -97,11 +98,18 @@ class Toto1Config:
         return shapes
 
 
-def _is_across(layer: int, every: int, first: bool) -> bool:
-    """In each block of `every` layers one looks across variates: the last one, or the first."""
+def _layers(config: Mapping[str, Any]) -> tuple[bool, ...]:
+    """For each layer, whether it looks across variates.
+
+    In each block of `spacewise_every_n_layers` one does: the first one, or the last; none at -1.
+    """
+    layers, every = int(config["num_layers"]), int(config["spacewise_every_n_layers"])
     if every == -1:
-        return False
-    return layer % every == (0 if first else every - 1)
+        return (False,) * layers
+    if every < 1 or layers % every != 0:
+        raise ValueError(f"spacewise_every_n_layers {every} does not divide num_layers {layers}")
+    place = 0 if config.get("spacewise_first", True) else every - 1
+    return tuple(i % every == place for i in range(layers))
 
 
 def _check_known(config: Mapping[str, Any], sizes: Toto1Config, where: str) -> None:
@@ -113,7 +121,10 @@ def _check_known(config: Mapping[str, Any], sizes: Toto1Config, where: str) -> N
         problems.append(f"scaler_cls {config['scaler_cls']!r} (CausalPatchStdMeanScaler is known)")
     if int(config["stride"]) != sizes.patch:
         problems.append(f"stride {config['stride']} (must be the patch size, {sizes.patch})")
-    if min(sizes.width, sizes.hidden, sizes.heads, sizes.patch, sizes.components) < 1:
+    if sizes.clamp_exponent is not None and not 0.0 <= sizes.clamp_exponent <= _MOST_EXPONENT:
+        problems.append(f"scale_factor_exponent {sizes.clamp_exponent} (0 to {_MOST_EXPONENT})")
+    counts = (sizes.hidden, sizes.heads, sizes.patch, sizes.components, len(sizes.across))
+    if min(sizes.width, *counts) < 1:
         problems.append("sizes below 1")
     elif sizes.width % (2 * sizes.heads) != 0:
         problems.append(f"embed_dim {sizes.width} with {sizes.heads} heads (an even head size)")

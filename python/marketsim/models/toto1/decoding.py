@@ -6,24 +6,21 @@ that stands before it, forecasts included, as the original does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from copy import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from marketsim.models.neural.batches import Batch
 from marketsim.models.neural.model import Array, Values, padded
+from marketsim.models.neural.rows import Whole
 from marketsim.models.toto1.scaler import in_units, patch_scales, scaled_patches
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from marketsim.models.toto1.model import Toto1Model
     from marketsim.models.toto1.network import Cached
 
-# Values [row, variate, patch] to go on with, from mixtures [row, variate, patch, 4 * component]
-# and the number of the patch, 0 for the first one forecast.
-Choice: TypeAlias = Callable[[Array, int], Values]
+_MOST = float(np.finfo(np.float32).max) / 2
 
 
 def decode_means(model: Toto1Model, batch: Batch, horizon: int) -> Array:
@@ -36,9 +33,15 @@ def decode_means(model: Toto1Model, batch: Batch, horizon: int) -> Array:
 
 
 def means(mixtures: Array) -> Values:
-    """Expected values of mixtures [..., 4 * component]."""
+    """Expected values of mixtures [..., 4 * component], as they are appended to a context."""
     _, location, _, weight = np.split(mixtures, 4, axis=-1)
-    return np.asarray((weight * location).sum(axis=-1), dtype=np.float32)
+    return appended((weight * location).sum(axis=-1))
+
+
+def appended(values: Array) -> Values:
+    """Values to go on with: 0, as in the original, where float32 can hardly hold them."""
+    fits = np.abs(values) < _MOST
+    return np.where(fits, values, 0.0).astype(np.float32)
 
 
 class Decoder:
@@ -66,15 +69,16 @@ class Decoder:
         )
         self.first = in_units(made.cpu().numpy(), location[..., -1], scale[..., -1])
 
-    def repeat(self, paths: int) -> None:
-        """Go on with that many copies of each row, side by side."""
-        self._values = self._values.repeat(paths, axis=0)
-        self._observed = self._observed.repeat(paths, axis=0)
+    def taking(self, rows: Whole) -> Decoder:
+        """One that goes on with some of the rows, which may come several times each."""
+        other = copy(self)
+        other.first = self.first[rows]
+        other._values, other._observed = self._values[rows], self._observed[rows]
         variates = self._values.shape[1]
-        self._cache = [
-            (_repeated(keys, variates, paths), _repeated(values, variates, paths))
-            for keys, values in self._cache
-        ]
+        tokens = (rows[:, None] * variates + np.arange(variates)).reshape(-1)
+        at = self._model.to_device(tokens)
+        other._cache = [(keys[at], values[at]) for keys, values in self._cache]
+        return other
 
     def extend(self, values: Values) -> Array:
         """Mixtures of the patch after one more patch of values [row, variate, patch]."""
@@ -96,9 +100,3 @@ class Decoder:
         exponent = self._model.config.clamp_exponent
         patch, context = self._model.patch, self._context
         return patch_scales(self._values, self._observed, patch, exponent, context)
-
-
-def _repeated(rows: Tensor, variates: int, paths: int) -> Tensor:
-    """[row * variate, ...] with each row, all its variates together, that many times."""
-    grouped = rows.view(-1, variates, *rows.shape[1:]).repeat_interleave(paths, dim=0)
-    return grouped.flatten(0, 1)

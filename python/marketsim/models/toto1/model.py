@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from marketsim.errors import UnknownNameError
+from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.models.contexts import check_horizon, is_whole
 from marketsim.models.distribution import Distribution
 from marketsim.models.mixture import StudentTMixture
 from marketsim.models.neural.batches import Batch
@@ -22,6 +24,7 @@ from marketsim.models.neural.model import (
     positions,
 )
 from marketsim.models.neural.rows import Whole
+from marketsim.models.protocol import Contexts
 from marketsim.models.statistical import LEVELS
 from marketsim.models.toto1.config import Toto1Config
 from marketsim.models.toto1.scaler import clamp_is_idle, in_units, patch_scales, scaled_patches
@@ -123,6 +126,56 @@ class Toto1Model(NeuralModel):
 
         made = decode_means(self, batch, horizon)
         return lambda: made
+
+    def sample_paths(
+        self,
+        contexts: Contexts,
+        *,
+        horizon: int,
+        n: int,
+        seed: int,
+        mask: npt.ArrayLike | None = None,
+    ) -> Array:
+        """`n` paths of `horizon` steps after each context, each patch drawn given those before.
+
+        Up to one patch that is what the forecast's own `sample` gives, in law. A context is read
+        once, however many paths start from it. A path follows from the seed, its own number and the
+        number of its context, whatever is drawn beside it.
+
+        Args:
+            contexts, mask: as for `predict`.
+            horizon: how many steps.
+            n: how many paths, at least 1.
+            seed: at least 0.
+
+        Returns:
+            Shapes [n, batch, horizon] or [n, batch, variate, horizon].
+
+        Raises:
+            ArgumentError: as `predict`, or `n` or `seed` out of range.
+        """
+        import torch
+
+        from marketsim.models.toto1.paths import batch_paths
+
+        steps = check_horizon(horizon)
+        for name, number, least in (("n", n, 1), ("seed", seed, 0)):
+            if not is_whole(number) or number < least:
+                raise ArgumentError(
+                    f"{name} must be a whole number of at least {least}: {number!r}"
+                )
+        rows, shape = self._context_rows(contexts, mask)
+        paths = np.empty((n, shape[0], *(shape[1:] or (1,)), steps))
+        with torch.inference_mode():
+            for batch, made in self.batches.run(
+                rows,
+                self.patch,
+                lambda batch: batch_paths(self, batch, steps, n, seed),
+                equal=True,
+            ):
+                slots = np.concatenate([row.slots for row in batch.rows])
+                paths[:, slots] = made.swapaxes(0, 1)
+        return paths if len(shape) > 1 else paths[:, :, 0]
 
     def rotation(self, numbers: Whole, centre: float = 0.0) -> Rotation:
         """Rotary factors of patch numbers on the model's device."""

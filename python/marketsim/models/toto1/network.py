@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from marketsim.models.neural.blocks import (
+    TILE,
     Rotation,
     attend,
     attend_across,
@@ -24,6 +25,8 @@ _NORM_EPS = 1e-8
 _ROTARY_BASE = 10_000.0
 _XPOS_BASE = 512.0
 _XPOS_SHIFT = 0.4
+# Values that are unembedded at a time: as many outputs as there are steps are far more than tokens.
+_UNEMBEDDED = 1 << 24
 
 Cached: TypeAlias = tuple[Tensor, Tensor]
 
@@ -78,7 +81,8 @@ class Toto1Network(nn.Module):
         self.embed = nn.Linear(config.patch, config.width)
         self.layers = nn.ModuleList(Toto1Layer(config) for _ in config.across)
         self.unembed = nn.Linear(config.width, config.width * config.patch)
-        self.head = nn.Linear(config.width, 4 * config.components)
+        # Filled up with zeros to whole tiles: products of few columns depend on the row's place.
+        self.head = nn.Linear(config.width, 4 * config.components + -4 * config.components % TILE)
         along = [i for i, across in enumerate(config.across) if not across]
         self.last_along = along[-1] if along else -1
 
@@ -163,14 +167,10 @@ class Toto1Network(nn.Module):
             layer = self.layers[i]
             assert isinstance(layer, Toto1Layer)
             hidden = layer.finish(hidden, self.across(layer, hidden, count, variates))
-        size = self.config.width * steps
-        outputs = functional.linear(
-            hidden.to(self.unembed.weight.dtype),
-            self.unembed.weight[:size],
-            self.unembed.bias[:size],
-        )
-        raw = self.head(outputs.float().reshape(-1, self.config.width))
-        return _mixtures(raw)[: count * variates * steps].view(count, variates, steps, -1)
+        tiles = max(1, _UNEMBEDDED // (self.config.width * steps * TILE))
+        parts = [self._head(part, steps) for part in hidden.split(tiles * TILE)]
+        made = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return made[: count * variates].view(count, variates, steps, -1)
 
     def across(self, layer: Toto1Layer, hidden: Tensor, count: int, variates: int) -> Tensor:
         """Attention across the variates of tokens that stand in the order [..., variate]."""
@@ -180,6 +180,17 @@ class Toto1Network(nn.Module):
         q, k, v = (part[:real].unflatten(0, (count, variates)) for part in layer.project(hidden))
         seen = attend_across(q, k, v, scale=layer.head_size**-0.5)
         return pad_tile(seen.reshape(real, -1), 0)
+
+    def _head(self, hidden: Tensor, steps: int) -> Tensor:
+        """Mixtures [token, step, 4 * component] of tokens [token, width]."""
+        size = self.config.width * steps
+        outputs = functional.linear(
+            hidden.to(self.unembed.weight.dtype),
+            self.unembed.weight[:size],
+            self.unembed.bias[:size],
+        )
+        raw = self.head(outputs.float().reshape(-1, self.config.width))
+        return _mixtures(raw[:, : 4 * self.config.components]).view(len(hidden), steps, -1)
 
     def _attended(
         self,

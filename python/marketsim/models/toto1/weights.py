@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from marketsim.models.neural.blocks import pair_order
+from marketsim.models.neural.blocks import pad_tile, pair_order
 from marketsim.models.neural.checkpoint import Checkpoint, check_names
 from marketsim.models.toto1.config import Toto1Config
 from marketsim.models.toto1.network import Toto1Network
@@ -33,7 +33,7 @@ def load_network(checkpoint: Checkpoint, config: Toto1Config) -> Toto1Network:
             state[f"{ours}.{kind}"] = tensors[f"model.{theirs}.{kind}"]
     for kind in ("weight", "bias"):
         parts = [tensors[f"model.output_distribution.{head}.{kind}"] for head in _HEADS]
-        state[f"head.{kind}"] = torch.cat(parts)
+        state[f"head.{kind}"] = pad_tile(torch.cat(parts), 0)
     state = {name: tensor.float().contiguous() for name, tensor in state.items()}
     network.load_state_dict(state, assign=True)
     return network
