@@ -9,7 +9,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
 CXX_FILES = $(shell find csrc tests/faults/native benchmarks/native \
   -name '*.cpp' -o -name '*.hpp' -o -name '*.c')
 
-.PHONY: demo test faults upstream lint format types stubs check-stubs warnings wheel-test sanitize bench bench-smoke clean
+.PHONY: demo test faults upstream lint format types stubs check-stubs warnings wheel-test sanitize bench bench-smoke precision clean
 
 demo: $(VENV)/.demo
 	$(BIN)/marketsim backtest demo --simulations 70 --report demo-report.html
@@ -67,6 +67,10 @@ bench: $(VENV)/.dev
 # Each benchmark once: it asserts its answers; nothing is timed.
 bench-smoke: $(VENV)/.dev
 	$(BIN)/python -m pytest benchmarks --benchmark-disable -p no:xdist
+
+# The tables of docs/precision.md: what bfloat16 and int8 cost in exactness.
+precision: $(VENV)/.dev
+	PYTHONPATH=tests/support $(BIN)/python benchmarks/precision.py
 
 clean:
 	rm -rf $(VENV) .venv-upstream build dist

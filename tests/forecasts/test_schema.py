@@ -170,3 +170,14 @@ def test_what_the_forecasts_of_a_model_are_stored_as() -> None:
     for wrong in (24.0, "24", True, 0):
         with pytest.raises(ArgumentError, match="components"):
             Schema.for_model(MixtureModel(wrong))
+
+
+def test_a_model_that_says_so_has_its_samples_stored() -> None:
+    model = EwmaModel()
+    for count, text in ((20, "samples(20);float32"), (None, Schema.for_model(EwmaModel()).text)):
+        model.samples = count
+        assert Schema.for_model(model).text == text
+    for wrong in (24.0, "24", True, 0, 65_537):
+        model.samples = wrong
+        with pytest.raises(ArgumentError, match="samples"):
+            Schema.for_model(model)

@@ -55,18 +55,21 @@ class Schema:
     def for_model(cls, model: Model) -> Schema:
         """What the forecasts of a model are stored as.
 
-        Mixtures of as many components as its attribute `components` says, where it has one; else
-        the quantiles at its levels.
+        Mixtures of as many components as its attribute `components` says, or as many samples as
+        its attribute `samples` says, where it has one of them; else the quantiles at its levels.
 
         Raises:
-            ArgumentError: `components` is no number of components that a record can hold.
+            ArgumentError: such an attribute is no number that a record can hold.
         """
-        components = getattr(model, "components", None)
-        if components is None:
-            return cls.quantiles(model.levels)
-        if not isinstance(components, int) or isinstance(components, bool):
-            raise ArgumentError(f"components of a model must be an int: got {components!r}")
-        return cls.student_t_mixture(components)
+        kinds = (("components", cls.student_t_mixture), ("samples", cls.of_samples))
+        for attribute, kind in kinds:
+            count = getattr(model, attribute, None)
+            if count is None:
+                continue
+            if not isinstance(count, int) or isinstance(count, bool):
+                raise ArgumentError(f"{attribute} of a model must be an int: got {count!r}")
+            return kind(count)
+        return cls.quantiles(model.levels)
 
     @classmethod
     def quantiles(cls, levels: tuple[float, ...]) -> Schema:

@@ -1,6 +1,7 @@
 """Forecasting models and the distributions they return."""
 
 from marketsim.models.aggregation import AGGREGATES, parse_aggregate
+from marketsim.models.chronos.model import ChronosModel
 from marketsim.models.distribution import Distribution, QuantileDistribution
 from marketsim.models.fingerprint import ModelIdentity, content_hash, describe_model
 from marketsim.models.load import load_model
@@ -12,6 +13,7 @@ from marketsim.models.statistical import EwmaModel, PersistenceModel
 __all__ = [
     "AGGREGATES",
     "BatchedModel",
+    "ChronosModel",
     "Contexts",
     "Distribution",
     "EwmaModel",

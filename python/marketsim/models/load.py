@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from marketsim.errors import ArgumentError, CheckpointError, UnknownNameError
+from marketsim.models.chronos.config import is_chronos_quantiles, is_chronos_samples
 from marketsim.models.neural.checkpoint import Checkpoint, is_hub_id, locate
 from marketsim.models.neural.device import Execution
 from marketsim.models.protocol import Model
@@ -24,6 +25,12 @@ _STATISTICAL: dict[str, type[StatisticalModel]] = {
 _FAMILIES: tuple[tuple[str, Callable[[Mapping[str, Any]], bool], str], ...] = (
     ("Toto 1.0", is_toto1, "marketsim.models.toto1.model.Toto1Model"),
     ("Toto 2.0", is_toto2, "marketsim.models.toto2.model.Toto2Model"),
+    ("Chronos", is_chronos_samples, "marketsim.models.chronos.samples.ChronosSampleModel"),
+    (
+        "Chronos-Bolt and Chronos-2",
+        is_chronos_quantiles,
+        "marketsim.models.chronos.quantiles.ChronosQuantileModel",
+    ),
 )
 _EXAMPLES = ("a checkpoint's folder", "a hub id such as Datadog/Toto-2.0-22m")
 
@@ -45,9 +52,9 @@ def load_model(
         device: "cpu", "cuda" or "cuda:<index>".
         dtype: "float32", "bfloat16" or, on a GPU, "float16": the precision of matrix products.
         compile: translate the network with torch.compile for each of the few shapes of its batches.
-        **options: the model's own parameters. For models with weights context_length=4096 and
-            quantize="int8"; for hub ids revision="<branch, tag or commit>", cache_dir=<folder> and
-            offline=True.
+        **options: the model's own parameters. For models with weights context_length=4096, and
+            quantize="int8" for Toto; for hub ids revision="<branch, tag or commit>",
+            cache_dir=<folder> and offline=True.
 
     Raises:
         UnknownNameError: no model, precision or option of that name.

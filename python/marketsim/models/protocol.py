@@ -27,8 +27,9 @@ class Model(Protocol):
 
     A model whose forecasts are all `StudentTMixture`s has an attribute `components`, int, of how
     many distributions each is made. Their parameters are kept then, and `levels`, at least one, are
-    those at which forecasts are shown and judged. Of other models the quantiles at `levels` are
-    kept.
+    those at which forecasts are shown and judged. The same holds of `SampleDistribution`s and an
+    attribute `samples`, of how many draws each is made. Of other models the quantiles at `levels`
+    are kept.
 
     A model may also state its `identity`, a `ModelIdentity`, from which its fingerprint follows.
     One that draws samples is a `SeededModel` instead.

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 TILE = 16
@@ -79,6 +79,17 @@ def unit_size(hidden: Tensor, eps: float) -> Tensor:
     """Rows of the last axis divided by their root mean square, of which eps is the least square."""
     norm = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True)
     return hidden * torch.rsqrt(norm.square_().div_(hidden.shape[-1]).add_(eps))
+
+
+def outputs_from(linear: nn.Linear, values: Tensor, first: int) -> Tensor:
+    """The outputs of a linear map with a bias, from number `first` on.
+
+    The others are not computed, unless its weight is kept in a form that cannot be cut.
+    """
+    if type(linear.weight) is not nn.Parameter:
+        every: Tensor = linear(values)
+        return every[..., first:]
+    return functional.linear(values, linear.weight[first:], linear.bias[first:])
 
 
 def pair_order(dimensions: int) -> Tensor:

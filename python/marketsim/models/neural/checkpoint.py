@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import torch
 
 _CONFIG = "config.json"
+_GENERATION = "generation_config.json"  # of models whose library makes tokens one by one
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -85,9 +86,18 @@ class Checkpoint:
         Raises:
             CheckpointError: a file that is not safetensors, or a name that stands in two of them.
         """
+        return dict(self._read(wanted, lambda opened, name: opened.get_tensor(name)))
+
+    def names(self) -> tuple[str, ...]:
+        """The names of the weights; raises as `tensors`."""
+        return tuple(name for name, _ in self._read(lambda name: True, lambda opened, name: None))
+
+    def _read(
+        self, wanted: Callable[[str], bool], get: Callable[[Any, str], Any]
+    ) -> Iterator[tuple[str, Any]]:
         from safetensors import SafetensorError, safe_open
 
-        found: dict[str, torch.Tensor] = {}
+        found: set[str] = set()
         for file in self.files:
             if file.name == _INDEX:
                 continue
@@ -96,10 +106,10 @@ class Checkpoint:
                     for name in filter(wanted, opened.keys()):
                         if name in found:
                             raise CheckpointError(f"{file.name}: {name} stands in two files")
-                        found[name] = opened.get_tensor(name)
+                        found.add(name)
+                        yield name, get(opened, name)
             except SafetensorError as error:
                 raise CheckpointError(f"{file} cannot be read as safetensors: {error}") from None
-        return found
 
 
 def locate(
@@ -206,7 +216,7 @@ def _download(
             revision=revision,
             cache_dir=None if cache_dir is None else Path(cache_dir),
             local_files_only=offline,
-            allow_patterns=[_CONFIG, "*.safetensors", _INDEX],
+            allow_patterns=[_CONFIG, _GENERATION, "*.safetensors", _INDEX],
         )
     except LocalEntryNotFoundError as error:
         raise CheckpointNotFoundError(

@@ -30,7 +30,9 @@ class Execution:
         device: "cpu", "cuda" or "cuda:<index>".
         dtype: precision of the matrix products; all else is float32, statistics are float64.
         compile: whether torch.compile translates the network for the shapes that it meets.
-        quantize: "int8" to keep the weights in 8 bits, through torchao; None as they are.
+        quantize: "int8" to keep the weights of the layers in 8 bits, with a scale for each output,
+            through torchao; None as they are. What embeds patches and what reads the forecasts off
+            stays as it is.
     """
 
     device: str = "cpu"
@@ -72,7 +74,7 @@ class Execution:
         """Which of the library's kernels compute, where they differ in the last digits."""
         parts = [self.device.partition(":")[0], "compiled" if self.compile else "eager"]
         if self.quantize:
-            parts.append(self.quantize)
+            parts.append(f"{self.quantize} layers")
         return " ".join(parts)
 
     @property
@@ -109,12 +111,13 @@ class Execution:
         return max(16, min(_CUDA_TOKENS, free // 2 // bytes_per_token))
 
     def prepare(self, network: Any) -> Any:
-        """The network on its device, quantised and compiled as asked for; evaluation mode."""
+        """The network on its device, its `layers` quantised if asked for; evaluation mode."""
         network = network.eval().requires_grad_(False).to(self.torch_device)
         if self.quantize == "int8":
             from torchao.quantization import Int8WeightOnlyConfig, quantize_
 
-            quantize_(network, Int8WeightOnlyConfig())
+            # The settings of torch's compiler are the user's.
+            quantize_(network.layers, Int8WeightOnlyConfig(set_inductor_config=False))
         return network
 
 

@@ -13,6 +13,7 @@ from marketsim.models.neural.blocks import (
     Rotation,
     attend,
     attend_across,
+    outputs_from,
     pad_tile,
     pair_order,
     rotated_tiles,
@@ -54,9 +55,7 @@ class Toto1Layer(nn.Module):
 
     def values(self, hidden: Tensor) -> Tensor:
         """The values alone: what attention to nobody but oneself gives."""
-        e = self.heads * self.head_size
-        normal = self._normal(hidden)
-        return functional.linear(normal, self.qkv.weight[2 * e :], self.qkv.bias[2 * e :])
+        return outputs_from(self.qkv, self._normal(hidden), 2 * self.heads * self.head_size)
 
     def finish(self, hidden: Tensor, attended: Tensor) -> Tensor:
         """The layer's result, in place of its input, from what was attended to; [token, width]."""

@@ -19,6 +19,7 @@ from marketsim.models.neural.blocks import (
     Rotation,
     attend,
     attend_across,
+    outputs_from,
     pad_tile,
     pair_order,
     rotated_tiles,
@@ -85,9 +86,8 @@ class Toto2Layer(nn.Module):
 
     def values(self, hidden: Tensor) -> Tensor:
         """The values alone: what attention to nobody but oneself gives."""
-        first = 2 * self.sizes[0]
         normal = unit_size(hidden, self.attention_eps).to(self.qkv.weight.dtype)
-        return functional.linear(normal, self.qkv.weight[first:], self.qkv.bias[first:])
+        return outputs_from(self.qkv, normal, 2 * self.sizes[0])
 
     def finish(self, hidden: Tensor, attended: Tensor) -> Tensor:
         """Add the layer's two branches to its input, [token, width], given what was attended to."""

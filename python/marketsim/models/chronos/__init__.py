@@ -1,0 +1,1 @@
+"""Models of the package chronos-forecasting, by its own pipelines."""
