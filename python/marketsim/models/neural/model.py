@@ -299,12 +299,12 @@ class NeuralModel(ABC):
 
         # On a GPU the launches of a batch are recorded and replayed as one.
         mode = None if self.execution.device == "cpu" else "reduce-overhead"
-        compiled = torch.compile(self.network, dynamic=False, mode=mode)
+        compiled: Any = torch.compile(self.network, dynamic=False, mode=mode)
 
         def call(*arguments: Any) -> Any:
             # Else it goes back to the network as it is, after eight shapes.
-            limit = {"recompile_limit": _MOST_SHAPES}
-            with torch._dynamo.config.patch(limit):  # type: ignore[no-untyped-call]
+            names = ("recompile_limit", "accumulated_recompile_limit")
+            with torch._dynamo.config.patch(dict.fromkeys(names, _MOST_SHAPES)):
                 return compiled(*arguments)
 
         return call
