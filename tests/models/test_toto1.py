@@ -215,6 +215,7 @@ def test_a_context_length_is_a_whole_number(folders: dict[str, Path], length: An
         ([[1.0, np.inf, 2.0]], "infinite"),
         ([[np.nan, np.nan]], "no observed"),
         ([[1.0, 1e39]], "float32"),
+        ([[3e38, -3e38] * 6], "float32"),
     ],
 )
 def test_contexts_that_cannot_be_forecast_are_refused(
@@ -225,6 +226,14 @@ def test_contexts_that_cannot_be_forecast_are_refused(
         model.predict(context)
     with pytest.raises(ArgumentError, match=words):
         model.predict_each(context[0], len(context[0]))
+
+
+@pytest.mark.parametrize("horizon", [1, PATCH, 3 * PATCH + 1])
+def test_the_largest_values_are_forecast(folders: dict[str, Path], horizon: int) -> None:
+    largest = 8.5e37
+    for context in ([largest, -largest] * 6, [largest] * 12, [0.0] * 11 + [largest]):
+        found = load(folders["plain"]).predict([context], horizon=horizon)
+        assert np.isfinite(found.mean).all() and np.isfinite(found.quantile([0.1, 0.9])).all()
 
 
 def test_bfloat16_is_near(folders: dict[str, Path]) -> None:

@@ -20,6 +20,7 @@ from marketsim.models.contexts import check_values
 Array = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Whole = npt.NDArray[np.int64]
+_MOST = float(np.finfo(np.float32).max) / 4
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,10 @@ def known_values(values: Array, observed: Flags) -> tuple[npt.NDArray[np.float32
         last = np.maximum.accumulate(at, axis=-1)
         filled = np.take_along_axis(values, np.maximum(last, 0), axis=-1)
         values = np.where(last >= 0, filled, 0.0)
-    if not (np.abs(values) <= np.finfo(np.float32).max).all():
-        raise ArgumentError("values must be finite and fit into float32 (at most 3.4e38)")
+    if not (np.abs(values) <= _MOST).all():
+        raise ArgumentError(
+            f"values must be finite and fit into float32, their differences too: at most {_MOST:.2g}"
+        )
     return values.astype(np.float32), seen
 
 
