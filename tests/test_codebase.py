@@ -20,6 +20,7 @@ LAYERS = (
     "_core",
     "build_info",
     "progress",
+    "timing",
     "bars",
     "kernels",
     "models",

@@ -247,7 +247,8 @@ def test_debug_shows_where_an_error_comes_from(folder: Path, capsys, monkeypatch
                 raise error
 
             monkeypatch.setattr("marketsim.walkforward.walk_forward", broken)
-        code, out, err = run(capsys, "backtest", folder / "AAA.csv", "--model", "x", "--debug")
+        model = "ewma" if fails else "x"
+        code, out, err = run(capsys, "backtest", folder / "AAA.csv", "--model", model, "--debug")
         assert (code, out) == (expected, "")
         assert "Traceback" in err
         assert "UnknownNameError: unknown model 'x'" in err or fails is not None

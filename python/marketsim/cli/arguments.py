@@ -1,4 +1,4 @@
-"""Arguments that several sub-commands share: where bars come from, and which store is used."""
+"""Arguments that several sub-commands share: the model, where bars come from, and the store."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from marketsim.bars import Bars
     from marketsim.forecasts import ForecastStore
+    from marketsim.models import Model
 
 
 class Names(argparse.Action):
@@ -39,9 +40,74 @@ def add_with_default(
     group.add_argument(flag, default=default, help=f"{help} (default: {default})", **options)
 
 
+# Options of models: given to `load_model` only where the command line has them, so that a model
+# that has no such option refuses nothing that nobody asked for.
+_MODEL_OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("--device", {"metavar": "DEVICE"}, "cpu, cuda or cuda:<index> (default: cpu)"),
+    (
+        "--dtype",
+        {"metavar": "NAME"},
+        "precision of matrix products: float32, bfloat16, or float16 on a GPU (default: float32)",
+    ),
+    ("--compile", {"action": "store_true"}, "translate the network with torch.compile"),
+    (
+        "--context-length",
+        {"metavar": "N"},
+        "last values that a forecast sees, or all (default: the model's own)",
+    ),
+    (
+        "--variates",
+        {"metavar": "KIND"},
+        "independent: each target by itself; joint: from the past of all (default: independent)",
+    ),
+    ("--quantize", {"metavar": "KIND"}, "int8: weights in 8 bits, through torchao"),
+    ("--revision", {"metavar": "NAME"}, "branch, tag or commit of a hub id"),
+    ("--offline", {"action": "store_true"}, "use what has been downloaded, ask no server"),
+)
+
+
+def add_model_arguments(group: argparse._ArgumentGroup) -> None:
+    """What forecasts, and how it computes."""
+    add_with_default(
+        group,
+        "--model",
+        "ewma, persistence, a checkpoint's folder, or a hub id such as Datadog/Toto-2.0-22m",
+        "ewma",
+        metavar="NAME",
+    )
+    for flag, options, help in _MODEL_OPTIONS:
+        group.add_argument(flag, default=argparse.SUPPRESS, help=help, **options)
+
+
+def loaded_model(args: argparse.Namespace) -> Model:
+    """The model that `add_model_arguments` was told; its weights are read when they are needed.
+
+    Raises:
+        ArgumentError: --context-length is no whole number; else as `load_model`.
+    """
+    from marketsim.models import load_model
+
+    given = vars(args)
+    names = [flag.removeprefix("--").replace("-", "_") for flag, _, _ in _MODEL_OPTIONS]
+    options = {name: given[name] for name in names if name in given}
+    if "context_length" in options:
+        options["context_length"] = _context_length(options["context_length"])
+    return load_model(args.model, **options)
+
+
+def _context_length(text: str) -> int | None:
+    if text == "all":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise ArgumentError(
+            f"--context-length must be a whole number or all: got {text!r}"
+        ) from None
+
+
 def add_plan_arguments(group: argparse._ArgumentGroup) -> None:
-    """What decides which forecasts a run needs."""
-    add_with_default(group, "--model", "model name", "ewma", metavar="NAME")
+    """What decides which forecasts a run needs, besides the model."""
     for flag, help, default, unit in (
         ("--simulations", "as-of dates, the newest ones", 70, "N"),
         ("--window", "days each simulation is validated on", 7, "DAYS"),

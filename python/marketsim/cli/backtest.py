@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from marketsim.cli.arguments import (
     NAMES,
     add_data_arguments,
+    add_model_arguments,
     add_plan_arguments,
     add_store_arguments,
     add_with_default,
+    loaded_model,
     opened_store,
     read_folder_source,
     read_source,
@@ -25,6 +27,7 @@ from marketsim.kernels.rules import FILLS
 if TYPE_CHECKING:
     from marketsim.bars import Bars
     from marketsim.forecasts import ForecastStore
+    from marketsim.models import Model
     from marketsim.walkforward import WalkForwardResult
 
 _EXAMPLES = """examples:
@@ -32,6 +35,8 @@ _EXAMPLES = """examples:
   marketsim backtest AAPL.csv --model ewma --strategies simple maxdiff --fee 5bps
   marketsim backtest BTC-USD.parquet --asset-class crypto --json > result.json
   marketsim backtest bars/ --symbols AAPL MSFT --report reports/
+  marketsim backtest AAPL.csv --model Datadog/Toto-2.0-22m --dtype bfloat16
+  marketsim backtest AAPL.csv --model checkpoints/toto --device cuda --variates joint
 
 exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 130 interrupted
 """
@@ -52,7 +57,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "source", metavar="FILE|FOLDER|demo", help="CSV or Parquet file, folder of such, or demo"
     )
-    _add_run_arguments(parser.add_argument_group("the run"))
+    add_model_arguments(parser.add_argument_group("the model"))
+    add_run_arguments(parser.add_argument_group("the run"))
     add_data_arguments(parser.add_argument_group("the data"))
     add_store_arguments(parser.add_argument_group("the store"))
     output = parser.add_argument_group("the output")
@@ -64,7 +70,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_run_arguments(group: argparse._ArgumentGroup) -> None:
+def add_run_arguments(group: argparse._ArgumentGroup) -> None:
+    """How strategies are run, and on which days."""
     add_plan_arguments(group)
     add_with_default(group, "--fill", "fill policy of limit orders", "open_aware", choices=FILLS)
     add_with_default(
@@ -93,7 +100,8 @@ def run(args: argparse.Namespace) -> int:
         check_page_path(args.report)  # before anything runs that would be lost with it
     store = opened_store(args)
     before = _counts(store)
-    result = _walk_forward(read_source(args), args, store, progress=not args.quiet)
+    model = loaded_model(args)
+    result = run_symbol(read_source(args), model, args, store, progress=not args.quiet)
     if args.report:
         result.report(args.report)
     if args.json:
@@ -117,10 +125,13 @@ def _run_folder(args: argparse.Namespace) -> int:
     combined, pages = Combined(), page_names(folder)
     store = opened_store(args)
     before = _counts(store)
-    with ProgressBar(len(folder), "backtesting", enabled=not args.quiet, delay=0.0) as bar:
+    model = loaded_model(args)
+    with ProgressBar(
+        len(folder), "backtesting", enabled=not args.quiet, delay=0.0, unit="symbols"
+    ) as bar:
         for symbol in folder:
             try:
-                result = _walk_forward(folder[symbol], args, store, progress=False)
+                result = run_symbol(folder[symbol], model, args, store, progress=False)
                 combined.add(result)
                 if args.report:
                     result.report(args.report / pages[symbol])
@@ -172,14 +183,20 @@ def _tell_of(store: ForecastStore | None, before: dict[str, int], args: argparse
         )
 
 
-def _walk_forward(
-    bars: Bars, args: argparse.Namespace, store: ForecastStore | None, *, progress: bool
+def run_symbol(
+    bars: Bars,
+    model: Model,
+    args: argparse.Namespace,
+    store: ForecastStore | None,
+    *,
+    progress: bool,
 ) -> WalkForwardResult:
+    """The run that `add_run_arguments` was told, of one symbol."""
     from marketsim.walkforward import walk_forward
 
     return walk_forward(
         bars,
-        args.model,
+        model,
         simulations=args.simulations,
         window=args.window,
         strategies=args.strategies,

@@ -6,17 +6,26 @@ import argparse
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from marketsim.cli.arguments import (
     add_data_arguments,
+    add_model_arguments,
     add_plan_arguments,
+    loaded_model,
     read_folder_source,
     read_source,
+)
+from marketsim.cli.forecast_plan import (
+    Planner,
+    SymbolForecasts,
+    estimate_facts,
+    estimate_lines,
+    plan_forecasts,
 )
 from marketsim.cli.store_look import store_path
 from marketsim.cli.store_text import plural, print_json
@@ -29,13 +38,14 @@ from marketsim.errors import (
 
 if TYPE_CHECKING:
     from marketsim.bars import Bars
-    from marketsim.forecasts import ForecastPlan
     from marketsim.models import Model
 
 _EXAMPLES = """examples:
   marketsim forecast demo                          what `marketsim backtest demo` needs
   marketsim forecast bars/ --model ewma --all-days every day of every symbol
   marketsim forecast AAPL.csv --plan               only say what there is to do
+  marketsim forecast AAPL.csv --model Datadog/Toto-2.0-22m --dtype bfloat16
+  marketsim forecast AAPL.csv --model checkpoints/toto --device cuda --compile --plan
 
 A backtest with the same data, model, --simulations, --window, --offset-window, --purge and
 --embargo finds all its forecasts in the store. One whose strategies fit no offsets needs fewer:
@@ -60,6 +70,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "source", metavar="FILE|FOLDER|demo", help="CSV or Parquet file, folder of such, or demo"
     )
+    add_model_arguments(parser.add_argument_group("the model"))
     group = parser.add_argument_group("the forecasts")
     add_plan_arguments(group)
     group.add_argument(
@@ -82,80 +93,30 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
-@dataclass(frozen=True)
-class SymbolForecasts:
-    """What one symbol needed, or needs.
-
-    Attributes:
-        symbol: the symbol.
-        needed: distinct forecasts.
-        one_by_one: calls that simulations would make each for itself, without sharing.
-        held: how many the store held before.
-        missing: how many it did not.
-        seconds: how long it took to make those; None where that was not asked for.
-    """
-
-    symbol: str
-    needed: int
-    one_by_one: int
-    held: int
-    missing: int
-    seconds: float | None = None
-
-    @classmethod
-    def of(
-        cls, bars: Bars, plans: Sequence[ForecastPlan], held: int, seconds: float | None = None
-    ) -> SymbolForecasts:
-        """From the plans, and from how many of their forecasts the store held."""
-        needed = sum(plan.forecasts for plan in plans)
-        one_by_one = sum(plan.without_sharing for plan in plans)
-        return cls(bars.symbol, needed, one_by_one, held, needed - held, seconds)
-
-
-def plan_forecasts(args: argparse.Namespace, bars: Bars) -> tuple[ForecastPlan, ...]:
-    """The forecasts that a backtest with such arguments asks for."""
-    from marketsim.errors import NotEnoughBarsError
-    from marketsim.forecasts import ForecastPlan
-    from marketsim.walkforward.forecasting import forecast_plans
-    from marketsim.walkforward.windows import LEAST_CONTEXT, plan_windows
-
-    if args.all_days:
-        first = 1 + LEAST_CONTEXT
-        if len(bars) <= first:
-            raise NotEnoughBarsError(
-                f"too few bars for one forecast: got {len(bars)}, need {first + 1} "
-                f"(1 + {LEAST_CONTEXT} returns before it + 1)"
-            )
-        return (ForecastPlan(first, len(bars), simulations=len(bars) - first, window=1),)
-    windows = plan_windows(
-        len(bars),
-        simulations=args.simulations,
-        window=args.window,
-        offset_window=args.offset_window,
-        purge=args.purge,
-        embargo=args.embargo,
-    )
-    return forecast_plans(windows)
-
-
 def run(args: argparse.Namespace) -> int:
     """Fill the store; returns the exit code."""
-    from marketsim.models import load_model
-
     folder = args.source != "demo" and Path(args.source).is_dir()
-    model = load_model(args.model)
+    model = loaded_model(args)
     path = store_path(args.store)
-    work = _planner(args, model, path) if args.plan else _maker(args, model, path, folder)
+    planner = Planner(args, model, path) if args.plan else None
+    work = planner.count if planner else _maker(args, model, path, folder)
     errors: dict[str, str] = {}
     if folder:
         found = _each_symbol(read_folder_source(args), work, errors, args)
     else:
         found = [work(read_source(args))]
     if args.json:
-        facts = {"store": str(path), "model": model.name, "fingerprint": model.fingerprint}
-        print_json(facts | {"symbols": [asdict(row) for row in found], "errors": errors})
+        facts: dict[str, Any] = {
+            "store": str(path),
+            "model": model.name,
+            "fingerprint": model.fingerprint,
+        }
+        facts |= {"symbols": [asdict(row) for row in found], "errors": errors}
+        print_json(facts | ({"estimate": estimate_facts(planner)} if planner else {}))
     elif found:
         print("\n".join([f"{model.name}  {path}", "", *_table(found, plan=args.plan)]))
+        if planner:
+            print("\n".join(estimate_lines(planner)))
     for symbol, message in errors.items():
         print(f"error: {symbol}: {message}", file=sys.stderr)
     return 2 if errors else 0
@@ -171,38 +132,23 @@ def _each_symbol(
     from marketsim.progress import ProgressBar
 
     found = []
-    with ProgressBar(len(folder), "forecasting", enabled=not args.quiet, delay=0.0) as bar:
+    unit = "" if args.plan else "forecasts"
+    with ProgressBar(
+        len(folder), "forecasting", enabled=not args.quiet, delay=0.0, unit=unit
+    ) as bar:
         for symbol in folder:
+            made = 0
             try:
                 found.append(work(folder[symbol]))
+                made = found[-1].missing
             except StoreWriteError:
                 raise
             except (MarketsimError, OSError) as error:
                 if args.debug:
                     raise
                 errors[symbol] = str(error)
-            bar.advance(1)
+            bar.advance(1, made)
     return found
-
-
-def _planner(
-    args: argparse.Namespace, model: Model, path: Path
-) -> Callable[[Bars], SymbolForecasts]:
-    """Counts what is there and what is not; no model is asked, nothing is written."""
-    from marketsim.forecasts import PlanKeys, PredictionStore
-
-    store = PredictionStore(path, mode="r") if path.is_dir() else None
-
-    def work(bars: Bars) -> SymbolForecasts:
-        plans = plan_forecasts(args, bars)
-        held = 0
-        if store is not None:
-            for plan in plans:
-                asked = PlanKeys.of(bars, model, plan)
-                held += sum(int(store.read(asked.series, keys)[1].sum()) for keys in asked.keys)
-        return SymbolForecasts.of(bars, plans, held)
-
-    return work
 
 
 def _maker(
@@ -223,7 +169,8 @@ def _maker(
             for plan in plans:
                 run_plan(bars, model, plan, store=store, progress=not args.quiet and not folder)
         seconds = time.perf_counter() - start
-        return SymbolForecasts.of(bars, plans, store.counters["hits"] - before, seconds)
+        held = store.counters["hits"] - before
+        return SymbolForecasts.of(bars, plans, held, seconds=seconds)
 
     return work
 
@@ -248,6 +195,9 @@ def _table(found: list[SymbolForecasts], *, plan: bool) -> list[str]:
             [f.symbol, *(f"{n:,}" for n in (f.needed, f.one_by_one, f.held, f.missing))]
             for f in found
         ]
+        if found[0].passes is not None:
+            head.append("passes")
+            rows = [[*row, f"{f.passes:,}"] for row, f in zip(rows, found, strict=True)]
     else:
         head = ["symbol", "needed", "held", "made", "seconds", "made/s"]
         rows = [

@@ -90,9 +90,9 @@ def schema_text(schema: str) -> str:
     return printable(schema.removesuffix(";float32"), 20)
 
 
-def plural(count: int, noun: str) -> str:
-    """1 file, 2 files."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+def plural(count: int, noun: str, many: str = "") -> str:
+    """1 file, 2 files; 1 batch, 2 batches."""
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"
 
 
 def print_json(value: Any) -> None:

@@ -1,11 +1,12 @@
 """Forecasts: planned, made once, kept, and handed to the simulations as one cube."""
 
+from marketsim.forecasts.asking import cost_of
 from marketsim.forecasts.cube import ForecastCube, target_index
 from marketsim.forecasts.keys import Flag, RecordKeys, SeriesId
 from marketsim.forecasts.location import StoreLike, default_store_path, open_store
 from marketsim.forecasts.plan import ForecastPlan
 from marketsim.forecasts.prediction_store import PredictionStore
-from marketsim.forecasts.run import PlanKeys, run_plan
+from marketsim.forecasts.run import PlanKeys, held, run_plan
 from marketsim.forecasts.schema import Schema
 from marketsim.forecasts.store import ForecastStore, MemoryStore
 
@@ -21,7 +22,9 @@ __all__ = [
     "Schema",
     "SeriesId",
     "StoreLike",
+    "cost_of",
     "default_store_path",
+    "held",
     "open_store",
     "run_plan",
     "target_index",

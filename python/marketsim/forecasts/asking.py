@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,9 @@ from marketsim.bars import TARGETS, Bars, bar_returns
 from marketsim.errors import ArgumentError
 from marketsim.forecasts.plan import ForecastPlan
 from marketsim.forecasts.schema import Records, Schema
-from marketsim.models import BatchedModel, Distribution, Model, SeededModel
+from marketsim.models import BatchedModel, Cost, CostedModel, Distribution, Model, SeededModel
 from marketsim.progress import ProgressBar
+from marketsim.timing import stage
 
 if TYPE_CHECKING:
     from marketsim.forecasts.run import PlanKeys
@@ -67,28 +68,58 @@ def ask(
     Raises:
         ArgumentError: the model returned a forecast that is not finite.
     """
-    batched = isinstance(model, BatchedModel)
-    joint = bool(getattr(model, "joint", False))
-    pieces = list(_pieces(found, joint, len(found) if batched else BATCH_DAYS))
-    if not pieces:
+    calls = _calls(bars, model, plan, found)
+    if not calls:
         return
-    returns = bar_returns(bars)
-    calls = [_seen(returns, model, plan, piece, joint) for piece in pieces]
     if isinstance(model, BatchedModel):
-        made = model.predict_each_of(
-            [series for series, _ in calls], [start for _, start in calls], on_progress=bar.advance
-        )
-        for piece, distribution in zip(pieces, made, strict=True):
+        with stage("model"):
+            made = model.predict_each_of(
+                [call.series for call in calls],
+                [call.start for call in calls],
+                on_progress=bar.advance,
+            )
+        for call, distribution in zip(calls, made, strict=True):
+            piece = call.piece
             yield piece, _records(model, schema, distribution, plan.first + piece.days.start)
         return
-    for piece, (series, start) in zip(pieces, calls, strict=True):
-        if seeds is None:
-            one = model.predict_each(series, start)
-        else:
-            seed = seeds.keys[piece.targets.start][piece.days].seeds()
-            one = cast(SeededModel, model).predict_each(series, start, seeds=seed)
+    for call in calls:
+        piece, series, start = call
+        with stage("model"):
+            if seeds is None:
+                one = model.predict_each(series, start)
+            else:
+                seed = seeds.keys[piece.targets.start][piece.days].seeds()
+                one = cast(SeededModel, model).predict_each(series, start, seeds=seed)
         yield piece, _records(model, schema, one, plan.first + piece.days.start)
         bar.advance(piece.forecasts)
+
+
+def cost_of(
+    bars: Bars, model: CostedModel, plan: ForecastPlan, found: npt.NDArray[np.bool_]
+) -> Cost:
+    """What `ask` will cost with the same arguments; the model is not run."""
+    assert isinstance(model, Model)
+    calls = _calls(bars, model, plan, found)
+    return model.cost([call.series for call in calls], [call.start for call in calls])
+
+
+class _Call(NamedTuple):
+    """A piece, and what `predict_each` is asked for it."""
+
+    piece: Piece
+    series: npt.NDArray[np.float64]
+    start: int
+
+
+def _calls(
+    bars: Bars, model: Model, plan: ForecastPlan, found: npt.NDArray[np.bool_]
+) -> list[_Call]:
+    """What a model is asked for what is missing."""
+    batched = isinstance(model, BatchedModel)
+    joint = bool(getattr(model, "joint", False))
+    pieces = _pieces(found, joint, len(found) if batched else BATCH_DAYS)
+    returns = bar_returns(bars)
+    return [_Call(piece, *_seen(returns, model, plan, piece, joint)) for piece in pieces]
 
 
 def _pieces(found: npt.NDArray[np.bool_], joint: bool, longest: int) -> Iterator[Piece]:
@@ -124,7 +155,8 @@ def _seen(
 
 def _records(model: Model, schema: Schema, distribution: Distribution, first: int) -> Records:
     """Records [day, target, width] of forecasts [day, 1] or [day, target, 1]."""
-    records = schema.encode(distribution)
+    with stage("head"):
+        records = schema.encode(distribution)
     records = records if records.ndim > 2 else records[:, None]
     finite = np.isfinite(records).all(axis=(1, 2))
     if not finite.all():

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from marketsim.bars import TARGETS
 from marketsim.forecasts.schema import Schema, Stored
+from marketsim.timing import stage
 
 Floats = npt.NDArray[np.float64]
 
@@ -39,11 +40,13 @@ class ForecastCube:
     @cached_property
     def distribution(self) -> Stored:
         """The forecasts as one distribution of shape [day, target]."""
-        return self.schema.decode(self.records)
+        with stage("head"):
+            return self.schema.decode(self.records)
 
     def point(self, aggregate: str) -> Floats:
         """Point forecasts [day, target] by an aggregate's name."""
-        return self.distribution.aggregate(aggregate)
+        with stage("head"):
+            return self.distribution.aggregate(aggregate)
 
     def slice(self, start: int, stop: int) -> ForecastCube:
         """The part for the days from row `start` to before row `stop` of the bars; a view."""

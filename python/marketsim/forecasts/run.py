@@ -18,6 +18,7 @@ from marketsim.forecasts.schema import Records, Schema
 from marketsim.forecasts.store import ForecastStore
 from marketsim.models import Model, describe_model
 from marketsim.progress import ProgressBar
+from marketsim.timing import stage
 
 
 def run_plan(
@@ -45,18 +46,34 @@ def run_plan(
     keeper = None if store is None or asked is None else _Keeper(store, model, asked)
     records = np.empty((plan.days, len(TARGETS), schema.width), dtype=np.float32)
     found = np.zeros((plan.days, len(TARGETS)), dtype=np.bool_)
-    with ProgressBar(plan.forecasts, f"forecasting {bars.symbol}", enabled=progress) as bar:
+    title = f"forecasting {bars.symbol}"
+    with ProgressBar(plan.forecasts, title, enabled=progress, unit="forecasts") as bar:
         if keeper:
             for i in range(len(TARGETS)):
                 records[:, i], found[:, i] = keeper.read(i)
-        if getattr(model, "joint", False):
-            found[:] = found.all(axis=1, keepdims=True)  # it forecasts a day's targets together
-        bar.advance(int(found.sum()))
+        found = _whole_days(model, found)
+        bar.skip(int(found.sum()))
         for piece, made in ask(bars, model, plan, schema, found, asked if seeded else None, bar):
             records[piece.days, piece.targets] = made
             if keeper:
                 keeper.keep(piece, made)
     return ForecastCube(plan.first, schema, records)
+
+
+def held(
+    bars: Bars, model: Model, plan: ForecastPlan, store: ForecastStore
+) -> npt.NDArray[np.bool_]:
+    """What `run_plan` would find in the store, bool [day, target]; no model is asked."""
+    asked = PlanKeys.of(bars, model, plan)
+    found = [store.read(asked.series, keys)[1] for keys in asked.keys]
+    return _whole_days(model, np.stack(found, axis=1))
+
+
+def _whole_days(model: Model, found: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """What need not be made: of a model that forecasts a day's targets together, whole days."""
+    if not getattr(model, "joint", False):
+        return found
+    return np.repeat(found.all(axis=1, keepdims=True), found.shape[1], axis=1)
 
 
 @dataclass(frozen=True)
@@ -74,6 +91,11 @@ class PlanKeys:
     @classmethod
     def of(cls, bars: Bars, model: Model, plan: ForecastPlan) -> PlanKeys:
         """The keys of all forecasts of a plan; no model is asked."""
+        with stage("store keys"):
+            return cls._hashed(bars, model, plan)
+
+    @classmethod
+    def _hashed(cls, bars: Bars, model: Model, plan: ForecastPlan) -> PlanKeys:
         returns = bar_returns(bars)
         stamps = bars.timestamps.astype(np.int64)
         ends = np.arange(plan.first, plan.stop) - 1  # the forecast for day t sees t - 1 returns
@@ -100,17 +122,22 @@ class _Keeper:
     works: bool = True
 
     def read(self, target: int) -> tuple[Records, npt.NDArray[np.bool_]]:
-        return self.store.read(self.asked.series, self.asked.keys[target])
+        with stage("store read"):
+            return self.store.read(self.asked.series, self.asked.keys[target])
 
     def keep(self, piece: Piece, records: Records) -> None:
         if not self.works:
             return
         try:
-            self.store.describe(self.asked.series.model, describe_model(self.model))
-            for i in range(piece.targets.start, piece.targets.stop):
-                keys = self.asked.keys[i][piece.days]
-                mine = np.ascontiguousarray(records[:, i - piece.targets.start])
-                self.store.append(self.asked.series, keys, mine)
+            with stage("store append"):
+                self._append(piece, records)
         except StoreWriteError as error:
             self.works = False
             warnings.warn(f"forecasts are not kept: {error}", StoreWarning, stacklevel=3)
+
+    def _append(self, piece: Piece, records: Records) -> None:
+        self.store.describe(self.asked.series.model, describe_model(self.model))
+        for i in range(piece.targets.start, piece.targets.stop):
+            keys = self.asked.keys[i][piece.days]
+            mine = np.ascontiguousarray(records[:, i - piece.targets.start])
+            self.store.append(self.asked.series, keys, mine)

@@ -20,6 +20,7 @@ from marketsim.kernels.rules import (
     fee_rule_code,
     fill_code,
 )
+from marketsim.timing import stage
 
 Bounds = tuple[tuple[float, float], tuple[float, float]]
 DEFAULT_BOUNDS: Bounds = ((-0.03, 0.03), (-0.03, 0.03))
@@ -98,23 +99,24 @@ def best_offsets(
     narrowing = as_number("margin", margin, "a number in [0, 1)")
     if not 0.0 <= narrowing < 1.0:
         raise ArgumentError(f"margin must lie in [0, 1): got {margin!r}")
-    rows = as_float32(close, high, low, high_pred, low_pred, position, open)
-    try:
-        found = _core.best_offsets(
-            *rows,
-            high_min,
-            high_max,
-            low_min,
-            low_max,
-            fill_code(fill),
-            fee_rule_code(fee_rule),
-            check_fee(fee),
-            narrowing,
-            as_flag("always_on", always_on),
-            as_flag("long_only", long_only),
-        )
-    except ValueError as error:
-        raise as_argument_error(error) from None
+    with stage("offsets"):
+        rows = as_float32(close, high, low, high_pred, low_pred, position, open)
+        try:
+            found = _core.best_offsets(
+                *rows,
+                high_min,
+                high_max,
+                low_min,
+                low_max,
+                fill_code(fill),
+                fee_rule_code(fee_rule),
+                check_fee(fee),
+                narrowing,
+                as_flag("always_on", always_on),
+                as_flag("long_only", long_only),
+            )
+        except ValueError as error:
+            raise as_argument_error(error) from None
     if rows[0].ndim == 1:
         return Offsets(found[0].item(), found[1].item(), found[2].item())
     return Offsets(*found)

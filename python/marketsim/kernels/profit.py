@@ -16,6 +16,7 @@ from marketsim.kernels.rules import (
     fee_rule_code,
     fill_code,
 )
+from marketsim.timing import stage
 
 FloatArray = npt.NDArray[np.float32]
 DayArrays: TypeAlias = tuple[
@@ -85,17 +86,18 @@ def profit(
         high_offsets = np.full(low_offsets.size, high_offsets)
     if low_offsets.ndim == 0:
         low_offsets = np.full(high_offsets.size, low_offsets)
-    try:
-        result = _core.profit(
-            *as_float32(close, high, low, high_pred, low_pred, position, open),
-            high_offsets,
-            low_offsets,
-            fill_code(fill),
-            fee_rule_code(fee_rule),
-            check_fee(fee),
-        )
-    except ValueError as error:
-        raise as_argument_error(error) from None
+    with stage("fills"):
+        try:
+            result = _core.profit(
+                *as_float32(close, high, low, high_pred, low_pred, position, open),
+                high_offsets,
+                low_offsets,
+                fill_code(fill),
+                fee_rule_code(fee_rule),
+                check_fee(fee),
+            )
+        except ValueError as error:
+            raise as_argument_error(error) from None
     return result[0] if single else result
 
 
@@ -117,15 +119,16 @@ def fills(
     gross - fee is `profit` at offsets 0, bit for bit. `open` may be given with any policy; a day
     whose order it settles is then not flagged as ambiguous.
     """
-    try:
-        result = _core.fills(
-            *as_float32(close, high, low, high_pred, low_pred, position, open),
-            fill_code(fill),
-            fee_rule_code(fee_rule),
-            check_fee(fee),
-        )
-    except ValueError as error:
-        raise as_argument_error(error) from None
+    with stage("fills"):
+        try:
+            result = _core.fills(
+                *as_float32(close, high, low, high_pred, low_pred, position, open),
+                fill_code(fill),
+                fee_rule_code(fee_rule),
+                check_fee(fee),
+            )
+        except ValueError as error:
+            raise as_argument_error(error) from None
     return Fills(*result)
 
 

@@ -6,7 +6,9 @@ from marketsim.models.distribution import Distribution, QuantileDistribution
 from marketsim.models.fingerprint import ModelIdentity, content_hash, describe_model
 from marketsim.models.load import load_model
 from marketsim.models.mixture import StudentTMixture
-from marketsim.models.protocol import BatchedModel, Contexts, Model, SeededModel
+from marketsim.models.neural.cost import Cost
+from marketsim.models.neural.expect import Expectation
+from marketsim.models.protocol import BatchedModel, Contexts, CostedModel, Model, SeededModel
 from marketsim.models.samples import SampleDistribution
 from marketsim.models.statistical import EwmaModel, PersistenceModel
 
@@ -15,8 +17,11 @@ __all__ = [
     "BatchedModel",
     "ChronosModel",
     "Contexts",
+    "Cost",
+    "CostedModel",
     "Distribution",
     "EwmaModel",
+    "Expectation",
     "Model",
     "ModelIdentity",
     "PersistenceModel",

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from marketsim.models.distribution import Distribution
+
+if TYPE_CHECKING:
+    from marketsim.models.neural.cost import Cost
+    from marketsim.models.neural.device import Execution
+    from marketsim.models.neural.expect import Expectation
 
 # [batch, time], [batch, variate, time], or a list of 1-D arrays of any lengths.
 Contexts: TypeAlias = "npt.ArrayLike | list[npt.NDArray[np.float64]]"
@@ -135,4 +140,22 @@ class BatchedModel(Protocol):
 
         `on_progress` is told how many forecasts have been made since it was last told.
         """
+        ...
+
+
+@runtime_checkable
+class CostedModel(Protocol):
+    """A model that knows what forecasts will cost before it makes any."""
+
+    @property
+    def execution(self) -> Execution:
+        """Device, precision and compilation."""
+        ...
+
+    def cost(self, series: Sequence[npt.ArrayLike], starts: Sequence[int]) -> Cost:
+        """What `BatchedModel.predict_each_of` will do for one step ahead; the model is not run."""
+        ...
+
+    def expect(self, cost: Cost) -> Expectation:
+        """The time and memory that forecasts of that cost will take, at the speed of now."""
         ...

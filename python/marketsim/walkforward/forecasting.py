@@ -10,6 +10,7 @@ import numpy as np
 from marketsim.bars import Bars
 from marketsim.forecasts import ForecastCube, ForecastPlan, ForecastStore, run_plan
 from marketsim.models import Model, PersistenceModel
+from marketsim.timing import stage
 from marketsim.walkforward.windows import Stretch, Windows
 
 
@@ -50,9 +51,10 @@ class Forecasts:
         progress: bool,
     ) -> Forecasts:
         """Run the plans; raises as `run_plan`."""
-        return cls(
-            tuple(run_plan(bars, model, plan, store=store, progress=progress) for plan in plans)
-        )
+        with stage("forecasts"):
+            return cls(
+                tuple(run_plan(bars, model, plan, store=store, progress=progress) for plan in plans)
+            )
 
     def between(self, start: int, stop: int) -> ForecastCube:
         """The forecasts of the rows start .. stop - 1, which lie within one plan; a view."""
@@ -73,5 +75,6 @@ def naive_forecasts(bars: Bars, windows: Windows) -> ForecastCube:
     # In one go even where windows lie apart: for this model a day costs less than a call.
     first, stop = windows.first_day, windows.stop_day
     plan = ForecastPlan(first, stop, len(windows.as_of), windows.window)
-    made = Forecasts.made(bars, PersistenceModel(), [plan], store=None, progress=False)
-    return made.evaluated(windows)
+    with stage("metrics", whole=True):  # no forecasts of the run
+        made = Forecasts.made(bars, PersistenceModel(), [plan], store=None, progress=False)
+        return made.evaluated(windows)

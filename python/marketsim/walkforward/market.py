@@ -10,6 +10,7 @@ import numpy.typing as npt
 from marketsim.bars import Bars
 from marketsim.forecasts import ForecastCube, target_index
 from marketsim.strategies import DecisionView
+from marketsim.timing import stage
 from marketsim.walkforward.forecasting import Forecasts
 
 Floats = npt.NDArray[np.float64]
@@ -66,7 +67,8 @@ def decision_view(
         name: (1.0 + returns[:, target_index(name)]) * (getattr(bars, name)[rows] / close) - 1.0
         for name in ("open", "high", "low")
     }
-    bands = cube.distribution.quantile((0.4, 0.6))[:, target_index("close")]
+    with stage("head"):
+        bands = cube.distribution.quantile((0.4, 0.6))[:, target_index("close")]
     before = bars.close[cube.first - 2 : cube.first - 2 + len(cube)]
     view = DecisionView(
         dates=bars.timestamps[cube.first : cube.first + len(cube)],
@@ -101,8 +103,9 @@ class RunDays:
         """What is known before each of the days of rows start .. stop - 1."""
         found = self._views.get((start, stop))
         if found is None:
-            cube = self.forecasts.between(start, stop)
-            found = decision_view(self.bars, cube, self.aggregate, long_only=self.long_only)
+            with stage("slices"):
+                cube = self.forecasts.between(start, stop)
+                found = decision_view(self.bars, cube, self.aggregate, long_only=self.long_only)
             self._views[start, stop] = found
         return found
 
@@ -110,5 +113,6 @@ class RunDays:
         """What came on the days of rows start .. stop - 1."""
         found = self._market.get((start, stop))
         if found is None:
-            found = self._market[start, stop] = MarketDays.of(self.bars, start, stop)
+            with stage("slices"):
+                found = self._market[start, stop] = MarketDays.of(self.bars, start, stop)
         return found

@@ -21,6 +21,7 @@ from marketsim.kernels.offsets import Bounds
 from marketsim.metrics import Skill, forecast_skill
 from marketsim.models import Model
 from marketsim.strategies import Orders, Strategy
+from marketsim.timing import stage
 from marketsim.walkforward.costs import AssetClass, Costs
 from marketsim.walkforward.evaluate import StrategyDays
 from marketsim.walkforward.forecasting import naive_forecasts
@@ -166,12 +167,13 @@ class WalkForwardResult:
         offsets were fitted on).
         """
         starts = np.searchsorted(self.windows.days, self.windows.starts)
-        measured = measure_windows(
-            list(self.outcomes.values()),
-            starts,
-            self.windows.window,
-            self.settings.periods_per_year,
-        )
+        with stage("metrics"):
+            measured = measure_windows(
+                list(self.outcomes.values()),
+                starts,
+                self.windows.window,
+                self.settings.periods_per_year,
+            )
         index, names = self._index, list(self.outcomes)
         width = len(names)
         count = len(self.windows.as_of)
@@ -198,14 +200,15 @@ class WalkForwardResult:
 
     def summary(self) -> Summary:
         """Performance over all evaluated days, each once, with baselines and forecast skill."""
-        return summarize(
-            self.outcomes,
-            self.baselines,
-            self.skill,
-            strategies=self.strategies,
-            periods_per_year=self.settings.periods_per_year,
-            heading=self._heading(),
-        )
+        with stage("metrics"):
+            return summarize(
+                self.outcomes,
+                self.baselines,
+                self.skill,
+                strategies=self.strategies,
+                periods_per_year=self.settings.periods_per_year,
+                heading=self._heading(),
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """The summary, the settings and where they come from, as values that JSON knows."""

@@ -24,6 +24,7 @@ from marketsim.strategies import (
     Strategy,
     select_strategies,
 )
+from marketsim.timing import stage
 from marketsim.walkforward.costs import Costs, check_asset_class, resolve_costs
 from marketsim.walkforward.evaluate import Rulebook, StrategyDays, evaluate, joined
 from marketsim.walkforward.forecasting import Forecasts, forecast_plans
@@ -197,7 +198,8 @@ def _run_strategy(
     outcomes = []
     for stretch in windows.stretches:
         try:
-            orders, outcome = _run_stretch(strategy, days, stretch, book)
+            with stage("strategies"):
+                orders, outcome = _run_stretch(strategy, days, stretch, book)
         except ArgumentError as error:
             raise ArgumentError(f"strategy {strategy.name!r}: {error}") from error
         outcomes.append(outcome)

@@ -25,6 +25,7 @@ from marketsim.models.neural.checkpoint import Checkpoint
 from marketsim.models.neural.device import Execution
 from marketsim.models.neural.rows import Row, as_variates, window_row
 from marketsim.models.protocol import Contexts
+from marketsim.timing import stage
 
 Array = npt.NDArray[np.float64]
 Values = npt.NDArray[np.float32]
@@ -137,14 +138,16 @@ class ChronosModel(ABC):
     @cached_property
     def fingerprint(self) -> str:
         """Hex digest of `identity`."""
-        return self.identity.fingerprint
+        with stage("load"):  # reads the weights, too
+            return self.identity.fingerprint
 
     @cached_property
     def pipeline(self) -> Any:
         """The pipeline, opened on first use."""
         if isinstance(self.checkpoint, BuiltPipeline):
             return self.checkpoint.pipeline
-        return open_pipeline(self.checkpoint, self.execution)
+        with stage("load", settle=self.execution.settle):
+            return open_pipeline(self.checkpoint, self.execution)
 
     def context_rows(
         self, contexts: Contexts, mask: npt.ArrayLike | None, *, together: bool

@@ -21,6 +21,7 @@ from marketsim.models.neural.device import Execution
 from marketsim.models.neural.model import VARIATES
 from marketsim.models.neural.rows import Row
 from marketsim.models.protocol import Contexts
+from marketsim.timing import stage
 
 
 class ChronosQuantileModel(ChronosModel):
@@ -140,15 +141,16 @@ class ChronosQuantileModel(ChronosModel):
 
     def _quantiles(self, values: npt.NDArray[np.float32], steps: int) -> Array:
         """What the pipeline says [row, variate, level, step] of contexts [row, variate, time]."""
+        pipeline = self.pipeline
         import torch
 
         contexts = torch.from_numpy(values)
-        with torch.inference_mode():
+        with stage("encode"), torch.inference_mode():  # its results are on the CPU
             if self.config.joint:
-                parts = self.pipeline.predict(contexts, prediction_length=steps)
+                parts = pipeline.predict(contexts, prediction_length=steps)
                 found = torch.stack(list(parts))
             else:
-                found = self.pipeline.predict(contexts[:, 0], prediction_length=steps)[:, None]
+                found = pipeline.predict(contexts[:, 0], prediction_length=steps)[:, None]
         return np.asarray(found.numpy(), dtype=np.float64)
 
 

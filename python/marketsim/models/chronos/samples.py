@@ -20,6 +20,7 @@ from marketsim.models.neural.device import Execution
 from marketsim.models.neural.rows import Row
 from marketsim.models.protocol import Contexts
 from marketsim.models.samples import SampleDistribution
+from marketsim.timing import stage
 
 Seeds = npt.NDArray[np.uint64]
 # The levels at which the pipeline itself reports its samples.
@@ -122,17 +123,17 @@ class ChronosSampleModel(ChronosModel):
 
     def _draw(self, rows: list[Row], seeds: list[int], steps: int) -> Array:
         """Paths [sample, row, step], each row's from its own seed."""
+        pipeline = self.pipeline
         import torch
 
         made = np.empty((self.samples, len(rows), steps))
-        pipeline = self.pipeline
         device = next(pipeline.inner_model.parameters()).device
         with torch.inference_mode(), own_randomness(device) as start_from:
             for row, seed in zip(rows, seeds, strict=True):
                 start_from(seed)
-                paths = pipeline.predict(
-                    torch.from_numpy(given_values(row)), prediction_length=steps, **self.sampling
-                )
+                context = torch.from_numpy(given_values(row))
+                with stage("encode"):  # its results are on the CPU
+                    paths = pipeline.predict(context, prediction_length=steps, **self.sampling)
                 made[:, row.slots[0]] = paths[0].numpy()
         return made
 

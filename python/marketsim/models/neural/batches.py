@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from marketsim.errors import ArgumentError
-from marketsim.models.neural.rows import Row
+from marketsim.models.neural.rows import Flags, Row, Whole
 
 Result = TypeVar("Result")
 
@@ -129,6 +132,30 @@ class BatchRunner:
 
     def _width(self, patches: int) -> int:
         return bucket(patches) if self._bucketed else patches
+
+
+def padded(batch: Batch, patch: int) -> tuple[npt.NDArray[np.float32], Flags]:
+    """Values and flags [row, variate, time] of a batch, zeros where there is nothing.
+
+    Each row is filled up at its start to whole patches, as the models were trained, and then at its
+    end to the batch's width, where nobody looks.
+    """
+    shape = (batch.count, batch.rows[0].variates, batch.width * patch)
+    values = np.zeros(shape, dtype=np.float32)
+    observed = np.zeros(shape, dtype=np.bool_)
+    for i, row in enumerate(batch.rows):
+        stop = row.patches(patch) * patch
+        part = slice(stop - row.values.shape[-1], stop)
+        values[i, :, part] = row.values
+        observed[i, :, part] = row.observed
+    return values, observed
+
+
+def positions(batch: Batch, patch: int) -> tuple[Whole, Whole]:
+    """(row, patch number) of each forecast of a batch, in the order of its rows."""
+    rows = np.concatenate([np.full(len(row.ends), i) for i, row in enumerate(batch.rows)])
+    ends = np.concatenate([row.ends for row in batch.rows])
+    return rows, -(-ends // patch) - 1
 
 
 def bucket(size: int) -> int:

@@ -99,6 +99,13 @@ class Execution:
         assert isinstance(dtype, torch.dtype)
         return dtype
 
+    def settle(self) -> None:
+        """Wait until a GPU has done what it was given; only timing needs that."""
+        if self.device != "cpu":
+            import torch
+
+            torch.cuda.synchronize(self.torch_device)
+
     def max_tokens(self, bytes_per_token: int) -> int:
         """How many patches a batch may hold."""
         if self.device == "cpu":

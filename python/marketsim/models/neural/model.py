@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +22,12 @@ from marketsim.models.distribution import Distribution
 from marketsim.models.fingerprint import ModelIdentity
 from marketsim.models.neural.batches import Batch, BatchRunner, bucket
 from marketsim.models.neural.checkpoint import Checkpoint
+from marketsim.models.neural.cost import Cost, NetworkSizes, batch_cost
 from marketsim.models.neural.device import Execution
+from marketsim.models.neural.expect import Expectation, expect
 from marketsim.models.neural.rows import (
     Row,
+    RowGroup,
     Whole,
     aligned_rows,
     as_variates,
@@ -32,9 +35,12 @@ from marketsim.models.neural.rows import (
     window_row,
 )
 from marketsim.models.protocol import Contexts
+from marketsim.timing import stage
 
 if TYPE_CHECKING:
     import torch
+
+    from marketsim.models.neural.blocks import Rotation
 
 Array = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -94,6 +100,11 @@ class NeuralModel(ABC):
     def patch(self) -> int:
         """How many steps a patch has."""
 
+    @property
+    @abstractmethod
+    def sizes(self) -> NetworkSizes:
+        """The sizes of the network, from which follows what forecasts cost."""
+
     @abstractmethod
     def _options(self) -> dict[str, Any]:
         """The options that change a forecast, for the fingerprint."""
@@ -103,7 +114,15 @@ class NeuralModel(ABC):
         """The network with its weights, on the CPU in float32."""
 
     @abstractmethod
-    def _bytes_per_token(self) -> int:
+    def sample_network(self, layers: int) -> Any:
+        """As `_load`, of random weights and so many layers along time: to be timed."""
+
+    @abstractmethod
+    def rotation(self, numbers: Whole, centre: float = 0.0) -> Rotation:
+        """Rotary factors of patch numbers on the model's device."""
+
+    @abstractmethod
+    def bytes_per_token(self) -> int:
         """Memory that a patch takes on its way through the network, at most."""
 
     @abstractmethod
@@ -141,17 +160,19 @@ class NeuralModel(ABC):
     @cached_property
     def fingerprint(self) -> str:
         """Hex digest of `identity`."""
-        return self.identity.fingerprint
+        with stage("load"):  # reads the weights, too
+            return self.identity.fingerprint
 
     @cached_property
     def network(self) -> Any:
         """The network, loaded on first use."""
-        return self.execution.prepare(self._load())
+        with stage("load", settle=self.execution.settle):
+            return self.execution.prepare(self._load())
 
     @cached_property
     def batches(self) -> BatchRunner:
         """How rows are put together, and how often memory did not suffice."""
-        most = self.execution.max_tokens(self._bytes_per_token())
+        most = self.execution.max_tokens(self.bytes_per_token())
         return BatchRunner(most, bucketed=self.execution.compile)
 
     def predict(
@@ -193,11 +214,39 @@ class NeuralModel(ABC):
             series: each [time] or [variate, time]; variates of one are seen together.
             starts: the first t of each.
             horizon: how many steps.
-            on_progress: told after each batch how many forecasts it made.
+            on_progress: told after each batch how many forecasts it made, and 0 before the first.
         """
         steps = check_horizon(horizon)
         arrays = [read_series(one, start) for one, start in zip(series, starts, strict=True)]
         parts: list[Distribution | None] = [None] * len(arrays)
+        for group in self._grouped(arrays, starts, steps):
+            slots = group.slots
+            made = self._forecast(group.rows, slots[-1], group.variates, steps, on_progress)
+            for i, first, stop in zip(group.series, slots, slots[1:], strict=False):
+                part = made[first:stop]
+                parts[i] = self._distribution(part if arrays[i].ndim > 1 else part[:, 0])
+        return [part for part in parts if part is not None]
+
+    def cost(self, series: Sequence[npt.ArrayLike], starts: Sequence[int]) -> Cost:
+        """What `predict_each_of` will do for one step ahead; no weights are read.
+
+        Rows and batches are planned by the same code, from the same values.
+        """
+        arrays = [read_series(one, start) for one, start in zip(series, starts, strict=True)]
+        total, bucketed = Cost(), self.execution.compile
+        for group in self._grouped(arrays, starts, 1):
+            for batch in self.batches.plan(group.rows, self.patch):
+                total += batch_cost(self.sizes, batch, self.patch, steps=1, bucketed=bucketed)
+        return total
+
+    def expect(self, cost: Cost) -> Expectation:
+        """The time and memory that forecasts of that cost will take, at the speed of now."""
+        return expect(self, cost)
+
+    def _grouped(
+        self, arrays: Sequence[Array], starts: Sequence[int], steps: int
+    ) -> Iterator[RowGroup]:
+        """The rows of all series with as many variates, which may share batches."""
         for variates in sorted({_variates(array) for array in arrays}):
             mine = [i for i, array in enumerate(arrays) if _variates(array) == variates]
             rows: list[Row] = []
@@ -205,11 +254,7 @@ class NeuralModel(ABC):
             for i in mine:
                 rows += self._series_rows(arrays[i], starts[i], steps, slots[-1])
                 slots.append(slots[-1] + arrays[i].shape[-1] - starts[i] + 1)
-            made = self._forecast(rows, slots[-1], variates, steps, on_progress)
-            for i, first, stop in zip(mine, slots, slots[1:], strict=False):
-                part = made[first:stop]
-                parts[i] = self._distribution(part if arrays[i].ndim > 1 else part[:, 0])
-        return [part for part in parts if part is not None]
+            yield RowGroup(variates, mine, rows, slots)
 
     def _context_rows(
         self, contexts: Contexts, mask: npt.ArrayLike | None
@@ -254,14 +299,20 @@ class NeuralModel(ABC):
         on_progress: Progress | None = None,
     ) -> Array:
         """Parameters [count, variate, horizon, width] of the forecasts that rows ask for."""
-        import torch
+        with stage("load"):
+            import torch
 
+            if rows:
+                _ = self.network
+        if on_progress is not None:
+            on_progress(0)
         made: Array | None = None
         before: tuple[Batch, Pending] | None = None
 
         def collect(batch: Batch, pending: Pending) -> None:
             nonlocal made
-            parameters = pending()
+            with stage("head"):
+                parameters = pending()
             if made is None:
                 made = np.empty((count, variates, horizon, parameters.shape[-1]))
             slots = np.concatenate([row.slots for row in batch.rows])
@@ -271,8 +322,10 @@ class NeuralModel(ABC):
 
         def launch(batch: Batch) -> Pending:
             if horizon <= self.patch:
-                return self._launch(batch, horizon)
-            return self._launch_long(batch, horizon)
+                with stage("prepare"):
+                    return self._launch(batch, horizon)
+            with stage("encode", settle=self.execution.settle):
+                return self._launch_long(batch, horizon)
 
         equal = horizon > self.patch
         with torch.inference_mode():
@@ -293,8 +346,15 @@ class NeuralModel(ABC):
     @cached_property
     def _call(self) -> Any:
         """The network as a function, compiled if asked for: once for each shape of a batch."""
-        if not self.execution.compile:
-            return self.network
+        network = self._compiled() if self.execution.compile else self.network
+
+        def call(*arguments: Any) -> Any:
+            with stage("encode", settle=self.execution.settle):
+                return network(*arguments)
+
+        return call
+
+    def _compiled(self) -> Callable[..., Any]:
         import torch
 
         # On a GPU the launches of a batch are recorded and replayed as one.
@@ -323,30 +383,6 @@ class NeuralModel(ABC):
         if self.execution.device == "cpu":
             return tensor
         return tensor.pin_memory().to(self.execution.torch_device, non_blocking=True)
-
-
-def padded(batch: Batch, patch: int) -> tuple[npt.NDArray[np.float32], Flags]:
-    """Values and flags [row, variate, time] of a batch, zeros where there is nothing.
-
-    Each row is filled up at its start to whole patches, as the models were trained, and then at its
-    end to the batch's width, where nobody looks.
-    """
-    shape = (batch.count, batch.rows[0].variates, batch.width * patch)
-    values = np.zeros(shape, dtype=np.float32)
-    observed = np.zeros(shape, dtype=np.bool_)
-    for i, row in enumerate(batch.rows):
-        stop = row.patches(patch) * patch
-        part = slice(stop - row.values.shape[-1], stop)
-        values[i, :, part] = row.values
-        observed[i, :, part] = row.observed
-    return values, observed
-
-
-def positions(batch: Batch, patch: int) -> tuple[Whole, Whole]:
-    """(row, patch number) of each forecast of a batch, in the order of its rows."""
-    rows = np.concatenate([np.full(len(row.ends), i) for i, row in enumerate(batch.rows)])
-    ends = np.concatenate([row.ends for row in batch.rows])
-    return rows, -(-ends // patch) - 1
 
 
 def _variates(array: Array) -> int:

@@ -55,6 +55,23 @@ class Row:
         return -(-int(self.values.shape[-1]) // patch)
 
 
+@dataclass(frozen=True)
+class RowGroup:
+    """Rows of series that have as many variates, and so may share batches.
+
+    Attributes:
+        variates: how many.
+        series: which series.
+        rows: the rows of all of them.
+        slots: the place of the first forecast of each series, then one past the last of all.
+    """
+
+    variates: int
+    series: list[int]
+    rows: list[Row]
+    slots: list[int]
+
+
 def known_values(values: Array, observed: Flags) -> tuple[npt.NDArray[np.float32], Flags]:
     """Values as float32 with NaN replaced by the last value before it (0 at the start), and flags.
 
@@ -73,7 +90,7 @@ def known_values(values: Array, observed: Flags) -> tuple[npt.NDArray[np.float32
         values = np.where(last >= 0, filled, 0.0)
     if not (np.abs(values) <= _MOST).all():
         raise ArgumentError(
-            f"values must be finite and fit into float32, their differences too: at most {_MOST:.2g}"
+            f"values must be finite, and float32 must hold their differences: at most {_MOST:.2g}"
         )
     return values.astype(np.float32), seen
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.models.contexts import check_horizon, is_whole
 from marketsim.models.distribution import Distribution
 from marketsim.models.mixture import StudentTMixture
-from marketsim.models.neural.batches import Batch
+from marketsim.models.neural.batches import Batch, padded, positions
 from marketsim.models.neural.checkpoint import Checkpoint
+from marketsim.models.neural.cost import NetworkSizes
 from marketsim.models.neural.device import Execution
 from marketsim.models.neural.model import (
     Array,
@@ -20,14 +22,13 @@ from marketsim.models.neural.model import (
     NeuralModel,
     Pending,
     Values,
-    padded,
-    positions,
 )
 from marketsim.models.neural.rows import Whole
 from marketsim.models.protocol import Contexts
 from marketsim.models.statistical import LEVELS
 from marketsim.models.toto1.config import Toto1Config
 from marketsim.models.toto1.scaler import clamp_is_idle, in_units, patch_scales, scaled_patches
+from marketsim.models.toto1.sizes import network_sizes
 
 if TYPE_CHECKING:
     from marketsim.models.neural.blocks import Rotation
@@ -85,6 +86,11 @@ class Toto1Model(NeuralModel):
     def _width(self) -> int:
         return 4 * self.config.components
 
+    @property
+    def sizes(self) -> NetworkSizes:
+        """The sizes of the network."""
+        return network_sizes(self.config)
+
     def _options(self) -> dict[str, Any]:
         return {"decoding": self.decoding}
 
@@ -96,7 +102,16 @@ class Toto1Model(NeuralModel):
         network.layers.to(self.execution.torch_dtype)
         return network
 
-    def _bytes_per_token(self) -> int:
+    def sample_network(self, layers: int) -> Toto1Network:
+        """The network of random weights and so many layers along time."""
+        from marketsim.models.toto1.network import Toto1Network
+
+        network = Toto1Network(replace(self.config, across=(False,) * layers))
+        network.layers.to(self.execution.torch_dtype)
+        return network
+
+    def bytes_per_token(self) -> int:
+        """Memory that a patch takes on its way through the network, at most."""
         # Residual stream, projections, both halves of the MLP and their product, and copies.
         return 4 * (10 * self.config.width + 4 * self.config.hidden)
 

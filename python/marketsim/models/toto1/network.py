@@ -20,6 +20,7 @@ from marketsim.models.neural.blocks import (
     turn,
     unit_size,
 )
+from marketsim.models.neural.stages import network_stage
 from marketsim.models.toto1.config import Toto1Config
 
 _NORM_EPS = 1e-8
@@ -166,9 +167,10 @@ class Toto1Network(nn.Module):
             layer = self.layers[i]
             assert isinstance(layer, Toto1Layer)
             hidden = layer.finish(hidden, self.across(layer, hidden, count, variates))
-        tiles = max(1, _UNEMBEDDED // (self.config.width * steps * TILE))
-        parts = [self._head(part, steps) for part in hidden.split(tiles * TILE)]
-        made = parts[0] if len(parts) == 1 else torch.cat(parts)
+        with network_stage("head", hidden):
+            tiles = max(1, _UNEMBEDDED // (self.config.width * steps * TILE))
+            parts = [self._head(part, steps) for part in hidden.split(tiles * TILE)]
+            made = parts[0] if len(parts) == 1 else torch.cat(parts)
         return made[: count * variates].view(count, variates, steps, -1)
 
     def across(self, layer: Toto1Layer, hidden: Tensor, count: int, variates: int) -> Tensor:

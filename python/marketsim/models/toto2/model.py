@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +13,11 @@ from marketsim.errors import ArgumentError
 from marketsim.kernels.rules import as_number
 from marketsim.models.contexts import check_horizon, is_whole
 from marketsim.models.distribution import Distribution, QuantileDistribution
-from marketsim.models.neural.batches import Batch
+from marketsim.models.neural.batches import Batch, positions
 from marketsim.models.neural.checkpoint import Checkpoint
+from marketsim.models.neural.cost import NetworkSizes
 from marketsim.models.neural.device import Execution
-from marketsim.models.neural.model import Array, Flags, NeuralModel, Pending, Values, positions
+from marketsim.models.neural.model import Array, Flags, NeuralModel, Pending, Values
 from marketsim.models.neural.rows import Whole
 from marketsim.models.toto2.config import LEVELS, Toto2Config
 from marketsim.models.toto2.panel import Panel, shareable, sight, split_panels
@@ -27,6 +29,7 @@ from marketsim.models.toto2.scaler import (
     patch_units,
     too_large,
 )
+from marketsim.models.toto2.sizes import network_sizes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -109,6 +112,11 @@ class Toto2Model(NeuralModel):
     def _width(self) -> int:
         return len(LEVELS)
 
+    @property
+    def sizes(self) -> NetworkSizes:
+        """The sizes of the network."""
+        return network_sizes(self.config)
+
     def _options(self) -> dict[str, Any]:
         return {
             "has_missing_values": self.has_missing_values,
@@ -124,7 +132,16 @@ class Toto2Model(NeuralModel):
         network.layers.to(self.execution.torch_dtype)
         return network
 
-    def _bytes_per_token(self) -> int:
+    def sample_network(self, layers: int) -> Toto2Network:
+        """The network of random weights and so many layers along time."""
+        from marketsim.models.toto2.network import Toto2Network
+
+        network = Toto2Network(replace(self.config, across=(False,) * layers))
+        network.layers.to(self.execution.torch_dtype)
+        return network
+
+    def bytes_per_token(self) -> int:
+        """Memory that a patch takes on its way through the network, at most."""
         # Residual stream, its norm, projections as they come and turned, and the embedding's or the
         # MLP's inner values, with copies.
         heads = self.config.heads * (2 * self.config.key_size + self.config.value_size)

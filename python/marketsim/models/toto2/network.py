@@ -26,6 +26,7 @@ from marketsim.models.neural.blocks import (
     turn,
     unit_size,
 )
+from marketsim.models.neural.stages import network_stage
 from marketsim.models.toto2.config import LEVELS, Toto2Config
 
 _ROTARY_BASE = 10_000.0
@@ -184,8 +185,9 @@ class Toto2Network(nn.Module):
             assert isinstance(layer, Toto2Layer)
             hidden = layer.finish(hidden, self._across(layer, hidden, shape, groups))
         forecasts, variates, _ = shape
-        normal = unit_size(hidden, self.output_eps)
-        outputs: Tensor = self.head(normal, steps * len(LEVELS))[: forecasts * variates]
+        with network_stage("head", hidden):
+            normal = unit_size(hidden, self.output_eps)
+            outputs: Tensor = self.head(normal, steps * len(LEVELS))[: forecasts * variates]
         return outputs.view(forecasts, variates, steps, len(LEVELS))
 
     def _across(

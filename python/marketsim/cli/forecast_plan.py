@@ -1,0 +1,196 @@
+"""What `marketsim forecast` has to make, and what that is expected to take."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from marketsim.cli.store_text import plural, size_text
+
+if TYPE_CHECKING:
+    from marketsim.bars import Bars
+    from marketsim.forecasts import ForecastPlan
+    from marketsim.models import Cost, Expectation, Model
+    from marketsim.models.neural.device import Execution
+
+
+@dataclass(frozen=True)
+class SymbolForecasts:
+    """What one symbol needed, or needs.
+
+    Attributes:
+        symbol: the symbol.
+        needed: distinct forecasts.
+        one_by_one: calls that simulations would make each for itself, without sharing.
+        held: how many the store held before.
+        missing: how many it did not.
+        seconds: how long it took to make those; None where that was not asked for.
+        passes: how many series the model will read for those; None where that was not asked for or
+            the model does not know.
+    """
+
+    symbol: str
+    needed: int
+    one_by_one: int
+    held: int
+    missing: int
+    seconds: float | None = None
+    passes: int | None = None
+
+    @classmethod
+    def of(
+        cls,
+        bars: Bars,
+        plans: Sequence[ForecastPlan],
+        held: int,
+        *,
+        seconds: float | None = None,
+        passes: int | None = None,
+    ) -> SymbolForecasts:
+        """From the plans, and from how many of their forecasts the store held."""
+        needed = sum(plan.forecasts for plan in plans)
+        one_by_one = sum(plan.without_sharing for plan in plans)
+        return cls(bars.symbol, needed, one_by_one, held, needed - held, seconds, passes)
+
+
+def plan_forecasts(args: argparse.Namespace, bars: Bars) -> tuple[ForecastPlan, ...]:
+    """The forecasts that a backtest with such arguments asks for."""
+    from marketsim.errors import NotEnoughBarsError
+    from marketsim.forecasts import ForecastPlan
+    from marketsim.walkforward.forecasting import forecast_plans
+    from marketsim.walkforward.windows import LEAST_CONTEXT, plan_windows
+
+    if args.all_days:
+        first = 1 + LEAST_CONTEXT
+        if len(bars) <= first:
+            raise NotEnoughBarsError(
+                f"too few bars for one forecast: got {len(bars)}, need {first + 1} "
+                f"(1 + {LEAST_CONTEXT} returns before it + 1)"
+            )
+        return (ForecastPlan(first, len(bars), simulations=len(bars) - first, window=1),)
+    windows = plan_windows(
+        len(bars),
+        simulations=args.simulations,
+        window=args.window,
+        offset_window=args.offset_window,
+        purge=args.purge,
+        embargo=args.embargo,
+    )
+    return forecast_plans(windows)
+
+
+class Planner:
+    """Counts what is there and what is not; no model is run, nothing is written.
+
+    Args:
+        args: the command's.
+        model: what would forecast.
+        path: the store's folder.
+
+    Attributes:
+        model: what would forecast.
+        cost: what is to be made will cost, all symbols together; None where the model cannot tell.
+    """
+
+    def __init__(self, args: argparse.Namespace, model: Model, path: Path) -> None:
+        from marketsim.forecasts import PredictionStore
+        from marketsim.models import Cost, CostedModel
+
+        self._args = args
+        self._store = PredictionStore(path, mode="r") if path.is_dir() else None
+        self.model = model
+        self._costed = model if isinstance(model, CostedModel) else None
+        self.cost = None if self._costed is None else Cost()
+
+    def count(self, bars: Bars) -> SymbolForecasts:
+        """What a symbol needs."""
+        import numpy as np
+
+        from marketsim.bars import TARGETS
+        from marketsim.forecasts import cost_of, held
+        from marketsim.models import Cost
+
+        plans = plan_forecasts(self._args, bars)
+        cost, found = Cost(), 0
+        for plan in plans:
+            there = np.zeros((plan.days, len(TARGETS)), dtype=np.bool_)
+            if self._store is not None:
+                there = held(bars, self.model, plan, self._store)
+            found += int(there.sum())
+            if self._costed is not None:
+                cost += cost_of(bars, self._costed, plan, there)
+        if self.cost is None:
+            return SymbolForecasts.of(bars, plans, found)
+        self.cost += cost
+        return SymbolForecasts.of(bars, plans, found, passes=cost.passes)
+
+    @property
+    def execution(self) -> Execution:
+        """How a model that knows its cost is run."""
+        assert self._costed is not None
+        return self._costed.execution
+
+    def expect(self) -> Expectation | None:
+        """What that will take here and now; None where nothing is to be made or it is not known."""
+        if self._costed is None or self.cost is None or not self.cost.passes:
+            return None
+        return self._costed.expect(self.cost)
+
+
+def estimate_facts(planner: Planner) -> dict[str, Any] | None:
+    """Cost and expectation as values that JSON knows; None of a model that knows neither."""
+    cost = planner.cost
+    if cost is None:
+        return None
+    expected = planner.expect()
+    return {
+        "forecasts": cost.forecasts,
+        "passes": cost.passes,
+        "batches": cost.batches,
+        "patches": cost.patches,
+        "batch_shapes": len(cost.shapes),
+        "operations": cost.operations + cost.operations_float32,
+        "expected": None if expected is None else asdict(expected),
+    }
+
+
+def estimate_lines(planner: Planner) -> list[str]:
+    """The same for people."""
+    cost, expected = planner.cost, planner.expect()
+    if cost is None:
+        return [f"time and memory: –, {planner.model.name} does not foresee them"]
+    if expected is None:
+        return ["no weights would be loaded"]
+    execution = planner.execution
+    lines = [
+        f"{plural(cost.passes, 'pass', 'passes')} in {plural(cost.batches, 'batch', 'batches')}: "
+        f"{plural(cost.patches, 'patch', 'patches')}, {_operations_text(cost)}",
+        f"time: about {seconds_text(expected.seconds)} on {execution.device} in {execution.dtype}, "
+        f"after about {seconds_text(expected.load_seconds)} of loading",
+        f"memory: about {size_text(expected.memory)} beside the libraries, "
+        f"{size_text(expected.weights)} of it weights",
+        f"an estimate, from {expected.rate / 1e9:,.0f} billion operations a second of layers of "
+        "that size here and now",
+    ]
+    if execution.compile:
+        shapes = plural(len(cost.shapes), "shape")
+        lines.append(f"not in it: the translation of the network for {shapes} of batches")
+    return lines
+
+
+def _operations_text(cost: Cost) -> str:
+    return f"{(cost.operations + cost.operations_float32) / 1e9:,.0f} billion operations"
+
+
+def seconds_text(seconds: float) -> str:
+    """A time for people: under a second, 12 s, 3 min, 4.5 h."""
+    if seconds < 1.0:
+        return "a second" if seconds >= 0.5 else "half a second or less"
+    if seconds < 100.0:
+        return f"{seconds:.0f} s"
+    if seconds < 6000.0:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,235 @@
+"""marketsim profile: where the time of a backtest goes."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from marketsim.cli.arguments import (
+    add_data_arguments,
+    add_model_arguments,
+    loaded_model,
+    read_folder_source,
+    read_source,
+)
+from marketsim.cli.backtest import add_run_arguments, run_symbol
+from marketsim.cli.store_text import plural, print_json
+from marketsim.errors import ArgumentError
+from marketsim.timing import OTHER, Profile, profiled, stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from marketsim.bars import Bars
+    from marketsim.forecasts import MemoryStore, PredictionStore
+
+_EXAMPLES = """examples:
+  marketsim profile demo
+  marketsim profile AAPL.csv --model Datadog/Toto-2.0-22m --dtype bfloat16
+  marketsim profile AAPL.csv --model checkpoints/toto --output profile.folded
+
+The file is for flamegraph.pl (`flamegraph.pl --countname us profile.folded > profile.svg`) and for
+speedscope. Forecasts are kept in memory and forgotten, so that all of them are made; with --store
+those that are there are not.
+
+exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 130 interrupted
+"""
+
+# Stages in the order in which a forecast meets them, and what each does.
+_STAGES = {
+    "imports": "libraries, and loops compiled for this machine",
+    "bars": "the file or files",
+    "load": "the model's library and weights, and their hash",
+    "model": "the model, where it names no stages of its own",
+    "prepare": "series into rows, scales and batches",
+    "encode": "the layers of the network",
+    "head": "into distributions, means and quantiles",
+    "store keys": "hashes of what each forecast sees",
+    "store read": "forecasts looked up",
+    "store append": "forecasts kept",
+    "forecasts": "what lies between the above",
+    "slices": "what each strategy may see of the days",
+    "strategies": "orders, and what became of them",
+    "fills": "orders against the bars, in the kernel",
+    "offsets": "the search for the best offsets, in the kernel",
+    "metrics": "figures of the summary, naive forecasts included",
+    OTHER: "everything else",
+}
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Add the sub-command and its arguments."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "profile",
+        help="run a backtest once and say where its time goes",
+        description=(
+            "Runs what `marketsim backtest` runs, once, and prints the time of each stage. Each "
+            "moment counts for one stage, the innermost, so that they add up. On a GPU, stages "
+            "wait for it, so that its time counts where it belongs."
+        ),
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "source", metavar="FILE|FOLDER|demo", help="CSV or Parquet file, folder of such, or demo"
+    )
+    add_model_arguments(parser.add_argument_group("the model"))
+    add_run_arguments(parser.add_argument_group("the run"))
+    add_data_arguments(parser.add_argument_group("the data"))
+    store = parser.add_argument_group("the store")
+    store.add_argument(
+        "--store", type=Path, metavar="PATH", help="a folder of kept forecasts (default: none)"
+    )
+    output = parser.add_argument_group("the output")
+    output.add_argument(
+        "--output", type=Path, metavar="PATH", help="write collapsed stacks, for a flame graph"
+    )
+    output.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    output.add_argument("--quiet", action="store_true", help="no progress bar")
+    return parser
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was run.
+
+    Attributes:
+        title: the model and the symbols.
+        needed, made: forecasts that the run asked for, and those that the store lacked.
+        profile: where the time went.
+    """
+
+    title: str
+    needed: int
+    made: int
+    profile: Profile
+
+    @property
+    def rate(self) -> float | None:
+        """Forecasts made a second, from the bars to the store, without loading the model."""
+        seconds = self.profile.within("forecasts") - self.profile.within("forecasts", "load")
+        return self.made / seconds if self.made and seconds > 0.0 else None
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run once and print the stages; returns 0."""
+    if args.output is not None and not args.output.parent.is_dir():
+        raise ArgumentError(f"--output {args.output}: there is no folder {args.output.parent}")
+    found = _profiled(args)
+    if args.output is not None:
+        args.output.write_text(found.profile.folded("marketsim"), encoding="utf-8")
+    if args.json:
+        print_json(_facts(found))
+    else:
+        print("\n".join(_lines(found)))
+        if args.output is not None:
+            print(f"\nstacks: {args.output}")
+    return 0
+
+
+def _profiled(args: argparse.Namespace) -> _Found:
+    from marketsim.forecasts import MemoryStore, PredictionStore
+
+    store = MemoryStore() if args.store is None else PredictionStore(args.store)
+    symbols, needed = [], 0
+    before = _misses(store)
+    with profiled() as profile:
+        with stage("imports", whole=True):
+            _import()
+        model = loaded_model(args)
+        for bars in _sources(args):
+            result = run_symbol(bars, model, args, store, progress=not args.quiet)
+            result.summary()
+            symbols.append(bars.symbol)
+            needed += sum(plan.forecasts for plan in result.plans)
+    title = symbols[0] if len(symbols) == 1 else plural(len(symbols), "symbol")
+    return _Found(f"{model.name}  {title}", needed, _misses(store) - before, profile)
+
+
+def _import() -> None:
+    """What only the first run in a process does, so that no stage is blamed for it."""
+    import numpy as np
+
+    import marketsim.walkforward  # noqa: F401
+    from marketsim.kernels import slices
+
+    values, starts = np.zeros((1, 2)), np.zeros(1, dtype=np.int64)
+    slices.window_metrics(values, np.zeros((1, 2), dtype=np.bool_), starts, 2)
+    slices.window_sums(values[None], starts, 2)
+    slices.shutdown_positions(values[0], values[0], False)
+
+
+def _sources(args: argparse.Namespace) -> Iterator[Bars]:
+    """The bars of each symbol.
+
+    Raises:
+        ArgumentError: a folder without a symbol.
+    """
+    if args.source == "demo" or not Path(args.source).is_dir():
+        with stage("bars"):
+            bars = read_source(args)
+        yield bars
+        return
+    folder = read_folder_source(args)
+    for symbol in folder:
+        with stage("bars"):
+            bars = folder[symbol]
+        yield bars
+
+
+def _misses(store: MemoryStore | PredictionStore) -> int:
+    from marketsim.forecasts import MemoryStore
+
+    return store.misses if isinstance(store, MemoryStore) else store.counters["misses"]
+
+
+def _rows(profile: Profile) -> list[tuple[str, float, float, int]]:
+    """(stage, seconds, share, calls) in the order of `_STAGES`; what has no place there is last."""
+    order = {name: i for i, name in enumerate(_STAGES)}
+    found = sorted(profile.by_stage(), key=lambda s: (order.get(s.name, len(order)), s.name))
+    total = profile.seconds
+    return [(s.name, s.seconds, s.seconds / total, s.calls) for s in found]
+
+
+def _facts(found: _Found) -> dict[str, Any]:
+    rows = _rows(found.profile)
+    return {
+        "run": found.title,
+        "seconds": found.profile.seconds,
+        "stages": [
+            {"stage": name, "seconds": seconds, "share": share, "calls": calls}
+            for name, seconds, share, calls in rows
+        ],
+        "bottleneck": max(rows, key=lambda row: row[1])[0],
+        "forecasts_needed": found.needed,
+        "forecasts_made": found.made,
+        "forecasts_per_second": found.rate,
+    }
+
+
+def _lines(found: _Found) -> list[str]:
+    from marketsim.walkforward.summary import aligned
+
+    rows = _rows(found.profile)
+    total = found.profile.seconds
+    cells = [
+        [name, f"{seconds:.4f}", f"{100 * share:.1f} %", f"{calls:,}"]
+        for name, seconds, share, calls in rows
+    ]
+    cells.append(["total", f"{total:.4f}", "100.0 %", ""])
+    table = aligned(["stage", "seconds", "share", "calls"], cells, split=len(rows))
+    for i, (stage_name, *_) in enumerate(rows):
+        table[2 + i] = f"{table[2 + i]}  {_STAGES.get(stage_name, '')}".rstrip()
+    name, seconds, share, _ = max(rows, key=lambda row: row[1])
+    rate = "" if found.rate is None else f": {found.rate:,.0f} forecasts/s without loading"
+    return [
+        found.title,
+        "",
+        *table,
+        "",
+        f"{plural(found.needed, 'forecast')} needed, {found.made:,} made{rate}",
+        f"bottleneck: {name}, {100 * share:.0f} % of the time ({seconds:.2f} of {total:.2f} s): "
+        f"{_STAGES.get(name, 'a stage of its own')}",
+    ]
