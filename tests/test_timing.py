@@ -74,11 +74,10 @@ def test_a_stage_may_be_told_apart_as_a_whole(clock: Clock) -> None:
             clock.pass_(7)
         with stage("b"):
             clock.pass_(11)
-    assert {s.name: round(s.seconds * 1e9) for s in profile.by_stage()} == {
-        "a": 12,
-        "b": 11,
-        OTHER: 0,
-    }
+            with stage("b", whole=True), stage("c"):
+                clock.pass_(13)
+    found = {s.name: (round(s.seconds * 1e9), s.calls) for s in profile.by_stage()}
+    assert found == {"a": (12, 1), "b": (24, 1), OTHER: (0, 1)}
 
 
 def test_an_error_closes_its_stages(clock: Clock) -> None:
@@ -93,11 +92,8 @@ def test_an_error_closes_its_stages(clock: Clock) -> None:
     assert paths == {(): 7, ("a",): 0, ("a", "b"): 5, ("c",): 11}
     with pytest.raises(RuntimeError, match="boom"), profiled():
         raise RuntimeError("boom")
-    with (
-        profiled(),
-        pytest.raises(ArgumentError, match="a profile is being taken already"),
-        profiled(),
-    ):
+    already = pytest.raises(ArgumentError, match="a profile is being taken already")
+    with profiled(), already, profiled():
         raise AssertionError
     with profiled():  # and it can be taken again
         pass

@@ -92,13 +92,14 @@ class Profile:
 
     def enter(self, name: str, settle: Callable[[], None] | None, whole: bool) -> bool:
         """Begin a stage; False where it is not told apart from the one around it."""
-        if threading.get_ident() != self._thread or self._whole or self._path[-1:] == (name,):
+        again = self._path[-1:] == (name,)
+        if threading.get_ident() != self._thread or self._whole or (again and not whole):
             return False
         if settle is not None:
             settle()
         self._charge()
         self._path = (*self._path, name)
-        self._calls[self._path] = self._calls.get(self._path, 0) + 1
+        self._calls[self._path] = self._calls.get(self._path, 0) + (not again)
         if whole:
             self._whole = len(self._path)
         return True

@@ -447,3 +447,32 @@ def test_a_terminal_without_the_characters(folder: Path) -> None:
         check=True,
     )
     assert "?se" in found.stdout
+
+
+def test_a_model_with_weights_is_loaded_once_for_a_folder(
+    folder: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    pytest.importorskip("torch")
+    from checkpoints import write_toto2
+
+    from marketsim.models.toto2.model import Toto2Model
+
+    loads = []
+    inner = Toto2Model._load
+
+    def load(self: Toto2Model) -> object:
+        loads.append(self)
+        return inner(self)
+
+    monkeypatch.setattr(Toto2Model, "_load", load)
+    model = write_toto2(tmp_path / "toto", 1)
+    options = ("--model", model, "--context-length", "32", "--json")
+    code, out, err = run(capsys, "backtest", folder, *QUICK, *options)
+    assert code == 2  # one symbol is too short
+    assert "CCC" in err
+    assert len(loads) == 1
+    single = ms.walk_forward(
+        folder / "AAA.csv", ms.load_model(model, context_length=32), simulations=5, progress=False
+    )
+    assert single.model.fingerprint == loads[0].fingerprint
+    assert '"toto"' in out

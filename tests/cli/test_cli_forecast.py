@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,14 @@ def bars(tmp_path: Path) -> Path:
     path = tmp_path / "AAA.csv"
     random_frame(150, 1).to_csv(path, index_label="date")
     return path
+
+
+@pytest.fixture
+def toto(tmp_path: Path) -> Path:
+    pytest.importorskip("torch")
+    from checkpoints import write_toto1
+
+    return write_toto1(tmp_path / "toto", 1)
 
 
 @pytest.fixture
@@ -117,16 +126,142 @@ def test_a_plan_asks_no_model_and_writes_nothing(
             "held": 284,
             "missing": 16,
             "seconds": None,
-            "passes": None,  # a model without weights makes none
+            "passes": None,
         }
     ]
+    assert json.loads(out)["estimate"] is None
     assert {p: p.stat().st_mtime_ns for p in path.rglob("*")} == before
     code, out, _ = run(capsys, bars, "--store", tmp_path / "none", *options)
     assert code == 0
     assert out.splitlines()[4].split() == ["AAA", "300", "252", "0", "300"]
     assert "300 forecasts of 1 symbol: 300 to make" in out
     assert "one by one: 252 calls" in out
+    assert "time and memory: –, ewma does not foresee them" in out
     assert not (tmp_path / "none").exists()
+
+
+def test_the_plan_of_a_model_with_weights(
+    bars: Path, toto: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    from marketsim.models.toto1.model import Toto1Model
+
+    path = tmp_path / "s"
+    command = [bars, "--store", path, "--model", toto, "--simulations", "5"]
+
+    def asked(*_: object, **__: object) -> None:
+        raise AssertionError("weights were read")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Toto1Model, "_load", asked)
+        code, out, err = run(capsys, *command, "--plan", "--json")
+        assert (code, err) == (0, "")
+        (row,) = rows(out)
+        assert (row["needed"], row["held"], row["missing"]) == (284, 0, 284)
+        estimate = json.loads(out)["estimate"]
+        assert estimate["forecasts"] == 284
+        assert estimate["passes"] == row["passes"] == 4 * 4  # targets, alignments
+        assert estimate["operations"] > 1e6
+        expected = estimate["expected"]
+        assert set(expected) == {"seconds", "load_seconds", "memory", "weights", "rate"}
+        assert expected["seconds"] > 0.0
+        assert expected["memory"] > expected["weights"] > 0
+        code, out, err = run(capsys, *command, "--plan")
+        assert (code, err) == (0, "")
+        assert out.splitlines()[4].split() == ["AAA", "284", "140", "0", "284", "16"]
+        assert "16 passes in " in out
+        assert re.search(r"time: about .* on cpu in float32, after about .* of loading", out)
+        assert re.search(r"memory: about .* beside the libraries, .* of it weights", out)
+        assert "an estimate, from " in out
+        assert "not in it" not in out
+        code, out, _ = run(capsys, *command, "--plan", "--compile", "--dtype", "bfloat16")
+        assert "on cpu in bfloat16" in out
+        assert re.search(r"not in it: the translation of the network for \d+ shapes? of", out)
+        assert not path.exists()
+    assert run(capsys, *command)[0] == 0
+    code, out, _ = run(capsys, *command, "--plan")
+    assert out.splitlines()[4].split() == ["AAA", "284", "140", "284", "0", "0"]
+    assert "no weights would be loaded" in out
+    code, out, _ = run(capsys, *command, "--plan", "--json")
+    assert json.loads(out)["estimate"]["expected"] is None
+
+
+def test_options_of_models_are_passed_on_where_they_are_given(
+    bars: Path, toto: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    seen = []
+    inner = ms.models.load_model
+
+    def load(name: str, **options: object) -> object:
+        seen.append(options)
+        return inner(name, **options)
+
+    monkeypatch.setattr(ms.models, "load_model", load)
+    command = [bars, "--store", tmp_path / "s", "--simulations", "5", "--plan"]
+    run(capsys, *command)
+    given = ["--device", "cpu", "--dtype", "bfloat16", "--compile", "--context-length", "64"]
+    run(capsys, *command, "--model", toto, *given, "--variates", "joint", "--offline")
+    run(capsys, *command, "--model", toto, "--context-length", "all")
+    assert seen == [
+        {},
+        {
+            "device": "cpu",
+            "dtype": "bfloat16",
+            "compile": True,
+            "context_length": 64,
+            "variates": "joint",
+            "offline": True,
+        },
+        {"context_length": None},
+    ]
+
+
+def test_the_variates_of_a_day_together(bars: Path, toto: Path, tmp_path: Path, capsys) -> None:
+    path = tmp_path / "s"
+    command = [bars, "--store", path, "--model", toto, "--simulations", "5", "--json"]
+    joint = ["--variates", "joint", "--context-length", "20"]
+    _, out, _ = run(capsys, *command, *joint, "--plan")
+    assert rows(out)[0]["passes"] == 71  # each day has another first row
+    assert json.loads(out)["estimate"]["forecasts"] == 284
+    code, out, _ = run(capsys, *command, *joint)
+    assert (code, rows(out)[0]["missing"]) == (0, 284)
+    _, out, _ = run(capsys, *command, "--plan")  # another model
+    assert rows(out)[0]["missing"] == 284
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--dtype", "int4"], "unknown dtype 'int4'"),
+        (["--dtype", "float16"], "float16 is not for the CPU"),
+        (["--device", "tpu"], "unknown device 'tpu'"),
+        (["--context-length", "0"], "context_length must be a whole number of at least 1"),
+        (["--context-length", "ten"], "--context-length must be a whole number or all: got 'ten'"),
+        (["--variates", "both"], "unknown variates 'both'"),
+        (["--quantize", "int3"], "unknown quantize 'int3'"),
+        (["--revision", "v1"], "revision is for hub ids"),
+    ],
+)
+def test_wrong_options_of_models(
+    bars: Path, toto: Path, capsys, args: list[str], message: str
+) -> None:
+    for command in ("forecast", "backtest", "profile"):
+        code = main([command, str(bars), "--model", str(toto), *args])
+        out, err = capsys.readouterr()
+        assert (code, out) == (2, "")
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+        assert message in err
+
+
+def test_options_of_models_that_have_them_not(bars: Path, tmp_path: Path, capsys) -> None:
+    for args, message in (
+        (["--dtype", "bfloat16"], "ewma runs on the CPU in float64"),
+        (["--variates", "joint"], "unknown option of ewma 'variates'"),
+        (["--offline"], "unknown option of ewma 'offline'"),
+    ):
+        code, out, err = run(capsys, bars, "--store", tmp_path / "s", *args)
+        assert (code, out) == (2, "")
+        assert message in err
 
 
 def test_all_days(bars: Path, tmp_path: Path, capsys) -> None:
@@ -232,5 +367,6 @@ def test_help_shows_examples(capsys) -> None:
         main(["forecast", "--help"])
     assert caught.value.code == 0
     out = capsys.readouterr().out
-    for word in ("examples:", "exit codes", "--all-days", "--plan", "--offset-window"):
+    words = ("examples:", "exit codes", "--all-days", "--plan", "--offset-window")
+    for word in (*words, "--dtype", "--context-length", "Datadog/Toto-2.0-22m --dtype bfloat16"):
         assert word in out
