@@ -13,7 +13,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = ROOT / "build" / "sanitize-venv"
-FLAGS = "-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined -g1"
+FLAGS = (
+    "-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined -g1"
+    " -DMARKETSIM_NOISY_SCRATCH"
+)
 # Of the models those that run our kernels: torch's own code would take an hour.
 MODELS = ("distribution", "mixture", "model_arguments", "samples", "statistical")
 TESTS = [

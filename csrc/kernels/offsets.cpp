@@ -44,7 +44,15 @@ class Scratch {
   Scratch(size_t bytes, int threads)
       : stride_((bytes + 63) / 64 * 64),
         memory_(static_cast<char*>(
-            ::operator new(stride_* static_cast<size_t>(threads), std::align_val_t{64}))) {}
+            ::operator new(stride_* static_cast<size_t>(threads), std::align_val_t{64}))) {
+#if defined(MARKETSIM_NOISY_SCRATCH)  // the sanitizer build: what is read unwritten must show
+    uint32_t noise = 1;
+    for (size_t i = 0; i < stride_ * static_cast<size_t>(threads); ++i) {
+      noise = noise * 1664525u + 1013904223u;
+      memory_[i] = static_cast<char>(noise >> 24);
+    }
+#endif
+  }
   ~Scratch() { ::operator delete(memory_, std::align_val_t{64}); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
@@ -110,7 +118,8 @@ void best_offsets(const OffsetRules& rules, const OffsetProblems& problems,
   const size_t candidates = legs * static_cast<size_t>(candidates_per_leg(rules.rules)) + 2;
   const size_t widest = size_t{4} << static_cast<int>(active_isa());
   const size_t used = std::min(problems.count, widest);
-  const bool lanes = candidates * candidates * widest <= 60 * 60 * used;
+  // The lanes' tables are sums over legs: they need one.
+  const bool lanes = legs > 0 && candidates * candidates * widest <= 60 * 60 * used;
   const OffsetTable kernels = table(lanes);
   constexpr size_t kWorthAThread = 2000;  // legs: about 0.2 ms
   const int threads = threads_for(problems.count * legs, kWorthAThread);

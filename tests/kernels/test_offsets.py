@@ -116,6 +116,18 @@ def test_both_solvers_equal_reference(days, options, margin, isa_name) -> None:
         np.testing.assert_array_equal(got, np.full(17, value, dtype=got.dtype))
 
 
+def test_no_days_whatever_memory_held(isa: str) -> None:
+    """Batches of no days: the answer is 0 whatever their scratch was used for before."""
+    rng = np.random.default_rng(5)
+    names = ("close", "high", "low", "high_pred", "low_pred", "position")
+    for _ in range(300):
+        used = rng.standard_normal(int(rng.integers(10, 20_000))).astype(f32)
+        del used
+        none = ms.best_offsets(**{name: np.zeros((17, 0), f32) for name in names})
+        for answers in none:
+            np.testing.assert_array_equal(answers, np.zeros(17))
+
+
 @pytest.mark.parametrize("options", OPTIONS[::5], ids=lambda o: "-".join(map(str, o.values())))
 @pytest.mark.parametrize("kind", KINDS)
 def test_lanes_equal_sweep(isa: str, options, kind: int) -> None:
