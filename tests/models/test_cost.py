@@ -145,3 +145,21 @@ def test_an_expectation(model: NeuralModel) -> None:
     # Twice the work: only the speed, measured anew, may differ.
     work = more.seconds * more.rate / (expected.seconds * expected.rate)
     assert 0.2 < work < 20.0
+
+
+def test_a_network_is_translated_as_one_graph(model: NeuralModel, monkeypatch) -> None:
+    """Whatever breaks it in two, such as a stage within, would cost time at each batch."""
+    from marketsim.timing import profiled
+
+    series = walks((60,))[0]
+    plain = model.predict_each(series, 50).mean
+    whole = torch.compile(model.network, fullgraph=True, dynamic=False, backend="eager")
+    monkeypatch.setattr(model, "network", whole)
+    vars(model).pop("_call")
+    made = model.predict_each(series, 50).mean
+    assert np.allclose(made, plain, atol=1e-5)
+    with profiled() as profile:
+        assert np.array_equal(model.predict_each(series, 50).mean, made)
+    # Only the units of what comes out are left to "head"; the network's own is within it.
+    assert ("prepare", "encode") in profile.by_path()
+    assert ("prepare", "encode", "head") not in profile.by_path()

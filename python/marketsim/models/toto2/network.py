@@ -157,7 +157,8 @@ class Toto2Network(nn.Module):
         # Of the last layers only what is asked for is computed: from the last one along time on,
         # a token needs nothing more of the others than their keys and values there.
         wanted = _tokens(places, variates, width)
-        before, after = list(cache or ()), list[Cached]()
+        before = list(cache or ())
+        after: list[Cached] = []
         for i in range(self.last_along + 1):
             layer = self.layers[i]
             assert isinstance(layer, Toto2Layer)
