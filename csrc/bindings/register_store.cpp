@@ -53,6 +53,15 @@ const Key* keys_of(const KeyArray& keys) {
   return reinterpret_cast<const Key*>(keys.data());
 }
 
+// An argument of a plain method as pybind11 would take it, without a conversion.
+template <typename Array>
+Array array_of(PyObject* given, const char* name) {
+  if (Array::check_(given)) return py::reinterpret_borrow<Array>(given);
+  const auto type = py::dtype::of<typename Array::value_type>();
+  throw py::type_error(std::string(name) + " must be a contiguous array of " +
+                       py::str(type).cast<std::string>());
+}
+
 template <typename T>
 void require_column(const Column<T>& column, py::ssize_t count, const char* name) {
   if (column.ndim() == 1 && column.size() == count) return;
@@ -96,10 +105,15 @@ struct StoreFile {
     }
   }
 
-  size_t append(const KeyArray& keys, const Column<int64_t>& as_of, const Column<uint8_t>& target,
-                const Column<uint16_t>& horizon, const Column<uint8_t>& flags,
-                const ValueArray& values) {
-    const Key* given = keys_of(keys);
+  // The columns of a batch in the order of append().
+  size_t append(PyObject* const* given) {
+    const auto keys = array_of<KeyArray>(given[0], "keys");
+    const auto as_of = array_of<Column<int64_t>>(given[1], "as_of");
+    const auto target = array_of<Column<uint8_t>>(given[2], "target");
+    const auto horizon = array_of<Column<uint16_t>>(given[3], "horizon");
+    const auto flags = array_of<Column<uint8_t>>(given[4], "flags");
+    const auto values = array_of<ValueArray>(given[5], "records");
+    const Key* tags = keys_of(keys);
     const py::ssize_t count = keys.shape(0);
     require_column(as_of, count, "as_of");
     require_column(target, count, "target");
@@ -112,7 +126,7 @@ struct StoreFile {
     }
     std::vector<RecordHead> heads(static_cast<size_t>(count));
     for (size_t i = 0; i < heads.size(); ++i) {
-      heads[i] = {given[i],         as_of.data()[i], horizon.data()[i],
+      heads[i] = {tags[i],          as_of.data()[i], horizon.data()[i],
                   target.data()[i], flags.data()[i], 0};
     }
     return patiently([&] { return file.append(heads.data(), values.data(), heads.size()); });
@@ -161,8 +175,41 @@ PyObject* get_values(StoreFile& self, const Key& key) {
   return values_of(self, view, slot);
 }
 
-// A lookup takes less time than pybind11's call of a function and its array together, so this
-// method is a plain one of Python's.
+void translate(std::exception_ptr thrown) {
+  try {
+    if (thrown) std::rethrow_exception(thrown);
+  } catch (const store::Failure& failure) {
+    const py::object error = py::reinterpret_borrow<py::object>(PyExc_OSError)(
+        failure.code, failure.what(), failure.path);
+    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.ptr())), error.ptr());
+  }
+}
+
+// A lookup takes less time than pybind11's call of a function and its array together, and an append
+// not much more: these two methods are plain ones of Python's.
+template <typename Work>
+PyObject* with_file(PyObject* self, const Work& work) {
+  try {
+    auto* instance = reinterpret_cast<py::detail::instance*>(self);
+    auto* file = instance->get_value_and_holder().value_ptr<StoreFile>();
+    if (file) return work(*file);
+    PyErr_SetString(PyExc_TypeError, "StoreFile.__init__() was not called");
+  } catch (py::error_already_set& error) {
+    error.restore();
+  } catch (const py::builtin_exception& error) {
+    error.set_error();
+  } catch (const store::Failure&) {
+    translate(std::current_exception());
+  } catch (const std::invalid_argument& error) {
+    PyErr_SetString(PyExc_ValueError, error.what());
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return nullptr;
+}
+
 PyObject* get(PyObject* self, PyObject* key) {
   char* bytes;
   py::ssize_t size;
@@ -172,29 +219,36 @@ PyObject* get(PyObject* self, PyObject* key) {
   }
   Key wanted;
   std::memcpy(&wanted, bytes, sizeof wanted);
-  try {
+  return with_file(self, [&](StoreFile& file) {
     const py::scoped_critical_section alone{py::handle(self)};
-    auto* instance = reinterpret_cast<py::detail::instance*>(self);
-    auto* file = instance->get_value_and_holder().value_ptr<StoreFile>();
-    if (file) return get_values(*file, wanted);
-    PyErr_SetString(PyExc_TypeError, "StoreFile.__init__() was not called");
-  } catch (py::error_already_set& error) {
-    error.restore();
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_RuntimeError, error.what());
-  }
-  return nullptr;
+    return get_values(file, wanted);
+  });
 }
 
-// Its first line is what pybind11 would write, for the stub.
+PyObject* append(PyObject* self, PyObject* const* given, py::ssize_t count) {
+  if (count != 6) {
+    return PyErr_Format(PyExc_TypeError, "append() takes 6 arguments: got %zd", count);
+  }
+  return with_file(self, [&](StoreFile& file) { return PyLong_FromSize_t(file.append(given)); });
+}
+
+// The first line of each is what pybind11 would write, for the stub.
 PyMethodDef get_method = {"get", &get, METH_O,
                           "get(self: marketsim._core.StoreFile, key: bytes) -> "
                           "typing.Optional[numpy.typing.NDArray[numpy.float32]]\n\n"
                           "The values of a record where they lie, or None."};
 
-void add_get(py::class_<StoreFile>& type) {
+PyMethodDef append_method = {
+    "append", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&append)), METH_FASTCALL,
+    "append(self: marketsim._core.StoreFile, keys: numpy.typing.NDArray[numpy.uint8], "
+    "as_of: numpy.typing.NDArray[numpy.int64], target: numpy.typing.NDArray[numpy.uint8], "
+    "horizon: numpy.typing.NDArray[numpy.uint16], flags: numpy.typing.NDArray[numpy.uint8], "
+    "records: numpy.typing.NDArray[numpy.float32], /) -> int\n\n"
+    "Appends what is not there yet; returns how many."};
+
+void add_method(py::class_<StoreFile>& type, PyMethodDef& method) {
   auto* raw = reinterpret_cast<PyTypeObject*>(type.ptr());
-  type.attr("get") = py::reinterpret_steal<py::object>(PyDescr_NewMethod(raw, &get_method));
+  type.attr(method.ml_name) = py::reinterpret_steal<py::object>(PyDescr_NewMethod(raw, &method));
 }
 
 // All records that count, in the order they were written.
@@ -256,16 +310,6 @@ Inspected inspect_py(const std::string& path) {
   return {identity, {found.headers[0], found.headers[1]}, found.bytes};
 }
 
-void translate(std::exception_ptr thrown) {
-  try {
-    if (thrown) std::rethrow_exception(thrown);
-  } catch (const store::Failure& failure) {
-    const py::object error = py::reinterpret_borrow<py::object>(PyExc_OSError)(
-        failure.code, failure.what(), failure.path);
-    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.ptr())), error.ptr());
-  }
-}
-
 }  // namespace
 
 void register_store(py::module_& module) {
@@ -285,15 +329,13 @@ void register_store(py::module_& module) {
            arg("writable"), arg("sync"), arg("use_maps"))
       .def("read", &StoreFile::read, arg("keys").noconvert(),
            "(records [n, width], found [n], how many were found).")
-      .def("append", &StoreFile::append, arg("keys").noconvert(), arg("as_of").noconvert(),
-           arg("target").noconvert(), arg("horizon").noconvert(), arg("flags").noconvert(),
-           arg("records").noconvert(), "Appends what is not there yet; returns how many.")
       .def("table", &table, "(keys, as_of, target, horizon, flags, records) of all records.")
       .def(
           "compact", [](StoreFile& self) { return patiently([&] { return self.file.compact(); }); },
           "Rewrites the file with what counts; returns the bytes saved.")
       .def("contents", &contents, "Bytes, slots and what is in them.");
-  add_get(file);
+  add_method(file, get_method);
+  add_method(file, append_method);
   module.def("store_inspect", &inspect_py, arg("path"),
              "((model, series, schema, width) or None, whether each header is whole, bytes).");
   module.def(

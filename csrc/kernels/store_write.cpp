@@ -131,8 +131,7 @@ size_t RecordFile::append(const RecordHead* heads, const float* values, size_t c
   const std::vector<uint32_t> chosen = fresh(heads, count);
   counters_->superseded += count - chosen.size();
   if (!chosen.empty()) write_batch(file, heads, values, chosen);
-  secure(file);
-  if (!chosen.empty() && status(file.fd.get(), file.status)) look(&file.status);
+  secure(file);  // what was written is verified when it is first looked for
   return chosen.size();
 }
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from market import random_bars, random_frame
 
@@ -293,6 +294,40 @@ def test_a_folder(folder: Path, tmp_path: Path, capsys) -> None:
     )
     assert code == 0
     assert [(row["symbol"], row["missing"]) for row in rows(out)] == [("BBB", 0)]
+
+
+def test_a_folder_of_which_several_symbols_share_batches(
+    folder: Path, toto: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    """One is too short, one has a series that the model answers with no number."""
+    from marketsim.models.toto1.model import Toto1Model
+
+    frame = random_frame(150, 7)
+    frame.to_csv(folder / "AAB.csv", index_label="date")
+    ask, sizes = Toto1Model.predict_each_of, []
+
+    def spoiled(self, series, starts, **options):
+        sizes.append(len(series))
+        made = ask(self, series, starts, **options)
+        close = ms.bars.bar_returns(ms.read_bars(folder / "AAB.csv"))[3]
+        for one, distribution in zip(series, made, strict=True):
+            if np.array_equal(one, close[-len(one) - 1 : -1]):
+                distribution.loc = np.full_like(distribution.loc, np.nan)
+        return made
+
+    options = ("--model", toto, "--simulations", "5", "--json")
+    monkeypatch.setattr(Toto1Model, "predict_each_of", spoiled)
+    code, out, err = run(capsys, folder, "--store", tmp_path / "s", *options)
+    assert code == 2, err
+    assert [(row["symbol"], row["needed"]) for row in rows(out)] == [("AAA", 284), ("BBB", 284)]
+    assert set(json.loads(out)["errors"]) == {"AAB", "CCC"}
+    assert "not finite for row" in json.loads(out)["errors"]["AAB"]
+    assert sizes[0] == 12  # all of three symbols at once
+    monkeypatch.setattr(Toto1Model, "predict_each_of", ask)
+    together = tmp_path / "together"
+    assert run(capsys, folder, "--store", together, *options)[0] == 2
+    again = run(capsys, folder / "AAB.csv", "--store", together, *options)[1]
+    assert [(row["held"], row["missing"]) for row in rows(again)] == [(284, 0)]
 
 
 def test_the_default_store(bars: Path, tmp_path: Path, capsys, monkeypatch) -> None:

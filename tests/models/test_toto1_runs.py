@@ -24,7 +24,7 @@ from toto1_cases import PATCH, load, parameters, sharp_weights, walk
 
 import marketsim as ms
 from marketsim.bars import TARGETS, bar_returns
-from marketsim.forecasts import ForecastPlan, MemoryStore, run_plan
+from marketsim.forecasts import ForecastPlan, MemoryStore, run_plan, run_plans
 from marketsim.models.toto1.model import Toto1Model
 
 RUN: dict[str, Any] = {"simulations": 6, "window": 4, "offset_window": 15, "progress": False}
@@ -76,6 +76,28 @@ def test_a_runs_forecasts_are_those_of_each_day_alone(folder: Path, variates: st
         np.testing.assert_array_equal(records[day - 100], alone.astype(np.float32))
 
 
+def test_plans_of_many_symbols_share_one_request(folder: Path) -> None:
+    """And each gets what it gets alone, whether the store knows some of it or none."""
+    several = [ms.read_bars(random_frame(days, days), symbol=f"S{days}") for days in (90, 120, 75)]
+    wanted = [(bars, ForecastPlan(60, len(bars), 1, 1)) for bars in several]
+    wanted.append((several[0], ForecastPlan(40, 50, 1, 1)))
+    alone = [
+        run_plan(bars, load(folder), plan, store=None, progress=False) for bars, plan in wanted
+    ]
+    store = MemoryStore()
+    run_plan(several[1], load(folder), ForecastPlan(70, 80, 1, 1), store=store, progress=False)
+    for kept in (None, store, store):
+        counted = Counted(folder)
+        made = run_plans(wanted, counted.model, store=kept, progress=False)
+        for one, other in zip(made, alone, strict=True):
+            assert one.first == other.first
+            np.testing.assert_array_equal(one.records, other.records)
+        known = 0 if kept is None else store.hits
+        store.hits = 0
+        assert counted.asked["calls"] == (known < 4 * 115)
+        assert counted.asked["forecasts"] == 4 * 115 - known
+
+
 class Counted:
     """Counts the forecasts that a model is asked for."""
 
@@ -85,6 +107,7 @@ class Counted:
         ask = self.model.predict_each_of
 
         def counted(series: Any, starts: Any, **rest: Any) -> Any:
+            self.asked["calls"] += 1
             for one, start in zip(series, starts, strict=True):
                 size = np.shape(one)
                 self.asked["forecasts"] += (size[-1] - start + 1) * (size[0] if size[1:] else 1)

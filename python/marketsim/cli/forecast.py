@@ -6,11 +6,11 @@ import argparse
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from marketsim.cli.arguments import (
     add_data_arguments,
@@ -38,6 +38,7 @@ from marketsim.errors import (
 
 if TYPE_CHECKING:
     from marketsim.bars import Bars
+    from marketsim.forecasts import ForecastPlan
     from marketsim.models import Model
 
 _EXAMPLES = """examples:
@@ -99,12 +100,14 @@ def run(args: argparse.Namespace) -> int:
     model = loaded_model(args)
     path = store_path(args.store)
     planner = Planner(args, model, path) if args.plan else None
-    work = planner.count if planner else _maker(args, model, path, folder)
+    work = planner.count_all if planner else _maker(args, model, path, folder)
     errors: dict[str, str] = {}
     if folder:
-        found = _each_symbol(read_folder_source(args), work, errors, args)
+        most = 1 if planner else together(model)
+        found = _each_symbol(read_folder_source(args), work, most, errors, args)
     else:
-        found = [work(read_source(args))]
+        bars = read_source(args)
+        found = work([(bars, plan_forecasts(args, bars))])
     if args.json:
         facts: dict[str, Any] = {
             "store": str(path),
@@ -122,55 +125,101 @@ def run(args: argparse.Namespace) -> int:
     return 2 if errors else 0
 
 
+Planned: TypeAlias = "tuple[Bars, tuple[ForecastPlan, ...]]"
+Work: TypeAlias = "Callable[[Sequence[Planned]], list[SymbolForecasts]]"
+
+
+def together(model: Model) -> int:
+    """Of how many symbols the forecasts are made at once.
+
+    A model that makes batches of its own fills them better with several; what an interruption costs
+    is theirs.
+    """
+    from marketsim.models import BatchedModel
+
+    return 32 if isinstance(model, BatchedModel) else 1
+
+
 def _each_symbol(
     folder: Mapping[str, Bars],
-    work: Callable[[Bars], SymbolForecasts],
+    work: Work,
+    most: int,
     errors: dict[str, str],
     args: argparse.Namespace,
 ) -> list[SymbolForecasts]:
-    """One symbol after the other; what is wrong with one is noted, a failing store ends it all."""
+    """So many symbols at a time; what is wrong with one is noted, a failing store ends it all."""
     from marketsim.progress import ProgressBar
 
-    found = []
+    found: list[SymbolForecasts] = []
     unit = "" if args.plan else "forecasts"
+
+    @contextmanager
+    def noted(symbol: str) -> Iterator[None]:
+        try:
+            yield
+        except StoreWriteError:
+            raise
+        except (MarketsimError, OSError) as error:
+            if args.debug:
+                raise
+            errors[symbol] = str(error)
+            bar.advance(1, 0)
+
+    def make(group: list[Planned]) -> None:
+        try:
+            made = work(group)
+        except StoreWriteError:
+            raise
+        except MarketsimError:
+            if len(group) == 1:
+                raise
+            for one in group:  # whose is it?
+                with noted(one[0].symbol):
+                    make([one])
+            return
+        found.extend(made)
+        bar.advance(len(made), sum(one.missing for one in made))
+
     with ProgressBar(
         len(folder), "forecasting", enabled=not args.quiet, delay=0.0, unit=unit
     ) as bar:
-        for symbol in folder:
-            made = 0
-            try:
-                found.append(work(folder[symbol]))
-                made = found[-1].missing
-            except StoreWriteError:
-                raise
-            except (MarketsimError, OSError) as error:
-                if args.debug:
-                    raise
-                errors[symbol] = str(error)
-            bar.advance(1, made)
+        group: list[Planned] = []
+        for i, symbol in enumerate(folder, start=1):
+            with noted(symbol):
+                bars = folder[symbol]
+                group.append((bars, plan_forecasts(args, bars)))
+            if group and (len(group) == most or i == len(folder)):
+                with noted(group[0][0].symbol):
+                    make(group)
+                group = []
     return found
 
 
-def _maker(
-    args: argparse.Namespace, model: Model, path: Path, folder: bool
-) -> Callable[[Bars], SymbolForecasts]:
+def _maker(args: argparse.Namespace, model: Model, path: Path, folder: bool) -> Work:
     """Makes what is not there."""
-    from marketsim.forecasts import PredictionStore, run_plan
+    from marketsim.forecasts import PredictionStore, held, run_plans
 
     store = PredictionStore(path)
     if store.why_not:
         raise StoreReadOnlyError(f"nothing can be kept in this store: {store.why_not}")
 
-    def work(bars: Bars) -> SymbolForecasts:
-        plans = plan_forecasts(args, bars)
-        before = store.counters["hits"]
+    def work(group: Sequence[Planned]) -> list[SymbolForecasts]:
         start = time.perf_counter()
+        there = [
+            sum(int(held(bars, model, plan, store).sum()) for plan in plans)
+            for bars, plans in group
+        ]
+        wanted = [(bars, plan) for bars, plans in group for plan in plans]
         with _failing_store():
-            for plan in plans:
-                run_plan(bars, model, plan, store=store, progress=not args.quiet and not folder)
+            run_plans(wanted, model, store=store, progress=not args.quiet and not folder)
         seconds = time.perf_counter() - start
-        held = store.counters["hits"] - before
-        return SymbolForecasts.of(bars, plans, held, seconds=seconds)
+        rows = [
+            SymbolForecasts.of(bars, plans, known)
+            for (bars, plans), known in zip(group, there, strict=True)
+        ]
+        # Of several symbols together each took its share.
+        missing = sum(row.missing for row in rows) or 1
+        return [replace(row, seconds=seconds * row.missing / missing) for row in rows]
 
     return work
 

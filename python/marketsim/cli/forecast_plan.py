@@ -105,15 +105,19 @@ class Planner:
         self._costed = model if isinstance(model, CostedModel) else None
         self.cost = None if self._costed is None else Cost()
 
-    def count(self, bars: Bars) -> SymbolForecasts:
-        """What a symbol needs."""
+    def count_all(
+        self, group: Sequence[tuple[Bars, Sequence[ForecastPlan]]]
+    ) -> list[SymbolForecasts]:
+        """What each symbol of a group needs."""
+        return [self._count(bars, plans) for bars, plans in group]
+
+    def _count(self, bars: Bars, plans: Sequence[ForecastPlan]) -> SymbolForecasts:
         import numpy as np
 
         from marketsim.bars import TARGETS
         from marketsim.forecasts import cost_of, held
         from marketsim.models import Cost
 
-        plans = plan_forecasts(self._args, bars)
         cost, found = Cost(), 0
         for plan in plans:
             there = np.zeros((plan.days, len(TARGETS)), dtype=np.bool_)

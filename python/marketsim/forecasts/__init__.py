@@ -6,7 +6,7 @@ from marketsim.forecasts.keys import Flag, RecordKeys, SeriesId
 from marketsim.forecasts.location import StoreLike, default_store_path, open_store
 from marketsim.forecasts.plan import ForecastPlan
 from marketsim.forecasts.prediction_store import PredictionStore
-from marketsim.forecasts.run import PlanKeys, held, run_plan
+from marketsim.forecasts.run import PlanKeys, held, run_plan, run_plans
 from marketsim.forecasts.schema import Schema
 from marketsim.forecasts.store import ForecastStore, MemoryStore
 
@@ -27,5 +27,6 @@ __all__ = [
     "held",
     "open_store",
     "run_plan",
+    "run_plans",
     "target_index",
 ]

@@ -44,54 +44,68 @@ class Piece:
         return int(days * (self.targets.stop - self.targets.start))
 
 
-def ask(
-    bars: Bars,
-    model: Model,
-    plan: ForecastPlan,
-    schema: Schema,
-    found: npt.NDArray[np.bool_],
-    seeds: PlanKeys | None,
-    bar: ProgressBar,
-) -> Iterator[tuple[Piece, Records]]:
-    """Each piece of what is missing, with its records [day, target, width].
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a model for one plan.
 
-    A model that makes batches of its own gets all pieces at once: passes of several targets share
-    batches, and a day's pass serves others.
-
-    Args:
-        bars, model, plan: what is asked of whom.
-        schema: how the forecasts become records.
+    Attributes:
+        bars, plan: what is to be forecast from what.
         found: bool [day, target], what is known already.
         seeds: keys that seeds derive from, for a `SeededModel`.
+    """
+
+    bars: Bars
+    plan: ForecastPlan
+    found: npt.NDArray[np.bool_]
+    seeds: PlanKeys | None = None
+
+
+def ask(
+    requests: Sequence[Request], model: Model, schema: Schema, bar: ProgressBar
+) -> Iterator[tuple[int, Piece, Records]]:
+    """Each piece of what is missing: position of its request, and records [day, target, width].
+
+    A model that makes batches of its own gets all pieces at once: passes of several targets and
+    symbols share batches, and a day's pass serves others.
+
+    Args:
+        requests: what is asked for.
+        model: who is asked.
+        schema: how the forecasts become records.
         bar: told of each forecast that is made.
 
     Raises:
         ArgumentError: the model returned a forecast that is not finite.
     """
-    calls = _calls(bars, model, plan, found)
+    calls = [
+        (i, call)
+        for i, request in enumerate(requests)
+        for call in _calls(request.bars, model, request.plan, request.found)
+    ]
     if not calls:
         return
     if isinstance(model, BatchedModel):
         with stage("model"):
             made = model.predict_each_of(
-                [call.series for call in calls],
-                [call.start for call in calls],
+                [call.series for _, call in calls],
+                [call.start for _, call in calls],
                 on_progress=bar.advance,
             )
-        for call, distribution in zip(calls, made, strict=True):
-            piece = call.piece
-            yield piece, _records(model, schema, distribution, plan.first + piece.days.start)
+        for (i, call), distribution in zip(calls, made, strict=True):
+            yield i, call.piece, _records(requests[i], model, schema, distribution, call.piece)
         return
-    for call in calls:
-        piece, series, start = call
+    for i, call in calls:
         with stage("model"):
-            if seeds is None:
-                one = model.predict_each(series, start)
-            else:
-                seed = seeds.keys[piece.targets.start][piece.days].seeds()
-                one = cast(SeededModel, model).predict_each(series, start, seeds=seed)
-        yield piece, _records(model, schema, one, plan.first + piece.days.start)
-        bar.advance(piece.forecasts)
+            one = _ask_once(requests[i], model, call)
+        yield i, call.piece, _records(requests[i], model, schema, one, call.piece)
+        bar.advance(call.piece.forecasts)
+
+
+def _ask_once(request: Request, model: Model, call: _Call) -> Distribution:
+    if request.seeds is None:
+        return model.predict_each(call.series, call.start)
+    seeds = request.seeds.keys[call.piece.targets.start][call.piece.days].seeds()
+    return cast(SeededModel, model).predict_each(call.series, call.start, seeds=seeds)
 
 
 def cost_of(
@@ -153,13 +167,18 @@ def _seen(
     return (part if joint else part[0]), first - 1 - begin
 
 
-def _records(model: Model, schema: Schema, distribution: Distribution, first: int) -> Records:
+def _records(
+    request: Request, model: Model, schema: Schema, distribution: Distribution, piece: Piece
+) -> Records:
     """Records [day, target, width] of forecasts [day, 1] or [day, target, 1]."""
     with stage("head"):
         records = schema.encode(distribution)
     records = records if records.ndim > 2 else records[:, None]
     finite = np.isfinite(records).all(axis=(1, 2))
     if not finite.all():
-        day = first + int(np.flatnonzero(~finite)[0])
-        raise ArgumentError(f"{model.name} returned a forecast that is not finite for row {day}")
+        row = request.plan.first + piece.days.start + int(np.flatnonzero(~finite)[0])
+        raise ArgumentError(
+            f"{model.name} returned a forecast that is not finite for row {row} of "
+            f"{request.bars.symbol}"
+        )
     return records

@@ -28,7 +28,7 @@ from marketsim.errors import (
 )
 from marketsim.forecasts.keys import KEY_BYTES, RecordKeys, SeriesId
 from marketsim.forecasts.schema import Schema
-from marketsim.forecasts.store import Records, check_records
+from marketsim.forecasts.store import Records
 
 FORMAT = "v1"
 SUFFIX = ".msp"
@@ -158,7 +158,6 @@ class PredictionStore:
             StoreReadOnlyError: the store cannot be written; `why_not` says why.
             StoreWriteError: the disk is full or failed; what was kept before is as it was.
         """
-        check_records(series, keys, records)
         file = self._file(series)
         self._require_writable()
         try:
@@ -172,6 +171,8 @@ class PredictionStore:
             )
         except OSError as error:
             raise write_error(error, f"{len(keys)} forecasts of {series.series}") from error
+        except ValueError as error:  # shapes that do not fit
+            raise ArgumentError(str(error)) from error
 
     def describe(self, model: str, facts: Mapping[str, Any]) -> None:
         """Write `model.json` beside a model's files, if there is none."""

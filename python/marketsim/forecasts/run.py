@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from marketsim.bars import TARGETS, Bars, bar_returns
 from marketsim.errors import StoreWarning, StoreWriteError
-from marketsim.forecasts.asking import Piece, ask
+from marketsim.forecasts.asking import Piece, Request, ask
 from marketsim.forecasts.cube import ForecastCube
 from marketsim.forecasts.keys import RecordKeys, SeriesId, context_digests, record_digests
 from marketsim.forecasts.plan import ForecastPlan
@@ -29,12 +30,24 @@ def run_plan(
     store: ForecastStore | None,
     progress: bool = True,
 ) -> ForecastCube:
-    """Forecast every target on every day of the plan.
+    """Forecast every target on every day of the plan; see `run_plans`."""
+    return run_plans([(bars, plan)], model, store=store, progress=progress)[0]
+
+
+def run_plans(
+    wanted: Sequence[tuple[Bars, ForecastPlan]],
+    model: Model,
+    *,
+    store: ForecastStore | None,
+    progress: bool = True,
+) -> list[ForecastCube]:
+    """Forecast every target on every day of several plans, of one symbol or of many.
 
     The model is handed the one-bar returns of one target that the days' keys cover, nothing else,
-    and only where the store lacks a forecast. The result is the same whether a forecast comes from
-    the store or from the model. Where the store cannot keep what is made, a StoreWarning says so
-    once, and the run goes on.
+    and only where the store lacks a forecast; a model that makes batches of its own is asked once
+    for all of them. The result is the same whether a forecast comes from the store or from the
+    model. Where the store cannot keep what is made, a StoreWarning says so once, and the run goes
+    on.
 
     Raises:
         ArgumentError: the model returned a forecast that is not finite.
@@ -42,22 +55,32 @@ def run_plan(
     """
     schema = Schema.for_model(model)
     seeded = bool(getattr(model, "seeded", False))
-    asked = None if store is None and not seeded else PlanKeys.of(bars, model, plan)
-    keeper = None if store is None or asked is None else _Keeper(store, model, asked)
-    records = np.empty((plan.days, len(TARGETS), schema.width), dtype=np.float32)
-    found = np.zeros((plan.days, len(TARGETS)), dtype=np.bool_)
-    title = f"forecasting {bars.symbol}"
-    with ProgressBar(plan.forecasts, title, enabled=progress, unit="forecasts") as bar:
-        if keeper:
-            for i in range(len(TARGETS)):
-                records[:, i], found[:, i] = keeper.read(i)
-        found = _whole_days(model, found)
-        bar.skip(int(found.sum()))
-        for piece, made in ask(bars, model, plan, schema, found, asked if seeded else None, bar):
-            records[piece.days, piece.targets] = made
-            if keeper:
-                keeper.keep(piece, made)
-    return ForecastCube(plan.first, schema, records)
+    keeper = None if store is None else _Keeper(store, model)
+    total = sum(plan.forecasts for _, plan in wanted)
+    cubes, requests, keys = [], [], []
+    with ProgressBar(total, _title(wanted), enabled=progress, unit="forecasts") as bar:
+        for bars, plan in wanted:
+            records = np.empty((plan.days, len(TARGETS), schema.width), dtype=np.float32)
+            found = np.zeros((plan.days, len(TARGETS)), dtype=np.bool_)
+            asked = PlanKeys.of(bars, model, plan) if keeper or seeded else None
+            if keeper and asked:
+                for i in range(len(TARGETS)):
+                    records[:, i], found[:, i] = keeper.read(asked, i)
+            found = _whole_days(model, found)
+            bar.skip(int(found.sum()))
+            cubes.append(ForecastCube(plan.first, schema, records))
+            requests.append(Request(bars, plan, found, asked if seeded else None))
+            keys.append(asked)
+        for i, piece, made in ask(requests, model, schema, bar):
+            cubes[i].records[piece.days, piece.targets] = made
+            if keeper and (asked := keys[i]):
+                keeper.keep(asked, piece, made)
+    return cubes
+
+
+def _title(wanted: Sequence[tuple[Bars, ForecastPlan]]) -> str:
+    symbols = list(dict.fromkeys(bars.symbol for bars, _ in wanted))
+    return f"forecasting {symbols[0] if len(symbols) == 1 else f'{len(symbols)} symbols'}"
 
 
 def held(
@@ -118,26 +141,24 @@ class _Keeper:
 
     store: ForecastStore
     model: Model
-    asked: PlanKeys
     works: bool = True
 
-    def read(self, target: int) -> tuple[Records, npt.NDArray[np.bool_]]:
+    def read(self, asked: PlanKeys, target: int) -> tuple[Records, npt.NDArray[np.bool_]]:
         with stage("store read"):
-            return self.store.read(self.asked.series, self.asked.keys[target])
+            return self.store.read(asked.series, asked.keys[target])
 
-    def keep(self, piece: Piece, records: Records) -> None:
+    def keep(self, asked: PlanKeys, piece: Piece, records: Records) -> None:
         if not self.works:
             return
         try:
             with stage("store append"):
-                self._append(piece, records)
+                self._append(asked, piece, records)
         except StoreWriteError as error:
             self.works = False
-            warnings.warn(f"forecasts are not kept: {error}", StoreWarning, stacklevel=3)
+            warnings.warn(f"forecasts are not kept: {error}", StoreWarning, stacklevel=4)
 
-    def _append(self, piece: Piece, records: Records) -> None:
-        self.store.describe(self.asked.series.model, describe_model(self.model))
+    def _append(self, asked: PlanKeys, piece: Piece, records: Records) -> None:
+        self.store.describe(asked.series.model, describe_model(self.model))
         for i in range(piece.targets.start, piece.targets.stop):
-            keys = self.asked.keys[i][piece.days]
             mine = np.ascontiguousarray(records[:, i - piece.targets.start])
-            self.store.append(self.asked.series, keys, mine)
+            self.store.append(asked.series, asked.keys[i][piece.days], mine)

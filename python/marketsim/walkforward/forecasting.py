@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from marketsim.bars import Bars
-from marketsim.forecasts import ForecastCube, ForecastPlan, ForecastStore, run_plan
+from marketsim.forecasts import ForecastCube, ForecastPlan, ForecastStore, run_plans
 from marketsim.models import Model, PersistenceModel
 from marketsim.timing import stage
 from marketsim.walkforward.windows import Stretch, Windows
@@ -50,11 +50,10 @@ class Forecasts:
         store: ForecastStore | None,
         progress: bool,
     ) -> Forecasts:
-        """Run the plans; raises as `run_plan`."""
+        """Run the plans; raises as `run_plans`."""
         with stage("forecasts"):
-            return cls(
-                tuple(run_plan(bars, model, plan, store=store, progress=progress) for plan in plans)
-            )
+            wanted = [(bars, plan) for plan in plans]
+            return cls(tuple(run_plans(wanted, model, store=store, progress=progress)))
 
     def between(self, start: int, stop: int) -> ForecastCube:
         """The forecasts of the rows start .. stop - 1, which lie within one plan; a view."""
