@@ -63,10 +63,15 @@ def write_toto2(folder: Path, seed: int, *, shards: int = 1, **sizes: Any) -> Pa
     return write_checkpoint(folder, config, toto2_weights(config, seed), shards)
 
 
-def write_toto1(folder: Path, seed: int, *, shards: int = 1, **sizes: Any) -> Path:
-    """Write a Toto 1.0 checkpoint with the names of its official one; see `write_toto2`."""
+def write_toto1(
+    folder: Path, seed: int, *, shards: int = 1, spread: float = 1.0, **sizes: Any
+) -> Path:
+    """Write a Toto 1.0 checkpoint with the names of its official one; see `write_toto2`.
+
+    A spread of 3**-0.5 is how torch starts linear layers.
+    """
     config = TOTO1 | sizes
-    return write_checkpoint(folder, config, toto1_weights(config, seed), shards)
+    return write_checkpoint(folder, config, toto1_weights(config, seed, spread), shards)
 
 
 def write_checkpoint(folder: Path, config: dict[str, Any], weights: Weights, shards: int) -> Path:
@@ -120,14 +125,14 @@ def toto2_weights(config: dict[str, Any], seed: int) -> Weights:
     return {name: np.asarray(array, dtype=np.float32) for name, array in weights.items()}
 
 
-def toto1_weights(config: dict[str, Any], seed: int) -> Weights:
+def toto1_weights(config: dict[str, Any], seed: int, spread: float = 1.0) -> Weights:
     draw = np.random.default_rng(seed)
     e, f, p = config["embed_dim"], config["mlp_hidden_dim"], config["patch_size"]
     components = config["output_distribution_kwargs"]["k_components"]
     weights: Weights = {}
 
     def linear(name: str, out: int, into: int) -> None:
-        weights[f"model.{name}.weight"] = draw.normal(0, into**-0.5, (out, into))
+        weights[f"model.{name}.weight"] = draw.normal(0, spread * into**-0.5, (out, into))
         weights[f"model.{name}.bias"] = draw.normal(0, 0.1, out)
 
     linear("patch_embed.projection", e, p)
