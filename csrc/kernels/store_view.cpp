@@ -10,8 +10,8 @@ namespace marketsim::store {
 namespace {
 
 constexpr size_t kCacheBytes = 2 * 1024 * 1024;  // files above do not stay in a core's caches
-constexpr size_t kAheadBytes = 6 * 1024;         // of records to fetch ahead in those
-constexpr size_t kRun = 32;                      // records compared before they are copied
+constexpr size_t kAheadBytes = 4 * 1024;         // of records to fetch ahead in those
+constexpr size_t kRun = 16;                      // records compared before they are copied
 
 struct Rows {
   const std::byte* from;  // values of the first record
@@ -30,7 +30,7 @@ inline __attribute__((always_inline)) void copy_rows(const Rows rows) {
   float* to = rows.to;
   for (size_t row = 0; row < rows.count; ++row, record += rows.stride, to += rows.width) {
     for (size_t at = 0; rows.ahead && at < rows.stride; at += 64) {
-      __builtin_prefetch(record + rows.ahead + at, 0, 0);  // used once
+      __builtin_prefetch(record + rows.ahead + at);
     }
     const auto* from = reinterpret_cast<const float*>(record);
     for (size_t i = 0; i < whole; ++i) {
