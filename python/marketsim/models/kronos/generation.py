@@ -50,6 +50,9 @@ class Generation:
         horizon: how many bars, at most `max_context`.
         sampling: how tokens are drawn, and how many paths.
         to_device: brings an array to the networks' device.
+
+    Attributes:
+        made: the tokens drawn so far, [series, sample, step].
     """
 
     def __init__(
@@ -76,20 +79,19 @@ class Generation:
         self._sizes = to_device(np.array(sizes, dtype=np.int64))
         self._longest = max(sizes)
         made = torch.zeros((2, *self._uniform.shape[:3]), dtype=torch.int64)
-        self._made = Tokens(*made.to(self._uniform.device).unbind(0))
+        self.made = Tokens(*made.to(self._uniform.device).unbind(0))
 
     def paths(self) -> Tensor:
         """Scaled bars, float32 [series, sample, step, column]."""
-        with network_stage("tokens", self._bars):
-            self._context = self._networks.tokenizer.encode(self._bars)
         with network_stage("encode", self._bars):
+            self._context = self._networks.tokenizer.encode(self._bars)
             reading: Reading | None = None
             for step in range(self._horizon):
                 reading = self._read(step, reading)
                 self._draw(step, reading)
         with network_stage("head", self._bars):
             before, _, kept = self._last(self._networks.max_context - self._horizon)
-            return self._networks.tokenizer.decode(before, kept, self._made)
+            return self._networks.tokenizer.decode(before, kept, self.made)
 
     def _read(self, step: int, reading: Reading | None) -> Reading:
         """What leads to the token of a step, from what led to that of the one before."""
@@ -99,7 +101,7 @@ class Generation:
             reading = network.read(*self._last(most - step))
             start = 0
         if step:
-            new = Tokens(*(half[:, :, start:step] for half in self._made))
+            new = Tokens(*(half[:, :, start:step] for half in self.made))
             network.extend(reading, new, self._coming[:, start:step])
         return reading
 
@@ -109,8 +111,8 @@ class Generation:
         first = drawn(probabilities(network.first_logits(reading), self._sampling), uniform[..., 0])
         logits = network.second_logits(reading, first)
         second = drawn(probabilities(logits, self._sampling), uniform[..., 1])
-        self._made.first[:, :, step] = first
-        self._made.second[:, :, step] = second
+        self.made.first[:, :, step] = first
+        self.made.second[:, :, step] = second
 
     def _last(self, most: int) -> tuple[Tokens, Tensor, Tensor]:
         """Up to `most` last tokens of each context, their clocks, and how many; then fillings."""

@@ -217,4 +217,5 @@ def _timestamps(given: Any, size: int, what: str) -> pd.DatetimeIndex:
 
 def _fields(times: pd.DatetimeIndex) -> Whole:
     """Int64 [time, 5], on the clock of the time zone that timestamps have."""
-    return np.stack([np.asarray(getattr(times, name), np.int64) for name in CLOCK], axis=1)
+    names = ["day_of_week" if name == "weekday" else name for name in CLOCK]
+    return np.stack([np.asarray(getattr(times, name), np.int64) for name in names], axis=1)

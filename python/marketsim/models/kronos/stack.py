@@ -16,7 +16,6 @@ from torch.nn import functional
 
 from marketsim.models.kronos.config import StackConfig
 from marketsim.models.neural.blocks import (
-    BLOCK,
     TILE,
     Rotation,
     attend,
@@ -40,12 +39,11 @@ Shape: TypeAlias = tuple[int, int, int]
 
 
 def room(length: int) -> int:
-    """The positions that a row of that length takes: whole tiles, beyond a block whole blocks.
+    """The positions that a row of that length takes: whole tiles.
 
     It depends on the row alone, so that rows that share a batch are computed as each by itself.
     """
-    size = TILE if length <= BLOCK else BLOCK
-    return -(-max(length, 1) // size) * size
+    return -(-max(length, 1) // TILE) * TILE
 
 
 @dataclass
@@ -155,10 +153,10 @@ class Stack(nn.Module):
             q, k, v = (part.unflatten(0, (rows, width)) for part in layer.project(tokens))
             q, k, v = rotated_tiles(q, k, v, rotation)
             if keep:
-                kept.append((by_head(k), by_head(v)))
+                kept.append((by_head(k[:, :width]), by_head(v[:, :width])))
             if not whole and layer is self.layers[-1]:
                 break
-            attended = attend(q, k, v, scale=self.config.head_size**-0.5)
+            attended = attend(q, k, v, scale=self.config.head_size**-0.5)[:, :width]
             layer.finish(tokens, attended.reshape(tokens.shape))
         return kept
 
