@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 
 import torch
+from checkpoints import write_kronos, write_kronos_tokenizer
 from kronos_cases import SIZES, bars, coming, forecast, load_pair, write_pair
 from kronos_reference import KronosReference, TokenizerReference, filtered, scaled
 
+from marketsim.errors import ArgumentError
 from marketsim.models.kronos.generation import Generation, kind_of
 from marketsim.models.kronos.model import Kronos
 from marketsim.models.kronos.sampling import Sampling, drawn, path_numbers, probabilities
@@ -24,6 +27,15 @@ from marketsim.timing import profiled
 
 # Logits of the small networks, float32 against float64.
 NOISE = 1e-4
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Many small products: threads would mostly wait for each other, where others work, too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +223,21 @@ def test_memory_changes_nothing(
     np.testing.assert_array_equal(found.paths, expected.paths)
 
 
+def test_threads_change_nothing(tmp_path: Path) -> None:
+    """At widths like the published ones; libraries share out odd ones in other ways."""
+    sizes = {"d_model": 256, "ff_dim": 512, "n_heads": 4}
+    write_kronos(tmp_path / "predictor", 1, **sizes)
+    write_kronos_tokenizer(tmp_path / "tokenizer", 2, **sizes)
+    model = load_pair(tmp_path)
+    frames = [bars(length, length) for length in (40, 130, 20)]
+    made = []
+    for threads in (4, 3, 2, 1):
+        torch.set_num_threads(threads)
+        made.append(forecast(model, frames, 2, samples=20).paths)
+    for found in made:
+        np.testing.assert_array_equal(found, made[-1])
+
+
 def test_a_batch_that_does_not_fit_is_halved(
     model: Kronos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,6 +257,17 @@ def test_a_batch_that_does_not_fit_is_halved(
     np.testing.assert_array_equal(found.paths, expected.paths)
     assert sum(told) == 6
     assert len(told) > 2
+
+
+def test_a_series_that_does_not_fit_is_an_error(
+    model: Kronos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Generation) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(Generation, "paths", refuse)
+    with pytest.raises(ArgumentError, match="use fewer samples"):
+        forecast(model, [bars(20)], 3)
 
 
 def test_draws_follow_from_seed_and_content_alone(model: Kronos) -> None:

@@ -27,6 +27,7 @@ from marketsim.models.protocol import no_returns
 from marketsim.timing import stage
 
 _MAX_CONTEXT = 512
+_ADVICE = "fewer samples, a smaller max_context or another device"
 
 
 @dataclass(frozen=True)
@@ -291,7 +292,8 @@ class Kronos:
         with torch.inference_mode():
             for (width, _), rows in sorted(kinds.items(), reverse=True):
                 most = self._most_rows(width, horizon, sampling.samples)
-                yield from BatchRunner(most * width * len(COLUMNS)).run(rows, 1, work)
+                runner = BatchRunner(most * width * len(COLUMNS), advice=_ADVICE)
+                yield from runner.run(rows, 1, work)
 
     def _most_rows(self, width: int, horizon: int, samples: int) -> int:
         """How many series of so many positions a batch may hold."""
