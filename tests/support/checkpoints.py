@@ -55,6 +55,37 @@ TOTO1: dict[str, Any] = {
     "stride": 4,
     "use_memory_efficient_attention": True,
 }
+KRONOS: dict[str, Any] = {
+    "attn_dropout_p": 0.0,
+    "d_model": 24,
+    "ff_dim": 36,
+    "ffn_dropout_p": 0.2,
+    "learn_te": True,
+    "n_heads": 3,
+    "n_layers": 2,
+    "resid_dropout_p": 0.2,
+    "s1_bits": 5,
+    "s2_bits": 5,
+    "token_dropout_p": 0.0,
+}
+KRONOS_TOKENIZER: dict[str, Any] = {
+    "attn_dropout_p": 0.0,
+    "beta": 0.05,
+    "d_in": 6,
+    "d_model": 20,
+    "ff_dim": 28,
+    "ffn_dropout_p": 0.0,
+    "gamma": 1.1,
+    "gamma0": 1.0,
+    "group_size": 5,
+    "n_dec_layers": 3,
+    "n_enc_layers": 2,
+    "n_heads": 2,
+    "resid_dropout_p": 0.0,
+    "s1_bits": 5,
+    "s2_bits": 5,
+    "zeta": 0.05,
+}
 
 
 def write_toto2(folder: Path, seed: int, *, shards: int = 1, **sizes: Any) -> Path:
@@ -72,6 +103,18 @@ def write_toto1(
     """
     config = TOTO1 | sizes
     return write_checkpoint(folder, config, toto1_weights(config, seed, spread), shards)
+
+
+def write_kronos(folder: Path, seed: int, **sizes: Any) -> Path:
+    """Write a Kronos predictor; `sizes` are keys of its config.json."""
+    config = KRONOS | sizes
+    return write_checkpoint(folder, config, kronos_weights(config, seed), 1)
+
+
+def write_kronos_tokenizer(folder: Path, seed: int, **sizes: Any) -> Path:
+    """Write a tokenizer of Kronos; see `write_kronos`."""
+    config = KRONOS_TOKENIZER | sizes
+    return write_checkpoint(folder, config, kronos_tokenizer_weights(config, seed), 1)
 
 
 def write_checkpoint(folder: Path, config: dict[str, Any], weights: Weights, shards: int) -> Path:
@@ -148,3 +191,74 @@ def toto1_weights(config: dict[str, Any], seed: int, spread: float = 1.0) -> Wei
     for head in ("df", "loc_proj", "scale_proj", "mixture_weights"):
         linear(f"output_distribution.{head}", components, e)
     return {name: np.asarray(array, dtype=np.float32) for name, array in weights.items()}
+
+
+def kronos_weights(config: dict[str, Any], seed: int) -> Weights:
+    draw = np.random.default_rng(seed)
+    d = config["d_model"]
+    weights: Weights = {}
+    for i in range(config["n_layers"]):
+        _kronos_layer(weights, f"transformer.{i}", config, draw)
+    for half in ("s1", "s2"):
+        count = 2 ** config[f"{half}_bits"]
+        weights[f"embedding.emb_{half}.weight"] = draw.normal(0, d**-0.5, (count, d))
+        _linear(weights, f"head.proj_{half}", count, d, draw, size=2.0)
+    _linear(weights, "embedding.fusion_proj", d, 2 * d, draw)
+    inner = "" if config["learn_te"] else ".emb"
+    numbers = {"minute": 60, "hour": 24, "weekday": 7, "day": 32, "month": 13}
+    for name, count in numbers.items():
+        weights[f"time_emb.{name}_embed{inner}.weight"] = draw.normal(0, 0.5, (count, d))
+    _kronos_attention(weights, "dep_layer.cross_attn", d, 4, draw)
+    for norm in ("norm", "dep_layer.norm"):
+        weights[f"{norm}.weight"] = draw.uniform(0.7, 1.3, d)
+    return {name: np.asarray(array, dtype=np.float32) for name, array in weights.items()}
+
+
+def kronos_tokenizer_weights(config: dict[str, Any], seed: int) -> Weights:
+    draw = np.random.default_rng(seed)
+    d, bits = config["d_model"], config["s1_bits"] + config["s2_bits"]
+    weights: Weights = {}
+    for part, layers in (("encoder", "n_enc_layers"), ("decoder", "n_dec_layers")):
+        for i in range(config[layers] - 1):
+            _kronos_layer(weights, f"{part}.{i}", config, draw)
+    _linear(weights, "embed", d, config["d_in"], draw)
+    _linear(weights, "quant_embed", bits, d, draw)
+    _linear(weights, "post_quant_embed", d, bits, draw, size=bits**0.5)
+    _linear(weights, "post_quant_embed_pre", d, config["s1_bits"], draw)
+    _linear(weights, "head", config["d_in"], d, draw)
+    weights["tokenizer.bsq.basis"] = np.zeros(bits)
+    weights["tokenizer.bsq.group_basis"] = np.zeros(config["group_size"])
+    return {name: np.asarray(array, dtype=np.float32) for name, array in weights.items()}
+
+
+def _kronos_layer(
+    weights: Weights, name: str, config: dict[str, Any], draw: np.random.Generator
+) -> None:
+    d, f = config["d_model"], config["ff_dim"]
+    for norm in ("norm1", "norm2"):
+        weights[f"{name}.{norm}.weight"] = draw.uniform(0.7, 1.3, d)
+    _kronos_attention(weights, f"{name}.self_attn", d, config["n_heads"], draw)
+    for part, shape in (("w1", (f, d)), ("w3", (f, d)), ("w2", (d, f))):
+        weights[f"{name}.ffn.{part}.weight"] = draw.normal(0, shape[1] ** -0.5, shape)
+
+
+def _kronos_attention(
+    weights: Weights, name: str, width: int, heads: int, draw: np.random.Generator
+) -> None:
+    for part in ("q", "k", "v", "out"):
+        _linear(weights, f"{name}.{part}_proj", width, width, draw)
+    # What the original keeps there can be computed, and is not read.
+    weights[f"{name}.rotary.inv_freq"] = np.zeros(width // heads // 2)
+
+
+def _linear(
+    weights: Weights,
+    name: str,
+    out: int,
+    into: int,
+    draw: np.random.Generator,
+    *,
+    size: float = 1.0,
+) -> None:
+    weights[f"{name}.weight"] = draw.normal(0, size * into**-0.5, (out, into))
+    weights[f"{name}.bias"] = draw.normal(0, 0.2, out)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from marketsim.errors import ArgumentError
 from marketsim.models import (
+    BarModel,
     Distribution,
     Model,
     QuantileDistribution,
@@ -19,6 +20,7 @@ from marketsim.models import (
     StudentTMixture,
 )
 from marketsim.models.mixture import weight_sums
+from marketsim.models.protocol import no_returns
 
 Records = npt.NDArray[np.float32]
 Float = TypeVar("Float", np.float32, np.float64)
@@ -59,8 +61,11 @@ class Schema:
         its attribute `samples` says, where it has one of them; else the quantiles at its levels.
 
         Raises:
-            ArgumentError: such an attribute is no number that a record can hold.
+            ArgumentError: such an attribute is no number that a record can hold, or the model
+                forecasts bars as a whole.
         """
+        if isinstance(model, BarModel):
+            raise no_returns(model)
         kinds = (("components", cls.student_t_mixture), ("samples", cls.of_samples))
         for attribute, kind in kinds:
             count = getattr(model, attribute, None)

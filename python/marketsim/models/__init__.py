@@ -8,12 +8,20 @@ from marketsim.models.load import load_model
 from marketsim.models.mixture import StudentTMixture
 from marketsim.models.neural.cost import Cost
 from marketsim.models.neural.expect import Expectation
-from marketsim.models.protocol import BatchedModel, Contexts, CostedModel, Model, SeededModel
+from marketsim.models.protocol import (
+    BarModel,
+    BatchedModel,
+    Contexts,
+    CostedModel,
+    Model,
+    SeededModel,
+)
 from marketsim.models.samples import SampleDistribution
 from marketsim.models.statistical import EwmaModel, PersistenceModel
 
 __all__ = [
     "AGGREGATES",
+    "BarModel",
     "BatchedModel",
     "ChronosModel",
     "Contexts",

@@ -11,6 +11,7 @@ from typing import Any
 
 from marketsim.errors import ArgumentError, CheckpointError, UnknownNameError
 from marketsim.models.chronos.config import is_chronos_quantiles, is_chronos_samples
+from marketsim.models.kronos.config import is_kronos
 from marketsim.models.neural.checkpoint import Checkpoint, is_hub_id, locate
 from marketsim.models.neural.device import Execution
 from marketsim.models.protocol import Model
@@ -26,6 +27,7 @@ _FAMILIES: tuple[tuple[str, Callable[[Mapping[str, Any]], bool], str], ...] = (
     ("Toto 1.0", is_toto1, "marketsim.models.toto1.model.Toto1Model"),
     ("Toto 2.0", is_toto2, "marketsim.models.toto2.model.Toto2Model"),
     ("Chronos", is_chronos_samples, "marketsim.models.chronos.samples.ChronosSampleModel"),
+    ("Kronos", is_kronos, "marketsim.models.kronos.model.Kronos"),
     (
         "Chronos-Bolt and Chronos-2",
         is_chronos_quantiles,
@@ -53,8 +55,8 @@ def load_model(
         dtype: "float32", "bfloat16" or, on a GPU, "float16": the precision of matrix products.
         compile: translate the network with torch.compile for each of the few shapes of its batches.
         **options: the model's own parameters. For models with weights context_length=4096, and
-            quantize="int8" for Toto; for hub ids revision="<branch, tag or commit>",
-            cache_dir=<folder> and offline=True.
+            quantize="int8" for Toto; tokenizer=<folder or hub id>, max_context and clip for Kronos;
+            for hub ids revision="<branch, tag or commit>", cache_dir=<folder> and offline=True.
 
     Raises:
         UnknownNameError: no model, precision or option of that name.
@@ -82,7 +84,11 @@ def load_model(
         key: options.pop(key) for key in ("revision", "cache_dir", "offline") if key in options
     }
     checkpoint = locate(name, **where)
-    return _built(_family(checkpoint), name, options, checkpoint, execution)
+    family = _family(checkpoint)
+    # Where downloads are kept holds for a tokenizer, too, of models that have one of their own.
+    known = _options(family)
+    options |= {key: value for key, value in where.items() if key in known}
+    return _built(family, name, options, checkpoint, execution)
 
 
 def _family(checkpoint: Checkpoint) -> Callable[..., Model]:
@@ -103,12 +109,16 @@ def _family(checkpoint: Checkpoint) -> Callable[..., Model]:
 def _built(
     model: Callable[..., Model], name: str, options: Mapping[str, Any], *arguments: Any
 ) -> Model:
-    known = [
-        parameter.name
-        for parameter in inspect.signature(model).parameters.values()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    ]
+    known = _options(model)
     for option in options:
         if option not in known:
             raise UnknownNameError(f"option of {name}", option, known)
     return model(*arguments, **options)
+
+
+def _options(model: Callable[..., Model]) -> list[str]:
+    return [
+        parameter.name
+        for parameter in inspect.signature(model).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]

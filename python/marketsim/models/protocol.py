@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.errors import ArgumentError
 from marketsim.models.distribution import Distribution
 
 if TYPE_CHECKING:
@@ -141,6 +142,35 @@ class BatchedModel(Protocol):
         `on_progress` is told how many forecasts have been made since it was last told.
         """
         ...
+
+
+@runtime_checkable
+class BarModel(Protocol):
+    """A model that forecasts bars as a whole, from all of their columns and their timestamps.
+
+    What it needs is not in the returns of a target, so it refuses `Model.predict`, and no
+    walk-forward run can use it.
+    """
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    def predict_bars(
+        self, bars: Any, timestamps: Any = None, future_timestamps: Any = None, *, horizon: int
+    ) -> Any:
+        """Forecast the `horizon` bars after each series."""
+        ...
+
+
+def no_returns(model: BarModel) -> ArgumentError:
+    """The error of asking a `BarModel` for the returns of a target."""
+    return ArgumentError(
+        f"{model.name} forecasts bars as a whole, from all of their columns and their timestamps, "
+        "and not the returns of one column from those alone, as walk_forward and forecasts ask "
+        "for: use model.predict_bars(...)"
+    )
 
 
 @runtime_checkable

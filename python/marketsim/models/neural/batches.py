@@ -41,15 +41,27 @@ class Batch:
 class BatchRunner:
     """Runs rows in batches of at most `max_tokens` patches and adapts to the memory there is.
 
+    Args:
+        max_tokens: see below.
+        bucketed: whether batches are rounded up to few shapes.
+        advice: what to use where memory does not suffice for a single row.
+
     Attributes:
         max_tokens: the most patches that one batch holds.
         halvings: how often memory did not suffice and batches were made smaller.
     """
 
-    def __init__(self, max_tokens: int, *, bucketed: bool = False) -> None:
+    def __init__(
+        self,
+        max_tokens: int,
+        *,
+        bucketed: bool = False,
+        advice: str = "a smaller context_length or another device",
+    ) -> None:
         self.max_tokens = max(1, max_tokens)
         self.halvings = 0
         self._bucketed = bucketed
+        self._advice = advice
 
     def plan(self, rows: Sequence[Row], patch: int, *, equal: bool = False) -> Iterator[Batch]:
         """Batches of rows, sorted by variates and length: of one length each, if `equal`.
@@ -97,8 +109,7 @@ class BatchRunner:
         if len(batch.rows) == 1:
             raise ArgumentError(
                 f"memory does not suffice for one context of {batch.width} patches and "
-                f"{batch.rows[0].variates} variates: use a smaller context_length or another "
-                f"device ({message})"
+                f"{batch.rows[0].variates} variates: use {self._advice} ({message})"
             )
         used = len(batch.rows) * batch.rows[0].variates * batch.width
         self.max_tokens = max(1, min(self.max_tokens, used) // 2)

@@ -108,14 +108,18 @@ class Execution:
 
     def max_tokens(self, bytes_per_token: int) -> int:
         """How many patches a batch may hold."""
+        most = _CPU_TOKENS if self.device == "cpu" else _CUDA_TOKENS
+        return max(16, min(most, self.batch_bytes() // bytes_per_token))
+
+    def batch_bytes(self) -> int:
+        """How much memory a batch may take."""
         if self.device == "cpu":
             free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-            budget = min(_CPU_SHARE, free // 4)
-            return max(16, min(_CPU_TOKENS, budget // bytes_per_token))
+            return min(_CPU_SHARE, free // 4)
         import torch
 
         free, _ = torch.cuda.mem_get_info(self.torch_device)
-        return max(16, min(_CUDA_TOKENS, free // 2 // bytes_per_token))
+        return int(free // 2)
 
     def prepare(self, network: Any) -> Any:
         """The network on its device, its `layers` quantised if asked for; evaluation mode."""

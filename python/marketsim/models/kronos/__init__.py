@@ -1,0 +1,1 @@
+"""Kronos: forecasts of whole bars, token by token."""
