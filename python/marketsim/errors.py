@@ -8,10 +8,12 @@ MarketsimError
 ├── UnknownNameError (ValueError)     a model, strategy, policy or column that does not exist
 │   └── UnknownSymbolError (KeyError)  a folder of bars holds no file of that symbol
 ├── ArgumentError (ValueError)        a value out of its range, or lengths that differ
+│   └── CudaUnavailableError (RuntimeError)  a GPU is asked for and cannot be had
 ├── NotEnoughBarsError (ValueError)   too few rows for one simulation
 ├── MissingDependencyError (ImportError)  an optional package is not installed
 ├── CheckpointError (ValueError)      a model's files that cannot be read or do not fit together
 ├── CheckpointNotFoundError (FileNotFoundError)  a model's folder, file or hub id does not exist
+├── ModelReleasedError (RuntimeError)  a model is asked for a forecast after it was let go
 └── StoreError                        the prediction store
     ├── StoreNotFoundError (FileNotFoundError)  a store, or part of one, that does not exist
     ├── StoreMissError (LookupError)  forecasts that had to be there are not
@@ -30,6 +32,10 @@ class MarketsimError(Exception):
 
 class ArgumentError(MarketsimError, ValueError):
     """An argument is out of its range, or lengths differ."""
+
+
+class CudaUnavailableError(ArgumentError, RuntimeError):
+    """A GPU is asked for and cannot be had."""
 
 
 class FileFormatError(MarketsimError, ValueError):
@@ -58,6 +64,10 @@ class CheckpointError(MarketsimError, ValueError):
 
 class CheckpointNotFoundError(MarketsimError, FileNotFoundError):
     """A model's folder, one of its files, or its hub id does not exist or cannot be had."""
+
+
+class ModelReleasedError(MarketsimError, RuntimeError):
+    """A model is asked for a forecast after it was let go."""
 
 
 class StoreError(MarketsimError):
