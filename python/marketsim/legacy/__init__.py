@@ -7,3 +7,9 @@
 
 What is the same, what differs, and every environment variable: docs/migration.md.
 """
+
+from __future__ import annotations
+
+from marketsim.legacy.install import install
+
+__all__ = ["install"]
