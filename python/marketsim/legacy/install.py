@@ -30,9 +30,10 @@ PACKAGES = ("src", "src.models")
 
 
 def install() -> tuple[str, ...]:
-    """Register marketsim's modules under the old import paths, before anything imports the old ones.
+    """Register marketsim's modules under the old import paths.
 
-    From here on `import backtest_test3_inline` and the like find them. Everything else in a `src`
+    From here on `import backtest_test3_inline` and the like find them, so call it before anything
+    imports the old ones. Everything else in a `src`
     package of one's own stays as it is: that package is imported now, and where there is none, what
     comes onto sys.path later is found, too. A second call changes nothing. The settings of the
     environment are checked, and logged.
@@ -44,10 +45,6 @@ def install() -> tuple[str, ...]:
         LegacyInstallError: an old module has been imported already; nothing is changed.
         MissingDependencyError: torch is not installed.
         ArgumentError: an environment variable has a value that it does not know.
-
-    Example:
-        >>> "backtest_test3_inline" in install()
-        True
     """
     if find_spec("torch") is None:
         raise MissingDependencyError(
@@ -57,14 +54,14 @@ def install() -> tuple[str, ...]:
     _refuse_imported()
     current_settings()
     modules = {old: importlib.import_module(new) for old, new in MODULES.items()}
-    added = [old for old in modules if old not in sys.modules]
+    added = [name for name in (*PACKAGES, *modules) if name not in sys.modules]
     # Before the packages, whose own code may import them.
     sys.modules.update(modules)
     try:
         packages = {name: _package(name) for name in PACKAGES}
     except BaseException:
-        for old in added:
-            del sys.modules[old]
+        for name in added:
+            sys.modules.pop(name, None)
         raise
     for name, module in (packages | modules).items():
         above, _, last = name.rpartition(".")
@@ -82,8 +79,8 @@ def _refuse_imported() -> None:
             taken.append(f"{old} (from {getattr(module, '__file__', None) or 'no file'})")
     if taken:
         raise LegacyInstallError(
-            f"imported already: {', '.join(taken)}; call marketsim.legacy.install() before anything "
-            "imports them, at the top of the program"
+            f"imported already: {', '.join(taken)}; call marketsim.legacy.install() at the top of "
+            "the program, before anything imports them"
         )
 
 
@@ -111,8 +108,8 @@ class _Folders:
         self._above, _, self._last = name.rpartition(".")
 
     def __iter__(self) -> Iterator[str]:
-        above = sys.modules[self._above].__path__ if self._above else sys.path
-        for entry in above:
+        package = sys.modules.get(self._above)
+        for entry in getattr(package, "__path__", ()) if self._above else sys.path:
             folder = Path(entry or ".", self._last)
             if folder.is_dir():
                 yield str(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -58,14 +58,14 @@ class SamplingEdit:
 
     Attributes:
         path, symbol: the file and whose it is.
-        before, after: num_samples and samples_per_batch; None where the file does not say.
+        before, after: its config.
         backup: the copy of the file as it was; None where nothing was written.
     """
 
     path: Path
     symbol: str
-    before: tuple[Any, Any]
-    after: tuple[int, int]
+    before: dict[str, Any]
+    after: dict[str, Any]
     backup: Path | None = None
 
     @property
@@ -112,8 +112,8 @@ def list_symbols(kind: str, *, root: Path) -> list[str]:
 
 
 def set_sampling(
-    num_samples: int,
-    samples_per_batch: int,
+    num_samples: int | None,
+    samples_per_batch: int | None,
     *,
     root: Path,
     symbols: Iterable[str] | None = None,
@@ -125,7 +125,8 @@ def set_sampling(
     a copy of it has been made beside it: {SYMBOL}.json.bak-<time in UTC>.
 
     Args:
-        num_samples, samples_per_batch: whole numbers from 1 to 1,000,000.
+        num_samples, samples_per_batch: whole numbers from 1 to 1,000,000; None keeps what each file
+            says.
         root: the folder of the parameter files.
         symbols: whose files; all by default.
         dry_run: write nothing.
@@ -140,7 +141,8 @@ def set_sampling(
         FileFormatError: a file cannot be understood; no file has been changed.
         OSError: the system refuses; files before that one are changed and have their backups.
     """
-    after = (_checked("num_samples", num_samples), _checked("samples_per_batch", samples_per_batch))
+    wanted = {"num_samples": num_samples, "samples_per_batch": samples_per_batch}
+    changes = {name: _checked(name, n) for name, n in wanted.items() if n is not None}
     known = list_symbols("toto", root=root)
     names = known if symbols is None else sorted({check_symbol(symbol) for symbol in symbols})
     missing = [name for name in names if name not in known]
@@ -150,27 +152,22 @@ def set_sampling(
     for name in names:
         file = read_parameters("toto", name, root=root)
         if file is not None:  # nobody has removed it meanwhile
-            before = (file.config.get("num_samples"), file.config.get("samples_per_batch"))
-            edits.append((file, SamplingEdit(file.path, name, before, after)))
+            edits.append((file, SamplingEdit(file.path, name, file.config, file.config | changes)))
     if dry_run:
         return [edit for _, edit in edits]
-    return [_write(file, edit) if edit.changes else edit for file, edit in edits]
+    return [_write(file, edit, changes) if edit.changes else edit for file, edit in edits]
 
 
-def _write(file: ParameterFile, edit: SamplingEdit) -> SamplingEdit:
+def _write(file: ParameterFile, edit: SamplingEdit, changes: dict[str, int]) -> SamplingEdit:
     target = file.path.resolve()
     before = target.read_bytes()
     mode = stat.S_IMODE(target.stat().st_mode)
     content = _parsed(file.path, file.symbol, before)
-    content["config"] = {
-        **ParameterFile(file.path, file.symbol, content).config,
-        "num_samples": edit.after[0],
-        "samples_per_batch": edit.after[1],
-    }
+    content["config"] = ParameterFile(file.path, file.symbol, content).config | changes
     backup = _back_up(target, before, mode)
     text = json.dumps(content, indent=2) + "\n"
     replace_file(target, text.encode(), mode)
-    return SamplingEdit(edit.path, edit.symbol, edit.before, edit.after, backup)
+    return replace(edit, backup=backup)
 
 
 def _back_up(target: Path, content: bytes, mode: int) -> Path:

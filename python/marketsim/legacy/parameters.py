@@ -64,6 +64,37 @@ class SamplingBounds(NamedTuple):
         return samples, max(self.min_samples_per_batch, most)
 
 
+def explain_clamp(num_samples: int, samples_per_batch: int, settings: LegacySettings) -> list[str]:
+    """Why these numbers would not be used as they are; one sentence each, none where they would.
+
+    Example:
+        >>> explain_clamp(32, 32, LegacySettings())
+        ['num_samples=32 has no effect: 128 is used, the least (MARKETSIM_TOTO_MIN_NUM_SAMPLES)']
+    """
+    bounds = SamplingBounds.of(settings)
+    samples, batch = bounds.clamp(num_samples, samples_per_batch)
+    reasons = []
+    if samples != num_samples:
+        side = "the least (MARKETSIM_TOTO_MIN_NUM_SAMPLES)"
+        if samples < num_samples:
+            side = "the most (MARKETSIM_TOTO_MAX_NUM_SAMPLES)"
+        elif samples > settings.toto_min_num_samples:
+            side = "a batch at the least (MARKETSIM_TOTO_MIN_SAMPLES_PER_BATCH)"
+        reasons.append(f"num_samples={num_samples} has no effect: {samples} is used, {side}")
+    if batch != samples_per_batch:
+        side = "the least (MARKETSIM_TOTO_MIN_SAMPLES_PER_BATCH)"
+        if batch < samples_per_batch:
+            side = "the most (MARKETSIM_TOTO_MAX_SAMPLES_PER_BATCH)"
+            if batch == samples:
+                side = "all samples"
+        reasons.append(
+            f"samples_per_batch={samples_per_batch} has no effect: {batch} is used, {side}"
+        )
+    if settings.fast_testing:
+        reasons.append("no parameter file has an effect: FAST_TESTING is set")
+    return reasons
+
+
 def clamp_toto_params(symbol: str, params: dict[str, Any]) -> dict[str, Any]:
     """Clamp num_samples and samples_per_batch in place, and say so once a symbol; returns params.
 
@@ -115,14 +146,23 @@ def resolve_toto_params(symbol: str) -> dict[str, Any]:
     config = {} if record is None else record.config
     where = "the defaults" if record is None else str(record.path)
     _say("toto", symbol, f"Toto parameters of {symbol}: {where}")
-    params = {
-        "num_samples": _whole(config, "num_samples", settings.toto_num_samples, where),
-        "samples_per_batch": _whole(
-            config, "samples_per_batch", settings.toto_samples_per_batch, where
-        ),
+    return clamp_toto_params(symbol, toto_params_of(config, settings, where))
+
+
+def toto_params_of(
+    config: dict[str, Any], settings: LegacySettings, where: str | Path
+) -> dict[str, Any]:
+    """num_samples, samples_per_batch and aggregate as a file says, or the defaults; not clamped.
+
+    Raises:
+        FileFormatError: one is not what it has to be; `where` names the file.
+    """
+    samples, batch = settings.toto_num_samples, settings.toto_samples_per_batch
+    return {
+        "num_samples": _whole(config, "num_samples", samples, where),
+        "samples_per_batch": _whole(config, "samples_per_batch", batch, where),
         "aggregate": _aggregate(config, settings.toto_aggregation_spec, where),
     }
-    return clamp_toto_params(symbol, params)
 
 
 def resolve_kronos_params(symbol: str) -> dict[str, Any]:

@@ -66,6 +66,7 @@ class LegacySettings:
         fast_testing: the parameters of the three variables FAST_TOTO_... instead of the files'.
         real_testing: read for compatibility; nothing depends on it.
         fast_toto_num_samples, fast_toto_samples_per_batch, fast_toto_agg_spec: see `fast_testing`.
+        tensorboard: scalars are written where a writer is installed.
         hyperparam_root: the folder of the parameter files.
         force_release_models: `release_model_resources` drops the models at once.
         toto_keepalive_seconds, kronos_keepalive_seconds: how long an idle model is kept.
@@ -105,6 +106,7 @@ class LegacySettings:
     fast_toto_num_samples: int = 2048
     fast_toto_samples_per_batch: int = 256
     fast_toto_agg_spec: str = "quantile_0.35"
+    tensorboard: bool = True
     hyperparam_root: Path = Path("hyperparams")
     force_release_models: bool = False
     toto_keepalive_seconds: float = 900.0
@@ -300,6 +302,7 @@ VARIABLES = (
     Variable("FAST_TOTO_NUM_SAMPLES", "fast_toto_num_samples", _whole),
     Variable("FAST_TOTO_SAMPLES_PER_BATCH", "fast_toto_samples_per_batch", _whole),
     Variable("FAST_TOTO_AGG_SPEC", "fast_toto_agg_spec", _aggregate),
+    Variable("MARKETSIM_TENSORBOARD", "tensorboard", _flag),
     Variable("HYPERPARAM_ROOT", "hyperparam_root", _path),
     Variable("MARKETSIM_FORCE_RELEASE_MODELS", "force_release_models", _flag),
     Variable("MARKETSIM_TOTO_KEEPALIVE_SECONDS", "toto_keepalive_seconds", _number),
