@@ -86,6 +86,6 @@ def _label(label: object) -> str:
 def _future(stamps: pd.DatetimeIndex, pred_len: int) -> pd.DatetimeIndex:
     """The timestamps to come, so far apart as those known are in the median."""
     step = stamps.to_series().diff().median()
-    if pd.isna(step) or step <= pd.Timedelta(0):
+    if not step > pd.Timedelta(0):  # also where it is not known
         step = pd.Timedelta(days=1)
     return pd.date_range(stamps[-1] + step, periods=pred_len, freq=step)

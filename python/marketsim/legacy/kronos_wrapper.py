@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +25,6 @@ from marketsim.errors import (
 from marketsim.legacy.kronos_frames import KronosInput, kronos_input
 from marketsim.legacy.toto_wrapper import check_device
 from marketsim.models import load_model
-
-if TYPE_CHECKING:
-    from marketsim.models.kronos.model import Kronos
 
 __all__ = ["KronosForecastResult", "KronosForecastingWrapper", "setup_kronos_wrapper_imports"]
 
@@ -119,18 +116,18 @@ class KronosForecastingWrapper:
         self.compile_backend = compile_backend
         self.dtype = dtype
         self.seed = seed
-        self._model: Kronos | None = None
+        self._model: Any = None
         if self.compile:
             logger.info("Kronos is not compiled: each step of a path has another shape")
 
     @property
-    def model(self) -> Kronos:
-        """The model; its weights are read with the first forecast."""
+    def model(self) -> Any:
+        """The `marketsim.models.kronos` model; its weights are read with the first forecast."""
         if self._model is None:
             options: dict[str, Any] = (
                 {} if self.cache_dir is None else {"cache_dir": self.cache_dir}
             )
-            loaded: Any = load_model(
+            self._model = load_model(
                 self.model_name,
                 device=self.device,
                 dtype=self.dtype,
@@ -139,7 +136,6 @@ class KronosForecastingWrapper:
                 clip=self.clip,
                 **options,
             )
-            self._model = loaded
         return self._model
 
     def predict_series(

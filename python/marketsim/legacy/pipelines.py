@@ -89,16 +89,17 @@ def load_kronos_wrapper(params: Mapping[str, Any]) -> KronosForecastingWrapper:
     settings = current_settings()
     names = ("temperature", "top_p", "top_k", "sample_count", "max_context", "clip")
     asked = {name: params[name] for name in names}
-    ids = {
-        "model_name": settings.kronos_model_id,
-        "tokenizer_name": settings.kronos_tokenizer_id,
-    }
+    ids = (settings.kronos_model_id, settings.kronos_tokenizer_id)
     compiled = bool(settings.kronos_compile)
-    key = (*ids.values(), *asked.values(), compiled)
+    key = (*ids, *asked.values(), compiled)
     with _lock:
         if key not in _kronos:
             wrapper = KronosForecastingWrapper(
-                **ids, **asked, device=_best_device(), compile=compiled
+                model_name=ids[0],
+                tokenizer_name=ids[1],
+                device=_best_device(),
+                compile=compiled,
+                **asked,
             )
             _kronos[key] = _Resident(key, wrapper)
         _kronos[key].used = time.monotonic()
