@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -269,6 +268,6 @@ def test_a_link_is_followed(root: Path, tmp_path: Path) -> None:
     real = write(tmp_path, "real", "AAPL", record("AAPL", num_samples=1024))
     link = root / "toto" / "AAPL.json"
     link.parent.mkdir(parents=True)
-    os.symlink(real, link)
+    link.symlink_to(real)
     set_sampling(256, 64, root=root)
     assert link.is_symlink() and json.loads(real.read_text())["config"]["num_samples"] == 256

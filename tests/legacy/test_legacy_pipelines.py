@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from checkpoints import write_toto1, write_toto2
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+
+import torch
 
 from marketsim.errors import (
     ArgumentError,
