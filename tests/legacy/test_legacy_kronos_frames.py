@@ -39,7 +39,8 @@ def test_a_plain_frame() -> None:
 
 def test_timestamps_are_utc_and_the_last_of_a_repeated_one_counts() -> None:
     data = frame()
-    text = ["2024-01-01T00:00+02:00", "2024-01-02Z", None, "2024-01-02Z", "bad", "2024-01-03Z"]
+    hours = ("01T00:00+02:00", "02T00:00+00:00", None, "02T02:00+02:00", "bad", "03T00:00+00:00")
+    text = [hour and f"2024-01-{hour}" for hour in hours]
     made = kronos_input(data.assign(timestamp=text), "timestamp", 1, None)
     assert list(made.frame["close"]) == [1.0, 4.0, 6.0]
     assert made.timestamps[0] == pd.Timestamp("2023-12-31 22:00")
