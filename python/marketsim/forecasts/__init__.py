@@ -3,7 +3,12 @@
 from marketsim.forecasts.asking import cost_of
 from marketsim.forecasts.cube import ForecastCube, target_index
 from marketsim.forecasts.keys import Flag, RecordKeys, SeriesId
-from marketsim.forecasts.location import StoreLike, default_store_path, open_store
+from marketsim.forecasts.location import (
+    StoreLike,
+    default_store_path,
+    open_store,
+    user_cache_folder,
+)
 from marketsim.forecasts.plan import ForecastPlan, ReturnTable
 from marketsim.forecasts.prediction_store import PredictionStore
 from marketsim.forecasts.run import PlanKeys, held, run_plan
@@ -29,4 +34,5 @@ __all__ = [
     "open_store",
     "run_plan",
     "target_index",
+    "user_cache_folder",
 ]
