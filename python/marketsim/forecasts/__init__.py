@@ -9,7 +9,7 @@ from marketsim.forecasts.location import (
     open_store,
     user_cache_folder,
 )
-from marketsim.forecasts.plan import ForecastPlan
+from marketsim.forecasts.plan import ForecastPlan, ReturnTable
 from marketsim.forecasts.prediction_store import PredictionStore
 from marketsim.forecasts.run import PlanKeys, held, run_plan
 from marketsim.forecasts.schema import Schema
@@ -24,6 +24,7 @@ __all__ = [
     "PlanKeys",
     "PredictionStore",
     "RecordKeys",
+    "ReturnTable",
     "Schema",
     "SeriesId",
     "StoreLike",
