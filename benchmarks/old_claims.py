@@ -154,7 +154,6 @@ def exact_calls() -> Finding:
 def backtests(times: int) -> list[dict[str, int]]:
     """The store's counters after each of some runs of the old function, from an empty store."""
     import marketsim.legacy.backtest_test3_inline as old
-
     from marketsim.forecasts import open_store
 
     frame = ms.demo_bars().frame.rename(columns=str.title)

@@ -31,6 +31,7 @@ GOOD = {
     "MARKETSIM_ALLOW_CPU_FALLBACK": ("true", True),
     "MARKETSIM_CACHE_PREDICTIONS": ("off", False),
     "MARKETSIM_DISK_CACHE": ("/tmp/x", "/tmp/x"),
+    "MARKETSIM_DATA": ("bars", "bars"),
     "TOTO_MODEL_ID": ("ewma", "ewma"),
     "TOTO_NUM_SAMPLES": ("256", 256),
     "TOTO_SAMPLES_PER_BATCH": ("64", 64),
@@ -60,7 +61,6 @@ GOOD = {
     "MARKETSIM_KRONOS_KEEPALIVE_SECONDS": ("12.5", 12.5),
     "MARKETSIM_LEGACY_QUIRKS": ("Fixed", "fixed"),
 }
-TEXTS = ("TOTO_MODEL_ID", "KRONOS_MODEL_ID", "KRONOS_TOKENIZER_ID", "HYPERPARAM_ROOT")
 BAD = {
     "MARKETSIM_MAX_HORIZON": ("0", "-1", "7.0", "٧", "nan"),
     "MARKETSIM_USE_DIRECT_OPTIMIZER": ("best",),
