@@ -58,7 +58,7 @@ def _wild(truth: float, rng: np.random.Generator, key: str | None) -> np.ndarray
 
 
 def _few_missing(truth: float, rng: np.random.Generator, key: str | None) -> np.ndarray:
-    """Two of 40 samples are missing: sorted last, the trimmed mean drops them; the band does not."""
+    """Two of 40 samples are missing: sorted last, the trimmed mean drops them; the band cannot."""
     samples = truth + rng.normal(0.0, 0.01, 40)
     samples[rng.choice(40, 2, replace=False)] = np.nan
     return samples

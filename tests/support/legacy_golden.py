@@ -91,9 +91,7 @@ def check_backtest(
     for name, dtype in expected.dtypes.items():
         undefined = any(value is UNDEFINED for value in expected[name])
         assert got[name].dtype == (np.float64 if undefined else dtype), name
-    for number, (one, other) in enumerate(
-        zip(rows, expected.to_dict("records"), strict=True)
-    ):
+    for number, (one, other) in enumerate(zip(rows, expected.to_dict("records"), strict=True)):
         assert_same(one, other, f"row {number}: ")
     return got
 

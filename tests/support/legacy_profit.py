@@ -142,9 +142,7 @@ def confirm(
     No pair of any candidate offsets may have a higher total, under either policy; without
     close_at_eod wins where both are worth the same; and (0, 0) wins wherever it is as good.
     """
-    best = {
-        policy: best_total(days, sides, fee=fee, close_at_eod=policy) for policy in policies
-    }
+    best = {policy: best_total(days, sides, fee=fee, close_at_eod=policy) for policy in policies}
     if any(total != total for total in best.values()):
         raise OldCodeFailsError("a missing forecast or price made the total missing")
     policy = reported.close_at_eod

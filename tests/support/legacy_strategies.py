@@ -357,9 +357,7 @@ def always_on(
     }
 
 
-def _of_both_sides(
-    days: Days, choice: Choice, fee: float, crypto: bool
-) -> tuple[Tensor, Tensor]:
+def _of_both_sides(days: Days, choice: Choice, fee: float, crypto: bool) -> tuple[Tensor, Tensor]:
     """Daily profits of buying and of selling (crypto: zeros)."""
     moved = shifted(days, choice.high, choice.low)
     buys = torch.ones_like(days.close)
