@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.bars import TARGETS, Bars, bar_returns
+from marketsim.bars import TARGETS, Bars
 from marketsim.errors import ArgumentError
-from marketsim.forecasts.plan import ForecastPlan
+from marketsim.forecasts.plan import ForecastPlan, ReturnTable
 from marketsim.forecasts.schema import Records, Schema
 from marketsim.models import BatchedModel, Cost, CostedModel, Distribution, Model, SeededModel
 from marketsim.progress import ProgressBar
@@ -45,7 +45,7 @@ class Piece:
 
 
 def ask(
-    bars: Bars,
+    table: ReturnTable,
     model: Model,
     plan: ForecastPlan,
     schema: Schema,
@@ -59,7 +59,7 @@ def ask(
     batches, and a day's pass serves others.
 
     Args:
-        bars, model, plan: what is asked of whom.
+        table, model, plan: what is asked of whom.
         schema: how the forecasts become records.
         found: bool [day, target], what is known already.
         seeds: keys that seeds derive from, for a `SeededModel`.
@@ -68,7 +68,7 @@ def ask(
     Raises:
         ArgumentError: the model returned a forecast that is not finite.
     """
-    calls = _calls(bars, model, plan, found)
+    calls = _calls(table, model, plan, found)
     if not calls:
         return
     if isinstance(model, BatchedModel):
@@ -99,7 +99,7 @@ def cost_of(
 ) -> Cost:
     """What `ask` will cost with the same arguments; the model is not run."""
     assert isinstance(model, Model)
-    calls = _calls(bars, model, plan, found)
+    calls = _calls(ReturnTable.of(bars), model, plan, found)
     return model.cost([call.series for call in calls], [call.start for call in calls])
 
 
@@ -112,14 +112,13 @@ class _Call(NamedTuple):
 
 
 def _calls(
-    bars: Bars, model: Model, plan: ForecastPlan, found: npt.NDArray[np.bool_]
+    table: ReturnTable, model: Model, plan: ForecastPlan, found: npt.NDArray[np.bool_]
 ) -> list[_Call]:
     """What a model is asked for what is missing."""
     batched = isinstance(model, BatchedModel)
     joint = bool(getattr(model, "joint", False))
     pieces = _pieces(found, joint, len(found) if batched else BATCH_DAYS)
-    returns = bar_returns(bars)
-    return [_Call(piece, *_seen(returns, model, plan, piece, joint)) for piece in pieces]
+    return [_Call(piece, *_seen(table.returns, model, plan, piece, joint)) for piece in pieces]
 
 
 def _pieces(found: npt.NDArray[np.bool_], joint: bool, longest: int) -> Iterator[Piece]:

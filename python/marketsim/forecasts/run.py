@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.bars import TARGETS, Bars, bar_returns
+from marketsim.bars import TARGETS, Bars
 from marketsim.errors import StoreWarning, StoreWriteError
 from marketsim.forecasts.asking import Piece, ask
 from marketsim.forecasts.cube import ForecastCube
 from marketsim.forecasts.keys import RecordKeys, SeriesId, context_digests, record_digests
-from marketsim.forecasts.plan import ForecastPlan
+from marketsim.forecasts.plan import ForecastPlan, ReturnTable
 from marketsim.forecasts.schema import Records, Schema
 from marketsim.forecasts.store import ForecastStore
 from marketsim.models import Model, describe_model
@@ -22,12 +23,13 @@ from marketsim.timing import stage
 
 
 def run_plan(
-    bars: Bars,
+    bars: Bars | ReturnTable,
     model: Model,
     plan: ForecastPlan,
     *,
     store: ForecastStore | None,
     progress: bool = True,
+    targets: Collection[str] = TARGETS,
 ) -> ForecastCube:
     """Forecast every target on every day of the plan.
 
@@ -36,24 +38,30 @@ def run_plan(
     the store or from the model. Where the store cannot keep what is made, a StoreWarning says so
     once, and the run goes on.
 
+    A model is not asked for targets outside `targets`, unless it forecasts a day's targets
+    together; where the store does not have them either, their records are NaN.
+
     Raises:
         ArgumentError: the model returned a forecast that is not finite.
         StoreMissError: the store was told that it must hold everything, and does not.
     """
+    table = ReturnTable.of(bars)
     schema = Schema.for_model(model)
     seeded = bool(getattr(model, "seeded", False))
-    asked = None if store is None and not seeded else PlanKeys.of(bars, model, plan)
+    asked = None if store is None and not seeded else PlanKeys.of(table, model, plan)
     keeper = None if store is None or asked is None else _Keeper(store, model, asked)
-    records = np.empty((plan.days, len(TARGETS), schema.width), dtype=np.float32)
+    records = np.full((plan.days, len(TARGETS), schema.width), np.nan, dtype=np.float32)
     found = np.zeros((plan.days, len(TARGETS)), dtype=np.bool_)
-    title = f"forecasting {bars.symbol}"
+    title = f"forecasting {table.symbol}"
     with ProgressBar(plan.forecasts, title, enabled=progress, unit="forecasts") as bar:
         if keeper:
             for i in range(len(TARGETS)):
                 records[:, i], found[:, i] = keeper.read(i)
+        if not getattr(model, "joint", False):
+            found[:, [target not in targets for target in TARGETS]] = True
         found = _whole_days(model, found)
         bar.skip(int(found.sum()))
-        for piece, made in ask(bars, model, plan, schema, found, asked if seeded else None, bar):
+        for piece, made in ask(table, model, plan, schema, found, asked if seeded else None, bar):
             records[piece.days, piece.targets] = made
             if keeper:
                 keeper.keep(piece, made)
@@ -89,18 +97,17 @@ class PlanKeys:
     keys: tuple[RecordKeys, ...]
 
     @classmethod
-    def of(cls, bars: Bars, model: Model, plan: ForecastPlan) -> PlanKeys:
+    def of(cls, bars: Bars | ReturnTable, model: Model, plan: ForecastPlan) -> PlanKeys:
         """The keys of all forecasts of a plan; no model is asked."""
         with stage("store keys"):
-            return cls._hashed(bars, model, plan)
+            return cls._hashed(ReturnTable.of(bars), model, plan)
 
     @classmethod
-    def _hashed(cls, bars: Bars, model: Model, plan: ForecastPlan) -> PlanKeys:
-        returns = bar_returns(bars)
-        stamps = bars.timestamps.astype(np.int64)
+    def _hashed(cls, table: ReturnTable, model: Model, plan: ForecastPlan) -> PlanKeys:
+        returns, stamps = table.returns, table.timestamps
         ends = np.arange(plan.first, plan.stop) - 1  # the forecast for day t sees t - 1 returns
         as_of = stamps[ends]
-        series = SeriesId(model.fingerprint, bars.symbol, Schema.for_model(model).text)
+        series = SeriesId(model.fingerprint, table.symbol, Schema.for_model(model).text)
         keys = []
         joint = bool(getattr(model, "joint", False))
         for i, target in enumerate(TARGETS):

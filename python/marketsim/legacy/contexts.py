@@ -1,0 +1,127 @@
+"""Which one-step forecasts simulations need, and from what: each of them once.
+
+A simulation of n rows asks, for each price, for the forecasts of its last `horizon` days, each from
+the days before. So two simulations of the same data ask for much the same, and 70 of them for 76
+days instead of 490.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from marketsim.forecasts import ForecastPlan, ReturnTable
+from marketsim.legacy.price_frame import KEYS, Prices, relative_moves
+from marketsim.legacy.quirks import Quirks
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Series:
+    """The returns of one price: what forecasts are made of and from.
+
+    Attributes:
+        key: "Close", "Low", "High" or "Open".
+        moves: float64 [move], the return at row rows[i] + 1, by the old formula.
+        rows: int64 [move], rows of the data that are used: those that miss no other price.
+        known: int64 [rows of the data + 1]: how many moves a simulation of so many rows has.
+    """
+
+    key: str
+    moves: Array
+    rows: Indices
+    known: Indices
+
+    @classmethod
+    def of(cls, prices: Prices, key: str) -> Series:
+        """The series of one price of some data.
+
+        A row that misses another price is left out, as the old code did; a missing price of its own
+        counts as no move.
+        """
+        others = np.ones(len(prices), dtype=np.bool_)
+        for other in KEYS:
+            if other != key:
+                others &= ~np.isnan(prices[other])
+        kept = others[:-1]  # the last row has no next one yet
+        moves = relative_moves(prices[key])[kept] if len(prices) else np.zeros(0)
+        known = np.zeros(len(prices) + 1, dtype=np.int64)
+        if len(prices) > 1:
+            known[2:] = np.cumsum(kept)
+        return cls(key, moves, np.flatnonzero(kept), known)
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one simulation asks of a series: forecasts of moves[ends], each from the moves before.
+
+    Attributes:
+        ends: int64 [forecast], ascending without a gap; empty where there are no data for any. The
+            last may be one past the end: the move that is still to come.
+    """
+
+    ends: Indices
+
+
+def needs(
+    series: dict[str, Series], rows: int, horizon: int, quirks: Quirks
+) -> tuple[dict[str, Need], int]:
+    """What a simulation of so many rows asks of each price, and how many forecasts that are.
+
+    All prices are forecast for equally many days: `horizon`, or as many as have a move before them.
+    """
+    back = 1 if quirks.stale_forecasts else 0
+    counts = {key: int(one.known[rows]) for key, one in series.items()}
+    number = min(min(horizon, max(count - back, 0)) for count in counts.values())
+    found = {}
+    for key, count in counts.items():
+        last = count - back
+        found[key] = Need(np.arange(last - number + 1, last + 1, dtype=np.int64))
+    return found, number
+
+
+def span(asked: Sequence[Need]) -> tuple[int, int] | None:
+    """(first, last) of all ends asked for; None where there are none."""
+    ends = [need.ends for need in asked if need.ends.size]
+    if not ends:
+        return None
+    return min(int(e[0]) for e in ends), max(int(e[-1]) for e in ends)
+
+
+def return_table(prices: Prices, series: dict[str, Series], key: str, symbol: str) -> ReturnTable:
+    """The moves of all prices at the rows that one price uses, for the prediction store.
+
+    Where the data are complete these are exactly the returns that the native functions forecast, so
+    that records serve both.
+    """
+    rows = series[key].rows
+    stamps = _timestamps(prices.index)
+    first = stamps[:1] if len(stamps) else np.zeros(1, dtype=np.int64)
+    returns = np.stack([_returns(prices[name])[rows] for name in ("Open", "High", "Low", "Close")])
+    return ReturnTable(symbol, np.concatenate((first, stamps[rows + 1])), returns)
+
+
+def plan_for(ends: tuple[int, int], simulations: int, horizon: int) -> ForecastPlan:
+    """The plan whose days are the moves first .. last: that of move i is day i + 1 of its table."""
+    return ForecastPlan(ends[0] + 1, ends[1] + 2, simulations, horizon)
+
+
+def _returns(values: Array) -> Array:
+    """x[t] / x[t-1] - 1 as the native functions have it, and the old rule where that is no number."""
+    with np.errstate(all="ignore"):
+        returns = values[1:] / values[:-1] - 1.0
+    return np.nan_to_num(returns, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _timestamps(index: pd.Index) -> npt.NDArray[np.int64]:
+    """Nanoseconds since 1970 of each row; of an index without dates, the rows' numbers."""
+    if not isinstance(index, pd.DatetimeIndex):
+        return np.arange(len(index), dtype=np.int64)
+    utc = index if index.tz is None else index.tz_convert("UTC").tz_localize(None)
+    return utc.as_unit("ns").to_numpy().astype(np.int64)
