@@ -145,6 +145,22 @@ def test_fees(old: Old, fee: float) -> None:
         check_simulation(old, data, Setting(Forecaster(data, "noise"), fee=fee, crypto=crypto))
 
 
+def test_fees_of_later_versions(old: Old) -> None:
+    """Charged on each entry; what run_single_simulation is given stays the rate."""
+    from marketsim.legacy import loss_utils
+
+    data = daily(60, 42)
+    setting = Setting(Forecaster(data, "noise"), fee=0.002, per_entry=True)
+    loss_utils.use_fees("later")
+    try:
+        one = check_simulation(old, data, setting)
+        check_simulation(old, data, replace(setting, crypto=True))
+    finally:
+        loss_utils.use_fees("snapshot")
+    other = check_simulation(old, data, replace(setting, per_entry=False))
+    assert one["maxdiffalwayson_return"] < other["maxdiffalwayson_return"]
+
+
 def test_fee_of_entry_takeprofit_stays_in_the_days_it_was_taken_from(old: Old) -> None:
     """The old code took it off a view: the high-low strategy and last_preds show it."""
     data = daily(60, 39)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from problems import awkward_days
 
 Tensor = torch.Tensor
 BOUNDS = (-0.03, 0.03)
@@ -35,6 +37,13 @@ class Choice(NamedTuple):
 
 class OldCodeFailsError(Exception):
     """The old code raised here, or had no answer: there is nothing to compare with."""
+
+
+def awkward_problem(kind: int, count: int = 9, seed: int = 0) -> tuple[Days, Tensor]:
+    """Days of one of the kinds of problems.py, and positions."""
+    drawn = awkward_days(np.random.default_rng([seed, kind]), count, kind)
+    tensors = {name: torch.from_numpy(value) for name, value in drawn.items()}
+    return Days(*(tensors[name] for name in Days._fields)), tensors["position"]
 
 
 def profit_of_days(
@@ -101,7 +110,7 @@ def candidates(forecast: Tensor, limits: list[Tensor], clamps: tuple[float, floa
 
 
 def totals(
-    days: Days, sides: list[Tensor], highs: Tensor, lows: Tensor, *, fee: float, close_at_eod: bool
+    days: Days, sides: list[Tensor], highs: Tensor, lows: Tensor, **rule: float | bool
 ) -> Tensor:
     """Total profit of every pair: [high, low] in float64, days added one after the other."""
     result = torch.zeros(len(highs), len(lows), dtype=torch.float64)
@@ -110,20 +119,19 @@ def totals(
         for day in range(len(days.close)):
             one = Days(*(values[day] for values in days))
             pairs = shifted(one, highs[:, None], lows[None, :])
-            values = profit_of_days(pairs, position[day], fee=fee, close_at_eod=close_at_eod)
-            of_side += values.double()
+            of_side += profit_of_days(pairs, position[day], **rule).double()
         result += of_side
     return result
 
 
-def best_total(days: Days, sides: list[Tensor], *, fee: float, close_at_eod: bool) -> float:
+def best_total(days: Days, sides: list[Tensor], **rule: float | bool) -> float:
     """The highest total of any pair of offsets within the bounds, by trying them all."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # many small operations: threads only wait for each other
     try:
         highs = candidates(days.high_pred, [days.high], (0.0, 10.0))
         lows = candidates(days.low_pred, [days.low], (-1.0, 0.0))
-        found = totals(days, sides, highs, lows, fee=fee, close_at_eod=close_at_eod)
+        found = totals(days, sides, highs, lows, **rule)
     finally:
         torch.set_num_threads(threads)
     return float(found.max())
@@ -135,6 +143,7 @@ def confirm(
     reported: Choice,
     *,
     fee: float,
+    per_entry: bool = False,
     policies: tuple[bool, ...] = (False, True),
 ) -> Choice:
     """The choice that marketsim reports, once it is shown to be a best one.
@@ -142,7 +151,8 @@ def confirm(
     No pair of any candidate offsets may have a higher total, under either policy; without
     close_at_eod wins where both are worth the same; and (0, 0) wins wherever it is as good.
     """
-    best = {policy: best_total(days, sides, fee=fee, close_at_eod=policy) for policy in policies}
+    fees = {"fee": fee, "per_entry": per_entry}
+    best = {policy: best_total(days, sides, close_at_eod=policy, **fees) for policy in policies}
     if any(total != total for total in best.values()):
         raise OldCodeFailsError("a missing forecast or price made the total missing")
     policy = reported.close_at_eod
@@ -151,10 +161,10 @@ def confirm(
         assert BOUNDS[0] <= offset <= BOUNDS[1]
         assert offset == float(torch.tensor(offset)), f"{offset} is no float32"
     pairs = (torch.tensor([reported.high]), torch.tensor([reported.low]))
-    total = float(totals(days, sides, *pairs, fee=fee, close_at_eod=policy))
+    total = float(totals(days, sides, *pairs, close_at_eod=policy, **fees))
     assert total >= best[policy] - 1e-13, f"{reported} is worth {total}, the best {best[policy]}"
     zero = torch.zeros(1)
-    if float(totals(days, sides, zero, zero, fee=fee, close_at_eod=policy)) == total:
+    if float(totals(days, sides, zero, zero, close_at_eod=policy, **fees)) == total:
         assert reported[:2] == (0.0, 0.0), f"(0, 0) is worth as much as {reported}"
     if len(best) == 2:
         # Totals of two policies that are not the same float may still tie as the old code added

@@ -239,6 +239,7 @@ def maxdiff(
     periods: int,
     crypto: bool,
     skip_invalid: bool = True,
+    per_entry: bool = False,
     policies: tuple[bool, ...] = (False, True),
 ) -> tuple[Evaluation, dict[str, Any]]:
     """Long where the forecast high is further away than the low, else short; offsets fitted."""
@@ -253,8 +254,9 @@ def maxdiff(
         trades = torch.where(trades < 0, 0.0, trades)
     if skip_invalid:
         trades = torch.where(valid, trades, 0.0)
-    chosen = confirm(days, [trades], reported, fee=fee, policies=policies)
-    rule = {"fee": fee, "close_at_eod": chosen.close_at_eod}
+    fees = {"fee": fee, "per_entry": per_entry}
+    chosen = confirm(days, [trades], reported, policies=policies, **fees)
+    rule = fees | {"close_at_eod": chosen.close_at_eod}
     fitted = _numbers(profit_of_days(shifted(days, *chosen[:2]), trades, **rule))
     mixed, baseline, optimised = _of_baseline_and_optimised(
         _numbers(profit_of_days(days, trades, **rule)), fitted, periods
@@ -314,6 +316,7 @@ def always_on(
     fee: float,
     periods: int,
     crypto: bool,
+    per_entry: bool = False,
     policies: tuple[bool, ...] = (False, True),
 ) -> tuple[Evaluation, dict[str, Any]]:
     """Both sides every day (crypto: long only); offsets fitted on their sum."""
@@ -327,10 +330,11 @@ def always_on(
     else:
         buys = torch.ones_like(days.close)
         sides = [buys] if crypto else [buys, -buys]
-        chosen = confirm(days, sides, reported, fee=fee, policies=policies)
-        bought_at, sold_at = _of_both_sides(days, chosen, fee, crypto)
+        fees = {"fee": fee, "per_entry": per_entry}
+        chosen = confirm(days, sides, reported, policies=policies, **fees)
+        bought_at, sold_at = _of_both_sides(days, chosen, crypto, fees)
         bought, sold, total = map(_numbers, (bought_at, sold_at, bought_at + sold_at))
-        plain = _of_both_sides(days, Choice(0.0, 0.0, False), fee, crypto)
+        plain = _of_both_sides(days, Choice(0.0, 0.0, False), crypto, fees)
         mixed, baseline, optimised = _of_baseline_and_optimised(
             _numbers(plain[0] + plain[1]), total, periods
         )
@@ -357,10 +361,12 @@ def always_on(
     }
 
 
-def _of_both_sides(days: Days, choice: Choice, fee: float, crypto: bool) -> tuple[Tensor, Tensor]:
+def _of_both_sides(
+    days: Days, choice: Choice, crypto: bool, fees: dict[str, Any]
+) -> tuple[Tensor, Tensor]:
     """Daily profits of buying and of selling (crypto: zeros)."""
     moved = shifted(days, choice.high, choice.low)
     buys = torch.ones_like(days.close)
-    rule = {"fee": fee, "close_at_eod": choice.close_at_eod}
+    rule = fees | {"close_at_eod": choice.close_at_eod}
     bought = profit_of_days(moved, buys, **rule)
     return bought, torch.zeros_like(bought) if crypto else profit_of_days(moved, -buys, **rule)

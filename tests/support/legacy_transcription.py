@@ -46,6 +46,7 @@ class Setting:
     symbol: str = "TEST"
     fee: float = STOCK_FEE
     crypto: bool = False
+    per_entry: bool = False  # the fee rule of later versions
     spread: float = 1.0005  # the argument: reported only
     module_spread: float = SPREAD  # the module's: what a change of position costs
     horizon: int = 7
@@ -270,9 +271,10 @@ def _evaluate(
     """The columns of the strategies; `preds` gains what the entry and exit strategies tell."""
     options = {"fee": setting.fee, "periods": setting.periods}
     crypto = setting.crypto
-    one, one_tells = maxdiff(preds, data, reported.maxdiff, crypto=crypto, **options)
+    limits = options | {"crypto": crypto, "per_entry": setting.per_entry}
+    one, one_tells = maxdiff(preds, data, reported.maxdiff, **limits)
     preds |= one_tells
-    both, both_tells = always_on(preds, data, reported.always_on, crypto=crypto, **options)
+    both, both_tells = always_on(preds, data, reported.always_on, **limits)
     preds |= both_tells
 
     close, high, low = (preds[f"{name}_predictions"] for name in ("close", "high", "low"))
