@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from legacy_transcription import Reported, Setting, simulate
+from legacy_transcription import Exact, Reported, Setting, simulate
 
 # Strategies in the order in which their forecast profit is added, by the start of their columns.
 STRATEGIES = (
@@ -46,8 +46,8 @@ def forecast_profit(days: pd.Series, setting: Setting) -> float:
     mean = float(known.mean()) if len(known) else float(days.mean())
     if len(known) < 4 or mean < 0:
         return mean
-    samples = setting.forecast(torch.tensor(known.to_numpy(), dtype=torch.float32))
-    return float(np.median(np.asarray(samples)))
+    found = setting.forecast(torch.tensor(known.to_numpy(), dtype=torch.float32))
+    return found.median if isinstance(found, Exact) else float(np.median(np.asarray(found)))
 
 
 def backtest(

@@ -39,10 +39,14 @@ class Old:
         monkeypatch.setenv("HYPERPARAM_ROOT", str(folder / "hyperparams"))
         monkeypatch.setattr(self.module, "load_kronos_wrapper", no_kronos)
 
+    def use(self, setting: Setting) -> None:
+        """The setting's fixed forecasts, if it has some; else what the module forecasts with."""
+        if isinstance(setting.forecast, Forecaster):
+            self.patch.setattr(self.module, "cached_predict", setting.forecast.cached_predict)
+
     def simulate(self, data: pd.DataFrame, setting: Setting) -> dict[str, Any]:
         """`run_single_simulation` with the forecasts of the setting."""
-        assert isinstance(setting.forecast, Forecaster)
-        self.patch.setattr(self.module, "cached_predict", setting.forecast.cached_predict)
+        self.use(setting)
         self.patch.setattr(self.module, "SPREAD", setting.module_spread)
         result: dict[str, Any] = self.module.run_single_simulation(
             data, setting.symbol, setting.fee, setting.crypto, 0, setting.spread
@@ -51,7 +55,7 @@ class Old:
 
     def backtest(self, data: pd.DataFrame, simulations: int, setting: Setting) -> pd.DataFrame:
         """`backtest_forecasts` on this data, with the forecasts and the spread of the setting."""
-        assert isinstance(setting.forecast, Forecaster)
+        self.use(setting)
 
         def download(*args: Any, symbols: list[str], **options: Any) -> pd.DataFrame:
             assert list(symbols) == [setting.symbol]
@@ -59,7 +63,6 @@ class Old:
 
         self.patch.setattr(self.module, "download_daily_stock_data", download)
         self.patch.setattr(self.module, "fetch_spread", lambda symbol: setting.spread)
-        self.patch.setattr(self.module, "cached_predict", setting.forecast.cached_predict)
         frame: pd.DataFrame = self.module.backtest_forecasts(setting.symbol, simulations)
         return frame
 

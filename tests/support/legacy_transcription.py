@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -38,11 +38,19 @@ UNDEFINED = object()  # the old code failed on the way to this value alone
 _OLD_ERRORS = (ValueError, IndexError, KeyError, RuntimeError, np.linalg.LinAlgError)
 
 
+class Exact(NamedTuple):
+    """What is read off a distribution where there is one instead of samples."""
+
+    point: float
+    band: float
+    median: float
+
+
 @dataclass(frozen=True)
 class Setting:
     """What a simulation needs beside the data."""
 
-    forecast: Callable[[Tensor], np.ndarray]  # samples of one context
+    forecast: Callable[[Tensor], np.ndarray | Exact]  # samples of what follows a context
     symbol: str = "TEST"
     fee: float = STOCK_FEE
     crypto: bool = False
@@ -129,9 +137,10 @@ def forecasts(y: np.ndarray, setting: Setting) -> tuple[Tensor, Tensor]:
     for back in range(setting.horizon, 0, -1):
         if len(y) <= back:
             continue
-        samples = setting.forecast(torch.tensor(y[:-back], dtype=torch.float32))
-        points.append(point(samples, setting.trim))
-        bands.append(band(samples))
+        found = setting.forecast(torch.tensor(y[:-back], dtype=torch.float32))
+        exact = isinstance(found, Exact)
+        points.append(found.point if exact else point(found, setting.trim))
+        bands.append(found.band if exact else band(found))
     if not points:
         points, bands = [0.0], [0.0]
     return torch.tensor(points), torch.tensor(bands)
