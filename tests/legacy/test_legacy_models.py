@@ -1,4 +1,4 @@
-"""The old functions on a model of ours: exact distributions, the store, and all contexts at once."""
+"""The old functions on a model of ours: distributions, the store, and all contexts at once."""
 
 from __future__ import annotations
 
