@@ -85,8 +85,7 @@ py::object best_offsets_of_tensors(py::handle close, py::handle high, py::handle
                                    py::handle second, double high_min, double high_max,
                                    double low_min, double low_max, int fill, int fee_rule,
                                    float fee) {
-  const std::array<py::handle, 7> given = {close,    high,     low,   high_pred,
-                                           low_pred, position, second};
+  const std::array<py::handle, 7> given = {close, high, low, high_pred, low_pred, position, second};
   const size_t count = second.is_none() ? 6 : 7;
   std::array<const float*, 7> rows{};
   size_t days = 0;
@@ -137,8 +136,7 @@ void register_offsets(py::module_& module) {
              arg("low"), arg("high_pred"), arg("low_pred"), arg("position"), arg("second"),
              arg("high_min"), arg("high_max"), arg("low_min"), arg("low_max"), arg("fill"),
              arg("fee_rule"), arg("fee"),
-             "Best offsets of one problem: (high, low, profit); None unless all are 1-D contiguous "
-             "float32 tensors on the CPU.");
+             "Best offsets of one problem of tensors: (high, low, profit); None where none fit.");
 }
 
 }  // namespace marketsim::bindings

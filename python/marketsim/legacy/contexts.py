@@ -7,7 +7,7 @@ days instead of 490.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,50 +57,27 @@ class Series:
         return cls(key, moves, np.flatnonzero(kept), known)
 
 
-@dataclass(frozen=True)
-class Need:
-    """What one simulation asks of a series: forecasts of moves[ends], each from the moves before.
+def asked_moves(
+    series: Mapping[str, Series], rows: int, horizon: int, quirks: Quirks
+) -> dict[str, Indices]:
+    """Which moves of each price a simulation of so many rows has forecast, int64 [forecast].
 
-    Attributes:
-        ends: int64 [forecast], ascending without a gap; empty where there are no data for any. The
-            last may be one past the end: the move that is still to come.
-    """
-
-    ends: Indices
-
-
-def needs(
-    series: dict[str, Series], rows: int, horizon: int, quirks: Quirks
-) -> tuple[dict[str, Need], int]:
-    """What a simulation of so many rows asks of each price, and how many forecasts that are.
-
-    All prices are forecast for equally many days: `horizon`, or as many as have a move before them.
+    They are the last `horizon` ones, or as many as have a move before them; equally many of each
+    price, and the last may be one that is still to come. Where there are none, nothing is forecast.
     """
     back = 1 if quirks.stale_forecasts else 0
-    counts = {key: int(one.known[rows]) for key, one in series.items()}
-    number = min(min(horizon, max(count - back, 0)) for count in counts.values())
-    found = {}
-    for key, count in counts.items():
-        last = count - back
-        found[key] = Need(np.arange(last - number + 1, last + 1, dtype=np.int64))
-    return found, number
+    last = {key: int(one.known[rows]) - back for key, one in series.items()}
+    number = min(horizon, *(max(end, 0) for end in last.values()))
+    return {key: np.arange(end - number + 1, end + 1, dtype=np.int64) for key, end in last.items()}
 
 
-def span(asked: Sequence[Need]) -> tuple[int, int] | None:
-    """(first, last) of all ends asked for; None where there are none."""
-    ends = [need.ends for need in asked if need.ends.size]
-    if not ends:
-        return None
-    return min(int(e[0]) for e in ends), max(int(e[-1]) for e in ends)
-
-
-def return_table(prices: Prices, series: dict[str, Series], key: str, symbol: str) -> ReturnTable:
+def return_table(prices: Prices, series: Series, symbol: str) -> ReturnTable:
     """The moves of all prices at the rows that one price uses, for the prediction store.
 
     Where the data are complete these are exactly the returns that the native functions forecast, so
     that records serve both.
     """
-    rows = series[key].rows
+    rows = series.rows
     stamps = _timestamps(prices.index)
     first = stamps[:1] if len(stamps) else np.zeros(1, dtype=np.int64)
     returns = np.stack([_returns(prices[name])[rows] for name in ("Open", "High", "Low", "Close")])
@@ -113,7 +90,7 @@ def plan_for(ends: tuple[int, int], simulations: int, horizon: int) -> ForecastP
 
 
 def _returns(values: Array) -> Array:
-    """x[t] / x[t-1] - 1 as the native functions have it, and the old rule where that is no number."""
+    """x[t] / x[t-1] - 1 as the native functions have it; 0 where that is not a finite number."""
     with np.errstate(all="ignore"):
         returns = values[1:] / values[:-1] - 1.0
     return np.nan_to_num(returns, nan=0.0, posinf=0.0, neginf=0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ from marketsim.legacy.evaluation import Scores, StrategyEvaluation, no_scores, s
 from marketsim.legacy.quirks import active_quirks
 
 Floats = TypeVar("Floats", npt.NDArray[np.float32], npt.NDArray[np.float64])
+_Row: TypeAlias = npt.NDArray[np.float64]
+_SixRows: TypeAlias = tuple[_Row, _Row, _Row, _Row, _Row, _Row]
 
 
 class TakeProfit(NamedTuple):
@@ -123,7 +125,7 @@ def evaluate_entry_takeprofit_strategy(
     rows = _rows(given, shortest=True)
     if rows[0].shape[1] == 0:
         return no_scores(1).one()
-    made = take_profit_returns(*rows, trading_fee)
+    made = take_profit_returns(*rows, fee=trading_fee)
     if active_quirks().fees_kept_in_forecasts:
         _write_back(high_predictions, made.high_pred[0])
         _write_back(actual_close, made.close[0])
@@ -164,14 +166,15 @@ def evaluate_highlow_strategy(
     rows = _rows(given, shortest=False)
     if rows[0].shape[1] == 0:
         return no_scores(1).one()
-    return _scored(high_low_returns(*rows, trading_fee, is_crypto), trading_days_per_year).one()
+    returns = high_low_returns(*rows, fee=trading_fee, is_crypto=is_crypto)
+    return _scored(returns, trading_days_per_year).one()
 
 
 def _scored(returns: npt.NDArray[Any], periods: int) -> Scores:
     return score_sums(returns.astype(np.float64), periods)
 
 
-def _rows(given: tuple[Any, ...], *, shortest: bool) -> list[npt.NDArray[Any]]:
+def _rows(given: tuple[Any, ...], *, shortest: bool) -> _SixRows:
     """The arguments as arrays [1, day] of one precision: float32 where all are, else float64."""
     arrays = [
         value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
@@ -183,10 +186,11 @@ def _rows(given: tuple[Any, ...], *, shortest: bool) -> list[npt.NDArray[Any]]:
         sizes = ", ".join(str(array.size) for array in arrays)
         raise ArgumentError(f"forecasts and returns must cover the same days: got {sizes}")
     days = days if shortest else arrays[0].size
-    return [
+    rows = tuple(
         array.reshape(-1)[:days].astype(np.float32 if small else np.float64)[None]
         for array in arrays
-    ]
+    )
+    return cast(_SixRows, rows)
 
 
 def _write_back(target: Any, values: npt.NDArray[Any]) -> None:

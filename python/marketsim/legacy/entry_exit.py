@@ -243,7 +243,8 @@ def _profit(
         fee_rule_code(loss_utils.FEE_RULE),
         check_fee(terms.fee),
     )
-    return values[0].reshape(position.shape)
+    profits: Floats = values[0].reshape(position.shape)
+    return profits
 
 
 def _fill(close_at_eod: bool) -> str:
@@ -252,15 +253,19 @@ def _fill(close_at_eod: bool) -> str:
     return "optimistic" if active_quirks().favourable_order else "pessimistic"
 
 
-def _scored(
-    found: Fitted, side: Floats, valid: npt.NDArray[np.bool_], terms: Terms
-) -> EntryExit:
+def _scored(found: Fitted, side: Floats, valid: npt.NDArray[np.bool_], terms: Terms) -> EntryExit:
     base = score_sums(_together(found.base), terms.periods)
     fitted = score_sums(_together(found.positions), terms.periods)
     if not active_quirks().fitted_in_sample:
         return EntryExit(base, base, fitted, found, side, valid)
-    blended = [a + _FITTED_SHARE * b for a, b in zip(base[:4], fitted[:4], strict=True)]
-    return EntryExit(Scores(*blended, fitted.returns), base, fitted, found, side, valid)
+    blended = Scores(
+        base.total + _FITTED_SHARE * fitted.total,
+        base.mean + _FITTED_SHARE * fitted.mean,
+        base.annual + _FITTED_SHARE * fitted.annual,
+        base.sharpe + _FITTED_SHARE * fitted.sharpe,
+        fitted.returns,
+    )
+    return EntryExit(blended, base, fitted, found, side, valid)
 
 
 def _together(parts: tuple[Floats, ...]) -> Array:
@@ -272,7 +277,7 @@ def _together(parts: tuple[Floats, ...]) -> Array:
 
 
 def _ratio(price: Array, close: Array) -> Array:
-    """price / close, 0 where the close is 0."""
+    """Price / close, 0 where the close is 0."""
     with np.errstate(all="ignore"):
         return np.divide(price, close, out=np.zeros_like(price), where=close != 0.0)
 

@@ -12,7 +12,14 @@ import pandas as pd
 import torch
 
 from marketsim.errors import ArgumentError
-from marketsim.legacy.entry_exit import EntryExit, Terms, always_on, maxdiff, moves_against_close
+from marketsim.legacy.entry_exit import (
+    EntryExit,
+    Moves,
+    Terms,
+    always_on,
+    maxdiff,
+    moves_against_close,
+)
 from marketsim.legacy.evaluation import StrategyEvaluation, no_scores
 from marketsim.legacy.price_frame import column_values
 from marketsim.legacy.quirks import Quirks, active_quirks
@@ -62,11 +69,11 @@ def evaluate_maxdiff_strategy(
     """
     last_preds.setdefault("close_actual_movement_values", torch.zeros(0))
     terms = Terms(trading_fee, trading_days_per_year, is_crypto, close_at_eod)
-    inputs = _inputs(last_preds, simulation_data)
+    moves = _moves(last_preds, simulation_data)
     prices = _reference_prices(last_preds)
-    if inputs is None:
+    if moves is None:
         return (*_nothing(), no_maxdiff(prices))
-    result = maxdiff(moves_against_close(*inputs, active_quirks()), terms, skip_invalid_forecasts)
+    result = maxdiff(moves, terms, skip_invalid_forecasts)
     metadata = maxdiff_row(result, 0, prices)
     logger.info("MaxDiff: %s", _summary("maxdiffprofit", "maxdiff", metadata))
     return result.reported.one(), result.reported.returns[0], metadata
@@ -87,11 +94,11 @@ def evaluate_maxdiff_always_on_strategy(
     leave at the limits whatever `close_at_eod` says.
     """
     terms = Terms(trading_fee, trading_days_per_year, is_crypto, close_at_eod)
-    inputs = _inputs(last_preds, simulation_data)
+    moves = _moves(last_preds, simulation_data)
     prices = _reference_prices(last_preds)
-    if inputs is None:
+    if moves is None:
         return (*_nothing(), no_always_on(prices))
-    result = always_on(moves_against_close(*inputs, active_quirks()), terms)
+    result = always_on(moves, terms)
     metadata = always_on_row(result, 0, prices)
     logger.info("MaxDiffAlwaysOn: %s", _summary("maxdiffalwayson", "maxdiffalwayson", metadata))
     return result.reported.one(), result.reported.returns[0], metadata
@@ -103,8 +110,8 @@ def days_before(rows: int, days: int, quirks: Quirks) -> slice:
     return slice(last - days, last)
 
 
-def _inputs(last_preds: Mapping[str, Any], data: pd.DataFrame) -> Any:
-    """Arguments of `moves_against_close` for one simulation; None where there are no days."""
+def _moves(last_preds: Mapping[str, Any], data: pd.DataFrame) -> Moves | None:
+    """The moves of one simulation; None where there are no days."""
     close = _row(last_preds.get("close_actual_movement_values"))
     quirks = active_quirks()
     days = 0 if close is None else close.shape[1]
@@ -112,9 +119,7 @@ def _inputs(last_preds: Mapping[str, Any], data: pd.DataFrame) -> Any:
     if close is None or days == 0 or rows.start < 0:
         return None
     extremes = [_row(last_preds.get(name)) for name in _TENSORS]
-    missing = [
-        name for name, values in zip(_TENSORS, extremes, strict=True) if values is None
-    ]
+    missing = [name for name, values in zip(_TENSORS, extremes, strict=True) if values is None]
     if missing:
         logger.warning("no entry and exit strategy: last_preds lacks %s", ", ".join(missing))
         return None
@@ -125,7 +130,8 @@ def _inputs(last_preds: Mapping[str, Any], data: pd.DataFrame) -> Any:
                 f"got {values.shape[1]}"
             )
     before = tuple(column_values(data, name)[None, rows] for name in ("High", "Low", "Close"))
-    return close, tuple(extremes), before
+    given = tuple(values for values in extremes if values is not None)
+    return moves_against_close(close, given, before, quirks)
 
 
 def _row(values: Any) -> npt.NDArray[np.float32] | None:

@@ -16,7 +16,13 @@ import torch
 from marketsim import _core
 from marketsim.errors import ArgumentError, MissingDependencyError
 from marketsim.kernels.offsets import DEFAULT_BOUNDS, Bounds, check_bounds
-from marketsim.kernels.rules import as_argument_error, check_fee, fee_rule_code, fill_code
+from marketsim.kernels.rules import (
+    FEE_RULES,
+    as_argument_error,
+    check_fee,
+    fee_rule_code,
+    fill_code,
+)
 from marketsim.legacy.settings import setting
 from marketsim.legacy.tensor_profit import check_tensors, limit_order_profit
 
@@ -25,6 +31,7 @@ MOST_FLOAT64_DAYS = 128
 
 Found = tuple[float, float, float]
 _FILLS = (fill_code("optimistic"), fill_code("close_only"))
+_RULES = {rule: fee_rule_code(rule) for rule in FEE_RULES}
 
 
 class Effort(NamedTuple):
@@ -79,6 +86,45 @@ class Problem:
         return total
 
 
+def exact_offsets(
+    days: tuple[Any, Any, Any, Any, Any],
+    position: Any,
+    second: Any,
+    bounds: Bounds,
+    close_at_eod: bool,
+    fee: float,
+    fee_rule: str,
+) -> Found | None:
+    """The exact answer, straight from the memory of 1-D float32 tensors on a processor.
+
+    None for tensors that are something else. `second` is another position, or None.
+
+    Raises:
+        ArgumentError: bounds or a fee out of range.
+    """
+    if bounds is not DEFAULT_BOUNDS:
+        bounds = check_bounds(bounds)
+    (high_min, high_max), (low_min, low_max) = bounds
+    close, high, low, high_pred, low_pred = days
+    found: Found | None = _core.best_offsets_of_tensors(
+        close,
+        high,
+        low,
+        high_pred,
+        low_pred,
+        position,
+        second,
+        high_min,
+        high_max,
+        low_min,
+        low_max,
+        _FILLS[close_at_eod],
+        _RULES[fee_rule] if fee_rule in _RULES else fee_rule_code(fee_rule),
+        check_fee(fee),
+    )
+    return found
+
+
 def find_offsets(
     days: Sequence[torch.Tensor],
     positions: Sequence[torch.Tensor],
@@ -102,25 +148,9 @@ def find_offsets(
         ArgumentError: as for the profit, or bounds out of order, or too many days in float64.
         MissingDependencyError: SciPy is asked for and not installed.
     """
+    bounds = check_bounds(bounds)
+    problem = _checked(days, positions, bool(close_at_eod), check_fee(fee), fee_rule)
     optimizer = setting("optimizer")
-    fee = check_fee(fee)
-    if bounds is not DEFAULT_BOUNDS:
-        bounds = check_bounds(bounds)
-    if optimizer == "exact":
-        second = positions[1] if len(positions) == 2 else None
-        found = _core.best_offsets_of_tensors(
-            *days,
-            positions[0],
-            second,
-            *bounds[0],
-            *bounds[1],
-            _FILLS[close_at_eod],
-            fee_rule_code(fee_rule),
-            fee,
-        )
-        if found is not None:
-            return found
-    problem = _checked(days, positions, bool(close_at_eod), fee, fee_rule)
     if optimizer == "exact":
         return _exact(problem, bounds)
     return _searched(problem, bounds, effort, optimizer)
@@ -162,12 +192,24 @@ def _exact(problem: Problem, bounds: Bounds) -> Found:
     if len(problem.positions) == 2:
         halves = [torch.cat((row, row)) for row in arrays[:5]]
         arrays = [*halves, torch.cat(tuple(arrays[5:]))]
-    close_only = _FILLS[problem.close_at_eod]
-    rule = fee_rule_code(problem.fee_rule)
     numbers = [row.numpy() for row in arrays]
     try:
         high, low, profit = _core.best_offsets(
-            *numbers, None, *bounds[0], *bounds[1], close_only, rule, problem.fee, 0.0, False, False
+            numbers[0],
+            numbers[1],
+            numbers[2],
+            numbers[3],
+            numbers[4],
+            numbers[5],
+            None,
+            *bounds[0],
+            *bounds[1],
+            fill=_FILLS[problem.close_at_eod],
+            fee_rule=fee_rule_code(problem.fee_rule),
+            fee=problem.fee,
+            margin=0.0,
+            always_on=False,
+            long_only=False,
         )
     except ValueError as error:
         raise as_argument_error(error) from None

@@ -14,8 +14,8 @@ import torch
 
 from marketsim.kernels.offsets import DEFAULT_BOUNDS, Bounds
 from marketsim.legacy import loss_utils
-from marketsim.legacy.offset_search import Effort, evolve, find_offsets
-from marketsim.legacy.tensor_profit import check_rate
+from marketsim.legacy.offset_search import Effort, evolve, exact_offsets, find_offsets
+from marketsim.legacy.settings import setting
 
 __all__ = [
     "optimize_always_on_multipliers",
@@ -60,11 +60,18 @@ def optimize_entry_exit_multipliers(
             more days than can be searched.
         MissingDependencyError: SciPy is asked for and not installed.
     """
+    fee = loss_utils.TRADING_FEE if trading_fee is None else trading_fee
+    days = (close_actual, high_actual, low_actual, high_pred, low_pred)
+    if setting("optimizer") == "exact":
+        rule = loss_utils.FEE_RULE
+        found = exact_offsets(days, positions, None, bounds, bool(close_at_eod), fee, rule)
+        if found is not None:
+            return found
     return find_offsets(
-        (close_actual, high_actual, low_actual, high_pred, low_pred),
+        days,
         (positions,),
         close_at_eod=close_at_eod,
-        fee=loss_utils.TRADING_FEE if trading_fee is None else check_rate(trading_fee, 0.0),
+        fee=fee,
         fee_rule=loss_utils.FEE_RULE,
         bounds=bounds,
         effort=Effort(maxiter, popsize, atol, seed, workers),
@@ -99,11 +106,19 @@ def optimize_always_on_multipliers(
         close_actual, high_actual, high_pred, low_actual, low_pred, close_at_eod, trading_fee,
             bounds, maxiter, popsize, atol, seed, workers: as there.
     """
+    fee = loss_utils.TRADING_FEE if trading_fee is None else trading_fee
+    days = (close_actual, high_actual, low_actual, high_pred, low_pred)
+    second = None if is_crypto else sell_indicator
+    if setting("optimizer") == "exact":
+        rule = loss_utils.FEE_RULE
+        found = exact_offsets(days, buy_indicator, second, bounds, bool(close_at_eod), fee, rule)
+        if found is not None:
+            return found
     return find_offsets(
-        (close_actual, high_actual, low_actual, high_pred, low_pred),
+        days,
         (buy_indicator,) if is_crypto else (buy_indicator, sell_indicator),
         close_at_eod=close_at_eod,
-        fee=loss_utils.TRADING_FEE if trading_fee is None else check_rate(trading_fee, 0.0),
+        fee=fee,
         fee_rule=loss_utils.FEE_RULE,
         bounds=bounds,
         effort=Effort(maxiter, popsize, atol, seed, workers),

@@ -51,7 +51,7 @@ def column_values(frame: pd.DataFrame, name: str) -> Array:
     if isinstance(values, pd.DataFrame):
         values = values.iloc[:, 0]
     try:
-        return values.to_numpy(dtype=np.float64, na_value=np.nan)
+        return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"column {name} must hold numbers: {error}") from None
 
