@@ -17,6 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the bottom up: a layer imports from itself and from those before it.
 LAYERS = (
     "errors",
+    "atomic",
     "_core",
     "build_info",
     "progress",
@@ -29,6 +30,7 @@ LAYERS = (
     "strategies",
     "report",
     "walkforward",
+    "legacy",
     "cli",
     "__main__",
 )

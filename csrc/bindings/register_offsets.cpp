@@ -1,6 +1,9 @@
+#include <array>
 #include <cmath>
 #include <tuple>
+#include <vector>
 
+#include "bindings/dlpack_args.hpp"
 #include "bindings/numpy_args.hpp"
 #include "bindings/register.hpp"
 #include "kernels/offsets.hpp"
@@ -75,6 +78,50 @@ OffsetArrays best_offsets_py(FloatRows close, FloatRows high, FloatRows low, Flo
   return {high_out, low_out, profit_out};
 }
 
+// One problem given as tensors; None where they are not all as `borrow_floats` wants them. With a
+// second position the problem is the days once with each.
+py::object best_offsets_of_tensors(py::handle close, py::handle high, py::handle low,
+                                   py::handle high_pred, py::handle low_pred, py::handle position,
+                                   py::handle second, double high_min, double high_max,
+                                   double low_min, double low_max, int fill, int fee_rule,
+                                   float fee) {
+  const std::array<py::handle, 7> given = {close, high, low, high_pred, low_pred, position, second};
+  const size_t count = second.is_none() ? 6 : 7;
+  std::array<const float*, 7> rows{};
+  size_t days = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const std::optional<FloatRow> row = borrow_floats(given[i]);
+    if (!row || (i > 0 && row->size != days)) return py::none();
+    rows[i] = row->data;
+    days = row->size;
+  }
+  const OffsetRules rules{make_rules(fill, fee_rule, fee, false),
+                          {inward(high_min, false), inward(high_max, true), inward(low_min, false),
+                           inward(low_max, true)}};
+  std::vector<float> twice;
+  if (count == 7) {
+    twice.reserve(12 * days);
+    for (size_t i = 0; i < 6; ++i) {
+      twice.insert(twice.end(), rows[i], rows[i] + days);
+      const float* const again = i == 5 ? rows[6] : rows[i];
+      twice.insert(twice.end(), again, again + days);
+    }
+    for (size_t i = 0; i < 6; ++i) rows[i] = twice.data() + 2 * i * days;
+    days *= 2;
+  }
+  OffsetProblems problem{};
+  problem.first = {rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], nullptr};
+  problem.count = 1;
+  problem.days = days;
+  float best_high, best_low;
+  double profit;
+  {
+    const py::gil_scoped_release release;  // the caller holds the tensors
+    best_offsets(rules, problem, {&best_high, &best_low, &profit});
+  }
+  return py::make_tuple(static_cast<double>(best_high), static_cast<double>(best_low), profit);
+}
+
 }  // namespace
 
 void register_offsets(py::module_& module) {
@@ -85,6 +132,11 @@ void register_offsets(py::module_& module) {
              arg("low_min"), arg("low_max"), arg("fill"), arg("fee_rule"), arg("fee"),
              arg("margin"), arg("always_on"), arg("long_only"),
              "Best offsets and their profit for each row: (high, low, profit).");
+  module.def("best_offsets_of_tensors", &best_offsets_of_tensors, arg("close"), arg("high"),
+             arg("low"), arg("high_pred"), arg("low_pred"), arg("position"), arg("second"),
+             arg("high_min"), arg("high_max"), arg("low_min"), arg("low_max"), arg("fill"),
+             arg("fee_rule"), arg("fee"),
+             "Best offsets of one problem of tensors: (high, low, profit); None where none fit.");
 }
 
 }  // namespace marketsim::bindings

@@ -15,6 +15,7 @@ __all__: list[str] = [
     "StoreFile",
     "StoreView",
     "best_offsets",
+    "best_offsets_of_tensors",
     "compiler",
     "ewma_forecasts",
     "fills",
@@ -133,6 +134,26 @@ def best_offsets(
 ]:
     """
     Best offsets and their profit for each row: (high, low, profit).
+    """
+
+def best_offsets_of_tensors(
+    close: typing.Any,
+    high: typing.Any,
+    low: typing.Any,
+    high_pred: typing.Any,
+    low_pred: typing.Any,
+    position: typing.Any,
+    second: typing.Any,
+    high_min: typing.SupportsFloat | typing.SupportsIndex,
+    high_max: typing.SupportsFloat | typing.SupportsIndex,
+    low_min: typing.SupportsFloat | typing.SupportsIndex,
+    low_max: typing.SupportsFloat | typing.SupportsIndex,
+    fill: typing.SupportsInt | typing.SupportsIndex,
+    fee_rule: typing.SupportsInt | typing.SupportsIndex,
+    fee: typing.SupportsFloat | typing.SupportsIndex,
+) -> typing.Any:
+    """
+    Best offsets of one problem of tensors: (high, low, profit); None where none fit.
     """
 
 def compiler() -> str:

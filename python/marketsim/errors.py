@@ -5,13 +5,17 @@ MarketsimError
 ├── BarsFileNotFoundError (FileNotFoundError)  a path, or a folder's content, that does not exist
 ├── FileFormatError (ValueError)      a file that is not what its name says
 ├── InvalidNameError (ValueError)     a symbol that must not become a path
+├── UnsupportedTypeError (TypeError)  a value of a kind that cannot be kept or compared safely
 ├── UnknownNameError (ValueError)     a model, strategy, policy or column that does not exist
 │   └── UnknownSymbolError (KeyError)  a folder of bars holds no file of that symbol
 ├── ArgumentError (ValueError)        a value out of its range, or lengths that differ
+│   └── CudaUnavailableError (RuntimeError)  a GPU is asked for and cannot be had
 ├── NotEnoughBarsError (ValueError)   too few rows for one simulation
+├── LegacyInstallError (ImportError)   an old module is imported already, and cannot be replaced
 ├── MissingDependencyError (ImportError)  an optional package is not installed
 ├── CheckpointError (ValueError)      a model's files that cannot be read or do not fit together
 ├── CheckpointNotFoundError (FileNotFoundError)  a model's folder, file or hub id does not exist
+├── ModelReleasedError (RuntimeError)  a model is asked for a forecast after it was let go
 └── StoreError                        the prediction store
     ├── StoreNotFoundError (FileNotFoundError)  a store, or part of one, that does not exist
     ├── StoreMissError (LookupError)  forecasts that had to be there are not
@@ -32,6 +36,14 @@ class ArgumentError(MarketsimError, ValueError):
     """An argument is out of its range, or lengths differ."""
 
 
+class CudaUnavailableError(ArgumentError, RuntimeError):
+    """A GPU is asked for and cannot be had."""
+
+
+class UnsupportedTypeError(MarketsimError, TypeError):
+    """A value is of a kind that cannot be kept or compared safely."""
+
+
 class FileFormatError(MarketsimError, ValueError):
     """A file cannot be read as the format that its name promises."""
 
@@ -48,6 +60,10 @@ class NotEnoughBarsError(MarketsimError, ValueError):
     """There are too few bars for one simulation."""
 
 
+class LegacyInstallError(MarketsimError, ImportError):
+    """A module that is to be replaced has been imported already."""
+
+
 class MissingDependencyError(MarketsimError, ImportError):
     """An optional package is needed and not installed."""
 
@@ -58,6 +74,10 @@ class CheckpointError(MarketsimError, ValueError):
 
 class CheckpointNotFoundError(MarketsimError, FileNotFoundError):
     """A model's folder, one of its files, or its hub id does not exist or cannot be had."""
+
+
+class ModelReleasedError(MarketsimError, RuntimeError):
+    """A model is asked for a forecast after it was let go."""
 
 
 class StoreError(MarketsimError):

@@ -64,7 +64,7 @@ def test_an_interruption_leaves_the_old_page_and_no_other_file(
                 os.write(self.descriptor, content[:2])
                 raise failure
 
-        monkeypatch.setattr("marketsim.report.files.open", Full, raising=False)
+        monkeypatch.setattr("marketsim.atomic.open", Full, raising=False)
     else:
         monkeypatch.setattr(f"marketsim.report.files.os.{call}", fail)
     with pytest.raises(type(failure)):

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from marketsim.cli import backtest, doctor, forecast, profile, store
+from marketsim.cli import backtest, doctor, forecast, params, profile, store
 from marketsim.errors import MarketsimError
 
 EXIT_FAILURE = 1  # a defect of marketsim
@@ -24,6 +24,7 @@ _EXAMPLES = """examples:
   marketsim forecast bars/ --plan                  what a folder's forecasts would cost
   marketsim profile AAPL.csv                       where the time of a backtest goes
   marketsim store stat                             what has been forecast and kept
+  marketsim params show                            parameters of the old functions, by symbol
   marketsim doctor                                 what this installation can do
 """
 
@@ -75,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (backtest, forecast, profile, store, doctor):
+    for module in (backtest, forecast, profile, store, params, doctor):
         command = module.add_parser(commands)
         command.add_argument(
             "--debug", action="store_true", help="show where an error comes from (traceback)"

@@ -3,8 +3,13 @@
 from marketsim.forecasts.asking import cost_of
 from marketsim.forecasts.cube import ForecastCube, target_index
 from marketsim.forecasts.keys import Flag, RecordKeys, SeriesId
-from marketsim.forecasts.location import StoreLike, default_store_path, open_store
-from marketsim.forecasts.plan import ForecastPlan
+from marketsim.forecasts.location import (
+    StoreLike,
+    default_store_path,
+    open_store,
+    user_cache_folder,
+)
+from marketsim.forecasts.plan import ForecastPlan, ReturnTable
 from marketsim.forecasts.prediction_store import PredictionStore
 from marketsim.forecasts.run import PlanKeys, held, run_plan, run_plans
 from marketsim.forecasts.schema import Schema
@@ -19,6 +24,7 @@ __all__ = [
     "PlanKeys",
     "PredictionStore",
     "RecordKeys",
+    "ReturnTable",
     "Schema",
     "SeriesId",
     "StoreLike",
@@ -29,4 +35,5 @@ __all__ = [
     "run_plan",
     "run_plans",
     "target_index",
+    "user_cache_folder",
 ]

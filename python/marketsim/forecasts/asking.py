@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.bars import TARGETS, Bars, bar_returns
+from marketsim.bars import TARGETS, Bars
 from marketsim.errors import ArgumentError
-from marketsim.forecasts.plan import ForecastPlan
+from marketsim.forecasts.plan import ForecastPlan, ReturnTable
 from marketsim.forecasts.schema import Records, Schema
 from marketsim.models import BatchedModel, Cost, CostedModel, Distribution, Model, SeededModel
 from marketsim.progress import ProgressBar
@@ -49,12 +49,12 @@ class Request:
     """What is asked of a model for one plan.
 
     Attributes:
-        bars, plan: what is to be forecast from what.
+        table, plan: what is to be forecast from what.
         found: bool [day, target], what is known already.
         seeds: keys that seeds derive from, for a `SeededModel`.
     """
 
-    bars: Bars
+    table: ReturnTable
     plan: ForecastPlan
     found: npt.NDArray[np.bool_]
     seeds: PlanKeys | None = None
@@ -80,7 +80,7 @@ def ask(
     calls = [
         (i, call)
         for i, request in enumerate(requests)
-        for call in _calls(request.bars, model, request.plan, request.found)
+        for call in _calls(request.table, model, request.plan, request.found)
     ]
     if not calls:
         return
@@ -113,7 +113,7 @@ def cost_of(
 ) -> Cost:
     """What `ask` will cost with the same arguments; the model is not run."""
     assert isinstance(model, Model)
-    calls = _calls(bars, model, plan, found)
+    calls = _calls(ReturnTable.of(bars), model, plan, found)
     return model.cost([call.series for call in calls], [call.start for call in calls])
 
 
@@ -126,14 +126,15 @@ class _Call(NamedTuple):
 
 
 def _calls(
-    bars: Bars, model: Model, plan: ForecastPlan, found: npt.NDArray[np.bool_]
+    table: ReturnTable, model: Model, plan: ForecastPlan, found: npt.NDArray[np.bool_]
 ) -> list[_Call]:
     """What a model is asked for what is missing."""
+    if found.all():
+        return []
     batched = isinstance(model, BatchedModel)
     joint = bool(getattr(model, "joint", False))
     pieces = _pieces(found, joint, len(found) if batched else BATCH_DAYS)
-    returns = bar_returns(bars)
-    return [_Call(piece, *_seen(returns, model, plan, piece, joint)) for piece in pieces]
+    return [_Call(piece, *_seen(table.returns, model, plan, piece, joint)) for piece in pieces]
 
 
 def _pieces(found: npt.NDArray[np.bool_], joint: bool, longest: int) -> Iterator[Piece]:
@@ -179,6 +180,6 @@ def _records(
         row = request.plan.first + piece.days.start + int(np.flatnonzero(~finite)[0])
         raise ArgumentError(
             f"{model.name} returned a forecast that is not finite for row {row} of "
-            f"{request.bars.symbol}"
+            f"{request.table.symbol}"
         )
     return records

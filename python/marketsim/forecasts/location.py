@@ -25,10 +25,15 @@ def default_store_path() -> Path | None:
         return None
     if told:
         return Path(told)
+    return user_cache_folder() / "store"
+
+
+def user_cache_folder() -> Path:
+    """Where marketsim keeps what it can make again: marketsim in the user's cache folder."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     # A relative path is to be ignored: XDG Base Directory Specification 0.8.
     folder = cache if cache.is_absolute() else Path.home() / ".cache"
-    return folder / "marketsim" / "store"
+    return folder / "marketsim"
 
 
 def open_store(store: StoreLike = None) -> ForecastStore | None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from marketsim.bars import TARGETS
+import numpy as np
+import numpy.typing as npt
+
+from marketsim.bars import TARGETS, Bars, bar_returns
 
 
 @dataclass(frozen=True)
@@ -38,3 +41,30 @@ class ForecastPlan:
     def without_sharing(self) -> int:
         """How many forecasts the simulations would make one by one, for their windows alone."""
         return self.simulations * self.window * len(TARGETS)
+
+
+@dataclass(frozen=True)
+class ReturnTable:
+    """The one-bar returns that forecasts are made of and from, where there are no `Bars`.
+
+    Bars are checked rows; a table may also stand for rows that are not, such as a frame with
+    missing prices of which the returns are known all the same.
+
+    Attributes:
+        symbol: the name of what is traded.
+        timestamps: int64 [row], nanoseconds since 1970; the forecast for row t carries that of row
+            t - 1.
+        returns: float64 [target, row - 1], finite, in the order of `marketsim.bars.TARGETS`; column
+            i is the return at row i + 1.
+    """
+
+    symbol: str
+    timestamps: npt.NDArray[np.int64]
+    returns: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, bars: Bars | ReturnTable) -> ReturnTable:
+        """The returns of bars; a table stays what it is."""
+        if isinstance(bars, ReturnTable):
+            return bars
+        return cls(bars.symbol, bars.timestamps.astype(np.int64), bar_returns(bars))

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.bars import TARGETS, Bars, bar_returns
+from marketsim.bars import TARGETS, Bars
 from marketsim.errors import StoreWarning, StoreWriteError
 from marketsim.forecasts.asking import Piece, Request, ask
 from marketsim.forecasts.cube import ForecastCube
 from marketsim.forecasts.keys import RecordKeys, SeriesId, context_digests, record_digests
-from marketsim.forecasts.plan import ForecastPlan
+from marketsim.forecasts.plan import ForecastPlan, ReturnTable
 from marketsim.forecasts.schema import Records, Schema
 from marketsim.forecasts.store import ForecastStore
 from marketsim.models import Model, describe_model
@@ -23,23 +23,25 @@ from marketsim.timing import stage
 
 
 def run_plan(
-    bars: Bars,
+    bars: Bars | ReturnTable,
     model: Model,
     plan: ForecastPlan,
     *,
     store: ForecastStore | None,
     progress: bool = True,
+    targets: Collection[str] = TARGETS,
 ) -> ForecastCube:
     """Forecast every target on every day of the plan; see `run_plans`."""
-    return run_plans([(bars, plan)], model, store=store, progress=progress)[0]
+    return run_plans([(bars, plan)], model, store=store, progress=progress, targets=targets)[0]
 
 
 def run_plans(
-    wanted: Sequence[tuple[Bars, ForecastPlan]],
+    wanted: Sequence[tuple[Bars | ReturnTable, ForecastPlan]],
     model: Model,
     *,
     store: ForecastStore | None,
     progress: bool = True,
+    targets: Collection[str] = TARGETS,
 ) -> list[ForecastCube]:
     """Forecast every target on every day of several plans, of one symbol or of many.
 
@@ -48,6 +50,9 @@ def run_plans(
     for all of them. The result is the same whether a forecast comes from the store or from the
     model. Where the store cannot keep what is made, a StoreWarning says so once, and the run goes
     on.
+
+    A model is not asked for targets outside `targets`, unless it forecasts a day's targets
+    together; where the store does not have them either, their records are NaN.
 
     Raises:
         ArgumentError: the model returned a forecast that is not finite.
@@ -60,16 +65,19 @@ def run_plans(
     cubes, requests, keys = [], [], []
     with ProgressBar(total, _title(wanted), enabled=progress, unit="forecasts") as bar:
         for bars, plan in wanted:
-            records = np.empty((plan.days, len(TARGETS), schema.width), dtype=np.float32)
+            table = ReturnTable.of(bars)
+            records = np.full((plan.days, len(TARGETS), schema.width), np.nan, dtype=np.float32)
             found = np.zeros((plan.days, len(TARGETS)), dtype=np.bool_)
-            asked = PlanKeys.of(bars, model, plan) if keeper or seeded else None
+            asked = PlanKeys.of(table, model, plan) if keeper or seeded else None
             if keeper and asked:
                 for i in range(len(TARGETS)):
                     records[:, i], found[:, i] = keeper.read(asked, i)
+            if not getattr(model, "joint", False):
+                found[:, [target not in targets for target in TARGETS]] = True
             found = _whole_days(model, found)
             bar.skip(int(found.sum()))
             cubes.append(ForecastCube(plan.first, schema, records))
-            requests.append(Request(bars, plan, found, asked if seeded else None))
+            requests.append(Request(table, plan, found, asked if seeded else None))
             keys.append(asked)
         for i, piece, made in ask(requests, model, schema, bar):
             cubes[i].records[piece.days, piece.targets] = made
@@ -78,7 +86,7 @@ def run_plans(
     return cubes
 
 
-def _title(wanted: Sequence[tuple[Bars, ForecastPlan]]) -> str:
+def _title(wanted: Sequence[tuple[Bars | ReturnTable, ForecastPlan]]) -> str:
     symbols = list(dict.fromkeys(bars.symbol for bars, _ in wanted))
     return f"forecasting {symbols[0] if len(symbols) == 1 else f'{len(symbols)} symbols'}"
 
@@ -112,18 +120,17 @@ class PlanKeys:
     keys: tuple[RecordKeys, ...]
 
     @classmethod
-    def of(cls, bars: Bars, model: Model, plan: ForecastPlan) -> PlanKeys:
+    def of(cls, bars: Bars | ReturnTable, model: Model, plan: ForecastPlan) -> PlanKeys:
         """The keys of all forecasts of a plan; no model is asked."""
         with stage("store keys"):
-            return cls._hashed(bars, model, plan)
+            return cls._hashed(ReturnTable.of(bars), model, plan)
 
     @classmethod
-    def _hashed(cls, bars: Bars, model: Model, plan: ForecastPlan) -> PlanKeys:
-        returns = bar_returns(bars)
-        stamps = bars.timestamps.astype(np.int64)
+    def _hashed(cls, table: ReturnTable, model: Model, plan: ForecastPlan) -> PlanKeys:
+        returns, stamps = table.returns, table.timestamps
         ends = np.arange(plan.first, plan.stop) - 1  # the forecast for day t sees t - 1 returns
         as_of = stamps[ends]
-        series = SeriesId(model.fingerprint, bars.symbol, Schema.for_model(model).text)
+        series = SeriesId(model.fingerprint, table.symbol, Schema.for_model(model).text)
         keys = []
         joint = bool(getattr(model, "joint", False))
         for i, target in enumerate(TARGETS):

@@ -70,7 +70,7 @@ def load_model(
         'ewma'
     """
     name = os.fspath(name_or_folder)
-    if name in _STATISTICAL:
+    if is_statistical(name):
         if (device, dtype, compile) != ("cpu", "float32", False):
             raise ArgumentError(
                 f"{name} runs on the CPU in float64: leave device, dtype and compile at their "
@@ -89,6 +89,11 @@ def load_model(
     known = _options(family)
     options |= {key: value for key, value in where.items() if key in known}
     return _built(family, name, options, checkpoint, execution)
+
+
+def is_statistical(name: str) -> bool:
+    """Whether that is the name of a model without weights, which computes on the CPU in float64."""
+    return name in _STATISTICAL
 
 
 def _family(checkpoint: Checkpoint) -> Callable[..., Model]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import secrets
 import stat
 from pathlib import Path
 
+from marketsim.atomic import replace_file
 from marketsim.errors import ArgumentError
 from marketsim.report.text import clip
 
@@ -53,16 +52,7 @@ def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
     """
     given, target = _resolved(path)
     mode = _existing_mode(given, target)
-    # A name of its own length: the target's may already be as long as a name can be.
-    temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
-    try:
-        _write_durably(temporary, text.encode(), mode)
-        os.replace(temporary, target)  # noqa: PTH105 - the one call that the tests make fail
-    except BaseException:  # KeyboardInterrupt too must leave no temporary file
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-        raise
-    _sync_folder(target.parent)
+    replace_file(target, text.encode(), mode)
     return given
 
 
@@ -114,23 +104,3 @@ def _existing_mode(given: Path, target: Path) -> int | None:
             "expected a file; give another path"
         )
     return stat.S_IMODE(mode)
-
-
-def _write_durably(path: Path, content: bytes, mode: int | None) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    with open(descriptor, "wb") as file:  # noqa: PTH123 - from a descriptor
-        if mode is not None:
-            os.fchmod(descriptor, mode)
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name durable; where folders cannot be synced, the content still is."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

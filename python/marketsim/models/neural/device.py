@@ -8,7 +8,12 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from marketsim.errors import ArgumentError, MissingDependencyError, UnknownNameError
+from marketsim.errors import (
+    ArgumentError,
+    CudaUnavailableError,
+    MissingDependencyError,
+    UnknownNameError,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +50,8 @@ class Execution:
 
         Raises:
             UnknownNameError: no such precision.
-            ArgumentError: a device that is not there, or a precision that it lacks.
+            CudaUnavailableError: a GPU that is not there.
+            ArgumentError: a precision that the device lacks.
             MissingDependencyError: torch, safetensors or torchao is not installed.
         """
         if self.dtype not in DTYPES:
@@ -66,7 +72,7 @@ class Execution:
                     "AMX instructions for it) or 'float32'"
                 )
         else:
-            _check_cuda(self.device)
+            check_cuda(self.device)
         return self
 
     @property
@@ -132,7 +138,13 @@ class Execution:
         return network
 
 
-def _check_cuda(device: str) -> None:
+def check_cuda(device: str) -> None:
+    """Raise unless that is a GPU that torch can compute on.
+
+    Raises:
+        UnknownNameError: no device of that name.
+        CudaUnavailableError: it cannot be had.
+    """
     kind, _, index = device.partition(":")
     if kind != "cuda" or (index and not index.isdigit()):
         raise UnknownNameError("device", device, ("cpu", "cuda", "cuda:<index>"))
@@ -144,8 +156,8 @@ def _check_cuda(device: str) -> None:
             if torch.version.cuda is None
             else "torch finds no GPU or driver"
         )
-        raise ArgumentError(f"device={device!r} cannot be had: {why}; use device='cpu'")
+        raise CudaUnavailableError(f"device={device!r} cannot be had: {why}; use device='cpu'")
     if index and int(index) >= torch.cuda.device_count():
-        raise ArgumentError(
+        raise CudaUnavailableError(
             f"device={device!r} does not exist: there are {torch.cuda.device_count()} GPUs"
         )

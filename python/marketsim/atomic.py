@@ -1,0 +1,85 @@
+"""Writing a file so that there is the old one or the new one, never a part of one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+
+def replace_file(
+    target: Path, content: bytes, mode: int | None = None, *, sync: bool = True
+) -> None:
+    """Give a file new content by way of a temporary one in the same folder, which must exist.
+
+    Whatever interrupts it, the file holds its old content or the new one, and nothing else is left
+    behind. With sync the content is on the disk before it has its name.
+
+    Args:
+        target: the file; a symbolic link is replaced, not followed.
+        content: all that it will hold.
+        mode: its permissions; those of a new file where None.
+        sync: False leaves it to the system when to write: for what can be made again.
+
+    Raises:
+        OSError: the system refuses, for example a full disk.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     replace_file(Path(folder, "a.txt"), b"new")
+        ...     Path(folder, "a.txt").read_bytes()
+        b'new'
+
+    """
+    # A name of its own length: the target's may already be as long as a name can be.
+    temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
+    try:
+        _write(temporary, content, mode, sync)
+        os.replace(temporary, target)  # noqa: PTH105 - the one call that the tests make fail
+    except BaseException:  # KeyboardInterrupt too must leave no temporary file
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
+    if sync:
+        _sync_folder(target.parent)
+
+
+def new_file(target: Path, content: bytes, mode: int | None = None) -> None:
+    """Write a file that must not exist yet; it is on the disk when this returns.
+
+    Raises:
+        FileExistsError: there is one of that name; it stays as it is.
+        OSError: the system refuses.
+    """
+    try:
+        _write(target, content, mode, sync=True)
+    except FileExistsError:
+        raise
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            target.unlink()
+        raise
+    _sync_folder(target.parent)
+
+
+def _write(path: Path, content: bytes, mode: int | None, sync: bool) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    with open(descriptor, "wb") as file:  # noqa: PTH123 - from a descriptor
+        if mode is not None:
+            os.fchmod(descriptor, mode)
+        file.write(content)
+        file.flush()
+        if sync:
+            os.fsync(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name durable; where folders cannot be synced, the content still is."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,208 @@
+"""marketsim params: the hyperparameter files of the old functions, shown and edited."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from marketsim.cli.arguments import NAMES
+from marketsim.cli.store_text import plural, print_json, printable
+from marketsim.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from marketsim.legacy.parameter_files import SamplingEdit
+    from marketsim.legacy.settings import LegacySettings
+
+_EXAMPLES = """examples:
+  marketsim params show                         what is used for each symbol, and why
+  marketsim params show --symbols AAPL --json
+  marketsim params set --samples 256 --batch 64 --dry-run
+  marketsim params set --samples 256 --symbols AAPL,MSFT
+
+Files: FOLDER/toto/SYMBOL.json and the like; FOLDER is --root, else HYPERPARAM_ROOT, else
+hyperparams. Forecasts of marketsim are exact distributions: num_samples and samples_per_batch
+decide how many draws are shown to whoever looks at samples, not what is forecast nor how long it
+takes. The old code, which may read the same files, draws them all.
+
+exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or files, 130 interrupted
+"""
+_SHOW = "Prints which parameters are used for each symbol, after clamping to the bounds."
+_SET = """Changes num_samples and samples_per_batch in the files of Toto, and nothing else in them.
+All files are checked before the first is written; each is replaced in one step, and the old one
+stays beside it as SYMBOL.json.bak-<time>. It says when a bound makes a number ineffective."""
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Add the sub-command and its own sub-commands."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "params",
+        help="hyperparameter files of the old functions: show, set",
+        description="Shows and edits the hyperparameter files of the old functions.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    below = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    show = below.add_parser(
+        "show", help="what is used for each symbol", description=_SHOW, epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    change = below.add_parser(
+        "set", help="change the numbers of samples", description=_SET, epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    change.add_argument("--samples", type=int, metavar="N", help="num_samples")
+    change.add_argument("--batch", type=int, metavar="M", help="samples_per_batch")
+    change.add_argument("--dry-run", action="store_true", help="only say what would be changed")
+    for sub, perform in ((show, _run_show), (change, _run_set)):
+        _add_common_arguments(sub)
+        sub.set_defaults(perform=perform)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the sub-command; returns the exit code."""
+    perform: Callable[[argparse.Namespace], int] = args.perform
+    return perform(args)
+
+
+def _add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--symbols", **NAMES, metavar="SYMBOL", help="which (default: all that have a file)"
+    )
+    parser.add_argument("--root", type=Path, metavar="FOLDER", help="folder of the files")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(  # of the whole command too: it may stand before or behind the sub-command
+        "--debug",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="show where an error comes from (traceback)",
+    )
+
+
+def _settings(args: argparse.Namespace) -> LegacySettings:
+    """The settings of the environment, with the folder that the command line tells."""
+    from dataclasses import replace
+
+    from marketsim.legacy.settings import current_settings
+
+    settings = current_settings()
+    return settings if args.root is None else replace(settings, hyperparam_root=args.root)
+
+
+def _run_show(args: argparse.Namespace) -> int:
+    """Print the parameters of each symbol; returns 0."""
+    from marketsim.legacy.parameter_files import list_symbols
+    from marketsim.legacy.parameters import SamplingBounds
+
+    settings = _settings(args)
+    root = settings.hyperparam_root
+    known = {name for kind in ("toto", "kronos", "best") for name in list_symbols(kind, root=root)}
+    rows = [_row(symbol, settings) for symbol in args.symbols or sorted(known)]
+    if args.json:
+        bounds = SamplingBounds.of(settings)._asdict()
+        print_json({"root": str(root), "bounds": bounds, "symbols": rows})
+        return 0
+    if not rows:
+        print(f"there are no parameter files in {root}: all symbols have the defaults")
+        return 0
+    _print_table(rows)
+    for row in rows:
+        for reason in row["reasons"]:
+            print(f"{row['symbol']}: {reason}")
+    return 0
+
+
+def _row(symbol: str, settings: LegacySettings) -> dict[str, Any]:
+    """What is used for a symbol, and what its file says."""
+    from marketsim.legacy.parameter_files import read_parameters
+    from marketsim.legacy.parameters import SamplingBounds, explain_clamp, toto_params_of
+
+    root = settings.hyperparam_root
+    file = read_parameters("toto", symbol, root=root)
+    best = read_parameters("best", symbol, root=root)
+    where = "the defaults" if file is None else str(file.path)
+    said = toto_params_of({} if file is None else file.config, settings, where)
+    numbers = (said["num_samples"], said["samples_per_batch"])
+    used = SamplingBounds.of(settings).clamp(*numbers)
+    return {
+        "symbol": symbol,
+        "model": "toto" if best is None else best.text("model", "toto").lower(),
+        "file": None if file is None else str(file.path),
+        "num_samples": numbers[0],
+        "samples_per_batch": numbers[1],
+        "aggregate": said["aggregate"],
+        "used": {"num_samples": used[0], "samples_per_batch": used[1]},
+        "reasons": explain_clamp(*numbers, settings),
+    }
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    from marketsim.walkforward.summary import aligned
+
+    header = ["symbol", "model", "samples", "batch", "used", "aggregate", "from"]
+    cells = [
+        [
+            row["symbol"],
+            printable(row["model"]),
+            str(row["num_samples"]),
+            str(row["samples_per_batch"]),
+            "{num_samples}/{samples_per_batch}".format(**row["used"]),
+            printable(row["aggregate"]),
+            "defaults" if row["file"] is None else printable(row["file"], None),
+        ]
+        for row in rows
+    ]
+    print("\n".join(aligned(header, cells)))
+
+
+def _run_set(args: argparse.Namespace) -> int:
+    """Change the files; returns 0."""
+    from marketsim.legacy.parameter_files import set_sampling
+
+    if args.samples is None and args.batch is None:
+        raise ArgumentError("nothing to set: give --samples, --batch or both")
+    settings = _settings(args)
+    options = {"root": settings.hyperparam_root, "symbols": args.symbols}
+    edits = set_sampling(args.samples, args.batch, dry_run=True, **options)
+    reasons = {edit.symbol: _reasons(edit, settings) for edit in edits}  # checks them, too
+    if not args.dry_run:
+        edits = set_sampling(args.samples, args.batch, **options)
+    if args.json:
+        listed = [_as_json(edit, reasons[edit.symbol]) for edit in edits]
+        print_json({"dry_run": args.dry_run, "files": listed})
+        return 0
+    changed = [edit for edit in edits if edit.changes]
+    for edit in changed:
+        kept = "" if edit.backup is None else f" (was kept as {edit.backup.name})"
+        print(f"{edit.path}: {_numbers(edit.before)} -> {_numbers(edit.after)}{kept}")
+    verb = "would be changed" if args.dry_run else "changed"
+    print(f"{plural(len(changed), 'file')} {verb}, {len(edits) - len(changed)} said so already")
+    for reason in dict.fromkeys(reason for found in reasons.values() for reason in found):
+        print(f"warning: {reason}", file=sys.stderr)
+    return 0
+
+
+def _reasons(edit: SamplingEdit, settings: LegacySettings) -> list[str]:
+    from marketsim.legacy.parameters import explain_clamp, toto_params_of
+
+    said = toto_params_of(edit.after, settings, edit.path)
+    return explain_clamp(said["num_samples"], said["samples_per_batch"], settings)
+
+
+def _numbers(config: dict[str, Any]) -> str:
+    return f"{config.get('num_samples', '-')}/{config.get('samples_per_batch', '-')}"
+
+
+def _as_json(edit: SamplingEdit, reasons: list[str]) -> dict[str, Any]:
+    names = ("num_samples", "samples_per_batch")
+    return {
+        "symbol": edit.symbol,
+        "file": str(edit.path),
+        "before": {name: edit.before.get(name) for name in names},
+        "after": {name: edit.after.get(name) for name in names},
+        "backup": None if edit.backup is None else str(edit.backup),
+        "reasons": reasons,
+    }

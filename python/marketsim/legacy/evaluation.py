@@ -1,0 +1,174 @@
+"""What daily returns of a strategy amount to: totals, means and Sharpe ratios, many at a time."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+Array = npt.NDArray[np.float64]
+ReturnSeries: TypeAlias = "npt.NDArray[np.float64] | pd.Series[float]"
+
+# The old spread of a symbol, as ask / bid; half of what is above 1 is paid at each change.
+SPREAD = 1.0008711461252937
+# What a fee is multiplied with where a strategy was long, short and flat.
+_MIXED_FEE = 0.523
+
+
+@dataclass(frozen=True)
+class StrategyEvaluation:
+    """What a strategy would have made.
+
+    Attributes:
+        total_return: compounded where positions follow signals, else the sum of the daily returns.
+        avg_daily_return: their mean.
+        annualized_return: the mean times the trading days of a year.
+        sharpe_ratio: mean / standard deviation * sqrt(trading days of a year); 0 where that is
+            not defined.
+        returns: the daily returns, after costs.
+    """
+
+    total_return: float
+    avg_daily_return: float
+    annualized_return: float
+    sharpe_ratio: float
+    returns: ReturnSeries
+
+
+class Scores(NamedTuple):
+    """The numbers of `StrategyEvaluation` of many simulations: [simulation]; returns [.., day]."""
+
+    total: Array
+    mean: Array
+    annual: Array
+    sharpe: Array
+    returns: Array
+
+    def split(self, parts: int) -> list[Scores]:
+        """The scores of so many equal parts of the simulations."""
+        size = len(self.total) // parts
+        cuts = [slice(i * size, (i + 1) * size) for i in range(parts)]
+        return [Scores(*(column[cut] for column in self)) for cut in cuts]
+
+    def one(self, returns: ReturnSeries | None = None) -> StrategyEvaluation:
+        """The evaluation of the only simulation there is."""
+        total, mean, annual, sharpe = (float(column[0]) for column in self[:4])
+        shown = self.returns[0] if returns is None else returns
+        return StrategyEvaluation(total, mean, annual, sharpe, shown)
+
+
+def score_sums(returns: Array, periods: float) -> Scores:
+    """Scores of daily returns [simulation, day] that add up; the deviation is the population's."""
+    count, days = returns.shape
+    if days == 0:
+        return no_scores(count)
+    with np.errstate(all="ignore"):
+        total = np.add.reduce(returns, axis=1)
+        mean = total / days
+        centred = returns - mean[:, None]
+        deviation = np.sqrt(np.add.reduce(centred * centred, axis=1) / days)
+        sharpe = mean / deviation * np.sqrt(max(periods, 1))
+    undefined = (deviation == 0.0) | ~np.isfinite(deviation)
+    profile = _profile(returns, periods)
+    return Scores(total, *profile, np.where(undefined, 0.0, sharpe), returns)
+
+
+def score_signals(
+    signals: Array, returns: Array, fee: float, spread: float, periods: float
+) -> Scores:
+    """Scores of holding signals [simulation, day] over returns, which compound.
+
+    A change of position costs its size times the fee and half the spread. A day without a number
+    is left out of the mean and the deviation.
+    """
+    count, days = signals.shape
+    if days == 0:
+        return no_scores(count)
+    changes = np.abs(signals)
+    changes[:, 1:] = np.abs(signals[:, 1:] - signals[:, :-1])
+    mixed = (signals > 0).any(1) & (signals < 0).any(1) & (signals == 0).any(1)
+    rates = np.where(mixed, fee * _MIXED_FEE, fee) + abs((1 - spread) / 2)
+    with np.errstate(all="ignore"):
+        net = signals * returns - changes * rates[:, None]
+        known = ~np.isnan(net)
+        total = np.where(known, 1 + net, 1.0).cumprod(axis=1)[:, -1] - 1
+        number = known.sum(axis=1)
+        mean = np.where(known, net, 0.0).sum(axis=1) / number
+        squares = np.where(known, (net - mean[:, None]) ** 2, 0.0).sum(axis=1)
+        deviation = np.sqrt(squares / np.where(number > 1, number - 1, np.nan))
+        sharpe = mean / deviation * np.sqrt(periods)
+    total = np.where(known[:, -1], total, np.nan)
+    undefined = (deviation == 0.0) | np.isnan(deviation)
+    profile = _profile(net, periods)
+    return Scores(total, *profile, np.where(undefined, 0.0, sharpe), net)
+
+
+def no_scores(count: int) -> Scores:
+    """Zeros, of simulations without a day."""
+    zero = np.zeros(count)
+    return Scores(zero, zero, zero, zero, np.zeros((count, 0)))
+
+
+def _profile(returns: Array, periods: float) -> tuple[Array, Array]:
+    """The mean of the finite returns of each simulation, and that times the periods of a year."""
+    if periods <= 0:
+        return np.zeros(len(returns)), np.zeros(len(returns))
+    finite = np.isfinite(returns)
+    number = np.maximum(np.add.reduce(finite, axis=1, dtype=np.int64), 1)
+    mean = np.add.reduce(np.where(finite, returns, 0.0), axis=1) / number
+    return mean, mean * periods
+
+
+def evaluate_daily_returns(
+    daily_returns: ReturnSeries, trading_days_per_year: int
+) -> StrategyEvaluation:
+    """The evaluation of daily returns [day] that add up."""
+    values = np.atleast_1d(np.asarray(daily_returns, dtype=np.float64))
+    return score_sums(values[None], trading_days_per_year).one(values)
+
+
+def evaluate_signals(
+    strategy_signals: Any,
+    actual_returns: Any,
+    trading_fee: float,
+    trading_days_per_year: int,
+    spread: float,
+) -> StrategyEvaluation:
+    """The evaluation of signals that are held over returns.
+
+    Args:
+        strategy_signals: [day], a tensor or an array: 1 long, -1 short, 0 flat.
+        actual_returns: [day], a series or an array. Where lengths differ the last days count.
+        trading_fee: fraction of the value traded, paid for each change of position.
+        trading_days_per_year: for the annual figures.
+        spread: ask / bid.
+
+    Returns:
+        The evaluation; its returns are a series with the index of `actual_returns`.
+    """
+    signals = np.asarray(
+        strategy_signals.detach().cpu() if hasattr(strategy_signals, "detach") else strategy_signals
+    ).astype(np.float64)
+    series = pd.Series(actual_returns, dtype=np.float64)
+    days = min(len(signals), len(series))
+    if len(signals) != len(series) and days:
+        logger.warning(
+            "%d signals and %d returns: the last %d of both count", len(signals), len(series), days
+        )
+    if days == 0:
+        return no_scores(1).one()
+    series = series.iloc[-days:]
+    scores = score_signals(
+        signals[None, -days:],
+        series.to_numpy()[None],
+        trading_fee,
+        spread,
+        trading_days_per_year,
+    )
+    return scores.one(pd.Series(scores.returns[0], index=series.index))

@@ -1,0 +1,129 @@
+"""Puts the old functions under their old import paths."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
+from types import ModuleType
+
+from marketsim.errors import LegacyInstallError, MissingDependencyError
+from marketsim.legacy.settings import current_settings
+
+__all__ = ["MODULES", "install"]
+
+# Old import path: the module that takes its place.
+MODULES = {
+    "loss_utils": "marketsim.legacy.loss_utils",
+    "disk_cache": "marketsim.legacy.disk_cache",
+    "backtest_test3_inline": "marketsim.legacy.backtest_test3_inline",
+    "src.optimization_utils": "marketsim.legacy.optimization_utils",
+    "src.prediction_cache": "marketsim.legacy.prediction_cache",
+    "src.models.toto_aggregation": "marketsim.legacy.toto_aggregation",
+    "src.models.toto_wrapper": "marketsim.legacy.toto_wrapper",
+    "src.models.kronos_wrapper": "marketsim.legacy.kronos_wrapper",
+}
+PACKAGES = ("src", "src.models")
+
+
+def install() -> tuple[str, ...]:
+    """Register marketsim's modules under the old import paths.
+
+    From here on `import backtest_test3_inline` and the like find them, so call it before anything
+    imports the old ones. Everything else in a `src`
+    package of one's own stays as it is: that package is imported now, and where there is none, what
+    comes onto sys.path later is found, too. A second call changes nothing. The settings of the
+    environment are checked, and logged.
+
+    Returns:
+        The old import paths.
+
+    Raises:
+        LegacyInstallError: an old module has been imported already; nothing is changed.
+        MissingDependencyError: torch is not installed.
+        ArgumentError: an environment variable has a value that it does not know.
+    """
+    if find_spec("torch") is None:
+        raise MissingDependencyError(
+            "the old functions work on tensors, and torch is not installed: "
+            "pip install 'marketsim[models]'"
+        )
+    _refuse_imported()
+    current_settings()
+    modules = {old: importlib.import_module(new) for old, new in MODULES.items()}
+    added = [name for name in (*PACKAGES, *modules) if name not in sys.modules]
+    # Before the packages, whose own code may import them.
+    sys.modules.update(modules)
+    try:
+        packages = {name: _package(name) for name in PACKAGES}
+    except BaseException:
+        for name in added:
+            sys.modules.pop(name, None)
+        raise
+    for name, module in (packages | modules).items():
+        above, _, last = name.rpartition(".")
+        if above:
+            setattr(packages[above], last, module)
+    return tuple(MODULES)
+
+
+def _refuse_imported() -> None:
+    """Raise if one of the old modules has been imported, and is not ours."""
+    taken = []
+    for old, new in MODULES.items():
+        module = sys.modules.get(old)
+        if module is not None and module is not sys.modules.get(new):
+            taken.append(f"{old} (from {getattr(module, '__file__', None) or 'no file'})")
+    if taken:
+        raise LegacyInstallError(
+            f"imported already: {', '.join(taken)}; call marketsim.legacy.install() at the top of "
+            "the program, before anything imports them"
+        )
+
+
+def _package(name: str) -> ModuleType:
+    """The package of that name: one's own, or one that is made for what is put into it."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:  # one's own package lacks something
+            raise
+    spec = ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations = _Folders(name)  # type: ignore[assignment]
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    return module
+
+
+class _Folders:
+    """Where a package's modules may be: the folders of its name, looked up anew each time.
+
+    So a folder `src` that comes onto sys.path later is not hidden.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._above, _, self._last = name.rpartition(".")
+
+    def _now(self) -> list[str]:
+        package = sys.modules.get(self._above)
+        above = getattr(package, "__path__", ()) if self._above else sys.path
+        folders = [Path(entry or ".", self._last) for entry in above]
+        return [str(folder) for folder in folders if folder.is_dir()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._now())
+
+    def __len__(self) -> int:
+        return len(self._now())
+
+    def __getitem__(self, index: int) -> str:
+        return self._now()[index]
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._now()
+
+    def __repr__(self) -> str:
+        return f"_Folders({self._now()!r})"

@@ -1,0 +1,161 @@
+"""All strategies of a group of simulations that have equally many forecasts and returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from marketsim.legacy.day_trades import high_low_returns, take_profit_returns
+from marketsim.legacy.entry_exit import (
+    EntryExit,
+    Moves,
+    Terms,
+    always_on,
+    maxdiff,
+    moves_against_close,
+)
+from marketsim.legacy.evaluation import Scores, no_scores, score_signals, score_sums
+from marketsim.legacy.quirks import Quirks
+from marketsim.legacy.signals import agreeing_signals, shutdown_signals, simple_signals
+
+Array = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float32]
+
+
+class Validation(NamedTuple):
+    """What strategies are judged by: forecasts of days, and what came.
+
+    Attributes:
+        predictions: by price, float32 [simulation, day].
+        actuals: by price, float32 [simulation, day], returns of these days.
+        returns: float64 [simulation, return], of the close: those that signals are held over, at
+            most as many as days.
+        before: high, low and close of the days before, float64 [simulation, day].
+    """
+
+    predictions: dict[str, Floats]
+    actuals: dict[str, Floats]
+    returns: Array
+    before: tuple[Array, Array, Array]
+
+
+class Outcome(NamedTuple):
+    """One strategy: its scores, and the return of its last day, [simulation]."""
+
+    scores: Scores
+    last_day: Array
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What the strategies made.
+
+    Attributes:
+        by_name: simple, all_signals, buy_hold, unprofit_shutdown, entry_takeprofit, highlow,
+            maxdiff, maxdiffalwayson.
+        maxdiff, always_on: their details; None where there are no days.
+        high_predictions, close_actuals: as `Validation` has them, or what the old code leaves of
+            them, see `Quirks.fees_kept_in_forecasts`.
+    """
+
+    by_name: dict[str, Outcome]
+    maxdiff: EntryExit | None
+    always_on: EntryExit | None
+    high_predictions: Floats
+    close_actuals: Floats
+
+
+def run_strategies(days: Validation, terms: Terms, spread: float, quirks: Quirks) -> Outcomes:
+    """Run all strategies.
+
+    Args:
+        days: forecasts and what came.
+        terms: fee, periods, whether it is crypto.
+        spread: ask / bid, of which half is paid where a position follows signals.
+        quirks: what is reproduced.
+    """
+    found = _by_signals(days, terms, spread)
+    trades, high_predictions, close_actuals = _by_days(days, terms, quirks)
+    extremes = tuple(
+        part[key] for part in (days.actuals, days.predictions) for key in ("High", "Low")
+    )
+    one: EntryExit | None = None
+    both: EntryExit | None = None
+    if days.predictions["Close"].shape[1]:
+        moves: Moves = moves_against_close(days.actuals["Close"], extremes, days.before, quirks)
+        one, both = maxdiff(moves, terms, skip_invalid=True), always_on(moves, terms)
+    limits = {"maxdiff": _limit_orders(one, days), "maxdiffalwayson": _limit_orders(both, days)}
+    return Outcomes(found | trades | limits, one, both, high_predictions, close_actuals)
+
+
+def _by_signals(days: Validation, terms: Terms, spread: float) -> dict[str, Outcome]:
+    """The strategies that hold a position over a day's return of the close."""
+    close, high, low = (days.predictions[key] for key in ("Close", "High", "Low"))
+    crypto = terms.is_crypto
+    returns = days.returns
+    signals: dict[str, npt.NDArray[Any]] = {
+        "simple": simple_signals(close, crypto),
+        "all_signals": agreeing_signals(close, high, low, crypto),
+        "buy_hold": simple_signals(close, is_crypto=True),
+        "unprofit_shutdown": shutdown_signals(close, returns, crypto),
+    }
+    count, number = returns.shape
+    cost = 2 * terms.fee * spread
+    days_held = days.predictions["Close"].shape[1] - number
+    held = np.concatenate([given[:, days_held:] for given in signals.values()]).astype(np.float64)
+    over = np.tile(returns, (len(signals), 1))
+    scores = score_signals(held, over, terms.fee, spread, terms.periods)
+    with np.errstate(all="ignore"):
+        last = held[:, -1] * over[:, -1] - cost if number else np.zeros(len(held))
+    pairs = zip(scores.split(len(signals)), last.reshape(len(signals), count), strict=True)
+    found = {name: Outcome(*pair) for name, pair in zip(signals, pairs, strict=True)}
+    held_all = _bought_and_held(returns, terms.fee)
+    found["buy_hold"] = Outcome(found["buy_hold"].scores._replace(total=held_all[0]), held_all[1])
+    if not number:
+        found["unprofit_shutdown"] = Outcome(no_scores(count), np.full(count, -cost))
+    return found
+
+
+def _bought_and_held(returns: Array, fee: float) -> tuple[Array, Array]:
+    """(return of all days, return of the last one) of holding from first to last, less one fee."""
+    count, number = returns.shape
+    if not number:
+        return np.full(count, -fee), np.full(count, -fee)
+    return np.multiply.reduce(1 + returns, axis=1) - 1 - fee, returns[:, -1] - fee
+
+
+def _by_days(
+    days: Validation, terms: Terms, quirks: Quirks
+) -> tuple[dict[str, Outcome], Floats, Floats]:
+    """The strategies that leave within the day; and high forecasts and closes as they are after."""
+    forecasts, came = days.predictions, days.actuals
+    close_pred, low_pred = forecasts["Close"], forecasts["Low"]
+    high, low = came["High"], came["Low"]
+    made = take_profit_returns(
+        close_pred, forecasts["High"], low_pred, came["Close"], high, low, terms.fee
+    )
+    high_pred, close = forecasts["High"], came["Close"]
+    if quirks.fees_kept_in_forecasts:
+        high_pred, close = made.high_pred, made.close
+    second = high_low_returns(
+        close_pred, high_pred, low_pred, close, high, low, terms.fee, terms.is_crypto
+    )
+    number = days.returns.shape[1]
+    names = ("entry_takeprofit", "highlow")
+    both = np.concatenate((made.returns, second)).astype(np.float64)
+    scores = score_sums(both, terms.periods).split(len(names))
+    found = {
+        name: Outcome(one, one.total / number if number else np.zeros_like(one.total))
+        for name, one in zip(names, scores, strict=True)
+    }
+    return found, high_pred, close
+
+
+def _limit_orders(result: EntryExit | None, days: Validation) -> Outcome:
+    count = len(days.returns)
+    if result is None:
+        return Outcome(no_scores(count), np.zeros(count))
+    return Outcome(result.reported, result.reported.returns[:, -1])

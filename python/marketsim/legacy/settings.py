@@ -1,0 +1,320 @@
+"""The environment variables of the old functions, read in this one place.
+
+`current_settings()` reads all of them, `setting(name)` one; both read anew at each call, so that
+what a program sets after the import counts, too. A value that a variable does not know is an error
+that names the variable; an empty one counts as unset.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.models.aggregation import parse_aggregate
+
+logger = logging.getLogger(__name__)
+
+Optimizer: TypeAlias = Literal["exact", "direct", "differential_evolution"]
+Quirks: TypeAlias = Literal["legacy", "fixed"]
+
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+DEFAULT_MODEL_ID = "Datadog/Toto-Open-Base-1.0"
+DEFAULT_KRONOS_ID = "NeoQuasar/Kronos-base"
+DEFAULT_KRONOS_TOKENIZER_ID = "NeoQuasar/Kronos-Tokenizer-base"
+DEFAULT_AGGREGATE = "trimmed_mean_10"
+
+_TRUE = ("1", "true", "yes", "on")
+_FALSE = ("0", "false", "no", "off")
+
+
+@dataclass(frozen=True)
+class LegacySettings:
+    """What the environment asks of the old functions.
+
+    Attributes:
+        fast_simulate: at most 35 simulations.
+        fast_optimize: 100 evaluations of the profit, where DIRECT searches.
+        optimizer: how offsets are found: exactly, by DIRECT, or by differential evolution.
+        max_horizon: validation days of a simulation, at least 1.
+        backtest_simulations: how many simulations a program that reads the variable asks for.
+        force_kronos: Kronos forecasts every symbol.
+        kronos_sample_count: draws of Kronos, before what a parameter file says; None: that.
+        toto_device: "cpu", "cuda" or "cuda:<index>"; None: a GPU where there is one.
+        toto_min_num_samples, toto_max_num_samples: what num_samples is clamped to.
+        toto_min_samples_per_batch, toto_max_samples_per_batch: the same of samples_per_batch.
+        allow_cpu_fallback: a GPU that is asked for and not there is replaced by the CPU.
+        cache_predictions: forecasts are kept and found again.
+        disk_cache: the folder of the decorator `disk_cache`, or "off"; None: functions in
+            marketsim's folder in the user's cache folder.
+        data: where prices come from if the program does not say: a folder or a provider's name.
+        toto_model_id: a hub id, a checkpoint's folder, or a statistical model such as "ewma".
+        toto_num_samples, toto_samples_per_batch: where no parameter file says so.
+        toto_aggregation_spec: the point forecast, where no parameter file says so.
+        toto_compile: torch.compile translates the network; None: it does not.
+        toto_disable_compile: it does not, whatever `toto_compile` says.
+        toto_compile_mode: a mode of torch.compile, checked; the network chooses its own.
+        kronos_model_id, kronos_tokenizer_id: hub ids, or folders, of Kronos and its tokenizer.
+        kronos_compile, kronos_compile_mode: as those of Toto.
+        toto_ci_guard_multiplier: by what the confidence guard multiplies the band.
+        testing: nothing is kept on disk, and the model is Toto.
+        fast_testing: the parameters of the three variables FAST_TOTO_... instead of the files'.
+        real_testing: read for compatibility; nothing depends on it.
+        fast_toto_num_samples, fast_toto_samples_per_batch, fast_toto_agg_spec: see `fast_testing`.
+        tensorboard: scalars are written where a writer is installed.
+        hyperparam_root: the folder of the parameter files.
+        force_release_models: `release_model_resources` drops the models at once.
+        toto_keepalive_seconds, kronos_keepalive_seconds: how long an idle model is kept.
+        quirks: "legacy" reproduces the old functions' quirks, "fixed" mends what has a switch.
+    """
+
+    fast_simulate: bool = False
+    fast_optimize: bool = False
+    optimizer: Optimizer = "exact"
+    max_horizon: int = 7
+    backtest_simulations: int = 70
+    force_kronos: bool = False
+    kronos_sample_count: int | None = None
+    toto_device: str | None = None
+    toto_min_num_samples: int = 128
+    toto_max_num_samples: int = 4096
+    toto_min_samples_per_batch: int = 32
+    toto_max_samples_per_batch: int = 512
+    allow_cpu_fallback: bool = False
+    cache_predictions: bool = True
+    disk_cache: str | None = None
+    data: str | None = None
+    toto_model_id: str = DEFAULT_MODEL_ID
+    toto_num_samples: int = 3072
+    toto_samples_per_batch: int = 384
+    toto_aggregation_spec: str = DEFAULT_AGGREGATE
+    toto_compile: bool | None = None
+    toto_disable_compile: bool = False
+    toto_compile_mode: str | None = None
+    kronos_model_id: str = DEFAULT_KRONOS_ID
+    kronos_tokenizer_id: str = DEFAULT_KRONOS_TOKENIZER_ID
+    kronos_compile: bool | None = None
+    kronos_compile_mode: str | None = None
+    toto_ci_guard_multiplier: float = 1.0
+    testing: bool = False
+    fast_testing: bool = False
+    real_testing: bool = False
+    fast_toto_num_samples: int = 2048
+    fast_toto_samples_per_batch: int = 256
+    fast_toto_agg_spec: str = "quantile_0.35"
+    tensorboard: bool = True
+    hyperparam_root: Path = Path("hyperparams")
+    force_release_models: bool = False
+    toto_keepalive_seconds: float = 900.0
+    kronos_keepalive_seconds: float = 900.0
+    quirks: Quirks = "legacy"
+
+    @property
+    def compile_toto(self) -> bool:
+        """Whether torch.compile translates Toto: asked for, and not disabled."""
+        return bool(self.toto_compile) and not self.toto_disable_compile
+
+
+class Variable(NamedTuple):
+    """A variable of the environment: what of `LegacySettings` it sets, and how it is read."""
+
+    name: str
+    field: str
+    parse: Callable[[str, str], Any]
+
+
+def setting(field: str) -> Any:
+    """One field of `current_settings()`, in about a microsecond; the other variables are not read.
+
+    Raises:
+        ArgumentError: its variable has a value that it does not know.
+
+    Example:
+        >>> setting("max_horizon") >= 1
+        True
+    """
+    for name in _NAMES[field]:
+        text = os.environ.get(name, "")
+        if text.strip():
+            return _parsed(name, text)
+    return _DEFAULTS[field]
+
+
+def current_settings() -> LegacySettings:
+    """All settings as the environment has them now; a line of the log says which are active.
+
+    Raises:
+        ArgumentError: a variable has a value that it does not know, or lower bounds exceed upper
+            ones.
+    """
+    return _settings(tuple(os.environ.get(variable.name, "") for variable in VARIABLES))
+
+
+def active_variables() -> dict[str, str]:
+    """The variables that are set, name to text, in the order of `VARIABLES`."""
+    texts = {variable.name: os.environ.get(variable.name, "") for variable in VARIABLES}
+    return {name: text for name, text in texts.items() if text.strip()}
+
+
+@lru_cache(maxsize=64)
+def _settings(texts: tuple[str, ...]) -> LegacySettings:
+    """The settings that the variables' texts stand for; a change of them is logged once."""
+    values: dict[str, Any] = {}
+    for variable, text in zip(VARIABLES, texts, strict=True):
+        if text.strip() and variable.field not in values:
+            values[variable.field] = _parsed(variable.name, text)
+    settings = LegacySettings(**values)
+    _check_bounds(settings)
+    given = zip(VARIABLES, texts, strict=True)
+    active = ", ".join(f"{variable.name}={text}" for variable, text in given if text.strip())
+    logger.info("settings from the environment: %s", active or "none; all are at their defaults")
+    return settings
+
+
+def _check_bounds(settings: LegacySettings) -> None:
+    for what in ("num_samples", "samples_per_batch"):
+        least = getattr(settings, f"toto_min_{what}")
+        most = getattr(settings, f"toto_max_{what}")
+        if least > most:
+            names = [_NAMES[f"toto_{bound}_{what}"][0] for bound in ("min", "max")]
+            raise ArgumentError(
+                f"{names[0]}={least} exceeds {names[1]}={most}: "
+                "lower the one or raise the other (unset, a bound has its default)"
+            )
+
+
+@lru_cache(maxsize=256)
+def _parsed(name: str, text: str) -> Any:
+    return _BY_NAME[name].parse(name, text.strip())
+
+
+def _refused(name: str, text: str, expected: str) -> ArgumentError:
+    return ArgumentError(f"the environment variable {name} must be {expected}: got {text!r}")
+
+
+def _flag(name: str, text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise _refused(name, text, f"one of {', '.join(_TRUE)}, or of {', '.join(_FALSE)}")
+
+
+def _whole(name: str, text: str) -> int:
+    if text.isascii() and text.isdecimal() and 1 <= int(text) <= 1_000_000:
+        return int(text)
+    raise _refused(name, text, "a whole number from 1 to 1,000,000")
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if math.isfinite(value) and value >= 0.0:
+        return value
+    raise _refused(name, text, "a number of at least 0")
+
+
+def _optimizer(name: str, text: str) -> Optimizer:
+    if text.lower() == "exact":
+        return "exact"
+    try:
+        return "direct" if _flag(name, text) else "differential_evolution"
+    except ArgumentError:
+        expected = "exact, 1 (DIRECT) or 0 (differential evolution)"
+        raise _refused(name, text, expected) from None
+
+
+def _device(name: str, text: str) -> str:
+    kind, colon, index = text.lower().partition(":")
+    plain = not colon and kind in ("cpu", "cuda")
+    if plain or (kind == "cuda" and index.isascii() and index.isdecimal()):
+        return text.lower()
+    raise _refused(name, text, "cpu, cuda or cuda:<index>")
+
+
+def _aggregate(name: str, text: str) -> str:
+    try:
+        parse_aggregate(text)
+    except UnknownNameError as error:
+        raise ArgumentError(f"the environment variable {name}: {error}") from None
+    return text
+
+
+def _one_of(*known: str) -> Callable[[str, str], str]:
+    def parse(name: str, text: str) -> str:
+        if text.lower() in known:
+            return text.lower()
+        raise _refused(name, text, f"one of {', '.join(known)}")
+
+    return parse
+
+
+def _text(_: str, text: str) -> str:
+    return text
+
+
+def _path(_: str, text: str) -> Path:
+    return Path(text)
+
+
+# Where two variables set a field, the first that is set counts.
+VARIABLES = (
+    Variable("MARKETSIM_FAST_SIMULATE", "fast_simulate", _flag),
+    Variable("MARKETSIM_FAST_OPTIMIZE", "fast_optimize", _flag),
+    Variable("MARKETSIM_USE_DIRECT_OPTIMIZER", "optimizer", _optimizer),
+    Variable("MARKETSIM_MAX_HORIZON", "max_horizon", _whole),
+    Variable("MARKETSIM_BACKTEST_SIMULATIONS", "backtest_simulations", _whole),
+    Variable("MARKETSIM_FORCE_KRONOS", "force_kronos", _flag),
+    Variable("MARKETSIM_KRONOS_SAMPLE_COUNT", "kronos_sample_count", _whole),
+    Variable("MARKETSIM_TOTO_DEVICE", "toto_device", _device),
+    Variable("MARKETSIM_TOTO_MIN_NUM_SAMPLES", "toto_min_num_samples", _whole),
+    Variable("MARKETSIM_TOTO_MAX_NUM_SAMPLES", "toto_max_num_samples", _whole),
+    Variable("MARKETSIM_TOTO_MIN_SAMPLES_PER_BATCH", "toto_min_samples_per_batch", _whole),
+    Variable("MARKETSIM_TOTO_MAX_SAMPLES_PER_BATCH", "toto_max_samples_per_batch", _whole),
+    Variable("MARKETSIM_ALLOW_CPU_FALLBACK", "allow_cpu_fallback", _flag),
+    Variable("MARKETSIM_CACHE_PREDICTIONS", "cache_predictions", _flag),
+    Variable("MARKETSIM_DISK_CACHE", "disk_cache", _text),
+    Variable("MARKETSIM_DATA", "data", _text),
+    Variable("TOTO_MODEL_ID", "toto_model_id", _text),
+    Variable("TOTO_NUM_SAMPLES", "toto_num_samples", _whole),
+    Variable("TOTO_SAMPLES_PER_BATCH", "toto_samples_per_batch", _whole),
+    Variable("TOTO_AGGREGATION_SPEC", "toto_aggregation_spec", _aggregate),
+    Variable("TOTO_COMPILE", "toto_compile", _flag),
+    Variable("MARKETSIM_TOTO_COMPILE", "toto_compile", _flag),
+    Variable("TOTO_DISABLE_COMPILE", "toto_disable_compile", _flag),
+    Variable("MARKETSIM_TOTO_DISABLE_COMPILE", "toto_disable_compile", _flag),
+    Variable("REAL_TOTO_COMPILE_MODE", "toto_compile_mode", _one_of(*COMPILE_MODES)),
+    Variable("TOTO_COMPILE_MODE", "toto_compile_mode", _one_of(*COMPILE_MODES)),
+    Variable("KRONOS_MODEL_ID", "kronos_model_id", _text),
+    Variable("KRONOS_TOKENIZER_ID", "kronos_tokenizer_id", _text),
+    Variable("KRONOS_COMPILE", "kronos_compile", _flag),
+    Variable("MARKETSIM_KRONOS_COMPILE", "kronos_compile", _flag),
+    Variable("KRONOS_COMPILE_MODE", "kronos_compile_mode", _one_of(*COMPILE_MODES)),
+    Variable("TOTO_CI_GUARD_MULTIPLIER", "toto_ci_guard_multiplier", _number),
+    Variable("TESTING", "testing", _flag),
+    Variable("FAST_TESTING", "fast_testing", _flag),
+    Variable("REAL_TESTING", "real_testing", _flag),
+    Variable("FAST_TOTO_NUM_SAMPLES", "fast_toto_num_samples", _whole),
+    Variable("FAST_TOTO_SAMPLES_PER_BATCH", "fast_toto_samples_per_batch", _whole),
+    Variable("FAST_TOTO_AGG_SPEC", "fast_toto_agg_spec", _aggregate),
+    Variable("MARKETSIM_TENSORBOARD", "tensorboard", _flag),
+    Variable("HYPERPARAM_ROOT", "hyperparam_root", _path),
+    Variable("MARKETSIM_FORCE_RELEASE_MODELS", "force_release_models", _flag),
+    Variable("MARKETSIM_TOTO_KEEPALIVE_SECONDS", "toto_keepalive_seconds", _number),
+    Variable("MARKETSIM_KRONOS_KEEPALIVE_SECONDS", "kronos_keepalive_seconds", _number),
+    Variable("MARKETSIM_LEGACY_QUIRKS", "quirks", _one_of("legacy", "fixed")),
+)
+_BY_NAME = {variable.name: variable for variable in VARIABLES}
+_NAMES = {
+    field: tuple(variable.name for variable in VARIABLES if variable.field == field)
+    for field in LegacySettings.__dataclass_fields__
+}
+_DEFAULTS = {name: field.default for name, field in LegacySettings.__dataclass_fields__.items()}

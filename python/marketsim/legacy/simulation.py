@@ -1,0 +1,206 @@
+"""Simulations of the old backtest: forecasts once, then all simulations of one shape together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from marketsim.errors import NotEnoughBarsError
+from marketsim.legacy.contexts import Series, asked_moves
+from marketsim.legacy.entry_exit import Terms
+from marketsim.legacy.forecasting import (
+    Data,
+    Forecasts,
+    Predict,
+    forecasts_by_function,
+    forecasts_by_model,
+    no_forecasts,
+)
+from marketsim.legacy.kronos_forecasting import KronosForecast, kronos_forecasts
+from marketsim.legacy.market_stats import MarketStats, last_returns
+from marketsim.legacy.maxdiff import days_before
+from marketsim.legacy.outcomes import Validation, run_strategies
+from marketsim.legacy.price_frame import KEYS, Prices
+from marketsim.legacy.quirks import Quirks, active_quirks
+from marketsim.legacy.result_rows import Made, Subject, result_rows
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+Row = dict[str, Any]
+
+# Trading days of a year.
+_CRYPTO_DAYS, _STOCK_DAYS = 365, 252
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where forecasts come from.
+
+    Attributes:
+        model: "toto" or "kronos": whose forecasts strategies follow.
+        params: num_samples, samples_per_batch and aggregate.
+        predict: a function like `cached_predict` that is called for each context; None for the
+            model that is set, asked for all contexts at once through the prediction store.
+        kronos: gives the Kronos wrapper, and its parameters; None where none is to be asked.
+    """
+
+    model: str
+    params: Mapping[str, Any]
+    predict: Predict | None
+    kronos: Callable[[], tuple[Any, Mapping[str, Any]]] | None
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What trades cost.
+
+    Attributes:
+        fee: fraction of the value traded.
+        is_crypto: no shorts, and 365 days a year.
+        spread: ask / bid that is paid.
+        reported_spread: ask / bid that is shown.
+    """
+
+    fee: float
+    is_crypto: bool
+    spread: float
+    reported_spread: float
+
+
+class Simulations:
+    """Simulations of one symbol, each of the first so many rows of the data."""
+
+    def __init__(
+        self, frame: pd.DataFrame, symbol: str, costs: Costs, sources: Sources, horizon: int
+    ) -> None:
+        self._frame = frame
+        self._prices = Prices.of(frame)
+        self._stats = MarketStats(self._prices)
+        self._subject = Subject(symbol, costs.reported_spread, sources.model)
+        self._costs = costs
+        self._sources = sources
+        self._horizon = horizon
+        self._quirks: Quirks = active_quirks()
+        series = {key: Series.of(self._prices, key) for key in KEYS}
+        self._data = Data(self._prices, symbol, series, sources.params)
+
+    def run(self, rows: Sequence[int]) -> list[Row]:
+        """The result of each simulation, in the order asked for; it depends on its own rows alone.
+
+        Raises:
+            NotEnoughBarsError: a simulation without a row.
+            ArgumentError: the model returned a forecast that is not finite.
+        """
+        if min(rows, default=1) < 1:
+            raise NotEnoughBarsError("a simulation needs at least one row of data: got none")
+        parts = self._parts(rows)
+        groups = [part.moves for part in parts]
+        toto = self._toto(groups)
+        kronos = self._kronos(parts)
+        found: dict[int, Row] = {}
+        for part, forecasts, bars in zip(parts, toto, kronos, strict=True):
+            found.update(zip(part.rows, self._results(part, forecasts, bars), strict=True))
+        return [found[count] for count in rows]
+
+    def _parts(self, rows: Sequence[int]) -> list[_Part]:
+        """The simulations, grouped by the numbers of their forecasts and returns."""
+        grouped: dict[tuple[int, int], list[tuple[int, dict[str, Indices], Array]]] = defaultdict(
+            list
+        )
+        for count in dict.fromkeys(rows):
+            moves = asked_moves(self._data.series, count, self._horizon, self._quirks)
+            days = max(moves["Close"].size - 1, 0)
+            returns = last_returns(self._prices["Close"], self._end(count), days)
+            grouped[moves["Close"].size, len(returns)].append((count, moves, returns))
+        return [
+            _Part(
+                [count for count, _, _ in members],
+                {key: np.stack([moves[key] for _, moves, _ in members]) for key in KEYS},
+                np.stack([returns for _, _, returns in members]),
+            )
+            for members in grouped.values()
+        ]
+
+    def _end(self, count: int) -> int:
+        """The row after the last return that signals are held over."""
+        aligned = self._quirks.stale_forecasts and not self._quirks.late_returns
+        return count - 1 if aligned else count
+
+    def _toto(self, groups: list[dict[str, Indices]]) -> list[dict[str, Forecasts] | None]:
+        if self._sources.model == "kronos":
+            return [None for _ in groups]
+        if self._sources.predict is None:
+            return list(forecasts_by_model(self._data, groups))
+        return list(forecasts_by_function(self._data, groups, self._sources.predict))
+
+    def _kronos(self, parts: list[_Part]) -> list[dict[str, KronosForecast] | None]:
+        if self._sources.kronos is None:
+            return [None for _ in parts]
+        keys = KEYS if self._sources.model == "kronos" else KEYS[:1]
+        return kronos_forecasts(
+            self._frame,
+            [(part.rows, part.moves["Close"].shape[1]) for part in parts],
+            keys,
+            self._sources.kronos,
+            self._quirks,
+            required=self._sources.model == "kronos",
+        )
+
+    def _results(
+        self,
+        part: _Part,
+        toto: dict[str, Forecasts] | None,
+        kronos: dict[str, KronosForecast] | None,
+    ) -> list[Row]:
+        followed = toto
+        if followed is None:
+            none = dict.fromkeys(KEYS, no_forecasts(len(part.rows)))
+            followed = none if kronos is None else _followed(kronos)
+        predictions = {key: made.points[:, :-1] for key, made in followed.items()}
+        moves = {
+            key: self._data.series[key].moves[ends[:, :-1]] for key, ends in part.moves.items()
+        }
+        days = predictions["Close"].shape[1]
+        validation = Validation(
+            {key: np.ascontiguousarray(values) for key, values in predictions.items()},
+            {key: values.astype(np.float32) for key, values in moves.items()},
+            part.returns,
+            self._days_before(part.rows, days),
+        )
+        periods = _CRYPTO_DAYS if self._costs.is_crypto else _STOCK_DAYS
+        terms = Terms(self._costs.fee, periods, self._costs.is_crypto)
+        outcomes = run_strategies(validation, terms, self._costs.spread, self._quirks)
+        made = Made(validation, moves, followed, toto, kronos, outcomes)
+        return list(result_rows(self._prices, self._stats, self._subject, part.rows, made))
+
+    def _days_before(self, rows: Sequence[int], days: int) -> tuple[Array, Array, Array]:
+        """High, low and close of the days before the validated ones, [simulation, day]."""
+        at = np.array([days_before(count, days, self._quirks).start for count in rows])
+        index = at[:, None] + np.arange(days)
+        high, low, close = (self._prices[name][index] for name in ("High", "Low", "Close"))
+        return high, low, close
+
+
+def _followed(kronos: dict[str, KronosForecast]) -> dict[str, Forecasts]:
+    return {key: made.as_forecasts() for key, made in kronos.items()}
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Simulations with equally many forecasts and returns.
+
+    Attributes:
+        rows: how many rows each sees.
+        moves: by price, int64 [simulation, forecast], what is forecast.
+        returns: float64 [simulation, return].
+    """
+
+    rows: list[int]
+    moves: dict[str, Indices]
+    returns: Array
