@@ -7,7 +7,7 @@ import statistics
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketsim.errors import ArgumentError, UnknownNameError
@@ -81,6 +81,7 @@ def test_against_the_formulas(spec: str) -> None:
 
 
 @pytest.mark.parametrize("spec", SPECS)
+@settings(max_examples=15)
 @given(values=st.lists(st.floats(-1, 1), min_size=1, max_size=40))
 def test_one_step_of_any_number_of_samples(spec: str, values: list[float]) -> None:
     found = aggregate_with_spec(values, spec)

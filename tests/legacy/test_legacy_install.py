@@ -15,10 +15,11 @@ pytest.importorskip("torch")
 from marketsim.legacy.install import MODULES
 
 
-def run(code: str, folder: Path) -> str:
+def run(code: str, folder: Path, before: str = "") -> str:
     """The output of a program in a folder; its errors are the test's."""
+    code = before + textwrap.dedent(code)
     found = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
+        [sys.executable, "-c", code],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": ""},
         capture_output=True,
@@ -26,6 +27,17 @@ def run(code: str, folder: Path) -> str:
     )
     assert found.returncode == 0, found.stderr
     return found.stdout.strip()
+
+
+# Without the modules that import torch: what is tested then is where modules go.
+LIGHT = """
+import sys
+import marketsim.legacy
+from marketsim.legacy.install import install
+home = sys.modules["marketsim.legacy.install"]
+names = ("disk_cache", "src.prediction_cache", "src.models.toto_aggregation")
+home.MODULES = {name: home.MODULES[name] for name in names}
+"""
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
@@ -65,26 +77,28 @@ def test_a_src_package_of_one_s_own_stays(tmp_path: Path, with_init: bool) -> No
     files = {
         "src/other": "VALUE = 1",
         "src/models/models": "VALUE = 2",
-        "src/models/toto_wrapper": "raise RuntimeError('the old module')",
+        "src/models/toto_aggregation": "raise RuntimeError('the old module')",
         "src/deep/er": "VALUE = 3",
     }
     if with_init:  # its own code may use what is replaced, whichever comes first
-        files["src/__init__"] = "from src.models.toto_wrapper import TotoPipeline; VALUE = 0"
+        files["src/__init__"] = (
+            "from src.models.toto_aggregation import aggregate_with_spec; VALUE = 0"
+        )
         files["src/models/__init__"] = "from src import other; from .models import VALUE"
     write(tmp_path, files)
     run(
         f"""
-        import marketsim.legacy
-        marketsim.legacy.install()
+        install()
         import src, src.other, src.models.models
         from src.deep.er import VALUE
-        import src.models.toto_wrapper
+        import src.models.toto_aggregation
         assert (src.other.VALUE, src.models.models.VALUE, VALUE) == (1, 2, 3)
-        assert src.models.toto_wrapper.TotoPipeline.__module__.startswith("marketsim.")
+        assert src.models.toto_aggregation.aggregate_with_spec.__module__.startswith("marketsim.")
         assert getattr(src, "VALUE", None) == (0 if {with_init} else None)
         assert src.__name__ == "src" and src.models.__name__ == "src.models"
         """,
         tmp_path,
+        LIGHT,
     )
 
 
@@ -92,11 +106,9 @@ def test_a_src_folder_that_comes_onto_the_path_later_is_found(tmp_path: Path) ->
     write(tmp_path, {"later/src/other": "VALUE = 1", "later/src/models/mine": "VALUE = 2"})
     run(
         """
-        import sys
-        import marketsim.legacy
-        marketsim.legacy.install()
+        install()
         sys.path.insert(0, "later")
-        import src.other, src.models.mine, src.models.toto_wrapper
+        import src.other, src.models.mine, src.models.toto_aggregation
         assert (src.other.VALUE, src.models.mine.VALUE) == (1, 2)
         assert len(src.__path__) == 1 and "later/src" in src.__path__[0]
         try:
@@ -105,6 +117,7 @@ def test_a_src_folder_that_comes_onto_the_path_later_is_found(tmp_path: Path) ->
             assert error.name == "src.nothing"
         """,
         tmp_path,
+        LIGHT,
     )
 
 
@@ -112,13 +125,13 @@ def test_a_src_module_that_is_no_package(tmp_path: Path) -> None:
     write(tmp_path, {"src": "VALUE = 1"})
     run(
         """
-        import marketsim.legacy
-        marketsim.legacy.install()
-        import src, src.models.toto_wrapper
-        from src.optimization_utils import optimize_entry_exit_multipliers
+        install()
+        import src, src.models.toto_aggregation
+        from src.prediction_cache import PredictionCache
         assert src.VALUE == 1
         """,
         tmp_path,
+        LIGHT,
     )
 
 
@@ -149,18 +162,17 @@ def test_a_package_of_one_s_own_that_fails_changes_nothing(tmp_path: Path) -> No
     write(tmp_path, {"src/__init__": "import not_installed_here"})
     run(
         """
-        import sys
-        import marketsim.legacy
         try:
-            marketsim.legacy.install()
+            install()
         except ModuleNotFoundError as error:
             assert error.name == "not_installed_here", error
         else:
             raise AssertionError
-        for name in ("loss_utils", "src", "src.models.toto_wrapper", "disk_cache"):
+        for name in ("disk_cache", "src", "src.models.toto_aggregation"):
             assert name not in sys.modules, name
         """,
         tmp_path,
+        LIGHT,
     )
 
 

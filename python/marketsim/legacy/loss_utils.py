@@ -73,8 +73,9 @@ def use_fees(version: str) -> None:
         UnknownNameError: another version.
 
     Example:
+        >>> from marketsim.legacy import loss_utils
         >>> use_fees("later")
-        >>> TRADING_FEE, FEE_RULE
+        >>> loss_utils.TRADING_FEE, loss_utils.FEE_RULE
         (2.78e-05, 'per_entry')
         >>> use_fees("snapshot")
     """
