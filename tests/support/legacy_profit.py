@@ -115,7 +115,8 @@ def candidates(forecast: Tensor, limits: list[Tensor], clamps: tuple[float, floa
     found = torch.cat(points).unique()
     exact = found.double()  # the float32 next to a bound may lie beyond it
     found = found[(exact >= BOUNDS[0]) & (exact <= BOUNDS[1])]
-    # Offsets that lead to the same levels on all days are one candidate.
+    # Offsets that lead to the same levels on all days are one candidate: the nearest to 0.
+    found = found[torch.argsort(found.abs(), stable=True)]
     levels = torch.clamp(forecast[None, :] + found[:, None], *clamps).numpy()
     _, first = np.unique(levels, axis=0, return_index=True)
     return found[torch.from_numpy(first)]
