@@ -29,6 +29,25 @@ print(json.dumps({"file": ms.__file__, "rows": len(result.days), "page": page.st
 """
 
 
+WITHOUT_TORCH = """
+import marketsim.legacy
+try:
+    marketsim.legacy.install()
+except ImportError as error:
+    print(error)
+"""
+BARS = """
+import numpy as np, pandas as pd
+
+rng = np.random.default_rng(1)
+for symbol in ("AAPL", "BTCUSD"):
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.02, 300)))
+    frame = pd.DataFrame({"Open": close, "High": close * 1.02, "Low": close * 0.98, "Close": close,
+                          "Volume": 1e6}, index=pd.date_range("2024-01-01", periods=300))
+    frame.to_csv(f"bars/{symbol}.csv", index_label="date")
+"""
+
+
 def main() -> None:
     """Build, check what is inside, install, run."""
     with tempfile.TemporaryDirectory() as name:
@@ -52,7 +71,32 @@ def main() -> None:
             _run([environment / "bin" / "marketsim", "doctor", "--json"], cwd=folder)
         )
         assert facts["self_test"] == "passed", facts
+        # What needs tensors says so where there are none, and works once they are installed.
+        refused = _run([python, "-c", WITHOUT_TORCH], cwd=folder)
+        assert "marketsim[models]" in refused, refused
+        _run([python, "-m", "pip", "install", *quiet, *constraints, f"{wheel}[models]"], cwd=folder)
+        _trade_on_paper(python, folder)
         print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB, works in a clean environment")
+
+
+def _trade_on_paper(python: Path, folder: Path) -> None:
+    """The example for programs that import the old names, on bars of two symbols."""
+    (folder / "bars").mkdir()
+    _run([python, "-c", BARS], cwd=folder)
+    example = folder / "trading_loop.py"  # away from the sources
+    example.write_text((ROOT / "examples" / "trading_loop.py").read_text())
+    for quirks in ("fixed", "legacy"):
+        output = folder / f"{quirks}.json"
+        arguments = ["bars", "AAPL", "BTCUSD", "--quirks", quirks, "--output", output]
+        _run([python, example, *arguments], cwd=folder)
+        found = json.loads(output.read_text())
+        assert not found["skipped"], found
+        assert [order["symbol"] for order in found["orders"]] == ["AAPL", "BTCUSD"], found
+        for order in found["orders"]:
+            newest = "2024-10-26" if quirks == "fixed" else "2024-10-25"
+            assert order["as_of"].startswith(newest), order
+            assert order["side"] in ("buy", "sell", "none"), order
+            assert order["simulations"] == 70, order
 
 
 def _check_contents(wheel: Path) -> None:

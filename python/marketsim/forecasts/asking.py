@@ -115,6 +115,8 @@ def _calls(
     table: ReturnTable, model: Model, plan: ForecastPlan, found: npt.NDArray[np.bool_]
 ) -> list[_Call]:
     """What a model is asked for what is missing."""
+    if found.all():
+        return []
     batched = isinstance(model, BatchedModel)
     joint = bool(getattr(model, "joint", False))
     pieces = _pieces(found, joint, len(found) if batched else BATCH_DAYS)

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from marketsim.bars import TARGETS
 from marketsim.forecasts import ForecastPlan, ReturnTable
-from marketsim.legacy.price_frame import KEYS, Prices, relative_moves
+from marketsim.legacy.price_frame import KEYS, Prices, finite_or_zero, relative_moves
 from marketsim.legacy.quirks import Quirks
 
 Array = npt.NDArray[np.float64]
@@ -45,16 +46,16 @@ class Series:
         A row that misses another price is left out, as the old code did; a missing price of its own
         counts as no move.
         """
-        others = np.ones(len(prices), dtype=np.bool_)
-        for other in KEYS:
-            if other != key:
-                others &= ~np.isnan(prices[other])
-        kept = others[:-1]  # the last row has no next one yet
-        moves = relative_moves(prices[key])[kept] if len(prices) else np.zeros(0)
-        known = np.zeros(len(prices) + 1, dtype=np.int64)
-        if len(prices) > 1:
-            known[2:] = np.cumsum(kept)
-        return cls(key, moves, np.flatnonzero(kept), known)
+        number = len(prices)
+        moves = relative_moves(prices[key]) if number else np.zeros(0)
+        known = np.zeros(number + 1, dtype=np.int64)
+        missing = [np.isnan(prices[other]) for other in KEYS if other != key]
+        gaps = (missing[0] | missing[1] | missing[2])[:-1]  # the last row has no next one yet
+        if not gaps.any():
+            known[1:] = np.arange(number)
+            return cls(key, moves, np.arange(max(number - 1, 0)), known)
+        known[2:] = np.cumsum(~gaps)
+        return cls(key, moves[~gaps], np.flatnonzero(~gaps), known)
 
 
 def asked_moves(
@@ -80,7 +81,11 @@ def return_table(prices: Prices, series: Series, symbol: str) -> ReturnTable:
     rows = series.rows
     stamps = _timestamps(prices.index)
     first = stamps[:1] if len(stamps) else np.zeros(1, dtype=np.int64)
-    returns = np.stack([_returns(prices[name])[rows] for name in ("Open", "High", "Low", "Close")])
+    whole = len(rows) == len(prices) - 1
+    returns = np.empty((len(TARGETS), len(rows)))
+    for i, target in enumerate(TARGETS):
+        values = _returns(prices[target.capitalize()])
+        returns[i] = values if whole else values[rows]
     return ReturnTable(symbol, np.concatenate((first, stamps[rows + 1])), returns)
 
 
@@ -92,13 +97,12 @@ def plan_for(ends: tuple[int, int], simulations: int, horizon: int) -> ForecastP
 def _returns(values: Array) -> Array:
     """x[t] / x[t-1] - 1 as the native functions have it; 0 where that is not a finite number."""
     with np.errstate(all="ignore"):
-        returns = values[1:] / values[:-1] - 1.0
-    return np.nan_to_num(returns, nan=0.0, posinf=0.0, neginf=0.0)
+        return finite_or_zero(values[1:] / values[:-1] - 1.0)
 
 
 def _timestamps(index: pd.Index) -> npt.NDArray[np.int64]:
     """Nanoseconds since 1970 of each row; of an index without dates, the rows' numbers."""
     if not isinstance(index, pd.DatetimeIndex):
         return np.arange(len(index), dtype=np.int64)
-    utc = index if index.tz is None else index.tz_convert("UTC").tz_localize(None)
-    return utc.as_unit("ns").to_numpy().astype(np.int64)
+    stamps = index if index.unit == "ns" else index.as_unit("ns")
+    return np.asarray(stamps.asi8, dtype=np.int64)  # of an index with a time zone, too, in UTC

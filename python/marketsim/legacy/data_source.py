@@ -7,7 +7,8 @@
     set_data_source("alpaca")            # a provider that an installed package offers
     set_spread_source({"AAPL": 1.0002})  # or a number, or symbol -> number
 
-A provider is an entry point of the group "marketsim.data": a function symbol -> DataFrame.
+Where a program sets none, MARKETSIM_DATA names a folder or a provider. A provider is an entry point
+of the group "marketsim.data": a function symbol -> DataFrame.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.kernels.rules import as_number
 from marketsim.legacy.evaluation import SPREAD
 from marketsim.legacy.quirks import active_quirks
+from marketsim.legacy.settings import setting
 
 DataFunction: TypeAlias = Callable[[str], pd.DataFrame]
 DataSource: TypeAlias = "str | os.PathLike[str] | DataFunction | None"
@@ -155,13 +157,15 @@ def download_daily_stock_data(
     asked = [] if symbols is None else list(symbols)
     if not asked:
         raise ArgumentError("symbols must name at least one symbol: got none")
-    if _data is None:
+    told = setting("data")
+    source = _named(told) if _data is None and told is not None else _data
+    if source is None:
         raise ArgumentError(
             "no source of prices is set: call marketsim.legacy.data_source.set_data_source(...) "
             "with a folder of CSV or Parquet files, a function symbol -> DataFrame, or the name of "
-            "an installed provider"
+            "an installed provider; or set MARKETSIM_DATA to a folder or a provider's name"
         )
-    frame = _data(asked[-1])
+    frame = source(asked[-1])
     if not isinstance(frame, pd.DataFrame):
         raise ArgumentError(
             f"the data source must return a DataFrame for {asked[-1]}: got {type(frame).__name__}"

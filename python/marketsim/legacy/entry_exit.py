@@ -254,8 +254,8 @@ def _fill(close_at_eod: bool) -> str:
 
 
 def _scored(found: Fitted, side: Floats, valid: npt.NDArray[np.bool_], terms: Terms) -> EntryExit:
-    base = score_sums(_together(found.base), terms.periods)
-    fitted = score_sums(_together(found.positions), terms.periods)
+    both = np.concatenate((_together(found.base), _together(found.positions)))
+    base, fitted = score_sums(both, terms.periods).split(2)
     if not active_quirks().fitted_in_sample:
         return EntryExit(base, base, fitted, found, side, valid)
     blended = Scores(

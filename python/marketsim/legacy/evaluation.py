@@ -50,6 +50,12 @@ class Scores(NamedTuple):
     sharpe: Array
     returns: Array
 
+    def split(self, parts: int) -> list[Scores]:
+        """The scores of so many equal parts of the simulations."""
+        size = len(self.total) // parts
+        cuts = [slice(i * size, (i + 1) * size) for i in range(parts)]
+        return [Scores(*(column[cut] for column in self)) for cut in cuts]
+
     def one(self, returns: ReturnSeries | None = None) -> StrategyEvaluation:
         """The evaluation of the only simulation there is."""
         total, mean, annual, sharpe = (float(column[0]) for column in self[:4])
@@ -62,12 +68,15 @@ def score_sums(returns: Array, periods: float) -> Scores:
     count, days = returns.shape
     if days == 0:
         return no_scores(count)
-    mean, annual = _profile(returns, periods)
     with np.errstate(all="ignore"):
-        deviation = returns.std(axis=1)
-        sharpe = returns.mean(axis=1) / deviation * np.sqrt(max(periods, 1))
+        total = np.add.reduce(returns, axis=1)
+        mean = total / days
+        centred = returns - mean[:, None]
+        deviation = np.sqrt(np.add.reduce(centred * centred, axis=1) / days)
+        sharpe = mean / deviation * np.sqrt(max(periods, 1))
     undefined = (deviation == 0.0) | ~np.isfinite(deviation)
-    return Scores(returns.sum(axis=1), mean, annual, np.where(undefined, 0.0, sharpe), returns)
+    profile = _profile(returns, periods)
+    return Scores(total, *profile, np.where(undefined, 0.0, sharpe), returns)
 
 
 def score_signals(
@@ -81,7 +90,8 @@ def score_signals(
     count, days = signals.shape
     if days == 0:
         return no_scores(count)
-    changes = np.abs(np.diff(signals, axis=1, prepend=0.0))
+    changes = np.abs(signals)
+    changes[:, 1:] = np.abs(signals[:, 1:] - signals[:, :-1])
     mixed = (signals > 0).any(1) & (signals < 0).any(1) & (signals == 0).any(1)
     rates = np.where(mixed, fee * _MIXED_FEE, fee) + abs((1 - spread) / 2)
     with np.errstate(all="ignore"):
@@ -110,8 +120,8 @@ def _profile(returns: Array, periods: float) -> tuple[Array, Array]:
     if periods <= 0:
         return np.zeros(len(returns)), np.zeros(len(returns))
     finite = np.isfinite(returns)
-    number = finite.sum(axis=1)
-    mean = np.where(finite, returns, 0.0).sum(axis=1) / np.maximum(number, 1)
+    number = np.maximum(np.add.reduce(finite, axis=1, dtype=np.int64), 1)
+    mean = np.add.reduce(np.where(finite, returns, 0.0), axis=1) / number
     return mean, mean * periods
 
 

@@ -63,7 +63,12 @@ def forecasts_by_model(
         groups: for each price the moves to forecast, int64 [simulation, forecast]; groups differ in
             the number of forecasts.
     """
-    lookup = {key: _Lookup.of(data, key, cube) for key, cube in _cubes(data, groups).items()}
+    cubes = _cubes(data, groups)
+    first = cubes[KEYS[0]]
+    if first is not None and all(cube is first for cube in cubes.values()):
+        lookup = _Lookup.of_all(data, first)
+    else:
+        lookup = {key: _Lookup.of(data, key, cube) for key, cube in cubes.items()}
     return [{key: lookup[key].pick(ends) for key, ends in group.items()} for group in groups]
 
 
@@ -115,6 +120,12 @@ class _Lookup(NamedTuple):
         records = cube.records[:, target_index(key.lower())]
         made: Distribution = cube.schema.decode(records)
         return cls(cube.first - 1, *summarised(made, data.params))
+
+    @classmethod
+    def of_all(cls, data: Data, cube: ForecastCube) -> dict[str, _Lookup]:
+        points, bands = summarised(cube.distribution, data.params)
+        columns = {key: target_index(key.lower()) for key in KEYS}
+        return {key: cls(cube.first - 1, points[:, i], bands[:, i]) for key, i in columns.items()}
 
     def pick(self, ends: Indices) -> Forecasts:
         if not ends.size:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from marketsim.legacy.day_trades import high_low_returns, take_profit_returns
 from marketsim.legacy.entry_exit import (
@@ -20,12 +19,7 @@ from marketsim.legacy.entry_exit import (
 )
 from marketsim.legacy.evaluation import Scores, no_scores, score_signals, score_sums
 from marketsim.legacy.quirks import Quirks
-from marketsim.legacy.signals import (
-    all_signals_strategy,
-    buy_hold_strategy,
-    shutdown_signals,
-    simple_buy_sell_strategy,
-)
+from marketsim.legacy.signals import agreeing_signals, shutdown_signals, simple_signals
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
@@ -99,24 +93,25 @@ def run_strategies(days: Validation, terms: Terms, spread: float, quirks: Quirks
 
 def _by_signals(days: Validation, terms: Terms, spread: float) -> dict[str, Outcome]:
     """The strategies that hold a position over a day's return of the close."""
-    close, high, low = (torch.from_numpy(days.predictions[key]) for key in ("Close", "High", "Low"))
+    close, high, low = (days.predictions[key] for key in ("Close", "High", "Low"))
     crypto = terms.is_crypto
     returns = days.returns
     signals: dict[str, npt.NDArray[Any]] = {
-        "simple": simple_buy_sell_strategy(close, crypto).numpy(),
-        "all_signals": all_signals_strategy(close, high, low, crypto).numpy(),
-        "buy_hold": buy_hold_strategy(close).numpy(),
-        "unprofit_shutdown": shutdown_signals(days.predictions["Close"], returns, crypto),
+        "simple": simple_signals(close, crypto),
+        "all_signals": agreeing_signals(close, high, low, crypto),
+        "buy_hold": simple_signals(close, is_crypto=True),
+        "unprofit_shutdown": shutdown_signals(close, returns, crypto),
     }
     count, number = returns.shape
     cost = 2 * terms.fee * spread
-    found = {}
-    for name, given in signals.items():
-        held = given[:, given.shape[1] - number :].astype(np.float64)
-        scores = score_signals(held, returns, terms.fee, spread, terms.periods)
-        with np.errstate(all="ignore"):
-            last = held[:, -1] * returns[:, -1] - cost if number else np.zeros(count)
-        found[name] = Outcome(scores, last)
+    days_held = days.predictions["Close"].shape[1] - number
+    held = np.concatenate([given[:, days_held:] for given in signals.values()]).astype(np.float64)
+    over = np.tile(returns, (len(signals), 1))
+    scores = score_signals(held, over, terms.fee, spread, terms.periods)
+    with np.errstate(all="ignore"):
+        last = held[:, -1] * over[:, -1] - cost if number else np.zeros(len(held))
+    pairs = zip(scores.split(len(signals)), last.reshape(len(signals), count), strict=True)
+    found = {name: Outcome(*pair) for name, pair in zip(signals, pairs, strict=True)}
     held_all = _bought_and_held(returns, terms.fee)
     found["buy_hold"] = Outcome(found["buy_hold"].scores._replace(total=held_all[0]), held_all[1])
     if not number:
@@ -149,11 +144,13 @@ def _by_days(
         close_pred, high_pred, low_pred, close, high, low, terms.fee, terms.is_crypto
     )
     number = days.returns.shape[1]
-    found = {}
-    for name, returns in (("entry_takeprofit", made.returns), ("highlow", second)):
-        scores = score_sums(returns.astype(np.float64), terms.periods)
-        last = scores.total / number if number else np.zeros(len(returns))
-        found[name] = Outcome(scores, last)
+    names = ("entry_takeprofit", "highlow")
+    both = np.concatenate((made.returns, second)).astype(np.float64)
+    scores = score_sums(both, terms.periods).split(len(names))
+    found = {
+        name: Outcome(one, one.total / number if number else np.zeros_like(one.total))
+        for name, one in zip(names, scores, strict=True)
+    }
     return found, high_pred, close
 
 

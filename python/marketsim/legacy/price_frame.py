@@ -51,6 +51,8 @@ def column_values(frame: pd.DataFrame, name: str) -> Array:
     if isinstance(values, pd.DataFrame):
         values = values.iloc[:, 0]
     try:
+        if isinstance(values.dtype, np.dtype) and values.dtype.kind in "fiu":
+            return np.asarray(values.to_numpy(), dtype=np.float64)
         return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"column {name} must hold numbers: {error}") from None
@@ -88,9 +90,15 @@ class Prices:
 def relative_moves(values: Array) -> Array:
     """(x[t] - x[t-1]) / x[t-1] of rows 1 and on, [row - 1]; 0 where that is not a finite number."""
     with np.errstate(all="ignore"):
-        before = values[:-1]
-        moves = np.where(before != 0.0, (values[1:] - before) / before, 0.0)
-    return np.nan_to_num(moves, nan=0.0, posinf=0.0, neginf=0.0)
+        return finite_or_zero((values[1:] - values[:-1]) / values[:-1])
+
+
+def finite_or_zero(values: Array) -> Array:
+    """The values, with 0 in the place of those that are not finite numbers; changed in place."""
+    with np.errstate(all="ignore"):
+        if not np.isfinite(np.add.reduce(values)):  # finite numbers may add up to infinity, too
+            values[~np.isfinite(values)] = 0.0
+    return values
 
 
 def pre_process_data(x_train: pd.DataFrame, key_to_predict: str) -> pd.DataFrame:

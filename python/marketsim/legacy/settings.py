@@ -53,6 +53,7 @@ class LegacySettings:
         cache_predictions: forecasts are kept and found again.
         disk_cache: the folder of the decorator `disk_cache`, or "off"; None: functions in
             marketsim's folder in the user's cache folder.
+        data: where prices come from if the program does not say: a folder or a provider's name.
         toto_model_id: a hub id, a checkpoint's folder, or a statistical model such as "ewma".
         toto_num_samples, toto_samples_per_batch: where no parameter file says so.
         toto_aggregation_spec: the point forecast, where no parameter file says so.
@@ -88,6 +89,7 @@ class LegacySettings:
     allow_cpu_fallback: bool = False
     cache_predictions: bool = True
     disk_cache: str | None = None
+    data: str | None = None
     toto_model_id: str = DEFAULT_MODEL_ID
     toto_num_samples: int = 3072
     toto_samples_per_batch: int = 384
@@ -280,6 +282,7 @@ VARIABLES = (
     Variable("MARKETSIM_ALLOW_CPU_FALLBACK", "allow_cpu_fallback", _flag),
     Variable("MARKETSIM_CACHE_PREDICTIONS", "cache_predictions", _flag),
     Variable("MARKETSIM_DISK_CACHE", "disk_cache", _text),
+    Variable("MARKETSIM_DATA", "data", _text),
     Variable("TOTO_MODEL_ID", "toto_model_id", _text),
     Variable("TOTO_NUM_SAMPLES", "toto_num_samples", _whole),
     Variable("TOTO_SAMPLES_PER_BATCH", "toto_samples_per_batch", _whole),

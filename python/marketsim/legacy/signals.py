@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from marketsim.legacy.settings import setting
+
+Values: TypeAlias = npt.NDArray[Any]
+Signals: TypeAlias = npt.NDArray[np.float32]
+
+ONE, ZERO = np.float32(1), np.float32(0)
 
 
 def simple_buy_sell_strategy(predictions: Any, is_crypto: bool = False) -> torch.Tensor:
@@ -21,8 +26,12 @@ def simple_buy_sell_strategy(predictions: Any, is_crypto: bool = False) -> torch
     Returns:
         float32 of the same shape: 1, -1 or 0.
     """
-    up = (torch.as_tensor(predictions) > 0).float()
-    return up if is_crypto else up * 2 - 1
+    return _as_given(simple_signals(_values(predictions), is_crypto), predictions)
+
+
+def simple_signals(forecasts: Values, is_crypto: bool) -> Signals:
+    """`simple_buy_sell_strategy` of arrays [..., day]."""
+    return np.where(forecasts > 0, ONE, ZERO if is_crypto else -ONE)
 
 
 def all_signals_strategy(
@@ -32,17 +41,19 @@ def all_signals_strategy(
 
     Arguments and result are as for `simple_buy_sell_strategy`.
     """
-    forecasts = [torch.as_tensor(values) for values in (close_pred, high_pred, low_pred)]
-    up = (forecasts[0] > 0) & (forecasts[1] > 0) & (forecasts[2] > 0)
-    if is_crypto:
-        return up.float()
-    down = (forecasts[0] < 0) & (forecasts[1] < 0) & (forecasts[2] < 0)
-    return up.float() - down.float()
+    values = (_values(close_pred), _values(high_pred), _values(low_pred))
+    return _as_given(agreeing_signals(*values, is_crypto), close_pred)
+
+
+def agreeing_signals(close: Values, high: Values, low: Values, is_crypto: bool) -> Signals:
+    """`all_signals_strategy` of arrays [..., day]."""
+    up = ((close > 0) & (high > 0) & (low > 0)).astype(np.float32)
+    return up if is_crypto else up - ((close < 0) & (high < 0) & (low < 0))
 
 
 def buy_hold_strategy(predictions: Any) -> torch.Tensor:
     """Long where a forecast is above 0, else flat; see `simple_buy_sell_strategy`."""
-    return (torch.as_tensor(predictions) > 0).float()
+    return _as_given(simple_signals(_values(predictions), is_crypto=True), predictions)
 
 
 def unprofit_shutdown_buy_hold(
@@ -85,6 +96,17 @@ def shutdown_signals(
         was_wrong = (signals[:, day - 1] != 0) & ~right
         signals[:, day] = np.where(was_wrong, 0.0, direction[:, day])
     return np.maximum(signals, 0.0) if is_crypto else signals
+
+
+def _values(given: Any) -> Values:
+    """A tensor on any device, or what torch.as_tensor takes, as an array."""
+    return torch.as_tensor(given).detach().cpu().numpy()
+
+
+def _as_given(signals: Signals, given: Any) -> torch.Tensor:
+    """Signals as a tensor on the device of what they were made from."""
+    device = given.device if isinstance(given, torch.Tensor) else None
+    return torch.from_numpy(np.asarray(signals, dtype=np.float32)).to(device)
 
 
 def confidence_guard_strategy(

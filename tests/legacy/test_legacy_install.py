@@ -1,0 +1,202 @@
+"""install() in new processes, beside a `src` package of one's own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from marketsim.legacy.install import MODULES
+
+
+def run(code: str, folder: Path) -> str:
+    """The output of a program in a folder; its errors are the test's."""
+    found = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stderr
+    return found.stdout.strip()
+
+
+def write(folder: Path, **files: str) -> None:
+    """Files by name, with __ for a folder's end."""
+    for name, text in files.items():
+        path = folder / (name.replace("__", "/") + ".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+
+
+def test_old_names_lead_here_and_a_second_call_changes_nothing(tmp_path: Path) -> None:
+    run(
+        f"""
+        import importlib, sys
+        import marketsim.legacy
+        names = marketsim.legacy.install()
+        before = dict(sys.modules)
+        assert marketsim.legacy.install() == names
+        assert sys.modules == before
+        for old, new in {MODULES!r}.items():
+            assert sys.modules[old] is sys.modules[new] is importlib.import_module(old), old
+        from src.models.toto_wrapper import TotoPipeline
+        from src.models import toto_aggregation
+        import src.models.kronos_wrapper
+        import src.optimization_utils as optimizers
+        assert src.models.kronos_wrapper.KronosForecastingWrapper
+        assert src.optimization_utils is optimizers
+        from src import prediction_cache
+        assert toto_aggregation.aggregate_with_spec([1.0, 2.0], "mean") == [1.5]
+        """,
+        tmp_path,
+    )
+
+
+@pytest.mark.parametrize("with_init", [True, False])
+def test_a_src_package_of_one_s_own_stays(tmp_path: Path, with_init: bool) -> None:
+    write(
+        tmp_path,
+        src__other="VALUE = 1",
+        src__models__models="VALUE = 2",
+        src__models__toto_wrapper="raise RuntimeError('the old module')",
+        src__deep__er="VALUE = 3",
+    )
+    if with_init:
+        # Its own code may use what is replaced, whichever comes first.
+        write(tmp_path, src____init__="from src.models.toto_wrapper import TotoPipeline; VALUE = 0")
+        write(tmp_path, src__models____init__="from src import other; from .models import VALUE")
+    run(
+        f"""
+        import marketsim.legacy
+        marketsim.legacy.install()
+        import src, src.other, src.models.models
+        from src.deep.er import VALUE
+        import src.models.toto_wrapper
+        assert (src.other.VALUE, src.models.models.VALUE, VALUE) == (1, 2, 3)
+        assert src.models.toto_wrapper.TotoPipeline.__module__.startswith("marketsim.")
+        assert getattr(src, "VALUE", None) == (0 if {with_init} else None)
+        assert src.__name__ == "src" and src.models.__name__ == "src.models"
+        """,
+        tmp_path,
+    )
+
+
+def test_a_src_folder_that_comes_onto_the_path_later_is_found(tmp_path: Path) -> None:
+    write(tmp_path, later__src__other="VALUE = 1", later__src__models__mine="VALUE = 2")
+    run(
+        """
+        import sys
+        import marketsim.legacy
+        marketsim.legacy.install()
+        sys.path.insert(0, "later")
+        import src.other, src.models.mine, src.models.toto_wrapper
+        assert (src.other.VALUE, src.models.mine.VALUE) == (1, 2)
+        assert len(src.__path__) == 1 and "later/src" in src.__path__[0]
+        try:
+            import src.nothing
+        except ModuleNotFoundError as error:
+            assert error.name == "src.nothing"
+        """,
+        tmp_path,
+    )
+
+
+def test_a_src_module_that_is_no_package(tmp_path: Path) -> None:
+    write(tmp_path, src="VALUE = 1")
+    run(
+        """
+        import marketsim.legacy
+        marketsim.legacy.install()
+        import src, src.models.toto_wrapper
+        from src.optimization_utils import optimize_entry_exit_multipliers
+        assert src.VALUE == 1
+        """,
+        tmp_path,
+    )
+
+
+@pytest.mark.parametrize("name", ["loss_utils", "src.models.toto_wrapper"])
+def test_refuses_when_the_old_module_is_imported_already(tmp_path: Path, name: str) -> None:
+    write(tmp_path, loss_utils="OLD = True", src__models__toto_wrapper="OLD = True")
+    out = run(
+        f"""
+        import importlib, sys
+        importlib.import_module({name!r})
+        import marketsim.legacy
+        from marketsim.errors import LegacyInstallError
+        before = set(sys.modules)
+        try:
+            marketsim.legacy.install()
+        except LegacyInstallError as error:
+            print(error)
+        assert isinstance(LegacyInstallError(), ImportError)
+        assert sys.modules[{name!r}].OLD and "backtest_test3_inline" not in sys.modules
+        """,
+        tmp_path,
+    )
+    assert out.startswith(f"imported already: {name} (from {tmp_path}")
+    assert "before anything imports them" in out
+
+
+def test_a_package_of_one_s_own_that_fails_changes_nothing(tmp_path: Path) -> None:
+    write(tmp_path, src____init__="import not_installed_here")
+    run(
+        """
+        import sys
+        import marketsim.legacy
+        try:
+            marketsim.legacy.install()
+        except ModuleNotFoundError as error:
+            assert error.name == "not_installed_here", error
+        else:
+            raise AssertionError
+        for name in ("loss_utils", "src", "src.models.toto_wrapper", "disk_cache"):
+            assert name not in sys.modules, name
+        """,
+        tmp_path,
+    )
+
+
+def test_without_torch_it_says_what_to_install(tmp_path: Path) -> None:
+    run(
+        """
+        import importlib.util
+        real = importlib.util.find_spec
+        import marketsim.legacy, marketsim.legacy.settings, sys
+        sys.modules["marketsim.legacy.install"].find_spec = (
+            lambda name: None if name == "torch" else real(name))
+        from marketsim.errors import MissingDependencyError
+        try:
+            marketsim.legacy.install()
+        except MissingDependencyError as error:
+            assert "marketsim[models]" in str(error)
+        else:
+            raise AssertionError
+        assert "torch" not in sys.modules and "loss_utils" not in sys.modules
+        """,
+        tmp_path,
+    )
+
+
+def test_a_wrong_variable_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MARKETSIM_MAX_HORIZON", "none")
+    run(
+        """
+        import marketsim.legacy
+        try:
+            marketsim.legacy.install()
+        except ValueError as error:
+            assert "MARKETSIM_MAX_HORIZON" in str(error)
+        else:
+            raise AssertionError
+        """,
+        tmp_path,
+    )
