@@ -137,18 +137,27 @@ def test_all_contexts_at_once_or_one_by_one(old: Old) -> None:
         )
 
 
-def test_what_comes_later_changes_nothing(old: Old) -> None:
+@pytest.mark.parametrize("quirks", ["legacy", "fixed"])
+def test_what_comes_later_changes_nothing(old: Old, quirks: str) -> None:
     """With a model that sees all it is handed: rows before a change stay to the last digit."""
+    old.patch.setenv("MARKETSIM_LEGACY_QUIRKS", quirks)
     data = daily(80, 104)
     changed = data.copy()
     changed.iloc[-4:] *= 3.0
     setting = Setting(one_by_one(old, data))
     one, other = (rows_of(old.backtest(of, 10, setting)) for of in (data, changed))
-    for before, after in list(zip(one, other, strict=True))[3:]:
-        assert before["date"] < data.index[-4]
+    newest = data.index[-2] if quirks == "legacy" else data.index[-1]
+    assert one[0]["date"] == newest
+    compared = 0
+    for before, after in zip(one, other, strict=True):
+        if before["date"] >= data.index[-4]:
+            assert before["close"] != after["close"]
+            continue
+        compared += 1
         for name in before:
             if not name.startswith("walk_forward_") and not name.endswith("_forecasted_pnl"):
                 assert_same({name: after[name]}, {name: before[name]})
+    assert compared == (7 if quirks == "legacy" else 6)
 
 
 def test_alone_or_among_others(old: Old) -> None:
