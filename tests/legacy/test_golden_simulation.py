@@ -53,13 +53,13 @@ def old(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Old:
     return Old(monkeypatch, tmp_path)
 
 
-@pytest.mark.parametrize(("case", "family"), in_turn(REAL, 3))
+@pytest.mark.parametrize(("case", "family"), in_turn(REAL, 2))
 def test_stocks(old: Old, case: str, family: str) -> None:
     data = real(*REAL[case])
     check_simulation(old, data.iloc[:-1], Setting(Forecaster(data, family)))
 
 
-@pytest.mark.parametrize(("case", "family"), in_turn(REAL_CRYPTO, 4))
+@pytest.mark.parametrize(("case", "family"), in_turn(REAL_CRYPTO, 2))
 def test_crypto(old: Old, case: str, family: str) -> None:
     data = real(*REAL_CRYPTO[case])
     check_simulation(old, data.iloc[:-1], Setting(Forecaster(data, family), **CRYPTO))
