@@ -9,7 +9,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
 CXX_FILES = $(shell find csrc tests/faults/native benchmarks/native \
   -name '*.cpp' -o -name '*.hpp' -o -name '*.c')
 
-.PHONY: demo test faults upstream lint format types stubs check-stubs warnings wheel-test sanitize bench bench-smoke precision clean
+.PHONY: demo test faults upstream lint format types stubs check-stubs warnings wheel-test sanitize bench bench-smoke precision claims clean
 
 demo: $(VENV)/.demo
 	$(BIN)/marketsim backtest demo --simulations 70 --report demo-report.html
@@ -71,6 +71,10 @@ bench-smoke: $(VENV)/.dev
 # The tables of docs/precision.md: what bfloat16 and int8 cost in exactness.
 precision: $(VENV)/.dev
 	PYTHONPATH=tests/support $(BIN)/python benchmarks/precision.py
+
+# The tables of docs/old-claims.md: what analyses of the old functions claimed.
+claims: $(VENV)/.dev
+	$(BIN)/python benchmarks/old_claims.py
 
 clean:
 	rm -rf $(VENV) .venv-upstream build dist

@@ -139,15 +139,17 @@ def leaks_of_computing_once(prices: dict[str, Array]) -> Finding:
     )
 
 
-def exact_calls() -> Finding:
+def exact_calls(prices: dict[str, Array]) -> Finding:
     """What the functions of marketsim.legacy ask a model for, counted by the store."""
-    counts = [dict(counters) for counters in backtests(2)]
+    counts = backtests(2)
     first = counts[0]["misses"]
-    again = counts[1]["misses"] - counts[0]["misses"]
+    again = counts[1]["misses"] - first
+    of_prices = len({request.cache_key for request in requests(prices)})
     return Finding(
         "(what is exact)",
-        f"`backtest_forecasts` with {SIMULATIONS} simulations asks for {first} forecasts in place "
-        f"of {SIMULATIONS * HORIZON * len(KEYS):,}; run again, for {again}",
+        f"`backtest_forecasts` with {SIMULATIONS} simulations asks a model for {first} forecasts: "
+        f"{of_prices} of prices in place of {SIMULATIONS * HORIZON * len(KEYS):,}, and "
+        f"{first - of_prices} of the strategies' own returns; run again, for {again}",
     )
 
 
@@ -224,7 +226,7 @@ def counts(prices: dict[str, Array]) -> list[Finding]:
         hits_within_a_run(prices),
         redundant_forecasts(prices),
         leaks_of_computing_once(prices),
-        exact_calls(),
+        exact_calls(prices),
         horizons_in_one_call(prices),
         *three_settings(prices),
     ]

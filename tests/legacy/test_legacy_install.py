@@ -28,10 +28,10 @@ def run(code: str, folder: Path) -> str:
     return found.stdout.strip()
 
 
-def write(folder: Path, **files: str) -> None:
-    """Files by name, with __ for a folder's end."""
+def write(folder: Path, files: dict[str, str]) -> None:
+    """Modules by their paths."""
     for name, text in files.items():
-        path = folder / (name.replace("__", "/") + ".py")
+        path = folder / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text))
 
@@ -62,17 +62,16 @@ def test_old_names_lead_here_and_a_second_call_changes_nothing(tmp_path: Path) -
 
 @pytest.mark.parametrize("with_init", [True, False])
 def test_a_src_package_of_one_s_own_stays(tmp_path: Path, with_init: bool) -> None:
-    write(
-        tmp_path,
-        src__other="VALUE = 1",
-        src__models__models="VALUE = 2",
-        src__models__toto_wrapper="raise RuntimeError('the old module')",
-        src__deep__er="VALUE = 3",
-    )
-    if with_init:
-        # Its own code may use what is replaced, whichever comes first.
-        write(tmp_path, src____init__="from src.models.toto_wrapper import TotoPipeline; VALUE = 0")
-        write(tmp_path, src__models____init__="from src import other; from .models import VALUE")
+    files = {
+        "src/other": "VALUE = 1",
+        "src/models/models": "VALUE = 2",
+        "src/models/toto_wrapper": "raise RuntimeError('the old module')",
+        "src/deep/er": "VALUE = 3",
+    }
+    if with_init:  # its own code may use what is replaced, whichever comes first
+        files["src/__init__"] = "from src.models.toto_wrapper import TotoPipeline; VALUE = 0"
+        files["src/models/__init__"] = "from src import other; from .models import VALUE"
+    write(tmp_path, files)
     run(
         f"""
         import marketsim.legacy
@@ -90,7 +89,7 @@ def test_a_src_package_of_one_s_own_stays(tmp_path: Path, with_init: bool) -> No
 
 
 def test_a_src_folder_that_comes_onto_the_path_later_is_found(tmp_path: Path) -> None:
-    write(tmp_path, later__src__other="VALUE = 1", later__src__models__mine="VALUE = 2")
+    write(tmp_path, {"later/src/other": "VALUE = 1", "later/src/models/mine": "VALUE = 2"})
     run(
         """
         import sys
@@ -110,7 +109,7 @@ def test_a_src_folder_that_comes_onto_the_path_later_is_found(tmp_path: Path) ->
 
 
 def test_a_src_module_that_is_no_package(tmp_path: Path) -> None:
-    write(tmp_path, src="VALUE = 1")
+    write(tmp_path, {"src": "VALUE = 1"})
     run(
         """
         import marketsim.legacy
@@ -125,7 +124,7 @@ def test_a_src_module_that_is_no_package(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["loss_utils", "src.models.toto_wrapper"])
 def test_refuses_when_the_old_module_is_imported_already(tmp_path: Path, name: str) -> None:
-    write(tmp_path, loss_utils="OLD = True", src__models__toto_wrapper="OLD = True")
+    write(tmp_path, {"loss_utils": "OLD = True", "src/models/toto_wrapper": "OLD = True"})
     out = run(
         f"""
         import importlib, sys
@@ -147,7 +146,7 @@ def test_refuses_when_the_old_module_is_imported_already(tmp_path: Path, name: s
 
 
 def test_a_package_of_one_s_own_that_fails_changes_nothing(tmp_path: Path) -> None:
-    write(tmp_path, src____init__="import not_installed_here")
+    write(tmp_path, {"src/__init__": "import not_installed_here"})
     run(
         """
         import sys

@@ -107,21 +107,23 @@ class _Folders:
     def __init__(self, name: str) -> None:
         self._above, _, self._last = name.rpartition(".")
 
-    def __iter__(self) -> Iterator[str]:
+    def _now(self) -> list[str]:
         package = sys.modules.get(self._above)
-        for entry in getattr(package, "__path__", ()) if self._above else sys.path:
-            folder = Path(entry or ".", self._last)
-            if folder.is_dir():
-                yield str(folder)
+        above = getattr(package, "__path__", ()) if self._above else sys.path
+        folders = [Path(entry or ".", self._last) for entry in above]
+        return [str(folder) for folder in folders if folder.is_dir()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._now())
 
     def __len__(self) -> int:
-        return len(list(self))
+        return len(self._now())
 
     def __getitem__(self, index: int) -> str:
-        return list(self)[index]
+        return self._now()[index]
 
     def __contains__(self, item: object) -> bool:
-        return item in list(self)
+        return item in self._now()
 
     def __repr__(self) -> str:
-        return f"_Folders({list(self)!r})"
+        return f"_Folders({self._now()!r})"

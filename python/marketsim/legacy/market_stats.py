@@ -56,8 +56,15 @@ def _true_ranges(prices: Prices) -> Array:
 
 
 def last_returns(close: Array, end: int, days: int) -> Array:
-    """The returns of the `days` days before row `end`, without those that are not known."""
+    """The returns of the `days` days before row `end`, without those that are not known.
+
+    A missing close counts as unchanged, as it did for the old code's version of pandas.
+    """
     window = close[end - days - 1 : end]
+    missing = np.isnan(window)
+    if missing.any():
+        known = np.maximum.accumulate(np.where(missing, 0, np.arange(len(window))))
+        window = window[known]
     with np.errstate(all="ignore"):
         returns = window[1:] / window[:-1] - 1
     return returns[~np.isnan(returns)]
