@@ -35,8 +35,8 @@ def old(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Old:
 def test_stocks(old: Old, name: str, rows: slice, family: str) -> None:
     data = real(name, rows)
     setting = Setting(Forecaster(data, family), symbol=name.split("_")[0], spread=1.0009)
-    frame = check_backtest(old, data, 9, setting)
-    assert list(frame["date"]) == list(data.index[-2:-11:-1])  # the newest first, without the last
+    frame = check_backtest(old, data, 7, setting)
+    assert list(frame["date"]) == list(data.index[-2:-9:-1])  # the newest first, without the last
 
 
 @pytest.mark.parametrize(

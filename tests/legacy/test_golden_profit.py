@@ -18,13 +18,13 @@ def arguments(days: Days) -> tuple[Any, ...]:
     return (days.close, days.high, days.high_pred, days.low, days.low_pred)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in (3, 7)])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("per_entry", [False, True])
 def test_profit_of_days(kind: int, dtype: Any, per_entry: bool) -> None:
     from marketsim.legacy import loss_utils as loss
 
-    for seed, close_at_eod, fee in itertools.product(range(8), (False, True), (None, 0.0, 0.003)):
+    for seed, close_at_eod, fee in itertools.product(range(4), (False, True), (None, 0.003)):
         days, position = awkward_problem(kind, seed=seed)
         days, position = Days(*(value.to(dtype) for value in days)), position.to(dtype)
         rule = {"close_at_eod": close_at_eod}
@@ -35,14 +35,13 @@ def test_profit_of_days(kind: int, dtype: Any, per_entry: bool) -> None:
         true_fee = loss.TRADING_FEE if fee is None else fee
         value = profit_of_days(days, position, fee=true_fee, per_entry=per_entry, **rule)
         assert got.dtype == dtype
-        # Prices far beyond the clamps are multiplied in another order: the last digit may differ.
-        torch.testing.assert_close(got, value, rtol=1e-7, atol=1e-7 if kind != 4 else 1e-6)
-        if dtype == torch.float32 and kind != 4:
-            assert torch.equal(got, value)
+        # Positions of other sizes than one are multiplied in another order: the last digits differ.
+        near = {"rtol": 0.0 if kind != 3 else 1e-6, "atol": 1e-12 if kind != 3 else 1e-7}
+        torch.testing.assert_close(got, value, equal_nan=True, **near)
         total = loss.calculate_trading_profit_torch_with_entry_buysell(
             None, None, days.close, position, *arguments(days)[1:], **asked
         )
-        torch.testing.assert_close(total, value.sum(), rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(total, value.sum(), rtol=1e-6, atol=1e-7, equal_nan=True)
 
 
 def test_profit_of_shapes_and_sizes() -> None:
@@ -124,7 +123,7 @@ def test_optimisers(kind: int) -> None:
     """The pair is a best one, the profit is the formula's at that pair, and all are floats."""
     from marketsim.legacy import optimization_utils as optimization
 
-    for seed, close_at_eod in itertools.product(range(3), (False, True)):
+    for seed, close_at_eod in itertools.product(range(2), (False, True)):
         days, position = awkward_problem(kind, 6, seed)
         rule = {"close_at_eod": close_at_eod, "trading_fee": 0.0005}
         found = optimization.optimize_entry_exit_multipliers(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -37,27 +40,32 @@ REAL_CRYPTO = {
 }
 
 
+def in_turn(cases: Iterable[str], number: int) -> list[tuple[str, str]]:
+    """Each case with noise and some of the other families, which take turns."""
+    others = itertools.cycle([family for family in FAMILIES if family != "noise"])
+    return [
+        (case, family) for case in cases for family in ("noise", *itertools.islice(others, number))
+    ]
+
+
 @pytest.fixture
 def old(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Old:
     return Old(monkeypatch, tmp_path)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("case", REAL)
+@pytest.mark.parametrize(("case", "family"), in_turn(REAL, 2))
 def test_stocks(old: Old, case: str, family: str) -> None:
     data = real(*REAL[case])
     check_simulation(old, data.iloc[:-1], Setting(Forecaster(data, family)))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("case", REAL_CRYPTO)
+@pytest.mark.parametrize(("case", "family"), in_turn(REAL_CRYPTO, 2))
 def test_crypto(old: Old, case: str, family: str) -> None:
     data = real(*REAL_CRYPTO[case])
     check_simulation(old, data.iloc[:-1], Setting(Forecaster(data, family), **CRYPTO))
 
 
-@pytest.mark.parametrize("family", ["noise", "zero", "ticks"])
-@pytest.mark.parametrize("case", AWKWARD)
+@pytest.mark.parametrize(("case", "family"), in_turn(AWKWARD, 1))
 def test_awkward_data(old: Old, case: str, family: str) -> None:
     data = AWKWARD[case]()
     setting = Setting(Forecaster(data, family))
@@ -73,28 +81,27 @@ def test_short_data(old: Old, count: int) -> None:
     assert (result["atr_pct_14"] > 0) == (count >= 15)
 
 
-def test_one_row(old: Old) -> None:
-    """What the old code answered below that, where it did not fail."""
-    data = daily(5, 32)
-    check_simulation(old, data.iloc[:1], Setting(Forecaster(data, "noise")))
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, 7, 8])
+def test_fewer_rows_than_the_days_need(old: Old, count: int) -> None:
+    """The old code failed, or let arrays of two lengths meet; now it is as many days as there are.
 
-
-@pytest.mark.parametrize("count", [2, 3, 4, 5, 6, 7, 8])
-def test_too_few_rows_are_refused_or_answered(old: Old, count: int) -> None:
-    """The old code failed here with whatever broke first; what is wrong must be said instead.
-
-    Of four rows it made numbers: by chance, one forecast was stretched over two days.
+    Of n rows, n - 2 have a return with another before it. So the answer is that of this horizon.
     """
-    from marketsim.errors import MarketsimError
+    data = daily(count + 1, 33)
+    setting = Setting(Forecaster(data, "noise"), horizon=max(count - 2, 1))
+    result = check_simulation(old, data.iloc[:count], setting)
+    assert len(result["maxdiffprofit_profit_values"]) == max(count - 3, 0)
 
-    data = daily(count, 33)
-    try:
-        result = old.simulate(data, Setting(Forecaster(data, "noise")))
-    except MarketsimError as error:
-        assert str(count) in str(error)
-    else:
-        assert result["date"] == data.index[-1]
-        assert result["close"] == data["Close"].iloc[-1]
+
+def test_fewer_whole_rows_than_the_days_need(old: Old) -> None:
+    """Rows that miss a price count for no other price: here eight moves are known, then four."""
+    data = daily(40, 43)
+    data.loc[data.index[:-10], "Open"] = np.nan
+    setting = Setting(Forecaster(data, "noise"), horizon=7)
+    check_simulation(old, data.iloc[:-1], setting)
+    data.loc[data.index[:-6], "Open"] = np.nan
+    setting = Setting(Forecaster(data, "noise"), horizon=3)
+    check_simulation(old, data.iloc[:-1], setting)
 
 
 @pytest.mark.parametrize("horizon", [1, 2, 3, 5, 12])
@@ -129,6 +136,18 @@ def test_missing_close_and_open_forecasts(old: Old) -> None:
         for lengths in ([52], [54, 55], range(52, 59)):
             forecaster = as_missing(Forecaster(data, "noise"), lengths, keys)
             check_simulation(old, data, Setting(forecaster))
+
+
+@pytest.mark.parametrize("keys", [["High"], ["Low"], ["High", "Low"]])
+@pytest.mark.parametrize("lengths", [[52], [54, 57], range(52, 59)])
+def test_days_without_forecasts_of_high_or_low(
+    old: Old, keys: list[str], lengths: list[int]
+) -> None:
+    """The old code failed on them; here such a day does not trade, and the others do."""
+    data = daily(60, 44)
+    forecaster = as_missing(Forecaster(data, "noise"), lengths, keys)
+    check_simulation(old, data, Setting(forecaster))
+    check_simulation(old, data, Setting(forecaster, **CRYPTO))
 
 
 @pytest.mark.parametrize("spread", [1.0, 1.05, 0.999, 1.0001])

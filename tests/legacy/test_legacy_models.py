@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from legacy_golden import Old, assert_same, check_backtest, check_simulation  # noqa: E402
 from legacy_market import AWKWARD, daily, real  # noqa: E402
-from legacy_transcription import Exact, Setting  # noqa: E402
+from legacy_transcription import KEYS, Exact, Setting, targets  # noqa: E402
 
 import marketsim as ms  # noqa: E402
 from marketsim.forecasts import Schema  # noqa: E402
@@ -26,21 +26,25 @@ def old(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pat
     return Old(monkeypatch, tmp_path)
 
 
-def one_by_one(name: str, data: pd.DataFrame, spec: str = "trimmed_mean_10") -> Any:
+def one_by_one(old: Old, data: pd.DataFrame, spec: str = "trimmed_mean_10") -> Any:
     """The model asked for each context alone, with no store between.
 
-    The old code handed the model returns rounded to float32. Ours sees them as the native functions
-    do, so that both share what is stored; here it is handed the same.
+    Of the data the package forecasts from returns as all of marketsim has them, x[t] / x[t-1] - 1
+    in float64; the old code made them by another formula, in float32. Both are the same returns to
+    the digits that float32 has. For what is compared here the former stand for the latter. And a
+    forecast is what a record of the store has of it, float32, whether there is a store or not.
     """
-    model = ms.load_model(name)
-    exact = [native_returns(data, key) for key in ("Close", "Low", "High", "Open")]
+    model = ms.load_model(model_of(old))
+    schema = Schema.for_model(model)
+    pairs = [(targets(data, key).astype(np.float32), native(data, key)) for key in KEYS]
 
     def forecast(context: torch.Tensor) -> Exact:
-        rounded = context.numpy()
-        series = [one[: len(rounded)] for one in exact if len(one) >= len(rounded)]
-        same = [one for one in series if np.allclose(one, rounded, rtol=1e-5, atol=1e-9)]
-        schema = Schema.for_model(model)  # what a record stands for, whether it is stored or not
-        found = schema.decode(schema.encode(model.predict([same[0] if same else rounded])))
+        seen = context.numpy()
+        for moves, returns in pairs:
+            if np.array_equal(moves[: len(seen)], seen):
+                seen = returns[: len(seen)]
+                break
+        found = schema.decode(schema.encode(model.predict([seen])))
         low, median, high = np.asarray(found.quantile([0.4, 0.5, 0.6])).reshape(3)
         aggregate = float(np.asarray(found.aggregate(spec)).reshape(-1)[0])
         return Exact(aggregate, max(float(high - low), 0.0), float(median))
@@ -48,13 +52,13 @@ def one_by_one(name: str, data: pd.DataFrame, spec: str = "trimmed_mean_10") -> 
     return forecast
 
 
-def native_returns(data: pd.DataFrame, key: str) -> np.ndarray:
-    prices = data[["Close", "Low", "High", "Open"]]
-    values = prices[key].to_numpy(dtype=float)
+def native(data: pd.DataFrame, key: str) -> np.ndarray:
+    """The returns of rows that miss no other price, as in `targets`."""
+    others = data[[name for name in KEYS if name != key]].notna().all(axis=1).to_numpy()
     with np.errstate(all="ignore"):
-        returns = values[1:] / values[:-1] - 1.0
-    whole = prices.drop(columns=key).notna().all(axis=1).to_numpy()[:-1]
-    return np.where(np.isfinite(returns), returns, 0.0)[whole]
+        prices = data[key].to_numpy(dtype=float)
+        returns = prices[1:] / prices[:-1] - 1.0
+    return np.nan_to_num(returns, nan=0.0, posinf=0.0, neginf=0.0)[others[:-1]]
 
 
 def model_of(old: Old) -> str:
@@ -70,30 +74,30 @@ def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def test_simulation(old: Old) -> None:
     data = real("MSTR_1d", slice(-300, None))
-    check_simulation(old, data, Setting(one_by_one(model_of(old), data)))
+    check_simulation(old, data, Setting(one_by_one(old, data)))
 
 
 @pytest.mark.parametrize("case", ["old_nans", "recent_nan_high", "constant", "old_zero", "jumps"])
 def test_awkward_simulation(old: Old, case: str) -> None:
     data = AWKWARD[case]()
-    check_simulation(old, data, Setting(one_by_one(model_of(old), data)))
+    check_simulation(old, data, Setting(one_by_one(old, data)))
 
 
 def test_backtest(old: Old) -> None:
     data = real("WPM_1d", slice(-200, None))
-    check_backtest(old, data, 8, Setting(one_by_one(model_of(old), data), symbol="WPM"))
+    check_backtest(old, data, 8, Setting(one_by_one(old, data), symbol="WPM"))
 
 
 def test_other_aggregate(old: Old) -> None:
     old.patch.setenv("TOTO_AGGREGATION_SPEC", "quantile_0.45")
     data = daily(60, 101)
-    check_simulation(old, data, Setting(one_by_one(model_of(old), data, "quantile_0.45")))
+    check_simulation(old, data, Setting(one_by_one(old, data, "quantile_0.45")))
 
 
 def test_store_cold_warm_and_absent(old: Old, tmp_path: Path) -> None:
     """What the store has changes no digit."""
     data = daily(80, 102)
-    setting = Setting(one_by_one(model_of(old), data))
+    setting = Setting(one_by_one(old, data))
     cold = old.backtest(data, 6, setting)
     warm = old.backtest(data, 6, setting)
     old.patch.setenv("MARKETSIM_CACHE_PREDICTIONS", "0")
@@ -108,12 +112,12 @@ def test_store_cold_warm_and_absent(old: Old, tmp_path: Path) -> None:
 
 
 def test_all_contexts_at_once_or_one_by_one(old: Old) -> None:
-    """A cached_predict that only hands on to ours: one call each, and the same numbers.
+    """A cached_predict that only hands on to ours: one call each, and the same forecasts.
 
-    All but the rounding: it is handed tensors of float32.
+    To the digits of float32, in which the contexts of these calls are, as the old ones were.
     """
     data = daily(80, 103)
-    setting = Setting(one_by_one(model_of(old), data))
+    setting = Setting(one_by_one(old, data))
     together = old.backtest(data, 6, setting)
     ours, calls = old.module.cached_predict, []
 
@@ -123,29 +127,43 @@ def test_all_contexts_at_once_or_one_by_one(old: Old) -> None:
 
     old.patch.setattr(old.module, "cached_predict", handed_on)
     each = old.backtest(data, 6, setting)
-    assert len(calls) >= 4 * (6 + 6)
-    numbers = together.select_dtypes("number").columns
-    np.testing.assert_allclose(each[numbers], together[numbers], rtol=1e-4, atol=1e-7)
+    assert 4 * (6 + 6) <= len(calls) <= 4 * (6 + 6) + 8
+    for one, other in zip(together["last_preds"], each["last_preds"], strict=True):
+        for name in ("close", "high", "low", "open"):
+            made = f"{name}_predictions"
+            torch.testing.assert_close(other[made], one[made], rtol=1e-6, atol=1e-8)
+        torch.testing.assert_close(
+            other["close_ci_band"], one["close_ci_band"], rtol=1e-6, atol=1e-8
+        )
 
 
-def test_what_comes_later_changes_nothing(old: Old) -> None:
+@pytest.mark.parametrize("quirks", ["legacy", "fixed"])
+def test_what_comes_later_changes_nothing(old: Old, quirks: str) -> None:
     """With a model that sees all it is handed: rows before a change stay to the last digit."""
+    old.patch.setenv("MARKETSIM_LEGACY_QUIRKS", quirks)
     data = daily(80, 104)
     changed = data.copy()
     changed.iloc[-4:] *= 3.0
-    setting = Setting(one_by_one(model_of(old), data))
+    setting = Setting(one_by_one(old, data))
     one, other = (rows_of(old.backtest(of, 10, setting)) for of in (data, changed))
-    for before, after in list(zip(one, other, strict=True))[3:]:
-        assert before["date"] < data.index[-4]
+    newest = data.index[-2] if quirks == "legacy" else data.index[-1]
+    assert one[0]["date"] == newest
+    compared = 0
+    for before, after in zip(one, other, strict=True):
+        if before["date"] >= data.index[-4]:
+            assert before["close"] != after["close"]
+            continue
+        compared += 1
         for name in before:
             if not name.startswith("walk_forward_") and not name.endswith("_forecasted_pnl"):
                 assert_same({name: after[name]}, {name: before[name]})
+    assert compared == (7 if quirks == "legacy" else 6)
 
 
 def test_alone_or_among_others(old: Old) -> None:
     """A row of a backtest is the simulation alone, though its contexts went in one batch."""
     data = daily(80, 105)
-    setting = Setting(one_by_one(model_of(old), data), module_spread=1.0005)
+    setting = Setting(one_by_one(old, data), module_spread=1.0005)
     rows = rows_of(old.backtest(data, 5, setting))
     for number in (4, 0, 2):
         alone = old.simulate(data.iloc[: -(number + 1)], setting)

@@ -70,6 +70,13 @@ def _zero_close() -> pd.DataFrame:
     return data
 
 
+def _recent_zero_close() -> pd.DataFrame:
+    """A close of zero among the seven days: returns of -1 and of infinity."""
+    data = daily(60, 22)
+    data.loc[data.index[-4], "Close"] = 0.0
+    return data
+
+
 def _old_nans() -> pd.DataFrame:
     """Rows without any price, and rows without one, in the history."""
     data = daily(60, 8)
@@ -162,6 +169,7 @@ AWKWARD = {
         _recent_zero_open,
         _zero_low,
         _zero_close,
+        _recent_zero_close,
         _old_nans,
         _first_row_nan,
         _recent_nan_row,

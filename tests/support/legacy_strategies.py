@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from legacy_profit import Choice, Days, Tensor, confirm, profit_of_days, shifted
+from legacy_profit import Choice, Days, Tensor, confirm, known, profit_of_days, shifted
 
 
 class Evaluation(NamedTuple):
@@ -227,7 +227,7 @@ def _of_baseline_and_optimised(
 
 
 def _numbers(values: Tensor) -> np.ndarray:
-    return values.numpy().astype(float)
+    return known(values).numpy().astype(float)
 
 
 def maxdiff(
@@ -333,10 +333,10 @@ def always_on(
         fees = {"fee": fee, "per_entry": per_entry}
         chosen = confirm(days, sides, reported, policies=policies, **fees)
         bought_at, sold_at = _of_both_sides(days, chosen, crypto, fees)
-        bought, sold, total = map(_numbers, (bought_at, sold_at, bought_at + sold_at))
+        bought, sold, total = map(_numbers, (bought_at, sold_at, known(bought_at) + known(sold_at)))
         plain = _of_both_sides(days, Choice(0.0, 0.0, False), crypto, fees)
         mixed, baseline, optimised = _of_baseline_and_optimised(
-            _numbers(plain[0] + plain[1]), total, periods
+            _numbers(known(plain[0]) + known(plain[1])), total, periods
         )
     moved = float(np.sum(np.abs(total)))
     filled = [int(np.count_nonzero(bought)), int(np.count_nonzero(sold))]
