@@ -21,6 +21,7 @@ import torch
 
 from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.legacy.tensor_profit import (
+    as_floats,
     check_fee_rule,
     check_rate,
     check_tensors,
@@ -74,10 +75,10 @@ def use_fees(version: str) -> None:
 
     Example:
         >>> from marketsim.legacy import loss_utils
-        >>> use_fees("later")
+        >>> loss_utils.use_fees("later")
         >>> loss_utils.TRADING_FEE, loss_utils.FEE_RULE
         (2.78e-05, 'per_entry')
-        >>> use_fees("snapshot")
+        >>> loss_utils.use_fees("snapshot")
     """
     global TRADING_FEE, CRYPTO_TRADING_FEE, FEE_RULE
     if version not in FEES:
@@ -183,7 +184,7 @@ def calculate_trading_profit_torch(
     Raises:
         ArgumentError: as for `calculate_profit_torch_with_entry_buysell_profit_values`.
     """
-    _check_pair(y_test, y_test_pred)
+    y_test, y_test_pred = _pair(y_test, y_test_pred)
     fee = check_rate(trading_fee, TRADING_FEE)
     held = _held(y_test, y_test_pred) - torch.abs(y_test_pred) * fee
     return torch.sum(held) / y_test_pred.numel()
@@ -197,7 +198,7 @@ def calculate_trading_profit_torch_buy_only(
     trading_fee: float | None = None,
 ) -> torch.Tensor:
     """`calculate_trading_profit_torch` without the profit of shorts, which pay their fee all the same."""  # noqa: E501
-    _check_pair(y_test, y_test_pred)
+    y_test, y_test_pred = _pair(y_test, y_test_pred)
     fee = check_rate(trading_fee, TRADING_FEE)
     bought = torch.clip(y_test_pred, 0, 10) * y_test
     return torch.sum(bought - torch.abs(y_test_pred) * fee) / y_test_pred.numel()
@@ -214,7 +215,7 @@ def get_trading_profits_list(
     scaler: object, last_values: object, y_test: torch.Tensor, y_test_pred: torch.Tensor
 ) -> torch.Tensor:
     """The profits of the single days that `calculate_trading_profit_torch` is the mean of."""
-    _check_pair(y_test, y_test_pred)
+    y_test, y_test_pred = _pair(y_test, y_test_pred)
     return _held(y_test, y_test_pred) - torch.abs(y_test_pred) * TRADING_FEE
 
 
@@ -297,8 +298,10 @@ def _cut(move: float) -> float:
     return float(Decimal(repr(move)).quantize(Decimal("0.001"), rounding=ROUND_DOWN))
 
 
-def _check_pair(y_test: torch.Tensor, y_test_pred: torch.Tensor) -> None:
+def _pair(y_test: torch.Tensor, y_test_pred: torch.Tensor) -> list[torch.Tensor]:
+    """Both, checked, in their own shapes."""
     check_tensors(y_test=y_test, y_test_pred=y_test_pred)
+    return as_floats((y_test, y_test_pred))
 
 
 def _held(move: torch.Tensor, position: torch.Tensor) -> torch.Tensor:

@@ -124,7 +124,8 @@ def _bought_and_held(returns: Array, fee: float) -> tuple[Array, Array]:
     count, number = returns.shape
     if not number:
         return np.full(count, -fee), np.full(count, -fee)
-    return np.multiply.reduce(1 + returns, axis=1) - 1 - fee, returns[:, -1] - fee
+    with np.errstate(all="ignore"):  # a price of 0 is a return of -1, and after it an infinite one
+        return np.multiply.reduce(1 + returns, axis=1) - 1 - fee, returns[:, -1] - fee
 
 
 def _by_days(

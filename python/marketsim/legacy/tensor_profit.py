@@ -7,6 +7,8 @@ float32 results are theirs to the last bit.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import torch
@@ -19,6 +21,9 @@ FeeRule: TypeAlias = Literal["touched_both", "per_entry"]
 
 def check_tensors(**tensors: object) -> list[torch.Tensor]:
     """The tensors, each as one row of days; none of them may ask for a gradient.
+
+    Whole numbers, as positions often are, become numbers of the precision of the others: torch
+    would multiply them with a fee in float32.
 
     Raises:
         ArgumentError: something else than a tensor, lengths or devices that differ, or a tensor
@@ -39,7 +44,16 @@ def check_tensors(**tensors: object) -> list[torch.Tensor]:
             )
         rows.append(tensor.reshape(-1))
     _check_alike(dict(zip(tensors, rows, strict=True)))
-    return rows
+    return as_floats(rows)
+
+
+def as_floats(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """The tensors, those of whole numbers in the precision that the others have together."""
+    known = [tensor.dtype for tensor in tensors if tensor.is_floating_point()]
+    if len(known) == len(tensors):
+        return list(tensors)
+    dtype = functools.reduce(torch.promote_types, known, known[0] if known else torch.float32)
+    return [t if t.is_floating_point() else t.to(dtype) for t in tensors]
 
 
 def _check_alike(rows: dict[str, torch.Tensor]) -> None:

@@ -78,7 +78,7 @@ def forecast_profits(
         if known.size < _LEAST or (quirk and mean < 0):
             found[name] = mean
         else:
-            asked[name] = known if quirk else known[::-1]
+            asked[name] = known if quirk else np.ascontiguousarray(known[::-1])
     found.update(_forecast(asked, symbol, predict))
     return {f"{name}_forecasted_pnl": found[name] for name in results}
 

@@ -1,0 +1,196 @@
+"""The optimisers: never below DIRECT, whatever the tensors are, and what they refuse."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+
+from marketsim import _core  # noqa: E402
+from marketsim.errors import ArgumentError, MissingDependencyError  # noqa: E402
+from marketsim.legacy import loss_utils, offset_search  # noqa: E402
+from marketsim.legacy.optimization_utils import (  # noqa: E402
+    optimize_always_on_multipliers,
+    optimize_entry_exit_multipliers,
+    optimize_entry_exit_multipliers_with_callback,
+    optimize_single_parameter,
+)
+
+EXACT = "MARKETSIM_USE_DIRECT_OPTIMIZER"
+
+
+def problem(seed: int, count: int, dtype: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:
+    rng = np.random.default_rng(seed)
+    close = rng.normal(0, 0.02, count)
+    high = np.maximum(close, 0) + rng.exponential(0.01, count)
+    low = np.minimum(close, 0) - rng.exponential(0.01, count)
+    rows = {
+        "close_actual": close,
+        "positions": rng.integers(-1, 2, count),
+        "high_actual": high,
+        "high_pred": rng.normal(0.01, 0.01, count),
+        "low_actual": low,
+        "low_pred": rng.normal(-0.01, 0.01, count),
+    }
+    return {name: torch.tensor(row, dtype=dtype) for name, row in rows.items()}
+
+
+def both_sides(rows: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    rest = {name: row for name, row in rows.items() if name != "positions"}
+    ones = torch.ones_like(rows["close_actual"])
+    return rest | {"buy_indicator": ones, "sell_indicator": -ones}
+
+
+def total_at(rows: dict[str, torch.Tensor], high: float, low: float, **options: Any) -> float:
+    """The profit at offsets: the float64 sum of the days' profits."""
+    return float(
+        loss_utils.calculate_profit_torch_with_entry_buysell_profit_values(
+            rows["close_actual"],
+            rows["high_actual"],
+            rows["high_pred"] + high,
+            rows["low_actual"],
+            rows["low_pred"] + low,
+            rows["positions"],
+            **options,
+        )
+        .double()
+        .sum()
+    )
+
+
+@settings(max_examples=25)
+@given(
+    st.integers(0, 10**6), st.integers(1, 12), st.booleans(), st.booleans(), st.sampled_from([0, 1])
+)
+def test_never_below_direct(seed: int, count: int, eod: bool, double: bool, later: int) -> None:
+    dtype = torch.float64 if double else torch.float32
+    rows = problem(seed, count, dtype)
+    loss_utils.use_fees(("snapshot", "later")[later])
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            found = optimize_entry_exit_multipliers(**rows, close_at_eod=eod)
+            always = optimize_always_on_multipliers(**both_sides(rows), close_at_eod=eod)
+            patch.setenv(EXACT, "1")
+            patch.setenv("MARKETSIM_FAST_OPTIMIZE", "1")
+            searched = optimize_entry_exit_multipliers(**rows, close_at_eod=eod)
+            both = optimize_always_on_multipliers(**both_sides(rows), close_at_eod=eod)
+        assert found[2] >= total_at(rows, *searched[:2], close_at_eod=eod) - 1e-12
+        assert abs(found[2] - total_at(rows, *found[:2], close_at_eod=eod)) < 1e-12
+        assert always[2] >= both[2] - 1e-6  # DIRECT's is a float32 sum
+        assert all(type(value) is float for value in (*found, *searched))
+    finally:
+        loss_utils.use_fees("snapshot")
+
+
+@pytest.mark.parametrize("count", [1, 6, 40])
+def test_the_direct_way_and_the_checked_way_agree(count: int) -> None:
+    """Tensors that the compiled entry declines get the same answer to the last bit."""
+    for seed in range(20):
+        rows = problem(seed, count)
+        gaps = {name: torch.stack((row, row), dim=1)[:, 1] for name, row in rows.items()}
+        shaped = {name: row[None] for name, row in rows.items()}
+        expected = optimize_entry_exit_multipliers(**rows)
+        assert optimize_entry_exit_multipliers(**gaps) == expected
+        assert optimize_entry_exit_multipliers(**shaped) == expected
+        one, other = both_sides(rows), both_sides(gaps)
+        assert optimize_always_on_multipliers(**one) == optimize_always_on_multipliers(**other)
+        long_only = optimize_always_on_multipliers(**one, is_crypto=True)
+        assert long_only == optimize_entry_exit_multipliers(
+            **rows | {"positions": one["buy_indicator"]}
+        )
+
+
+def test_what_the_compiled_entry_declines() -> None:
+    rows = problem(3, 6)
+    order = ("close_actual", "high_actual", "low_actual", "high_pred", "low_pred", "positions")
+    given_rows = [rows[name] for name in order]
+    rest = (None, -0.03, 0.03, -0.03, 0.03, 0, 1, 0.0005)
+    assert _core.best_offsets_of_tensors(*given_rows, *rest) is not None
+    for wrong in (
+        rows["positions"].double(),
+        rows["positions"].numpy(),
+        rows["positions"][:5],
+        rows["positions"][None],
+        rows["positions"].clone().requires_grad_(),
+        rows["positions"].to("meta"),
+        [1.0] * 6,
+        None,
+    ):
+        assert _core.best_offsets_of_tensors(*given_rows[:5], wrong, *rest) is None
+    parts = torch.zeros(12)[::2]
+    assert _core.best_offsets_of_tensors(*given_rows[:5], parts, *rest) is None
+    with pytest.raises(ValueError, match="fill"):
+        _core.best_offsets_of_tensors(*given_rows, *rest[:5], 9, 1, 0.0)
+
+
+def test_float64_is_not_rounded() -> None:
+    """Levels that float32 cannot tell apart: a fill that only exists in float64 is found."""
+    one = torch.ones(1, dtype=torch.float64)
+    rows = {
+        "close_actual": one * 0.01,
+        "positions": one,
+        "high_actual": one * 0.02,
+        "high_pred": one * (0.02 + 1e-12),
+        "low_actual": one * -0.01,
+        "low_pred": one * -0.01,
+    }
+    tight = ((-1e-11, 0.0), (0.0, 1e-11))
+    found = optimize_entry_exit_multipliers(**rows, bounds=tight, trading_fee=0.0)
+    assert found[2] == pytest.approx(0.03, abs=1e-10)
+    assert found[0] < 0.0 < found[1]
+    with pytest.raises(ArgumentError, match="float64 tensors of 129 days.*float32"):
+        optimize_entry_exit_multipliers(**problem(0, 129, torch.float64))
+
+
+def test_mixed_precision_is_that_of_torch() -> None:
+    rows = problem(5, 6)
+    mixed = rows | {"close_actual": rows["close_actual"].double()}
+    double = {name: row.double() for name, row in rows.items()}
+    assert optimize_entry_exit_multipliers(**mixed) == optimize_entry_exit_multipliers(**double)
+
+
+def test_errors() -> None:
+    rows = problem(1, 6)
+    with pytest.raises(ArgumentError, match="positions requires a gradient"):
+        optimize_entry_exit_multipliers(**rows | {"positions": rows["positions"].requires_grad_()})
+    rows = problem(1, 6)
+    with pytest.raises(ArgumentError, match="lengths differ.*high_pred has 5"):
+        optimize_entry_exit_multipliers(**rows | {"high_pred": rows["high_pred"][:5]})
+    with pytest.raises(ArgumentError, match="low_pred must be a torch tensor"):
+        optimize_entry_exit_multipliers(**rows | {"low_pred": rows["low_pred"].numpy()})
+    with pytest.raises(ArgumentError, match="bounds must be"):
+        optimize_entry_exit_multipliers(**rows, bounds=((0.1, -0.1), (0.0, 0.0)))
+    with pytest.raises(ArgumentError, match="fee must be"):
+        optimize_entry_exit_multipliers(**rows, trading_fee=0.7)
+
+
+def test_scipy_is_imported_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+    rows = problem(2, 6)
+    assert optimize_entry_exit_multipliers(**rows)[2] >= 0.0
+    monkeypatch.setenv(EXACT, "0")
+    with pytest.raises(MissingDependencyError, match="pip install scipy"):
+        optimize_entry_exit_multipliers(**rows)
+
+
+def test_searches_of_functions() -> None:
+    x, profit = optimize_single_parameter(lambda v: -((v - 0.02) ** 2))
+    assert x == pytest.approx(0.02, abs=1e-3)
+    assert profit == pytest.approx(0.0, abs=1e-6)
+    high, low, _ = optimize_entry_exit_multipliers_with_callback(
+        lambda a, b: -((a - 0.01) ** 2) - (b + 0.01) ** 2, maxiter=20
+    )
+    assert (high, low) == pytest.approx((0.01, -0.01), abs=2e-3)
+
+
+def test_empty_and_single_days() -> None:
+    rows = {name: row[:0] for name, row in problem(0, 3).items()}
+    assert optimize_entry_exit_multipliers(**rows) == (0.0, 0.0, 0.0)
+    assert offset_search.MOST_FLOAT64_DAYS == 128
