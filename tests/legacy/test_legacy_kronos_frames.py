@@ -1,17 +1,14 @@
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import numpy as np
 import pandas as pd
 import pytest
 
 pytest.importorskip("torch")
 
-from marketsim.errors import ArgumentError, MissingDependencyError, UnknownNameError
-from marketsim.legacy import kronos_wrapper
+from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.legacy.kronos_frames import kronos_input
-from marketsim.legacy.kronos_wrapper import KronosForecastingWrapper, setup_kronos_wrapper_imports
+from marketsim.legacy.kronos_wrapper import KronosForecastingWrapper
 
 
 def frame(rows: int = 6) -> pd.DataFrame:
@@ -100,14 +97,6 @@ def test_refused(options: dict, error: type[Exception]) -> None:
         kronos_input(**(given | options))
 
 
-def test_without_kronos_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kronos_wrapper, "find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match="has no Kronos"):
-        KronosForecastingWrapper(model_name="a/b", tokenizer_name="a/c", device="cpu")
-    assert setup_kronos_wrapper_imports(torch_module=None) is None
-
-
-@pytest.mark.skipif(find_spec("marketsim.models.kronos") is None, reason="no Kronos")
 def test_arguments_are_checked_before_weights_are_read() -> None:
     wrapper = KronosForecastingWrapper(model_name="a/b", tokenizer_name="a/c", device="cpu")
     ask = {"timestamp_col": "timestamp", "columns": ["Close"], "pred_len": 1}

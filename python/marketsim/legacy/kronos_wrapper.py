@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ import pandas as pd
 
 from marketsim.errors import (
     ArgumentError,
-    MissingDependencyError,
     UnknownNameError,
     UnsupportedTypeError,
 )
@@ -70,7 +68,7 @@ class KronosForecastingWrapper:
     Raises:
         CudaUnavailableError: the device cannot be had.
         UnknownNameError: no device of that name.
-        MissingDependencyError: this version of marketsim has no Kronos, or torch is not installed.
+        MissingDependencyError: torch is not installed.
     """
 
     def __init__(
@@ -94,10 +92,6 @@ class KronosForecastingWrapper:
         dtype: str = "float32",
         seed: int = 0,
     ) -> None:
-        if find_spec("marketsim.models.kronos") is None:
-            raise MissingDependencyError(
-                "this version of marketsim has no Kronos: install a newer one"
-            )
         self.model_name = model_name
         self.tokenizer_name = tokenizer_name
         self.requested_device = device

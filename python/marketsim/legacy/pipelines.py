@@ -81,8 +81,7 @@ def load_kronos_wrapper(params: Mapping[str, Any]) -> KronosForecastingWrapper:
             `resolve_kronos_params` gives them.
 
     Raises:
-        MissingDependencyError: this installation has no Kronos; else as
-            `KronosForecastingWrapper`.
+        As `KronosForecastingWrapper`.
     """
     from marketsim.legacy.kronos_wrapper import KronosForecastingWrapper
 
