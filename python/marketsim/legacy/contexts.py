@@ -40,22 +40,23 @@ class Series:
     known: Indices
 
     @classmethod
-    def of(cls, prices: Prices, key: str) -> Series:
-        """The series of one price of some data.
+    def all_of(cls, prices: Prices) -> dict[str, Series]:
+        """The series of the four prices of some data.
 
         A row that misses another price is left out, as the old code did; a missing price of its own
         counts as no move.
         """
         number = len(prices)
-        moves = relative_moves(prices[key]) if number else np.zeros(0)
-        known = np.zeros(number + 1, dtype=np.int64)
-        missing = [np.isnan(prices[other]) for other in KEYS if other != key]
-        gaps = (missing[0] | missing[1] | missing[2])[:-1]  # the last row has no next one yet
-        if not gaps.any():
-            known[1:] = np.arange(number)
-            return cls(key, moves, np.arange(max(number - 1, 0)), known)
-        known[2:] = np.cumsum(~gaps)
-        return cls(key, moves[~gaps], np.flatnonzero(~gaps), known)
+        missing = {key: np.isnan(prices[key]) for key in KEYS}
+        found = {}
+        for key in KEYS:
+            moves = relative_moves(prices[key])
+            others = [missing[other] for other in KEYS if other != key]
+            gaps = (others[0] | others[1] | others[2])[:-1]  # the last row has no next one yet
+            known = np.zeros(number + 1, dtype=np.int64)
+            known[2:] = np.cumsum(~gaps)
+            found[key] = cls(key, moves[~gaps], np.flatnonzero(~gaps), known)
+        return found
 
 
 def asked_moves(

@@ -159,14 +159,18 @@ def _fit(
     """
     count = len(moves.close)
     none = np.zeros(count)
+
+    def unfitted(leaving: bool) -> tuple[Floats, ...]:
+        return tuple(_profit(moves, at, none, none, terms, leaving) for at in positions)
+
+    at_limits = None if base_at_close else unfitted(False)
     best: Fitted | None = None
     best_total = np.full(count, -np.inf)
     for close_at_eod in terms.choices:
         high, low, total = _offsets(moves, positions, terms, close_at_eod, effort)
         at_close = np.full(count, close_at_eod)
         made = tuple(_profit(moves, at, high, low, terms, close_at_eod) for at in positions)
-        leaving = close_at_eod and base_at_close
-        base = tuple(_profit(moves, at, none, none, terms, leaving) for at in positions)
+        base = unfitted(close_at_eod) if at_limits is None else at_limits
         found = Fitted(at_close, high, low, made, base)
         best = found if best is None else _chosen(total > best_total, found, best)
         best_total = np.maximum(total, best_total)

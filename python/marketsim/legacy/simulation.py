@@ -87,7 +87,7 @@ class Simulations:
         self._sources = sources
         self._horizon = horizon
         self._quirks: Quirks = active_quirks()
-        series = {key: Series.of(self._prices, key) for key in KEYS}
+        series = Series.all_of(self._prices)
         self._data = Data(self._prices, symbol, series, sources.params)
 
     def run(self, rows: Sequence[int]) -> list[Row]:
