@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,9 +16,10 @@ from marketsim.forecasts import ForecastCube, run_plan, target_index
 from marketsim.legacy.contexts import Series, plan_for, return_table
 from marketsim.legacy.pipelines import load_toto_pipeline, prediction_store
 from marketsim.legacy.price_frame import KEYS, Prices
-from marketsim.legacy.toto_aggregation import aggregate_with_spec
+from marketsim.legacy.toto_aggregation import aggregate_columns
 from marketsim.models import Distribution
 
+Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 Predict = Callable[..., Any]
@@ -151,40 +153,49 @@ def forecasts_by_function(
     data: Data, groups: Sequence[Mapping[str, Indices]], predict: Predict
 ) -> list[dict[str, Forecasts]]:
     """Forecasts by a function with the signature of `cached_predict`, called once a context."""
-    known: dict[tuple[str, int], tuple[float, float]] = {}
-
-    def forecast(key: str, end: int) -> tuple[float, float]:
-        if (key, end) not in known:
-            context = torch.tensor(data.series[key].moves[:end], dtype=torch.float32)
-            made = predict(
-                context,
-                1,
-                num_samples=data.params["num_samples"],
-                samples_per_batch=data.params["samples_per_batch"],
-                symbol=data.symbol,
-            )
-            known[key, end] = _read(made[0], data.params)
-        return known[key, end]
+    sampling = {name: data.params[name] for name in ("num_samples", "samples_per_batch")}
+    moves = {key: series.moves.astype(np.float32) for key, series in data.series.items()}
+    asked = dict.fromkeys(
+        (key, end) for group in groups for key in KEYS for end in group[key].reshape(-1).tolist()
+    )
+    made = [
+        # A copy each: a function may do as it likes with its context.
+        predict(torch.from_numpy(moves[key][:end].copy()), 1, **sampling, symbol=data.symbol)[0]
+        for key, end in asked
+    ]
+    known = dict(zip(asked, zip(*_read(made, data.params), strict=True), strict=True))
 
     def picked(key: str, ends: Indices) -> Forecasts:
         if not ends.size:
             return no_forecasts(len(ends))
-        made = np.array([[forecast(key, end) for end in row] for row in ends.tolist()])
-        return Forecasts(made[..., 0].astype(np.float32), made[..., 1].astype(np.float32))
+        found = np.array([[known[key, end] for end in row] for row in ends.tolist()])
+        return Forecasts(found[..., 0].astype(np.float32), found[..., 1].astype(np.float32))
 
     return [{key: picked(key, ends) for key, ends in group.items()} for group in groups]
 
 
-def _read(made: Any, params: Mapping[str, Any]) -> tuple[float, float]:
-    """(point forecast, band) of what `cached_predict` returns for a context."""
-    exact = getattr(made, "distribution", None)
-    if exact is not None:
-        points, bands = summarised(exact, params)
-        return float(points.reshape(-1)[0]), float(bands.reshape(-1)[0])
-    samples = samples_of(made)
-    below, above = (float(np.percentile(samples, 100 * level)) for level in BAND)
-    point = aggregate_with_spec(samples, str(params["aggregate"]))
-    return float(np.atleast_1d(point)[0]), max(above - below, 0.0)
+def _read(made: Sequence[Any], params: Mapping[str, Any]) -> tuple[Array, Array]:
+    """(point forecasts, bands), float64 [forecast], of what `cached_predict` returns for contexts.
+
+    Forecasts with equally many samples are read together; none depends on the others.
+    """
+    points, bands = np.empty(len(made)), np.empty(len(made))
+    sampled: dict[int, list[tuple[int, Floats]]] = defaultdict(list)
+    for i, one in enumerate(made):
+        exact = getattr(one, "distribution", None)
+        if exact is None:
+            samples = samples_of(one)
+            sampled[len(samples)].append((i, samples))
+        else:
+            point, band = summarised(exact, params)
+            points[i], bands[i] = point.reshape(-1)[0], band.reshape(-1)[0]
+    for group in sampled.values():
+        at = [i for i, _ in group]
+        rows = np.stack([samples for _, samples in group])
+        below, above = (np.percentile(rows, 100 * level, axis=1) for level in BAND)
+        points[at] = aggregate_columns(rows.astype(np.float64).T, str(params["aggregate"]))
+        bands[at] = np.maximum(above.astype(np.float64) - below.astype(np.float64), 0.0)
+    return points, bands
 
 
 def samples_of(made: Any) -> Floats:
@@ -214,7 +225,9 @@ def forecast_price_frame(
     for back in range(min(horizon, len(context) - 1), 0, -1):
         part = torch.tensor(context[:-back], dtype=torch.float32)
         sampling = {name: params[name] for name in ("num_samples", "samples_per_batch")}
-        made.append(_read(predict(part, 1, **sampling, symbol=symbol)[0], params))
-    points, bands = np.array(made or [(0.0, 0.0)], dtype=np.float32).T
+        made.append(predict(part, 1, **sampling, symbol=symbol)[0])
+    points, bands = (part.astype(np.float32) for part in _read(made, params))
+    if not made:
+        points = bands = np.zeros(1, dtype=np.float32)
     moved = float(last_price * (1.0 + float(points[-1])))
     return torch.from_numpy(points.copy()), torch.from_numpy(bands.copy()), moved

@@ -43,8 +43,15 @@ def aggregate_with_spec(samples: Any, method: str) -> Array:
         >>> aggregate_with_spec([[1.0], [2.0], [9.0]], "median").tolist()
         [2.0]
     """
+    return aggregate_columns(_matrix(samples), method)
+
+
+def aggregate_columns(matrix: Array, method: str) -> Array:
+    """`aggregate_with_spec` of samples that are float64 [sample, column] for certain.
+
+    Columns that lie one after the other in memory give, to the last bit, what each gives alone.
+    """
     form, numbers = parse_aggregate(method or "")
-    matrix = _matrix(samples)
     n = len(matrix)
     match form:
         case "mean":
