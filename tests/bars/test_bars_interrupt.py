@@ -22,6 +22,8 @@ def ctrl_c():
     signal.signal(signal.SIGINT, before)
 
 
+# A signal between the opening of a file and what closes it leaves that to the interpreter.
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_a_real_signal_at_any_moment(write, make_frame, ctrl_c):
     path = write("A.csv", make_frame(20_000).to_csv(index=False))
