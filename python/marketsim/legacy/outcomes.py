@@ -11,11 +11,11 @@ import numpy.typing as npt
 from marketsim.legacy.day_trades import high_low_returns, take_profit_returns
 from marketsim.legacy.entry_exit import (
     EntryExit,
-    Moves,
     Terms,
     always_on,
     maxdiff,
     moves_against_close,
+    scored,
 )
 from marketsim.legacy.evaluation import Scores, no_scores, score_signals, score_sums
 from marketsim.legacy.quirks import Quirks
@@ -29,15 +29,15 @@ class Validation(NamedTuple):
     """What strategies are judged by: forecasts of days, and what came.
 
     Attributes:
-        predictions: by price, float32 [simulation, day].
-        actuals: by price, float32 [simulation, day], returns of these days.
+        predictions: float32 [price, simulation, day], prices in the order `KEYS`.
+        actuals: float32 [price, simulation, day], returns of these days.
         returns: float64 [simulation, return], of the close: those that signals are held over, at
             most as many as days.
         before: high, low and close of the days before, float64 [simulation, day].
     """
 
-    predictions: dict[str, Floats]
-    actuals: dict[str, Floats]
+    predictions: Floats
+    actuals: Floats
     returns: Array
     before: tuple[Array, Array, Array]
 
@@ -79,21 +79,24 @@ def run_strategies(days: Validation, terms: Terms, spread: float, quirks: Quirks
     """
     found = _by_signals(days, terms, spread)
     trades, high_predictions, close_actuals = _by_days(days, terms, quirks)
-    extremes = tuple(
-        part[key] for part in (days.actuals, days.predictions) for key in ("High", "Low")
-    )
     one: EntryExit | None = None
     both: EntryExit | None = None
-    if days.predictions["Close"].shape[1]:
-        moves: Moves = moves_against_close(days.actuals["Close"], extremes, days.before, quirks)
-        one, both = maxdiff(moves, terms, skip_invalid=True), always_on(moves, terms)
+    if days.predictions.shape[2]:
+        close, low, high, _ = days.actuals
+        _, low_pred, high_pred, _ = days.predictions
+        moves = moves_against_close(close, (high, low, high_pred, low_pred), days.before, quirks)
+        orders = (
+            maxdiff(moves, terms, quirks, skip_invalid=True),
+            always_on(moves, terms, quirks),
+        )
+        one, both = scored(orders, terms, quirks)
     limits = {"maxdiff": _limit_orders(one, days), "maxdiffalwayson": _limit_orders(both, days)}
     return Outcomes(found | trades | limits, one, both, high_predictions, close_actuals)
 
 
 def _by_signals(days: Validation, terms: Terms, spread: float) -> dict[str, Outcome]:
     """The strategies that hold a position over a day's return of the close."""
-    close, high, low = (days.predictions[key] for key in ("Close", "High", "Low"))
+    close, low, high, _ = days.predictions
     crypto = terms.is_crypto
     returns = days.returns
     signals: dict[str, npt.NDArray[Any]] = {
@@ -104,9 +107,8 @@ def _by_signals(days: Validation, terms: Terms, spread: float) -> dict[str, Outc
     }
     count, number = returns.shape
     cost = 2 * terms.fee * spread
-    days_held = days.predictions["Close"].shape[1] - number
-    held = np.concatenate([given[:, days_held:] for given in signals.values()]).astype(np.float64)
-    over = np.tile(returns, (len(signals), 1))
+    held = np.concatenate(list(signals.values()))[:, close.shape[1] - number :].astype(np.float64)
+    over = np.concatenate([returns] * len(signals))
     scores = score_signals(held, over, terms.fee, spread, terms.periods)
     with np.errstate(all="ignore"):
         last = held[:, -1] * over[:, -1] - cost if number else np.zeros(len(held))
@@ -132,13 +134,9 @@ def _by_days(
     days: Validation, terms: Terms, quirks: Quirks
 ) -> tuple[dict[str, Outcome], Floats, Floats]:
     """The strategies that leave within the day; and high forecasts and closes as they are after."""
-    forecasts, came = days.predictions, days.actuals
-    close_pred, low_pred = forecasts["Close"], forecasts["Low"]
-    high, low = came["High"], came["Low"]
-    made = take_profit_returns(
-        close_pred, forecasts["High"], low_pred, came["Close"], high, low, terms.fee
-    )
-    high_pred, close = forecasts["High"], came["Close"]
+    close_pred, low_pred, high_pred, _ = days.predictions
+    close, low, high, _ = days.actuals
+    made = take_profit_returns(close_pred, high_pred, low_pred, close, high, low, terms.fee)
     if quirks.fees_kept_in_forecasts:
         high_pred, close = made.high_pred, made.close
     second = high_low_returns(
