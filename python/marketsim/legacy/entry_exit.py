@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from marketsim import _core
-from marketsim.kernels.offsets import DEFAULT_BOUNDS, best_offsets
+from marketsim.kernels.offsets import DEFAULT_BOUNDS
 from marketsim.kernels.rules import check_fee, fee_rule_code, fill_code
 from marketsim.legacy import loss_utils
 from marketsim.legacy.evaluation import Scores, score_sums
@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float32]
 
 # What is added of the result at fitted offsets.
 _FITTED_SHARE = 0.3
-_NO_OFFSET = np.zeros(1, dtype=np.float32)
+_NO_MARGIN = 0.0
 _MAXDIFF_EFFORT = Effort(50, 10, 1e-5, 42, 1)
 _ALWAYS_ON_EFFORT = Effort(30, 8, 1e-5, 42, 1)
 
@@ -163,6 +163,8 @@ def always_on(moves: Moves, terms: Terms, quirks: Quirks) -> Orders:
 
 def _chosen(better: npt.NDArray[np.bool_], new: Fitted, old: Fitted) -> Fitted:
     """Row by row the new one where it is better."""
+    if not better.any():
+        return old
     rows = better[:, None]
 
     def each(of_new: tuple[Floats, ...], of_old: tuple[Floats, ...]) -> tuple[Floats, ...]:
@@ -221,16 +223,18 @@ class _Search(NamedTuple):
     def _offsets(self, close_at_eod: bool) -> tuple[Array, Array, Array]:
         """Offsets of high and low and the total profit, [simulation], by the optimizer set."""
         if setting("optimizer") == "exact":
-            found = best_offsets(
+            found = _core.best_offsets(
                 *self.moves,
                 self.positions[0],
-                fee=self.terms.fee,
-                fee_rule=loss_utils.FEE_RULE,
-                fill=self._fill(close_at_eod),
-                always_on=len(self.positions) == 2,
+                None,
+                *DEFAULT_BOUNDS[0],
+                *DEFAULT_BOUNDS[1],
+                *self._rules(close_at_eod),
+                _NO_MARGIN,
+                len(self.positions) == 2,
+                False,
             )
-            high, low, total = (np.asarray(part, dtype=np.float64) for part in found)
-            return high, low, total
+            return found[0].astype(np.float64), found[1].astype(np.float64), found[2]
         answers = [
             find_offsets(
                 [torch.from_numpy(row[i]) for row in self.moves],
@@ -249,17 +253,18 @@ class _Search(NamedTuple):
     def _profits(self, high: Array, low: Array, close_at_eod: bool) -> tuple[Floats, ...]:
         """Profit of each position and day [simulation, day] at offsets [simulation]."""
         offsets = high.astype(np.float32), low.astype(np.float32)
-        fill, rule = fill_code(self._fill(close_at_eod)), fee_rule_code(loss_utils.FEE_RULE)
-        fee = check_fee(self.terms.fee)
+        rules = self._rules(close_at_eod)
         return tuple(
-            _core.profit_of_rows(*self.moves, position, *offsets, fill, rule, fee)
+            _core.profit_of_rows(*self.moves, position, *offsets, *rules)
             for position in self.positions
         )
 
-    def _fill(self, close_at_eod: bool) -> str:
+    def _rules(self, close_at_eod: bool) -> tuple[int, int, float]:
+        """Fill policy, fee rule and fee, as kernels take them."""
+        fill = "optimistic" if self.quirks.favourable_order else "pessimistic"
         if close_at_eod:
-            return "close_only"
-        return "optimistic" if self.quirks.favourable_order else "pessimistic"
+            fill = "close_only"
+        return fill_code(fill), fee_rule_code(loss_utils.FEE_RULE), check_fee(self.terms.fee)
 
 
 def scored(found: Sequence[Orders], terms: Terms, quirks: Quirks) -> list[EntryExit]:

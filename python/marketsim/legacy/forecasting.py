@@ -196,18 +196,36 @@ def _read(made: Sequence[Any], params: Mapping[str, Any]) -> tuple[Array, Array]
     for group in sampled.values():
         at = [i for i, _ in group]
         rows = np.array([samples for _, samples in group])
-        # One level a call: of several, numpy interpolates in another precision.
-        below, above = (np.percentile(rows, 100 * level, axis=1) for level in BAND)
+        ordered = np.sort(rows, axis=1)
+        below, above = (_quantile_of_sorted(ordered, level) for level in BAND)
         points[at] = aggregate_columns(rows.astype(np.float64).T, str(params["aggregate"]))
         bands[at] = np.maximum(above.astype(np.float64) - below.astype(np.float64), 0.0)
     return points, bands
 
 
+def _quantile_of_sorted(rows: Floats, level: float) -> Floats:
+    """A quantile of each row [row, sample] by linear interpolation, as float32; NaN beside a NaN.
+
+    It is what np.percentile gives for one level, in a tenth of its time.
+    """
+    last = rows.shape[1] - 1
+    at = last * level
+    low = int(at)
+    part = at - low
+    before, after = rows[:, low], rows[:, min(low + 1, last)]
+    step = after - before
+    with np.errstate(all="ignore"):
+        found: Floats = after - step * (1 - part) if part >= 0.5 else before + step * part
+    found[np.isnan(rows[:, -1])] = np.nan  # missing ones are sorted last
+    return found
+
+
 def samples_of(made: Any) -> Floats:
     """The samples of a forecast, float32 [sample]: a tensor's, an array's, or by `.numpy()`."""
     if isinstance(made, torch.Tensor):
-        made = made.detach().cpu()
-    array = made.numpy() if callable(getattr(made, "numpy", None)) else made
+        array = made.numpy(force=True)
+    else:
+        array = made.numpy() if callable(getattr(made, "numpy", None)) else made
     samples = np.asarray(array, dtype=np.float32).reshape(-1)
     return samples if samples.size else np.zeros(1, dtype=np.float32)
 
