@@ -66,7 +66,8 @@ def _columns(frame: pd.DataFrame, names: Sequence[str]) -> Array:
         # These are all there are: they come out of the frame together much faster.
         values = frame.to_numpy()
         if values.dtype == np.float64:
-            found: Array = values.T[frame.columns.get_indexer(labels)]  # type: ignore[arg-type]
+            at = [frame.columns.get_loc(label) for label in labels]
+            found: Array = values.T[at]  # type: ignore[index]
             return found
     return np.stack([column_values(frame, label) for label in labels])
 
