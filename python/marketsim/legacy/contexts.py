@@ -79,7 +79,7 @@ def last_moves(series: Mapping[str, Series], rows: Sequence[int], quirks: Quirks
     is needed.
     """
     back = 1 if quirks.stale_forecasts else 0
-    return np.stack([series[key].known[rows] for key in KEYS]) - back
+    return np.array([series[key].known[rows] for key in KEYS]) - back
 
 
 def moves_before(last: Indices, number: int) -> Indices:

@@ -79,6 +79,18 @@ class Fitted(NamedTuple):
     positions: tuple[Floats, ...]
     base: tuple[Floats, ...]
 
+    def daily(self) -> tuple[Array, Array]:
+        """Daily returns [simulation, day] at no offsets, and at the fitted ones."""
+        return _together(self.base), _together(self.positions)
+
+
+def _together(parts: tuple[Floats, ...]) -> Array:
+    """The sum of the positions' profits, added as float32."""
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total.astype(np.float64)
+
 
 class EntryExit(NamedTuple):
     """What a strategy made in each simulation.
@@ -269,33 +281,26 @@ class _Search(NamedTuple):
 
 def scored(found: Sequence[Orders], terms: Terms, quirks: Quirks) -> list[EntryExit]:
     """What strategies made; that of one does not depend on the others."""
-    parts = [_together(part) for one in found for part in (one.fitted.base, one.fitted.positions)]
+    parts = [part for one in found for part in one.fitted.daily()]
     scores = score_sums(np.concatenate(parts), terms.periods).split(len(parts))
     return [
-        _reported(one, base, fitted, quirks)
+        reported(one, base, fitted, quirks)
         for one, base, fitted in zip(found, scores[::2], scores[1::2], strict=True)
     ]
 
 
-def _reported(orders: Orders, base: Scores, fitted: Scores, quirks: Quirks) -> EntryExit:
-    reported = base
+def reported(orders: Orders, base: Scores, fitted: Scores, quirks: Quirks) -> EntryExit:
+    """What a strategy made, by the scores of both arrays of `Fitted.daily`."""
+    blended = base
     if quirks.fitted_in_sample:
-        reported = Scores(
+        blended = Scores(
             base.total + _FITTED_SHARE * fitted.total,
             base.mean + _FITTED_SHARE * fitted.mean,
             base.annual + _FITTED_SHARE * fitted.annual,
             base.sharpe + _FITTED_SHARE * fitted.sharpe,
             fitted.returns,
         )
-    return EntryExit(reported, base, fitted, orders.fitted, orders.side, orders.valid)
-
-
-def _together(parts: tuple[Floats, ...]) -> Array:
-    """The sum of the positions' profits, added as float32."""
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total.astype(np.float64)
+    return EntryExit(blended, base, fitted, orders.fitted, orders.side, orders.valid)
 
 
 def _known(values: Array) -> Array:

@@ -186,7 +186,7 @@ def _read(made: Sequence[Any], params: Mapping[str, Any]) -> tuple[Array, Array]
     points, bands = np.empty(len(made)), np.empty(len(made))
     sampled: dict[int, list[tuple[int, Floats]]] = defaultdict(list)
     for i, one in enumerate(made):
-        exact = getattr(one, "distribution", None)
+        exact = None if isinstance(one, torch.Tensor) else getattr(one, "distribution", None)
         if exact is None:
             samples = samples_of(one)
             sampled[len(samples)].append((i, samples))

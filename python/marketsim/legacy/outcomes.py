@@ -11,11 +11,12 @@ import numpy.typing as npt
 from marketsim.legacy.day_trades import high_low_returns, take_profit_returns
 from marketsim.legacy.entry_exit import (
     EntryExit,
+    Orders,
     Terms,
     always_on,
     maxdiff,
     moves_against_close,
-    scored,
+    reported,
 )
 from marketsim.legacy.evaluation import Scores, no_scores, score_signals, score_sums
 from marketsim.legacy.quirks import Quirks
@@ -77,21 +78,33 @@ def run_strategies(days: Validation, terms: Terms, spread: float, quirks: Quirks
         spread: ask / bid, of which half is paid where a position follows signals.
         quirks: what is reproduced.
     """
+    trades, high_predictions, close_actuals = _day_trades(days, terms, quirks)
+    orders = _orders(days, terms, quirks)
+    parts = [*trades, *(part for one in orders for part in one.fitted.daily())]
+    scores = score_sums(np.concatenate(parts), terms.periods).split(len(parts))
+    number = days.returns.shape[1]
     found = _by_signals(days, terms, spread)
-    trades, high_predictions, close_actuals = _by_days(days, terms, quirks)
-    one: EntryExit | None = None
-    both: EntryExit | None = None
-    if days.predictions.shape[2]:
-        close, low, high, _ = days.actuals
-        _, low_pred, high_pred, _ = days.predictions
-        moves = moves_against_close(close, (high, low, high_pred, low_pred), days.before, quirks)
-        orders = (
-            maxdiff(moves, terms, quirks, skip_invalid=True),
-            always_on(moves, terms, quirks),
-        )
-        one, both = scored(orders, terms, quirks)
-    limits = {"maxdiff": _limit_orders(one, days), "maxdiffalwayson": _limit_orders(both, days)}
-    return Outcomes(found | trades | limits, one, both, high_predictions, close_actuals)
+    for name, score in zip(("entry_takeprofit", "highlow"), scores, strict=False):
+        mean = score.total / number if number else np.zeros_like(score.total)
+        found[name] = Outcome(score, mean)
+    of_orders = zip(orders, scores[len(trades) :: 2], scores[len(trades) + 1 :: 2], strict=True)
+    fitted = [reported(one, base, best, quirks) for one, base, best in of_orders]
+    one, both = fitted or (None, None)
+    found |= {"maxdiff": _limit_orders(one, days), "maxdiffalwayson": _limit_orders(both, days)}
+    return Outcomes(found, one, both, high_predictions, close_actuals)
+
+
+def _orders(days: Validation, terms: Terms, quirks: Quirks) -> tuple[Orders, ...]:
+    """Those of maxdiff and of always-on; none where there are no days."""
+    if not days.predictions.shape[2]:
+        return ()
+    close, low, high, _ = days.actuals
+    _, low_pred, high_pred, _ = days.predictions
+    moves = moves_against_close(close, (high, low, high_pred, low_pred), days.before, quirks)
+    return (
+        maxdiff(moves, terms, quirks, skip_invalid=True),
+        always_on(moves, terms, quirks),
+    )
 
 
 def _by_signals(days: Validation, terms: Terms, spread: float) -> dict[str, Outcome]:
@@ -130,10 +143,13 @@ def _bought_and_held(returns: Array, fee: float) -> tuple[Array, Array]:
         return np.multiply.reduce(1 + returns, axis=1) - 1 - fee, returns[:, -1] - fee
 
 
-def _by_days(
+def _day_trades(
     days: Validation, terms: Terms, quirks: Quirks
-) -> tuple[dict[str, Outcome], Floats, Floats]:
-    """The strategies that leave within the day; and high forecasts and closes as they are after."""
+) -> tuple[tuple[Array, Array], Floats, Floats]:
+    """Returns [simulation, day] of the two strategies that leave within the day.
+
+    Beside them high forecasts and closes as they are afterwards.
+    """
     close_pred, low_pred, high_pred, _ = days.predictions
     close, low, high, _ = days.actuals
     made = take_profit_returns(close_pred, high_pred, low_pred, close, high, low, terms.fee)
@@ -142,15 +158,8 @@ def _by_days(
     second = high_low_returns(
         close_pred, high_pred, low_pred, close, high, low, terms.fee, terms.is_crypto
     )
-    number = days.returns.shape[1]
-    names = ("entry_takeprofit", "highlow")
-    both = np.concatenate((made.returns, second)).astype(np.float64)
-    scores = score_sums(both, terms.periods).split(len(names))
-    found = {
-        name: Outcome(one, one.total / number if number else np.zeros_like(one.total))
-        for name, one in zip(names, scores, strict=True)
-    }
-    return found, high_pred, close
+    both = made.returns.astype(np.float64), second.astype(np.float64)
+    return both, high_pred, close
 
 
 def _limit_orders(result: EntryExit | None, days: Validation) -> Outcome:

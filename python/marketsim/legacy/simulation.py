@@ -117,7 +117,8 @@ class Simulations:
         """
         counts = list(dict.fromkeys(rows))
         last = last_moves(self._data.series, counts, self._quirks)
-        numbers = np.clip(last.min(axis=0), 0, self._horizon).tolist()
+        least = np.minimum.reduce(last, axis=0).tolist()
+        numbers = [min(max(number, 0), self._horizon) for number in least]
         grouped: dict[tuple[int, int], list[tuple[int, Array]]] = defaultdict(list)
         for i, (count, number) in enumerate(zip(counts, numbers, strict=True)):
             returns = last_returns(self._prices["Close"], self._end(count), max(number - 1, 0))
