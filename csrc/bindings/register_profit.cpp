@@ -61,6 +61,39 @@ py::array_t<float> profit_py(const FloatArray& close, const FloatArray& high, co
   return out;
 }
 
+py::array_t<float> profit_of_rows_py(const FloatArray& close, const FloatArray& high,
+                                     const FloatArray& low, const FloatArray& high_pred,
+                                     const FloatArray& low_pred, const FloatArray& position,
+                                     const FloatArray& high_offset, const FloatArray& low_offset,
+                                     int fill, int fee_rule, float fee) {
+  if (close.ndim() != 2) reject("close must be [row, day]: got shape " + shape_text(close));
+  const FloatArray* const others[] = {&high, &low, &high_pred, &low_pred, &position};
+  for (size_t i = 0; i < 5; ++i) require_same_shape(close, "close", *others[i], kDayNames[i + 1]);
+  const Rules rules = make_rules(fill, fee_rule, fee, false);
+  const py::ssize_t count = close.shape(0), days = close.shape(1);
+  require_offsets(high_offset, "high_offset");
+  require_offsets(low_offset, "low_offset");
+  if (high_offset.size() != count || low_offset.size() != count) {
+    reject("high_offset and low_offset must have one value a row, " + std::to_string(count) +
+           ": got " + std::to_string(high_offset.size()) + " and " +
+           std::to_string(low_offset.size()));
+  }
+  py::array_t<float> out({count, days});
+  float* to = out.mutable_data();
+  {
+    const py::gil_scoped_release release;  // no Python object is touched below
+    for (py::ssize_t row = 0; row < count; ++row) {
+      const py::ssize_t at = row * days;
+      const Days input{
+          close.data() + at,    high.data() + at,     low.data() + at, high_pred.data() + at,
+          low_pred.data() + at, position.data() + at, nullptr};
+      profit(rules, input, static_cast<size_t>(days), high_offset.data() + row,
+             low_offset.data() + row, 1, to + at);
+    }
+  }
+  return out;
+}
+
 FillArrays fills_py(const FloatArray& close, const FloatArray& high, const FloatArray& low,
                     const FloatArray& high_pred, const FloatArray& low_pred,
                     const FloatArray& position, const std::optional<FloatArray>& open, int fill,
@@ -86,6 +119,10 @@ void register_profit(py::module_& module) {
              arg("low_pred"), arg("position"), arg("open"), arg("high_offset"), arg("low_offset"),
              arg("fill"), arg("fee_rule"), arg("fee"),
              "Profit of each candidate and day, float32 [candidate, day].");
+  module.def("profit_of_rows", &profit_of_rows_py, arg("close"), arg("high"), arg("low"),
+             arg("high_pred"), arg("low_pred"), arg("position"), arg("high_offset"),
+             arg("low_offset"), arg("fill"), arg("fee_rule"), arg("fee"),
+             "Profit of the days of each row at that row's offsets, float32 [row, day].");
   module.def("fills", &fills_py, arg("close"), arg("high"), arg("low"), arg("high_pred"),
              arg("low_pred"), arg("position"), arg("open"), arg("fill"), arg("fee_rule"),
              arg("fee"), "Gross profit, fee and FillFlag bits of each day.");

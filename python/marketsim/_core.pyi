@@ -25,6 +25,7 @@ __all__: list[str] = [
     "mixture_quantiles",
     "persistence_forecasts",
     "profit",
+    "profit_of_rows",
     "set_isa",
     "set_thread_limit",
     "store_inspect",
@@ -276,6 +277,23 @@ def profit(
 ) -> numpy.typing.NDArray[numpy.float32]:
     """
     Profit of each candidate and day, float32 [candidate, day].
+    """
+
+def profit_of_rows(
+    close: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+    high: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+    low: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+    high_pred: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+    low_pred: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+    position: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+    high_offset: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+    low_offset: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+    fill: typing.SupportsInt | typing.SupportsIndex,
+    fee_rule: typing.SupportsInt | typing.SupportsIndex,
+    fee: typing.SupportsFloat | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.float32]:
+    """
+    Profit of the days of each row at that row's offsets, float32 [row, day].
     """
 
 def set_isa(name: str) -> None:

@@ -19,7 +19,7 @@ from marketsim.legacy.result_rows import STRATEGIES
 from marketsim.legacy.settings import setting
 from marketsim.legacy.simulation import Costs, Simulations, Sources
 from marketsim.legacy.symbols import crypto_symbols
-from marketsim.legacy.tensorboard import Writer, log_averages, log_simulation
+from marketsim.legacy.tensorboard import NoWriter, Writer, log_averages, log_simulation
 from marketsim.legacy.walk_forward_stats import (
     compute_walk_forward_stats,
     forecast_profits,
@@ -139,6 +139,8 @@ def _daily_means(results: Sequence[Row]) -> dict[str, list[float]]:
 
 def _note(writer: Writer, symbol: str, number: int, row: Row) -> None:
     """Scalars of a simulation for TensorBoard."""
+    if isinstance(writer, NoWriter):
+        return
     preds = row["last_preds"]
     losses = {key: preds[f"{key.lower()}_val_loss"] for key in ("Close", "Low", "High", "Open")}
     known = {key: loss for key, loss in losses.items() if not math.isnan(loss)}

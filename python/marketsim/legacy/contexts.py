@@ -7,7 +7,7 @@ days instead of 490.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ from marketsim.legacy.quirks import Quirks
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
+
+_IN_ORDER_OF_TARGETS = [KEYS.index(target.capitalize()) for target in TARGETS]
 
 
 @dataclass(frozen=True)
@@ -47,30 +49,42 @@ class Series:
         counts as no move.
         """
         number = len(prices)
-        missing = {key: np.isnan(prices[key]) for key in KEYS}
+        moves = relative_moves(prices.values)
+        missing: npt.NDArray[np.bool_] = np.isnan(prices.values)
+        if not missing.any():  # all four have the same rows
+            rows = np.arange(number - 1)
+            known = np.maximum(np.arange(number + 1) - 1, 0)
+            return {key: cls(key, moves[i], rows, known) for i, key in enumerate(KEYS)}
         found = {}
-        for key in KEYS:
-            moves = relative_moves(prices[key])
-            others = [missing[other] for other in KEYS if other != key]
-            gaps = (others[0] | others[1] | others[2])[:-1]  # the last row has no next one yet
+        for i, key in enumerate(KEYS):
+            others = np.delete(missing, i, axis=0)
+            used = ~np.logical_or.reduce(others, axis=0)[:-1]  # the last row has no next one yet
             known = np.zeros(number + 1, dtype=np.int64)
-            known[2:] = np.cumsum(~gaps)
-            found[key] = cls(key, moves[~gaps], np.flatnonzero(~gaps), known)
+            known[2:] = np.cumsum(used)
+            found[key] = cls(key, moves[i, used], np.flatnonzero(used), known)
         return found
 
+    @staticmethod
+    def have_same_rows(series: Mapping[str, Series]) -> bool:
+        """Whether no price misses a row that another one has."""
+        first = series[KEYS[0]].rows
+        rows = (one.rows for one in series.values())
+        return all(one is first or np.array_equal(one, first) for one in rows)
 
-def asked_moves(
-    series: Mapping[str, Series], rows: int, horizon: int, quirks: Quirks
-) -> dict[str, Indices]:
-    """Which moves of each price a simulation of so many rows has forecast, int64 [forecast].
 
-    They are the last `horizon` ones, or as many as have a move before them; equally many of each
-    price, and the last may be one that is still to come. Where there are none, nothing is forecast.
+def last_moves(series: Mapping[str, Series], rows: Sequence[int], quirks: Quirks) -> Indices:
+    """The last move that simulations of so many rows have forecast, int64 [price, simulation].
+
+    It may be one that is still to come. It is 0 or -1 where nothing is forecast: a move before it
+    is needed.
     """
     back = 1 if quirks.stale_forecasts else 0
-    last = {key: int(one.known[rows]) - back for key, one in series.items()}
-    number = min(horizon, *(max(end, 0) for end in last.values()))
-    return {key: np.arange(end - number + 1, end + 1, dtype=np.int64) for key, end in last.items()}
+    return np.array([series[key].known[rows] for key in KEYS]) - back
+
+
+def moves_before(last: Indices, number: int) -> Indices:
+    """The last `number` moves up to the last ones, [.., forecast] of [..]."""
+    return last[..., None] + np.arange(1 - number, 1)
 
 
 def return_table(prices: Prices, series: Series, symbol: str) -> ReturnTable:
@@ -82,11 +96,9 @@ def return_table(prices: Prices, series: Series, symbol: str) -> ReturnTable:
     rows = series.rows
     stamps = _timestamps(prices.index)
     first = stamps[:1] if len(stamps) else np.zeros(1, dtype=np.int64)
-    whole = len(rows) == len(prices) - 1
-    returns = np.empty((len(TARGETS), len(rows)))
-    for i, target in enumerate(TARGETS):
-        values = _returns(prices[target.capitalize()])
-        returns[i] = values if whole else values[rows]
+    returns = _returns(prices.values[_IN_ORDER_OF_TARGETS])
+    if len(rows) < len(prices) - 1:
+        returns = np.ascontiguousarray(returns[:, rows])
     return ReturnTable(symbol, np.concatenate((first, stamps[rows + 1])), returns)
 
 
@@ -98,7 +110,7 @@ def plan_for(ends: tuple[int, int], simulations: int, horizon: int) -> ForecastP
 def _returns(values: Array) -> Array:
     """x[t] / x[t-1] - 1 as the native functions have it; 0 where that is not a finite number."""
     with np.errstate(all="ignore"):
-        return finite_or_zero(values[1:] / values[:-1] - 1.0)
+        return finite_or_zero(values[..., 1:] / values[..., :-1] - 1.0)
 
 
 def _timestamps(index: pd.Index) -> npt.NDArray[np.int64]:

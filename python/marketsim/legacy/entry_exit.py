@@ -6,6 +6,7 @@ its own row alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,12 +14,12 @@ import numpy.typing as npt
 import torch
 
 from marketsim import _core
-from marketsim.kernels.offsets import DEFAULT_BOUNDS, best_offsets
+from marketsim.kernels.offsets import DEFAULT_BOUNDS
 from marketsim.kernels.rules import check_fee, fee_rule_code, fill_code
 from marketsim.legacy import loss_utils
 from marketsim.legacy.evaluation import Scores, score_sums
 from marketsim.legacy.offset_search import Effort, find_offsets
-from marketsim.legacy.quirks import Quirks, active_quirks
+from marketsim.legacy.quirks import Quirks
 from marketsim.legacy.settings import setting
 
 Array = npt.NDArray[np.float64]
@@ -26,7 +27,7 @@ Floats = npt.NDArray[np.float32]
 
 # What is added of the result at fitted offsets.
 _FITTED_SHARE = 0.3
-_NO_OFFSET = np.zeros(1, dtype=np.float32)
+_NO_MARGIN = 0.0
 _MAXDIFF_EFFORT = Effort(50, 10, 1e-5, 42, 1)
 _ALWAYS_ON_EFFORT = Effort(30, 8, 1e-5, 42, 1)
 
@@ -78,6 +79,18 @@ class Fitted(NamedTuple):
     positions: tuple[Floats, ...]
     base: tuple[Floats, ...]
 
+    def daily(self) -> tuple[Array, Array]:
+        """Daily returns [simulation, day] at no offsets, and at the fitted ones."""
+        return _together(self.base), _together(self.positions)
+
+
+def _together(parts: tuple[Floats, ...]) -> Array:
+    """The sum of the positions' profits, added as float32."""
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total.astype(np.float64)
+
 
 class EntryExit(NamedTuple):
     """What a strategy made in each simulation.
@@ -111,11 +124,13 @@ def moves_against_close(
     """
     high, low, high_pred, low_pred = extremes
     day_high, day_low, day_close = before
-    up, down = _ratio(day_high, day_close), _ratio(day_low, day_close)
+    with np.errstate(all="ignore"):
+        ratios = np.array((day_high, day_low)) / day_close
+    ratios[:, day_close == 0.0] = 0.0
     if quirks.previous_bar_levels:
-        above = _known(np.abs(1.0 - up)).astype(np.float32)
-        below = _known(np.abs(1.0 - down)).astype(np.float32)
+        above, below = _known(np.abs(1.0 - ratios)).astype(np.float32)
         return Moves(close, high + above, low - below, high_pred + above, low_pred - below)
+    up, down = ratios
     exact = [
         _known((1.0 + own.astype(np.float64)) * ratio - 1.0).astype(np.float32)
         for own, ratio in ((high, up), (low, down), (high_pred, up), (low_pred, down))
@@ -123,7 +138,21 @@ def moves_against_close(
     return Moves(close, *exact)
 
 
-def maxdiff(moves: Moves, terms: Terms, skip_invalid: bool) -> EntryExit:
+class Orders(NamedTuple):
+    """Limit orders of a strategy, and what is fitted to them.
+
+    Attributes:
+        side: positions [simulation, day]; where there are two a day, the longs.
+        valid: whether the forecast low lies below the forecast high, bool [simulation, day].
+        fitted: see `Fitted`.
+    """
+
+    side: Floats
+    valid: npt.NDArray[np.bool_]
+    fitted: Fitted
+
+
+def maxdiff(moves: Moves, terms: Terms, quirks: Quirks, *, skip_invalid: bool) -> Orders:
     """Long where the forecast high is farther off than the forecast low, else short."""
     valid = moves.low_pred < moves.high_pred
     side = np.where(np.abs(moves.high_pred) > np.abs(moves.low_pred), 1.0, -1.0)
@@ -132,54 +161,22 @@ def maxdiff(moves: Moves, terms: Terms, skip_invalid: bool) -> EntryExit:
     if skip_invalid:
         side = np.where(valid, side, 0.0)
     positions = (side.astype(np.float32),)
-    found = _fit(moves, positions, terms, _MAXDIFF_EFFORT, base_at_close=True)
-    return _scored(found, positions[0], valid, terms)
+    search = _Search(moves, positions, terms, quirks, _MAXDIFF_EFFORT)
+    return Orders(positions[0], valid, search.fit(base_at_close=True))
 
 
-def always_on(moves: Moves, terms: Terms) -> EntryExit:
+def always_on(moves: Moves, terms: Terms, quirks: Quirks) -> Orders:
     """Long and short on every day; crypto long only."""
     ones = np.ones_like(moves.close)
     positions = (ones,) if terms.is_crypto else (ones, -ones)
-    found = _fit(moves, positions, terms, _ALWAYS_ON_EFFORT, base_at_close=False)
-    return _scored(found, ones, moves.low_pred < moves.high_pred, terms)
-
-
-def _fit(
-    moves: Moves,
-    positions: tuple[Floats, ...],
-    terms: Terms,
-    effort: Effort,
-    *,
-    base_at_close: bool,
-) -> Fitted:
-    """The best offsets of each simulation.
-
-    The profits at no offsets are those of the way to leave that was chosen, or, unless
-    `base_at_close`, always those with exits at the limits.
-    """
-    count = len(moves.close)
-    none = np.zeros(count)
-
-    def unfitted(leaving: bool) -> tuple[Floats, ...]:
-        return tuple(_profit(moves, at, none, none, terms, leaving) for at in positions)
-
-    at_limits = None if base_at_close else unfitted(False)
-    best: Fitted | None = None
-    best_total = np.full(count, -np.inf)
-    for close_at_eod in terms.choices:
-        high, low, total = _offsets(moves, positions, terms, close_at_eod, effort)
-        at_close = np.full(count, close_at_eod)
-        made = tuple(_profit(moves, at, high, low, terms, close_at_eod) for at in positions)
-        base = unfitted(close_at_eod) if at_limits is None else at_limits
-        found = Fitted(at_close, high, low, made, base)
-        best = found if best is None else _chosen(total > best_total, found, best)
-        best_total = np.maximum(total, best_total)
-    assert best is not None
-    return best
+    search = _Search(moves, positions, terms, quirks, _ALWAYS_ON_EFFORT)
+    return Orders(ones, moves.low_pred < moves.high_pred, search.fit(base_at_close=False))
 
 
 def _chosen(better: npt.NDArray[np.bool_], new: Fitted, old: Fitted) -> Fitted:
     """Row by row the new one where it is better."""
+    if not better.any():
+        return old
     rows = better[:, None]
 
     def each(of_new: tuple[Floats, ...], of_old: tuple[Floats, ...]) -> tuple[Floats, ...]:
@@ -194,97 +191,117 @@ def _chosen(better: npt.NDArray[np.bool_], new: Fitted, old: Fitted) -> Fitted:
     )
 
 
-def _offsets(
-    moves: Moves, positions: tuple[Floats, ...], terms: Terms, close_at_eod: bool, effort: Effort
-) -> tuple[Array, Array, Array]:
-    """Offsets of high and low and the total profit, [simulation] each, by the optimizer set."""
-    if setting("optimizer") == "exact":
-        rows = (moves.close, moves.high, moves.low, moves.high_pred, moves.low_pred)
-        found = best_offsets(
-            *rows,
-            positions[0],
-            fee=terms.fee,
-            fee_rule=loss_utils.FEE_RULE,
-            fill=_fill(close_at_eod),
-            always_on=len(positions) == 2,
+class _Search(NamedTuple):
+    """What offsets are fitted to: the days, the positions held on them, and how they are charged.
+
+    Attributes:
+        moves: of all simulations.
+        positions: one or, for two a day, two arrays [simulation, day].
+        terms, quirks: see there.
+        effort: of a search that is not exact.
+    """
+
+    moves: Moves
+    positions: tuple[Floats, ...]
+    terms: Terms
+    quirks: Quirks
+    effort: Effort
+
+    def fit(self, *, base_at_close: bool) -> Fitted:
+        """The best offsets of each simulation.
+
+        The profits at no offsets are those of the way to leave that was chosen, or, unless
+        `base_at_close`, always those with exits at the limits.
+        """
+        count = len(self.moves.close)
+        none = np.zeros(count)
+        at_limits = None if base_at_close else self._profits(none, none, False)
+        best: Fitted | None = None
+        best_total = np.full(count, -np.inf)
+        for close_at_eod in self.terms.choices:
+            high, low, total = self._offsets(close_at_eod)
+            found = Fitted(
+                np.full(count, close_at_eod),
+                high,
+                low,
+                self._profits(high, low, close_at_eod),
+                at_limits or self._profits(none, none, close_at_eod),
+            )
+            best = found if best is None else _chosen(total > best_total, found, best)
+            best_total = np.maximum(total, best_total)
+        assert best is not None
+        return best
+
+    def _offsets(self, close_at_eod: bool) -> tuple[Array, Array, Array]:
+        """Offsets of high and low and the total profit, [simulation], by the optimizer set."""
+        if setting("optimizer") == "exact":
+            found = _core.best_offsets(
+                *self.moves,
+                self.positions[0],
+                None,
+                *DEFAULT_BOUNDS[0],
+                *DEFAULT_BOUNDS[1],
+                *self._rules(close_at_eod),
+                _NO_MARGIN,
+                len(self.positions) == 2,
+                False,
+            )
+            return found[0].astype(np.float64), found[1].astype(np.float64), found[2]
+        answers = [
+            find_offsets(
+                [torch.from_numpy(row[i]) for row in self.moves],
+                [torch.from_numpy(position[i]) for position in self.positions],
+                close_at_eod=close_at_eod,
+                fee=self.terms.fee,
+                fee_rule=loss_utils.FEE_RULE,
+                bounds=DEFAULT_BOUNDS,
+                effort=self.effort,
+            )
+            for i in range(len(self.moves.close))
+        ]
+        high, low, total = np.array(answers, dtype=np.float64).T
+        return high, low, total
+
+    def _profits(self, high: Array, low: Array, close_at_eod: bool) -> tuple[Floats, ...]:
+        """Profit of each position and day [simulation, day] at offsets [simulation]."""
+        offsets = high.astype(np.float32), low.astype(np.float32)
+        rules = self._rules(close_at_eod)
+        return tuple(
+            _core.profit_of_rows(*self.moves, position, *offsets, *rules)
+            for position in self.positions
         )
-        return (
-            np.asarray(found.high, dtype=np.float64),
-            np.asarray(found.low, dtype=np.float64),
-            np.asarray(found.profit, dtype=np.float64),
-        )
-    answers = [
-        find_offsets(
-            [torch.from_numpy(row[i]) for row in moves],
-            [torch.from_numpy(position[i]) for position in positions],
-            close_at_eod=close_at_eod,
-            fee=terms.fee,
-            fee_rule=loss_utils.FEE_RULE,
-            bounds=DEFAULT_BOUNDS,
-            effort=effort,
-        )
-        for i in range(len(moves.close))
+
+    def _rules(self, close_at_eod: bool) -> tuple[int, int, float]:
+        """Fill policy, fee rule and fee, as kernels take them."""
+        fill = "optimistic" if self.quirks.favourable_order else "pessimistic"
+        if close_at_eod:
+            fill = "close_only"
+        return fill_code(fill), fee_rule_code(loss_utils.FEE_RULE), check_fee(self.terms.fee)
+
+
+def scored(found: Sequence[Orders], terms: Terms, quirks: Quirks) -> list[EntryExit]:
+    """What strategies made; that of one does not depend on the others."""
+    parts = [part for one in found for part in one.fitted.daily()]
+    scores = score_sums(np.concatenate(parts), terms.periods).split(len(parts))
+    return [
+        reported(one, base, fitted, quirks)
+        for one, base, fitted in zip(found, scores[::2], scores[1::2], strict=True)
     ]
-    high, low, total = np.array(answers, dtype=np.float64).T
-    return high, low, total
 
 
-def _profit(
-    moves: Moves, position: Floats, high: Array, low: Array, terms: Terms, close_at_eod: bool
-) -> Floats:
-    """Profit of each day [simulation, day] at offsets [simulation]."""
-    values = _core.profit(
-        moves.close.reshape(-1),
-        moves.high.reshape(-1),
-        moves.low.reshape(-1),
-        (moves.high_pred + high[:, None].astype(np.float32)).reshape(-1),
-        (moves.low_pred + low[:, None].astype(np.float32)).reshape(-1),
-        position.reshape(-1),
-        None,
-        _NO_OFFSET,
-        _NO_OFFSET,
-        fill_code(_fill(close_at_eod)),
-        fee_rule_code(loss_utils.FEE_RULE),
-        check_fee(terms.fee),
-    )
-    profits: Floats = values[0].reshape(position.shape)
-    return profits
-
-
-def _fill(close_at_eod: bool) -> str:
-    if close_at_eod:
-        return "close_only"
-    return "optimistic" if active_quirks().favourable_order else "pessimistic"
-
-
-def _scored(found: Fitted, side: Floats, valid: npt.NDArray[np.bool_], terms: Terms) -> EntryExit:
-    both = np.concatenate((_together(found.base), _together(found.positions)))
-    base, fitted = score_sums(both, terms.periods).split(2)
-    if not active_quirks().fitted_in_sample:
-        return EntryExit(base, base, fitted, found, side, valid)
-    blended = Scores(
-        base.total + _FITTED_SHARE * fitted.total,
-        base.mean + _FITTED_SHARE * fitted.mean,
-        base.annual + _FITTED_SHARE * fitted.annual,
-        base.sharpe + _FITTED_SHARE * fitted.sharpe,
-        fitted.returns,
-    )
-    return EntryExit(blended, base, fitted, found, side, valid)
-
-
-def _together(parts: tuple[Floats, ...]) -> Array:
-    """The sum of the positions' profits, added as float32."""
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total.astype(np.float64)
-
-
-def _ratio(price: Array, close: Array) -> Array:
-    """Price / close, 0 where the close is 0."""
-    with np.errstate(all="ignore"):
-        return np.divide(price, close, out=np.zeros_like(price), where=close != 0.0)
+def reported(orders: Orders, base: Scores, fitted: Scores, quirks: Quirks) -> EntryExit:
+    """What a strategy made, by the scores of both arrays of `Fitted.daily`."""
+    blended = base
+    if quirks.fitted_in_sample:
+        blended = Scores(
+            base.total + _FITTED_SHARE * fitted.total,
+            base.mean + _FITTED_SHARE * fitted.mean,
+            base.annual + _FITTED_SHARE * fitted.annual,
+            base.sharpe + _FITTED_SHARE * fitted.sharpe,
+            fitted.returns,
+        )
+    return EntryExit(blended, base, fitted, orders.fitted, orders.side, orders.valid)
 
 
 def _known(values: Array) -> Array:
-    return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.where(np.isfinite(values), values, 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -73,7 +74,7 @@ def score_sums(returns: Array, periods: float) -> Scores:
         mean = total / days
         centred = returns - mean[:, None]
         deviation = np.sqrt(np.add.reduce(centred * centred, axis=1) / days)
-        sharpe = mean / deviation * np.sqrt(max(periods, 1))
+        sharpe = mean / deviation * math.sqrt(max(periods, 1))
     undefined = (deviation == 0.0) | ~np.isfinite(deviation)
     profile = _profile(returns, periods)
     return Scores(total, *profile, np.where(undefined, 0.0, sharpe), returns)
@@ -97,10 +98,11 @@ def score_signals(
     with np.errstate(all="ignore"):
         net = signals * returns - changes * rates[:, None]
         known = ~np.isnan(net)
-        total = np.where(known, 1 + net, 1.0).cumprod(axis=1)[:, -1] - 1
-        number = known.sum(axis=1)
-        mean = np.where(known, net, 0.0).sum(axis=1) / number
-        squares = np.where(known, (net - mean[:, None]) ** 2, 0.0).sum(axis=1)
+        growth = np.where(known, 1 + net, 1.0)
+        total = np.multiply.accumulate(growth, axis=1)[:, -1] - 1
+        number = np.count_nonzero(known, axis=1)
+        mean = np.add.reduce(np.where(known, net, 0.0), axis=1) / number
+        squares = np.add.reduce(np.where(known, (net - mean[:, None]) ** 2, 0.0), axis=1)
         deviation = np.sqrt(squares / np.where(number > 1, number - 1, np.nan))
         sharpe = mean / deviation * np.sqrt(periods)
     total = np.where(known[:, -1], total, np.nan)
@@ -120,8 +122,11 @@ def _profile(returns: Array, periods: float) -> tuple[Array, Array]:
     if periods <= 0:
         return np.zeros(len(returns)), np.zeros(len(returns))
     finite = np.isfinite(returns)
-    number = np.maximum(np.add.reduce(finite, axis=1, dtype=np.int64), 1)
-    mean = np.add.reduce(np.where(finite, returns, 0.0), axis=1) / number
+    number: Any = returns.shape[1]
+    if not finite.all():
+        number = np.maximum(np.count_nonzero(finite, axis=1), 1)
+        returns = np.where(finite, returns, 0.0)
+    mean = np.add.reduce(returns, axis=1) / number
     return mean, mean * periods
 
 

@@ -28,11 +28,11 @@ BAND = (0.4, 0.6)
 
 
 class Forecasts(NamedTuple):
-    """Forecasts of one price.
+    """Forecasts of the four prices, in the order `KEYS`.
 
     Attributes:
-        points: float32 [simulation, forecast], oldest day first.
-        bands: float32 [simulation, forecast], the 60 % quantile less the 40 % quantile.
+        points: float32 [price, simulation, forecast], oldest day first.
+        bands: float32 [price, simulation, forecast], the 60 % quantile less the 40 % quantile.
     """
 
     points: Floats
@@ -55,89 +55,88 @@ class Data:
     params: Mapping[str, Any]
 
 
-def forecasts_by_model(
-    data: Data, groups: Sequence[Mapping[str, Indices]]
-) -> list[dict[str, Forecasts]]:
+def forecasts_by_model(data: Data, groups: Sequence[Indices]) -> list[Forecasts]:
     """The exact forecasts of the model that is set, each made once; kept in the prediction store.
 
     Args:
         data: the data of all simulations.
-        groups: for each price the moves to forecast, int64 [simulation, forecast]; groups differ in
-            the number of forecasts.
+        groups: the moves to forecast, int64 [price, simulation, forecast]; groups differ in the
+            number of forecasts.
     """
     cubes = _cubes(data, groups)
-    first = cubes[KEYS[0]]
-    if first is not None and all(cube is first for cube in cubes.values()):
-        lookup = _Lookup.of_all(data, first)
-    else:
-        lookup = {key: _Lookup.of(data, key, cube) for key, cube in cubes.items()}
-    return [{key: lookup[key].pick(ends) for key, ends in group.items()} for group in groups]
+    if not cubes:  # too few rows: nobody is asked
+        return [no_forecasts(group.shape[1]) for group in groups]
+    known = _Known.of(data, cubes)
+    return [known.pick(ends) for ends in groups]
 
 
-def _cubes(data: Data, groups: Sequence[Mapping[str, Indices]]) -> dict[str, ForecastCube | None]:
-    """The forecasts of each price for all simulations; of complete data one run serves all four."""
-    spans = {key: _span([group[key] for group in groups]) for key in KEYS}
-    if spans[KEYS[0]] is None:  # too few rows: nobody is asked
-        return dict.fromkeys(KEYS)
+def _cubes(data: Data, groups: Sequence[Indices]) -> list[ForecastCube]:
+    """The forecasts of each price for all simulations; of complete data one run serves all four.
+
+    None where no simulation asks for any.
+    """
+    asked = [ends for ends in groups if ends.size]
+    if not asked:
+        return []
     model, store = load_toto_pipeline().model, prediction_store()
     assert model is not None  # it has just been loaded
-    rows = data.series[KEYS[0]].rows
-    complete = all(np.array_equal(data.series[key].rows, rows) for key in KEYS)
-    simulations = sum(len(group[KEYS[0]]) for group in groups)
-    width = max(group[KEYS[0]].shape[1] for group in groups)
-    cubes: dict[str, ForecastCube | None] = {}
-    for key, ends in spans.items():
-        if complete and cubes:
-            cubes[key] = cubes[KEYS[0]]
-        elif ends is not None:
-            cubes[key] = run_plan(
-                return_table(data.prices, data.series[key], data.symbol),
-                model,
-                plan_for(ends, simulations, width),
-                store=store,
-                targets=TARGETS if complete else (key.lower(),),
-            )
-    return cubes
+    complete = Series.have_same_rows(data.series)
+    simulations = sum(ends.shape[1] for ends in asked)
+    width = max(ends.shape[2] for ends in asked)
+    cubes: list[ForecastCube] = []
+    for i, key in enumerate(KEYS[:1] if complete else KEYS):
+        first = min(int(ends[i].min()) for ends in asked)
+        last = max(int(ends[i].max()) for ends in asked)
+        made = run_plan(
+            return_table(data.prices, data.series[key], data.symbol),
+            model,
+            plan_for((first, last), simulations, width),
+            store=store,
+            targets=TARGETS if complete else (key.lower(),),
+        )
+        cubes.append(made)
+    return cubes * len(KEYS) if complete else cubes
 
 
-def _span(asked: Sequence[Indices]) -> tuple[int, int] | None:
-    """(first, last) move asked for; None where there is none."""
-    found = [ends for ends in asked if ends.size]
-    if not found:
-        return None
-    return min(int(ends.min()) for ends in found), max(int(ends.max()) for ends in found)
+class _Known(NamedTuple):
+    """Forecasts of all prices one after the other; that of move i of a price is at start + i.
 
+    Attributes:
+        starts: int64 [price].
+        points, bands: float32 [forecast].
+    """
 
-class _Lookup(NamedTuple):
-    """The forecasts of one price by the number of the move that is forecast."""
-
-    first: int
+    starts: Indices
     points: Floats
     bands: Floats
 
     @classmethod
-    def of(cls, data: Data, key: str, cube: ForecastCube | None) -> _Lookup:
-        if cube is None:
-            return cls(0, np.zeros(0, np.float32), np.zeros(0, np.float32))
-        records = cube.records[:, target_index(key.lower())]
-        made: Distribution = cube.schema.decode(records)
-        return cls(cube.first - 1, *summarised(made, data.params))
-
-    @classmethod
-    def of_all(cls, data: Data, cube: ForecastCube) -> dict[str, _Lookup]:
-        points, bands = summarised(cube.distribution, data.params)
-        columns = {key: target_index(key.lower()) for key in KEYS}
-        return {key: cls(cube.first - 1, points[:, i], bands[:, i]) for key, i in columns.items()}
+    def of(cls, data: Data, cubes: Sequence[ForecastCube]) -> _Known:
+        """The forecasts of each price by its cube."""
+        columns = [target_index(key.lower()) for key in KEYS]
+        if all(cube is cubes[0] for cube in cubes):
+            points, bands = summarised(cubes[0].distribution, data.params)
+            made = [(points[:, column], bands[:, column]) for column in columns]
+        else:
+            made = [
+                summarised(cube.schema.decode(cube.records[:, column]), data.params)
+                for cube, column in zip(cubes, columns, strict=True)
+            ]
+        before = np.cumsum([0, *(len(cube) for cube in cubes[:-1])])
+        starts = before - [cube.first - 1 for cube in cubes]
+        return cls(starts, *(np.concatenate(parts) for parts in zip(*made, strict=True)))
 
     def pick(self, ends: Indices) -> Forecasts:
+        """Those of moves [price, simulation, forecast]."""
         if not ends.size:
-            return no_forecasts(len(ends))
-        return Forecasts(self.points[ends - self.first], self.bands[ends - self.first])
+            return no_forecasts(ends.shape[1])
+        at = ends + self.starts[:, None, None]
+        return Forecasts(self.points[at], self.bands[at])
 
 
 def no_forecasts(simulations: int) -> Forecasts:
     """What stands where there are too few rows to forecast from: one forecast of no move."""
-    zero = np.zeros((simulations, 1), dtype=np.float32)
+    zero = np.zeros((len(KEYS), simulations, 1), dtype=np.float32)
     return Forecasts(zero, zero)
 
 
@@ -150,28 +149,33 @@ def summarised(made: Distribution, params: Mapping[str, Any]) -> tuple[Floats, F
 
 
 def forecasts_by_function(
-    data: Data, groups: Sequence[Mapping[str, Indices]], predict: Predict
-) -> list[dict[str, Forecasts]]:
+    data: Data, groups: Sequence[Indices], predict: Predict
+) -> list[Forecasts]:
     """Forecasts by a function with the signature of `cached_predict`, called once a context."""
     sampling = {name: data.params[name] for name in ("num_samples", "samples_per_batch")}
-    moves = {key: series.moves.astype(np.float32) for key, series in data.series.items()}
-    asked = dict.fromkeys(
-        (key, end) for group in groups for key in KEYS for end in group[key].reshape(-1).tolist()
-    )
+    moves = [data.series[key].moves.astype(np.float32) for key in KEYS]
+    at: dict[tuple[int, int], int] = {}  # (price, context's end): number of its forecast
+    numbers = [
+        [
+            at.setdefault((price, end), len(at))
+            for price, of_price in enumerate(ends.reshape(len(KEYS), -1).tolist())
+            for end in of_price
+        ]
+        for ends in groups
+    ]
     made = [
         # A copy each: a function may do as it likes with its context.
-        predict(torch.from_numpy(moves[key][:end].copy()), 1, **sampling, symbol=data.symbol)[0]
-        for key, end in asked
+        predict(torch.from_numpy(moves[price][:end].copy()), 1, **sampling, symbol=data.symbol)[0]
+        for price, end in at
     ]
-    known = dict(zip(asked, zip(*_read(made, data.params), strict=True), strict=True))
+    points, bands = (part.astype(np.float32) for part in _read(made, data.params))
 
-    def picked(key: str, ends: Indices) -> Forecasts:
+    def picked(ends: Indices, which: list[int]) -> Forecasts:
         if not ends.size:
-            return no_forecasts(len(ends))
-        found = np.array([[known[key, end] for end in row] for row in ends.tolist()])
-        return Forecasts(found[..., 0].astype(np.float32), found[..., 1].astype(np.float32))
+            return no_forecasts(ends.shape[1])
+        return Forecasts(points[which].reshape(ends.shape), bands[which].reshape(ends.shape))
 
-    return [{key: picked(key, ends) for key, ends in group.items()} for group in groups]
+    return [picked(ends, which) for ends, which in zip(groups, numbers, strict=True)]
 
 
 def _read(made: Sequence[Any], params: Mapping[str, Any]) -> tuple[Array, Array]:
@@ -182,7 +186,7 @@ def _read(made: Sequence[Any], params: Mapping[str, Any]) -> tuple[Array, Array]
     points, bands = np.empty(len(made)), np.empty(len(made))
     sampled: dict[int, list[tuple[int, Floats]]] = defaultdict(list)
     for i, one in enumerate(made):
-        exact = getattr(one, "distribution", None)
+        exact = None if isinstance(one, torch.Tensor) else getattr(one, "distribution", None)
         if exact is None:
             samples = samples_of(one)
             sampled[len(samples)].append((i, samples))
@@ -191,18 +195,37 @@ def _read(made: Sequence[Any], params: Mapping[str, Any]) -> tuple[Array, Array]
             points[i], bands[i] = point.reshape(-1)[0], band.reshape(-1)[0]
     for group in sampled.values():
         at = [i for i, _ in group]
-        rows = np.stack([samples for _, samples in group])
-        below, above = (np.percentile(rows, 100 * level, axis=1) for level in BAND)
+        rows = np.array([samples for _, samples in group])
+        ordered = np.sort(rows, axis=1)
+        below, above = (_quantile_of_sorted(ordered, level) for level in BAND)
         points[at] = aggregate_columns(rows.astype(np.float64).T, str(params["aggregate"]))
         bands[at] = np.maximum(above.astype(np.float64) - below.astype(np.float64), 0.0)
     return points, bands
 
 
+def _quantile_of_sorted(rows: Floats, level: float) -> Floats:
+    """A quantile of each row [row, sample] by linear interpolation, as float32; NaN beside a NaN.
+
+    It is what np.percentile gives for one level, in a tenth of its time.
+    """
+    last = rows.shape[1] - 1
+    at = last * level
+    low = int(at)
+    part = at - low
+    before, after = rows[:, low], rows[:, min(low + 1, last)]
+    step = after - before
+    with np.errstate(all="ignore"):
+        found: Floats = after - step * (1 - part) if part >= 0.5 else before + step * part
+    found[np.isnan(rows[:, -1])] = np.nan  # missing ones are sorted last
+    return found
+
+
 def samples_of(made: Any) -> Floats:
     """The samples of a forecast, float32 [sample]: a tensor's, an array's, or by `.numpy()`."""
     if isinstance(made, torch.Tensor):
-        made = made.detach().cpu()
-    array = made.numpy() if callable(getattr(made, "numpy", None)) else made
+        array = made.numpy(force=True)
+    else:
+        array = made.numpy() if callable(getattr(made, "numpy", None)) else made
     samples = np.asarray(array, dtype=np.float32).reshape(-1)
     return samples if samples.size else np.zeros(1, dtype=np.float32)
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from marketsim.errors import ArgumentError
 from marketsim.legacy.forecasting import Forecasts
-from marketsim.legacy.price_frame import column_of
+from marketsim.legacy.price_frame import KEYS, column_of
 from marketsim.legacy.quirks import Quirks
 
 logger = logging.getLogger(__name__)
@@ -40,9 +40,11 @@ class KronosForecast(NamedTuple):
     percent: Floats
     last: list[float]
 
-    def as_forecasts(self) -> Forecasts:
-        """As forecasts that strategies follow; without bands."""
-        return Forecasts(self.percent, np.zeros_like(self.percent))
+
+def as_forecasts(made: Mapping[str, KronosForecast]) -> Forecasts:
+    """Those of all four prices as forecasts that strategies follow; without bands."""
+    points = np.stack([made[key].percent for key in KEYS])
+    return Forecasts(points, np.zeros_like(points))
 
 
 def kronos_forecasts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,23 +17,30 @@ VOLUME_DAYS = 20
 
 
 class MarketStats:
-    """Figures of the last days of simulations; what they need of each row is computed once."""
+    """Figures of the last days of simulations; what they need of each row is computed once.
 
-    def __init__(self, prices: Prices) -> None:
-        self._close = prices["Close"]
-        self._ranges = _true_ranges(prices)
-        volume = prices.columns.get("Volume")
+    Args:
+        prices: of all rows.
+        fewest: how many of them the simulation sees that sees the fewest.
+    """
+
+    def __init__(self, prices: Prices, fewest: int) -> None:
+        self._first = max(fewest - VOLUME_DAYS, 0)  # rows before it count in no simulation
+        self._close = prices["Close"][self._first :]
+        self._ranges = _true_ranges(prices, self._first)
+        volume = prices.volume
         with np.errstate(all="ignore"):
-            self._dollars = None if volume is None else self._close * volume
+            self._dollars = None if volume is None else self._close * volume[self._first :]
 
     def dollar_volume(self, rows: int) -> float | None:
         """The mean of close times volume over the last 20 days; None where nothing is known."""
         if self._dollars is None:
             return None
-        days = self._dollars[max(rows - VOLUME_DAYS, 0) : rows]
+        end = rows - self._first
+        days = self._dollars[max(end - VOLUME_DAYS, 0) : end]
         known = ~np.isnan(days)
-        number = int(known.sum())
-        return float(np.where(known, days, 0.0).sum() / number) if number else None
+        number = int(np.count_nonzero(known))
+        return float(np.add.reduce(np.where(known, days, 0.0)) / number) if number else None
 
     def atr_percent(self, rows: int) -> float | None:
         """The mean true range of the last 14 days in percent of the last close.
@@ -41,18 +49,24 @@ class MarketStats:
         """
         if rows < ATR_DAYS + 1:
             return None
-        mean = float(self._ranges[rows - ATR_DAYS : rows].mean())
-        last = float(self._close[rows - 1])
-        return None if np.isnan(mean) or last <= 0 else mean / last * 100.0
+        end = rows - self._first
+        mean = float(np.add.reduce(self._ranges[end - ATR_DAYS : end])) / ATR_DAYS
+        last = float(self._close[end - 1])
+        return None if math.isnan(mean) or last <= 0 else mean / last * 100.0
 
 
-def _true_ranges(prices: Prices) -> Array:
-    """The largest distance between high, low and the close before, [row]."""
-    high, low = prices["High"], prices["Low"]
-    before = np.concatenate(([np.nan], prices["Close"][:-1]))[: len(high)]
+def _true_ranges(prices: Prices, first: int) -> Array:
+    """The largest distance between high, low and the close before, [row], from row `first` on."""
+    high, low = prices["High"][first:], prices["Low"][first:]
+    before = np.full(len(high), np.nan)  # no close comes before row 0
+    if first:
+        before[:] = prices["Close"][first - 1 : -1]
+    else:
+        before[1:] = prices["Close"][:-1]
     with np.errstate(all="ignore"):
         spans = (high - low, np.abs(high - before), np.abs(low - before))
-        return np.fmax(np.fmax(spans[0], spans[1]), spans[2])
+        ranges: Array = np.fmax(np.fmax(spans[0], spans[1]), spans[2])
+    return ranges
 
 
 def last_returns(close: Array, end: int, days: int) -> Array:
@@ -92,10 +106,11 @@ def calibrate_signal(predictions: Any, actual_returns: Any) -> tuple[float, floa
     if days < 2:
         return 1.0, 0.0
     kind = x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)
-    table = np.stack((x[:days].astype(np.float64), np.ones(days)), axis=1)
+    table = np.ones((days, 2))
+    table[:, 0] = x[:days]
     if not (np.isfinite(table).all() and np.isfinite(y[:days]).all()):
         return float("nan"), float("nan")
-    size = np.sqrt((table * table).sum(axis=0))
+    size = np.sqrt(np.add.reduce(table * table, axis=0))
     size[size == 0.0] = 1.0
     # Smaller singular values are noise of the forecasts' own precision.
     noise = days * float(np.finfo(kind).eps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,16 @@ from marketsim.legacy.entry_exit import (
     always_on,
     maxdiff,
     moves_against_close,
+    scored,
 )
-from marketsim.legacy.evaluation import StrategyEvaluation, no_scores
+from marketsim.legacy.evaluation import Scores, StrategyEvaluation, no_scores
 from marketsim.legacy.price_frame import column_values
 from marketsim.legacy.quirks import Quirks, active_quirks
 
 logger = logging.getLogger(__name__)
 
 Result = tuple[StrategyEvaluation, npt.NDArray[np.float64], dict[str, object]]
+Levels = tuple[float, float]
 _TENSORS = (
     "high_actual_movement_values",
     "low_actual_movement_values",
@@ -69,12 +71,14 @@ def evaluate_maxdiff_strategy(
     """
     last_preds.setdefault("close_actual_movement_values", torch.zeros(0))
     terms = Terms(trading_fee, trading_days_per_year, is_crypto, close_at_eod)
-    moves = _moves(last_preds, simulation_data)
+    quirks = active_quirks()
+    moves = _moves(last_preds, simulation_data, quirks)
     prices = _reference_prices(last_preds)
     if moves is None:
         return (*_nothing(), no_maxdiff(prices))
-    result = maxdiff(moves, terms, skip_invalid_forecasts)
-    metadata = maxdiff_row(result, 0, prices)
+    orders = maxdiff(moves, terms, quirks, skip_invalid=skip_invalid_forecasts)
+    result = scored([orders], terms, quirks)[0]
+    metadata = maxdiff_rows(result, [prices])[0]
     logger.info("MaxDiff: %s", _summary("maxdiffprofit", "maxdiff", metadata))
     return result.reported.one(), result.reported.returns[0], metadata
 
@@ -94,12 +98,13 @@ def evaluate_maxdiff_always_on_strategy(
     leave at the limits whatever `close_at_eod` says.
     """
     terms = Terms(trading_fee, trading_days_per_year, is_crypto, close_at_eod)
-    moves = _moves(last_preds, simulation_data)
+    quirks = active_quirks()
+    moves = _moves(last_preds, simulation_data, quirks)
     prices = _reference_prices(last_preds)
     if moves is None:
         return (*_nothing(), no_always_on(prices))
-    result = always_on(moves, terms)
-    metadata = always_on_row(result, 0, prices)
+    result = scored([always_on(moves, terms, quirks)], terms, quirks)[0]
+    metadata = always_on_rows(result, [prices])[0]
     logger.info("MaxDiffAlwaysOn: %s", _summary("maxdiffalwayson", "maxdiffalwayson", metadata))
     return result.reported.one(), result.reported.returns[0], metadata
 
@@ -110,10 +115,9 @@ def days_before(rows: int, days: int, quirks: Quirks) -> slice:
     return slice(last - days, last)
 
 
-def _moves(last_preds: Mapping[str, Any], data: pd.DataFrame) -> Moves | None:
+def _moves(last_preds: Mapping[str, Any], data: pd.DataFrame, quirks: Quirks) -> Moves | None:
     """The moves of one simulation; None where there are no days."""
     close = _row(last_preds.get("close_actual_movement_values"))
-    quirks = active_quirks()
     days = 0 if close is None else close.shape[1]
     rows = days_before(len(data), days, quirks)
     if close is None or days == 0 or rows.start < 0:
@@ -142,7 +146,7 @@ def _row(values: Any) -> npt.NDArray[np.float32] | None:
     return np.ascontiguousarray(tensor.reshape(1, -1).numpy())
 
 
-def _reference_prices(last_preds: Mapping[str, Any]) -> tuple[float, float]:
+def _reference_prices(last_preds: Mapping[str, Any]) -> Levels:
     names = ("high_predicted_price_value", "low_predicted_price_value")
     return float(last_preds.get(names[0], 0.0)), float(last_preds.get(names[1], 0.0))
 
@@ -158,70 +162,95 @@ def _summary(profit: str, rest: str, metadata: Mapping[str, object]) -> str:
     return ", ".join([*shown, f"close_at_eod={metadata[f'{rest}_close_at_eod']}"])
 
 
-def maxdiff_row(result: EntryExit, row: int, prices: tuple[float, float]) -> dict[str, object]:
-    """The metadata of one simulation of `maxdiff`; prices are the forecast high and low."""
-    side, valid = result.side[row], int(result.valid[row].sum())
-    longs, shorts = int((side > 0).sum()), int((side < 0).sum())
-    trades, net = longs + shorts, float(side.sum())
-    primary = "buy" if net > 0 else "sell" if net < 0 else "neutral"
-    return {
-        **_profits("maxdiffprofit", "profit_", result, row, prices),
-        "maxdiff_turnover": _turnover(result, row),
-        "maxdiff_primary_side": primary,
-        "maxdiff_trade_bias": net / trades if trades else 0.0,
-        "maxdiff_trades_positive": longs,
-        "maxdiff_trades_negative": shorts,
-        "maxdiff_trades_total": trades,
-        "maxdiff_invalid_forecasts": side.size - valid,
-        "maxdiff_valid_forecasts": valid,
-        "maxdiff_close_at_eod": bool(result.found.close_at_eod[row]),
-    }
+def maxdiff_rows(result: EntryExit, prices: Sequence[Levels]) -> list[dict[str, object]]:
+    """The metadata of each simulation of `maxdiff`; `prices` are its forecast high and low."""
+    days = result.side.shape[1]
+    longs = np.count_nonzero(result.side > 0, axis=1).tolist()
+    shorts = np.count_nonzero(result.side < 0, axis=1).tolist()
+    trades = [up + down for up, down in zip(longs, shorts, strict=True)]
+    net = np.add.reduce(result.side, axis=1).tolist()
+    valid = np.count_nonzero(result.valid, axis=1).tolist()
+    return _rows(
+        {
+            **_profits("maxdiffprofit", "profit_", result, prices),
+            "maxdiff_turnover": turnover(result.reported),
+            "maxdiff_primary_side": [
+                "buy" if side > 0 else "sell" if side < 0 else "neutral" for side in net
+            ],
+            "maxdiff_trade_bias": _ratios(net, trades),
+            "maxdiff_trades_positive": longs,
+            "maxdiff_trades_negative": shorts,
+            "maxdiff_trades_total": trades,
+            "maxdiff_invalid_forecasts": [days - number for number in valid],
+            "maxdiff_valid_forecasts": valid,
+            "maxdiff_close_at_eod": result.found.close_at_eod.tolist(),
+        }
+    )
 
 
-def always_on_row(result: EntryExit, row: int, prices: tuple[float, float]) -> dict[str, object]:
-    """The metadata of one simulation of `always_on`; prices are the forecast high and low."""
-    parts = [part[row].astype(np.float64) for part in result.found.positions]
+def always_on_rows(result: EntryExit, prices: Sequence[Levels]) -> list[dict[str, object]]:
+    """The metadata of each simulation of `always_on`; `prices` are its forecast high and low."""
+    parts = [part.astype(np.float64) for part in result.found.positions]
     bought, sold = parts[0], parts[1] if len(parts) == 2 else np.zeros_like(parts[0])
-    of_longs, of_shorts = float(bought.sum()), float(sold.sum())
-    moved = float(np.sum(np.abs(result.reported.returns[row])))
-    longs, shorts = int(np.count_nonzero(bought)), int(np.count_nonzero(sold))
-    return {
-        **_profits("maxdiffalwayson", "", result, row, prices),
-        "maxdiffalwayson_turnover": _turnover(result, row),
-        "maxdiffalwayson_buy_contribution": of_longs,
-        "maxdiffalwayson_sell_contribution": of_shorts,
-        "maxdiffalwayson_filled_buy_trades": longs,
-        "maxdiffalwayson_filled_sell_trades": shorts,
-        "maxdiffalwayson_trades_total": longs + shorts,
-        "maxdiffalwayson_trade_bias": (of_longs - of_shorts) / moved if moved else 0.0,
-        "maxdiffalwayson_close_at_eod": bool(result.found.close_at_eod[row]),
-    }
+    of_longs, of_shorts = np.add.reduce(bought, axis=1), np.add.reduce(sold, axis=1)
+    moved = np.add.reduce(np.abs(result.reported.returns), axis=1)
+    longs, shorts = np.count_nonzero(bought, axis=1), np.count_nonzero(sold, axis=1)
+    return _rows(
+        {
+            **_profits("maxdiffalwayson", "", result, prices),
+            "maxdiffalwayson_turnover": turnover(result.reported),
+            "maxdiffalwayson_buy_contribution": of_longs.tolist(),
+            "maxdiffalwayson_sell_contribution": of_shorts.tolist(),
+            "maxdiffalwayson_filled_buy_trades": longs.tolist(),
+            "maxdiffalwayson_filled_sell_trades": shorts.tolist(),
+            "maxdiffalwayson_trades_total": (longs + shorts).tolist(),
+            "maxdiffalwayson_trade_bias": _ratios((of_longs - of_shorts).tolist(), moved.tolist()),
+            "maxdiffalwayson_close_at_eod": result.found.close_at_eod.tolist(),
+        }
+    )
+
+
+def _rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, object]]:
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _ratios(parts: Sequence[float], wholes: Sequence[float]) -> list[float]:
+    return [part / whole if whole else 0.0 for part, whole in zip(parts, wholes, strict=True)]
 
 
 def _profits(
-    name: str, prefix: str, result: EntryExit, row: int, prices: tuple[float, float]
-) -> dict[str, object]:
-    """What both strategies report; their names differ by a prefix."""
-    high, low = float(result.found.high[row]), float(result.found.low[row])
-    reported = float(result.reported.total[row])
+    name: str, prefix: str, result: EntryExit, prices: Sequence[Levels]
+) -> dict[str, Sequence[Any]]:
+    """What both strategies report, [simulation] each; their names differ by a prefix."""
+    highs, lows = result.found.high.tolist(), result.found.low.tolist()
+    reported = result.reported.total.tolist()
     return {
         f"{name}_profit": reported,
-        f"{name}_profit_values": result.reported.returns[row].tolist(),
-        f"{name}_{prefix}high_multiplier": high,
-        f"{name}_{prefix}low_multiplier": low,
-        f"{name}_high_price": prices[0] * (1.0 + high),
-        f"{name}_low_price": prices[1] * (1.0 + low),
-        f"{name}_baseline_return": float(result.base.total[row]),
-        f"{name}_optimized_return": float(result.fitted.total[row]),
+        f"{name}_profit_values": result.reported.returns.tolist(),
+        f"{name}_{prefix}high_multiplier": highs,
+        f"{name}_{prefix}low_multiplier": lows,
+        f"{name}_high_price": [
+            price * (1.0 + high) for (price, _), high in zip(prices, highs, strict=True)
+        ],
+        f"{name}_low_price": [
+            price * (1.0 + low) for (_, price), low in zip(prices, lows, strict=True)
+        ],
+        f"{name}_baseline_return": result.base.total.tolist(),
+        f"{name}_optimized_return": result.fitted.total.tolist(),
         f"{name}_adjusted_return": reported,
     }
 
 
-def _turnover(result: EntryExit, row: int) -> float:
-    return float(np.mean(np.abs(result.reported.returns[row])))
+def turnover(scores: Scores) -> list[float]:
+    """The mean size of the daily returns of each simulation; 0 where there is no day."""
+    count, days = scores.returns.shape
+    if not days:
+        return [0.0] * count
+    means: list[float] = (np.add.reduce(np.abs(scores.returns), axis=1) / days).tolist()
+    return means
 
 
-def no_maxdiff(prices: tuple[float, float]) -> dict[str, object]:
+def no_maxdiff(prices: Levels) -> dict[str, object]:
     """The metadata of a simulation without days."""
     return {
         **_no_profits("maxdiffprofit", "profit_", prices),
@@ -237,7 +266,7 @@ def no_maxdiff(prices: tuple[float, float]) -> dict[str, object]:
     }
 
 
-def no_always_on(prices: tuple[float, float]) -> dict[str, object]:
+def no_always_on(prices: Levels) -> dict[str, object]:
     """The metadata of a simulation without days."""
     return {
         **_no_profits("maxdiffalwayson", "", prices),
@@ -252,7 +281,7 @@ def no_always_on(prices: tuple[float, float]) -> dict[str, object]:
     }
 
 
-def _no_profits(name: str, prefix: str, prices: tuple[float, float]) -> dict[str, object]:
+def _no_profits(name: str, prefix: str, prices: Levels) -> dict[str, object]:
     return {
         f"{name}_profit": 0.0,
         f"{name}_profit_values": [],

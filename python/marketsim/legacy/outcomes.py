@@ -11,11 +11,12 @@ import numpy.typing as npt
 from marketsim.legacy.day_trades import high_low_returns, take_profit_returns
 from marketsim.legacy.entry_exit import (
     EntryExit,
-    Moves,
+    Orders,
     Terms,
     always_on,
     maxdiff,
     moves_against_close,
+    reported,
 )
 from marketsim.legacy.evaluation import Scores, no_scores, score_signals, score_sums
 from marketsim.legacy.quirks import Quirks
@@ -29,15 +30,15 @@ class Validation(NamedTuple):
     """What strategies are judged by: forecasts of days, and what came.
 
     Attributes:
-        predictions: by price, float32 [simulation, day].
-        actuals: by price, float32 [simulation, day], returns of these days.
+        predictions: float32 [price, simulation, day], prices in the order `KEYS`.
+        actuals: float32 [price, simulation, day], returns of these days.
         returns: float64 [simulation, return], of the close: those that signals are held over, at
             most as many as days.
         before: high, low and close of the days before, float64 [simulation, day].
     """
 
-    predictions: dict[str, Floats]
-    actuals: dict[str, Floats]
+    predictions: Floats
+    actuals: Floats
     returns: Array
     before: tuple[Array, Array, Array]
 
@@ -77,23 +78,38 @@ def run_strategies(days: Validation, terms: Terms, spread: float, quirks: Quirks
         spread: ask / bid, of which half is paid where a position follows signals.
         quirks: what is reproduced.
     """
+    trades, high_predictions, close_actuals = _day_trades(days, terms, quirks)
+    orders = _orders(days, terms, quirks)
+    parts = [*trades, *(part for one in orders for part in one.fitted.daily())]
+    scores = score_sums(np.concatenate(parts), terms.periods).split(len(parts))
+    number = days.returns.shape[1]
     found = _by_signals(days, terms, spread)
-    trades, high_predictions, close_actuals = _by_days(days, terms, quirks)
-    extremes = tuple(
-        part[key] for part in (days.actuals, days.predictions) for key in ("High", "Low")
+    for name, score in zip(("entry_takeprofit", "highlow"), scores, strict=False):
+        mean = score.total / number if number else np.zeros_like(score.total)
+        found[name] = Outcome(score, mean)
+    of_orders = zip(orders, scores[len(trades) :: 2], scores[len(trades) + 1 :: 2], strict=True)
+    fitted = [reported(one, base, best, quirks) for one, base, best in of_orders]
+    one, both = fitted or (None, None)
+    found |= {"maxdiff": _limit_orders(one, days), "maxdiffalwayson": _limit_orders(both, days)}
+    return Outcomes(found, one, both, high_predictions, close_actuals)
+
+
+def _orders(days: Validation, terms: Terms, quirks: Quirks) -> tuple[Orders, ...]:
+    """Those of maxdiff and of always-on; none where there are no days."""
+    if not days.predictions.shape[2]:
+        return ()
+    close, low, high, _ = days.actuals
+    _, low_pred, high_pred, _ = days.predictions
+    moves = moves_against_close(close, (high, low, high_pred, low_pred), days.before, quirks)
+    return (
+        maxdiff(moves, terms, quirks, skip_invalid=True),
+        always_on(moves, terms, quirks),
     )
-    one: EntryExit | None = None
-    both: EntryExit | None = None
-    if days.predictions["Close"].shape[1]:
-        moves: Moves = moves_against_close(days.actuals["Close"], extremes, days.before, quirks)
-        one, both = maxdiff(moves, terms, skip_invalid=True), always_on(moves, terms)
-    limits = {"maxdiff": _limit_orders(one, days), "maxdiffalwayson": _limit_orders(both, days)}
-    return Outcomes(found | trades | limits, one, both, high_predictions, close_actuals)
 
 
 def _by_signals(days: Validation, terms: Terms, spread: float) -> dict[str, Outcome]:
     """The strategies that hold a position over a day's return of the close."""
-    close, high, low = (days.predictions[key] for key in ("Close", "High", "Low"))
+    close, low, high, _ = days.predictions
     crypto = terms.is_crypto
     returns = days.returns
     signals: dict[str, npt.NDArray[Any]] = {
@@ -104,9 +120,8 @@ def _by_signals(days: Validation, terms: Terms, spread: float) -> dict[str, Outc
     }
     count, number = returns.shape
     cost = 2 * terms.fee * spread
-    days_held = days.predictions["Close"].shape[1] - number
-    held = np.concatenate([given[:, days_held:] for given in signals.values()]).astype(np.float64)
-    over = np.tile(returns, (len(signals), 1))
+    held = np.concatenate(list(signals.values()))[:, close.shape[1] - number :].astype(np.float64)
+    over = np.concatenate([returns] * len(signals))
     scores = score_signals(held, over, terms.fee, spread, terms.periods)
     with np.errstate(all="ignore"):
         last = held[:, -1] * over[:, -1] - cost if number else np.zeros(len(held))
@@ -128,31 +143,23 @@ def _bought_and_held(returns: Array, fee: float) -> tuple[Array, Array]:
         return np.multiply.reduce(1 + returns, axis=1) - 1 - fee, returns[:, -1] - fee
 
 
-def _by_days(
+def _day_trades(
     days: Validation, terms: Terms, quirks: Quirks
-) -> tuple[dict[str, Outcome], Floats, Floats]:
-    """The strategies that leave within the day; and high forecasts and closes as they are after."""
-    forecasts, came = days.predictions, days.actuals
-    close_pred, low_pred = forecasts["Close"], forecasts["Low"]
-    high, low = came["High"], came["Low"]
-    made = take_profit_returns(
-        close_pred, forecasts["High"], low_pred, came["Close"], high, low, terms.fee
-    )
-    high_pred, close = forecasts["High"], came["Close"]
+) -> tuple[tuple[Array, Array], Floats, Floats]:
+    """Returns [simulation, day] of the two strategies that leave within the day.
+
+    Beside them high forecasts and closes as they are afterwards.
+    """
+    close_pred, low_pred, high_pred, _ = days.predictions
+    close, low, high, _ = days.actuals
+    made = take_profit_returns(close_pred, high_pred, low_pred, close, high, low, terms.fee)
     if quirks.fees_kept_in_forecasts:
         high_pred, close = made.high_pred, made.close
     second = high_low_returns(
         close_pred, high_pred, low_pred, close, high, low, terms.fee, terms.is_crypto
     )
-    number = days.returns.shape[1]
-    names = ("entry_takeprofit", "highlow")
-    both = np.concatenate((made.returns, second)).astype(np.float64)
-    scores = score_sums(both, terms.periods).split(len(names))
-    found = {
-        name: Outcome(one, one.total / number if number else np.zeros_like(one.total))
-        for name, one in zip(names, scores, strict=True)
-    }
-    return found, high_pred, close
+    both = made.returns.astype(np.float64), second.astype(np.float64)
+    return both, high_pred, close
 
 
 def _limit_orders(result: EntryExit | None, days: Validation) -> Outcome:

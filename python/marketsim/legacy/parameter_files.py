@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ class SamplingEdit:
         return self.before != self.after
 
 
+@lru_cache(maxsize=256)
 def parameter_path(kind: str, symbol: str, *, root: Path) -> Path:
     """Where the parameters of a symbol are.
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from marketsim.errors import FileFormatError, UnknownNameError
 from marketsim.legacy.parameter_files import read_parameters
-from marketsim.legacy.settings import LegacySettings, current_settings
+from marketsim.legacy.settings import LegacySettings, current_settings, setting
 from marketsim.legacy.symbols import crypto_symbols
 from marketsim.models.aggregation import parse_aggregate
 
@@ -105,7 +105,10 @@ def clamp_toto_params(symbol: str, params: dict[str, Any]) -> dict[str, Any]:
         >>> clamp_toto_params("AAPL", {"num_samples": 32, "samples_per_batch": 16})["num_samples"]
         128
     """
-    settings = current_settings()
+    return _clamped(symbol, params, current_settings())
+
+
+def _clamped(symbol: str, params: dict[str, Any], settings: LegacySettings) -> dict[str, Any]:
     given = (
         int(params.get("num_samples", settings.toto_num_samples)),
         int(params.get("samples_per_batch", settings.toto_samples_per_batch)),
@@ -141,12 +144,12 @@ def resolve_toto_params(symbol: str) -> dict[str, Any]:
             "samples_per_batch": settings.fast_toto_samples_per_batch,
             "aggregate": settings.fast_toto_agg_spec,
         }
-        return clamp_toto_params(symbol, fast)
+        return _clamped(symbol, fast, settings)
     record = read_parameters("toto", symbol, root=settings.hyperparam_root)
     config = {} if record is None else record.config
     where = "the defaults" if record is None else str(record.path)
     _say("toto", symbol, f"Toto parameters of {symbol}: {where}")
-    return clamp_toto_params(symbol, toto_params_of(config, settings, where))
+    return _clamped(symbol, toto_params_of(config, settings, where), settings)
 
 
 def toto_params_of(
@@ -198,13 +201,12 @@ def resolve_best_model(symbol: str) -> str:
     Raises:
         InvalidNameError, FileFormatError, ArgumentError: as `resolve_toto_params`.
     """
-    settings = current_settings()
-    if settings.testing:
+    if setting("testing"):
         return "toto"
-    if settings.force_kronos:
+    if setting("force_kronos"):
         _say("model", symbol, f"MARKETSIM_FORCE_KRONOS: Kronos forecasts {symbol}")
         return "kronos"
-    record = read_parameters("best", symbol, root=settings.hyperparam_root)
+    record = read_parameters("best", symbol, root=setting("hyperparam_root"))
     if record is None:
         _say("model", symbol, f"no model is chosen for {symbol}: Toto")
         return "toto"
@@ -223,7 +225,7 @@ def resolve_close_policy(symbol: str) -> str:
     Raises:
         InvalidNameError, FileFormatError: as `resolve_toto_params`.
     """
-    record = read_parameters("close_policy", symbol, root=current_settings().hyperparam_root)
+    record = read_parameters("close_policy", symbol, root=setting("hyperparam_root"))
     default = "INSTANT_CLOSE" if symbol in crypto_symbols else "KEEP_OPEN"
     if record is None:
         _say("close policy", symbol, f"no close policy is kept for {symbol}: {default}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +13,14 @@ import torch
 from marketsim.legacy.forecasting import Forecasts
 from marketsim.legacy.kronos_forecasting import KronosForecast
 from marketsim.legacy.market_stats import MarketStats, calibrate_signal
-from marketsim.legacy.maxdiff import always_on_row, maxdiff_row, no_always_on, no_maxdiff
+from marketsim.legacy.maxdiff import (
+    Levels,
+    always_on_rows,
+    maxdiff_rows,
+    no_always_on,
+    no_maxdiff,
+    turnover,
+)
 from marketsim.legacy.outcomes import Outcomes, Validation
 from marketsim.legacy.price_frame import KEYS, Prices
 
@@ -30,6 +38,17 @@ STRATEGIES = {
     "maxdiff": ("maxdiff", "maxdiff_finalday_return"),
     "maxdiffalwayson": ("maxdiffalwayson", "maxdiffalwayson_finalday_return"),
 }
+# What each price adds to last_preds, after its name.
+_OF_A_PRICE = (
+    "last_price",
+    "predicted_price",
+    "predicted_price_value",
+    "val_loss",
+    "actual_movement_values",
+    "trade_values",
+    "predictions",
+)
+_HIGH_LEVEL, _LOW_LEVEL = "high_predicted_price_value", "low_predicted_price_value"
 # Columns of a row that are entries of last_preds, and what stands for one that is not there.
 _BEFORE: dict[str, tuple[str, Any]] = {
     "close": ("close_last_price", 0.0),
@@ -98,16 +117,16 @@ class Made(NamedTuple):
 
     Attributes:
         days: forecasts and what came.
-        moves: by price, float64 [simulation, day], what came before it was rounded.
-        followed: the forecasts that strategies follow, by price.
+        moves: float64 [price, simulation, day], what came before it was rounded.
+        followed: the forecasts that strategies follow.
         toto, kronos: what each model forecast; None where it was not asked.
         outcomes: what the strategies made.
     """
 
     days: Validation
-    moves: Mapping[str, Array]
-    followed: Mapping[str, Forecasts]
-    toto: Mapping[str, Forecasts] | None
+    moves: Array
+    followed: Forecasts
+    toto: Forecasts | None
     kronos: Mapping[str, KronosForecast] | None
     outcomes: Outcomes
 
@@ -116,25 +135,34 @@ def result_rows(
     prices: Prices, stats: MarketStats, subject: Subject, rows: Sequence[int], made: Made
 ) -> Iterator[Row]:
     """The result of each simulation, in the order of `rows`: how many rows each sees."""
+    of_prices = _by_price(prices, rows, made)
+    levels = list(zip(of_prices[_HIGH_LEVEL], of_prices[_LOW_LEVEL], strict=True))
     parts = zip(
         rows,
-        _by_price(prices, rows, made),
-        _bands(made),
-        _scores(made.outcomes, len(rows)),
+        _rows(of_prices),
+        _of_close(subject, made),
+        _limit_order_entries(made.outcomes, levels),
+        _scores(made.outcomes),
         strict=True,
     )
-    for i, (count, of_prices, band, scores) in enumerate(parts):
+    for i, (count, by_price, of_close, of_orders, scores) in enumerate(parts):
         preds = _first_entries(prices, stats, subject, count)
-        preds.update(of_prices)
-        preds.update(_close_entries(subject, made, i, band))
-        preds.update(_calibration(made.days, i, preds["close_raw_pred_pct"]))
-        preds.update(_limit_order_entries(made.outcomes, i, preds))
+        preds.update(by_price)
+        preds.update(of_close)
+        preds.update(_calibration(made.days, i, of_close))
+        preds.update(of_orders)
         row: Row = {"date": prices.index[count - 1]}
         row.update({name: preds.get(*entry) for name, entry in _BEFORE.items()})
         row.update(scores)
         row.update({name: preds[name] for name in _AFTER})
         row["last_preds"] = preds
         yield row
+
+
+def _rows(columns: Mapping[str, Sequence[Any]]) -> Iterator[Row]:
+    """The entries of each simulation of columns [simulation]."""
+    for values in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, values, strict=True))
 
 
 def _first_entries(prices: Prices, stats: MarketStats, subject: Subject, count: int) -> Row:
@@ -151,71 +179,72 @@ def _first_entries(prices: Prices, stats: MarketStats, subject: Subject, count: 
     return preds
 
 
-def _by_price(prices: Prices, rows: Sequence[int], made: Made) -> Iterator[Row]:
-    """What each of the four prices adds to last_preds, simulation by simulation."""
-    rest = {key: _price_columns(prices[key], rows, made, key) for key in KEYS}
-    for i in range(len(rows)):
-        preds: Row = {}
-        for key, columns in rest.items():
-            name = key.lower()
-            preds.update({f"{name}_{what}": values[i] for what, values in columns.items()})
-        yield preds
-
-
-def _price_columns(
-    price: Array, rows: Sequence[int], made: Made, key: str
-) -> dict[str, Sequence[Any]]:
-    """Entries by name, each [simulation]."""
-    last = price[np.asarray(rows) - 1].tolist()
-    points = made.followed[key].points
-    forecast = points[:, -1].tolist()
-    kronos = None if made.toto is not None or made.kronos is None else made.kronos[key].last
-    moved = [value * (1.0 + move) for value, move in zip(last, forecast, strict=True)]
+def _by_price(prices: Prices, rows: Sequence[int], made: Made) -> dict[str, Sequence[Any]]:
+    """What the four prices add to last_preds, by name, each [simulation]."""
+    last = prices.values[:, np.asarray(rows) - 1]
+    forecast = made.followed.points[:, :, -1].astype(np.float64)
     with np.errstate(all="ignore"):
-        errors = np.abs(made.moves[key] - points[:, :-1])
-        losses = errors.mean(axis=1) if errors.shape[1] else np.full(len(rows), np.nan)
-    predictions, actuals = made.days.predictions[key], made.days.actuals[key]
-    if key == "High":
-        predictions = made.outcomes.high_predictions
-    if key == "Close":
-        actuals = made.outcomes.close_actuals
-    side = np.where(made.days.predictions[key] > 0, 1, -1)
+        moved = (last * (1.0 + forecast)).tolist()
+    if made.toto is None and made.kronos is not None:
+        moved = [made.kronos[key].last for key in KEYS]
+    columns = (
+        last.tolist(),
+        forecast.tolist(),
+        moved,
+        _losses(made),
+        *map(_tensors, _shown_days(made)),
+    )
     return {
-        "last_price": last,
-        "predicted_price": forecast,
-        "predicted_price_value": moved if kronos is None else kronos,
-        "val_loss": losses.tolist(),
-        "actual_movement_values": _tensors(actuals),
-        "trade_values": _tensors(side),
-        "predictions": _tensors(predictions),
+        f"{key.lower()}_{what}": column[i]
+        for i, key in enumerate(KEYS)
+        for what, column in zip(_OF_A_PRICE, columns, strict=True)
     }
 
 
-def _tensors(values: npt.NDArray[Any]) -> Sequence[torch.Tensor]:
-    """One tensor a row."""
-    return torch.from_numpy(np.ascontiguousarray(values)).unbind(0)
+def _losses(made: Made) -> list[list[float]]:
+    """Mean absolute errors of the validated days, [price][simulation]; NaN where there are none."""
+    _, count, days = made.moves.shape
+    if not days:
+        return [[float("nan")] * count for _ in KEYS]
+    with np.errstate(all="ignore"):
+        errors = np.abs(made.moves - made.followed.points[:, :, :-1])
+        losses: list[list[float]] = (np.add.reduce(errors, axis=2) / days).tolist()
+    return losses
 
 
-def _bands(made: Made) -> Sequence[torch.Tensor]:
-    return _tensors(made.followed["Close"].bands)
+def _shown_days(made: Made) -> tuple[npt.NDArray[Any], ...]:
+    """What came, sides and forecasts as last_preds shows them, [price, simulation, day] each."""
+    actuals, predictions = made.days.actuals.copy(), made.days.predictions.copy()
+    actuals[KEYS.index("Close")] = made.outcomes.close_actuals
+    predictions[KEYS.index("High")] = made.outcomes.high_predictions
+    return actuals, np.where(made.days.predictions > 0, 1, -1), predictions
 
 
-def _close_entries(subject: Subject, made: Made, i: int, band: torch.Tensor) -> Row:
+def _tensors(values: npt.NDArray[Any]) -> list[list[torch.Tensor]]:
+    """One tensor a row: [price][simulation] of [price, simulation, day]."""
+    count = values.shape[1]
+    rows = torch.from_numpy(values.reshape(len(values) * count, -1)).unbind(0)
+    return [list(rows[i : i + count]) for i in range(0, len(rows), count)]
+
+
+def _of_close(subject: Subject, made: Made) -> Iterator[Row]:
     """What the forecasts of the close add to last_preds."""
-    preds: Row = {}
+    raw = made.followed.points[0, :, -1].tolist()
+    bands = torch.from_numpy(made.followed.bands[0]).unbind(0)
+    columns: dict[str, Sequence[Any]] = {}
     if made.toto is not None:
-        preds["toto_close_pred_pct"] = float(made.toto["Close"].points[i, -1])
-    preds["close_ci_band"] = band
+        columns["toto_close_pred_pct"] = raw
+    columns["close_ci_band"] = bands
     if made.kronos is not None:
-        preds["kronos_close_pred_pct"] = float(made.kronos["Close"].percent[i, -1])
-    preds["close_prediction_source"] = subject.model
-    preds["close_raw_pred_pct"] = float(made.followed["Close"].points[i, -1])
-    return preds
+        columns["kronos_close_pred_pct"] = made.kronos["Close"].percent[:, -1].tolist()
+    columns["close_prediction_source"] = [subject.model] * len(raw)
+    columns["close_raw_pred_pct"] = raw
+    return _rows(columns)
 
 
-def _calibration(days: Validation, i: int, raw: float) -> Row:
-    returns = days.returns[i]
-    slope, intercept = calibrate_signal(days.predictions["Close"][i], returns)
+def _calibration(days: Validation, i: int, of_close: Row) -> Row:
+    returns, raw = days.returns[i], of_close["close_raw_pred_pct"]
+    slope, intercept = calibrate_signal(days.predictions[0, i], returns)
     return {
         "realized_volatility_pct": _deviation(returns) * 100.0,
         "calibration_slope": slope,
@@ -230,32 +259,30 @@ def _deviation(returns: Array) -> float:
     if returns.size < 2:
         return float("nan") if returns.size else 0.0
     with np.errstate(all="ignore"):
-        return float(returns.std(ddof=1))
+        centred = returns - np.add.reduce(returns) / returns.size
+        return math.sqrt(np.add.reduce(centred * centred) / (returns.size - 1))
 
 
-def _limit_order_entries(outcomes: Outcomes, i: int, preds: Row) -> Row:
-    levels = (preds["high_predicted_price_value"], preds["low_predicted_price_value"])
+def _limit_order_entries(outcomes: Outcomes, levels: Sequence[Levels]) -> Iterator[Row]:
+    """What the strategies with limit orders add to last_preds, of forecast (high, low) prices."""
     if outcomes.maxdiff is None or outcomes.always_on is None:
-        return {**no_maxdiff(levels), **no_always_on(levels)}
-    return {
-        **maxdiff_row(outcomes.maxdiff, i, levels),
-        **always_on_row(outcomes.always_on, i, levels),
-    }
+        yield from ({**no_maxdiff(prices), **no_always_on(prices)} for prices in levels)
+        return
+    one = maxdiff_rows(outcomes.maxdiff, levels)
+    both = always_on_rows(outcomes.always_on, levels)
+    yield from (a | b for a, b in zip(one, both, strict=True))
 
 
-def _scores(outcomes: Outcomes, count: int) -> Iterator[Row]:
+def _scores(outcomes: Outcomes) -> Iterator[Row]:
     """The columns of the strategies, simulation by simulation."""
-    columns: dict[str, list[float]] = {}
+    columns: dict[str, Sequence[Any]] = {}
     for name, (start, last_day) in STRATEGIES.items():
-        outcome = outcomes.by_name[name]
-        columns[f"{start}_return"] = outcome.scores.total.tolist()
-        columns[f"{start}_sharpe"] = outcome.scores.sharpe.tolist()
-        columns[last_day] = outcome.last_day.tolist()
-        columns[f"{start}_avg_daily_return"] = outcome.scores.mean.tolist()
-        columns[f"{start}_annual_return"] = outcome.scores.annual.tolist()
+        scores, of_last_day = outcomes.by_name[name]
+        columns[f"{start}_return"] = scores.total.tolist()
+        columns[f"{start}_sharpe"] = scores.sharpe.tolist()
+        columns[last_day] = of_last_day.tolist()
+        columns[f"{start}_avg_daily_return"] = scores.mean.tolist()
+        columns[f"{start}_annual_return"] = scores.annual.tolist()
         if name.startswith("maxdiff"):
-            returns = outcome.scores.returns
-            turnover = np.abs(returns).mean(axis=1) if returns.shape[1] else np.zeros(count)
-            columns[f"{start}_turnover"] = turnover.tolist()
-    for i in range(count):
-        yield {name: values[i] for name, values in columns.items()}
+            columns[f"{start}_turnover"] = turnover(scores)
+    return _rows(columns)

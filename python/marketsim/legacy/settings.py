@@ -153,26 +153,26 @@ def current_settings() -> LegacySettings:
         ArgumentError: a variable has a value that it does not know, or lower bounds exceed upper
             ones.
     """
-    return _settings(tuple(os.environ.get(variable.name, "") for variable in VARIABLES))
+    return _settings(tuple(active_variables().items()))
 
 
 def active_variables() -> dict[str, str]:
     """The variables that are set, name to text, in the order of `VARIABLES`."""
-    texts = {variable.name: os.environ.get(variable.name, "") for variable in VARIABLES}
+    # Most are not set: asking the environment for each would take longer than going through it.
+    there = _BY_NAME.keys() & os.environ
+    texts = {name: os.environ.get(name, "") for name in _BY_NAME if name in there}
     return {name: text for name, text in texts.items() if text.strip()}
 
 
 @lru_cache(maxsize=64)
-def _settings(texts: tuple[str, ...]) -> LegacySettings:
-    """The settings that the variables' texts stand for; a change of them is logged once."""
+def _settings(texts: tuple[tuple[str, str], ...]) -> LegacySettings:
+    """The settings that (variable, text) pairs stand for; a change of them is logged once."""
     values: dict[str, Any] = {}
-    for variable, text in zip(VARIABLES, texts, strict=True):
-        if text.strip() and variable.field not in values:
-            values[variable.field] = _parsed(variable.name, text)
+    for name, text in texts:
+        values.setdefault(_BY_NAME[name].field, _parsed(name, text))
     settings = LegacySettings(**values)
     _check_bounds(settings)
-    given = zip(VARIABLES, texts, strict=True)
-    active = ", ".join(f"{variable.name}={text}" for variable, text in given if text.strip())
+    active = ", ".join(f"{name}={text}" for name, text in texts)
     logger.info("settings from the environment: %s", active or "none; all are at their defaults")
     return settings
 

@@ -84,18 +84,21 @@ def shutdown_signals(
     forecasts: npt.NDArray[Any], returns: npt.NDArray[np.float64], is_crypto: bool
 ) -> npt.NDArray[np.float64]:
     """`unprofit_shutdown_buy_hold` of many simulations, [simulation, day]."""
-    signals = np.ones(forecasts.shape)
-    direction = (forecasts > 0).astype(np.float64) - (forecasts < 0)
-    for day in range(1, forecasts.shape[1]):
-        if day <= returns.shape[1]:
-            came = returns[:, day - 1]
-            up, down = forecasts[:, day - 1] > 0, forecasts[:, day - 1] < 0
-            right = (up & (came > 0)) | (down & (came < 0))
-        else:
-            right = np.zeros(len(forecasts), dtype=np.bool_)
-        was_wrong = (signals[:, day - 1] != 0) & ~right
-        signals[:, day] = np.where(was_wrong, 0.0, direction[:, day])
-    return np.maximum(signals, 0.0) if is_crypto else signals
+    number = min(returns.shape[1], forecasts.shape[1])
+    up, down = forecasts > 0, forecasts < 0
+    came = returns[:, :number]
+    right = np.zeros(forecasts.shape, dtype=np.bool_)
+    right[:, :number] = (up[:, :number] & (came > 0)) | (down[:, :number] & (came < 0))
+    direction = up.astype(np.float64) - down
+    rows = []
+    for directions, were_right in zip(direction.tolist(), right.tolist(), strict=True):
+        signals = [1.0] * len(directions)
+        for day in range(1, len(signals)):
+            was_wrong = signals[day - 1] != 0 and not were_right[day - 1]
+            signals[day] = 0.0 if was_wrong else directions[day]
+        rows.append(signals)
+    found = np.array(rows, dtype=np.float64).reshape(forecasts.shape)
+    return np.maximum(found, 0.0) if is_crypto else found
 
 
 def _values(given: Any) -> Values:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from marketsim.errors import NotEnoughBarsError
-from marketsim.legacy.contexts import Series, asked_moves
+from marketsim.legacy.contexts import Series, last_moves, moves_before
 from marketsim.legacy.entry_exit import Terms
 from marketsim.legacy.forecasting import (
     Data,
@@ -22,7 +22,7 @@ from marketsim.legacy.forecasting import (
     forecasts_by_model,
     no_forecasts,
 )
-from marketsim.legacy.kronos_forecasting import KronosForecast, kronos_forecasts
+from marketsim.legacy.kronos_forecasting import KronosForecast, as_forecasts, kronos_forecasts
 from marketsim.legacy.market_stats import MarketStats, last_returns
 from marketsim.legacy.maxdiff import days_before
 from marketsim.legacy.outcomes import Validation, run_strategies
@@ -81,7 +81,6 @@ class Simulations:
     ) -> None:
         self._frame = frame
         self._prices = Prices.of(frame)
-        self._stats = MarketStats(self._prices)
         self._subject = Subject(symbol, costs.reported_spread, sources.model)
         self._costs = costs
         self._sources = sources
@@ -100,39 +99,48 @@ class Simulations:
         if min(rows, default=1) < 1:
             raise NotEnoughBarsError("a simulation needs at least one row of data: got none")
         parts = self._parts(rows)
-        groups = [part.moves for part in parts]
-        toto = self._toto(groups)
+        stats = MarketStats(self._prices, min(rows, default=1))
+        toto = self._toto([part.moves for part in parts])
         kronos = self._kronos(parts)
         found: dict[int, Row] = {}
         for part, forecasts, bars in zip(parts, toto, kronos, strict=True):
-            found.update(zip(part.rows, self._results(part, forecasts, bars), strict=True))
+            made = self._made(part, forecasts, bars)
+            results = result_rows(self._prices, stats, self._subject, part.rows, made)
+            found.update(zip(part.rows, results, strict=True))
         return [found[count] for count in rows]
 
     def _parts(self, rows: Sequence[int]) -> list[_Part]:
-        """The simulations, grouped by the numbers of their forecasts and returns."""
-        grouped: dict[tuple[int, int], list[tuple[int, dict[str, Indices], Array]]] = defaultdict(
-            list
-        )
-        for count in dict.fromkeys(rows):
-            moves = asked_moves(self._data.series, count, self._horizon, self._quirks)
-            days = max(moves["Close"].size - 1, 0)
-            returns = last_returns(self._prices["Close"], self._end(count), days)
-            grouped[moves["Close"].size, len(returns)].append((count, moves, returns))
-        return [
-            _Part(
-                [count for count, _, _ in members],
-                {key: np.stack([moves[key] for _, moves, _ in members]) for key in KEYS},
-                np.stack([returns for _, _, returns in members]),
+        """The simulations, grouped by the numbers of their forecasts and returns.
+
+        Each asks for the last `horizon` moves of each price, or for as many as have a move before
+        them; for equally many of each price.
+        """
+        counts = list(dict.fromkeys(rows))
+        last = last_moves(self._data.series, counts, self._quirks)
+        least = np.minimum.reduce(last, axis=0).tolist()
+        numbers = [min(max(number, 0), self._horizon) for number in least]
+        grouped: dict[tuple[int, int], list[tuple[int, Array]]] = defaultdict(list)
+        for i, (count, number) in enumerate(zip(counts, numbers, strict=True)):
+            returns = last_returns(self._prices["Close"], self._end(count), max(number - 1, 0))
+            grouped[number, len(returns)].append((i, returns))
+        parts = []
+        for (number, _), members in grouped.items():
+            which = [i for i, _ in members]
+            parts.append(
+                _Part(
+                    [counts[i] for i in which],
+                    moves_before(last[:, which], number),
+                    np.stack([returns for _, returns in members]),
+                )
             )
-            for members in grouped.values()
-        ]
+        return parts
 
     def _end(self, count: int) -> int:
         """The row after the last return that signals are held over."""
         aligned = self._quirks.stale_forecasts and not self._quirks.late_returns
         return count - 1 if aligned else count
 
-    def _toto(self, groups: list[dict[str, Indices]]) -> list[dict[str, Forecasts] | None]:
+    def _toto(self, groups: list[Indices]) -> list[Forecasts | None]:
         if self._sources.model == "kronos":
             return [None for _ in groups]
         if self._sources.predict is None:
@@ -145,50 +153,40 @@ class Simulations:
         keys = KEYS if self._sources.model == "kronos" else KEYS[:1]
         return kronos_forecasts(
             self._frame,
-            [(part.rows, part.moves["Close"].shape[1]) for part in parts],
+            [(part.rows, part.moves.shape[2]) for part in parts],
             keys,
             self._sources.kronos,
             self._quirks,
             required=self._sources.model == "kronos",
         )
 
-    def _results(
-        self,
-        part: _Part,
-        toto: dict[str, Forecasts] | None,
-        kronos: dict[str, KronosForecast] | None,
-    ) -> list[Row]:
+    def _made(
+        self, part: _Part, toto: Forecasts | None, kronos: dict[str, KronosForecast] | None
+    ) -> Made:
         followed = toto
         if followed is None:
-            none = dict.fromkeys(KEYS, no_forecasts(len(part.rows)))
-            followed = none if kronos is None else _followed(kronos)
-        predictions = {key: made.points[:, :-1] for key, made in followed.items()}
-        moves = {
-            key: self._data.series[key].moves[ends[:, :-1]] for key, ends in part.moves.items()
-        }
-        days = predictions["Close"].shape[1]
+            followed = no_forecasts(len(part.rows)) if kronos is None else as_forecasts(kronos)
+        predictions = np.ascontiguousarray(followed.points[:, :, :-1])
+        moves = np.array(
+            [self._data.series[key].moves[part.moves[i, :, :-1]] for i, key in enumerate(KEYS)]
+        )
         validation = Validation(
-            {key: np.ascontiguousarray(values) for key, values in predictions.items()},
-            {key: values.astype(np.float32) for key, values in moves.items()},
+            predictions,
+            moves.astype(np.float32),
             part.returns,
-            self._days_before(part.rows, days),
+            self._days_before(part.rows, predictions.shape[2]),
         )
         periods = _CRYPTO_DAYS if self._costs.is_crypto else _STOCK_DAYS
         terms = Terms(self._costs.fee, periods, self._costs.is_crypto)
         outcomes = run_strategies(validation, terms, self._costs.spread, self._quirks)
-        made = Made(validation, moves, followed, toto, kronos, outcomes)
-        return list(result_rows(self._prices, self._stats, self._subject, part.rows, made))
+        return Made(validation, moves, followed, toto, kronos, outcomes)
 
     def _days_before(self, rows: Sequence[int], days: int) -> tuple[Array, Array, Array]:
         """High, low and close of the days before the validated ones, [simulation, day]."""
         at = np.array([days_before(count, days, self._quirks).start for count in rows])
         index = at[:, None] + np.arange(days)
-        high, low, close = (self._prices[name][index] for name in ("High", "Low", "Close"))
+        close, low, high, _ = self._prices.values[:, index]
         return high, low, close
-
-
-def _followed(kronos: dict[str, KronosForecast]) -> dict[str, Forecasts]:
-    return {key: made.as_forecasts() for key, made in kronos.items()}
 
 
 @dataclass(frozen=True)
@@ -197,10 +195,10 @@ class _Part:
 
     Attributes:
         rows: how many rows each sees.
-        moves: by price, int64 [simulation, forecast], what is forecast.
+        moves: int64 [price, simulation, forecast], what is forecast.
         returns: float64 [simulation, return].
     """
 
     rows: list[int]
-    moves: dict[str, Indices]
+    moves: Indices
     returns: Array

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from marketsim.errors import UnknownNameError
@@ -65,6 +66,11 @@ def parse_aggregate(spec: str) -> Aggregate:
     """
     if not isinstance(spec, str):
         raise UnknownNameError("aggregate", spec, AGGREGATES)
+    return _parsed(spec)
+
+
+@lru_cache(maxsize=256)
+def _parsed(spec: str) -> Aggregate:
     text = spec.strip().lower() or "mean"
     for form, (pattern, are_fractions) in _FORMS.items():
         match = re.fullmatch(pattern, text)
