@@ -213,8 +213,8 @@ def quantile_of_sorted(rows: Floats, level: float) -> Floats:
     low = int(at)
     part = at - low
     before, after = rows[:, low], rows[:, min(low + 1, last)]
-    step = after - before
     with np.errstate(all="ignore"):
+        step = after - before
         found: Floats = after - step * (1 - part) if part >= 0.5 else before + step * part
     found[np.isnan(rows[:, -1])] = np.nan  # missing ones are sorted last
     return found
