@@ -2,8 +2,8 @@
 
 Targets: optimize_entry_exit_multipliers at N=6 at most 5 us from Python with torch tensors;
 run_single_simulation given forecasts at most 1 ms; backtest_forecasts with 70 simulations and a
-warm store at most 50 ms. "Given forecasts" are forecasts that the store holds; they are read from
-it anew each time.
+warm store at most 50 ms. Forecasts are given in two ways: a function in the place of cached_predict
+returns ready samples, or the store holds them, and they are read from it anew each time.
 """
 
 from __future__ import annotations
@@ -111,6 +111,21 @@ def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     yield data
 
 
+def bench_single_simulation_of_ready_samples(
+    measure, benchmark, quiet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    benchmark.group = f"run_single_simulation, {ROWS} rows"
+    samples = torch.randn(128, generator=torch.Generator().manual_seed(0)) * 0.01
+    monkeypatch.setattr(old, "cached_predict", lambda *_, **__: [samples])
+
+    def run() -> dict[str, Any]:
+        return old.run_single_simulation(quiet, "AAPL", FEE, False, 0, 1.001)
+
+    first = run()
+    result = measure(run, items=1, unit="a simulation, samples ready")
+    assert result["maxdiff_return"] == first["maxdiff_return"]
+
+
 def bench_single_simulation(measure, benchmark, quiet) -> None:
     benchmark.group = f"run_single_simulation, {ROWS} rows"
 
@@ -118,7 +133,7 @@ def bench_single_simulation(measure, benchmark, quiet) -> None:
         return old.run_single_simulation(quiet, "AAPL", FEE, False, 0, 1.001)
 
     first = run()
-    result = measure(run, items=1, unit="a simulation")
+    result = measure(run, items=1, unit="a simulation, store warm")
     assert result["maxdiff_return"] == first["maxdiff_return"]
 
 

@@ -210,6 +210,44 @@ def test_scalar_and_batched_offsets_agree() -> None:
     assert ms.profit(**empty).shape == (0,)
 
 
+@pytest.mark.parametrize("count", [0, 1, 7])
+@pytest.mark.parametrize("fill", ["optimistic", "pessimistic", "close_only"])
+def test_rows_with_offsets_of_their_own(fill: str, count: int) -> None:
+    rng = np.random.default_rng(count)
+    rows = [random_days(rng, 6) for _ in range(count)]
+    offsets = rng.normal(0.0, 0.01, (2, count)).astype(np.float32)
+    arrays = [
+        np.array([row[name] for row in rows], dtype=np.float32).reshape(count, 6)
+        for name in NAMES[:6]
+    ]
+    codes = rules.fill_code(fill), rules.fee_rule_code("touched_both"), 0.0005
+    made = _core.profit_of_rows(*arrays, *offsets, *codes)
+    assert made.shape == (count, 6)
+    for row, (high, low), of_row in zip(rows, offsets.T, made, strict=True):
+        alone = profit_reference(
+            *(row[name] for name in NAMES[:6]),
+            high_offset=float(high),
+            low_offset=float(low),
+            fee=0.0005,
+            fee_rule="touched_both",
+            fill=fill,
+        )
+        np.testing.assert_array_equal(of_row, alone)
+
+
+def test_rows_need_offsets_each() -> None:
+    rows = np.zeros((3, 6), dtype=np.float32)
+    each, two = np.zeros(3, dtype=np.float32), np.zeros(2, dtype=np.float32)
+    with pytest.raises(ValueError, match="one value a row, 3: got 2 and 3"):
+        _core.profit_of_rows(*[rows] * 6, two, each, 0, 0, 0.0)
+    with pytest.raises(ValueError, match=r"close must be \[row, day\]: got shape \(6,\)"):
+        _core.profit_of_rows(*[rows[0]] * 6, each, each, 0, 0, 0.0)
+    with pytest.raises(ValueError, match="shapes differ: close has"):
+        _core.profit_of_rows(rows, rows[:2], *[rows] * 4, each, each, 0, 0, 0.0)
+    with pytest.raises(ValueError, match="high_offset must be finite"):
+        _core.profit_of_rows(*[rows] * 6, each + np.nan, each, 0, 0, 0.0)
+
+
 def test_takes_views_lists_and_float64() -> None:
     days = random_days(np.random.default_rng(2), 64)
     expected = ms.profit(**{name: value[::2].copy() for name, value in days.items()})

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.legacy.forecasting import quantile_of_sorted
 from marketsim.legacy.toto_aggregation import (
     aggregate_quantile_plus_std,
     aggregate_with_spec,
@@ -122,3 +123,15 @@ def test_quantile_plus_std() -> None:
     with pytest.raises(ArgumentError, match="quantile must lie"):
         aggregate_quantile_plus_std(SAMPLES, 101, 0.3)
     assert setup_toto_aggregation_imports(numpy_module=np) is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 10, 128, 1000])
+@pytest.mark.parametrize("level", [0.0, 0.25, 0.4, 0.5, 0.6, 1.0])
+def test_quantiles_of_sorted_rows_are_numpys(count: int, level: float) -> None:
+    rows = np.random.default_rng(count).normal(0.0, 0.01, (5, count)).astype(np.float32)
+    rows[1, 0], rows[2, -1] = np.nan, np.inf
+    found = quantile_of_sorted(np.sort(rows, axis=1), level)
+    with np.errstate(all="ignore"):
+        expected = np.percentile(rows, 100 * level, axis=1)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, expected)

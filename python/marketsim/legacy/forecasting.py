@@ -197,13 +197,13 @@ def _read(made: Sequence[Any], params: Mapping[str, Any]) -> tuple[Array, Array]
         at = [i for i, _ in group]
         rows = np.array([samples for _, samples in group])
         ordered = np.sort(rows, axis=1)
-        below, above = (_quantile_of_sorted(ordered, level) for level in BAND)
+        below, above = (quantile_of_sorted(ordered, level) for level in BAND)
         points[at] = aggregate_columns(rows.astype(np.float64).T, str(params["aggregate"]))
         bands[at] = np.maximum(above.astype(np.float64) - below.astype(np.float64), 0.0)
     return points, bands
 
 
-def _quantile_of_sorted(rows: Floats, level: float) -> Floats:
+def quantile_of_sorted(rows: Floats, level: float) -> Floats:
     """A quantile of each row [row, sample] by linear interpolation, as float32; NaN beside a NaN.
 
     It is what np.percentile gives for one level, in a tenth of its time.
@@ -213,8 +213,8 @@ def _quantile_of_sorted(rows: Floats, level: float) -> Floats:
     low = int(at)
     part = at - low
     before, after = rows[:, low], rows[:, min(low + 1, last)]
-    step = after - before
     with np.errstate(all="ignore"):
+        step = after - before
         found: Floats = after - step * (1 - part) if part >= 0.5 else before + step * part
     found[np.isnan(rows[:, -1])] = np.nan  # missing ones are sorted last
     return found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from marketsim.errors import CudaUnavailableError
-from marketsim.legacy.settings import LegacySettings, current_settings
+from marketsim.legacy.settings import LegacySettings, current_settings, setting
 from marketsim.legacy.toto_wrapper import TotoForecast, TotoPipeline, check_device
 from marketsim.models.load import is_statistical
 
@@ -139,15 +139,15 @@ def cached_predict(
     )
 
 
-def prediction_store(settings: LegacySettings | None = None) -> ForecastStore | None:
+def prediction_store() -> ForecastStore | None:
     """Where the old functions keep forecasts; None with TESTING or MARKETSIM_CACHE_PREDICTIONS=0.
 
     Else the user's store: MARKETSIM_STORE, or the one in the user's cache folder.
     """
     from marketsim.forecasts import open_store
 
-    asked = current_settings() if settings is None else settings
-    return open_store(None) if asked.cache_predictions and not asked.testing else None
+    kept = setting("cache_predictions") and not setting("testing")
+    return open_store(None) if kept else None
 
 
 def current_pipeline() -> TotoPipeline | None:
