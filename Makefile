@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
 CXX_FILES = $(shell find csrc tests/faults/native benchmarks/native \
-  -name '*.cpp' -o -name '*.hpp' -o -name '*.c')
+  -name '*.cpp' -o -name '*.hpp' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh')
 
 .PHONY: demo test faults upstream lint format types stubs check-stubs warnings wheel-test sanitize bench bench-smoke precision claims clean
 
@@ -49,7 +49,7 @@ check-stubs: $(VENV)/.dev
 # Compiles with warnings as errors.
 warnings: $(VENV)/.dev
 	$(BIN)/cmake -S . -B build/warnings -G Ninja -DSKBUILD_PROJECT_VERSION=0 \
-	  -DMARKETSIM_WERROR=ON -Dpybind11_DIR="$$($(BIN)/python -m pybind11 --cmakedir)" \
+	  -DMARKETSIM_WERROR=ON -DMARKETSIM_EMULATION=ON -Dpybind11_DIR="$$($(BIN)/python -m pybind11 --cmakedir)" \
 	  -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"
 	$(BIN)/cmake --build build/warnings
 
@@ -88,7 +88,7 @@ $(VENV)/.demo: $(VENV)/bin/python $(SOURCES)
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python $(SOURCES) constraints.txt
-	$(PIP) -e '.[dev]'
+	$(PIP) -e '.[dev]' -C cmake.define.MARKETSIM_EMULATION=ON
 	touch $@
 
 .venv-upstream/.built: tools/upstream_env.py constraints.txt $(wildcard tests/upstream/*.txt)
