@@ -57,10 +57,8 @@ Windows windows_of(const Rules& rules, const Addresses& days, const Strides& str
   return {of, at<const int64_t>(starts)};
 }
 
-ProfitSums sums_of(uintptr_t total, uintptr_t squares, uintptr_t wins, uintptr_t losses,
-                   uintptr_t trades) {
-  return {at<double>(total), at<double>(squares), at<uint32_t>(wins), at<uint32_t>(losses),
-          at<uint32_t>(trades)};
+ProfitSums sums_of(uintptr_t total, uintptr_t squares, uintptr_t wins, uintptr_t trades) {
+  return {at<double>(total), at<double>(squares), at<uint32_t>(wins), at<uint32_t>(trades)};
 }
 
 ProfitBatch make_batch(const Addresses& days, const Strides& strides, uintptr_t starts,
@@ -83,8 +81,11 @@ OffsetGroup make_group(const Addresses& days, const Strides& strides, uintptr_t 
                        uintptr_t high, uintptr_t low, uintptr_t profit, uintptr_t applied,
                        size_t applied_gap, size_t applied_days) {
   OffsetGroup group{};
-  group.rules = {rules_of(fill, fee_rule, fee), {bounds[0], bounds[1], bounds[2], bounds[3]},
-                 margin, always_on, long_only};
+  group.rules = {rules_of(fill, fee_rule, fee),
+                 {bounds[0], bounds[1], bounds[2], bounds[3]},
+                 margin,
+                 always_on,
+                 long_only};
   group.windows = windows_of(group.rules.rules, days, strides, starts, problems, count);
   group.answers = {at<float>(high), at<float>(low), at<double>(profit)};
   group.application = {at<float>(applied), applied_gap, applied_days};
@@ -118,26 +119,24 @@ void register_launches(py::module_& module) {
   module.def(
       "profit_sums",
       [](const ProfitBatch& batch, uintptr_t total, uintptr_t squares, uintptr_t wins,
-         uintptr_t losses, uintptr_t trades, int device, uintptr_t stream) {
+         uintptr_t trades, int device, uintptr_t stream) {
         const py::gil_scoped_release release;
-        check(profit_sums(batch, sums_of(total, squares, wins, losses, trades),
-                          {device, at<void>(stream)}));
+        check(
+            profit_sums(batch, sums_of(total, squares, wins, trades), {device, at<void>(stream)}));
       },
-      arg("batch"), arg("total"), arg("squares"), arg("wins"), arg("losses"), arg("trades"),
-      arg("device"), arg("stream"),
+      arg("batch"), arg("total"), arg("squares"), arg("wins"), arg("trades"), arg("device"),
+      arg("stream"),
       "Sums over the days for each problem and candidate; 0 for what is not wanted.");
   module.def(
       "window_sums",
       [](uintptr_t values, uintptr_t starts, size_t windows, size_t days, uintptr_t total,
-         uintptr_t squares, uintptr_t wins, uintptr_t losses, uintptr_t trades, int device,
-         uintptr_t stream) {
+         uintptr_t squares, uintptr_t wins, uintptr_t trades, int device, uintptr_t stream) {
         const py::gil_scoped_release release;
         check(window_sums(at<const float>(values), at<const int64_t>(starts), windows, days,
-                          sums_of(total, squares, wins, losses, trades),
-                          {device, at<void>(stream)}));
+                          sums_of(total, squares, wins, trades), {device, at<void>(stream)}));
       },
       arg("values"), arg("starts"), arg("windows"), arg("days"), arg("total"), arg("squares"),
-      arg("wins"), arg("losses"), arg("trades"), arg("device"), arg("stream"),
+      arg("wins"), arg("trades"), arg("device"), arg("stream"),
       "The same sums over windows of values.");
   module.def(
       "offsets_workspace",

@@ -17,8 +17,12 @@ struct Windows {
     if (!starts) return problems.row(i);
     const int64_t at = starts[i];
     const Days& all = problems.first;
-    return {all.close + at,    all.high + at,     all.low + at,
-            all.high_pred + at, all.low_pred + at, all.position + at,
+    return {all.close + at,
+            all.high + at,
+            all.low + at,
+            all.high_pred + at,
+            all.low_pred + at,
+            all.position + at,
             all.open ? all.open + at : nullptr};
   }
 };
@@ -51,8 +55,9 @@ struct ProfitSums {
   double* total;
   double* squares;   // of each day's profit
   uint32_t* wins;    // days with a profit above 0
-  uint32_t* losses;  // days with a profit below 0
   uint32_t* trades;  // days that entered
+
+  bool more_than_total() const { return squares || wins || trades; }
 };
 
 // What the offsets earn on the days behind the window: out[i * days + day], float32, on the day

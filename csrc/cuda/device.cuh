@@ -62,9 +62,9 @@ Error launch(const Queue& queue, unsigned blocks, unsigned threads, size_t share
   if (on.error() != cudaSuccess) return error_text("cannot use the device", on.error());
   constexpr size_t kWithoutAsking = 48 * 1024;
   if (shared_bytes > kWithoutAsking) {
-    const cudaError_t set = cudaFuncSetAttribute(
-        reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-        static_cast<int>(shared_bytes));
+    const cudaError_t set = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                                                 cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                                 static_cast<int>(shared_bytes));
     if (set != cudaSuccess) return error_text("not enough shared memory", set);
   }
   cudaGetLastError();  // what an earlier caller left behind is not ours to report

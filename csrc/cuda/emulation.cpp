@@ -67,7 +67,11 @@ Error profit_sums(const ProfitBatch& batch, const ProfitSums& sums, const Queue&
   const auto tile = std::make_unique<device::TileLeg[]>(device::kTileDays);
   for (size_t problem = 0; problem < problems; ++problem) {
     for (size_t c = 0; c < batch.candidates; c += device::kSumRows * kSumThreads) {
-      device::profit_sums_block(team, batch, sums, problem, c, tile.get());
+      if (sums.more_than_total()) {
+        device::profit_sums_block<true>(team, batch, sums, problem, c, tile.get());
+      } else {
+        device::profit_sums_block<false>(team, batch, sums, problem, c, tile.get());
+      }
     }
   }
   return {};

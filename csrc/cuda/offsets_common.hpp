@@ -38,8 +38,8 @@ MARKETSIM_APART double exact_total(const Rules& rules, size_t split, size_t legs
                                    const LegAt& leg_at, float high, float low) {
   double total = 0.0;
   with_rules(rules, [&]<bool kOpenAware, Charge kCharge>() {
-    total = add_in_order<kOpenAware, kCharge>(split, legs, leg_at, broadcast(high), broadcast(low))
-                .v;
+    total =
+        add_in_order<kOpenAware, kCharge>(split, legs, leg_at, broadcast(high), broadcast(low)).v;
   });
   return total;
 }
@@ -136,8 +136,8 @@ MARKETSIM_BODY void draw_in(Team& team, const OffsetRules& rules, const Candidat
   for (int axis = 0; axis < 2; ++axis) {
     const bool on_high = axis == 0;
     const float from = on_high ? best.high : best.low;
-    const bool stays = on_high ? from <= nearest.high || from <= 0.0f
-                               : from >= nearest.low || from >= 0.0f;
+    const bool stays =
+        on_high ? from <= nearest.high || from <= 0.0f : from >= nearest.low || from >= 0.0f;
     if (stays) continue;
     const float inner = on_high ? next_inwards(team, lists.high, lists.highs, from)
                                 : next_inwards(team, lists.low, lists.lows, from);

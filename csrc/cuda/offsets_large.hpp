@@ -34,8 +34,7 @@ struct Walk {
   uint32_t column[kColumns];
   uint32_t event;
 
-  MARKETSIM_BODY void start(const LargeWork& work, size_t first, unsigned rank,
-                                   unsigned size) {
+  MARKETSIM_BODY void start(const LargeWork& work, size_t first, unsigned rank, unsigned size) {
     event = 0;
     MARKETSIM_UNROLL
     for (size_t j = 0; j < kColumns; ++j) {
@@ -59,9 +58,7 @@ struct Walk {
       }
     }
   }
-  MARKETSIM_BODY double u(size_t j, double low, double r) const {
-    return a[j] + b[j] * low + r;
-  }
+  MARKETSIM_BODY double u(size_t j, double low, double r) const { return a[j] + b[j] * low + r; }
 };
 
 template <typename Team>
@@ -70,8 +67,7 @@ class LargeSolver {
   template <typename T>
   using Per = typename Team::template Per<T>;
 
-  MARKETSIM_BODY LargeSolver(Team& team, const OffsetGroup& group, size_t row,
-                                    LargeWork& work)
+  MARKETSIM_BODY LargeSolver(Team& team, const OffsetGroup& group, size_t row, LargeWork& work)
       : team_(team),
         rules_(group.rules),
         days_(group.windows.row(row)),
@@ -216,9 +212,7 @@ class LargeSolver {
     team_.each([&](unsigned rank) { bests[rank] = {-__builtin_inf(), nearest.high, nearest.low}; });
     constexpr size_t kStep = kColumns * Team::kSize;
     for (size_t first = 0; first < work_.columns; first += kStep) {
-      team_.each([&](unsigned rank) {
-        offer_columns(first, rank, floor, bests[rank]);
-      });
+      team_.each([&](unsigned rank) { offer_columns(first, rank, floor, bests[rank]); });
     }
     return team_.reduce(bests, Better{});
   }

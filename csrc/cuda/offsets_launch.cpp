@@ -60,7 +60,8 @@ Error plan_offsets(const OffsetGroup* groups, size_t count, OffsetPlan* plan) {
     if (small) continue;
     device::LargeWork unused;
     const size_t bytes = device::lay_out_large(groups[i].rules, days, nullptr, &unused);
-    plan->large_bytes = std::max(plan->large_bytes, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+    plan->large_bytes =
+        std::max(plan->large_bytes, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   }
   if (plan->small.count > 0) plan_small(*plan);
   return {};

@@ -62,7 +62,7 @@ class SmallSolver {
   using Per = typename Team::template Per<T>;
 
   MARKETSIM_BODY SmallSolver(Team& team, const OffsetGroup& group, size_t row,
-                                    const SmallTables& tables)
+                             const SmallTables& tables)
       : team_(team),
         rules_(group.rules),
         days_(group.windows.row(row)),
@@ -99,7 +99,8 @@ class SmallSolver {
   // Their order does not matter.
   MARKETSIM_BODY void list() {
     const Nearest nearest = nearest_to_zero(rules_.bounds);
-    const float high_bound = rules_.bounds.high_max + 0.0f, low_bound = rules_.bounds.low_min + 0.0f;
+    const float high_bound = rules_.bounds.high_max + 0.0f,
+                low_bound = rules_.bounds.low_min + 0.0f;
     team_.each([&](unsigned rank) {
       if (rank != 0) return;
       tables_.high[0] = nearest.high, tables_.high[1] = high_bound;

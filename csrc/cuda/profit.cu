@@ -12,6 +12,7 @@ __global__ void __launch_bounds__(kThreads) profit_days_kernel(ProfitBatch batch
   for (size_t i = first_item(); i < items; i += all_threads()) profit_days_item(batch, out, i);
 }
 
+template <bool kAll>
 __global__ void __launch_bounds__(kThreads) profit_sums_kernel(ProfitBatch batch, ProfitSums sums) {
   __shared__ TileLeg tile[kTileDays];
   using Block = DeviceTeam<kThreads>;
@@ -19,8 +20,8 @@ __global__ void __launch_bounds__(kThreads) profit_sums_kernel(ProfitBatch batch
   const size_t chunks = chunks_of(batch.candidates, kSumRows * kThreads);
   const size_t blocks = batch.windows.problems.count * chunks;
   for (size_t block = blockIdx.x; block < blocks; block += gridDim.x) {
-    profit_sums_block(team, batch, sums, block / chunks, block % chunks * kSumRows * kThreads,
-                      tile);
+    profit_sums_block<kAll>(team, batch, sums, block / chunks, block % chunks * kSumRows * kThreads,
+                            tile);
   }
 }
 
@@ -58,8 +59,10 @@ Error profit_sums(const ProfitBatch& batch, const ProfitSums& sums, const Queue&
                   device::profit_sums_each_kernel, batch, sums);
   }
   const size_t chunks = device::chunks_of(batch.candidates, device::kSumRows * device::kThreads);
-  return launch(queue, blocks_for(problems * chunks, 1), device::kThreads, 0,
-                device::profit_sums_kernel, batch, sums);
+  return launch(
+      queue, blocks_for(problems * chunks, 1), device::kThreads, 0,
+      sums.more_than_total() ? device::profit_sums_kernel<true> : device::profit_sums_kernel<false>,
+      batch, sums);
 }
 
 Error window_sums(const float* values, const int64_t* starts, size_t windows, size_t days,

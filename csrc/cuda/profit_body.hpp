@@ -18,9 +18,9 @@ namespace marketsim::MARKETSIM_ISA {
 using cuda::ProfitBatch;
 using cuda::ProfitSums;
 
-constexpr size_t kSumRows = 4;      // candidates a thread
-constexpr size_t kTileDays = 128;   // legs in shared memory
-constexpr size_t kDayChunk = 16;    // candidates a thread of profit_days takes
+constexpr size_t kSumRows = 4;     // candidates a thread
+constexpr size_t kTileDays = 128;  // legs in shared memory
+constexpr size_t kDayChunk = 16;   // candidates a thread of profit_days takes
 
 inline MARKETSIM_FN size_t chunks_of(size_t items, size_t chunk) {
   return (items + chunk - 1) / chunk;
@@ -50,24 +50,28 @@ MARKETSIM_BODY void profit_days_item(const ProfitBatch& batch, float* out, size_
   });
 }
 
+// kAll: more than the total.
+template <bool kAll>
 struct RunningSums {
-  double total = 0.0, squares = 0.0;
-  uint32_t wins = 0, losses = 0, trades = 0;
+  D total = {0.0}, squares = {0.0};
+  uint32_t wins = 0, trades = 0;
 
   MARKETSIM_FN void add(F profit, bool entered) {
-    const D value = to_double(profit), before{total}, sum{squares};
-    total = (before + value).v;
-    squares = (sum + scale(value, value.v)).v;
-    wins += profit.v > 0.0f;
-    losses += profit.v < 0.0f;
-    trades += entered;
+    const D value = to_double(profit);
+    total = total + value;
+    if constexpr (kAll) {
+      squares = add_square(value, squares);
+      wins += profit.v > 0.0f;
+      trades += entered;
+    }
   }
   MARKETSIM_FN void write(const ProfitSums& to, size_t at) const {
-    if (to.total) to.total[at] = total;
-    if (to.squares) to.squares[at] = squares;
-    if (to.wins) to.wins[at] = wins;
-    if (to.losses) to.losses[at] = losses;
-    if (to.trades) to.trades[at] = trades;
+    if (to.total) to.total[at] = total.v;
+    if constexpr (kAll) {
+      if (to.squares) to.squares[at] = squares.v;
+      if (to.wins) to.wins[at] = wins;
+      if (to.trades) to.trades[at] = trades;
+    }
   }
 };
 
@@ -76,11 +80,11 @@ struct alignas(16) TileLeg {
 };
 
 // The candidates [first, first + kSumRows * team size) of one problem. `tile` holds kTileDays legs.
-template <typename Team>
+template <bool kAll, typename Team>
 MARKETSIM_BODY void profit_sums_block(Team& team, const ProfitBatch& batch, const ProfitSums& sums,
                                       size_t problem, size_t first, TileLeg* tile) {
   struct Lane {
-    RunningSums sums[kSumRows];
+    RunningSums<kAll> sums[kSumRows];
     F high[kSumRows], low[kSumRows];
   };
   typename Team::template Per<Lane> lanes;
@@ -111,8 +115,8 @@ MARKETSIM_BODY void profit_sums_block(Team& team, const ProfitBatch& batch, cons
           const Legs leg = tile[i].leg;
           MARKETSIM_UNROLL
           for (size_t r = 0; r < kSumRows; ++r) {
-            const Trade found = trade<kOpenAware, kCharge>(
-                leg, mirror(leg.is_long, lane.low[r], lane.high[r]));
+            const Trade found =
+                trade<kOpenAware, kCharge>(leg, mirror(leg.is_long, lane.low[r], lane.high[r]));
             lane.sums[r].add(found.profit, found.enters);
           }
         }
@@ -129,11 +133,12 @@ MARKETSIM_BODY void profit_sums_block(Team& team, const ProfitBatch& batch, cons
 }
 
 // The same for one candidate of one problem by one thread: for few candidates a problem.
-MARKETSIM_BODY void profit_sums_item(const ProfitBatch& batch, const ProfitSums& sums, size_t item) {
+MARKETSIM_BODY void profit_sums_item(const ProfitBatch& batch, const ProfitSums& sums,
+                                     size_t item) {
   const size_t problem = item / batch.candidates, c = item % batch.candidates;
   const Days days = batch.windows.row(problem);
   const F high = broadcast(batch.high_of(problem, c)), low = broadcast(batch.low_of(problem, c));
-  RunningSums running;
+  RunningSums<true> running;
   with_rules(batch.rules, [&]<bool kOpenAware, Charge kCharge>() {
     for (size_t day = 0; day < batch.windows.problems.days; ++day) {
       const Legs leg = make_legs(batch.rules, 0.0f, read_days(days, day, 1));
@@ -146,7 +151,7 @@ MARKETSIM_BODY void profit_sums_item(const ProfitBatch& batch, const ProfitSums&
 
 MARKETSIM_BODY void window_sums_item(const float* values, const int64_t* starts, size_t days,
                                      const ProfitSums& sums, size_t item) {
-  RunningSums running;
+  RunningSums<true> running;
   const float* from = values + starts[item];
   for (size_t day = 0; day < days; ++day) running.add(load(from + day), from[day] != 0.0f);
   running.write(sums, item);

@@ -59,6 +59,11 @@ inline MARKETSIM_FN F smaller_number(F x, F y) {
 inline MARKETSIM_FN F multiply_add(F x, F y, F z) {
   return {__fmaf_rn(x.v, y.v, z.v)};
 }
+// sum + v * v for a v that was a float: its square is exact, so that it does not matter that the
+// two operations are one here.
+inline MARKETSIM_FN D add_square(D v, D sum) {
+  return {__fma_rn(v.v, v.v, sum.v)};
+}
 #else
 inline MARKETSIM_FN F operator+(F x, F y) {
   return {x.v + y.v};
@@ -99,6 +104,9 @@ inline MARKETSIM_FN F smaller_number(F x, F y) {
 }
 inline MARKETSIM_FN F multiply_add(F x, F y, F z) {
   return {std::fma(x.v, y.v, z.v)};
+}
+inline MARKETSIM_FN D add_square(D v, D sum) {
+  return {sum.v + v.v * v.v};
 }
 #endif
 

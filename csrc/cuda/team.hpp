@@ -137,9 +137,9 @@ class DeviceTeam {
   __device__ explicit DeviceTeam(char* exchange)
       : exchange_(exchange),
         rank_(threadIdx.x % kThreads),
-        mask_(kThreads >= 32 ? 0xffffffffu
-                             : ((1u << (kThreads % 32)) - 1u)
-                                   << (threadIdx.x % 32 / kWarp * kWarp)) {}
+        mask_(kThreads >= 32
+                  ? 0xffffffffu
+                  : ((1u << (kThreads % 32)) - 1u) << (threadIdx.x % 32 / kWarp * kWarp)) {}
 
   template <typename Work>
   __device__ void each(const Work& work) {

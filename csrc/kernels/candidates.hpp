@@ -100,8 +100,8 @@ struct Candidates {
   F low[2];
 };
 
-inline MARKETSIM_FN Candidates list_candidates(const Rules& rules, const OffsetBounds& bounds, const Legs& legs,
-                                  const Thresholds& at) {
+inline MARKETSIM_FN Candidates list_candidates(const Rules& rules, const OffsetBounds& bounds,
+                                               const Legs& legs, const Thresholds& at) {
   const Nearest nearest = nearest_to_zero(bounds);
   const F none = broadcast(__builtin_inff());
   const M is_long = legs.is_long;

@@ -188,8 +188,8 @@ inline MARKETSIM_FN D add_in_order(size_t split, size_t count, const LegAt& leg_
   const auto add_legs = [&](size_t from, size_t to) {
     D total = broadcast_double(0.0);
     for (size_t i = from; i < to; ++i) {
-      total = total +
-              to_double(leg_profit<kOpenAware, kCharge>(leg_at(i), high_offset, low_offset));
+      total =
+          total + to_double(leg_profit<kOpenAware, kCharge>(leg_at(i), high_offset, low_offset));
     }
     return total;
   };

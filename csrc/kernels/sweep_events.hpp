@@ -45,7 +45,8 @@ class EventWriter {
   MARKETSIM_FN double fixed_excess() const { return work_.fixed_excess[leg_]; }
 
   // From `row` on, adds alpha + beta * l + gamma * h to columns [begin, end).
-  MARKETSIM_FN void emit(size_t row, size_t begin, size_t end, double alpha, double beta, double gamma) {
+  MARKETSIM_FN void emit(size_t row, size_t begin, size_t end, double alpha, double beta,
+                         double gamma) {
     if (begin >= end || row >= rows_) return;
     if (begin == 0 && end == columns_ && gamma == 0.0) {
       emit_row(row, alpha, beta);
@@ -137,7 +138,7 @@ class EventWriter {
   // -weight * exit price of a short on columns [begin, end): the close, L from row `reach` on.
   // `above_close` and `above_limit` are what the rounding may add to each.
   MARKETSIM_FN void add_short_exit(size_t begin, size_t end, size_t reach, double above_close,
-                      double above_limit) {
+                                   double above_limit) {
     if (begin >= end) return;
     const double at_close = above_close + weight_ * field(kClose);
     emit(0, begin, end, at_close, 0.0, 0.0);

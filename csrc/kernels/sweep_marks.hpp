@@ -84,7 +84,8 @@ class MarkWriter {
   }
 
   // The pieces along the axis of the exit: at the limit up to `reach`, of which up to `zero` at 0.
-  MARKETSIM_FN void add_exits(bool is_long, const Piece& entry, size_t reach, size_t zero, size_t size) {
+  MARKETSIM_FN void add_exits(bool is_long, const Piece& entry, size_t reach, size_t zero,
+                              size_t size) {
     zero = between(zero, 0, reach);
     add_piece(is_long, entry, {0, zero, kZero});
     add_piece(is_long, entry, {zero, reach, kLevel});
@@ -125,8 +126,8 @@ class MarkWriter {
     }
   }
 
-  MARKETSIM_FN void add_rectangle(size_t row, size_t last_row, size_t begin, size_t end, uint64_t mark,
-                     uint64_t counts) {
+  MARKETSIM_FN void add_rectangle(size_t row, size_t last_row, size_t begin, size_t end,
+                                  uint64_t mark, uint64_t counts) {
     if (row >= last_row || begin >= end) return;
     add_mark(work_, row, begin, end, mark, counts);
     if (last_row < rows_) add_mark(work_, last_row, begin, end, 0 - mark, 0 - counts);

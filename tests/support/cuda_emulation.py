@@ -1,4 +1,4 @@
-"""The GPU kernels' bodies on the host: `_cuda_emulation`, called as the Python side calls `_cuda`."""
+"""The bodies of the GPU kernels on the host, called as the Python side calls `_cuda`."""
 
 from __future__ import annotations
 
@@ -77,12 +77,11 @@ class Sums(NamedTuple):
     total: np.ndarray
     squares: np.ndarray
     wins: np.ndarray
-    losses: np.ndarray
     trades: np.ndarray
 
 
 def empty_sums(shape: tuple[int, ...]) -> Sums:
-    counts = (np.full(shape, 77, np.uint32) for _ in range(3))
+    counts = (np.full(shape, 77, np.uint32) for _ in range(2))
     return Sums(np.full(shape, np.nan), np.full(shape, np.nan), *counts)
 
 
