@@ -76,6 +76,19 @@ def check_fee(fee: float) -> float:
     return value
 
 
+def check_device(device: str) -> None:
+    """Raise unless kernels can run there; "cpu" and "auto" always can.
+
+    Raises:
+        UnknownNameError: no device of that name.
+        CudaUnavailableError: a GPU that cannot be had.
+    """
+    if device != "cpu":
+        from marketsim.kernels.cuda import find_place
+
+        find_place(device, {}, work=-1)
+
+
 def require_open(fill: str, at_open: object) -> None:
     """Raise ArgumentError where a policy needs the open and there is none."""
     if fill == "open_aware" and at_open is None:
