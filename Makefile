@@ -9,7 +9,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
 CXX_FILES = $(shell find csrc tests/faults/native benchmarks/native \
   -name '*.cpp' -o -name '*.hpp' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh')
 
-.PHONY: demo test faults upstream lint format types stubs check-stubs warnings wheel-test sanitize bench bench-smoke precision claims clean
+.PHONY: demo test faults upstream lint format types stubs check-stubs warnings wheel-test sanitize bench bench-gpu bench-smoke precision claims clean
 
 demo: $(VENV)/.demo
 	$(BIN)/marketsim backtest demo --simulations 70 --report demo-report.html
@@ -63,6 +63,10 @@ sanitize: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only -p no:xdist
+
+# The GPU's kernels: checks, measures, writes benchmarks/results. Exit code 2 without a GPU.
+bench-gpu: $(VENV)/.dev
+	PYTHONPATH=tests/support $(BIN)/python benchmarks/gpu/run_gpu.py
 
 # Each benchmark once: it asserts its answers; nothing is timed.
 bench-smoke: $(VENV)/.dev
