@@ -18,6 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     "errors",
     "_core",
+    "_cuda",
     "build_info",
     "progress",
     "timing",

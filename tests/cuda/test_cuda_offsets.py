@@ -189,7 +189,9 @@ def test_errors_say_got_and_expected() -> None:
     unset = {
         **dict.fromkeys(("starts", "problems", "day_count", "high_offset", "low_offset"), 0),
         **dict.fromkeys(("offset_stride", "candidates", "grid_lows", "fee_rule"), 0),
-        **{"days": [0] * 7, "strides": [0] * 7, "fee": 0.0},
+        "days": [0] * 7,
+        "strides": [0] * 7,
+        "fee": 0.0,
     }
     with pytest.raises(ValueError, match="open_aware.*needs the open"):
         native.ProfitBatch(**unset, fill=2)
