@@ -38,18 +38,24 @@ format: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
-# The stub of the compiled module is generated and committed.
+# The stubs of the compiled modules are generated and committed. _cuda is there where nvcc is.
+HAS_CUDA = $(BIN)/python -c "import marketsim._cuda" 2> /dev/null
 stubs: $(VENV)/.dev
-	$(BIN)/python tools/make_stubs.py python/marketsim/_core.pyi
+	$(BIN)/python tools/make_stubs.py _core python/marketsim/_core.pyi
+	! $(HAS_CUDA) || $(BIN)/python tools/make_stubs.py _cuda python/marketsim/_cuda.pyi
 
 check-stubs: $(VENV)/.dev
-	$(BIN)/python tools/make_stubs.py build/_core.pyi
+	$(BIN)/python tools/make_stubs.py _core build/_core.pyi
 	diff -u python/marketsim/_core.pyi build/_core.pyi
+	if $(HAS_CUDA); then $(BIN)/python tools/make_stubs.py _cuda build/_cuda.pyi && \
+	  diff -u python/marketsim/_cuda.pyi build/_cuda.pyi; \
+	else echo 'built without CUDA: _cuda.pyi is not compared'; fi
 
 # Compiles with warnings as errors.
 warnings: $(VENV)/.dev
 	$(BIN)/cmake -S . -B build/warnings -G Ninja -DSKBUILD_PROJECT_VERSION=0 \
-	  -DMARKETSIM_WERROR=ON -DMARKETSIM_EMULATION=ON -Dpybind11_DIR="$$($(BIN)/python -m pybind11 --cmakedir)" \
+	  -DMARKETSIM_WERROR=ON -DMARKETSIM_EMULATION=ON \
+	  -Dpybind11_DIR="$$($(BIN)/python -m pybind11 --cmakedir)" \
 	  -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"
 	$(BIN)/cmake --build build/warnings
 

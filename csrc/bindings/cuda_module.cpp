@@ -94,12 +94,15 @@ OffsetGroup make_group(const Addresses& days, const Strides& strides, uintptr_t 
 
 void register_types(py::module_& module) {
   using py::arg;
-  py::class_<ProfitBatch>(module, "ProfitBatch", "Candidates and the days they are tried on.")
+  // Both modules may be loaded.
+  py::class_<ProfitBatch>(module, "ProfitBatch", py::module_local(),
+                          "Candidates and the days they are tried on.")
       .def(py::init(&make_batch), py::kw_only(), arg("days"), arg("strides"), arg("starts"),
            arg("problems"), arg("day_count"), arg("high_offset"), arg("low_offset"),
            arg("offset_stride"), arg("candidates"), arg("grid_lows"), arg("fill"), arg("fee_rule"),
            arg("fee"));
-  py::class_<OffsetGroup>(module, "OffsetGroup", "Problems of one kind, and where answers go.")
+  py::class_<OffsetGroup>(module, "OffsetGroup", py::module_local(),
+                          "Problems of one kind, and where answers go.")
       .def(py::init(&make_group), py::kw_only(), arg("days"), arg("strides"), arg("starts"),
            arg("problems"), arg("day_count"), arg("bounds"), arg("fill"), arg("fee_rule"),
            arg("fee"), arg("margin"), arg("always_on"), arg("long_only"), arg("high"), arg("low"),

@@ -93,7 +93,7 @@ inline D operator-(D x, D y) {
 inline D larger(D x, D y) {
   return {larger(x.lo, y.lo), larger(x.hi, y.hi)};
 }
-inline D scale(D v, double by) {
+MARKETSIM_INLINE D scale(D v, double by) {
   return {v.lo * broadcast_half(by), v.hi * broadcast_half(by)};
 }
 

@@ -52,7 +52,6 @@ struct LargeWork {
   uint32_t* row_begin;                             // [row + 1]; then where the events of a row end
   double *rounding, *fixed_excess;                 // [leg]
   double* column_best;                             // [column]: the highest U
-  double* values;                                  // [leg]
   Point* pending;
   MarkEvent* mark_events;
   uint32_t* first_mark;  // [row]
@@ -129,7 +128,7 @@ inline MARKETSIM_FN size_t lay_out_large(const OffsetRules& rules, size_t days, 
   take(work->events, kEventsPerLeg * legs), take(work->event_counts, legs);
   take(work->ordered, kEventsPerLeg * legs), take(work->row_begin, points + 1);
   take(work->rounding, legs), take(work->fixed_excess, legs);
-  take(work->column_best, points), take(work->values, legs);
+  take(work->column_best, points);
   take(work->pending, kPending);
   take(work->mark_events, kMarksPerLeg * legs), take(work->first_mark, points + 1);
   take(work->prints, kPrints);

@@ -32,6 +32,19 @@ inline MARKETSIM_FN void improve(Best& best, double total, float high, float low
   }
 }
 
+// What the legs before `split` earn, in order, and what the rest earns.
+template <bool kOpenAware, Charge kCharge, typename LegAt>
+MARKETSIM_BODY D add_in_order(size_t split, size_t legs, const LegAt& leg_at, F high, F low) {
+  const auto add_legs = [&](size_t from, size_t to) {
+    D total = broadcast_double(0.0);
+    for (size_t i = from; i < to; ++i) {
+      total = total + to_double(leg_profit<kOpenAware, kCharge>(leg_at(i), high, low));
+    }
+    return total;
+  };
+  return add_legs(0, split) + add_legs(split, legs);
+}
+
 // The exact total of a pair, by one thread. Apart, because a loop for each rule is long.
 template <typename LegAt>
 MARKETSIM_APART double exact_total(const Rules& rules, size_t split, size_t legs,

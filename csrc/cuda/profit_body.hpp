@@ -75,6 +75,10 @@ struct RunningSums {
   }
 };
 
+inline MARKETSIM_FN bool enters(const Legs& leg, F high, F low) {
+  return less_equal(leg.entry_limit, entry_level(leg, high, low));
+}
+
 struct alignas(16) TileLeg {
   Legs leg;
 };
@@ -115,9 +119,8 @@ MARKETSIM_BODY void profit_sums_block(Team& team, const ProfitBatch& batch, cons
           const Legs leg = tile[i].leg;
           MARKETSIM_UNROLL
           for (size_t r = 0; r < kSumRows; ++r) {
-            const Trade found =
-                trade<kOpenAware, kCharge>(leg, mirror(leg.is_long, lane.low[r], lane.high[r]));
-            lane.sums[r].add(found.profit, found.enters);
+            const F profit = leg_profit<kOpenAware, kCharge>(leg, lane.high[r], lane.low[r]);
+            lane.sums[r].add(profit, enters(leg, lane.high[r], lane.low[r]));
           }
         }
       });
@@ -142,8 +145,7 @@ MARKETSIM_BODY void profit_sums_item(const ProfitBatch& batch, const ProfitSums&
   with_rules(batch.rules, [&]<bool kOpenAware, Charge kCharge>() {
     for (size_t day = 0; day < batch.windows.problems.days; ++day) {
       const Legs leg = make_legs(batch.rules, 0.0f, read_days(days, day, 1));
-      const Trade found = trade<kOpenAware, kCharge>(leg, mirror(leg.is_long, low, high));
-      running.add(found.profit, found.enters);
+      running.add(leg_profit<kOpenAware, kCharge>(leg, high, low), enters(leg, high, low));
     }
   });
   running.write(sums, item);

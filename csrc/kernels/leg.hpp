@@ -146,15 +146,10 @@ inline MARKETSIM_FN F exit_level(const Legs& legs, F high_offset, F low_offset) 
                cap);
 }
 
-struct Trade {
-  M enters;
-  F profit;
-};
-
-// What a leg earns with offsets of its entry and exit level, which mirror() gives.
 template <bool kOpenAware, Charge kCharge>
-inline MARKETSIM_FN Trade trade(const Legs& legs, Pair offsets) {
+inline MARKETSIM_FN F leg_profit(const Legs& legs, F high_offset, F low_offset) {
   const F zero = broadcast(0.0f);
+  const Pair offsets = mirror(legs.is_long, low_offset, high_offset);
   const F floor = choose(legs.is_long, broadcast(-1.0f), broadcast(-10.0f));
   const F cap = choose(legs.is_long, broadcast(10.0f), broadcast(1.0f));
   const F entry = clamp(legs.entry_pred + offsets.first, floor, zero);
@@ -168,32 +163,11 @@ inline MARKETSIM_FN Trade trade(const Legs& legs, Pair offsets) {
   const M enters = less_equal(legs.entry_limit, entry);
   const F left_at = choose(less_equal(exit, limit), exit, legs.close);
   const F gross = legs.weight * (left_at - paid);
-  if constexpr (kCharge == Charge::free) return {enters, keep(enters, gross)};
-  if constexpr (kCharge == Charge::on_entry) return {enters, keep(enters, gross - legs.fee)};
+  if constexpr (kCharge == Charge::free) return keep(enters, gross);
+  if constexpr (kCharge == Charge::on_entry) return keep(enters, gross - legs.fee);
   const M touches = less_equal(exit, legs.exit_touch);
   const M pays = kCharge == Charge::both_touched ? both(enters, touches) : either(enters, touches);
-  return {enters, keep(enters, gross) - keep(pays, legs.fee)};
-}
-
-template <bool kOpenAware, Charge kCharge>
-inline MARKETSIM_FN F leg_profit(const Legs& legs, F high_offset, F low_offset) {
-  return trade<kOpenAware, kCharge>(legs, mirror(legs.is_long, low_offset, high_offset)).profit;
-}
-
-// The totals of pairs of offsets: those of the legs before `split`, in order, and those of the
-// rest. leg_at(i) gives leg i of each lane.
-template <bool kOpenAware, Charge kCharge, typename LegAt>
-inline MARKETSIM_FN D add_in_order(size_t split, size_t count, const LegAt& leg_at, F high_offset,
-                                   F low_offset) {
-  const auto add_legs = [&](size_t from, size_t to) {
-    D total = broadcast_double(0.0);
-    for (size_t i = from; i < to; ++i) {
-      total =
-          total + to_double(leg_profit<kOpenAware, kCharge>(leg_at(i), high_offset, low_offset));
-    }
-    return total;
-  };
-  return add_legs(0, split) + add_legs(split, count);
+  return keep(enters, gross) - keep(pays, legs.fee);
 }
 
 // Calls run.operator()<open_aware, charge>() for the rules given.

@@ -26,7 +26,7 @@ struct SideTerms {
 // The side of the high offset or of the low offset. In the lanes of `entering` the level of this
 // axis is where the leg enters, in the others where it leaves.
 template <bool kOpenAware, Charge kCharge>
-inline MARKETSIM_FN SideTerms side_terms(const Legs& legs, bool is_high, F offset) {
+MARKETSIM_INLINE SideTerms side_terms(const Legs& legs, bool is_high, F offset) {
   const M is_long = legs.is_long, entering = is_high ? invert(is_long) : is_long;
   const F zero = broadcast(0.0f), one = broadcast(1.0f), most = broadcast(is_high ? 10.0f : 1.0f);
   const F pred = choose(entering, legs.entry_pred, legs.exit_pred);

@@ -118,9 +118,15 @@ F add_roughly(const Shape& shape, const Scratch& scratch) {
 template <bool kOpenAware, Charge kCharge>
 D evaluate(const Shape& shape, const Scratch& scratch, F high, F low) {
   const LegArrays legs(scratch.legs, shape.legs * kLanes);
-  return add_in_order<kOpenAware, kCharge>(
-      shape.split, shape.legs, [&](size_t leg) { return load_legs(legs, leg * kLanes); }, high,
-      low);
+  const auto add_legs = [&](size_t from, size_t to) {
+    D total = broadcast_double(0.0);
+    for (size_t leg = from; leg < to; ++leg) {
+      total = total +
+              to_double(leg_profit<kOpenAware, kCharge>(load_legs(legs, leg * kLanes), high, low));
+    }
+    return total;
+  };
+  return add_legs(0, shape.split) + add_legs(shape.split, shape.legs);
 }
 
 // Calls take(near, high, low) for each pair that is not below the floor in some lane.

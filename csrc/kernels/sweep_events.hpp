@@ -194,8 +194,8 @@ class EventWriter {
 //
 // Returns the sum of the prices that leg i is made of.
 template <typename Work>
-inline MARKETSIM_FN double bound_rounding(const OffsetRules& rules, double reach, Work& work,
-                                          size_t i) {
+MARKETSIM_INLINE double bound_rounding(const OffsetRules& rules, double reach, Work& work,
+                                       size_t i) {
   const LegArrays legs(work.legs, work.leg_capacity);
   const auto size = [](double v) { return v < 0.0 ? -v : v; };
   const auto field = [&](LegField index) { return legs.at(index)[i]; };

@@ -11,8 +11,14 @@ namespace marketsim::MARKETSIM_ISA {
 template <bool kOpenAware, Charge kCharge>
 D exact_totals(const Work& work, F high, F low) {
   const LegArrays legs(work.legs, work.leg_capacity);
-  return add_in_order<kOpenAware, kCharge>(
-      work.split, work.legs_used, [&](size_t i) { return broadcast_leg(legs, i); }, high, low);
+  const auto add_legs = [&](size_t from, size_t to) {
+    D total = broadcast_double(0.0);
+    for (size_t i = from; i < to; ++i) {
+      total = total + to_double(leg_profit<kOpenAware, kCharge>(broadcast_leg(legs, i), high, low));
+    }
+    return total;
+  };
+  return add_legs(0, work.split) + add_legs(work.split, work.legs_used);
 }
 
 // The total of one point, added in any order: within `base` of the exact one.

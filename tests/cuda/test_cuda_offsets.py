@@ -75,12 +75,14 @@ def test_equals_cpu_on_drawn_days(days, copies, options, margin, bounds) -> None
 @pytest.mark.parametrize("side", [1.0, -1.0, 0.0])
 def test_plateaus_of_equal_totals(kind: str, side: float) -> None:
     rng = np.random.default_rng([PLATEAUS.index(kind), int(side) + 1])
-    for fill, fee, always_on in itertools.product(rules.FILLS, (0.0, 0.0006), (False, True)):
+    fees = (("per_entry", 0.0), ("per_entry", 0.0006), ("touched_both", 0.0006))
+    for fill, (fee_rule, fee), always_on in itertools.product(rules.FILLS, fees, (False, True)):
         for count in (12, 58, 150):
             days = plateau_days(rng, (1, count), kind)
             if side:
                 days["position"] = np.full((1, count), side, f32)
-            assert_equal_to_cpu(days, fill=fill, fee=fee, always_on=always_on)
+            options = {"fill": fill, "fee_rule": fee_rule, "fee": fee, "always_on": always_on}
+            assert_equal_to_cpu(days, **options)
 
 
 @pytest.mark.parametrize("fill", rules.FILLS)
