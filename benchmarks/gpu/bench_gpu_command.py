@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from backends import on_backend
+
+from marketsim.build_info import cuda_state
 
 HERE = Path(__file__).parent
 
@@ -40,9 +41,7 @@ def _wrong(sizes: object) -> int:
     raise AssertionError("1 != 2")
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("marketsim._cuda") is not None, reason="a GPU may be there"
-)
+@pytest.mark.skipif(cuda_state()["usable"] is True, reason="a GPU is there")
 def bench_without_a_gpu_it_says_so() -> None:
     found = subprocess.run(
         [sys.executable, HERE / "run_gpu.py"], capture_output=True, text=True, check=False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,6 +70,9 @@ def _array(value: Any) -> Any:
     return value.cpu().numpy()[()]
 
 
+_cuda_state = functools.cache(cuda_state)
+
+
 @contextmanager
 def on_backend(name: str) -> Iterator[Backend]:
     """A backend by its name; skips where it cannot be had."""
@@ -82,7 +86,7 @@ def on_backend(name: str) -> Iterator[Backend]:
         return
     kind, _, tensors = name.partition("-")
     if kind == "cuda":
-        state = cuda_state()
+        state = _cuda_state()
         if not state["usable"]:
             pytest.skip(f"no GPU: {state['reason']}")
         yield Backend("cuda", bool(tensors))

@@ -20,7 +20,7 @@ from marketsim.kernels.cuda_arrays import (
     device_days,
     download,
 )
-from marketsim.kernels.offsets import Bounds, Offsets, check_bounds, check_margin, inward
+from marketsim.kernels.offsets import Bounds, Offsets, check_bounds, inward
 from marketsim.kernels.rules import (
     as_flag,
     as_numbers,
@@ -116,15 +116,15 @@ def profit_sums(
     found: list[Any] = [values.reshape(batch.shape) for values in sums]
     if batch.days.from_host:
         found = [values[()] for values in download(place, found)]
-    total, squares, wins, losses, trades = found
-    return ProfitSums(total, squares, wins, losses, trades, batch.days.length)
+    total, squares, wins, trades = found
+    return ProfitSums(total, squares, wins, trades, batch.days.length)
 
 
 def empty_sums(place: Place, shape: tuple[int, ...]) -> tuple[torch.Tensor, ...]:
-    """Memory for total, squares, wins, losses and trades."""
+    """Memory for total, squares, wins and trades."""
     import torch
 
-    kinds = (torch.float64, torch.float64, torch.int32, torch.int32, torch.int32)
+    kinds = (torch.float64, torch.float64, torch.int32, torch.int32)
     return tuple(place.empty(shape, kind) for kind in kinds)
 
 
@@ -143,7 +143,7 @@ def best_offsets(
     """As `marketsim.best_offsets`."""
     rules = _rules(days, fill, fee_rule, fee) | {
         "bounds": inward_bounds(bounds),
-        "margin": check_margin(margin),
+        "margin": margin,
         "always_on": as_flag("always_on", always_on),
         "long_only": as_flag("long_only", long_only),
     }

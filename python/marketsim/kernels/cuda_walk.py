@@ -21,7 +21,7 @@ from marketsim.errors import ArgumentError
 from marketsim.kernels.cuda import Place, find_place, launch_guard
 from marketsim.kernels.cuda_arrays import address, checked_tensor, upload
 from marketsim.kernels.cuda_calls import empty_sums, inward_bounds, require_days, solve
-from marketsim.kernels.offsets import DEFAULT_BOUNDS, Bounds, check_margin
+from marketsim.kernels.offsets import DEFAULT_BOUNDS, Bounds
 from marketsim.kernels.rules import (
     as_flag,
     check_fee,
@@ -121,7 +121,6 @@ def fit_windows(
     bounds: Bounds = DEFAULT_BOUNDS,
     fee: float = 0.0,
     fee_rule: str = "per_entry",
-    margin: float = 0.0,
 ) -> list[Fitted]:
     """The best offsets of each window for each fit, applied to the days behind the window.
 
@@ -131,7 +130,7 @@ def fit_windows(
         windows: of the days fitted on; `applied` of the `behind` days behind are traded, the last
             ones, so that the others are a gap.
         applied: how many days behind the window the offsets are applied to.
-        bounds, fee, fee_rule, margin: as in `marketsim.best_offsets`.
+        bounds, fee, fee_rule: as in `marketsim.best_offsets`.
 
     Raises:
         ArgumentError: tensors that cannot be read, lengths that differ, too few days for the
@@ -144,7 +143,7 @@ def fit_windows(
     require_days(place, windows.length)
     rules = {
         "bounds": inward_bounds(bounds),
-        "margin": check_margin(margin),
+        "margin": 0.0,
         "fee": check_fee(fee),
         "fee_rule": fee_rule_code(fee_rule),
     }
@@ -180,8 +179,8 @@ def sum_windows(values: Any, windows: WindowIndex) -> ProfitSums:
             address(row), address(windows.starts), len(windows.starts), windows.length,
             *(address(of) for of in sums), **place.queue,
         )  # fmt: skip
-    total, squares, wins, losses, trades = sums
-    return ProfitSums(total, squares, wins, losses, trades, windows.length)
+    total, squares, wins, trades = sums
+    return ProfitSums(total, squares, wins, trades, windows.length)
 
 
 def _days_of(

@@ -100,6 +100,10 @@ def best_offsets(
         >>> ms.best_offsets([0.01], [0.03], [-0.02], [0.02], [-0.01], [1.0]).profit
         0.04999999701976776
     """
+    (high_min, high_max), (low_min, low_max) = check_bounds(bounds)
+    narrowing = as_number("margin", margin, "a number in [0, 1)")
+    if not 0.0 <= narrowing < 1.0:
+        raise ArgumentError(f"margin must lie in [0, 1): got {margin!r}")
     if device != "cpu":
         from marketsim.kernels import cuda_calls
 
@@ -110,8 +114,6 @@ def best_offsets(
         )  # fmt: skip
         if on_device is not None:
             return on_device
-    (high_min, high_max), (low_min, low_max) = check_bounds(bounds)
-    narrowing = check_margin(margin)
     with stage("offsets"):
         rows = as_float32(close, high, low, high_pred, low_pred, position, open)
         try:
@@ -269,14 +271,6 @@ def inward(low: float, high: float) -> tuple[float, float]:
     if float(high32) > high:
         high32 = np.nextafter(high32, np.float32(-np.inf))
     return float(low32) + 0.0, float(high32) + 0.0
-
-
-def check_margin(margin: float) -> float:
-    """`margin` as a float if it lies in [0, 1); raises ArgumentError otherwise."""
-    value = as_number("margin", margin, "a number in [0, 1)")
-    if not 0.0 <= value < 1.0:
-        raise ArgumentError(f"margin must lie in [0, 1): got {margin!r}")
-    return value
 
 
 def check_bounds(bounds: Bounds) -> Bounds:

@@ -29,7 +29,7 @@ class ProfitSums(NamedTuple):
     Attributes:
         total: float64, of the days' float32 profits, added in the order of the days.
         squares: float64, of their squares, likewise.
-        wins, losses: int32, days with a profit above and below 0.
+        wins: int32, days with a profit above 0.
         trades: int32, days that entered.
         days: days summed, one number.
     """
@@ -37,7 +37,6 @@ class ProfitSums(NamedTuple):
     total: Any
     squares: Any
     wins: Any
-    losses: Any
     trades: Any
     days: int
 
@@ -146,7 +145,7 @@ def _on_cpu(
     count = highs.size if grid else (1, *shape)[-1]
     highs, lows = (np.broadcast_to(values, (problems, count)) for values in (highs, lows))
     floats = np.zeros((2, problems, count))
-    counts = np.zeros((3, problems, count), dtype=np.int32)
+    counts = np.zeros((2, problems, count), dtype=np.int32)
     step = max(_AT_ONCE // max(days, 1), 1)
     for i in range(problems):
         of_problem = {name: None if row is None else row[i] for name, row in rows.items()}
@@ -156,8 +155,8 @@ def _on_cpu(
             floats[:, i, some], counts[:, i, some] = found
     tail = shape if grid else shape[-1:]
     whole = (problems, *tail) if batched else tail
-    total, squares, wins, losses, trades = (v.reshape(whole)[()] for v in (*floats, *counts))
-    return ProfitSums(total, squares, wins, losses, trades, days)
+    total, squares, wins, trades = (v.reshape(whole)[()] for v in (*floats, *counts))
+    return ProfitSums(total, squares, wins, trades, days)
 
 
 @np.errstate(all="ignore")  # extreme input overflows as it does in the kernels
@@ -167,7 +166,7 @@ def _sum_some(
     lows: npt.NDArray[np.float32],
     rule: dict[str, Any],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-    """Total and squares [2, candidate]; wins, losses and trades [3, candidate]."""
+    """Total and squares [2, candidate]; wins and trades [2, candidate]."""
     shape = (len(highs), len(days["close"]))
     tiled: dict[str, Any] = {
         n: v if v is None else np.broadcast_to(v, shape).reshape(-1) for n, v in days.items()
@@ -180,7 +179,7 @@ def _sum_some(
     entered = (found.flags & (LONG_ENTERED | SHORT_ENTERED) != 0).reshape(shape)
     exact = net.astype(np.float64)
     sums = [_in_order(exact), _in_order(exact * exact)]
-    counts = [np.count_nonzero(of, axis=1) for of in (net > 0, net < 0, entered)]
+    counts = [np.count_nonzero(of, axis=1) for of in (net > 0, entered)]
     return np.stack(sums), np.stack(counts).astype(np.int32)
 
 
@@ -227,7 +226,6 @@ def profit_sums_reference(
         total,
         squares,
         wins=sum(value > 0 for value in profits),
-        losses=sum(value < 0 for value in profits),
         trades=int(entered.sum()),
         days=len(profits),
     )
