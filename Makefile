@@ -7,9 +7,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
 CXX_FILES = $(shell find csrc tests/faults/native benchmarks/native \
-  -name '*.cpp' -o -name '*.hpp' -o -name '*.c')
+  -name '*.cpp' -o -name '*.hpp' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh')
 
-.PHONY: demo test faults upstream lint format types stubs check-stubs warnings wheel-test sanitize bench bench-smoke precision claims clean
+.PHONY: demo test faults upstream lint format types stubs check-stubs warnings wheel-test sanitize bench bench-gpu bench-smoke precision claims clean
 
 demo: $(VENV)/.demo
 	$(BIN)/marketsim backtest demo --simulations 70 --report demo-report.html
@@ -38,18 +38,24 @@ format: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
-# The stub of the compiled module is generated and committed.
+# The stubs of the compiled modules are generated and committed. _cuda is there where nvcc is.
+HAS_CUDA = $(BIN)/python -c "import marketsim._cuda" 2> /dev/null
 stubs: $(VENV)/.dev
-	$(BIN)/python tools/make_stubs.py python/marketsim/_core.pyi
+	$(BIN)/python tools/make_stubs.py _core python/marketsim/_core.pyi
+	! $(HAS_CUDA) || $(BIN)/python tools/make_stubs.py _cuda python/marketsim/_cuda.pyi
 
 check-stubs: $(VENV)/.dev
-	$(BIN)/python tools/make_stubs.py build/_core.pyi
+	$(BIN)/python tools/make_stubs.py _core build/_core.pyi
 	diff -u python/marketsim/_core.pyi build/_core.pyi
+	if $(HAS_CUDA); then $(BIN)/python tools/make_stubs.py _cuda build/_cuda.pyi && \
+	  diff -u python/marketsim/_cuda.pyi build/_cuda.pyi; \
+	else echo 'built without CUDA: _cuda.pyi is not compared'; fi
 
 # Compiles with warnings as errors.
 warnings: $(VENV)/.dev
 	$(BIN)/cmake -S . -B build/warnings -G Ninja -DSKBUILD_PROJECT_VERSION=0 \
-	  -DMARKETSIM_WERROR=ON -Dpybind11_DIR="$$($(BIN)/python -m pybind11 --cmakedir)" \
+	  -DMARKETSIM_WERROR=ON -DMARKETSIM_EMULATION=ON \
+	  -Dpybind11_DIR="$$($(BIN)/python -m pybind11 --cmakedir)" \
 	  -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"
 	$(BIN)/cmake --build build/warnings
 
@@ -63,6 +69,10 @@ sanitize: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only -p no:xdist
+
+# The GPU's kernels: checks, measures, writes benchmarks/results. Exit code 2 without a GPU.
+bench-gpu: $(VENV)/.dev
+	PYTHONPATH=tests/support $(BIN)/python benchmarks/gpu/run_gpu.py
 
 # Each benchmark once: it asserts its answers; nothing is timed.
 bench-smoke: $(VENV)/.dev
@@ -88,7 +98,7 @@ $(VENV)/.demo: $(VENV)/bin/python $(SOURCES)
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python $(SOURCES) constraints.txt
-	$(PIP) -e '.[dev]'
+	$(PIP) -e '.[dev]' -C cmake.define.MARKETSIM_EMULATION=ON
 	touch $@
 
 .venv-upstream/.built: tools/upstream_env.py constraints.txt $(wildcard tests/upstream/*.txt)

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
-from shared_fixtures import isa, own_store, threads
+from shared_fixtures import backend, isa, own_store, threads
 
-__all__ = ["isa", "own_store", "threads"]  # pytest finds fixtures by their names here
+__all__ = ["backend", "isa", "own_store", "threads"]  # pytest finds fixtures by their names here
 
 settings.register_profile(
     "default",

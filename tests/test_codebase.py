@@ -19,6 +19,7 @@ LAYERS = (
     "errors",
     "atomic",
     "_core",
+    "_cuda",
     "build_info",
     "progress",
     "timing",

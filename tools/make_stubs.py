@@ -1,4 +1,4 @@
-"""Writes the type stub of the compiled module: python tools/make_stubs.py FILE."""
+"""Writes the type stub of a compiled module: python tools/make_stubs.py MODULE FILE."""
 
 import subprocess
 import sys
@@ -8,19 +8,27 @@ from pathlib import Path
 
 def main() -> None:
     """Generate, format, write."""
-    target = Path(sys.argv[1])
+    name, target = sys.argv[1], Path(sys.argv[2])
     binaries = Path(sys.executable).parent
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
-            [binaries / "pybind11-stubgen", "marketsim._core", "-o", folder, "--exit-code"],
+            [binaries / "pybind11-stubgen", f"marketsim.{name}", "-o", folder, "--exit-code"],
             check=True,
             capture_output=True,
         )
-        text = (Path(folder) / "marketsim" / "_core.pyi").read_text()
+        text = (Path(folder) / "marketsim" / f"{name}.pyi").read_text()
     config = Path(__file__).parent.parent / "pyproject.toml"
     for command in (["check", "--fix", "--exit-zero", "--quiet"], ["format", "--quiet"]):
         text = subprocess.run(
-            [binaries / "ruff", *command, "--config", config, "--stdin-filename", "_core.pyi", "-"],
+            [
+                binaries / "ruff",
+                *command,
+                "--config",
+                config,
+                "--stdin-filename",
+                f"{name}.pyi",
+                "-",
+            ],
             input=text,
             check=True,
             capture_output=True,

@@ -20,7 +20,7 @@ FLAGS = (
 # Of the models those that run our kernels: torch's own code would take an hour.
 MODELS = ("distribution", "mixture", "model_arguments", "samples", "statistical")
 TESTS = [
-    *("tests/kernels", "tests/forecasts", "tests/walkforward"),
+    *("tests/kernels", "tests/cuda", "tests/forecasts", "tests/walkforward"),
     *(f"tests/models/test_{name}.py" for name in MODELS),
 ]
 
@@ -34,6 +34,7 @@ def main() -> None:
             *(sys.executable, "-m", "pip", "--python", python, "install", "--quiet"),
             *("--disable-pip-version-check", "--no-deps"),
             *("-C", "build-dir=build/sanitize", "-C", f"cmake.define.CMAKE_CXX_FLAGS={FLAGS}"),
+            *("-C", "cmake.define.MARKETSIM_EMULATION=ON", "-C", "cmake.define.MARKETSIM_CUDA=OFF"),
             ROOT,
         ],
         check=True,

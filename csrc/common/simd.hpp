@@ -5,6 +5,8 @@
 // namespace and no standard-library template is used, so that the linker can never pick code built
 // for a newer processor to run on an older one.
 //
+// On a GPU, or as the emulation of one, a lane is a thread: kLanes is 1 (cuda/simd_device.hpp).
+//
 //   F  kLanes floats      M  a mask of those lanes      D  kLanes doubles, in two halves
 //   I  kLanes int32
 //
@@ -13,10 +15,14 @@
 #pragma once
 
 #ifndef MARKETSIM_ISA
-#error "MARKETSIM_ISA must name the namespace of this build (baseline, avx2 or avx512)"
+#error "MARKETSIM_ISA must name the namespace of this build (baseline, avx2, avx512 or device)"
 #endif
 
-#if defined(__AVX512F__)
+#include "common/annotate.hpp"
+
+#if defined(MARKETSIM_DEVICE)
+#include "cuda/simd_device.hpp"
+#elif defined(__AVX512F__)
 #include "common/simd_avx512.hpp"
 #elif defined(__AVX2__)
 #include "common/simd_avx2.hpp"
@@ -25,6 +31,8 @@
 #endif
 
 namespace marketsim::MARKETSIM_ISA {
+
+#if !defined(MARKETSIM_DEVICE)  // vectors
 
 constexpr size_t kHalf = kLanes / 2;
 
@@ -35,9 +43,6 @@ inline F keep_first(F v, size_t count) {
 }
 inline F clamp(F v, F low, F high) {
   return minimum(maximum(v, low), high);
-}
-inline F next_down(F v) {
-  return -next_up(-v);
 }
 
 struct Pair {
@@ -87,6 +92,15 @@ inline D operator-(D x, D y) {
 }
 inline D larger(D x, D y) {
   return {larger(x.lo, y.lo), larger(x.hi, y.hi)};
+}
+MARKETSIM_INLINE D scale(D v, double by) {
+  return {v.lo * broadcast_half(by), v.hi * broadcast_half(by)};
+}
+
+#endif
+
+inline MARKETSIM_FN F next_down(F v) {
+  return -next_up(-v);
 }
 
 }  // namespace marketsim::MARKETSIM_ISA

@@ -1,7 +1,7 @@
 // The offsets at which the conditions of a leg change: exact thresholds, and the candidates they
 // give.
 //
-// Only translation units built once per instruction set include this header.
+// Only translation units built once per instruction set, or for a device, include this header.
 #pragma once
 
 #include "kernels/leg.hpp"
@@ -14,17 +14,16 @@ namespace marketsim::MARKETSIM_ISA {
 // p + v rounds to at most `limit` up to the midpoint between limit and the float above it, so the
 // answer is next to midpoint - p; the comparison itself decides among the neighbours. (The nearest
 // float of limit - p breaks the condition at one breakpoint in twelve.)
-inline F largest_offset(F p, F limit) {
-  const D sum = to_double(limit) + to_double(next_up(limit)), offset = to_double(p);
-  const F guess = to_float(
-      {sum.lo * broadcast_half(0.5) - offset.lo, sum.hi * broadcast_half(0.5) - offset.hi});
+inline MARKETSIM_FN F largest_offset(F p, F limit) {
+  const D sum = to_double(limit) + to_double(next_up(limit));
+  const F guess = to_float(scale(sum, 0.5) - to_double(p));
   const F above = next_up(guess);
   const F best = choose(less_equal(p + guess, limit), guess, next_down(guess));
   return choose(less_equal(p + above, limit), above, best);
 }
 
 // The t with: clamp(p + v, 0, cap) <= limit exactly where v <= t; infinite where always or never.
-inline F threshold(F p, F limit, F cap) {
+inline MARKETSIM_FN F threshold(F p, F limit, F cap) {
   const F zero = broadcast(0.0f), infinite = broadcast(__builtin_inff());
   const M never = invert(less_equal(zero, limit)), always = less_equal(cap, limit);
   const M neither = invert(either(never, always));
@@ -51,12 +50,12 @@ struct Thresholds {
   F low[kConditions];
 };
 
-inline bool uses(const Rules& rules, Condition condition) {
+inline MARKETSIM_FN bool uses(const Rules& rules, Condition condition) {
   return condition == kMain || (condition == kAtOpen && rules.fill == Fill::open_aware) ||
          (condition == kTouch && rules.fee_rule == FeeRule::touched_both);
 }
 
-inline Thresholds find_thresholds(const Rules& rules, const Legs& legs) {
+inline MARKETSIM_FN Thresholds find_thresholds(const Rules& rules, const Legs& legs) {
   const M is_long = legs.is_long;
   const F exit_cap = choose(is_long, broadcast(10.0f), broadcast(1.0f));
   const F entry_cap = choose(is_long, broadcast(1.0f), broadcast(10.0f));
@@ -75,7 +74,7 @@ inline Thresholds find_thresholds(const Rules& rules, const Legs& legs) {
   return found;
 }
 
-inline F clip(F v, float min, float max) {
+inline MARKETSIM_FN F clip(F v, float min, float max) {
   return clamp(v, broadcast(min), broadcast(max)) + broadcast(0.0f);  // + 0 turns -0 into 0
 }
 
@@ -85,7 +84,7 @@ struct Nearest {
   float high, low;
 };
 
-inline Nearest nearest_to_zero(const OffsetBounds& bounds) {
+inline MARKETSIM_FN Nearest nearest_to_zero(const OffsetBounds& bounds) {
   const auto nearest = [](float min, float max) {
     return min > 0.0f ? min : max < 0.0f ? max : 0.0f;
   };
@@ -101,8 +100,8 @@ struct Candidates {
   F low[2];
 };
 
-inline Candidates list_candidates(const Rules& rules, const OffsetBounds& bounds, const Legs& legs,
-                                  const Thresholds& at) {
+inline MARKETSIM_FN Candidates list_candidates(const Rules& rules, const OffsetBounds& bounds,
+                                               const Legs& legs, const Thresholds& at) {
   const Nearest nearest = nearest_to_zero(bounds);
   const F none = broadcast(__builtin_inff());
   const M is_long = legs.is_long;
@@ -132,7 +131,7 @@ inline Candidates list_candidates(const Rules& rules, const OffsetBounds& bounds
 // Whether (high, low) is to be preferred to (best_high, best_low) at the same total: the nearer to
 // (0, 0), then the smaller |high|, |low|, high and low. Of all pairs of some highs with some lows
 // the preferred one then is the preferred high with the preferred low, roundings included.
-inline bool preferred(float high, float low, float best_high, float best_low) {
+inline MARKETSIM_FN bool preferred(float high, float low, float best_high, float best_low) {
   const double h = high, l = low, bh = best_high, bl = best_low;
   const double distance = h * h + l * l, best = bh * bh + bl * bl;
   if (distance != best) return distance < best;
@@ -143,7 +142,7 @@ inline bool preferred(float high, float low, float best_high, float best_low) {
 }
 
 // The position of a leg: as given, or with always_on one long and one short of size 1 a day.
-inline F leg_position(const OffsetRules& rules, F position, bool second) {
+inline MARKETSIM_FN F leg_position(const OffsetRules& rules, F position, bool second) {
   const F zero = broadcast(0.0f);
   if (rules.always_on) {
     return keep(equal(position * zero, zero), broadcast(second ? -1.0f : 1.0f));

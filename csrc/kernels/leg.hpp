@@ -22,7 +22,7 @@
 //     open_aware    entry >= open fills at the open, then exit <= high; else as pessimistic
 //     close_only    never
 //
-// Only translation units built once per instruction set include this header.
+// Only translation units built once per instruction set, or for a device, include this header.
 #pragma once
 
 #include "common/simd.hpp"
@@ -45,7 +45,7 @@ struct LegInput {
 };
 
 // `count` days from `first` on; the other lanes are days without a position.
-inline LegInput read_days(const Days& days, size_t first, size_t count) {
+inline MARKETSIM_FN LegInput read_days(const Days& days, size_t first, size_t count) {
   const auto read = [&](const float* of) {
     return count == kLanes ? load(of + first) : load_first(of + first, count);
   };
@@ -60,7 +60,7 @@ inline LegInput read_days(const Days& days, size_t first, size_t count) {
 
 // `margin` narrows the bar: a level must lie that far inside high and low to count as touched.
 // A day with a value that is not finite, or without a position, never enters.
-inline Legs make_legs(const Rules& rules, float margin, const LegInput& day) {
+inline MARKETSIM_FN Legs make_legs(const Rules& rules, float margin, const LegInput& day) {
   const F zero = broadcast(0.0f);
   const F zeros = day.close * zero + day.high * zero + day.low * zero + day.high_pred * zero +
                   day.low_pred * zero + day.position * zero + day.open * zero;
@@ -89,7 +89,7 @@ inline Legs make_legs(const Rules& rules, float margin, const LegInput& day) {
   return legs;
 }
 
-inline void store_legs(const Legs& legs, LegArrays to, size_t at) {
+inline MARKETSIM_FN void store_legs(const Legs& legs, LegArrays to, size_t at) {
   store(to.at(kEntryPred) + at, legs.entry_pred);
   store(to.at(kExitPred) + at, legs.exit_pred);
   store(to.at(kClose) + at, legs.close);
@@ -103,7 +103,7 @@ inline void store_legs(const Legs& legs, LegArrays to, size_t at) {
 }
 
 template <typename Field>
-inline Legs gather_legs(const Field& field) {
+inline MARKETSIM_FN Legs gather_legs(const Field& field) {
   return {is_negative(field(kDirection)),
           field(kEntryPred),
           field(kExitPred),
@@ -116,38 +116,38 @@ inline Legs gather_legs(const Field& field) {
           field(kExitTouch)};
 }
 
-inline Legs load_legs(LegArrays from, size_t at) {
+inline MARKETSIM_FN Legs load_legs(LegArrays from, size_t at) {
   return gather_legs([&](LegField index) { return load(from.at(index) + at); });
 }
 
 // The same leg in all lanes.
-inline Legs broadcast_leg(LegArrays from, size_t at) {
+inline MARKETSIM_FN Legs broadcast_leg(LegArrays from, size_t at) {
   return gather_legs([&](LegField index) { return broadcast(from.at(index)[at]); });
 }
 
 // How a fee is charged; `free` saves the work where the rate is zero.
 enum class Charge { free, on_entry, both_touched, any_touched };
 
-inline Charge charge_of(const Rules& rules) {
+inline MARKETSIM_FN Charge charge_of(const Rules& rules) {
   if (rules.fee == 0.0f) return Charge::free;
   if (rules.fee_rule == FeeRule::per_entry) return Charge::on_entry;
   return rules.fill == Fill::close_only ? Charge::any_touched : Charge::both_touched;
 }
 
 // The levels of a leg for offsets h and l.
-inline F entry_level(const Legs& legs, F high_offset, F low_offset) {
+inline MARKETSIM_FN F entry_level(const Legs& legs, F high_offset, F low_offset) {
   const F floor = choose(legs.is_long, broadcast(-1.0f), broadcast(-10.0f));
   return clamp(legs.entry_pred + choose(legs.is_long, low_offset, -high_offset), floor,
                broadcast(0.0f));
 }
-inline F exit_level(const Legs& legs, F high_offset, F low_offset) {
+inline MARKETSIM_FN F exit_level(const Legs& legs, F high_offset, F low_offset) {
   const F cap = choose(legs.is_long, broadcast(10.0f), broadcast(1.0f));
   return clamp(legs.exit_pred + choose(legs.is_long, high_offset, -low_offset), broadcast(0.0f),
                cap);
 }
 
 template <bool kOpenAware, Charge kCharge>
-inline F leg_profit(const Legs& legs, F high_offset, F low_offset) {
+inline MARKETSIM_FN F leg_profit(const Legs& legs, F high_offset, F low_offset) {
   const F zero = broadcast(0.0f);
   const Pair offsets = mirror(legs.is_long, low_offset, high_offset);
   const F floor = choose(legs.is_long, broadcast(-1.0f), broadcast(-10.0f));
@@ -172,7 +172,7 @@ inline F leg_profit(const Legs& legs, F high_offset, F low_offset) {
 
 // Calls run.operator()<open_aware, charge>() for the rules given.
 template <typename Run>
-inline void with_rules(const Rules& rules, const Run& run) {
+inline MARKETSIM_FN void with_rules(const Rules& rules, const Run& run) {
   const bool open_aware = rules.fill == Fill::open_aware;
   switch (charge_of(rules)) {
     case Charge::free:

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#include "common/annotate.hpp"
+
 namespace marketsim {
 
 enum LegField {
@@ -21,11 +23,17 @@ enum LegField {
 
 struct LegArrays {
   static constexpr size_t kPad = 16;  // the widest vector
-  static constexpr size_t padded(size_t legs) { return (legs + kPad - 1) / kPad * kPad; }
-  static constexpr size_t floats_needed(size_t legs) { return kLegFields * padded(legs); }
+  static constexpr MARKETSIM_FN size_t padded(size_t legs) {
+    return (legs + kPad - 1) / kPad * kPad;
+  }
+  static constexpr MARKETSIM_FN size_t floats_needed(size_t legs) {
+    return kLegFields * padded(legs);
+  }
 
-  LegArrays(float* memory, size_t legs) : field(memory), stride(padded(legs)) {}
-  float* at(LegField index) const { return field + static_cast<size_t>(index) * stride; }
+  MARKETSIM_FN LegArrays(float* memory, size_t legs) : field(memory), stride(padded(legs)) {}
+  MARKETSIM_FN float* at(LegField index) const {
+    return field + static_cast<size_t>(index) * stride;
+  }
 
   float* field;
   size_t stride;

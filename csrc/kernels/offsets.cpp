@@ -65,20 +65,6 @@ class Scratch {
 
 }  // namespace
 
-Days OffsetProblems::row(size_t i) const {
-  return {first.close + i * close_stride,
-          first.high + i * high_stride,
-          first.low + i * low_stride,
-          first.high_pred + i * high_pred_stride,
-          first.low_pred + i * low_pred_stride,
-          first.position + i * position_stride,
-          first.open ? first.open + i * open_stride : nullptr};
-}
-
-int candidates_per_leg(const Rules& rules) {
-  return rules.fill == Fill::open_aware || rules.fee_rule == FeeRule::touched_both ? 2 : 1;
-}
-
 size_t sort_unique(float* keys, size_t count, float* spare) {
   constexpr size_t kRadixFrom = 40;  // measured
   if (count < kRadixFrom) {

@@ -10,6 +10,7 @@
 // therefore they agree bit for bit and which of them runs is a matter of speed only.
 #pragma once
 
+#include "common/annotate.hpp"
 #include "kernels/fill.hpp"
 
 namespace marketsim {
@@ -33,7 +34,15 @@ struct OffsetProblems {
       open_stride;
   size_t count, days;
 
-  Days row(size_t problem) const;
+  MARKETSIM_FN Days row(size_t i) const {
+    return {first.close + i * close_stride,
+            first.high + i * high_stride,
+            first.low + i * low_stride,
+            first.high_pred + i * high_pred_stride,
+            first.low_pred + i * low_pred_stride,
+            first.position + i * position_stride,
+            first.open ? first.open + i * open_stride : nullptr};
+  }
 };
 
 struct OffsetAnswers {
@@ -46,13 +55,14 @@ struct OffsetAnswers {
 void best_offsets(const OffsetRules& rules, const OffsetProblems& problems,
                   const OffsetAnswers& answers);
 
-// ---- below: shared by offsets.cpp and the per-instruction-set sources
-// -----------------------------
+// ---- below: shared by offsets.cpp, the per-instruction-set sources and csrc/cuda ---------------
 
 // Candidates along one axis: `per_leg` for each leg, one end of the bounds, and the point nearest
 // 0.
-int candidates_per_leg(const Rules& rules);
-inline size_t leg_count(const OffsetRules& rules, size_t days) {
+inline MARKETSIM_FN int candidates_per_leg(const Rules& rules) {
+  return rules.fill == Fill::open_aware || rules.fee_rule == FeeRule::touched_both ? 2 : 1;
+}
+inline MARKETSIM_FN size_t leg_count(const OffsetRules& rules, size_t days) {
   return rules.always_on && !rules.long_only ? 2 * days : days;
 }
 

@@ -8,7 +8,7 @@
 // Where h is below 0 its neighbour towards 0 lies beyond the flip, and the total is lower from
 // there up to the next candidate. For l all this holds with the signs changed.
 //
-// Only translation units built once per instruction set include this header.
+// Only translation units built once per instruction set, or for a device, include this header.
 #pragma once
 
 #include <cstring>
@@ -17,12 +17,12 @@
 
 namespace marketsim::MARKETSIM_ISA {
 
-inline uint32_t magnitude_bits(float v) {
+inline MARKETSIM_FN uint32_t magnitude_bits(float v) {
   uint32_t bits;
   std::memcpy(&bits, &v, sizeof bits);
   return bits & 0x7fffffffu;
 }
-inline float from_magnitude(uint32_t bits, bool negative) {
+inline MARKETSIM_FN float from_magnitude(uint32_t bits, bool negative) {
   bits |= negative ? 0x80000000u : 0u;
   float v;
   std::memcpy(&v, &bits, sizeof v);
@@ -34,7 +34,7 @@ inline float from_magnitude(uint32_t bits, bool negative) {
 //
 // That is where p + v lies half way between the limit and the float below, or just above. `error`
 // is what rounding took from limit - p, exactly (Knuth's TwoSum).
-inline F first_reaching(F p, F limit, F start) {
+inline MARKETSIM_FN F first_reaching(F p, F limit, F start) {
   const F difference = limit - p, back = difference - limit;
   const F error = (limit - (difference - back)) - (p + back);
   const F gap = next_outwards(limit) - limit;
@@ -49,7 +49,7 @@ inline F first_reaching(F p, F limit, F start) {
 // The price on that axis is X = clamp(pred + |offset|, 0, cap) in the mirror in which it falls: the
 // exit of some legs, minus the entry of the others.
 template <bool kOpenAware>
-F same_from(const Legs& legs, F high, F low, bool on_high) {
+MARKETSIM_FN F same_from(const Legs& legs, F high, F low, bool on_high) {
   const F zero = broadcast(0.0f), none = broadcast(-__builtin_inff());
   const M exits = on_high ? legs.is_long : invert(legs.is_long);
   const F entry = entry_level(legs, high, low), exit = exit_level(legs, high, low);
@@ -82,6 +82,8 @@ F same_from(const Legs& legs, F high, F low, bool on_high) {
   const F offset = on_high ? high : -low;
   return choose(fixed, none, first_reaching(pred, least, offset));
 }
+
+#if !defined(MARKETSIM_DEVICE)
 
 // One problem, kLanes floats at a time: the float nearest to 0 of those from beyond `inner` to
 // `outer` for which same(floats) holds. It does not hold for `inner`, which lies between 0 and
@@ -150,5 +152,7 @@ F draw_in_lanes(F inner, F outer, F known, bool negative, const Same& same) {
   for (size_t i = 0; i < kLanes; ++i) outers[i] = from_magnitude(high[i], negative);
   return choose(equal(inner, outer), outer, load(outers));
 }
+
+#endif
 
 }  // namespace marketsim::MARKETSIM_ISA

@@ -1,15 +1,5 @@
 // What the lanes look up: legs and candidates of kLanes problems, and what each leg makes of each
-// candidate.
-//
-// What a leg earns is the price it leaves at less the price it paid, and less a fee: one of the two
-// prices depends on h only, the other on l only, and so does whether it enters. So it is
-//
-//     sum over terms of high.factor[h] * low.factor[l]  +  high.base[h] + low.base[l]
-//
-// where the factor of one axis is what the leg leaves with, that of the other 1 where it enters and
-// else 0, and the base what it pays then. (open_aware: one term for legs that enter at the open,
-// and leave at another price therefore, and one for the others.) In float32 that is nearly the
-// profit, for a multiplication and an addition a term.
+// candidate (leg_sides.hpp).
 //
 // Only offsets_lanes.cpp includes this header.
 #pragma once
@@ -17,6 +7,7 @@
 #include <type_traits>
 
 #include "kernels/candidates.hpp"
+#include "kernels/leg_sides.hpp"
 
 namespace marketsim::MARKETSIM_ISA {
 
@@ -184,42 +175,17 @@ inline void write_candidates(const OffsetRules& rules, const Shape& shape, Scrat
   lows.finish();
 }
 
-// Fills in one side of a leg. In the lanes of `entering` the level of this axis is where the leg
-// enters, in the others where it leaves.
 template <bool kOpenAware, Charge kCharge>
 void tabulate_side(const Legs& legs, size_t leg, const Shape& shape, bool is_high, const Side& to) {
-  const M is_long = legs.is_long, entering = is_high ? invert(is_long) : is_long;
-  const F zero = broadcast(0.0f), one = broadcast(1.0f), most = broadcast(is_high ? 10.0f : 1.0f);
-  const F pred = choose(entering, legs.entry_pred, legs.exit_pred);
-  const F floor = choose(entering, -most, zero), cap = choose(entering, zero, most);
+  const F zero = broadcast(0.0f);
   constexpr size_t kTerms = kOpenAware ? 2 : 1;
   float* factor = to.factor + leg * kTerms * shape.candidates * kLanes;
   float* second = factor + shape.candidates * kLanes;
   for (size_t at = 0; at < to.count * kLanes; at += kLanes) {
-    const F offset = load(to.offset + at);
-    const F level = clamp(pred + choose(is_long, offset, -offset), floor, cap);
-    const M enters = both(entering, less_equal(legs.entry_limit, level));
-    const M touches = choose_mask(entering, enters, less_equal(level, legs.exit_touch));
-    const auto leaves = [&](F limit) {
-      const F with = legs.weight * choose(less_equal(level, limit), level, legs.close);
-      if constexpr (kCharge == Charge::both_touched) return with - keep(touches, legs.fee);
-      if constexpr (kCharge == Charge::any_touched) return with + keep(touches, legs.fee);
-      return with;
-    };
-    F paid = level;
-    if constexpr (kOpenAware) {
-      const M at_open = both(enters, less_equal(legs.open, level));
-      paid = choose(at_open, legs.open, level);
-      const M later = both(enters, invert(at_open));
-      store(factor + at, choose(entering, keep(later, one), leaves(legs.close)));
-      store(second + at, choose(entering, keep(at_open, one), leaves(legs.exit_limit)));
-    } else {
-      store(factor + at, choose(entering, keep(enters, one), leaves(legs.exit_limit)));
-    }
-    F base = keep(enters, legs.weight * paid);
-    if constexpr (kCharge == Charge::on_entry) base = base + keep(enters, legs.fee);
-    if constexpr (kCharge == Charge::any_touched) base = base + keep(touches, legs.fee);
-    store(to.base + at, (leg == 0 ? zero : load(to.base + at)) - base);
+    const SideTerms side = side_terms<kOpenAware, kCharge>(legs, is_high, load(to.offset + at));
+    store(factor + at, side.factor);
+    if constexpr (kOpenAware) store(second + at, side.at_open);
+    store(to.base + at, (leg == 0 ? zero : load(to.base + at)) - side.base);
   }
 }
 

@@ -1,17 +1,21 @@
 // What changes in the totals from row to row of the sweep.
 //
-// Only offsets_sweep.cpp includes this header.
+// Work is the sweep's (sweep_work.hpp) or that of a GPU's block (cuda/large_work.hpp). It has the
+// members that are named here, and functions that add to it:
+//
+//     add_event(work, leg, row, begin, end, alpha, beta, gamma)
+//     add_start(work, begin, end, alpha, beta, gamma)
+//     add_row(work, row, constant, slope)
 #pragma once
 
-#include "kernels/sweep_work.hpp"
+#include "kernels/candidates.hpp"
 
 namespace marketsim::MARKETSIM_ISA {
 
-// -------------------------------------------------------------------------------------
-
+template <typename Work>
 class EventWriter {
  public:
-  EventWriter(const OffsetRules& rules, Work& work)
+  MARKETSIM_FN EventWriter(const OffsetRules& rules, Work& work)
       : work_(work),
         legs_(work.legs, work.leg_capacity),
         rows_(work.rows),
@@ -19,7 +23,7 @@ class EventWriter {
         charge_(charge_of(rules.rules)),
         open_aware_(rules.rules.fill == Fill::open_aware) {}
 
-  void add(size_t leg) {
+  MARKETSIM_FN void add(size_t leg) {
     leg_ = leg;
     weight_ = field(kWeight);
     if (field(kDirection) < 0.0) {
@@ -33,38 +37,31 @@ class EventWriter {
   }
 
  private:
-  double field(LegField index) const { return legs_.at(index)[leg_]; }
-  size_t columns_up_to(Condition i) const { return work_.columns_of.at[i][leg_]; }
-  size_t rows_before(Condition i) const { return work_.rows_of.at[i][leg_]; }
-  double rounding() const { return work_.rounding[leg_]; }
+  MARKETSIM_FN double field(LegField index) const { return legs_.at(index)[leg_]; }
+  MARKETSIM_FN size_t columns_up_to(Condition i) const { return work_.columns_of.at[i][leg_]; }
+  MARKETSIM_FN size_t rows_before(Condition i) const { return work_.rows_of.at[i][leg_]; }
+  MARKETSIM_FN double rounding() const { return work_.rounding[leg_]; }
   // The float32 profit of a leg that fills at the open and leaves at the close, less the exact one.
-  double fixed_excess() const { return work_.fixed_excess[leg_]; }
+  MARKETSIM_FN double fixed_excess() const { return work_.fixed_excess[leg_]; }
 
   // From `row` on, adds alpha + beta * l + gamma * h to columns [begin, end).
-  void emit(size_t row, size_t begin, size_t end, double alpha, double beta, double gamma) {
+  MARKETSIM_FN void emit(size_t row, size_t begin, size_t end, double alpha, double beta,
+                         double gamma) {
     if (begin >= end || row >= rows_) return;
     if (begin == 0 && end == columns_ && gamma == 0.0) {
       emit_row(row, alpha, beta);
     } else if (row == 0) {
-      work_.start_alpha[begin] += alpha, work_.start_alpha[end] -= alpha;
-      work_.start_beta[begin] += beta, work_.start_beta[end] -= beta;
-      work_.start_gamma[begin] += gamma, work_.start_gamma[end] -= gamma;
+      add_start(work_, begin, end, alpha, beta, gamma);
     } else {
-      work_.events[work_.event_count++] = {static_cast<uint32_t>(row),
-                                           static_cast<uint32_t>(begin),
-                                           static_cast<uint32_t>(end),
-                                           alpha,
-                                           beta,
-                                           gamma};
+      add_event(work_, leg_, row, begin, end, alpha, beta, gamma);
     }
   }
-  void emit_row(size_t row, double constant, double slope) {
-    work_.row_constant[row] += constant;
-    work_.row_slope[row] += slope;
+  MARKETSIM_FN void emit_row(size_t row, double constant, double slope) {
+    add_row(work_, row, constant, slope);
   }
 
   // From `row` on, adds factor * (H - from) to columns [begin, end).
-  void add_high(size_t row, size_t begin, size_t end, double factor, double from) {
+  MARKETSIM_FN void add_high(size_t row, size_t begin, size_t end, double factor, double from) {
     if (begin >= end || row >= rows_) return;
     const size_t zero = between(work_.columns_of.zero[leg_], begin, end);
     const size_t ten = between(first_above(work_.high, columns_, 10.0 - high_pred_), zero, end);
@@ -75,7 +72,7 @@ class EventWriter {
 
   // The first of the ascending values above `limit`; the ends are looked at first, since a level
   // hardly ever reaches its clamp.
-  static size_t first_above(const float* values, size_t size, double limit) {
+  static MARKETSIM_FN size_t first_above(const float* values, size_t size, double limit) {
     if (values[size - 1] <= limit) return size;
     if (values[0] > limit) return 0;
     size_t low = 0, high = size - 1;  // values[low] <= limit < values[high]
@@ -86,14 +83,14 @@ class EventWriter {
     return high;
   }
 
-  static size_t between(size_t v, size_t low, size_t high) {
+  static MARKETSIM_FN size_t between(size_t v, size_t low, size_t high) {
     return v < low ? low : v > high ? high : v;
   }
 
   // Calls piece(row, change of constant, change of slope) for L = constant + slope * l from row
   // `start` on; the first call is for `start`.
   template <typename Piece>
-  void low_pieces(size_t start, const Piece& piece) const {
+  MARKETSIM_FN void low_pieces(size_t start, const Piece& piece) const {
     const size_t ramp = between(first_above(work_.low, rows_, -1.0 - low_pred_), start, rows_);
     const size_t zero = between(work_.rows_of.zero[leg_], start, rows_);
     double constant = 0.0, slope = 0.0;
@@ -107,7 +104,7 @@ class EventWriter {
     if (zero < rows_ || first) turn(zero, 0.0, 0.0);
   }
 
-  void add_long() {
+  MARKETSIM_FN void add_long() {
     const size_t enters = rows_before(kMain), reach = columns_up_to(kMain);
     if (enters >= rows_) return;
     const double close = field(kClose), open = field(kOpen);
@@ -140,8 +137,8 @@ class EventWriter {
 
   // -weight * exit price of a short on columns [begin, end): the close, L from row `reach` on.
   // `above_close` and `above_limit` are what the rounding may add to each.
-  void add_short_exit(size_t begin, size_t end, size_t reach, double above_close,
-                      double above_limit) {
+  MARKETSIM_FN void add_short_exit(size_t begin, size_t end, size_t reach, double above_close,
+                                   double above_limit) {
     if (begin >= end) return;
     const double at_close = above_close + weight_ * field(kClose);
     emit(0, begin, end, at_close, 0.0, 0.0);
@@ -153,7 +150,7 @@ class EventWriter {
     });
   }
 
-  void add_short() {
+  MARKETSIM_FN void add_short() {
     const size_t enters = columns_up_to(kMain);
     if (enters == 0) return;
     size_t at_open = 0;
@@ -169,7 +166,7 @@ class EventWriter {
     if (charge_ == Charge::on_entry) emit(0, 0, enters, -field(kFee), 0.0, 0.0);
   }
 
-  void add_touch_fee() {
+  MARKETSIM_FN void add_touch_fee() {
     const size_t column = columns_up_to(kTouch), row = rows_before(kTouch);
     const double fee = field(kFee);
     if (charge_ == Charge::both_touched) {
@@ -194,51 +191,35 @@ class EventWriter {
 // of the prices it is made of, and by as many of the smallest numbers there are. `spread` is twice
 // the sum of that; `base` bounds the rounding of every float64 sum. Near the end of float32's range
 // profits could overflow: then no pair is ruled out.
-inline void bound_roundings(const OffsetRules& rules, Work& work) {
+//
+// Returns the sum of the prices that leg i is made of.
+template <typename Work>
+MARKETSIM_INLINE double bound_rounding(const OffsetRules& rules, double reach, Work& work,
+                                       size_t i) {
   const LegArrays legs(work.legs, work.leg_capacity);
   const auto size = [](double v) { return v < 0.0 ? -v : v; };
-  const OffsetBounds& b = rules.bounds;
-  const double reach = size(b.high_min) + size(b.high_max) + size(b.low_min) + size(b.low_max);
-  const bool fee_on_entry = charge_of(rules.rules) == Charge::on_entry;
-  double magnitude = 0.0;
-  for (size_t i = 0; i < work.legs_used; ++i) {
-    const auto field = [&](LegField index) { return legs.at(index)[i]; };
-    const double prices = size(field(kEntryPred)) + size(field(kExitPred)) + size(field(kClose)) +
-                          size(field(kOpen)) + reach;
-    const double most = field(kWeight) * prices + field(kFee);
-    work.rounding[i] = most * 2.5e-7 + 1e-44;
-    magnitude += most;
-    const float fee = fee_on_entry ? field(kFee) : 0.0f;
-    const float gross = field(kWeight) * (field(kClose) - field(kOpen));
-    const double exact = field(kWeight) * (static_cast<double>(field(kClose)) - field(kOpen)) - fee;
-    work.fixed_excess[i] = static_cast<double>(gross - fee) - exact;
-  }
+  const auto field = [&](LegField index) { return legs.at(index)[i]; };
+  const double prices = size(field(kEntryPred)) + size(field(kExitPred)) + size(field(kClose)) +
+                        size(field(kOpen)) + reach;
+  const double most = field(kWeight) * prices + field(kFee);
+  work.rounding[i] = most * 2.5e-7 + 1e-44;
+  const float fee = charge_of(rules.rules) == Charge::on_entry ? field(kFee) : 0.0f;
+  const float gross = field(kWeight) * (field(kClose) - field(kOpen));
+  const double exact = field(kWeight) * (static_cast<double>(field(kClose)) - field(kOpen)) - fee;
+  work.fixed_excess[i] = static_cast<double>(gross - fee) - exact;
+  return most;
+}
+
+inline MARKETSIM_FN double reach_of(const OffsetBounds& b) {
+  const auto size = [](double v) { return v < 0.0 ? -v : v; };
+  return size(b.high_min) + size(b.high_max) + size(b.low_min) + size(b.low_max);
+}
+
+template <typename Work>
+inline MARKETSIM_FN void set_bounds(double magnitude, Work& work) {
   const double count = static_cast<double>(work.legs_used);
   work.spread = magnitude * 5e-7 + count * 2e-44;
   work.base = magnitude < 1e36 ? magnitude * (count + 10.0) * 1e-14 : __builtin_inf();
-}
-
-inline void write_events(const OffsetRules& rules, Work& work) {
-  work.event_count = 0;
-  for (size_t i = 0; i <= work.rows; ++i) work.row_constant[i] = work.row_slope[i] = 0.0;
-  for (size_t i = 0; i <= work.columns; ++i) {
-    work.start_alpha[i] = work.start_beta[i] = work.start_gamma[i] = 0.0;
-  }
-  EventWriter writer(rules, work);
-  for (size_t i = 0; i < work.legs_used; ++i) writer.add(i);
-
-  // Counting sort by row; row_begin[row] ends up where the events of `row` end.
-  for (size_t row = 0; row <= work.rows; ++row) work.row_begin[row] = 0;
-  for (size_t i = 0; i < work.event_count; ++i) ++work.row_begin[work.events[i].row];
-  uint32_t begin = 0;
-  for (size_t row = 0; row <= work.rows; ++row) {
-    const uint32_t count = work.row_begin[row];
-    work.row_begin[row] = begin;
-    begin += count;
-  }
-  for (size_t i = 0; i < work.event_count; ++i) {
-    work.ordered[work.row_begin[work.events[i].row]++] = work.events[i];
-  }
 }
 
 }  // namespace marketsim::MARKETSIM_ISA

@@ -10,21 +10,21 @@
 // different fingerprints that come near the best total of a problem are equal by accident in one
 // problem of 10^9; the data cannot bring it about without knowing the constants below.
 //
-// Only offsets_sweep.cpp includes this header.
+// Work is as in sweep_events.hpp; add_mark(work, row, begin, end, mark, counts) adds to it.
 #pragma once
 
 #include <cstring>
 
-#include "kernels/sweep_work.hpp"
+#include "kernels/candidates.hpp"
 
 namespace marketsim::MARKETSIM_ISA {
 
-inline uint64_t mix(uint64_t v) {
+inline MARKETSIM_FN uint64_t mix(uint64_t v) {
   v = (v ^ (v >> 30)) * 0xbf58476d1ce4e5b9u;
   v = (v ^ (v >> 27)) * 0x94d049bb133111ebu;
   return v ^ (v >> 31);
 }
-inline uint64_t float_bits(float v) {
+inline MARKETSIM_FN uint64_t float_bits(float v) {
   uint32_t bits;
   std::memcpy(&bits, &v, sizeof bits);
   return bits;
@@ -33,9 +33,10 @@ inline uint64_t float_bits(float v) {
 constexpr uint64_t kFollowsHigh = 1, kFollowsLow = uint64_t{1} << 32;  // in `counts`
 constexpr uint32_t kNoMark = 0xffffffffu;
 
+template <typename Work>
 class MarkWriter {
  public:
-  MarkWriter(const OffsetRules& rules, Work& work)
+  MARKETSIM_FN MarkWriter(const OffsetRules& rules, Work& work)
       : work_(work),
         legs_(work.legs, work.leg_capacity),
         rows_(work.rows),
@@ -43,11 +44,11 @@ class MarkWriter {
         charge_(charge_of(rules.rules)),
         open_aware_(rules.rules.fill == Fill::open_aware) {}
 
-  void add(size_t leg) {
+  MARKETSIM_FN void add(size_t leg) {
     leg_ = leg;
     const bool is_long = field(kDirection) < 0.0f;
-    const Ranks& entry = is_long ? work_.rows_of : work_.columns_of;
-    const Ranks& exit = is_long ? work_.columns_of : work_.rows_of;
+    const auto& entry = is_long ? work_.rows_of : work_.columns_of;
+    const auto& exit = is_long ? work_.columns_of : work_.rows_of;
     // Along the axis of the entry in the order of longs; shorts run the other way on both axes.
     const auto first_to_enter = [&](uint32_t rank) { return is_long ? rank : columns_ - rank; };
     const auto first_to_miss = [&](uint32_t rank) { return is_long ? rank : rows_ - rank; };
@@ -76,21 +77,22 @@ class MarkWriter {
     Price price;
   };
 
-  float field(LegField index) const { return legs_.at(index)[leg_]; }
-  static size_t larger(size_t x, size_t y) { return x > y ? x : y; }
-  static size_t between(size_t v, size_t low, size_t high) {
+  MARKETSIM_FN float field(LegField index) const { return legs_.at(index)[leg_]; }
+  static MARKETSIM_FN size_t larger(size_t x, size_t y) { return x > y ? x : y; }
+  static MARKETSIM_FN size_t between(size_t v, size_t low, size_t high) {
     return v < low ? low : v > high ? high : v;
   }
 
   // The pieces along the axis of the exit: at the limit up to `reach`, of which up to `zero` at 0.
-  void add_exits(bool is_long, const Piece& entry, size_t reach, size_t zero, size_t size) {
+  MARKETSIM_FN void add_exits(bool is_long, const Piece& entry, size_t reach, size_t zero,
+                              size_t size) {
     zero = between(zero, 0, reach);
     add_piece(is_long, entry, {0, zero, kZero});
     add_piece(is_long, entry, {zero, reach, kLevel});
     add_piece(is_long, entry, {reach, size, kOpenOrClose});
   }
 
-  void add_piece(bool is_long, const Piece& entry, const Piece& exit) {
+  MARKETSIM_FN void add_piece(bool is_long, const Piece& entry, const Piece& exit) {
     if (entry.begin >= entry.end || exit.begin >= exit.end) return;
     uint64_t mark = 0, counts = 0;
     if (entry.price != kLevel && exit.price != kLevel) {
@@ -113,7 +115,7 @@ class MarkWriter {
     }
   }
 
-  void add_touch() {
+  MARKETSIM_FN void add_touch() {
     const size_t column = work_.columns_of.at[kTouch][leg_], row = work_.rows_of.at[kTouch][leg_];
     const uint64_t mark = mix(mix(leg_) + (uint64_t{1} << 36));
     if (charge_ == Charge::both_touched) {
@@ -124,18 +126,11 @@ class MarkWriter {
     }
   }
 
-  void add_rectangle(size_t row, size_t last_row, size_t begin, size_t end, uint64_t mark,
-                     uint64_t counts) {
+  MARKETSIM_FN void add_rectangle(size_t row, size_t last_row, size_t begin, size_t end,
+                                  uint64_t mark, uint64_t counts) {
     if (row >= last_row || begin >= end) return;
-    emit(row, begin, end, mark, counts);
-    if (last_row < rows_) emit(last_row, begin, end, 0 - mark, 0 - counts);
-  }
-
-  void emit(size_t row, size_t begin, size_t end, uint64_t mark, uint64_t counts) {
-    const uint32_t at = static_cast<uint32_t>(work_.mark_count++);
-    work_.mark_events[at] = {work_.first_mark[row], static_cast<uint32_t>(begin),
-                             static_cast<uint32_t>(end), mark, counts};
-    work_.first_mark[row] = at;
+    add_mark(work_, row, begin, end, mark, counts);
+    if (last_row < rows_) add_mark(work_, last_row, begin, end, 0 - mark, 0 - counts);
   }
 
   Work& work_;
@@ -146,52 +141,12 @@ class MarkWriter {
   size_t leg_ = 0;
 };
 
-inline void write_marks(const OffsetRules& rules, Work& work) {
-  work.mark_count = work.known_count = work.unsettled_count = 0;
-  for (size_t row = 0; row < work.rows; ++row) work.first_mark[row] = kNoMark;
-  MarkWriter writer(rules, work);
-  for (size_t leg = 0; leg < work.legs_used; ++leg) writer.add(leg);
-  for (size_t k = 0; k < work.blocks * kBlock; ++k) work.mark[k] = work.counts[k] = 0;
-  for (size_t j = 0; j < work.blocks; ++j) {
-    work.block_mark[j] = work.block_counts[j] = 0;
-    work.block_alike[j] = 0;
-  }
-  for (size_t i = 0; i < kKnown; ++i) work.known[i].used = false;
-}
-
-// Brings the marks up to date for `row`.
-inline void apply_marks(Work& work, size_t row) {
-  for (uint32_t i = work.first_mark[row]; i != kNoMark; i = work.mark_events[i].next) {
-    const MarkEvent& event = work.mark_events[i];
-    const size_t first = event.begin / kBlock, last = (event.end - 1) / kBlock;
-    for (size_t block = first; block <= last; ++block) {
-      work.block_alike[block] = 0;
-      const size_t begin = block * kBlock > event.begin ? block * kBlock : event.begin;
-      const size_t end = (block + 1) * kBlock < event.end ? (block + 1) * kBlock : event.end;
-      if (end - begin == kBlock) {
-        work.block_mark[block] += event.mark;
-        work.block_counts[block] += event.counts;
-        continue;
-      }
-      for (size_t k = begin; k < end; ++k) {
-        work.mark[k] += event.mark;
-        work.counts[k] += event.counts;
-      }
-    }
-  }
-}
-
-// The fingerprint of the pair in that row and column.
-inline uint64_t print_of(const Work& work, size_t block, size_t column, float low) {
-  uint64_t print = work.mark[column] + work.block_mark[block];
-  const uint64_t counts = work.counts[column] + work.block_counts[block];
-  if (counts % kFollowsLow != 0) print = mix(print + float_bits(work.high[column]) + kFollowsLow);
+// The fingerprint of a pair, of the marks and counts that hold there.
+inline MARKETSIM_FN uint64_t print_of(uint64_t mark, uint64_t counts, float high, float low) {
+  uint64_t print = mark;
+  if (counts % kFollowsLow != 0) print = mix(print + float_bits(high) + kFollowsLow);
   if (counts / kFollowsLow != 0) print = mix(print + float_bits(low) + 2 * kFollowsLow);
   return print;
-}
-
-inline bool follows_low(const Work& work, size_t block, size_t column) {
-  return (work.counts[column] + work.block_counts[block]) / kFollowsLow != 0;
 }
 
 }  // namespace marketsim::MARKETSIM_ISA

@@ -3,7 +3,7 @@
 // Only offsets_sweep.cpp includes this header.
 #pragma once
 
-#include "kernels/sweep_marks.hpp"
+#include "kernels/sweep_prints.hpp"
 
 namespace marketsim::MARKETSIM_ISA {
 

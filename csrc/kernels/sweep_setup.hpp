@@ -1,9 +1,10 @@
-// What the sweep starts from: the legs that can trade, the sorted candidates, and where each leg's
-// conditions change among them.
+// What the sweep starts from: the legs that can trade, the sorted candidates, where each leg's
+// conditions change among them, and the events of that.
 //
 // Only offsets_sweep.cpp includes this header.
 #pragma once
 
+#include "kernels/sweep_events.hpp"
 #include "kernels/sweep_work.hpp"
 
 namespace marketsim::MARKETSIM_ISA {
@@ -110,6 +111,36 @@ inline void rank_thresholds(const OffsetRules& rules, Work& work) {
                     work.columns_of.zero);
   count_below<false>(work.low, work.rows, work.low_threshold[kConditions], work.legs_used,
                      work.rows_of.zero);
+}
+
+inline void bound_roundings(const OffsetRules& rules, Work& work) {
+  const double reach = reach_of(rules.bounds);
+  double magnitude = 0.0;
+  for (size_t i = 0; i < work.legs_used; ++i) magnitude += bound_rounding(rules, reach, work, i);
+  set_bounds(magnitude, work);
+}
+
+inline void write_events(const OffsetRules& rules, Work& work) {
+  work.event_count = 0;
+  for (size_t i = 0; i <= work.rows; ++i) work.row_constant[i] = work.row_slope[i] = 0.0;
+  for (size_t i = 0; i <= work.columns; ++i) {
+    work.start_alpha[i] = work.start_beta[i] = work.start_gamma[i] = 0.0;
+  }
+  EventWriter<Work> writer(rules, work);
+  for (size_t i = 0; i < work.legs_used; ++i) writer.add(i);
+
+  // Counting sort by row; row_begin[row] ends up where the events of `row` end.
+  for (size_t row = 0; row <= work.rows; ++row) work.row_begin[row] = 0;
+  for (size_t i = 0; i < work.event_count; ++i) ++work.row_begin[work.events[i].row];
+  uint32_t begin = 0;
+  for (size_t row = 0; row <= work.rows; ++row) {
+    const uint32_t count = work.row_begin[row];
+    work.row_begin[row] = begin;
+    begin += count;
+  }
+  for (size_t i = 0; i < work.event_count; ++i) {
+    work.ordered[work.row_begin[work.events[i].row]++] = work.events[i];
+  }
 }
 
 }  // namespace marketsim::MARKETSIM_ISA

@@ -98,6 +98,34 @@ struct Work {
   double floor;   // pairs whose U is below cannot be the best
 };
 
+// What EventWriter and MarkWriter write.
+MARKETSIM_INLINE void add_event(Work& work, size_t /*leg*/, size_t row, size_t begin, size_t end,
+                                double alpha, double beta, double gamma) {
+  work.events[work.event_count++] = {static_cast<uint32_t>(row),
+                                     static_cast<uint32_t>(begin),
+                                     static_cast<uint32_t>(end),
+                                     alpha,
+                                     beta,
+                                     gamma};
+}
+MARKETSIM_INLINE void add_start(Work& work, size_t begin, size_t end, double alpha, double beta,
+                                double gamma) {
+  work.start_alpha[begin] += alpha, work.start_alpha[end] -= alpha;
+  work.start_beta[begin] += beta, work.start_beta[end] -= beta;
+  work.start_gamma[begin] += gamma, work.start_gamma[end] -= gamma;
+}
+MARKETSIM_INLINE void add_row(Work& work, size_t row, double constant, double slope) {
+  work.row_constant[row] += constant;
+  work.row_slope[row] += slope;
+}
+MARKETSIM_INLINE void add_mark(Work& work, size_t row, size_t begin, size_t end, uint64_t mark,
+                               uint64_t counts) {
+  const uint32_t at = static_cast<uint32_t>(work.mark_count++);
+  work.mark_events[at] = {work.first_mark[row], static_cast<uint32_t>(begin),
+                          static_cast<uint32_t>(end), mark, counts};
+  work.first_mark[row] = at;
+}
+
 inline size_t lay_out(const OffsetRules& rules, size_t days, char* memory, Work* work) {
   size_t used = 0;
   const auto take = [&](auto*& pointer, size_t count) {

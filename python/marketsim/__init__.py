@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from marketsim.forecasts import ForecastStore, MemoryStore, PredictionStore
     from marketsim.kernels.offsets import Offsets, best_offsets
     from marketsim.kernels.profit import profit
+    from marketsim.kernels.sums import ProfitSums, profit_sums
     from marketsim.models import (
         Distribution,
         Model,
@@ -55,6 +56,8 @@ _HOMES = {
     "Offsets": "kernels.offsets",
     "best_offsets": "kernels.offsets",
     "profit": "kernels.profit",
+    "ProfitSums": "kernels.sums",
+    "profit_sums": "kernels.sums",
     "Distribution": "models",
     "Model": "models",
     "QuantileDistribution": "models",
@@ -86,6 +89,7 @@ __all__ = [
     "Model",
     "Offsets",
     "PredictionStore",
+    "ProfitSums",
     "QuantileDistribution",
     "Strategy",
     "StudentTMixture",
@@ -101,6 +105,7 @@ __all__ = [
     "metrics",
     "models",
     "profit",
+    "profit_sums",
     "read_bars",
     "read_folder",
     "register_strategy",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import platform
 import sys
 from importlib import metadata
@@ -44,20 +45,44 @@ def optional_versions() -> dict[str, str]:
     return found
 
 
-def cuda_state() -> tuple[bool, str]:
-    """Whether the CUDA kernels can be used, and why (not)."""
-    import importlib.util
-
+def cuda_state() -> dict[str, object]:
+    """Whether the CUDA kernels can be used and why (not); what there is of them."""
     if importlib.util.find_spec("marketsim._cuda") is None:
-        return False, "this build has no CUDA kernels; everything runs on the CPU"
-    return False, "the CUDA kernels are not loaded by this version"
+        return _unusable(
+            "this build has no CUDA kernels; install it where nvcc is: "
+            "pip install . -C cmake.define.MARKETSIM_CUDA=ON"
+        )
+    try:
+        module = importlib.import_module("marketsim._cuda")
+    except ImportError as error:
+        return _unusable(f"the CUDA kernels of this build cannot be loaded ({error})")
+    facts: dict[str, object] = {"built_for": module.ARCHITECTURES, "driver": module.driver_state()}
+    devices = [module.device_name(i) for i in range(module.device_count())]
+    if not devices:
+        return _unusable(f"there is no GPU that can be used ({module.driver_state()})", facts)
+    facts["devices"] = devices
+    if importlib.util.find_spec("torch") is None:
+        return _unusable(
+            "the memory of GPUs is had from torch, which is not installed: "
+            "pip install 'marketsim[models]'",
+            facts,
+        )
+    torch = importlib.import_module("torch")
+    if not torch.cuda.is_available():
+        own = torch.version.cuda
+        why = f"torch {torch.__version__} has no CUDA" if own is None else "torch finds no GPU"
+        return _unusable(f"{why}, and the memory of GPUs is had from it: see pytorch.org", facts)
+    return {"usable": True, "reason": f"{len(devices)} GPUs and torch {torch.__version__}"} | facts
+
+
+def _unusable(reason: str, facts: dict[str, object] | None = None) -> dict[str, object]:
+    return {"usable": False, "reason": reason} | (facts or {})
 
 
 def doctor() -> dict[str, object]:
     """Facts for a bug report, and for somebody who wonders why it is slow."""
     from marketsim import _core
 
-    usable, reason = cuda_state()
     return {
         "versions": versions(),
         "optional": optional_versions(),
@@ -66,5 +91,5 @@ def doctor() -> dict[str, object]:
         "compiler": _core.compiler(),
         "instruction_set": {"used": _core.isa(), "supported": _core.supported_isas()},
         "threads": _core.thread_limit(),
-        "cuda": {"usable": usable, "reason": reason},
+        "cuda": cuda_state(),
     }

@@ -10,6 +10,8 @@ MarketsimError
 │   └── UnknownSymbolError (KeyError)  a folder of bars holds no file of that symbol
 ├── ArgumentError (ValueError)        a value out of its range, or lengths that differ
 │   └── CudaUnavailableError (RuntimeError)  a GPU is asked for and cannot be had
+├── CudaError (RuntimeError)          a GPU could not do its work
+│   └── CudaMemoryError (MemoryError)  it has not enough memory
 ├── NotEnoughBarsError (ValueError)   too few rows for one simulation
 ├── LegacyInstallError (ImportError)   an old module is imported already, and cannot be replaced
 ├── MissingDependencyError (ImportError)  an optional package is not installed
@@ -38,6 +40,14 @@ class ArgumentError(MarketsimError, ValueError):
 
 class CudaUnavailableError(ArgumentError, RuntimeError):
     """A GPU is asked for and cannot be had."""
+
+
+class CudaError(MarketsimError, RuntimeError):
+    """A GPU could not do its work."""
+
+
+class CudaMemoryError(CudaError, MemoryError):
+    """A GPU has not enough memory for it."""
 
 
 class UnsupportedTypeError(MarketsimError, TypeError):

@@ -8,33 +8,12 @@ import time
 import numpy as np
 import pytest
 from offset_totals import total
-from problems import random_days
+from problems import PLATEAUS, plateau_days
 
 import marketsim as ms
 from marketsim.kernels import rules
 
 f32 = np.float32
-
-
-def plateau_days(rng: np.random.Generator, shape: tuple[int, ...], kind: str) -> dict:
-    """Days on which very many pairs earn the same."""
-    days = random_days(rng, shape)
-    names = ("close", "high", "low", "open")
-    if kind == "halted":
-        days |= {name: np.zeros_like(days[name]) for name in names}
-    elif kind == "one price a day":
-        days |= dict.fromkeys(names, days["close"])
-    elif kind == "back to the open":
-        days["close"] = days["open"]
-    elif kind == "mostly halted":
-        some = rng.random(shape) < 0.9
-        days |= {name: np.where(some, f32(0), days[name]) for name in names}
-    elif kind == "flat":
-        days |= {n: np.full(shape, {"high": 0.001, "low": -0.001}.get(n, 0.0), f32) for n in names}
-    return days
-
-
-PLATEAUS = ("halted", "one price a day", "back to the open", "mostly halted", "flat")
 
 
 @pytest.mark.parametrize("kind", PLATEAUS)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from backends import FEW_BACKENDS, Backend, on_backend
 from hypothesis import given
 from hypothesis import strategies as st
 from offset_totals import total
@@ -58,7 +59,7 @@ def sample(points: np.ndarray, rng: np.random.Generator, most: int = 220) -> np.
 
 
 @pytest.mark.parametrize("number", range(len(OPTIONS)))
-def test_optimal_against_brute_force(number: int) -> None:
+def test_optimal_against_brute_force(backend: Backend, number: int) -> None:
     """No pair among all breakpoints +- 2 ulp, and none between, has a higher total, and none that
     shares an offset with the best and is nearer to 0 on the other axis has the same."""
     options, rng = OPTIONS[number], np.random.default_rng(number)
@@ -66,7 +67,7 @@ def test_optimal_against_brute_force(number: int) -> None:
         count = int(rng.integers(1, 9))
         days = awkward_days(rng, count, case % len(KINDS))
         bounds = ((-0.03, 0.03), (-0.03, 0.03)) if case % 3 else ((0.001, 0.02), (-0.015, 0.004))
-        found = ms.best_offsets(**days, bounds=bounds, **options)
+        found = backend.best_offsets(**days, bounds=bounds, **options)
         all_highs, all_lows = (
             grid(days, name, of, rng)
             for name, of in zip(("high_pred", "low_pred"), bounds, strict=True)
@@ -95,49 +96,47 @@ def nearer(points: np.ndarray, than: float, bounds: tuple[float, float]) -> np.n
     return points[(points >= bounds[0]) & (points <= bounds[1])]
 
 
+@pytest.mark.parametrize("name", FEW_BACKENDS)
 @given(
     days=drawn_days(max_days=5),
     options=st.sampled_from(OPTIONS),
     margin=st.sampled_from([0.0, 0.0, 0.001]),
     isa_name=st.sampled_from(_core.supported_isas()),
 )
-def test_both_solvers_equal_reference(days, options, margin, isa_name) -> None:
+def test_both_solvers_equal_reference(name, days, options, margin, isa_name) -> None:
     """One problem (the sweep), a batch (the lanes) and the reference agree to the last bit."""
-    _core.set_isa(isa_name)
-    try:
-        single = ms.best_offsets(**days, margin=margin, **options)
-        rows = {name: np.tile(value, (17, 1)) for name, value in days.items()}
-        batch = ms.best_offsets(**rows, margin=margin, **options)
-    finally:
-        _core.set_isa(_core.supported_isas()[-1])
+    rows = {of: np.tile(value, (17, 1)) for of, value in days.items()}
+    with on_backend(isa_name if name == "cpu" else name) as backend:
+        single = backend.best_offsets(**days, margin=margin, **options)
+        batch = backend.best_offsets(**rows, margin=margin, **options)
     expected = best_offsets_reference(**days, margin=margin, **options)
     np.testing.assert_equal(tuple(single), tuple(expected))
     for got, value in zip(batch, expected, strict=True):
         np.testing.assert_array_equal(got, np.full(17, value, dtype=got.dtype))
 
 
-def test_no_days_whatever_memory_held(isa: str) -> None:
+def test_no_days_whatever_memory_held(backend: Backend) -> None:
     """Batches of no days: the answer is 0 whatever their scratch was used for before."""
     rng = np.random.default_rng(5)
     names = ("close", "high", "low", "high_pred", "low_pred", "position")
     for _ in range(300):
         used = rng.standard_normal(int(rng.integers(10, 20_000))).astype(f32)
         del used
-        none = ms.best_offsets(**{name: np.zeros((17, 0), f32) for name in names})
+        none = backend.best_offsets(**{name: np.zeros((17, 0), f32) for name in names})
         for answers in none:
             np.testing.assert_array_equal(answers, np.zeros(17))
 
 
 @pytest.mark.parametrize("options", OPTIONS[::5], ids=lambda o: "-".join(map(str, o.values())))
 @pytest.mark.parametrize("kind", KINDS)
-def test_lanes_equal_sweep(isa: str, options, kind: int) -> None:
+def test_lanes_equal_sweep(backend: Backend, options, kind: int) -> None:
     rng = np.random.default_rng([kind, 1])
     for count in (1, 2, 5, 11, 16):
         rows = awkward_days(rng, (37, count), kind)
-        batch = ms.best_offsets(**rows, **options)
+        batch = backend.best_offsets(**rows, **options)
         for i in range(37):
             row = {name: value[i] for name, value in rows.items()}
-            single = ms.best_offsets(**row, **options)
+            single = backend.best_offsets(**row, **options)
             assert (f32(single.high), f32(single.low)) == (batch.high[i], batch.low[i])
             np.testing.assert_equal(single.profit, batch.profit[i])
 
@@ -172,9 +171,9 @@ def _thresholds(forecast: np.ndarray, days, sign: int) -> np.ndarray:
     return found[(found >= -0.0299999993) & (found <= 0.0299999993)]
 
 
-def test_two_thousand_days_equal_reference_totals() -> None:
+def test_two_thousand_days_equal_reference_totals(backend: Backend) -> None:
     days = random_days(np.random.default_rng(8), 2000)
-    found = ms.best_offsets(**days, fill="open_aware", fee=0.0002)
+    found = backend.best_offsets(**days, fill="open_aware", fee=0.0002)
     rng = np.random.default_rng(9)
     highs = rng.choice(_thresholds(days["high_pred"], days, 1), 3000).astype(f32)
     lows = rng.choice(_thresholds(days["low_pred"], days, -1), 3000).astype(f32)
@@ -206,44 +205,44 @@ def test_never_below_direct() -> None:
         assert ms.best_offsets(**days, fill=fill, fee=0.0005).profit >= -searched.fun
 
 
-def test_equality_hole_of_touched_both_is_found() -> None:
+def test_equality_hole_of_touched_both_is_found(backend: Backend) -> None:
     # Leaving at exactly the high pays no fee under touched_both: the exact optimum uses it.
     day = {
         "close": [0.0], "high": [0.02], "low": [-0.03], "high_pred": [0.01], "low_pred": [-0.02],
         "position": [1.0],
     }  # fmt: skip
-    found = ms.best_offsets(**day, fee=0.001, fee_rule="touched_both")
+    found = backend.best_offsets(**day, fee=0.001, fee_rule="touched_both")
     level = f32(0.01) + f32(found.high)
     assert level == f32(0.02)
-    per_entry = ms.best_offsets(**day, fee=0.001)
+    per_entry = backend.best_offsets(**day, fee=0.001)
     assert found.profit == pytest.approx(per_entry.profit + 0.001, abs=1e-8)
 
 
-def test_ties_go_to_the_pair_nearest_to_zero() -> None:
+def test_ties_go_to_the_pair_nearest_to_zero(backend: Backend) -> None:
     # Nothing trades: every pair ties, and (0, 0) or the point of the bounds nearest to it wins.
     idle = {
         "close": [0.01], "high": [0.03], "low": [-0.03], "high_pred": [0.01], "low_pred": [-0.01],
         "position": [0.0],
     }  # fmt: skip
-    assert ms.best_offsets(**idle) == Offsets(0.0, 0.0, 0.0)
-    away = ms.best_offsets(**idle, bounds=((0.0078125, 0.02), (-0.02, -0.00390625)))
+    assert backend.best_offsets(**idle) == Offsets(0.0, 0.0, 0.0)
+    away = backend.best_offsets(**idle, bounds=((0.0078125, 0.02), (-0.02, -0.00390625)))
     assert (away.high, away.low) == (0.0078125, -0.00390625)  # exact in float32
     # The entry at the low level is worth the same whatever the exit is (the close is below it and
     # the high is out of reach for every offset): the high offset stays at 0.
     unreached = idle | {"high": [0.01], "high_pred": [0.05], "position": [1.0]}
-    found = ms.best_offsets(**unreached, bounds=((-0.03, 0.03), (-0.03, 0.03)))
+    found = backend.best_offsets(**unreached, bounds=((-0.03, 0.03), (-0.03, 0.03)))
     assert found.high == 0.0
     assert found.low == pytest.approx(-0.02, abs=1e-6)
     assert found.profit == pytest.approx(0.04, abs=1e-6)
 
 
-def test_best_is_drawn_in_to_the_near_end_of_its_plateau() -> None:
+def test_best_is_drawn_in_to_the_near_end_of_its_plateau(backend: Backend) -> None:
     # Best not to trade: that needs h of at least 0.01, and any more would do as well.
     falls = {
         "close": [0.03], "high": [0.03], "low": [-0.01], "high_pred": [0.02], "low_pred": [-0.05],
         "position": [-1.0],
     }  # fmt: skip
-    found = ms.best_offsets(**falls)
+    found = backend.best_offsets(**falls)
     assert (found.low, found.profit) == (0.0, 0.0)
     assert found.high == pytest.approx(0.01, abs=1e-8)
     assert f32(0.02) + f32(found.high) >= f32(0.03)
@@ -252,36 +251,36 @@ def test_best_is_drawn_in_to_the_near_end_of_its_plateau() -> None:
         "close": [-0.03], "high": [0.01], "low": [-0.03], "high_pred": [0.05], "low_pred": [-0.02],
         "position": [1.0],
     }  # fmt: skip
-    found = ms.best_offsets(**rises)
+    found = backend.best_offsets(**rises)
     assert (found.high, found.profit) == (0.0, 0.0)
     assert f32(-0.02) + f32(found.low) <= f32(-0.03)
     assert f32(-0.02) + np.nextafter(f32(found.low), f32(0)) > f32(-0.03)
 
 
-def test_pairs_whose_profit_overflows_tie(isa: str) -> None:
+def test_pairs_whose_profit_overflows_tie(backend: Backend) -> None:
     """A day worth more than float32 can hold makes every pair that trades it the best."""
     rng = np.random.default_rng(8)
     for kind in (0, 5):
         days = awkward_days(rng, (24, 20), kind)
         days["close"][:, 7] = 3e38
         days["position"][:, 7] = 10.0
-        batch = ms.best_offsets(**days, fee=0.0005)
+        batch = backend.best_offsets(**days, fee=0.0005)
         assert np.isinf(batch.profit).any()
         for i in range(24):
             row = {name: value[i] for name, value in days.items()}
             expected = best_offsets_reference(**row, fee=0.0005)
-            assert ms.best_offsets(**row, fee=0.0005) == expected
+            assert backend.best_offsets(**row, fee=0.0005) == expected
             assert (batch.high[i], batch.low[i], batch.profit[i]) == expected
 
 
-def test_empty_and_missing_days() -> None:
+def test_empty_and_missing_days(backend: Backend) -> None:
     nothing = {name: np.empty(0) for name in ("close", "high", "low", "high_pred", "low_pred")}
-    assert ms.best_offsets(**nothing, position=[]) == Offsets(0.0, 0.0, 0.0)
-    batch = ms.best_offsets(
+    assert backend.best_offsets(**nothing, position=[]) == Offsets(0.0, 0.0, 0.0)
+    batch = backend.best_offsets(
         **{n: np.empty((3, 0)) for n in nothing}, position=np.empty((3, 0)), always_on=True
     )
     np.testing.assert_array_equal(batch.profit, np.zeros(3))
-    none = ms.best_offsets(**{n: np.empty((0, 4)) for n in nothing}, position=np.empty((0, 4)))
+    none = backend.best_offsets(**{n: np.empty((0, 4)) for n in nothing}, position=np.empty((0, 4)))
     assert none.profit.shape == (0,)
     days = random_days(np.random.default_rng(3), 30)
     holes = {name: value.copy() for name, value in days.items()}
@@ -293,19 +292,19 @@ def test_empty_and_missing_days() -> None:
     whole = {name: value[kept] for name, value in holes.items()}
     for always_on in (False, True):
         options = {"fill": "open_aware", "always_on": always_on, "fee": 0.0005}
-        assert ms.best_offsets(**holes, **options) == ms.best_offsets(**whole, **options)
+        assert backend.best_offsets(**holes, **options) == backend.best_offsets(**whole, **options)
 
 
 @pytest.mark.parametrize("fill", rules.FILLS)
-def test_margin_keeps_fills_clear_of_the_edge(fill: str) -> None:
+def test_margin_keeps_fills_clear_of_the_edge(backend: Backend, fill: str) -> None:
     rng = np.random.default_rng(13)
     margin = 0.0005
     for _ in range(50):
         days = random_days(rng, 12)
-        found = ms.best_offsets(**days, fill=fill, margin=margin)
+        found = backend.best_offsets(**days, fill=fill, margin=margin)
         # It is the optimum for bars that are narrower by the margin on both sides ...
         narrow = days | {"high": days["high"] - f32(margin), "low": days["low"] + f32(margin)}
-        assert (found.high, found.low) == ms.best_offsets(**narrow, fill=fill)[:2]
+        assert (found.high, found.low) == backend.best_offsets(**narrow, fill=fill)[:2]
         # ... and its profit is that of the true bars.
         pair = (np.array([found.high], f32), np.array([found.low], f32))
         assert found.profit == total(days, *pair, fill=fill)[0]
@@ -330,17 +329,19 @@ def test_same_bits_for_any_batch_and_thread_count(threads: None, isa: str, days_
     assert len(digests) == 1
 
 
-def test_rows_of_a_sliding_window_are_not_copied_wrongly() -> None:
+def test_rows_of_a_sliding_window_are_not_copied_wrongly(backend: Backend) -> None:
     days = random_days(np.random.default_rng(22), 90)
     windows = {n: np.lib.stride_tricks.sliding_window_view(v, 30) for n, v in days.items()}
     copied = {name: value.copy() for name, value in windows.items()}
     reversed_rows = {name: value[::-1] for name, value in windows.items()}
     transposed = {name: np.asfortranarray(value) for name, value in windows.items()}
-    expected = ms.best_offsets(**copied)
+    expected = backend.best_offsets(**copied)
     for variant in (windows, transposed):
-        for got, value in zip(ms.best_offsets(**variant), expected, strict=True):
+        for got, value in zip(backend.best_offsets(**variant), expected, strict=True):
             np.testing.assert_array_equal(got, value)
-    np.testing.assert_array_equal(ms.best_offsets(**reversed_rows).profit, expected.profit[::-1])
+    np.testing.assert_array_equal(
+        backend.best_offsets(**reversed_rows).profit, expected.profit[::-1]
+    )
 
 
 def test_releases_the_gil() -> None:

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from backends import FEW_BACKENDS, Backend, on_backend
 from hypothesis import given
 from hypothesis import strategies as st
 from problems import KINDS, NAMES, awkward_days, drawn_days, random_days
@@ -23,12 +24,19 @@ RULES = [
 
 
 def one_day(
-    fill: str, position: float, *, open: float = 0.0, fee: float = 0.0, **day: float
+    backend: Backend,
+    fill: str,
+    position: float,
+    *,
+    open: float = 0.0,
+    fee: float = 0.0,
+    **day: float,
 ) -> float:
     """Profit of a single day; levels high_pred and low_pred, no offsets."""
     values = {"close": 0.0, "high": 0.03, "low": -0.03, "high_pred": 0.02, "low_pred": -0.01} | day
     arrays = {name: [value] for name, value in values.items()}
-    return float(ms.profit(**arrays, position=[position], open=[open], fill=fill, fee=fee)[0])
+    found = backend.profit(**arrays, position=[position], open=[open], fill=fill, fee=fee)
+    return float(found[0])
 
 
 # The written contract, by hand. Entry of a long at -1 %, exit at +2 %; a short the other way round.
@@ -59,12 +67,12 @@ def one_day(
     ],
 )
 def test_written_contract(
-    fill: str, position: float, day: dict[str, float], expected: float
+    backend: Backend, fill: str, position: float, day: dict[str, float], expected: float
 ) -> None:
-    assert one_day(fill, position, **day) == pytest.approx(expected, abs=1e-8, rel=1e-6)
+    assert one_day(backend, fill, position, **day) == pytest.approx(expected, abs=1e-8, rel=1e-6)
 
 
-def test_fee_rules_by_hand() -> None:
+def test_fee_rules_by_hand(backend: Backend) -> None:
     days = {
         "close": [0.0],
         "high": [0.02],
@@ -73,13 +81,13 @@ def test_fee_rules_by_hand() -> None:
         "low_pred": [-0.01],
     }
     # A long that leaves at exactly the high pays nothing under touched_both: H < high is false.
-    per_entry = ms.profit(**days, position=[2.0], fee=0.001)
-    touched = ms.profit(**days, position=[2.0], fee=0.001, fee_rule="touched_both")
+    per_entry = backend.profit(**days, position=[2.0], fee=0.001)
+    touched = backend.profit(**days, position=[2.0], fee=0.001, fee_rule="touched_both")
     assert per_entry[0] == pytest.approx(0.06 - 0.002, abs=1e-8, rel=1e-6)
     assert touched[0] == pytest.approx(0.06, abs=1e-8, rel=1e-6)
     # close_only charges where either level was touched, entered or not.
-    either = ms.profit(
-        [0.0], [0.03], [-0.001], [0.02], [-0.01], [1.0],
+    either = backend.profit(
+        close=[0.0], high=[0.03], low=[-0.001], high_pred=[0.02], low_pred=[-0.01], position=[1.0],
         fee=0.001, fee_rule="touched_both", fill="close_only",
     )  # fmt: skip
     assert either[0] == pytest.approx(-0.001, abs=1e-9)
@@ -89,13 +97,13 @@ def test_fee_rules_by_hand() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("count", [1, 7, 16, 33])
 def test_equals_reference(
-    isa: str, fill: str, fee_rule: str, fee: float, kind: int, count: int
+    backend: Backend, fill: str, fee_rule: str, fee: float, kind: int, count: int
 ) -> None:
     rng = np.random.default_rng([count, kind])
     days = awkward_days(rng, count, kind)
     offsets = np.round(rng.normal(0.0, 0.01, (2, 6)), 3 if kind in (1, 2) else 9).astype(np.float32)
     options = {"fee": fee, "fee_rule": fee_rule, "fill": fill}
-    got = ms.profit(**days, high_offset=offsets[0], low_offset=offsets[1], **options)
+    got = backend.profit(**days, high_offset=offsets[0], low_offset=offsets[1], **options)
     expected = [
         profit_reference(**days, high_offset=h, low_offset=low, **options) for h, low in offsets.T
     ]
@@ -103,6 +111,7 @@ def test_equals_reference(
     np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.parametrize("name", FEW_BACKENDS)
 @given(
     days=drawn_days(),
     rule=st.sampled_from(RULES),
@@ -113,18 +122,14 @@ def test_equals_reference(
     ),
     isa_name=st.sampled_from(_core.supported_isas()),
 )
-def test_equals_reference_on_drawn_days(days, rule, offsets, isa_name) -> None:
+def test_equals_reference_on_drawn_days(name, days, rule, offsets, isa_name) -> None:
     fill, fee_rule, fee = rule
     high, low = np.array(offsets, dtype=np.float32).T
-    _core.set_isa(isa_name)
-    try:
-        got = ms.profit(
-            **days, high_offset=high, low_offset=low, fill=fill, fee_rule=fee_rule, fee=fee
-        )
-    finally:
-        _core.set_isa(_core.supported_isas()[-1])
+    options = {"fill": fill, "fee_rule": fee_rule, "fee": fee}
+    with on_backend(isa_name if name == "cpu" else name) as backend:
+        got = backend.profit(**days, high_offset=high, low_offset=low, **options)
     expected = [
-        profit_reference(**days, high_offset=h, low_offset=v, fill=fill, fee_rule=fee_rule, fee=fee)
+        profit_reference(**days, high_offset=h, low_offset=v, **options)
         for h, v in zip(high, low, strict=True)
     ]
     np.testing.assert_array_equal(got, np.reshape(expected, got.shape))
@@ -198,16 +203,16 @@ def test_fill_flags_by_hand() -> None:
     assert flags("optimistic", np.nan) == 0
 
 
-def test_scalar_and_batched_offsets_agree() -> None:
+def test_scalar_and_batched_offsets_agree(backend: Backend) -> None:
     days = random_days(np.random.default_rng(1), 50)
-    single = ms.profit(**days, high_offset=0.001, low_offset=-0.002)
+    single = backend.profit(**days, high_offset=0.001, low_offset=-0.002)
     assert single.shape == (50,)
-    batch = ms.profit(**days, high_offset=[0.0, 0.001], low_offset=-0.002)
+    batch = backend.profit(**days, high_offset=[0.0, 0.001], low_offset=-0.002)
     assert batch.shape == (2, 50)
     np.testing.assert_array_equal(batch[1], single)
-    assert ms.profit(**days, high_offset=[], low_offset=[]).shape == (0, 50)
+    assert backend.profit(**days, high_offset=[], low_offset=[]).shape == (0, 50)
     empty = {name: value[:0] for name, value in days.items()}
-    assert ms.profit(**empty).shape == (0,)
+    assert backend.profit(**empty).shape == (0,)
 
 
 @pytest.mark.parametrize("count", [0, 1, 7])
@@ -275,8 +280,10 @@ def test_errors_say_got_and_expected() -> None:
         ms.profit(**(days | {"low": days["low"][:4]}))
     with pytest.raises(ArgumentError, match=r"shapes differ: close has \(5,\), high has \(1, 5\)"):
         ms.profit(**(days | {"high": days["high"][None]}))
-    with pytest.raises(ArgumentError, match=r"close must be 1-D.*\(5, 1\)"):
+    with pytest.raises(ArgumentError, match=r"shapes differ: close has \(5, 1\), high has"):
         ms.profit(**(days | {"close": days["close"][:, None]}))
+    with pytest.raises(ArgumentError, match=r"close must be 1-D.*\(5, 1, 1\)"):
+        ms.profit(**(days | {"close": days["close"][:, None, None]}))
     with pytest.raises(ArgumentError, match="high_offset has 2, low_offset has 3"):
         ms.profit(**days, high_offset=[0, 0], low_offset=[0, 0, 0])
     with pytest.raises(ArgumentError, match="low_offset must be finite: element 1"):

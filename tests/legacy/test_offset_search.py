@@ -7,13 +7,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from backends import on_backend
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
 from marketsim import _core  # noqa: E402
-from marketsim.errors import ArgumentError, MissingDependencyError  # noqa: E402
+from marketsim.errors import (  # noqa: E402
+    ArgumentError,
+    CudaUnavailableError,
+    MissingDependencyError,
+)
+from marketsim.kernels import cuda  # noqa: E402
+from marketsim.kernels.offsets import DEFAULT_BOUNDS  # noqa: E402
 from marketsim.legacy import loss_utils, offset_search  # noqa: E402
 from marketsim.legacy.optimization_utils import (  # noqa: E402
     optimize_always_on_multipliers,
@@ -22,6 +29,7 @@ from marketsim.legacy.optimization_utils import (  # noqa: E402
     optimize_single_parameter,
 )
 
+DAY_NAMES = ("close_actual", "high_actual", "low_actual", "high_pred", "low_pred")
 EXACT = "MARKETSIM_USE_DIRECT_OPTIMIZER"
 
 
@@ -194,3 +202,43 @@ def test_empty_and_single_days() -> None:
     rows = {name: row[:0] for name, row in problem(0, 3).items()}
     assert optimize_entry_exit_multipliers(**rows) == (0.0, 0.0, 0.0)
     assert offset_search.MOST_FLOAT64_DAYS == 128
+
+
+def test_tensors_of_a_gpu_are_searched_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the emulation of its kernels: the same answers, for one position and for two."""
+    for seed, count in ((1, 7), (2, 60)):
+        rows = problem(seed, count)
+        one = offset_search.Problem(
+            tuple(rows[n] for n in DAY_NAMES), (rows["positions"],), False, 0.0005, "per_entry"
+        )
+        ones = torch.ones(count)
+        two = offset_search.Problem(one.days, (ones, -ones), True, 0.0005, "touched_both")
+        for of in (one, two):
+            expected = offset_search._exact(of, DEFAULT_BOUNDS)
+            with on_backend("emulation"):
+                assert offset_search._exact_on_gpu(of, DEFAULT_BOUNDS, "cuda") == expected
+
+
+def test_a_gpu_without_kernels_is_logged(monkeypatch: pytest.MonkeyPatch, caplog) -> None:
+    def missing() -> None:
+        raise CudaUnavailableError("a GPU cannot be used: no kernels")
+
+    monkeypatch.setattr(cuda, "platform", missing)
+    offset_search._gpu_has_kernels.cache_clear()
+    assert not offset_search._gpu_has_kernels()
+    assert not offset_search._gpu_has_kernels()
+    offset_search._gpu_has_kernels.cache_clear()
+    assert caplog.messages == [
+        "offsets of tensors on a GPU are searched on the processor: "
+        "a GPU cannot be used: no kernels"
+    ]
+
+
+@pytest.mark.cuda
+def test_on_a_gpu() -> None:
+    with on_backend("cuda"):
+        for seed, count in ((1, 7), (2, 60)):
+            rows = problem(seed, count)
+            there = {name: row.cuda() for name, row in rows.items()}
+            found = optimize_entry_exit_multipliers(**there)
+            assert found == optimize_entry_exit_multipliers(**rows)

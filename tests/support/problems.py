@@ -55,6 +55,32 @@ def awkward_days(
 
 KINDS = range(8)
 
+
+def plateau_days(
+    rng: np.random.Generator, shape: int | tuple[int, ...], kind: str
+) -> dict[str, Any]:
+    """Days on which very many pairs earn the same."""
+    days = random_days(rng, shape)
+    names = ("close", "high", "low", "open")
+    if kind == "halted":
+        days |= {name: np.zeros_like(days[name]) for name in names}
+    elif kind == "one price a day":
+        days |= dict.fromkeys(names, days["close"])
+    elif kind == "back to the open":
+        days["close"] = days["open"]
+    elif kind == "mostly halted":
+        some = rng.random(shape) < 0.9
+        days |= {name: np.where(some, np.float32(0), days[name]) for name in names}
+    elif kind == "flat":
+        days |= {
+            n: np.full(shape, {"high": 0.001, "low": -0.001}.get(n, 0.0), np.float32) for n in names
+        }
+    return days
+
+
+PLATEAUS = ("halted", "one price a day", "back to the open", "mostly halted", "flat")
+
+
 # Values that collide: ticks, neighbours of ticks, zeros of both signs, the clamps, extremes.
 _TICKS = [0.0, -0.0, 0.01, -0.01, 0.02, -0.02, 0.005, -0.005, -1.0, 10.0, 1e-45, -1e-45, 3e38, 0.3]
 _values = st.one_of(

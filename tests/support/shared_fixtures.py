@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from backends import BACKENDS, Backend, on_backend
 
 from marketsim import _core
 
@@ -17,6 +18,13 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     _core.set_isa(request.param)
     yield request.param
     _core.set_isa(before)
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Runs a test on each instruction set, on the GPU, and on the emulation of its kernels."""
+    with on_backend(request.param) as found:
+        yield found
 
 
 @pytest.fixture

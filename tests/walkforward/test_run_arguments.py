@@ -57,6 +57,8 @@ class Mine:
         ({"fill": np.zeros(2)}, UnknownNameError, "unknown fill policy array"),
         ({"offset_bounds": "ab"}, ArgumentError, "bounds must be"),
         ({"model": 3}, ArgumentError, "3 is not a model"),
+        ({"device": "gpu"}, UnknownNameError, "unknown device 'gpu': expected one of cpu, cuda"),
+        ({"device": 0}, UnknownNameError, "unknown device 0"),
     ],
 )
 def test_walk_forward(options: dict, kind: type, message: str) -> None:

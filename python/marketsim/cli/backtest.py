@@ -86,6 +86,11 @@ def add_run_arguments(group: argparse._ArgumentGroup) -> None:
             {"type": float, "metavar": "N"},
             "for annualisation (default: by calendar)",
         ),
+        (
+            "--offset-device",
+            {"metavar": "DEVICE", "default": "cpu"},
+            "where offsets are fitted: cpu, cuda, cuda:<index>, auto (default: cpu)",
+        ),
     ):
         group.add_argument(flag, help=help, **options)
 
@@ -210,6 +215,7 @@ def run_symbol(
         embargo=args.embargo,
         asset_class=args.asset_class,
         periods_per_year=args.periods_per_year,
+        device=args.offset_device,
     )
 
 

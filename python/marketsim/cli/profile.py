@@ -54,6 +54,7 @@ _STAGES = {
     "strategies": "orders, and what became of them",
     "fills": "orders against the bars, in the kernel",
     "offsets": "the search for the best offsets, in the kernel",
+    "transfer": "days to a GPU, and answers back",
     "metrics": "figures of the summary, naive forecasts included",
     OTHER: "everything else",
 }

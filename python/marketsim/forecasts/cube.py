@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ import numpy.typing as npt
 from marketsim.bars import TARGETS
 from marketsim.forecasts.schema import Schema, Stored
 from marketsim.timing import stage
+
+if TYPE_CHECKING:
+    from marketsim.forecasts.device import DeviceCube
 
 Floats = npt.NDArray[np.float64]
 
@@ -52,6 +56,21 @@ class ForecastCube:
         """The part for the days from row `start` to before row `stop` of the bars; a view."""
         records = self.records[start - self.first : stop - self.first]
         return ForecastCube(start, self.schema, records)
+
+    def to(self, device: str) -> DeviceCube:
+        """The same on a device: one asynchronous copy on torch's current stream.
+
+        Args:
+            device: "cpu", "cuda" or "cuda:<index>".
+
+        Raises:
+            UnknownNameError: a device of another name.
+            CudaUnavailableError: a GPU that cannot be had.
+            CudaError: the GPU has no memory left.
+        """
+        from marketsim.forecasts.device import to_device
+
+        return to_device(self, device)
 
 
 def target_index(name: str) -> int:

@@ -20,6 +20,7 @@ from marketsim.kernels.rules import (
     fee_rule_code,
     fill_code,
 )
+from marketsim.kernels.shapes import by_name
 from marketsim.timing import stage
 
 Bounds = tuple[tuple[float, float], tuple[float, float]]
@@ -53,6 +54,7 @@ def best_offsets(
     long_only: bool = False,
     open: npt.ArrayLike | None = None,
     margin: float = 0.0,
+    device: str = "cpu",
 ) -> Offsets:
     """The pair of offsets with the highest total of `profit` over the days: the global maximum.
 
@@ -80,6 +82,8 @@ def best_offsets(
         long_only: days with a negative position do not trade; with `always_on`, +1 only.
         margin: while searching, a level must lie this far inside the day's high and low to count
             as touched; the profit returned is that without it.
+        device: as in `profit`; the answers are the same to the last bit. Answers of tensors are
+            tensors.
 
     Returns:
         `Offsets`. Days with a value that is not finite do not trade; without any trade the offsets
@@ -88,7 +92,8 @@ def best_offsets(
     Raises:
         ArgumentError: shapes differ, values are no numbers, bounds or margin are out of range, or
             "open_aware" without `open`.
-        UnknownNameError: an unknown fill policy or fee rule.
+        UnknownNameError: an unknown fill policy, fee rule or device.
+        CudaUnavailableError, CudaError: as `profit`.
 
     Example:
         >>> import marketsim as ms
@@ -99,6 +104,16 @@ def best_offsets(
     narrowing = as_number("margin", margin, "a number in [0, 1)")
     if not 0.0 <= narrowing < 1.0:
         raise ArgumentError(f"margin must lie in [0, 1): got {margin!r}")
+    if device != "cpu":
+        from marketsim.kernels import cuda_calls
+
+        days = by_name(close, high, low, high_pred, low_pred, position, open)
+        on_device = cuda_calls.best_offsets(
+            days, device=device, bounds=bounds, fee=fee, fee_rule=fee_rule, fill=fill,
+            always_on=always_on, long_only=long_only, margin=margin,
+        )  # fmt: skip
+        if on_device is not None:
+            return on_device
     with stage("offsets"):
         rows = as_float32(close, high, low, high_pred, low_pred, position, open)
         try:
@@ -169,7 +184,7 @@ def best_offsets_reference(
         return result
 
     (h_min, h_max), (l_min, l_max) = check_bounds(bounds)
-    h_bounds, l_bounds = _inward(h_min, h_max), _inward(l_min, l_max)
+    h_bounds, l_bounds = inward(h_min, h_max), inward(l_min, l_max)
     highs, lows = {_clip(0.0, h_bounds), h_bounds[1]}, {_clip(0.0, l_bounds), l_bounds[0]}
     for part in parts:
         for t in np.flatnonzero(part):
@@ -248,7 +263,7 @@ def _clip(value: float, bounds: tuple[float, float]) -> float:
     return min(max(value, bounds[0]), bounds[1])
 
 
-def _inward(low: float, high: float) -> tuple[float, float]:
+def inward(low: float, high: float) -> tuple[float, float]:
     """The outermost float32 values that do not lie beyond the bounds."""
     low32, high32 = np.float32(low), np.float32(high)
     if float(low32) < low:

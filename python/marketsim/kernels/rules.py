@@ -76,6 +76,25 @@ def check_fee(fee: float) -> float:
     return value
 
 
+def check_device(device: str) -> None:
+    """Raise unless kernels can run there; "cpu" and "auto" always can.
+
+    Raises:
+        UnknownNameError: no device of that name.
+        CudaUnavailableError: a GPU that cannot be had.
+    """
+    if device != "cpu":
+        from marketsim.kernels.cuda import find_place
+
+        find_place(device, {}, work=-1)
+
+
+def require_open(fill: str, at_open: object) -> None:
+    """Raise ArgumentError where a policy needs the open and there is none."""
+    if fill == "open_aware" and at_open is None:
+        raise ArgumentError('fill="open_aware" needs open=, the open against the previous close')
+
+
 def as_number(name: str, value: object, expected: str = "a number") -> float:
     """`value` as a float; raises ArgumentError for text, truth values and what is no number."""
     try:
@@ -96,6 +115,15 @@ def as_numbers(name: str, values: object, dtype: type[Number]) -> npt.NDArray[Nu
             f"{name} must be numbers, in rows of one length: got {type(values).__name__} "
             f"that cannot be read as such ({error})"
         ) from None
+
+
+def require_finite(name: str, values: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    """The same; raises ArgumentError where one is not finite."""
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if wrong.size:
+        value = values.reshape(-1)[wrong[0]]
+        raise ArgumentError(f"{name} must be finite: element {wrong[0]} is {value}")
+    return values
 
 
 def as_flag(name: str, value: object) -> bool:

@@ -1,12 +1,15 @@
 """The best offsets of limit orders given as tensors: found exactly, or searched as the old way was.
 
 Exactly is the default. On a processor, float32 tensors go straight to the compiled search, a call
-of a few microseconds. float64 tensors are searched in float64, by trying all pairs of offsets at
-which a fill changes. DIRECT and differential evolution are SciPy's, on the same profit.
+of a few microseconds; those of a GPU are searched there. float64 tensors are searched in
+float64, by trying all pairs of offsets at which a fill changes. DIRECT and differential evolution
+are SciPy's, on the same profit.
 """
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,10 +17,12 @@ from typing import Any, NamedTuple
 import torch
 
 from marketsim import _core
-from marketsim.errors import ArgumentError, MissingDependencyError
-from marketsim.kernels.offsets import DEFAULT_BOUNDS, Bounds, check_bounds
+from marketsim.errors import ArgumentError, CudaUnavailableError, MissingDependencyError
+from marketsim.kernels import cuda
+from marketsim.kernels.offsets import DEFAULT_BOUNDS, Bounds, best_offsets, check_bounds
 from marketsim.kernels.rules import (
     FEE_RULES,
+    FILLS,
     as_argument_error,
     check_fee,
     fee_rule_code,
@@ -25,6 +30,8 @@ from marketsim.kernels.rules import (
 )
 from marketsim.legacy.settings import setting
 from marketsim.legacy.tensor_profit import check_tensors, limit_order_profit
+
+logger = logging.getLogger(__name__)
 
 # float64 is searched pair by pair: the work grows with the third power of the days.
 MOST_FLOAT64_DAYS = 128
@@ -175,24 +182,23 @@ def _checked(
 def _exact(problem: Problem, bounds: Bounds) -> Found:
     """The exact answer for tensors of any layout, device and precision.
 
-    The search runs on a processor: the days of tensors elsewhere are copied there once, where the
-    old search fetched a number for each of its 500 evaluations.
+    float32 tensors of a GPU are searched there. Where its kernels cannot be used, which is logged,
+    and in float64, the search runs on a processor: the days are copied there once, where the old
+    search fetched a number for each of its 500 evaluations.
     """
     rows = [*problem.days, *problem.positions]
     dtype = rows[0].dtype
     for row in rows:
         dtype = torch.promote_types(dtype, row.dtype)
+    if dtype != torch.float64 and rows[0].is_cuda and _gpu_has_kernels():
+        return _exact_on_gpu(problem, bounds, str(rows[0].device))
     rows = [row.detach().cpu().to(dtype).contiguous() for row in rows]
     if dtype == torch.float64:
         own = Problem(
             tuple(rows[:5]), tuple(rows[5:]), problem.close_at_eod, problem.fee, problem.fee_rule
         )
         return _exact_float64(own, bounds)
-    arrays = [row.to(torch.float32) for row in rows]
-    if len(problem.positions) == 2:
-        halves = [torch.cat((row, row)) for row in arrays[:5]]
-        arrays = [*halves, torch.cat(tuple(arrays[5:]))]
-    numbers = [row.numpy() for row in arrays]
+    numbers = [row.numpy() for row in _one_problem(rows)]
     try:
         high, low, profit = _core.best_offsets(
             numbers[0],
@@ -214,6 +220,40 @@ def _exact(problem: Problem, bounds: Bounds) -> Found:
     except ValueError as error:
         raise as_argument_error(error) from None
     return high[0].item(), low[0].item(), profit[0].item()
+
+
+def _one_problem(rows: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """float32 days and one position: two positions are the days once with each."""
+    rows = [row.to(torch.float32) for row in rows]
+    if len(rows) == 6:
+        return [row.contiguous() for row in rows]
+    return [*(torch.cat((row, row)) for row in rows[:5]), torch.cat(tuple(rows[5:]))]
+
+
+@functools.cache
+def _gpu_has_kernels() -> bool:
+    try:
+        cuda.platform()
+    except CudaUnavailableError as error:
+        logger.warning("offsets of tensors on a GPU are searched on the processor: %s", error)
+        return False
+    return True
+
+
+def _exact_on_gpu(problem: Problem, bounds: Bounds, device: str) -> Found:
+    rows = _one_problem([row.detach() for row in (*problem.days, *problem.positions)])
+    fill = FILLS[_FILLS[problem.close_at_eod]]
+    days: Any = rows
+    found: Any = best_offsets(
+        *days,
+        bounds=bounds,
+        fee=problem.fee,
+        fee_rule=problem.fee_rule,
+        fill=fill,
+        device=device,
+    )
+    high, low, profit = torch.stack([value.double() for value in found]).tolist()  # one way back
+    return high, low, profit
 
 
 def _exact_float64(problem: Problem, bounds: Bounds) -> Found:

@@ -31,6 +31,7 @@ class Rulebook:
         cost: fraction charged, see `Costs.rate`.
         long_only: shorts are not possible.
         offset_window, bounds: how many days offsets are fitted on, and within what.
+        device: where they are fitted.
     """
 
     fill: str
@@ -38,6 +39,7 @@ class Rulebook:
     long_only: bool
     offset_window: int
     bounds: Bounds
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -329,6 +331,7 @@ def _fit_offsets(
         always_on=orders.always_on,
         long_only=book.long_only,
         open=problems(days.open),
+        device=book.device,
     )
     return (
         np.asarray(found.high),

@@ -13,7 +13,7 @@ from marketsim.bars import Bars, asset_class, periods_per_year, read_bars
 from marketsim.errors import ArgumentError
 from marketsim.forecasts import StoreLike, open_store
 from marketsim.kernels.offsets import DEFAULT_BOUNDS, Bounds, check_bounds
-from marketsim.kernels.rules import as_flag, as_number, fill_code
+from marketsim.kernels.rules import as_flag, as_number, check_device, fill_code
 from marketsim.models import Model, load_model, parse_aggregate
 from marketsim.strategies import (
     BuyAndHold,
@@ -51,6 +51,7 @@ def walk_forward(
     asset_class: str | None = None,
     periods_per_year: float | None = None,
     offset_bounds: Bounds = DEFAULT_BOUNDS,
+    device: str = "cpu",
 ) -> WalkForwardResult:
     """Backtest strategies that decide each day from forecasts of its open, high, low and close.
 
@@ -81,6 +82,9 @@ def walk_forward(
             all days). It decides the costs, and that crypto is not sold short.
         periods_per_year: days a year for annualisation; None judges by the calendar.
         offset_bounds: ((min, max) of the high offset, (min, max) of the low offset).
+        device: where offsets are fitted: "cpu", "cuda", "cuda:<index>" or "auto", as in
+            `marketsim.best_offsets`; the result is the same to the last bit. A model's device is
+            the model's own.
 
     Returns:
         `WalkForwardResult`: tidy frames, a summary, a report.
@@ -91,6 +95,7 @@ def walk_forward(
         UnknownNameError: an unknown model, strategy, target of a strategy, fill policy, aggregate
             or asset class.
         ArgumentError: a value out of range, or orders of a strategy that cannot be filled.
+        CudaUnavailableError, CudaError: as `marketsim.best_offsets`.
 
     Example:
         >>> import marketsim as ms
@@ -109,6 +114,7 @@ def walk_forward(
     )
     fitted = any(strategy.fitted for strategy in chosen)
     check_whole("offset_window", offset_window, 1 if fitted else 0)
+    check_device(device)  # before forecasts are made that would be made for nothing
     windows = plan_windows(
         len(bars),
         simulations=simulations,
@@ -122,7 +128,7 @@ def walk_forward(
     days = RunDays(bars, forecasts, aggregate, settings.long_only)
 
     def ran(strategy: Strategy) -> tuple[Orders, StrategyDays]:
-        return _run_strategy(strategy, days, windows, settings)
+        return _run_strategy(strategy, days, windows, settings, device)
 
     runs = {strategy.name: ran(strategy) for strategy in chosen}
     return WalkForwardResult(
@@ -182,7 +188,7 @@ def _settings(
 
 
 def _run_strategy(
-    strategy: Strategy, days: RunDays, windows: Windows, settings: Settings
+    strategy: Strategy, days: RunDays, windows: Windows, settings: Settings, device: str
 ) -> tuple[Orders, StrategyDays]:
     """The orders of the last stretch of days, and the outcome of all days.
 
@@ -194,6 +200,7 @@ def _run_strategy(
         long_only=settings.long_only,
         offset_window=windows.offset_window,
         bounds=settings.offset_bounds,
+        device=device,
     )
     outcomes = []
     for stretch in windows.stretches:

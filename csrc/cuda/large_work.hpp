@@ -1,0 +1,140 @@
+// The memory in which a block solves a problem of many days.
+#pragma once
+
+#include "cuda/offsets_common.hpp"
+#include "kernels/sweep_events.hpp"
+#include "kernels/sweep_marks.hpp"
+
+namespace marketsim::MARKETSIM_ISA {
+
+constexpr size_t kEventsPerLeg = 12;
+constexpr size_t kMarksPerLeg = 20;
+constexpr size_t kPending = 1024;
+constexpr size_t kPrints = 4096;    // a power of two
+constexpr size_t kMostRanks = 128;  // threads of a block
+enum Counter { kPendingCount, kMarkCount, kCounters };
+
+// As in kernels/sweep_work.hpp.
+struct Event {
+  double alpha, beta, gamma;
+  uint32_t row, begin, end;  // columns [begin, end)
+};
+struct MarkEvent {
+  uint64_t mark, counts;
+  uint32_t next, begin, end;
+};
+struct Point {
+  float high, low;
+};
+// A fingerprint and its total, once `settled`. 0: free.
+struct Print {
+  unsigned long long print;
+  double total;
+  uint32_t settled;
+};
+struct Ranks {
+  uint32_t* at[kConditions];
+  uint32_t* zero;
+};
+
+struct LargeWork {
+  float* legs;
+  float *high, *low;  // [column], [row]; first of all candidates, a power of two
+  float *spare_high, *spare_low;
+  float* high_threshold[kConditions + 1];  // the last one is the clamp at 0
+  float* low_threshold[kConditions + 1];
+  Ranks columns_of, rows_of;
+  double *start_alpha, *start_beta, *start_gamma;  // [column + 1]; then the totals at the first row
+  double *row_constant, *row_slope;                // [row + 1]; then r of each row
+  Event* events;                                   // [leg][kEventsPerLeg]
+  uint32_t* event_counts;                          // [leg]
+  Event* ordered;                                  // by row
+  uint32_t* row_begin;                             // [row + 1]; then where the events of a row end
+  double *rounding, *fixed_excess;                 // [leg]
+  double* column_best;                             // [column]: the highest U
+  Point* pending;
+  MarkEvent* mark_events;
+  uint32_t* first_mark;  // [row]
+  Print* prints;
+  double* partial;     // [rank]
+  uint32_t* partials;  // [rank]
+  uint32_t* counters;
+
+  size_t leg_capacity, legs_used, split, listed, padded, columns, rows;
+  double spread, base;
+};
+
+MARKETSIM_BODY void add_event(LargeWork& work, size_t leg, size_t row, size_t begin, size_t end,
+                              double alpha, double beta, double gamma) {
+  work.events[leg * kEventsPerLeg + work.event_counts[leg]++] = {alpha,
+                                                                 beta,
+                                                                 gamma,
+                                                                 static_cast<uint32_t>(row),
+                                                                 static_cast<uint32_t>(begin),
+                                                                 static_cast<uint32_t>(end)};
+  atomic_add(&work.row_begin[row], 1u);
+}
+// The order in which these are added up differs from run to run on a GPU: `base` bounds what that
+// changes, and answers are exact.
+MARKETSIM_BODY void add_start(LargeWork& work, size_t begin, size_t end, double alpha, double beta,
+                              double gamma) {
+  atomic_add(&work.start_alpha[begin], alpha), atomic_add(&work.start_alpha[end], -alpha);
+  if (beta != 0.0) {
+    atomic_add(&work.start_beta[begin], beta), atomic_add(&work.start_beta[end], -beta);
+  }
+  if (gamma != 0.0) {
+    atomic_add(&work.start_gamma[begin], gamma), atomic_add(&work.start_gamma[end], -gamma);
+  }
+}
+MARKETSIM_BODY void add_row(LargeWork& work, size_t row, double constant, double slope) {
+  atomic_add(&work.row_constant[row], constant);
+  if (slope != 0.0) atomic_add(&work.row_slope[row], slope);
+}
+MARKETSIM_BODY void add_mark(LargeWork& work, size_t row, size_t begin, size_t end, uint64_t mark,
+                             uint64_t counts) {
+  const uint32_t at = atomic_add(&work.counters[kMarkCount], 1u);
+  work.mark_events[at] = {mark, counts, atomic_exchange(&work.first_mark[row], at),
+                          static_cast<uint32_t>(begin), static_cast<uint32_t>(end)};
+}
+
+inline MARKETSIM_FN size_t lay_out_large(const OffsetRules& rules, size_t days, char* memory,
+                                         LargeWork* work) {
+  size_t used = 0;
+  const auto take = [&](auto*& pointer, size_t count) {
+    if (memory) pointer = reinterpret_cast<decltype(&*pointer)>(memory + used);
+    used += (count * sizeof *pointer + 31) / 32 * 32;
+  };
+  const size_t legs = leg_count(rules, days);
+  const size_t points = legs * static_cast<size_t>(candidates_per_leg(rules.rules)) + 2;
+  work->legs_used = legs;
+  work->split = days;
+  work->leg_capacity = legs;
+  work->listed = points;
+  work->padded = 1;
+  while (work->padded < points) work->padded *= 2;
+  take(work->legs, LegArrays::floats_needed(legs));
+  take(work->high, work->padded), take(work->low, work->padded);
+  take(work->spare_high, work->padded), take(work->spare_low, work->padded);
+  for (int i = 0; i <= kConditions; ++i) {
+    take(work->high_threshold[i], legs), take(work->low_threshold[i], legs);
+  }
+  for (int i = 0; i < kConditions; ++i) {
+    take(work->columns_of.at[i], legs), take(work->rows_of.at[i], legs);
+  }
+  take(work->columns_of.zero, legs), take(work->rows_of.zero, legs);
+  take(work->start_alpha, points + 1), take(work->start_beta, points + 1);
+  take(work->start_gamma, points + 1);
+  take(work->row_constant, points + 1), take(work->row_slope, points + 1);
+  take(work->events, kEventsPerLeg * legs), take(work->event_counts, legs);
+  take(work->ordered, kEventsPerLeg * legs), take(work->row_begin, points + 1);
+  take(work->rounding, legs), take(work->fixed_excess, legs);
+  take(work->column_best, points);
+  take(work->pending, kPending);
+  take(work->mark_events, kMarksPerLeg * legs), take(work->first_mark, points + 1);
+  take(work->prints, kPrints);
+  take(work->partial, kMostRanks), take(work->partials, kMostRanks);
+  take(work->counters, kCounters);
+  return used;
+}
+
+}  // namespace marketsim::MARKETSIM_ISA

@@ -1,0 +1,165 @@
+// Profit of every candidate on every day of every problem.
+//
+// One value a day: each thread keeps a day's leg in registers and takes some candidates one after
+// the other, so that neighbouring threads write neighbouring values. It is as fast as memory takes
+// them.
+//
+// Sums over the days: threads are candidates, four each, and all of them walk through the days
+// together; legs come from shared memory, a tile at a time, one read for all threads of a warp.
+// Arithmetic is the limit: some twenty instructions a day and candidate.
+#pragma once
+
+#include "cuda/batch.hpp"
+#include "cuda/team.hpp"
+#include "kernels/leg.hpp"
+
+namespace marketsim::MARKETSIM_ISA {
+
+using cuda::ProfitBatch;
+using cuda::ProfitSums;
+
+constexpr size_t kSumRows = 4;     // candidates a thread
+constexpr size_t kTileDays = 128;  // legs in shared memory
+constexpr size_t kDayChunk = 16;   // candidates a thread of profit_days takes
+
+inline MARKETSIM_FN size_t chunks_of(size_t items, size_t chunk) {
+  return (items + chunk - 1) / chunk;
+}
+
+// Threads that profit_days has work for.
+inline MARKETSIM_FN size_t day_items(const ProfitBatch& batch) {
+  return batch.windows.problems.count * chunks_of(batch.candidates, kDayChunk) *
+         batch.windows.problems.days;
+}
+
+// What thread `item` of them does.
+MARKETSIM_BODY void profit_days_item(const ProfitBatch& batch, float* out, size_t item) {
+  const size_t days = batch.windows.problems.days, chunks = chunks_of(batch.candidates, kDayChunk);
+  const size_t day = item % days, chunk = item / days % chunks, problem = item / days / chunks;
+  const LegInput input = read_days(batch.windows.row(problem), day, 1);
+  const Legs leg = make_legs(batch.rules, 0.0f, input);
+  const size_t begin = chunk * kDayChunk, left = batch.candidates - begin;
+  const size_t end = begin + (left < kDayChunk ? left : kDayChunk);
+  float* to = out + problem * batch.candidates * days + day;
+  with_rules(batch.rules, [&]<bool kOpenAware, Charge kCharge>() {
+    for (size_t c = begin; c < end; ++c) {
+      store(to + c * days,
+            leg_profit<kOpenAware, kCharge>(leg, broadcast(batch.high_of(problem, c)),
+                                            broadcast(batch.low_of(problem, c))));
+    }
+  });
+}
+
+// kAll: more than the total.
+template <bool kAll>
+struct RunningSums {
+  D total = {0.0}, squares = {0.0};
+  uint32_t wins = 0, trades = 0;
+
+  MARKETSIM_FN void add(F profit, bool entered) {
+    const D value = to_double(profit);
+    total = total + value;
+    if constexpr (kAll) {
+      squares = add_square(value, squares);
+      wins += profit.v > 0.0f;
+      trades += entered;
+    }
+  }
+  MARKETSIM_FN void write(const ProfitSums& to, size_t at) const {
+    if (to.total) to.total[at] = total.v;
+    if constexpr (kAll) {
+      if (to.squares) to.squares[at] = squares.v;
+      if (to.wins) to.wins[at] = wins;
+      if (to.trades) to.trades[at] = trades;
+    }
+  }
+};
+
+inline MARKETSIM_FN bool enters(const Legs& leg, F high, F low) {
+  return less_equal(leg.entry_limit, entry_level(leg, high, low));
+}
+
+struct alignas(16) TileLeg {
+  Legs leg;
+};
+
+// The candidates [first, first + kSumRows * team size) of one problem. `tile` holds kTileDays legs.
+template <bool kAll, typename Team>
+MARKETSIM_BODY void profit_sums_block(Team& team, const ProfitBatch& batch, const ProfitSums& sums,
+                                      size_t problem, size_t first, TileLeg* tile) {
+  struct Lane {
+    RunningSums<kAll> sums[kSumRows];
+    F high[kSumRows], low[kSumRows];
+  };
+  typename Team::template Per<Lane> lanes;
+  const auto candidate = [&](unsigned rank, size_t r) { return first + r * Team::kSize + rank; };
+  team.each([&](unsigned rank) {
+    MARKETSIM_UNROLL
+    for (size_t r = 0; r < kSumRows; ++r) {
+      const size_t wanted = candidate(rank, r);
+      const size_t c = wanted < batch.candidates ? wanted : batch.candidates - 1;
+      lanes[rank].high[r] = broadcast(batch.high_of(problem, c));
+      lanes[rank].low[r] = broadcast(batch.low_of(problem, c));
+      lanes[rank].sums[r] = {};
+    }
+  });
+  const Days days = batch.windows.row(problem);
+  const size_t count = batch.windows.problems.days;
+  for (size_t begin = 0; begin < count; begin += kTileDays) {
+    const size_t size = count - begin < kTileDays ? count - begin : kTileDays;
+    team.each([&](unsigned rank) {
+      for (size_t i = rank; i < size; i += Team::kSize) {
+        tile[i].leg = make_legs(batch.rules, 0.0f, read_days(days, begin + i, 1));
+      }
+    });
+    team.each([&](unsigned rank) {
+      Lane& lane = lanes[rank];
+      with_rules(batch.rules, [&]<bool kOpenAware, Charge kCharge>() {
+        for (size_t i = 0; i < size; ++i) {
+          const Legs leg = tile[i].leg;
+          MARKETSIM_UNROLL
+          for (size_t r = 0; r < kSumRows; ++r) {
+            const F profit = leg_profit<kOpenAware, kCharge>(leg, lane.high[r], lane.low[r]);
+            lane.sums[r].add(profit, enters(leg, lane.high[r], lane.low[r]));
+          }
+        }
+      });
+    });
+  }
+  team.each([&](unsigned rank) {
+    MARKETSIM_UNROLL
+    for (size_t r = 0; r < kSumRows; ++r) {
+      const size_t c = candidate(rank, r);
+      if (c < batch.candidates) lanes[rank].sums[r].write(sums, problem * batch.candidates + c);
+    }
+  });
+}
+
+// The same for one candidate of one problem by one thread: for few candidates a problem.
+MARKETSIM_BODY void profit_sums_item(const ProfitBatch& batch, const ProfitSums& sums,
+                                     size_t item) {
+  const size_t problem = item / batch.candidates, c = item % batch.candidates;
+  const Days days = batch.windows.row(problem);
+  const F high = broadcast(batch.high_of(problem, c)), low = broadcast(batch.low_of(problem, c));
+  RunningSums<true> running;
+  with_rules(batch.rules, [&]<bool kOpenAware, Charge kCharge>() {
+    for (size_t day = 0; day < batch.windows.problems.days; ++day) {
+      const Legs leg = make_legs(batch.rules, 0.0f, read_days(days, day, 1));
+      running.add(leg_profit<kOpenAware, kCharge>(leg, high, low), enters(leg, high, low));
+    }
+  });
+  running.write(sums, item);
+}
+
+MARKETSIM_BODY void window_sums_item(const float* values, const int64_t* starts, size_t days,
+                                     const ProfitSums& sums, size_t item) {
+  RunningSums<true> running;
+  const float* from = values + starts[item];
+  for (size_t day = 0; day < days; ++day) running.add(load(from + day), from[day] != 0.0f);
+  running.write(sums, item);
+}
+
+// From how many candidates a problem on the block's way pays.
+constexpr size_t kBlockCandidates = 64;
+
+}  // namespace marketsim::MARKETSIM_ISA

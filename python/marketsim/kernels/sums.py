@@ -1,0 +1,231 @@
+"""Sums of the profit over the days, and the figures that they give, without the days themselves."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numpy import float32 as f32
+
+from marketsim.kernels.profit import as_float32, fills, profit_reference
+from marketsim.kernels.rules import (
+    LONG_ENTERED,
+    SHORT_ENTERED,
+    as_numbers,
+    fill_code,
+    require_finite,
+    require_open,
+)
+from marketsim.kernels.shapes import by_name, is_batch, offset_shape
+
+# Day-candidates that the CPU has in memory at a time.
+_AT_ONCE = 1 << 17
+
+
+class ProfitSums(NamedTuple):
+    """Sums over the days, each an array of one value for each candidate (and problem).
+
+    Attributes:
+        total: float64, of the days' float32 profits, added in the order of the days.
+        squares: float64, of their squares, likewise.
+        wins: int32, days with a profit above 0.
+        trades: int32, days that entered.
+        days: days summed, one number.
+    """
+
+    total: Any
+    squares: Any
+    wins: Any
+    trades: Any
+    days: int
+
+    @property
+    def mean(self) -> Any:
+        """Mean profit of a day; NaN without days."""
+        return self.total / self.days if self.days else self.total * np.nan
+
+    @property
+    def variance(self) -> Any:
+        """Variance of the profit of a day, with days - 1 below; NaN for fewer than two days.
+
+        From the sums: of a mean that is large against the spread, digits are lost.
+        """
+        if self.days < 2:
+            return self.total * np.nan
+        spread = self.squares - self.total * self.total / self.days
+        return spread * (spread > 0.0) / (self.days - 1)  # rounding may leave less than nothing
+
+    @property
+    def hit_rate(self) -> Any:
+        """Days with a profit among those that entered; NaN where none did."""
+        wins = self.wins.double() if hasattr(self.wins, "double") else self.wins
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return wins / self.trades
+
+
+def profit_sums(
+    close: npt.ArrayLike,
+    high: npt.ArrayLike,
+    low: npt.ArrayLike,
+    high_pred: npt.ArrayLike,
+    low_pred: npt.ArrayLike,
+    position: npt.ArrayLike,
+    *,
+    high_offset: npt.ArrayLike = 0.0,
+    low_offset: npt.ArrayLike = 0.0,
+    grid: bool = False,
+    fee: float = 0.0,
+    fee_rule: str = "per_entry",
+    fill: str = "optimistic",
+    open: npt.ArrayLike | None = None,
+    device: str = "cpu",
+) -> ProfitSums:
+    """Sums over the days of what `profit` gives, for one or many pairs of offsets.
+
+    On a GPU in one pass: the profits of the days are nowhere kept. The sums are the same to the
+    last bit on every device.
+
+    Args:
+        close, high, low, high_pred, low_pred, position, open: [day] or [problem, day], as in
+            `profit`.
+        high_offset, low_offset: scalar, [candidate] or [problem, candidate], as in `profit`.
+        grid: every high offset with every low offset, both 1-D, instead of pairs.
+        fee, fee_rule, fill, device: as in `profit`.
+
+    Returns:
+        `ProfitSums` of shape [candidate], or [high offset, low offset] of a grid, after an axis for
+        problems where there are many; tensors for tensors.
+
+    Raises:
+        ArgumentError, UnknownNameError, CudaUnavailableError, CudaError: as `profit`.
+
+    Example:
+        >>> import marketsim as ms
+        >>> sums = ms.profit_sums([0.01], [0.03], [-0.02], [0.02], [-0.01], [1.0])
+        >>> float(sums.total), int(sums.trades)
+        (0.029999999329447746, 1)
+    """
+    if device != "cpu":
+        from marketsim.kernels import cuda_calls
+
+        days = by_name(close, high, low, high_pred, low_pred, position, open)
+        found = cuda_calls.profit_sums(
+            days, high_offset, low_offset,
+            grid=grid, device=device, fee=fee, fee_rule=fee_rule, fill=fill,
+        )  # fmt: skip
+        if found is not None:
+            return ProfitSums(*found)
+    rule = {"fee": fee, "fee_rule": fee_rule, "fill": fill}
+    fill_code(fill)
+    require_open(fill, open)
+    rows = by_name(*as_float32(close, high, low, high_pred, low_pred, position, open))
+    batched = is_batch({name: row.shape for name, row in rows.items() if row is not None})
+    highs, lows = (
+        require_finite(name, as_numbers(name, values, f32))
+        for name, values in (("high_offset", high_offset), ("low_offset", low_offset))
+    )
+    return _on_cpu(rows, highs, lows, batched, grid, rule)
+
+
+def _on_cpu(
+    rows: dict[str, Any],
+    highs: npt.NDArray[np.float32],
+    lows: npt.NDArray[np.float32],
+    batched: bool,
+    grid: bool,
+    rule: dict[str, Any],
+) -> ProfitSums:
+    """The sums by the kernel `fills`, some candidates at a time."""
+    rows = {n: row if row is None or batched else row[None] for n, row in rows.items()}
+    problems, days = rows["close"].shape
+    shape = offset_shape(highs.shape, lows.shape, problems, batched=batched, grid=grid)
+    if grid:
+        highs, lows = (values.reshape(-1) for values in np.meshgrid(highs, lows, indexing="ij"))
+    count = highs.size if grid else (1, *shape)[-1]
+    highs, lows = (np.broadcast_to(values, (problems, count)) for values in (highs, lows))
+    floats = np.zeros((2, problems, count))
+    counts = np.zeros((2, problems, count), dtype=np.int32)
+    step = max(_AT_ONCE // max(days, 1), 1)
+    for i in range(problems):
+        of_problem = {name: None if row is None else row[i] for name, row in rows.items()}
+        for at in range(0, count, step):
+            some = slice(at, at + step)
+            found = _sum_some(of_problem, highs[i, some], lows[i, some], rule)
+            floats[:, i, some], counts[:, i, some] = found
+    tail = shape if grid else shape[-1:]
+    whole = (problems, *tail) if batched else tail
+    total, squares, wins, trades = (v.reshape(whole)[()] for v in (*floats, *counts))
+    return ProfitSums(total, squares, wins, trades, days)
+
+
+@np.errstate(all="ignore")  # extreme input overflows as it does in the kernels
+def _sum_some(
+    days: dict[str, Any],
+    highs: npt.NDArray[np.float32],
+    lows: npt.NDArray[np.float32],
+    rule: dict[str, Any],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+    """Total and squares [2, candidate]; wins and trades [2, candidate]."""
+    shape = (len(highs), len(days["close"]))
+    tiled: dict[str, Any] = {
+        n: v if v is None else np.broadcast_to(v, shape).reshape(-1) for n, v in days.items()
+    }
+    for name, offsets, least, most in (("high_pred", highs, 0, 10), ("low_pred", lows, -1, 0)):
+        level = np.clip(days[name] + offsets[:, None], f32(least), f32(most))
+        tiled[name] = np.where(np.isfinite(days[name]), level, days[name]).reshape(-1)
+    found = fills(**tiled, **rule)
+    net = (found.gross - found.fee).reshape(shape)
+    entered = (found.flags & (LONG_ENTERED | SHORT_ENTERED) != 0).reshape(shape)
+    exact = net.astype(np.float64)
+    sums = [_in_order(exact), _in_order(exact * exact)]
+    counts = [np.count_nonzero(of, axis=1) for of in (net > 0, entered)]
+    return np.stack(sums), np.stack(counts).astype(np.int32)
+
+
+def _in_order(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Sums of rows, one value after the other; np.sum adds in pairs."""
+    if values.shape[1] == 0:
+        return np.zeros(len(values))
+    return np.cumsum(values, axis=1)[:, -1]
+
+
+@np.errstate(all="ignore")
+def profit_sums_reference(
+    close: npt.ArrayLike,
+    high: npt.ArrayLike,
+    low: npt.ArrayLike,
+    high_pred: npt.ArrayLike,
+    low_pred: npt.ArrayLike,
+    position: npt.ArrayLike,
+    *,
+    high_offset: float = 0.0,
+    low_offset: float = 0.0,
+    fee: float = 0.0,
+    fee_rule: str = "per_entry",
+    fill: str = "optimistic",
+    open: npt.ArrayLike | None = None,
+) -> ProfitSums:
+    """`profit_sums` of one problem and scalar offsets, written to be read."""
+    days = (close, high, low, high_pred, low_pred, position)
+    profits = profit_reference(
+        *days, high_offset=high_offset, low_offset=low_offset,
+        fee=fee, fee_rule=fee_rule, fill=fill, open=open,
+    ).tolist()  # fmt: skip
+    total = squares = 0.0
+    for value in profits:
+        total += value
+        squares += value * value
+
+    _, a, b, p, q, s = (np.asarray(values, f32) for values in days)
+    known = [*days, *([] if open is None else [open])]
+    finite = np.isfinite(np.asarray(known, f32)).all(axis=0)
+    sell, buy = np.clip(p + f32(high_offset), 0, 10), np.clip(q + f32(low_offset), -1, 0)
+    entered = finite & (((s > 0) & (buy > b)) | ((s < 0) & (sell < a)))
+    return ProfitSums(
+        total,
+        squares,
+        wins=sum(value > 0 for value in profits),
+        trades=int(entered.sum()),
+        days=len(profits),
+    )
