@@ -60,8 +60,9 @@ def plan_forecasts(args: argparse.Namespace, bars: Bars) -> tuple[ForecastPlan, 
     """The forecasts that a backtest with such arguments asks for."""
     from marketsim.errors import NotEnoughBarsError
     from marketsim.forecasts import ForecastPlan
+    from marketsim.forecasts.plan import LEAST_CONTEXT
     from marketsim.walkforward.forecasting import forecast_plans
-    from marketsim.walkforward.windows import LEAST_CONTEXT, plan_windows
+    from marketsim.walkforward.windows import plan_windows
 
     if args.all_days:
         first = 1 + LEAST_CONTEXT

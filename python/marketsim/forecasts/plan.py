@@ -8,6 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim.bars import TARGETS, Bars, bar_returns
+from marketsim.errors import ArgumentError
+from marketsim.models.contexts import is_whole
+
+# Returns that a first forecast must at least be made from.
+LEAST_CONTEXT = 10
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,28 @@ class ForecastPlan:
     stop: int
     simulations: int
     window: int
+
+    @classmethod
+    def of_rows(cls, count: int, start: int | None, stop: int | None) -> ForecastPlan:
+        """Every row from `start` to before `stop` of `count` rows.
+
+        Args:
+            count: how many rows there are.
+            start: at least 2; None for the first row that `marketsim forecast --all-days` makes.
+            stop: at most `count`, which None stands for.
+
+        Raises:
+            ArgumentError: other rows, or none.
+        """
+        first = 1 + LEAST_CONTEXT if start is None else start
+        last = count if stop is None else stop
+        whole = is_whole(first) and is_whole(last)
+        if not whole or not 2 <= first < last <= count:
+            raise ArgumentError(
+                f"start and stop must be rows with 2 <= start < stop <= {count} (the forecast for "
+                f"a row needs a return before it): got start={first!r}, stop={last!r}"
+            )
+        return cls(int(first), int(last), simulations=int(last - first), window=1)
 
     @property
     def days(self) -> int:

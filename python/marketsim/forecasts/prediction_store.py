@@ -10,13 +10,14 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
 
 from marketsim import _core
+from marketsim.bars import Bars
 from marketsim.errors import (
     ArgumentError,
     InvalidNameError,
@@ -26,9 +27,18 @@ from marketsim.errors import (
     StoreReadOnlyError,
     StoreWriteError,
 )
+from marketsim.forecasts.cube import ForecastCube
 from marketsim.forecasts.keys import KEY_BYTES, RecordKeys, SeriesId
+from marketsim.forecasts.plan import ForecastPlan, ReturnTable
+from marketsim.forecasts.run import PlanKeys
 from marketsim.forecasts.schema import Schema
 from marketsim.forecasts.store import Records
+from marketsim.kernels.rules import check_device
+from marketsim.models import Model
+from marketsim.timing import stage
+
+if TYPE_CHECKING:
+    from marketsim.forecasts.device import DeviceCube
 
 FORMAT = "v1"
 SUFFIX = ".msp"
@@ -150,6 +160,70 @@ class PredictionStore:
         if record is None and self.require_complete:
             raise StoreMissError(f"{key.hex()} of {series.series} is not in {self.path}")
         return record
+
+    @overload
+    def cube(
+        self, bars: Bars | ReturnTable, model: Model, start: int | None = None,
+        stop: int | None = None, *, device: Literal["cpu"] = "cpu",
+    ) -> ForecastCube: ...  # fmt: skip
+
+    @overload
+    def cube(
+        self, bars: Bars | ReturnTable, model: Model, start: int | None = None,
+        stop: int | None = None, *, device: str,
+    ) -> ForecastCube | DeviceCube: ...  # fmt: skip
+
+    def cube(
+        self,
+        bars: Bars | ReturnTable,
+        model: Model,
+        start: int | None = None,
+        stop: int | None = None,
+        *,
+        device: str = "cpu",
+    ) -> ForecastCube | DeviceCube:
+        """The stored one-step forecasts of all four targets for rows start .. stop - 1 of the bars.
+
+        The forecast for row t was made from the rows before t, and is found by what they hold. The
+        model is not run and its weights are not loaded.
+
+        Args:
+            bars: the rows that the forecasts are of.
+            model: who made them.
+            start: first row, at least 2; None for 11, the first that `marketsim forecast
+                --all-days` makes.
+            stop: one past the last row; None for all.
+            device: "cpu"; or "cuda" or "cuda:<index>", to which they are copied at once, from
+                pinned memory and on torch's current stream, without waiting.
+
+        Returns:
+            `ForecastCube` of float32 records [day, target, field]; on a GPU `DeviceCube`.
+
+        Raises:
+            StoreMissError: a forecast is not there; says how many of how many, and what to do.
+            ArgumentError: rows that the bars do not have.
+            UnknownNameError, CudaUnavailableError, CudaError: as `ForecastCube.to`.
+        """
+        check_device(device)
+        table = ReturnTable.of(bars)
+        plan = ForecastPlan.of_rows(len(table.timestamps), start, stop)
+        asked = PlanKeys.of(table, model, plan)
+        file = self._file(asked.series)
+        with stage("store read"):
+            parts = [file.read(keys.tags) for keys in asked.keys]
+        missing = plan.forecasts - sum(hits for _, _, hits in parts)
+        if missing:
+            there = np.all([found for _, found, _ in parts], axis=0)
+            row = plan.first + int(np.flatnonzero(~there)[0])
+            raise StoreMissError(
+                f"{missing} of {plan.forecasts} forecasts of {table.symbol} by {model.name} "
+                f"(fingerprint {model.fingerprint}) are not in the store at {self.path}, the first "
+                f"for row {row}: run `marketsim forecast` with the same model and data, which "
+                "makes them (with --all-days those of every row from 11 on)"
+            )
+        schema = Schema.parse(asked.series.schema)
+        cube = ForecastCube(plan.first, schema, np.stack([part for part, _, _ in parts], axis=1))
+        return cube if device == "cpu" else cube.to(device)
 
     def append(self, series: SeriesId, keys: RecordKeys, records: Records) -> int:
         """Keep records; see `ForecastStore.append`.

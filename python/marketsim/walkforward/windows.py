@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim.errors import ArgumentError, NotEnoughBarsError
+from marketsim.forecasts.plan import LEAST_CONTEXT
 
-# Returns that a first forecast must at least be made from.
-LEAST_CONTEXT = 10
 # More of anything than there are bars; beyond it arithmetic on rows could overflow.
 _MOST = 1_000_000_000
 
