@@ -2,6 +2,8 @@
 
 from marketsim.forecasts.asking import cost_of
 from marketsim.forecasts.cube import ForecastCube, target_index
+from marketsim.forecasts.device import DeviceCube
+from marketsim.forecasts.device_run import run_plans_on
 from marketsim.forecasts.keys import Flag, RecordKeys, SeriesId
 from marketsim.forecasts.location import (
     StoreLike,
@@ -16,6 +18,7 @@ from marketsim.forecasts.schema import Schema
 from marketsim.forecasts.store import ForecastStore, MemoryStore
 
 __all__ = [
+    "DeviceCube",
     "Flag",
     "ForecastCube",
     "ForecastPlan",
@@ -34,6 +37,7 @@ __all__ = [
     "open_store",
     "run_plan",
     "run_plans",
+    "run_plans_on",
     "target_index",
     "user_cache_folder",
 ]

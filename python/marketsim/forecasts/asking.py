@@ -77,11 +77,7 @@ def ask(
     Raises:
         ArgumentError: the model returned a forecast that is not finite.
     """
-    calls = [
-        (i, call)
-        for i, request in enumerate(requests)
-        for call in _calls(request.table, model, request.plan, request.found)
-    ]
+    calls = calls_of(requests, model)
     if not calls:
         return
     if isinstance(model, BatchedModel):
@@ -101,7 +97,16 @@ def ask(
         bar.advance(call.piece.forecasts)
 
 
-def _ask_once(request: Request, model: Model, call: _Call) -> Distribution:
+def calls_of(requests: Sequence[Request], model: Model) -> list[tuple[int, Call]]:
+    """What a model is asked for what is missing, with the positions of the requests."""
+    return [
+        (i, call)
+        for i, request in enumerate(requests)
+        for call in _calls(request.table, model, request.plan, request.found)
+    ]
+
+
+def _ask_once(request: Request, model: Model, call: Call) -> Distribution:
     if request.seeds is None:
         return model.predict_each(call.series, call.start)
     seeds = request.seeds.keys[call.piece.targets.start][call.piece.days].seeds()
@@ -117,7 +122,7 @@ def cost_of(
     return model.cost([call.series for call in calls], [call.start for call in calls])
 
 
-class _Call(NamedTuple):
+class Call(NamedTuple):
     """A piece, and what `predict_each` is asked for it."""
 
     piece: Piece
@@ -127,14 +132,14 @@ class _Call(NamedTuple):
 
 def _calls(
     table: ReturnTable, model: Model, plan: ForecastPlan, found: npt.NDArray[np.bool_]
-) -> list[_Call]:
+) -> list[Call]:
     """What a model is asked for what is missing."""
     if found.all():
         return []
     batched = isinstance(model, BatchedModel)
     joint = bool(getattr(model, "joint", False))
     pieces = _pieces(found, joint, len(found) if batched else BATCH_DAYS)
-    return [_Call(piece, *_seen(table.returns, model, plan, piece, joint)) for piece in pieces]
+    return [Call(piece, *_seen(table.returns, model, plan, piece, joint)) for piece in pieces]
 
 
 def _pieces(found: npt.NDArray[np.bool_], joint: bool, longest: int) -> Iterator[Piece]:
@@ -177,9 +182,14 @@ def _records(
     records = records if records.ndim > 2 else records[:, None]
     finite = np.isfinite(records).all(axis=(1, 2))
     if not finite.all():
-        row = request.plan.first + piece.days.start + int(np.flatnonzero(~finite)[0])
-        raise ArgumentError(
-            f"{model.name} returned a forecast that is not finite for row {row} of "
-            f"{request.table.symbol}"
-        )
+        day = piece.days.start + int(np.flatnonzero(~finite)[0])
+        raise not_finite(request, model, day)
     return records
+
+
+def not_finite(request: Request, model: Model, day: int) -> ArgumentError:
+    """The error of a forecast for a day of a plan that is not finite."""
+    return ArgumentError(
+        f"{model.name} returned a forecast that is not finite for row {request.plan.first + day} "
+        f"of {request.table.symbol}"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from marketsim.errors import ArgumentError
 from marketsim.forecasts.schema import Schema
-from marketsim.kernels.cuda import find_place
+from marketsim.kernels.cuda import Place, find_place
 from marketsim.kernels.cuda_arrays import upload
 
 if TYPE_CHECKING:
@@ -27,11 +28,14 @@ class DeviceCube:
         first: row number in the bars of the first day; the days follow one another.
         schema: what the fields of a record are.
         records: float32 tensor [day, target, field].
+        place: the device as the kernels know it; None on the CPU, and for cubes of a GPU that were
+            made from a tensor.
     """
 
     first: int
     schema: Schema
     records: torch.Tensor
+    place: Place | None = None
 
     def __len__(self) -> int:
         return int(self.records.shape[0])
@@ -43,7 +47,8 @@ class DeviceCube:
             ArgumentError: days beyond the cube's.
         """
         self._require(start, stop)
-        return DeviceCube(start, self.schema, self.records[start - self.first : stop - self.first])
+        records = self.records[start - self.first : stop - self.first]
+        return DeviceCube(start, self.schema, records, self.place)
 
     def windows(self, starts: npt.ArrayLike, length: int) -> torch.Tensor:
         """Records [window, day, target, field] of the windows from these rows of the bars on.
@@ -59,7 +64,7 @@ class DeviceCube:
         if rows.size:
             self._require(int(rows.min()), int(rows.max()) + length)
         index = (rows - self.first)[:, None] + np.arange(length)
-        place = find_place(str(self.records.device), {"records": self.records})
+        place = self.kernels_place()
         found = (
             torch.from_numpy(index).to(self.records.device)
             if place is None
@@ -67,6 +72,14 @@ class DeviceCube:
         )
         gathered = self.records.index_select(0, found.reshape(-1))
         return gathered.reshape(*index.shape, *self.records.shape[1:])
+
+    def kernels_place(self) -> Place | None:
+        """Where the kernels run that read the records; None for the CPU.
+
+        Raises:
+            CudaUnavailableError: the records are on a GPU that the kernels cannot use.
+        """
+        return self.place or find_place(str(self.records.device), {"records": self.records})
 
     def _require(self, start: int, stop: int) -> None:
         last = self.first + len(self)
@@ -82,10 +95,22 @@ def to_device(cube: ForecastCube, device: Any) -> DeviceCube:
     Raises:
         UnknownNameError, CudaUnavailableError, CudaError: as `marketsim.profit`.
     """
-    place = find_place(device, {}, work=1)
-    if place is None:
-        import torch
+    return to_device_together([cube], find_place(device, {}, work=1))[0]
 
-        return DeviceCube(cube.first, cube.schema, torch.from_numpy(cube.records.copy()))
-    (records,) = upload(place, [cube.records.reshape(-1)])
-    return DeviceCube(cube.first, cube.schema, records.reshape(cube.records.shape))
+
+def to_device_together(cubes: Sequence[ForecastCube], place: Place | None) -> list[DeviceCube]:
+    """Cubes on a device, one after the other in memory of their own, by one copy."""
+    import torch
+
+    if not cubes:
+        return []
+    flat = [cube.records.reshape(-1) for cube in cubes]
+    if place is None:
+        whole = torch.from_numpy(np.concatenate(flat))
+        found = list(torch.split(whole, [len(part) for part in flat]))
+    else:
+        found = upload(place, flat)
+    return [
+        DeviceCube(cube.first, cube.schema, records.reshape(cube.records.shape), place)
+        for cube, records in zip(cubes, found, strict=True)
+    ]

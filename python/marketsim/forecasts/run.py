@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -59,31 +60,62 @@ def run_plans(
         StoreMissError: the store was told that it must hold everything, and does not.
     """
     schema = Schema.for_model(model)
+    keeper = None if store is None else Keeper(store, model)
+    with plans_bar(wanted, progress) as bar:
+        work = [look_up(one, model, schema, keeper, targets, bar) for one in wanted]
+        for i, piece, made in ask([one.request for one in work], model, schema, bar):
+            work[i].cube.records[piece.days, piece.targets] = made
+            if keeper:
+                keeper.keep(work[i], piece, made)
+    return [one.cube for one in work]
+
+
+class PlanWork(NamedTuple):
+    """A plan's forecasts as far as a store has them, and what is to be made.
+
+    Attributes:
+        cube: the forecasts; NaN where there is none yet.
+        request: what is to be asked of the model.
+        keys: what they are kept by; None where nothing is kept and no seeds are needed.
+    """
+
+    cube: ForecastCube
+    request: Request
+    keys: PlanKeys | None
+
+
+def look_up(
+    wanted: tuple[Bars | ReturnTable, ForecastPlan],
+    model: Model,
+    schema: Schema,
+    keeper: Keeper | None,
+    targets: Collection[str],
+    bar: ProgressBar,
+) -> PlanWork:
+    """What the store has of a plan; `bar` is told how much that is."""
+    bars, plan = wanted
+    table = ReturnTable.of(bars)
     seeded = bool(getattr(model, "seeded", False))
-    keeper = None if store is None else _Keeper(store, model)
+    records = np.full((plan.days, len(TARGETS), schema.width), np.nan, dtype=np.float32)
+    found = np.zeros((plan.days, len(TARGETS)), dtype=np.bool_)
+    asked = PlanKeys.of(table, model, plan) if keeper or seeded else None
+    if keeper and asked:
+        for i in range(len(TARGETS)):
+            records[:, i], found[:, i] = keeper.read(asked, i)
+    if not getattr(model, "joint", False):
+        found[:, [target not in targets for target in TARGETS]] = True
+    found = _whole_days(model, found)
+    bar.skip(int(found.sum()))
+    request = Request(table, plan, found, asked if seeded else None)
+    return PlanWork(ForecastCube(plan.first, schema, records), request, asked)
+
+
+def plans_bar(
+    wanted: Sequence[tuple[Bars | ReturnTable, ForecastPlan]], progress: bool
+) -> ProgressBar:
+    """The bar of a run over plans."""
     total = sum(plan.forecasts for _, plan in wanted)
-    cubes, requests, keys = [], [], []
-    with ProgressBar(total, _title(wanted), enabled=progress, unit="forecasts") as bar:
-        for bars, plan in wanted:
-            table = ReturnTable.of(bars)
-            records = np.full((plan.days, len(TARGETS), schema.width), np.nan, dtype=np.float32)
-            found = np.zeros((plan.days, len(TARGETS)), dtype=np.bool_)
-            asked = PlanKeys.of(table, model, plan) if keeper or seeded else None
-            if keeper and asked:
-                for i in range(len(TARGETS)):
-                    records[:, i], found[:, i] = keeper.read(asked, i)
-            if not getattr(model, "joint", False):
-                found[:, [target not in targets for target in TARGETS]] = True
-            found = _whole_days(model, found)
-            bar.skip(int(found.sum()))
-            cubes.append(ForecastCube(plan.first, schema, records))
-            requests.append(Request(table, plan, found, asked if seeded else None))
-            keys.append(asked)
-        for i, piece, made in ask(requests, model, schema, bar):
-            cubes[i].records[piece.days, piece.targets] = made
-            if keeper and (asked := keys[i]):
-                keeper.keep(asked, piece, made)
-    return cubes
+    return ProgressBar(total, _title(wanted), enabled=progress, unit="forecasts")
 
 
 def _title(wanted: Sequence[tuple[Bars | ReturnTable, ForecastPlan]]) -> str:
@@ -143,7 +175,7 @@ class PlanKeys:
 
 
 @dataclass
-class _Keeper:
+class Keeper:
     """Reads from the store, and hands it records until it says that it cannot keep them."""
 
     store: ForecastStore
@@ -151,15 +183,17 @@ class _Keeper:
     works: bool = True
 
     def read(self, asked: PlanKeys, target: int) -> tuple[Records, npt.NDArray[np.bool_]]:
+        """The records of one target, and which of them are there."""
         with stage("store read"):
             return self.store.read(asked.series, asked.keys[target])
 
-    def keep(self, asked: PlanKeys, piece: Piece, records: Records) -> None:
-        if not self.works:
+    def keep(self, work: PlanWork, piece: Piece, records: Records) -> None:
+        """Keep the records of a piece of a plan; warns where that fails for the first time."""
+        if not self.works or work.keys is None:
             return
         try:
             with stage("store append"):
-                self._append(asked, piece, records)
+                self._append(work.keys, piece, records)
         except StoreWriteError as error:
             self.works = False
             warnings.warn(f"forecasts are not kept: {error}", StoreWarning, stacklevel=4)

@@ -28,7 +28,7 @@ Stored: TypeAlias = QuantileDistribution | SampleDistribution | StudentTMixture
 MAX_WIDTH = 1 << 16  # values a record, see csrc/kernels/store_format.hpp
 MIXTURE_FIELDS = ("df", "loc", "scale", "weight")  # of each component, in the order of a record
 # Weights further from a sum of 1 than float32 leaves them are normalised before they are stored.
-_WEIGHT_NOISE = 1e-6
+WEIGHT_NOISE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _mixture_records(components: int, distribution: Distribution) -> Records:
         raise ArgumentError(f"only a StudentTMixture of {components} can be stored as such")
     mixture = distribution
     total = weight_sums(mixture.weights)
-    total[np.abs(total - 1.0) <= _WEIGHT_NOISE] = 1.0
+    total[np.abs(total - 1.0) <= WEIGHT_NOISE] = 1.0
     limits = np.finfo(np.float32)
     with np.errstate(over="ignore"):  # a location beyond float32 is found not to be finite
         df = np.clip(mixture.df, None, limits.max).astype(np.float32)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -98,6 +98,16 @@ class Place:
             import torch
 
             torch.cuda.current_stream(self.device).synchronize()
+
+    def mark(self) -> Callable[[], None]:
+        """This point of the current stream: waits until the work that is on it now is done."""
+        if self.platform.kind != "cuda":
+            return lambda: None
+        import torch
+
+        event = torch.cuda.Event()
+        event.record(torch.cuda.current_stream(self.device))
+        return event.synchronize
 
     def empty(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
         """Memory of the device.

@@ -103,6 +103,15 @@ def rows_of(array: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
     return list(array.reshape(math.prod(array.shape[:-1]), array.shape[-1]))
 
 
+def check_context_length(value: int | None) -> int | None:
+    """`value` if it is a number of values to see, or None; raises ArgumentError otherwise."""
+    if value is not None and (not is_whole(value) or value < 1):
+        raise ArgumentError(
+            f"context_length must be a whole number of at least 1, or None: got {value!r}"
+        )
+    return value
+
+
 def is_whole(value: object) -> bool:
     """Whether a value is a whole number, and not a truth value."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -16,6 +16,8 @@ from marketsim.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
 
 DTYPES = ("float32", "float16", "bfloat16")
@@ -25,6 +27,8 @@ _CUDA_TOKENS = 65_536
 # Bytes a batch. Arrays of more than 32 MiB are given back to the system each time and cleared by it
 # when they are wanted again.
 _CPU_SHARE = 192 << 20
+# More than the buckets of all three sizes of a batch can make.
+_MOST_SHAPES = 4096
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,23 @@ class Execution:
             # The settings of torch's compiler are the user's.
             quantize_(network.layers, Int8WeightOnlyConfig(set_inductor_config=False))
         return network
+
+
+def compiled(network: Any, execution: Execution) -> Callable[..., Any]:
+    """The network translated by torch.compile, once for each shape of a batch."""
+    import torch
+
+    # On a GPU the launches of a batch are recorded and replayed as one.
+    mode = None if execution.device == "cpu" else "reduce-overhead"
+    translated: Any = torch.compile(network, dynamic=False, mode=mode)
+
+    def call(*arguments: Any) -> Any:
+        # Else it goes back to the network as it is, after eight shapes.
+        names = ("recompile_limit", "accumulated_recompile_limit")
+        with torch._dynamo.config.patch(dict.fromkeys(names, _MOST_SHAPES)):
+            return translated(*arguments)
+
+    return call
 
 
 def check_cuda(device: str) -> None:

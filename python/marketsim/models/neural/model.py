@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.errors import UnknownNameError
 from marketsim.models.contexts import (
+    check_context_length,
     check_horizon,
     check_values,
-    is_whole,
     read_contexts,
     read_series,
 )
@@ -23,8 +23,9 @@ from marketsim.models.fingerprint import ModelIdentity
 from marketsim.models.neural.batches import Batch, BatchRunner, bucket
 from marketsim.models.neural.checkpoint import Checkpoint
 from marketsim.models.neural.cost import Cost, NetworkSizes, batch_cost
-from marketsim.models.neural.device import Execution
+from marketsim.models.neural.device import Execution, compiled
 from marketsim.models.neural.expect import Expectation, expect
+from marketsim.models.neural.pending import DeviceBatch, Pending, staying
 from marketsim.models.neural.rows import (
     Row,
     RowGroup,
@@ -32,6 +33,7 @@ from marketsim.models.neural.rows import (
     aligned_rows,
     as_variates,
     known_values,
+    variates_of,
     window_row,
 )
 from marketsim.models.protocol import Contexts
@@ -48,10 +50,6 @@ Values = npt.NDArray[np.float32]
 Progress = Callable[[int], None]
 # Whether the targets of a symbol are series by themselves, as the old code has them, or of one.
 VARIATES = ("independent", "joint")
-# More than the buckets of all three sizes of a batch can make.
-_MOST_SHAPES = 4096
-# What fetches the parameters [forecast, variate, horizon, width] of a batch from its device.
-Pending = Callable[[], Array]
 
 
 class NeuralModel(ABC):
@@ -73,6 +71,8 @@ class NeuralModel(ABC):
     # Part of the fingerprint: raise it with every change that may change a forecast.
     version: int
     levels: tuple[float, ...]
+    # Whether `parameters_each_of` can leave forecasts on the device.
+    stays_on_device = False
 
     def __init__(
         self,
@@ -84,15 +84,10 @@ class NeuralModel(ABC):
     ) -> None:
         if variates not in VARIATES:
             raise UnknownNameError("variates", str(variates), VARIATES)
-        if context_length is not None and (not is_whole(context_length) or context_length < 1):
-            raise ArgumentError(
-                f"context_length must be a whole number of at least 1, or None: "
-                f"got {context_length!r}"
-            )
         self.name = checkpoint.name
         self.checkpoint = checkpoint
+        self.context_length = check_context_length(context_length)
         self.execution = execution.check()
-        self.context_length = context_length
         self.joint = variates == "joint"
 
     @property
@@ -227,6 +222,29 @@ class NeuralModel(ABC):
                 parts[i] = self._distribution(part if arrays[i].ndim > 1 else part[:, 0])
         return [part for part in parts if part is not None]
 
+    def parameters_each_of(
+        self,
+        series: Sequence[npt.ArrayLike],
+        starts: Sequence[int],
+        take: Callable[[DeviceBatch], None],
+        *,
+        on_progress: Progress | None = None,
+    ) -> None:
+        """What `predict_each_of` makes one step ahead, left on the device.
+
+        `take` is told of each batch, in torch's inference mode, once the next one has been started.
+
+        Raises:
+            ArgumentError: the model's forecasts are made on the host (`stays_on_device` is False).
+        """
+        arrays = [read_series(one, start) for one, start in zip(series, starts, strict=True)]
+        for group in self._grouped(arrays, starts, 1):
+
+            def hand_over(slots: Whole, pending: Pending, group: RowGroup = group) -> None:
+                take(DeviceBatch(*group.places(slots), staying(pending, self.name)))
+
+            self._run(group.rows, 1, hand_over, on_progress)
+
     def cost(self, series: Sequence[npt.ArrayLike], starts: Sequence[int]) -> Cost:
         """What `predict_each_of` will do for one step ahead; no weights are read.
 
@@ -247,8 +265,8 @@ class NeuralModel(ABC):
         self, arrays: Sequence[Array], starts: Sequence[int], steps: int
     ) -> Iterator[RowGroup]:
         """The rows of all series with as many variates, which may share batches."""
-        for variates in sorted({_variates(array) for array in arrays}):
-            mine = [i for i, array in enumerate(arrays) if _variates(array) == variates]
+        for variates in sorted({variates_of(array) for array in arrays}):
+            mine = [i for i, array in enumerate(arrays) if variates_of(array) == variates]
             rows: list[Row] = []
             slots = [0]
             for i in mine:
@@ -299,6 +317,22 @@ class NeuralModel(ABC):
         on_progress: Progress | None = None,
     ) -> Array:
         """Parameters [count, variate, horizon, width] of the forecasts that rows ask for."""
+        made = np.empty((count, variates, horizon, self._width))
+
+        def take(slots: Whole, pending: Pending) -> None:
+            made[slots] = pending()
+
+        self._run(rows, horizon, take, on_progress)
+        return made
+
+    def _run(
+        self,
+        rows: list[Row],
+        horizon: int,
+        take: Callable[[Whole, Pending], None],
+        on_progress: Progress | None,
+    ) -> None:
+        """Hand over what becomes of each batch of rows, and the slots that it is for."""
         with stage("load"):
             import torch
 
@@ -306,17 +340,12 @@ class NeuralModel(ABC):
                 _ = self.network
         if on_progress is not None:
             on_progress(0)
-        made: Array | None = None
         before: tuple[Batch, Pending] | None = None
 
         def collect(batch: Batch, pending: Pending) -> None:
-            nonlocal made
-            with stage("head"):
-                parameters = pending()
-            if made is None:
-                made = np.empty((count, variates, horizon, parameters.shape[-1]))
             slots = np.concatenate([row.slots for row in batch.rows])
-            made[slots] = parameters
+            with stage("head"):
+                take(slots, pending)
             if on_progress is not None:
                 on_progress(len(slots))
 
@@ -336,7 +365,6 @@ class NeuralModel(ABC):
                 before = after
             if before is not None:
                 collect(*before)
-        return np.empty((count, variates, horizon, self._width)) if made is None else made
 
     @property
     @abstractmethod
@@ -346,26 +374,12 @@ class NeuralModel(ABC):
     @cached_property
     def _call(self) -> Any:
         """The network as a function, compiled if asked for: once for each shape of a batch."""
-        network = self._compiled() if self.execution.compile else self.network
+        execution = self.execution
+        network = compiled(self.network, execution) if execution.compile else self.network
 
         def call(*arguments: Any) -> Any:
-            with stage("encode", settle=self.execution.settle):
+            with stage("encode", settle=execution.settle):
                 return network(*arguments)
-
-        return call
-
-    def _compiled(self) -> Callable[..., Any]:
-        import torch
-
-        # On a GPU the launches of a batch are recorded and replayed as one.
-        mode = None if self.execution.device == "cpu" else "reduce-overhead"
-        compiled: Any = torch.compile(self.network, dynamic=False, mode=mode)
-
-        def call(*arguments: Any) -> Any:
-            # Else it goes back to the network as it is, after eight shapes.
-            names = ("recompile_limit", "accumulated_recompile_limit")
-            with torch._dynamo.config.patch(dict.fromkeys(names, _MOST_SHAPES)):
-                return compiled(*arguments)
 
         return call
 
@@ -383,7 +397,3 @@ class NeuralModel(ABC):
         if self.execution.device == "cpu":
             return tensor
         return tensor.pin_memory().to(self.execution.torch_device, non_blocking=True)
-
-
-def _variates(array: Array) -> int:
-    return len(array) if array.ndim > 1 else 1

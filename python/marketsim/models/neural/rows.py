@@ -71,6 +71,11 @@ class RowGroup:
     rows: list[Row]
     slots: list[int]
 
+    def places(self, slots: Whole) -> tuple[Whole, Whole]:
+        """Which series forecasts are of, and the how manieth of its forecasts each is."""
+        which = np.searchsorted(self.slots, slots, side="right") - 1
+        return np.asarray(self.series)[which], slots - np.asarray(self.slots)[which]
+
 
 def known_values(values: Array, observed: Flags) -> tuple[npt.NDArray[np.float32], Flags]:
     """Values as float32 with NaN replaced by the last value before it (0 at the start), and flags.
@@ -121,3 +126,8 @@ def aligned_rows(
 def as_variates(rows: Sequence[npt.NDArray[Any]], variates: int) -> list[npt.NDArray[Any]]:
     """1-D rows in groups of that many, as [variate, time]."""
     return [np.stack(rows[at : at + variates]) for at in range(0, len(rows), variates)]
+
+
+def variates_of(series: Array) -> int:
+    """How many variates a series [time] or [variate, time] has."""
+    return len(series) if series.ndim > 1 else 1

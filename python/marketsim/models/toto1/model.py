@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,17 +20,25 @@ from marketsim.models.neural.model import (
     Array,
     Flags,
     NeuralModel,
-    Pending,
     Values,
 )
+from marketsim.models.neural.pending import Pending
 from marketsim.models.neural.rows import Whole
 from marketsim.models.protocol import Contexts
 from marketsim.models.statistical import LEVELS
 from marketsim.models.toto1.config import Toto1Config
-from marketsim.models.toto1.scaler import clamp_is_idle, in_units, patch_scales, scaled_patches
+from marketsim.models.toto1.scaler import (
+    clamp_is_idle,
+    in_units,
+    in_units_there,
+    patch_scales,
+    scaled_patches,
+)
 from marketsim.models.toto1.sizes import network_sizes
 
 if TYPE_CHECKING:
+    import torch
+
     from marketsim.models.neural.blocks import Rotation
     from marketsim.models.toto1.network import Toto1Network
 
@@ -56,6 +64,7 @@ class Toto1Model(NeuralModel):
 
     version = 1
     levels = LEVELS
+    stays_on_device = True
 
     def __init__(
         self,
@@ -130,11 +139,7 @@ class Toto1Model(NeuralModel):
         if self.execution.compile:
             made = made.clone()  # a recorded graph writes the next batch where it wrote this one
         shift, stretch = location[rows, :, numbers], scale[rows, :, numbers]
-
-        def fetch() -> Array:
-            return in_units(made[: len(rows)].cpu().numpy(), shift, stretch)
-
-        return fetch
+        return _Mixtures(self, made[: len(rows)], shift, stretch)
 
     def _launch_long(self, batch: Batch, horizon: int) -> Pending:
         from marketsim.models.toto1.decoding import decode_means
@@ -205,3 +210,26 @@ class Toto1Model(NeuralModel):
     def _distribution(self, parameters: Array) -> Distribution:
         df, location, scale, weight = np.split(parameters, 4, axis=-1)
         return StudentTMixture(df, location, scale, weight)
+
+
+@dataclass(frozen=True)
+class _Mixtures:
+    """Mixtures of a batch on their device, in units of their patches.
+
+    Attributes:
+        model: whose they are.
+        made: float32 [forecast, variate, step, 4 * component].
+        location, scale: [forecast, variate], of the patches that they were made from.
+    """
+
+    model: Toto1Model
+    made: torch.Tensor
+    location: Values
+    scale: Values
+
+    def __call__(self) -> Array:
+        return in_units(self.made.cpu().numpy(), self.location, self.scale)
+
+    def there(self) -> torch.Tensor:
+        to_device = self.model.to_device
+        return in_units_there(self.made, to_device(self.location), to_device(self.scale))

@@ -7,10 +7,13 @@ follows.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import torch
 
 Array = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -129,4 +132,15 @@ def in_units(parameters: Values, location: Values, scale: Values) -> Array:
     stretch = scale.astype(np.float64)[..., None, None]
     result[..., k : 3 * k] *= stretch
     result[..., k : 2 * k] += location.astype(np.float64)[..., None, None]
+    return result
+
+
+def in_units_there(
+    parameters: torch.Tensor, location: torch.Tensor, scale: torch.Tensor
+) -> torch.Tensor:
+    """`in_units` of tensors, on their device: the same operations, and so the same bits."""
+    result = parameters.double()
+    k = result.shape[-1] // 4
+    result[..., k : 3 * k] *= scale.double()[..., None, None]
+    result[..., k : 2 * k] += location.double()[..., None, None]
     return result

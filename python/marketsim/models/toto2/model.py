@@ -17,7 +17,8 @@ from marketsim.models.neural.batches import Batch, positions
 from marketsim.models.neural.checkpoint import Checkpoint
 from marketsim.models.neural.cost import NetworkSizes
 from marketsim.models.neural.device import Execution
-from marketsim.models.neural.model import Array, Flags, NeuralModel, Pending, Values
+from marketsim.models.neural.model import Array, Flags, NeuralModel, Values
+from marketsim.models.neural.pending import Pending
 from marketsim.models.neural.rows import Whole
 from marketsim.models.toto2.config import LEVELS, Toto2Config
 from marketsim.models.toto2.panel import Panel, shareable, sight, split_panels

@@ -1,0 +1,57 @@
+"""Records of forecasts that are on a device, made there: the same bits as `Schema.encode` makes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from marketsim.forecasts.schema import MIXTURE_FIELDS, WEIGHT_NOISE
+from marketsim.models.mixture import WEIGHT_TOLERANCE
+
+if TYPE_CHECKING:
+    import torch
+
+
+def mixture_records_there(parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Records of mixtures of Student-t distributions, and whether each is one.
+
+    Every step is that of `Schema.encode`, elementwise and in float64, so the records are the same
+    bits. What `StudentTMixture` refuses, and what is not finite as float32, is only marked: nothing
+    waits for the device.
+
+    Args:
+        parameters: float64 [..., 4 * component]: df, location, scale and weight of each component.
+
+    Returns:
+        (records float32 [..., 4 * component], sound bool [...]).
+    """
+    import torch
+
+    k = parameters.shape[-1] // len(MIXTURE_FIELDS)
+    df, location, scale, weights = torch.split(parameters, k, dim=-1)
+    total = weight_sums_there(weights)
+    sound = (df > 1.0).all(-1) & (scale > 0.0).all(-1) & (weights >= 0.0).all(-1)
+    sound &= torch.isfinite(parameters).all(-1) & ((total - 1.0).abs() <= WEIGHT_TOLERANCE)
+    total = torch.where((total - 1.0).abs() <= WEIGHT_NOISE, 1.0, total)
+    limits = np.finfo(np.float32)
+    narrow = df.clamp(max=float(limits.max)).float()
+    for least in (1.0, 2.0):  # see `Schema.encode`
+        lost = (df > least) & (narrow <= least)
+        narrow = torch.where(lost, float(np.nextafter(np.float32(least), limits.max)), narrow)
+    parts = [
+        narrow,
+        location.float(),
+        scale.clamp(float(limits.tiny), float(limits.max)).float(),
+        (weights / total[..., None]).float(),
+    ]
+    records = torch.cat(parts, dim=-1)
+    return records, sound & torch.isfinite(records).all(-1)
+
+
+def weight_sums_there(weights: torch.Tensor) -> torch.Tensor:
+    """Sums over the last axis, added one by one as `marketsim.models.mixture.weight_sums` does."""
+    total = weights[..., 0] + 0.0
+    for i in range(1, weights.shape[-1]):
+        total = total + weights[..., i]
+    return total
