@@ -6,8 +6,10 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "cuda/launch.hpp"
@@ -90,6 +92,77 @@ OffsetGroup make_group(const Addresses& days, const Strides& strides, uintptr_t 
   group.answers = {at<float>(high), at<float>(low), at<double>(profit)};
   group.application = {at<float>(applied), applied_gap, applied_days};
   return group;
+}
+
+using Level = std::pair<double, double>;  // with the standard normal's quantile at it
+
+MixtureJob make_job(uintptr_t df, uintptr_t loc, uintptr_t scale, uintptr_t weight, size_t rows,
+                    size_t components, uintptr_t out) {
+  if (components == 0) throw std::invalid_argument("components: expected at least 1");
+  MixtureJob job{};
+  job.mixtures = {at<const double>(df),
+                  at<const double>(loc),
+                  at<const double>(scale),
+                  at<const double>(weight),
+                  rows,
+                  components};
+  job.out = at<double>(out);
+  return job;
+}
+
+void mixture_quantiles_at(MixtureJob job, const std::vector<Level>& levels, const Queue& queue) {
+  for (const auto& [level, normal] : levels) {
+    if (!(level > 0.0 && level < 1.0)) throw std::invalid_argument("levels: expected (0, 1)");
+  }
+  double* const out = job.out;
+  job.width = levels.size();
+  for (size_t first = 0; first < levels.size(); first += kMaxLevels) {
+    job.count = std::min(levels.size() - first, kMaxLevels);
+    job.out = out + first;
+    for (size_t j = 0; j < job.count; ++j) {
+      job.levels[j] = {levels[first + j].first, levels[first + j].second};
+    }
+    check(mixture_values(job, queue));
+  }
+}
+
+void mixture_means_at(MixtureJob job, const Level& low, const Level& high, const Queue& queue) {
+  if (!(low.first >= 0.0 && low.first < high.first && high.first <= 1.0)) {
+    throw std::invalid_argument("low, high: expected 0 <= low < high <= 1");
+  }
+  job.between = true;
+  job.levels[0] = {low.first, low.second};
+  job.levels[1] = {high.first, high.second};
+  check(mixture_values(job, queue));
+}
+
+void register_mixtures(py::module_& module) {
+  using py::arg;
+  module.def(
+      "mixture_quantiles",
+      [](uintptr_t df, uintptr_t loc, uintptr_t scale, uintptr_t weight, size_t rows,
+         size_t components, const std::vector<Level>& levels, uintptr_t out, int device,
+         uintptr_t stream) {
+        const py::gil_scoped_release release;
+        mixture_quantiles_at(make_job(df, loc, scale, weight, rows, components, out), levels,
+                             {device, at<void>(stream)});
+      },
+      arg("df"), arg("loc"), arg("scale"), arg("weight"), arg("rows"), arg("components"),
+      arg("levels"), arg("out"), arg("device"), arg("stream"),
+      "Quantiles [row, level] of mixtures [row, component], float64, at (level, the standard "
+      "normal's quantile at it).");
+  module.def(
+      "mixture_means_between",
+      [](uintptr_t df, uintptr_t loc, uintptr_t scale, uintptr_t weight, size_t rows,
+         size_t components, const Level& low, const Level& high, uintptr_t out, int device,
+         uintptr_t stream) {
+        const py::gil_scoped_release release;
+        mixture_means_at(make_job(df, loc, scale, weight, rows, components, out), low, high,
+                         {device, at<void>(stream)});
+      },
+      arg("df"), arg("loc"), arg("scale"), arg("weight"), arg("rows"), arg("components"),
+      arg("low"), arg("high"), arg("out"), arg("device"), arg("stream"),
+      "Means [row] of the parts between two levels, given as for mixture_quantiles.");
 }
 
 void register_types(py::module_& module) {
@@ -190,5 +263,6 @@ PYBIND11_MODULE(_cuda, module, pybind11::mod_gil_not_used()) {
 #endif
   marketsim::bindings::register_types(module);
   marketsim::bindings::register_launches(module);
+  marketsim::bindings::register_mixtures(module);
   marketsim::bindings::register_driver(module);
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernels/offsets.hpp"
+#include "kernels/student_t.hpp"
 
 namespace marketsim::cuda {
 
@@ -73,6 +74,18 @@ struct OffsetGroup {
   Windows windows;
   OffsetAnswers answers;
   Application application;
+};
+
+constexpr size_t kMaxLevels = 16;  // of a launch
+
+// Values of mixtures: out[row * width + j] at levels[j], for `count` of them; or, where `between`
+// is set, out[row], the mean of the part between levels[0] and levels[1].
+struct MixtureJob {
+  Mixtures mixtures;
+  NormalLevel levels[kMaxLevels];
+  size_t count, width;
+  bool between;
+  double* out;
 };
 
 constexpr size_t kMaxGroups = 16;

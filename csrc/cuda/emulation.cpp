@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "cuda/mixture_body.hpp"
 #include "cuda/offsets_large.hpp"
 #include "cuda/offsets_launch.hpp"
 #include "cuda/offsets_small.hpp"
@@ -80,6 +81,12 @@ Error profit_sums(const ProfitBatch& batch, const ProfitSums& sums, const Queue&
 Error window_sums(const float* values, const int64_t* starts, size_t windows, size_t days,
                   const ProfitSums& sums, const Queue&) {
   for (size_t i = 0; i < windows; ++i) device::window_sums_item(values, starts, days, sums, i);
+  return {};
+}
+
+Error mixture_values(const MixtureJob& job, const Queue&) {
+  HostTeam<device::student_t::kLanes> team(device::rank_order);
+  for (size_t row = 0; row < job.mixtures.rows; ++row) device::mixture_row(team, job, row);
   return {};
 }
 

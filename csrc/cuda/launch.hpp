@@ -31,6 +31,10 @@ Error profit_sums(const ProfitBatch& batch, const ProfitSums& sums, const Queue&
 Error window_sums(const float* values, const int64_t* starts, size_t windows, size_t days,
                   const ProfitSums& sums, const Queue& queue);
 
+// Levels in (0, 1); of a mean between two also 0 and 1, which reach to infinity. A row that holds a
+// NaN gives NaN; otherwise the values are those that kernels/student_t.hpp asks for.
+Error mixture_values(const MixtureJob& job, const Queue& queue);
+
 // How much workspace best_offsets needs at least, and how much it makes use of at most.
 struct Workspace {
   size_t least, most;

@@ -15,7 +15,7 @@
 //   Didonato and Morris (ACM TOMS 18, 1992, algorithm 708, equation 9).
 //
 // Nothing here calls the mathematical library but for square roots, which are exact to the last
-// digit, and where t is beyond 1e100; and no result depends on how wide the vectors are.
+// digit; and no result depends on how wide the vectors are. On a GPU a vector is one number.
 #pragma once
 
 #include <algorithm>
@@ -23,6 +23,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
+
+#include "common/annotate.hpp"
 
 namespace marketsim::MARKETSIM_ISA::student_t {
 
@@ -30,6 +33,37 @@ namespace marketsim::MARKETSIM_ISA::student_t {
 // operation rounds once in each lane, so results do not depend on the width.
 constexpr size_t kLanes = 8;
 using Lanes = double[kLanes];
+#if defined(MARKETSIM_DEVICE)
+constexpr size_t kWidth = 1;
+using V = double;
+using Mask = bool;
+using Bits = uint64_t;
+
+inline MARKETSIM_FN V load(const double* from) {
+  return *from;
+}
+inline MARKETSIM_FN void store(double* to, V v) {
+  *to = v;
+}
+inline MARKETSIM_FN V select(Mask mask, V yes, V no) {
+  return mask ? yes : no;
+}
+inline MARKETSIM_FN bool any(Mask mask) {
+  return mask;
+}
+inline MARKETSIM_FN bool lane(Mask mask, size_t) {
+  return mask;
+}
+inline MARKETSIM_FN double lane(V v, size_t) {
+  return v;
+}
+inline MARKETSIM_FN void set_lane(V* v, size_t, double to) {
+  *v = to;
+}
+inline MARKETSIM_FN V root(V v) {
+  return sqrt(v);
+}
+#else
 #if defined(__AVX512F__)
 constexpr size_t kWidth = 8;
 #elif defined(__AVX__)
@@ -57,14 +91,46 @@ inline bool any(Mask mask) {
   for (size_t i = 0; i < kWidth; ++i) all |= mask[i];
   return all != 0;
 }
+inline bool lane(Mask mask, size_t i) {
+  return mask[i] != 0;
+}
+inline double lane(V v, size_t i) {
+  return v[i];
+}
+inline void set_lane(V* v, size_t i, double to) {
+  (*v)[i] = to;
+}
 inline V root(V v) {
   for (size_t i = 0; i < kWidth; ++i) v[i] = std::sqrt(v[i]);
   return v;
+}
+#endif
+inline MARKETSIM_FN Bits bits_of(V v) {
+  Bits bits;
+  memcpy(&bits, &v, sizeof bits);
+  return bits;
+}
+inline MARKETSIM_FN V from_bits(Bits bits) {
+  V v;
+  memcpy(&v, &bits, sizeof v);
+  return v;
+}
+
+inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
+inline constexpr double kLargest = std::numeric_limits<double>::max();
+
+inline MARKETSIM_FN V magnitude(V v) {
+  return from_bits(bits_of(v) & 0x7fffffffffffffff);
 }
 
 // Terms of the series: enough for a remainder below 1e-17 wherever it is used.
 constexpr size_t kTerms = 48;
 
+#if defined(__CUDA_ARCH__)
+inline __device__ double half_reciprocal(size_t n) {
+  return 1.0 / (static_cast<double>(n) + 0.5);
+}
+#else
 // 1 / (n + 1/2).
 struct HalfReciprocals {
   double of[kTerms];
@@ -73,20 +139,23 @@ struct HalfReciprocals {
   }
 };
 inline constexpr HalfReciprocals kReciprocals;
+inline double half_reciprocal(size_t n) {
+  return kReciprocals.of[n];
+}
+#endif
 
 inline constexpr double kLn2High = 0x1.62e42fefa38p-1;  // with 11 zeros at the end
 inline constexpr double kLn2Low = 0x1.ef35793c7673p-45;
 inline constexpr double kLog2E = 0x1.71547652b82fep0;
 
-// log(1 + u) for 0 <= u < 1e250: 1 + u = 2^k m with m near 1, and log m = 2 atanh((m - 1) / (m +
-// 1)).
-inline V log_one_plus(V u) {
-  const V sum = 1.0 + u;
-  // The exponent of sum / sqrt(1/2), and that as a double by the bits of 2^52 + exponent.
-  const Bits bits = (Bits)sum;
+// log(x) of a normal number x > 0, which is 1 + u up to a rounding: x = 2^k m with m near 1, and
+// log m = 2 atanh((m - 1) / (m + 1)).
+inline MARKETSIM_FN V log_of_sum(V x, V u) {
+  // The exponent of x / sqrt(1/2), and that as a double by the bits of 2^52 + exponent.
+  const Bits bits = bits_of(x);
   const Bits exponent = (bits + (0x3ff0000000000000 - 0x3fe6a09e667f3bcd)) >> 52;
-  const V k = (V)(exponent | 0x4330000000000000) - (0x1p52 + 1023.0);
-  const V m = (V)(bits - (exponent << 52) + 0x3ff0000000000000);
+  const V k = from_bits(exponent | 0x4330000000000000) - (0x1p52 + 1023.0);
+  const V m = from_bits(bits - (exponent << 52) + 0x3ff0000000000000);
   const V above = select(k == 0.0, u, m - 1.0);  // without the rounding of 1 + u
   const V s = above / (2.0 + above), z = s * s, z2 = z * z;
   const V a = (1.0 / 3 + z * (1.0 / 5)) + z2 * (1.0 / 7 + z * (1.0 / 9));
@@ -96,8 +165,30 @@ inline V log_one_plus(V u) {
   return k * kLn2High + (2.0 * s + (2.0 * s * series + k * kLn2Low));
 }
 
+// log(1 + u) for 0 <= u < 1e250.
+inline MARKETSIM_FN V log_one_plus(V u) {
+  return log_of_sum(1.0 + u, u);
+}
+
+// log(x) of one normal number x > 0.
+inline MARKETSIM_FN double log_of(double x) {
+  return lane(log_of_sum(V{} + x, V{} + (x - 1.0)), 0);
+}
+
+// log(x / y) of two such numbers, however far they lie apart.
+inline MARKETSIM_FN double log_of_ratio(double x, double y) {
+#if defined(MARKETSIM_DEVICE)
+  return log_of(x) - log_of(y);
+#else
+  V both = V{} + x;
+  both[1] = y;
+  const V logs = log_of_sum(both, both - 1.0);
+  return logs[0] - logs[1];
+#endif
+}
+
 // exp(x) for x <= 0; 0 below -708, where it is less than the least normal number.
-inline V exp_of_negative(V x) {
+inline MARKETSIM_FN V exp_of_negative(V x) {
   const Mask tiny = x < -708.0;
   const V held = select(tiny, V{} - 708.0, x);
   const V rounded = held * kLog2E + 0x1.8p52;  // the whole number stands in the last bits
@@ -109,13 +200,13 @@ inline V exp_of_negative(V x) {
   const V c =
       (1.0 / 3628800 + r * (1.0 / 39916800)) + r2 * (1.0 / 479001600 + r * (1.0 / 6227020800));
   const V value = 1.0 + (r + r2 * (a + r4 * (b + r4 * c)));
-  const V power = (V)(((Bits)rounded + 1023) << 52);
+  const V power = from_bits((bits_of(rounded) + 1023) << 52);
   return select(tiny, V{}, value * power);
 }
 
 // Gamma(a + 1/2) / Gamma(a) for a > 0: an expansion in w = a - 1/4 that has even powers only (NIST
 // DLMF 5.11.14), after as many steps of Gamma(a + 1) = a Gamma(a) as make w large.
-inline V gamma_ratio(V a) {
+inline MARKETSIM_FN V gamma_ratio(V a) {
   const Mask small = a < 18.0;
   V up = V{} + 1.0, down = V{} + 1.0;
   for (int i = 0; i < 18; ++i) {
@@ -133,68 +224,66 @@ inline V gamma_ratio(V a) {
 }
 
 // What is said of values t >= 0.
-struct Points {
-  Lanes density;
-  Lanes tail;   // P(T > t), accurate relative to itself
-  Lanes slope;  // the density's derivative divided by the density
-  Lanes bend;   // the second derivative of the density's logarithm
+template <typename T>
+struct PointsOf {
+  T density;
+  T tail;   // P(T > t), accurate relative to itself
+  T slope;  // the density's derivative divided by the density
+  T bend;   // the second derivative of the density's logarithm
 };
 
-class StudentTs {
+// An antiderivative of t * density(t) at t; differences of it are partial first moments (McNeil,
+// Frey and Embrechts, Quantitative Risk Management, 2005, example 2.19, has that of the tail).
+inline MARKETSIM_FN double moment_of(double df, double t, double density) {
+  // The rest may overflow where the density is 0.
+  return density == 0.0 ? 0.0 : -(df / (df - 1.0)) * (1.0 + t * (t / df)) * density;
+}
+
+// A vector of distributions.
+class StudentTVector {
  public:
-  void set(const Lanes& df) {
-    for (size_t i = 0; i < kLanes; i += kWidth) {
-      const V given = load(df + i);
-      const V own = select(given < kNormal, given, V{} + kNormal);
-      store(df_ + i, own);
-      store(half_ + i, 0.5 * (own + 1.0));
-      store(norm_ + i, gamma_ratio(0.5 * own) / (root(own) * kRootPi));
-      // Coefficients of powers of growth * q, so that they stay small however large df is.
-      const V growth = 2.0 * own + 1.0, inverse = 1.0 / growth, square = inverse * inverse;
-      store(growth_ + i, growth);
-      V before = (1.0 + inverse) * kReciprocals.of[1];
-      V last = before * kReciprocals.of[2];  // what else there is cancels
-      store(series_[0] + i, V{} + 1.0);
-      store(series_[1] + i, before);
-      store(series_[2] + i, last);
-      for (size_t n = 3; n < kTerms; ++n) {
-        const double step = static_cast<double>(n) - 2.5;
-        const V next = (last + step * square * before) * kReciprocals.of[n];
-        store(series_[n] + i, next);
-        before = last;
-        last = next;
-      }
+  MARKETSIM_FN void set(V df) {
+    df_ = select(df < kNormal, df, V{} + kNormal);
+    half_ = 0.5 * (df_ + 1.0);
+    norm_ = gamma_ratio(0.5 * df_) / (root(df_) * kRootPi);
+    // Coefficients of powers of growth * q, so that they stay small however large df is.
+    growth_ = 2.0 * df_ + 1.0;
+    const V inverse = 1.0 / growth_, square = inverse * inverse;
+    V before = (1.0 + inverse) * half_reciprocal(1);
+    V last = before * half_reciprocal(2);  // what else there is cancels
+    series_[0] = V{} + 1.0;
+    series_[1] = before;
+    series_[2] = last;
+    for (size_t n = 3; n < kTerms; ++n) {
+      const double step = static_cast<double>(n) - 2.5;
+      const V next = (last + step * square * before) * half_reciprocal(n);
+      series_[n] = next;
+      before = last;
+      last = next;
     }
   }
 
-  void at(const Lanes& values, Points& to) const {
-    for (size_t i = 0; i < kLanes; i += kWidth) {
-      const V given = load(values + i), df = load(df_ + i), half = load(half_ + i);
-      const V t = select(given < kHuge, given, V{} + kHuge);
-      const V square = t * t, inverse = 1.0 / (df + square);
-      const V density = load(norm_ + i) * exp_of_negative(-half * log_one_plus(square / df));
-      const V y = square * inverse, x = df * inverse, side = 1.0 + root(x);
-      const V argument = load(growth_ + i) * y / (side * side);
-      // Beyond 4 the tail is below 0.003, and 1/2 minus the rest would lose digits.
-      const Mask outside = (y > 0.75) | (argument > 4.0);
-      const V v = select(outside, V{}, argument);
-      store(to.density + i, density);
-      store(to.tail + i, 0.5 - t * density * central(i, v));
-      store(to.slope + i, -2.0 * half * t * inverse);
-      store(to.bend + i, -2.0 * half * inverse * (x - y));
-      if (!any(outside)) continue;
-      for (size_t j = 0; j < kWidth; ++j) {
-        if (outside[j]) outer(i + j, values[i + j], to);
-      }
+  MARKETSIM_FN PointsOf<V> at(V values) const {
+    const V t = select(values < kHuge, values, V{} + kHuge);
+    const V square = t * t, inverse = 1.0 / (df_ + square);
+    const V density = norm_ * exp_of_negative(-half_ * log_one_plus(square / df_));
+    const V y = square * inverse, x = df_ * inverse, side = 1.0 + root(x);
+    const V argument = growth_ * y / (side * side);
+    // Beyond 4 the tail is below 0.003, and 1/2 minus the rest would lose digits.
+    const Mask outside = (y > 0.75) | (argument > 4.0);
+    const V v = select(outside, V{}, argument);
+    PointsOf<V> to = {density, 0.5 - t * density * central(v), -2.0 * half_ * t * inverse,
+                      -2.0 * half_ * inverse * (x - y)};
+    if (!any(outside)) return to;
+    const V ratio = fraction(0.5 * df_, y, x, outside);
+    const V beyond = select(density == 0.0, V{}, 0.5 * t * density / ratio);
+    to.tail = select(outside, beyond, to.tail);
+    const Mask huge = values > kHuge;
+    if (!any(huge)) return to;
+    for (size_t i = 0; i < kWidth; ++i) {
+      if (lane(huge, i)) far(i, lane(values, i), &to);
     }
-  }
-
-  // An antiderivative of t * density(t) at t; differences of it are partial first moments (McNeil,
-  // Frey and Embrechts, Quantitative Risk Management, 2005, example 2.19, has that of the tail).
-  double moment(size_t lane, double t, double density) const {
-    const double df = df_[lane];
-    // The rest may overflow where the density is 0.
-    return density == 0.0 ? 0.0 : -(df / (df - 1.0)) * (1.0 + t * (t / df)) * density;
+    return to;
   }
 
  private:
@@ -203,14 +292,14 @@ class StudentTs {
   // From here on the distribution is the normal one: the density differs by t^4 / (4 df) of itself.
   static constexpr double kNormal = 1e20;
 
-  // S at v = growth * q for the lanes from i. A lane whose terms have fallen below 1e-17 of the sum
-  // does not change any more, so each may stop when the last one does.
-  V central(size_t i, V v) const {
+  // S at v = growth * q. A lane whose terms have fallen below 1e-17 of the sum does not change any
+  // more, so each may stop when the last one does.
+  MARKETSIM_FN V central(V v) const {
     const V v2 = v * v, v4 = v2 * v2;
     V sum{}, power = V{} + 1.0;
     for (size_t n = 0; n < kTerms; n += 4) {
-      const V low = load(series_[n] + i) + load(series_[n + 1] + i) * v;
-      const V high = load(series_[n + 2] + i) + load(series_[n + 3] + i) * v;
+      const V low = series_[n] + series_[n + 1] * v;
+      const V high = series_[n + 2] + series_[n + 3] * v;
       const V part = power * (low + high * v2);
       sum += part;
       if (!any(part > 1e-17 * sum)) break;
@@ -219,50 +308,48 @@ class StudentTs {
     return sum;
   }
 
-  void outer(size_t i, double t, Points& to) const {
-    if (t > kHuge) return far(i, t, to);
-    const double square = t * t, whole = df_[i] + square;
-    to.tail[i] = to.density[i] == 0.0 ? 0.0
-                                      : 0.5 * t * to.density[i] /
-                                            fraction(0.5 * df_[i], square / whole, df_[i] / whole);
-  }
-
   // beta_0 + alpha_1 / (beta_1 + alpha_2 / ...) with a = df / 2, b = 1/2, by the forward
-  // recurrence of numerators and denominators.
-  static double fraction(double a, double y, double x) {
-    const double base = a * y - 0.5 * x + 1.0, step = 1.0 + y;
-    double p0 = 1.0, q0 = 0.0;
-    double p1 = (a / (a + 1.0)) * base, q1 = 1.0;
-    double inverse = 1.0 / (a + 1.0);  // 1 / (a + 2 n - 1)
+  // recurrence of numerators and denominators, for the lanes that are wanted.
+  static MARKETSIM_FN V fraction(V a, V y, V x, Mask wanted) {
+    const V base = a * y - 0.5 * x + 1.0, step = 1.0 + y;
+    V p0 = V{} + 1.0, q0{};
+    V p1 = (a / (a + 1.0)) * base, q1 = V{} + 1.0;
+    V inverse = 1.0 / (a + 1.0);  // 1 / (a + 2 n - 1)
+    V result = p1;
     for (double n = 1.0; n < 500.0; n += 1.0) {
-      const double side = n * (0.5 - n) * x * inverse;
-      const double alpha = side * x * (a + n - 1.0) * (a + n - 0.5) * inverse;
+      const V side = n * (0.5 - n) * x * inverse;
+      const V alpha = side * x * (a + n - 1.0) * (a + n - 0.5) * inverse;
       inverse = 1.0 / (a + 2.0 * n + 1.0);
-      const double beta = n + side + (a + n) * inverse * (base + n * step);
-      const double p2 = beta * p1 + alpha * p0, q2 = beta * q1 + alpha * q0;
-      const bool settled = std::fabs(p2 * q1 - p1 * q2) <= 1e-15 * std::fabs(p2 * q1);
+      const V beta = n + side + (a + n) * inverse * (base + n * step);
+      const V p2 = beta * p1 + alpha * p0, q2 = beta * q1 + alpha * q0;
+      const V across = p2 * q1;
       // Scaled so that neither grows beyond the largest double.
-      const double scale = 1.0 / q2;
+      const V scale = 1.0 / q2;
       p0 = p1 * scale, q0 = q1 * scale;
-      p1 = p2 * scale, q1 = 1.0;
-      if (settled) break;
+      const V difference = magnitude(across - p1 * q2);
+      p1 = p2 * scale, q1 = V{} + 1.0;
+      result = select(wanted, p1, result);
+      wanted = wanted & (difference > 1e-15 * magnitude(across));
+      if (!any(wanted)) break;
     }
-    return p1;
+    return result;
   }
 
   // Where t * t may overflow, the leading term is exact, or all is 0.
-  void far(size_t i, double t, Points& to) const {
-    const double df = df_[i];
-    const bool none = df > 1e10 || std::isinf(t);
-    const double log_tail = std::log(norm_[i]) + (half_[i] - 1.0) * std::log(df) - df * std::log(t);
-    to.tail[i] = none ? 0.0 : std::exp(log_tail);
-    to.density[i] = none ? 0.0 : to.tail[i] * (df / t);
-    to.slope[i] = none ? 0.0 : -2.0 * half_[i] / t;
-    to.bend[i] = none ? 0.0 : 2.0 * half_[i] / t / t;
+  MARKETSIM_FN void far(size_t i, double t, PointsOf<V>* to) const {
+    const double df = lane(df_, i), half = lane(half_, i);
+    const bool none = df > 1e10 || t > kLargest;
+    const double log_tail =
+        none ? 0.0 : log_of(lane(norm_, i)) + (half - 1.0) * log_of(df) - df * log_of(t);
+    const double tail = none ? 0.0 : lane(exp_of_negative(V{} + log_tail), 0);
+    set_lane(&to->tail, i, tail);
+    set_lane(&to->density, i, none ? 0.0 : tail * (df / t));
+    set_lane(&to->slope, i, none ? 0.0 : -2.0 * half / t);
+    set_lane(&to->bend, i, none ? 0.0 : 2.0 * half / t / t);
   }
 
-  alignas(64) Lanes df_, half_, norm_, growth_;
-  alignas(64) Lanes series_[kTerms];
+  V df_, half_, norm_, growth_;
+  V series_[kTerms];
 };
 
 }  // namespace marketsim::MARKETSIM_ISA::student_t

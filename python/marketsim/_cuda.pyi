@@ -17,6 +17,8 @@ __all__: list[str] = [
     "device_count",
     "device_name",
     "driver_state",
+    "mixture_means_between",
+    "mixture_quantiles",
     "offsets_workspace",
     "profit_days",
     "profit_sums",
@@ -106,6 +108,47 @@ def device_name(device: typing.SupportsInt | typing.SupportsIndex) -> str:
 def driver_state() -> str:
     """
     Driver and runtime, or why no device can be used.
+    """
+
+def mixture_means_between(
+    df: typing.SupportsInt | typing.SupportsIndex,
+    loc: typing.SupportsInt | typing.SupportsIndex,
+    scale: typing.SupportsInt | typing.SupportsIndex,
+    weight: typing.SupportsInt | typing.SupportsIndex,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+    components: typing.SupportsInt | typing.SupportsIndex,
+    low: tuple[
+        typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex
+    ],
+    high: tuple[
+        typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex
+    ],
+    out: typing.SupportsInt | typing.SupportsIndex,
+    device: typing.SupportsInt | typing.SupportsIndex,
+    stream: typing.SupportsInt | typing.SupportsIndex,
+) -> None:
+    """
+    Means [row] of the parts between two levels, given as for mixture_quantiles.
+    """
+
+def mixture_quantiles(
+    df: typing.SupportsInt | typing.SupportsIndex,
+    loc: typing.SupportsInt | typing.SupportsIndex,
+    scale: typing.SupportsInt | typing.SupportsIndex,
+    weight: typing.SupportsInt | typing.SupportsIndex,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+    components: typing.SupportsInt | typing.SupportsIndex,
+    levels: collections.abc.Sequence[
+        tuple[
+            typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex
+        ]
+    ],
+    out: typing.SupportsInt | typing.SupportsIndex,
+    device: typing.SupportsInt | typing.SupportsIndex,
+    stream: typing.SupportsInt | typing.SupportsIndex,
+) -> None:
+    """
+    Quantiles [row, level] of mixtures [row, component], float64, at (level, the standard normal's quantile at it).
     """
 
 def offsets_workspace(
