@@ -34,7 +34,8 @@ COVERED = {
 NO_SERIES = {  # takes no series, or holds one without computing
     "Bars", "BarsFolder", "Costs", "DecisionView", "Distribution", "ForecastStore", "Hold",
     "LimitOrders", "MarketsimError", "MemoryStore", "Model", "Offsets", "PredictionStore",
-    "ProfitSums", "QuantileDistribution", "Strategy", "StudentTMixture", "TakeProfit", "WalkForwardResult",
+    "ProfitSums", "QuantileDistribution", "Strategy", "StudentTMixture", "TakeProfit",
+    "WalkForwardResult",
     "demo_bars", "read_folder", "register_strategy", "strategy_names", "__version__",
     "bars", "forecasts", "kernels", "metrics", "models", "strategies", "walkforward",
 }  # fmt: skip
