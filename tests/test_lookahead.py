@@ -26,6 +26,7 @@ COVERED = {
     # name: the test that covers it
     "walk_forward": "test_walk_forward",
     "profit": "test_profit",
+    "profit_sums": "test_profit_sums_read_no_other_problem",
     "best_offsets": "test_best_offsets_reads_no_other_problem",
     "read_bars": "test_reading_and_returns",
     "load_model": "test_models",
@@ -33,7 +34,8 @@ COVERED = {
 NO_SERIES = {  # takes no series, or holds one without computing
     "Bars", "BarsFolder", "Costs", "DecisionView", "Distribution", "ForecastStore", "Hold",
     "LimitOrders", "MarketsimError", "MemoryStore", "Model", "Offsets", "PredictionStore",
-    "QuantileDistribution", "Strategy", "StudentTMixture", "TakeProfit", "WalkForwardResult",
+    "ProfitSums", "QuantileDistribution", "Strategy", "StudentTMixture", "TakeProfit",
+    "WalkForwardResult",
     "demo_bars", "read_folder", "register_strategy", "strategy_names", "__version__",
     "bars", "forecasts", "kernels", "metrics", "models", "strategies", "walkforward",
 }  # fmt: skip
@@ -176,6 +178,17 @@ def test_profit(fill: str) -> None:
         after = ms.profit(**changed, high_offset=[0.0, 0.002], low_offset=[0.0, -0.002], fill=fill)
         np.testing.assert_array_equal(after[:, :cut], whole[:, :cut])
         assert (after[:, cut:] != whole[:, cut:]).any()
+
+
+def test_profit_sums_read_no_other_problem() -> None:
+    rows = random_days(np.random.default_rng(10), (40, 12))
+    pairs = {"high_offset": [0.0, 0.002], "low_offset": [0.0, -0.002]}
+    whole = ms.profit_sums(**rows, **pairs)
+    changed = {k: np.concatenate([v[:20], v[20:] * 2 + f(k)]) for k, v in rows.items()}
+    after = ms.profit_sums(**changed, **pairs)
+    for got, before in zip(after[:-1], whole[:-1], strict=True):
+        np.testing.assert_array_equal(got[:20], before[:20])
+        assert (got[20:] != before[20:]).any()
 
 
 def f(name: str) -> np.float32:

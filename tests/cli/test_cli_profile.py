@@ -46,7 +46,7 @@ def test_the_stages_of_a_model_with_weights(bars: Path, toto: Path, capsys) -> N
     assert (code, err) == (0, "")
     facts = json.loads(out)
     found = stages(out)
-    assert set(found) == set(_STAGES)
+    assert set(found) == set(_STAGES) - {"transfer"}  # which is of a GPU
     assert sum(row["seconds"] for row in found.values()) == pytest.approx(facts["seconds"])
     assert sum(row["share"] for row in found.values()) == pytest.approx(1.0)
     assert all(row["seconds"] >= 0.0 for row in found.values())
