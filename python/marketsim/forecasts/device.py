@@ -13,6 +13,7 @@ from marketsim.errors import ArgumentError
 from marketsim.forecasts.schema import Schema
 from marketsim.kernels.cuda import Place, find_place
 from marketsim.kernels.cuda_arrays import upload
+from marketsim.timing import stage
 
 if TYPE_CHECKING:
     import torch
@@ -72,6 +73,21 @@ class DeviceCube:
         )
         gathered = self.records.index_select(0, found.reshape(-1))
         return gathered.reshape(*index.shape, *self.records.shape[1:])
+
+    def point(self, aggregate: str) -> torch.Tensor:
+        """Point forecasts float64 [day, target] by an aggregate's name: the bits of the host's.
+
+        The records are taken to be those of forecasts, as a store and a model give them: what
+        `ForecastCube` refuses is not looked for, because looking would mean waiting.
+
+        Raises:
+            UnknownNameError: no such aggregate.
+            CudaUnavailableError, CudaError: the records are on a GPU whose kernels cannot be used.
+        """
+        from marketsim.forecasts.device_point import point_there
+
+        with stage("head"):
+            return point_there(self.schema, self.records, aggregate, self.kernels_place())
 
     def kernels_place(self) -> Place | None:
         """Where the kernels run that read the records; None for the CPU.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from marketsim.forecasts.schema import MIXTURE_FIELDS, WEIGHT_NOISE
+from marketsim.forecasts.schema import WEIGHT_NOISE, mixture_fields
 from marketsim.models.mixture import WEIGHT_TOLERANCE
 
 if TYPE_CHECKING:
@@ -28,9 +28,8 @@ def mixture_records_there(parameters: torch.Tensor) -> tuple[torch.Tensor, torch
     """
     import torch
 
-    k = parameters.shape[-1] // len(MIXTURE_FIELDS)
-    df, location, scale, weights = torch.split(parameters, k, dim=-1)
-    total = weight_sums_there(weights)
+    df, location, scale, weights = mixture_fields(parameters)
+    total = sums_there(weights)
     sound = (df > 1.0).all(-1) & (scale > 0.0).all(-1) & (weights >= 0.0).all(-1)
     sound &= torch.isfinite(parameters).all(-1) & ((total - 1.0).abs() <= WEIGHT_TOLERANCE)
     total = torch.where((total - 1.0).abs() <= WEIGHT_NOISE, 1.0, total)
@@ -49,9 +48,9 @@ def mixture_records_there(parameters: torch.Tensor) -> tuple[torch.Tensor, torch
     return records, sound & torch.isfinite(records).all(-1)
 
 
-def weight_sums_there(weights: torch.Tensor) -> torch.Tensor:
-    """Sums over the last axis, added one by one as `marketsim.models.mixture.weight_sums` does."""
-    total = weights[..., 0] + 0.0
-    for i in range(1, weights.shape[-1]):
-        total = total + weights[..., i]
+def sums_there(values: torch.Tensor) -> torch.Tensor:
+    """Sums over the last axis, added one by one, as the host adds weights and draws."""
+    total = values[..., 0] + 0.0
+    for i in range(1, values.shape[-1]):
+        total = total + values[..., i]
     return total

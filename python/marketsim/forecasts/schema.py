@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from marketsim.models import (
 )
 from marketsim.models.mixture import weight_sums
 from marketsim.models.protocol import no_returns
+
+if TYPE_CHECKING:
+    import torch
 
 Records = npt.NDArray[np.float32]
 Float = TypeVar("Float", np.float32, np.float64)
@@ -167,6 +170,11 @@ def mixture_parts(records: npt.NDArray[Float]) -> tuple[npt.NDArray[Float], ...]
     components = records.shape[-1] // len(MIXTURE_FIELDS)
     parts = records.reshape(*records.shape[:-1], len(MIXTURE_FIELDS), components)
     return tuple(parts[..., i, :] for i in range(len(MIXTURE_FIELDS)))
+
+
+def mixture_fields(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """`mixture_parts` of a tensor."""
+    return tuple(values.unflatten(-1, (len(MIXTURE_FIELDS), -1)).unbind(-2))
 
 
 def _mixture_records(components: int, distribution: Distribution) -> Records:

@@ -63,6 +63,8 @@ class Fit(NamedTuple):
     Attributes:
         high_pred, low_pred, position: as in `marketsim.best_offsets`.
         fill, always_on, long_only: likewise.
+        fee: likewise; None for that of all fits.
+        windows: those to fit on; None for those of all fits.
     """
 
     high_pred: Any
@@ -71,6 +73,8 @@ class Fit(NamedTuple):
     fill: str = "optimistic"
     always_on: bool = False
     long_only: bool = False
+    fee: float | None = None
+    windows: WindowIndex | None = None
 
 
 class Fitted(NamedTuple):
@@ -128,7 +132,7 @@ def fit_windows(
         market: close, high, low and, where a policy needs it, open: tensors [day].
         fits: what is to be fitted; all of them are one launch.
         windows: of the days fitted on; `applied` of the `behind` days behind are traded, the last
-            ones, so that the others are a gap.
+            ones, so that the others are a gap. A fit may have its own ones, on the same device.
         applied: how many days behind the window the offsets are applied to.
         bounds, fee, fee_rule: as in `marketsim.best_offsets`.
 
@@ -138,26 +142,29 @@ def fit_windows(
         UnknownNameError, CudaError: as `marketsim.best_offsets`.
     """
     place = windows.place
-    if not 0 <= applied <= windows.behind:
-        raise ArgumentError(f"applied must be 0 to {windows.behind} (behind): got {applied!r}")
-    require_days(place, windows.length)
-    rules = {
+    places = [fit.windows or windows for fit in fits]
+    for at in [windows, *places]:
+        if not 0 <= applied <= at.behind:
+            raise ArgumentError(f"applied must be 0 to {at.behind} (behind): got {applied!r}")
+        require_days(place, at.length)
+    shared = {
         "bounds": inward_bounds(bounds),
         "margin": 0.0,
         "fee": check_fee(fee),
         "fee_rule": fee_rule_code(fee_rule),
     }
-    days = [_days_of(place, market, fit, windows) for fit in fits]
-    answers = [_empty(place, len(windows.starts), applied) for _ in fits]
+    rules = [shared if fit.fee is None else shared | {"fee": check_fee(fit.fee)} for fit in fits]
+    days = [_days_of(place, market, fit, at) for fit, at in zip(fits, places, strict=True)]
+    answers = [_empty(place, len(at.starts), applied) for at in places]
     most = place.platform.module.MAX_GROUPS
     with stage("offsets", settle=place.settle), launch_guard():
         groups = [
-            _group(windows, applied, fit, of, to, rules)
-            for fit, of, to in zip(fits, days, answers, strict=True)
+            _group(at, applied, *of)
+            for at, *of in zip(places, fits, days, answers, rules, strict=True)
+            if len(at.starts)
         ]
-        if len(windows.starts):
-            for at in range(0, len(groups), most):
-                solve(place, groups[at : at + most])
+        for first in range(0, len(groups), most):
+            solve(place, groups[first : first + most])
     return answers
 
 

@@ -178,12 +178,12 @@ def _sum_some(
     net = (found.gross - found.fee).reshape(shape)
     entered = (found.flags & (LONG_ENTERED | SHORT_ENTERED) != 0).reshape(shape)
     exact = net.astype(np.float64)
-    sums = [_in_order(exact), _in_order(exact * exact)]
+    sums = [sums_in_order(exact), sums_in_order(exact * exact)]
     counts = [np.count_nonzero(of, axis=1) for of in (net > 0, entered)]
     return np.stack(sums), np.stack(counts).astype(np.int32)
 
 
-def _in_order(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def sums_in_order(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Sums of rows, one value after the other; np.sum adds in pairs."""
     if values.shape[1] == 0:
         return np.zeros(len(values))

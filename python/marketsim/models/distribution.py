@@ -7,7 +7,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -133,26 +133,38 @@ class QuantileDistribution(PointwiseDistribution):
         return np.asarray(below + (above - below) * share, dtype=np.float64)
 
     def _at_level(self, level: float) -> Array:
-        if level in self.levels:
-            return self.quantiles[..., self.levels.index(level)]
-        z = _NORMAL.inv_cdf(level)
-        i = min(max(int(np.searchsorted(self._z, z)) - 1, 0), len(self._z) - 2)
-        below, above = self.quantiles[..., i], self.quantiles[..., i + 1]
-        return below + (above - below) * ((z - self._z[i]) / (self._z[i + 1] - self._z[i]))
+        return cast(Array, quantile_at(self.levels, self.quantiles, level))
 
     def _trimmed_mean(self, below: float, above: float) -> Array:
         return self._mean_between(below, 1.0 - above)
 
     def _mean_between(self, low: float, high: float) -> Array:
-        """The mean of the part between two levels: a weighted sum of the quantiles.
+        return cast(Array, mean_between(self.levels, self.quantiles, low, high))
 
-        The terms are added level by level, so that the result of one forecast does not depend on
-        how many stand beside it.
-        """
-        result = np.zeros(self.quantiles.shape[:-1])
-        for i, weight in enumerate(_mean_weights(self.levels, low, high)):
-            result += weight * self.quantiles[..., i]
-        return result
+
+def quantile_at(levels: tuple[float, ...], quantiles: Any, level: float) -> Any:
+    """The quantile [...] at one level in (0, 1), from those [..., level] at others.
+
+    Of arrays and of tensors alike, elementwise in the same order.
+    """
+    if level in levels:
+        return quantiles[..., levels.index(level)]
+    z, at = _normal_quantiles(levels), _NORMAL.inv_cdf(level)
+    i = min(max(int(np.searchsorted(z, at)) - 1, 0), len(z) - 2)
+    below, above = quantiles[..., i], quantiles[..., i + 1]
+    return below + (above - below) * ((at - z[i]) / (z[i + 1] - z[i]))
+
+
+def mean_between(levels: tuple[float, ...], quantiles: Any, low: float, high: float) -> Any:
+    """The mean [...] of the part between two levels: a weighted sum of the quantiles.
+
+    Of arrays and of tensors alike. The terms are added level by level, so that the result of one
+    forecast does not depend on how many stand beside it.
+    """
+    result: Any = 0.0
+    for i, weight in enumerate(_mean_weights(levels, low, high)):
+        result = result + weight * quantiles[..., i]
+    return result
 
 
 @functools.lru_cache(maxsize=256)

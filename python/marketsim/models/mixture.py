@@ -99,7 +99,7 @@ class StudentTMixture(PointwiseDistribution):
     def quantile(self, levels: npt.ArrayLike) -> Array:
         """Quantiles [..., horizon, level] at levels in (0, 1), each as if asked for alone."""
         wanted = checked_levels(levels)
-        found = _core.mixture_quantiles(*self._rows, [_with_normal(level) for level in wanted])
+        found = _core.mixture_quantiles(*self._rows, [with_normal(level) for level in wanted])
         return found.reshape(*self.df.shape[:-1], len(wanted))
 
     def sample(self, n: int, seed: int) -> Array:
@@ -133,7 +133,7 @@ class StudentTMixture(PointwiseDistribution):
         """
         if below == 0.0 and above == 0.0:
             return self.mean
-        ends = _with_normal(below), _with_normal(1.0 - above)
+        ends = with_normal(below), with_normal(1.0 - above)
         return _core.mixture_means_between(*self._rows, *ends).reshape(self.df.shape[:-1])
 
     def _check(self) -> None:
@@ -196,7 +196,7 @@ def weight_sums(weights: Array) -> Array:
     return total
 
 
-def _with_normal(level: float) -> tuple[float, float]:
+def with_normal(level: float) -> tuple[float, float]:
     """A level and the standard normal's quantile at it, where a search starts; at 0 and 1 none."""
     return level, _NORMAL.inv_cdf(level) if 0.0 < level < 1.0 else 0.0
 

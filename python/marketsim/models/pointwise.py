@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,54 @@ from marketsim.models.aggregation import parse_aggregate
 Array = npt.NDArray[np.float64]
 
 
-class PointwiseDistribution(ABC):
+class Aggregated(ABC):
+    """Point forecasts by name, from arrays of NumPy or tensors [..., horizon] alike."""
+
+    @property
+    @abstractmethod
+    def mean(self) -> Any:
+        """Expected values."""
+
+    @property
+    @abstractmethod
+    def std(self) -> Any:
+        """Standard deviations."""
+
+    @abstractmethod
+    def _at_level(self, level: float) -> Any:
+        """The quantile at one level in (0, 1)."""
+
+    @abstractmethod
+    def _trimmed_mean(self, below: float, above: float) -> Any:
+        """The mean without the lowest fraction `below` and the highest `above`."""
+
+    def point(self, spec: str) -> Any:
+        """Point forecasts by a name of `marketsim.models.aggregation`."""
+        form, numbers = parse_aggregate(spec)
+        match form:
+            case "mean":
+                return self.mean
+            case "median":
+                return self._at_level(0.5)
+            case "trimmed_mean":
+                return self._trimmed_mean(numbers[0], numbers[0])
+            case "lower_trimmed_mean":
+                return self._trimmed_mean(0.0, numbers[0])
+            case "upper_trimmed_mean":
+                return self._trimmed_mean(numbers[0], 0.0)
+            case "mean_minus_std":
+                return self.mean - numbers[0] * self.std
+            case "mean_plus_std":
+                return self.mean + numbers[0] * self.std
+            case "mean_quantile_mix":
+                return numbers[1] * self.mean + (1.0 - numbers[1]) * self._at_level(numbers[0])
+            case "quantile_plus_std":
+                return self._at_level(numbers[0]) + numbers[1] * self.std
+            case _:  # quantile, p
+                return self._at_level(numbers[0])
+
+
+class PointwiseDistribution(Aggregated):
     """Quantiles at any levels, and point forecasts by name, of forecasts [..., horizon]."""
 
     @property
@@ -40,28 +88,7 @@ class PointwiseDistribution(ABC):
 
     def aggregate(self, spec: str) -> Array:
         """Point forecasts [..., horizon] by a name of `marketsim.models.aggregation`."""
-        form, numbers = parse_aggregate(spec)
-        match form:
-            case "mean":
-                return self.mean
-            case "median":
-                return self._at_level(0.5)
-            case "trimmed_mean":
-                return self._trimmed_mean(numbers[0], numbers[0])
-            case "lower_trimmed_mean":
-                return self._trimmed_mean(0.0, numbers[0])
-            case "upper_trimmed_mean":
-                return self._trimmed_mean(numbers[0], 0.0)
-            case "mean_minus_std":
-                return self.mean - numbers[0] * self.std
-            case "mean_plus_std":
-                return self.mean + numbers[0] * self.std
-            case "mean_quantile_mix":
-                return numbers[1] * self.mean + (1.0 - numbers[1]) * self._at_level(numbers[0])
-            case "quantile_plus_std":
-                return self._at_level(numbers[0]) + numbers[1] * self.std
-            case _:  # quantile, p
-                return self._at_level(numbers[0])
+        return cast(Array, self.point(spec))
 
 
 def checked_levels(levels: npt.ArrayLike) -> list[float]:
