@@ -6,11 +6,13 @@ when one is added and left out.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
+from backends import on_backend
 from market import changed_from, random_frame
 from problems import random_days
 
@@ -25,6 +27,7 @@ RUN = {"simulations": 80, "window": 5, "offset_window": 20, "progress": False}
 COVERED = {
     # name: the test that covers it
     "walk_forward": "test_walk_forward",
+    "walk_forward_universe": "test_walk_forward_universe",
     "profit": "test_profit",
     "profit_sums": "test_profit_sums_read_no_other_problem",
     "best_offsets": "test_best_offsets_reads_no_other_problem",
@@ -35,7 +38,7 @@ NO_SERIES = {  # takes no series, or holds one without computing
     "Bars", "BarsFolder", "Costs", "DecisionView", "Distribution", "ForecastStore", "Hold",
     "LimitOrders", "MarketsimError", "MemoryStore", "Model", "Offsets", "PredictionStore",
     "ProfitSums", "QuantileDistribution", "Strategy", "StudentTMixture", "TakeProfit",
-    "WalkForwardResult",
+    "UniverseResult", "WalkForwardResult",
     "demo_bars", "read_folder", "register_strategy", "strategy_names", "__version__",
     "bars", "forecasts", "kernels", "metrics", "models", "strategies", "walkforward",
 }  # fmt: skip
@@ -90,6 +93,28 @@ def test_walk_forward(fill: str, model: str) -> None:
         return ms.walk_forward(frame, model, fill=fill, **RUN).days
 
     assert_same_before(days, "date", DECIDED, seed=1)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_walk_forward_universe(device: str) -> None:
+    """One symbol changes, another one stays as it is throughout."""
+    pytest.importorskip("torch")
+    other = ms.read_bars(random_frame(150, 12), symbol="OTHER")
+    options = RUN | {"fills": rules.FILLS, "device": device, "store": False}
+
+    def days(frame: pd.DataFrame) -> pd.DataFrame:
+        with on_backend("emulation"):
+            bars = [other, ms.read_bars(frame, symbol="T")]
+            found = ms.walk_forward_universe(bars, **options).days()
+        others.append(found[found["symbol"] == "OTHER"])
+        same_frames(others[-1], others[0])
+        return found[found["symbol"] == "T"]
+
+    others: list[pd.DataFrame] = []
+    decided = ["fill", "strategy", "high_offset", "low_offset", "in_sample"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # OTHER has too few bars for all simulations
+        assert_same_before(days, "date", decided, seed=12)
 
 
 def test_walk_forward_with_purge_and_embargo() -> None:

@@ -38,7 +38,13 @@ if TYPE_CHECKING:
         register_strategy,
         strategy_names,
     )
-    from marketsim.walkforward import Costs, WalkForwardResult, walk_forward
+    from marketsim.walkforward import (
+        Costs,
+        UniverseResult,
+        WalkForwardResult,
+        walk_forward,
+        walk_forward_universe,
+    )
 
     __version__: str
 
@@ -71,8 +77,10 @@ _HOMES = {
     "register_strategy": "strategies",
     "strategy_names": "strategies",
     "Costs": "walkforward",
+    "UniverseResult": "walkforward",
     "WalkForwardResult": "walkforward",
     "walk_forward": "walkforward",
+    "walk_forward_universe": "walkforward",
 }
 
 __all__ = [
@@ -94,6 +102,7 @@ __all__ = [
     "Strategy",
     "StudentTMixture",
     "TakeProfit",
+    "UniverseResult",
     "WalkForwardResult",
     "__version__",
     "bars",
@@ -112,6 +121,7 @@ __all__ = [
     "strategies",
     "strategy_names",
     "walk_forward",
+    "walk_forward_universe",
     "walkforward",
 ]
 

@@ -159,8 +159,8 @@ def fit_windows(
     most = place.platform.module.MAX_GROUPS
     with stage("offsets", settle=place.settle), launch_guard():
         groups = [
-            _group(at, applied, *of)
-            for at, *of in zip(places, fits, days, answers, rules, strict=True)
+            _group(at, applied, fit, of, to, rule)
+            for at, fit, of, to, rule in zip(places, fits, days, answers, rules, strict=True)
             if len(at.starts)
         ]
         for first in range(0, len(groups), most):

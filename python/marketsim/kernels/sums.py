@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +40,11 @@ class ProfitSums(NamedTuple):
     wins: Any
     trades: Any
     days: int
+
+    def each(self, change: Callable[[Any], Any]) -> ProfitSums:
+        """The sums with each of their arrays changed."""
+        total, squares, wins, trades, days = self
+        return ProfitSums(change(total), change(squares), change(wins), change(trades), days)
 
     @property
     def mean(self) -> Any:
