@@ -67,6 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
 def measured(sizes: Any) -> dict[str, list[Row]]:
     """All measurements, by their kinds."""
     import gpu_cases
+    import gpu_universe
 
     clock = gpu_cases.Clock(sizes.repeats)
     peak = gpu_cases.peak(clock, sizes)
@@ -74,7 +75,7 @@ def measured(sizes: Any) -> dict[str, list[Row]]:
         "peak": [peak],
         "profit": list(gpu_cases.profits(clock, sizes, peak["instructions_per_second"])),
         "offsets": list(gpu_cases.offsets(clock, sizes)),
-        "walk-forward": [gpu_cases.walk(clock, sizes)],
+        "walk-forward": [gpu_cases.walk(clock, sizes), *gpu_universe.walks(clock, sizes)],
         "with transfers": list(gpu_cases.with_transfers(clock, sizes)),
         "crossover": list(gpu_cases.crossover(clock, sizes)),
     }
