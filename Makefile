@@ -4,12 +4,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# ON: the compilers' warnings are errors, as they are in CI.
+WERROR ?= OFF
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
 CXX_FILES = $(shell find csrc tests/faults/native benchmarks/native \
   -name '*.cpp' -o -name '*.hpp' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh')
 
-.PHONY: demo test faults upstream lint format types stubs check-stubs warnings wheel-test sanitize bench bench-gpu bench-smoke precision claims clean
+.PHONY: demo test faults upstream lint format types stubs check-stubs wheel-test sanitize bench bench-gpu bench-smoke precision claims clean
 
 demo: $(VENV)/.demo
 	$(BIN)/marketsim backtest demo --simulations 70 --report demo-report.html
@@ -51,15 +53,8 @@ check-stubs: $(VENV)/.dev
 	  diff -u python/marketsim/_cuda.pyi build/_cuda.pyi; \
 	else echo 'built without CUDA: _cuda.pyi is not compared'; fi
 
-# Compiles with warnings as errors.
-warnings: $(VENV)/.dev
-	$(BIN)/cmake -S . -B build/warnings -G Ninja -DSKBUILD_PROJECT_VERSION=0 \
-	  -DMARKETSIM_WERROR=ON -DMARKETSIM_EMULATION=ON \
-	  -Dpybind11_DIR="$$($(BIN)/python -m pybind11 --cmakedir)" \
-	  -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"
-	$(BIN)/cmake --build build/warnings
-
-# Builds a wheel, installs it into an empty environment elsewhere and uses it there.
+# Builds a wheel, compilers' warnings being errors, installs it into an empty environment elsewhere
+# and uses it there.
 wheel-test: $(VENV)/.dev
 	$(BIN)/python tools/wheel_smoke.py
 
@@ -98,7 +93,8 @@ $(VENV)/.demo: $(VENV)/bin/python $(SOURCES)
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python $(SOURCES) constraints.txt
-	$(PIP) -e '.[dev]' -C cmake.define.MARKETSIM_EMULATION=ON
+	$(PIP) -e '.[dev]' -C cmake.define.MARKETSIM_EMULATION=ON \
+	  -C cmake.define.MARKETSIM_WERROR=$(WERROR)
 	touch $@
 
 .venv-upstream/.built: tools/upstream_env.py constraints.txt $(wildcard tests/upstream/*.txt)

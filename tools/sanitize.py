@@ -58,7 +58,7 @@ def main() -> None:
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
     found = subprocess.run(
-        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS],
+        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "auto", *TESTS],
         cwd=ROOT,
         env=os.environ | settings,
     )

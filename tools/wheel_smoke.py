@@ -52,7 +52,8 @@ def main() -> None:
     """Build, check what is inside, install, run."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _run([sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT], cwd=folder)
+        strict = "-Ccmake.define.MARKETSIM_WERROR=ON"
+        _run([sys.executable, "-m", "build", "--wheel", strict, "--outdir", folder, ROOT], folder)
         (wheel,) = folder.glob("*.whl")
         _check_contents(wheel)
         environment = folder / "clean"
