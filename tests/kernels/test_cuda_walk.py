@@ -84,6 +84,21 @@ def test_more_fits_than_a_launch_takes(on: str) -> None:
     assert all(torch.equal(fitted.net, found[0].net) for fitted in found)
 
 
+def test_fits_of_their_own_fee_and_windows(on: str) -> None:
+    market, levels = moved(on)
+    all_of, some = windows_at(STARTS, 20, behind=2), windows_at(STARTS[3:], 12, behind=1)
+    fits = [Fit(**levels), Fit(**levels, fee=0.002, windows=some), Fit(**levels, fee=0.0)]
+    found = fit_windows(market, fits, all_of, fee=0.001)
+    for got, at, fee in zip(found, (all_of, some, all_of), (0.001, 0.002, 0.0), strict=True):
+        (alone,) = fit_windows(market, [Fit(**levels)], at, fee=fee)
+        assert len(got.high) == len(at.starts)
+        assert all(torch.equal(one, other) for one, other in zip(got, alone, strict=True))
+    with pytest.raises(ArgumentError, match=r"applied must be 0 to 1 \(behind\): got 2"):
+        fit_windows(market, fits, all_of, applied=2)
+    with pytest.raises(ArgumentError, match="fee must be a fraction"):
+        fit_windows(market, [Fit(**levels, fee=0.7)], all_of)
+
+
 def test_sums_of_windows(on: str) -> None:
     values = np.where(np.arange(50) % 7 == 0, 0, np.random.default_rng(2).normal(0, 1, 50))
     values = values.astype(np.float32)
