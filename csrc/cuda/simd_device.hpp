@@ -59,6 +59,9 @@ inline MARKETSIM_FN F smaller_number(F x, F y) {
 inline MARKETSIM_FN F multiply_add(F x, F y, F z) {
   return {__fmaf_rn(x.v, y.v, z.v)};
 }
+inline MARKETSIM_FN double multiply_add(double x, double y, double z) {
+  return __fma_rn(x, y, z);
+}
 // ++count where the mask is set: one instruction, which the compiler makes three of.
 inline MARKETSIM_FN void count_if(M mask, uint32_t& count) {
   asm("{\n\t.reg .pred p;\n\tsetp.ne.u32 p, %1, 0;\n\t@p add.u32 %0, %0, 1;\n\t}"
@@ -110,6 +113,10 @@ inline MARKETSIM_FN F smaller_number(F x, F y) {
 }
 inline MARKETSIM_FN F multiply_add(F x, F y, F z) {
   return {std::fma(x.v, y.v, z.v)};
+}
+// Rounded twice here, which the bounds allow for as well.
+inline MARKETSIM_FN double multiply_add(double x, double y, double z) {
+  return x * y + z;
 }
 inline MARKETSIM_FN void count_if(M mask, uint32_t& count) {
   count += mask;
