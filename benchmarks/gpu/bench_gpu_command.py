@@ -24,7 +24,7 @@ def bench_whole_command(tmp_path, monkeypatch: pytest.MonkeyPatch, capsys) -> No
         "driver": "none", "built_for": "host",
     }  # fmt: skip
     monkeypatch.setattr(run_gpu, "cuda_state", lambda: state)
-    monkeypatch.setattr(run_gpu.shutil, "which", lambda name: None)
+    monkeypatch.setattr(run_gpu.shutil, "which", lambda *_, **__: None)
     with on_backend("emulation"):
         assert run_gpu.main(["--small", "--output", str(tmp_path)]) == 0
         assert "equal to the last bit" in capsys.readouterr().out
