@@ -24,7 +24,7 @@ def bench_whole_command(tmp_path, monkeypatch: pytest.MonkeyPatch, capsys) -> No
         "driver": "none", "built_for": "host",
     }  # fmt: skip
     monkeypatch.setattr(run_gpu, "cuda_state", lambda: state)
-    monkeypatch.setattr(run_gpu.shutil, "which", lambda name: None)
+    monkeypatch.setattr(run_gpu.shutil, "which", lambda *_, **__: None)
     with on_backend("emulation"):
         assert run_gpu.main(["--small", "--output", str(tmp_path)]) == 0
         assert "equal to the last bit" in capsys.readouterr().out
@@ -32,13 +32,24 @@ def bench_whole_command(tmp_path, monkeypatch: pytest.MonkeyPatch, capsys) -> No
         assert page.name.startswith("host-emulation-20")
         assert "| best offsets, N=20, open_aware |" in page.read_text()
         assert json.loads(facts.read_text())["measured"]["crossover"][2]["in_use"] > 0
-        monkeypatch.setattr("gpu_cases.check", _wrong)
+        monkeypatch.setattr("gpu_cases._same", _wrong)
         assert run_gpu.main(["--check-only"]) == 1
-        assert "the GPU's answer is wrong: 1 != 2" in capsys.readouterr().err
+        assert "the GPU's answer is wrong: profit, N=6, kind 0" in capsys.readouterr().err
+        monkeypatch.setattr("gpu_cases.peak", _broken)
+        assert run_gpu.main(["--small", "--output", str(tmp_path)]) == 1
+        found = json.loads(facts.read_text())
+        assert found["failed"][1:] == ["peak: RuntimeError: out of memory"]
+        assert len(found["wrong"]) == found["checked"] > 0
+        assert found["measured"]["offsets"]  # the other parts went on
+        assert "comparisons with the CPU FAILED" in page.read_text()
 
 
-def _wrong(sizes: object) -> int:
+def _wrong(function: object, arguments: object) -> None:
     raise AssertionError("1 != 2")
+
+
+def _broken(clock: object, sizes: object) -> None:
+    raise RuntimeError("out of memory")
 
 
 @pytest.mark.skipif(cuda_state()["usable"] is True, reason="a GPU is there")

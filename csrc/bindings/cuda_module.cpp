@@ -256,7 +256,8 @@ PYBIND11_MODULE(_cuda_emulation, module, pybind11::mod_gil_not_used()) {
       [](int order) {
         marketsim::device::set_rank_order(static_cast<marketsim::device::RankOrder>(order));
       },
-      pybind11::arg("order"), "0 forward, 1 backward, 2 mixed: the order of threads in a phase.");
+      pybind11::arg("order"),
+      "0 forward, 1 backward, 2 mixed, 3 random: the order of threads in a phase.");
 #else
 PYBIND11_MODULE(_cuda, module, pybind11::mod_gil_not_used()) {
   module.doc() = "CUDA kernels of marketsim. Private: call them through marketsim.";

@@ -25,6 +25,25 @@ inline Error error_text(const char* what, cudaError_t error) {
          ")";
 }
 
+// Errors of work that ran before, which every call from then on returns.
+inline bool is_of_earlier_work(cudaError_t error) {
+  switch (error) {
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorAssert:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorLaunchFailure:
+    case cudaErrorECCUncorrectable:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // Makes a device the current one for as long as it lives.
 class OnDevice {
  public:
@@ -60,17 +79,25 @@ Error launch(const Queue& queue, unsigned blocks, unsigned threads, size_t share
              void (*kernel)(Parameters...), const Arguments&... arguments) {
   const OnDevice on(queue.device);
   if (on.error() != cudaSuccess) return error_text("cannot use the device", on.error());
-  constexpr size_t kWithoutAsking = 48 * 1024;
-  if (shared_bytes > kWithoutAsking) {
-    const cudaError_t set = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                                                 cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                 static_cast<int>(shared_bytes));
+  if (shared_bytes > 0) {
+    // A processor's memory is shared memory first: it limits how many blocks there is room for.
+    const void* const function = reinterpret_cast<const void*>(kernel);
+    cudaError_t set = cudaFuncSetAttribute(function, cudaFuncAttributePreferredSharedMemoryCarveout,
+                                           cudaSharedmemCarveoutMaxShared);
+    constexpr size_t kWithoutAsking = 48 * 1024;
+    if (set == cudaSuccess && shared_bytes > kWithoutAsking) {
+      set = cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                 static_cast<int>(shared_bytes));
+    }
     if (set != cudaSuccess) return error_text("not enough shared memory", set);
   }
   cudaGetLastError();  // what an earlier caller left behind is not ours to report
   kernel<<<blocks, threads, shared_bytes, static_cast<cudaStream_t>(queue.stream)>>>(arguments...);
   const cudaError_t error = cudaGetLastError();
-  return error == cudaSuccess ? Error{} : error_text("the kernel could not be started", error);
+  if (error == cudaSuccess) return {};
+  return error_text(is_of_earlier_work(error) ? "earlier work on the device failed"
+                                              : "the kernel could not be started",
+                    error);
 }
 
 }  // namespace marketsim::cuda

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
 #include <vector>
 
 #include "cuda/mixture_body.hpp"
@@ -18,26 +17,48 @@ namespace {
 
 RankOrder rank_order = RankOrder::forward;
 
-// Shared memory of a team. What is read unwritten must show.
-class Shared {
+// Memory of a team, between two guards. What is read unwritten must show, and so must what is
+// written outside.
+class TeamMemory {
  public:
-  explicit Shared(size_t bytes) : memory_((bytes + 15) / 16 * 16 / sizeof(Unit)) {
-    uint32_t noise = 1;
+  explicit TeamMemory(size_t bytes)
+      : bytes_(bytes), memory_(2 * kGuard + (bytes + sizeof(Unit) - 1) / sizeof(Unit)) {}
+
+  // Full of noise, which no problem finds twice alike.
+  char* fresh() {
     for (Unit& unit : memory_) {
       for (uint32_t& word : unit.words) {
-        noise = noise * 1664525u + 1013904223u;
-        word = noise;
+        noise_ = noise_ * 1664525u + 1013904223u;
+        word = noise_;
       }
     }
+    std::memset(memory_.data(), kMark, kGuard * sizeof(Unit));
+    std::memset(begin() + bytes_, kMark, behind());
+    return begin();
   }
-  char* data() { return reinterpret_cast<char*>(memory_.data()); }
+  bool intact() {
+    const auto is_mark = [](char byte) { return static_cast<unsigned char>(byte) == kMark; };
+    const char* const before = reinterpret_cast<const char*>(memory_.data());
+    return std::all_of(before, before + kGuard * sizeof(Unit), is_mark) &&
+           std::all_of(begin() + bytes_, begin() + bytes_ + behind(), is_mark);
+  }
 
  private:
-  struct alignas(16) Unit {
-    uint32_t words[4];
+  struct alignas(32) Unit {
+    uint32_t words[8];
   };
+  static constexpr size_t kGuard = 8;
+  static constexpr int kMark = 0xa5;
+
+  char* begin() { return reinterpret_cast<char*>(memory_.data() + kGuard); }
+  size_t behind() const { return (memory_.size() - kGuard) * sizeof(Unit) - bytes_; }
+
+  size_t bytes_;
   std::vector<Unit> memory_;
+  static inline uint32_t noise_ = 1;
 };
+
+constexpr const char* kOutside = "emulation: a problem wrote outside its memory";
 
 }  // namespace
 
@@ -65,14 +86,16 @@ Error profit_sums(const ProfitBatch& batch, const ProfitSums& sums, const Queue&
     return {};
   }
   HostTeam<kSumThreads> team(device::rank_order);
-  const auto tile = std::make_unique<device::TileLeg[]>(device::kTileDays);
+  device::TeamMemory memory(device::kTileDays * sizeof(device::TileLeg));
   for (size_t problem = 0; problem < problems; ++problem) {
     for (size_t c = 0; c < batch.candidates; c += device::kSumRows * kSumThreads) {
+      auto* const tile = reinterpret_cast<device::TileLeg*>(memory.fresh());
       if (sums.more_than_total()) {
-        device::profit_sums_block<true>(team, batch, sums, problem, c, tile.get());
+        device::profit_sums_block<true>(team, batch, sums, problem, c, tile);
       } else {
-        device::profit_sums_block<false>(team, batch, sums, problem, c, tile.get());
+        device::profit_sums_block<false>(team, batch, sums, problem, c, tile);
       }
+      if (!memory.intact()) return device::kOutside;
     }
   }
   return {};
@@ -91,26 +114,34 @@ Error mixture_values(const MixtureJob& job, const Queue&) {
 }
 
 Error launch_small(const OffsetGroups& groups, const SmallPlan& plan, const Queue&) {
-  device::Shared memory(plan.team_bytes);
+  device::TeamMemory memory(plan.team_bytes);
   for (size_t i = 0; i < groups.first[groups.count]; ++i) {
     if (plan.threads == kFewThreads) {
       HostTeam<kFewThreads> team(device::rank_order);
-      device::solve_small<kFewTile>(team, groups, i, memory.data());
+      device::solve_small<kFewTile>(team, groups, i, memory.fresh());
     } else {
       HostTeam<kManyThreads> team(device::rank_order);
-      device::solve_small<kManyTile>(team, groups, i, memory.data());
+      device::solve_small<kManyTile>(team, groups, i, memory.fresh());
     }
+    if (!memory.intact()) return device::kOutside;
   }
   return {};
 }
 
-Error launch_large(const OffsetGroups& groups, size_t block_bytes, void* workspace, size_t blocks,
-                   const Queue&) {
-  HostTeam<kLargeThreads> team(device::rank_order);
-  device::LargeWork work;
+// In memory of its own instead of the workspace, so that it has guards and no byte too many.
+Error launch_large(const OffsetGroups& groups, size_t block_bytes, void*, size_t, const Queue&) {
+  device::TeamMemory near(device::kNearBytes);
+  device::LargeWork work{};
   for (size_t i = 0; i < groups.first[groups.count]; ++i) {
-    char* of_block = static_cast<char*>(workspace) + i % blocks * block_bytes;
-    device::solve_large(team, groups, i, of_block, work);
+    const OffsetGroup& group = groups.group[place_of(groups, i).group];
+    char* const of_near = near.fresh();
+    const size_t bytes = device::lay_out_large(group.rules, group.windows.problems.days, nullptr,
+                                               of_near, device::kNearBytes, &work);
+    if (bytes > block_bytes) return "emulation: the workspace of a block is too small";
+    device::TeamMemory memory(bytes);
+    HostTeam<kLargeThreads> team(device::rank_order);
+    device::solve_large(team, groups, i, memory.fresh(), of_near, work);
+    if (!near.intact() || !memory.intact()) return device::kOutside;
   }
   return {};
 }

@@ -24,14 +24,16 @@ inline MARKETSIM_FN T sum_of(const T* values, size_t count) {
 
 // Replaces values by the sums of all before them and, if `inclusive`, themselves.
 template <typename Team, typename T>
-MARKETSIM_BODY void add_up(Team& team, T* values, size_t count, T* partial, bool inclusive) {
+MARKETSIM_BODY void add_up(Team& team, T* values, size_t count, bool inclusive) {
+  typename Team::template Per<T> sums;
   team.each([&](unsigned rank) {
     const Share share = share_of(count, rank, Team::kSize);
-    partial[rank] = sum_of(values + share.begin, share.end - share.begin);
+    sums[rank] = sum_of(values + share.begin, share.end - share.begin);
   });
+  sums = team.before(sums);
   team.each([&](unsigned rank) {
     const Share share = share_of(count, rank, Team::kSize);
-    T sum = sum_of(partial, rank);
+    T sum = sums[rank];
     for (size_t i = share.begin; i < share.end; ++i) {
       const T v = values[i];
       values[i] = inclusive ? sum + v : sum;
@@ -91,22 +93,28 @@ MARKETSIM_BODY void list_all_candidates(Team& team, const OffsetRules& rules, La
   });
 }
 
-// Puts two neighbours of a bitonic sequence in order.
-inline MARKETSIM_FN void order_pair(float* values, size_t i, size_t j, bool ascending) {
-  const float x = values[i], y = values[j];
-  if (ascending ? x > y : x < y) values[i] = y, values[j] = x;
+// Puts two values of a bitonic sequence in order.
+inline MARKETSIM_FN void order_pair(float* first, float* second, bool ascending) {
+  const float x = *first, y = *second;
+  if (ascending ? x > y : x < y) *first = y, *second = x;
 }
 
 // Sorts both lists, a bitonic network for the two together.
 template <typename Team>
 MARKETSIM_BODY void sort_candidates(Team& team, LargeWork& work) {
-  for (size_t size = 2; size <= work.padded; size *= 2) {
-    for (size_t apart = size / 2; apart > 0; apart /= 2) {
+  float *const high = work.high, *const low = work.low;
+  const uint32_t count = static_cast<uint32_t>(work.padded);
+  MARKETSIM_ONCE
+  for (uint32_t size = 2; size <= count; size *= 2) {
+    MARKETSIM_ONCE
+    for (uint32_t apart = size / 2; apart > 0; apart /= 2) {
       team.each([&](unsigned rank) {
-        for (size_t t = rank; t < work.padded / 2; t += Team::kSize) {
-          const size_t i = 2 * t - (t & (apart - 1));
-          order_pair(work.high, i, i + apart, (i & size) == 0);
-          order_pair(work.low, i, i + apart, (i & size) == 0);
+        MARKETSIM_ONCE
+        for (uint32_t t = rank; t < count / 2; t += Team::kSize) {
+          const uint32_t i = 2 * t - (t & (apart - 1));
+          const bool ascending = (i & size) == 0;
+          order_pair(high + i, high + i + apart, ascending);
+          order_pair(low + i, low + i + apart, ascending);
         }
       });
     }
@@ -115,19 +123,19 @@ MARKETSIM_BODY void sort_candidates(Team& team, LargeWork& work) {
 
 // Moves the different ones of `count` ascending values to `to` and returns how many they are.
 template <typename Team>
-MARKETSIM_BODY size_t drop_repeated(Team& team, const float* from, size_t count, float* to,
-                                    uint32_t* partial) {
+MARKETSIM_BODY size_t drop_repeated(Team& team, const float* from, size_t count, float* to) {
   const auto is_new = [&](size_t i) { return i == 0 || from[i] != from[i - 1]; };
   typename Team::template Per<uint32_t> kept;
   team.each([&](unsigned rank) {
     const Share share = share_of(count, rank, Team::kSize);
     uint32_t found = 0;
     for (size_t i = share.begin; i < share.end; ++i) found += is_new(i);
-    partial[rank] = kept[rank] = found;
+    kept[rank] = found;
   });
+  const typename Team::template Per<uint32_t> places = team.before(kept);
   team.each([&](unsigned rank) {
     const Share share = share_of(count, rank, Team::kSize);
-    size_t at = sum_of(partial, rank);
+    size_t at = places[rank];
     for (size_t i = share.begin; i < share.end; ++i) {
       if (is_new(i)) to[at++] = from[i];
     }
@@ -168,10 +176,10 @@ template <typename Team>
 MARKETSIM_BODY void write_all_events(Team& team, const OffsetRules& rules, LargeWork& work) {
   team.each([&](unsigned rank) {
     for (size_t k = rank; k <= work.columns; k += Team::kSize) {
-      work.start_alpha[k] = work.start_beta[k] = work.start_gamma[k] = 0.0;
+      for (int i = 0; i < kRowConstant; ++i) work.sums[i][k] = 0.0;
     }
     for (size_t m = rank; m <= work.rows; m += Team::kSize) {
-      work.row_constant[m] = work.row_slope[m] = 0.0;
+      for (int i = kRowConstant; i < kSums; ++i) work.sums[i][m] = 0.0;
       work.row_begin[m] = 0;
     }
   });
@@ -182,7 +190,7 @@ MARKETSIM_BODY void write_all_events(Team& team, const OffsetRules& rules, Large
       writer.add(i);
     }
   });
-  add_up(team, work.row_begin, work.rows + 1, work.partials, false);
+  add_up(team, work.row_begin, work.rows + 1, false);
   team.each([&](unsigned rank) {  // row_begin[row] ends up where the events of the row end
     for (size_t i = rank; i < work.legs_used; i += Team::kSize) {
       for (uint32_t j = 0; j < work.event_counts[i]; ++j) {
@@ -193,20 +201,20 @@ MARKETSIM_BODY void write_all_events(Team& team, const OffsetRules& rules, Large
   });
 }
 
-// The totals at the first row, and what all columns have in common at each row.
+// The totals at the first row, and the rows.
 template <typename Team>
 MARKETSIM_BODY void add_up_starts(Team& team, LargeWork& work) {
-  add_up(team, work.start_alpha, work.columns, work.partial, true);
-  add_up(team, work.start_beta, work.columns, work.partial, true);
-  add_up(team, work.start_gamma, work.columns, work.partial, true);
-  add_up(team, work.row_constant, work.rows, work.partial, true);
-  add_up(team, work.row_slope, work.rows, work.partial, true);
+  MARKETSIM_ONCE
+  for (int i = 0; i < kSums; ++i) {
+    add_up(team, work.sums[i], i < kRowConstant ? work.columns : work.rows, true);
+  }
   team.each([&](unsigned rank) {
     for (size_t k = rank; k < work.columns; k += Team::kSize) {
-      work.start_alpha[k] += work.start_gamma[k] * work.high[k];
+      work.sums[kStartAlpha][k] += work.sums[kStartGamma][k] * work.high[k];
     }
     for (size_t m = rank; m < work.rows; m += Team::kSize) {
-      work.row_constant[m] += work.row_slope[m] * work.low[m];
+      const double constant = work.sums[kRowConstant][m], slope = work.sums[kRowSlope][m];
+      work.row[m] = {constant + slope * work.low[m], work.low[m], work.row_begin[m]};
     }
   });
 }
@@ -217,10 +225,13 @@ MARKETSIM_BODY void prepare(Team& team, const OffsetRules& rules, const Days& da
   read_legs(team, rules, rules.margin, days, count, work);
   list_all_candidates(team, rules, work);
   sort_candidates(team, work);
-  work.columns = drop_repeated(team, work.high, work.listed, work.spare_high, work.partials);
-  work.rows = drop_repeated(team, work.low, work.listed, work.spare_low, work.partials);
-  work.high = work.spare_high;
-  work.low = work.spare_low;
+  const size_t columns = drop_repeated(team, work.high, work.listed, work.spare_high);
+  const size_t rows = drop_repeated(team, work.low, work.listed, work.spare_low);
+  team.each([&](unsigned rank) {
+    if (rank != 0) return;
+    work.columns = columns, work.high = work.spare_high;
+    work.rows = rows, work.low = work.spare_low;
+  });
   rank_thresholds(team, rules, work);
 
   typename Team::template Per<double> sums;
@@ -232,7 +243,10 @@ MARKETSIM_BODY void prepare(Team& team, const OffsetRules& rules, const Days& da
     }
     sums[rank] = sum;
   });
-  set_bounds(team.reduce(sums, Sum{}), work);
+  const double magnitude = team.reduce(sums, Sum{});
+  team.each([&](unsigned rank) {
+    if (rank == 0) set_bounds(magnitude, work);
+  });
   write_all_events(team, rules, work);
   add_up_starts(team, work);
 }

@@ -10,14 +10,23 @@ namespace marketsim::MARKETSIM_ISA {
 constexpr size_t kEventsPerLeg = 12;
 constexpr size_t kMarksPerLeg = 20;
 constexpr size_t kPending = 1024;
-constexpr size_t kPrints = 4096;    // a power of two
-constexpr size_t kMostRanks = 128;  // threads of a block
+constexpr size_t kPrints = 4096;          // a power of two
+constexpr size_t kNearBytes = 16 * 1024;  // shared memory of a block, for what fits of the lists
 enum Counter { kPendingCount, kMarkCount, kCounters };
+// [column + 1]: what the first row changes there, then the totals of that row; [row + 1]: what a
+// row changes in all columns, then the sums of that.
+enum RunningSum { kStartAlpha, kStartBeta, kStartGamma, kRowConstant, kRowSlope, kSums };
 
-// As in kernels/sweep_work.hpp.
-struct Event {
+// As in kernels/sweep_work.hpp; read as whole vectors.
+struct alignas(16) Event {
+  uint32_t begin, end;  // columns
+  uint32_t row, unused;
   double alpha, beta, gamma;
-  uint32_t row, begin, end;  // columns [begin, end)
+};
+struct alignas(16) Row {
+  double constant;
+  float low;
+  uint32_t end;  // of its events
 };
 struct MarkEvent {
   uint64_t mark, counts;
@@ -44,20 +53,18 @@ struct LargeWork {
   float* high_threshold[kConditions + 1];  // the last one is the clamp at 0
   float* low_threshold[kConditions + 1];
   Ranks columns_of, rows_of;
-  double *start_alpha, *start_beta, *start_gamma;  // [column + 1]; then the totals at the first row
-  double *row_constant, *row_slope;                // [row + 1]; then r of each row
-  Event* events;                                   // [leg][kEventsPerLeg]
-  uint32_t* event_counts;                          // [leg]
-  Event* ordered;                                  // by row
-  uint32_t* row_begin;                             // [row + 1]; then where the events of a row end
-  double *rounding, *fixed_excess;                 // [leg]
-  double* column_best;                             // [column]: the highest U
+  double* sums[kSums];
+  Row* row;
+  Event* events;                    // [leg][kEventsPerLeg]
+  uint32_t* event_counts;           // [leg]
+  Event* ordered;                   // by row
+  uint32_t* row_begin;              // [row + 1]; then where the events of a row end
+  double *rounding, *fixed_excess;  // [leg]
+  double* column_best;              // [column]: the highest U
   Point* pending;
   MarkEvent* mark_events;
   uint32_t* first_mark;  // [row]
   Print* prints;
-  double* partial;     // [rank]
-  uint32_t* partials;  // [rank]
   uint32_t* counters;
 
   size_t leg_capacity, legs_used, split, listed, padded, columns, rows;
@@ -66,29 +73,28 @@ struct LargeWork {
 
 MARKETSIM_BODY void add_event(LargeWork& work, size_t leg, size_t row, size_t begin, size_t end,
                               double alpha, double beta, double gamma) {
-  work.events[leg * kEventsPerLeg + work.event_counts[leg]++] = {alpha,
-                                                                 beta,
-                                                                 gamma,
+  work.events[leg * kEventsPerLeg + work.event_counts[leg]++] = {static_cast<uint32_t>(begin),
+                                                                 static_cast<uint32_t>(end),
                                                                  static_cast<uint32_t>(row),
-                                                                 static_cast<uint32_t>(begin),
-                                                                 static_cast<uint32_t>(end)};
+                                                                 0,
+                                                                 alpha,
+                                                                 beta,
+                                                                 gamma};
   atomic_add(&work.row_begin[row], 1u);
 }
 // The order in which these are added up differs from run to run on a GPU: `base` bounds what that
 // changes, and answers are exact.
 MARKETSIM_BODY void add_start(LargeWork& work, size_t begin, size_t end, double alpha, double beta,
                               double gamma) {
-  atomic_add(&work.start_alpha[begin], alpha), atomic_add(&work.start_alpha[end], -alpha);
-  if (beta != 0.0) {
-    atomic_add(&work.start_beta[begin], beta), atomic_add(&work.start_beta[end], -beta);
-  }
-  if (gamma != 0.0) {
-    atomic_add(&work.start_gamma[begin], gamma), atomic_add(&work.start_gamma[end], -gamma);
-  }
+  const auto add = [&](RunningSum sum, double v) {
+    if (v == 0.0) return;
+    add_to(&work.sums[sum][begin], v), add_to(&work.sums[sum][end], -v);
+  };
+  add(kStartAlpha, alpha), add(kStartBeta, beta), add(kStartGamma, gamma);
 }
 MARKETSIM_BODY void add_row(LargeWork& work, size_t row, double constant, double slope) {
-  atomic_add(&work.row_constant[row], constant);
-  if (slope != 0.0) atomic_add(&work.row_slope[row], slope);
+  add_to(&work.sums[kRowConstant][row], constant);
+  if (slope != 0.0) add_to(&work.sums[kRowSlope][row], slope);
 }
 MARKETSIM_BODY void add_mark(LargeWork& work, size_t row, size_t begin, size_t end, uint64_t mark,
                              uint64_t counts) {
@@ -97,12 +103,20 @@ MARKETSIM_BODY void add_mark(LargeWork& work, size_t row, size_t begin, size_t e
                           static_cast<uint32_t>(begin), static_cast<uint32_t>(end)};
 }
 
+// Returns the bytes of `memory` that it needs. What fits of the lists that are read most lies in
+// the `near_bytes` bytes of `near`, both aligned to 32 bytes.
 inline MARKETSIM_FN size_t lay_out_large(const OffsetRules& rules, size_t days, char* memory,
-                                         LargeWork* work) {
-  size_t used = 0;
+                                         char* near, size_t near_bytes, LargeWork* work) {
+  size_t used = 0, near_used = 0;
   const auto take = [&](auto*& pointer, size_t count) {
     if (memory) pointer = reinterpret_cast<decltype(&*pointer)>(memory + used);
     used += (count * sizeof *pointer + 31) / 32 * 32;
+  };
+  const auto take_near = [&](auto*& pointer, size_t count) {
+    const size_t bytes = (count * sizeof *pointer + 31) / 32 * 32;
+    if (near_used + bytes > near_bytes) return take(pointer, count);
+    pointer = reinterpret_cast<decltype(&*pointer)>(near + near_used);
+    near_used += bytes;
   };
   const size_t legs = leg_count(rules, days);
   const size_t points = legs * static_cast<size_t>(candidates_per_leg(rules.rules)) + 2;
@@ -112,9 +126,10 @@ inline MARKETSIM_FN size_t lay_out_large(const OffsetRules& rules, size_t days, 
   work->listed = points;
   work->padded = 1;
   while (work->padded < points) work->padded *= 2;
+  take_near(work->high, work->padded), take_near(work->low, work->padded);
+  take_near(work->spare_high, work->padded), take_near(work->spare_low, work->padded);
+  take_near(work->row, points);
   take(work->legs, LegArrays::floats_needed(legs));
-  take(work->high, work->padded), take(work->low, work->padded);
-  take(work->spare_high, work->padded), take(work->spare_low, work->padded);
   for (int i = 0; i <= kConditions; ++i) {
     take(work->high_threshold[i], legs), take(work->low_threshold[i], legs);
   }
@@ -122,9 +137,7 @@ inline MARKETSIM_FN size_t lay_out_large(const OffsetRules& rules, size_t days, 
     take(work->columns_of.at[i], legs), take(work->rows_of.at[i], legs);
   }
   take(work->columns_of.zero, legs), take(work->rows_of.zero, legs);
-  take(work->start_alpha, points + 1), take(work->start_beta, points + 1);
-  take(work->start_gamma, points + 1);
-  take(work->row_constant, points + 1), take(work->row_slope, points + 1);
+  for (int i = 0; i < kSums; ++i) take(work->sums[i], points + 1);
   take(work->events, kEventsPerLeg * legs), take(work->event_counts, legs);
   take(work->ordered, kEventsPerLeg * legs), take(work->row_begin, points + 1);
   take(work->rounding, legs), take(work->fixed_excess, legs);
@@ -132,7 +145,6 @@ inline MARKETSIM_FN size_t lay_out_large(const OffsetRules& rules, size_t days, 
   take(work->pending, kPending);
   take(work->mark_events, kMarksPerLeg * legs), take(work->first_mark, points + 1);
   take(work->prints, kPrints);
-  take(work->partial, kMostRanks), take(work->partials, kMostRanks);
   take(work->counters, kCounters);
   return used;
 }

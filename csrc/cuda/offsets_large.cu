@@ -13,11 +13,12 @@ __global__ void __launch_bounds__(cuda::kLargeThreads, 6)
   using Block = DeviceTeam<cuda::kLargeThreads>;
   __shared__ __align__(16) char exchange[Block::kExchangeBytes];
   __shared__ LargeWork work;
+  __shared__ __align__(32) char near[kNearBytes];
   Block team(exchange);
   char* of_block = workspace + blockIdx.x * block_bytes;
   const size_t problems = groups.first[groups.count];
   for (size_t i = blockIdx.x; i < problems; i += gridDim.x) {
-    solve_large(team, groups, i, of_block, work);
+    solve_large(team, groups, i, of_block, near, work);
   }
 }
 
@@ -34,11 +35,16 @@ Error launch_large(const OffsetGroups& groups, size_t block_bytes, void* workspa
 }
 
 Error large_blocks(const Queue& queue, size_t* blocks) {
-  int processors = 0;
-  const cudaError_t error =
+  const OnDevice on(queue.device);
+  if (on.error() != cudaSuccess) return error_text("cannot use the device", on.error());
+  int processors = 0, of_each = 0;
+  cudaError_t error =
       cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, queue.device);
-  constexpr size_t kPerProcessor = 12;
-  *blocks = static_cast<size_t>(processors) * kPerProcessor;
+  if (error == cudaSuccess) {
+    error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&of_each, device::large_kernel,
+                                                          kLargeThreads, 0);
+  }
+  *blocks = static_cast<size_t>(processors) * static_cast<size_t>(of_each);
   return error == cudaSuccess ? Error{} : error_text("cannot ask the device", error);
 }
 

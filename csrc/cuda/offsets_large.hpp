@@ -28,37 +28,51 @@ struct HigherPeak {
   }
 };
 
-// The columns of one thread on their way through the rows.
+// The columns of one thread on their way through the rows. Those of a warp are neighbours, so that
+// it can pass over events of other columns.
 struct Walk {
   double a[kColumns], b[kColumns], high[kColumns];
   uint32_t column[kColumns];
-  uint32_t event;
+  uint32_t event, begin, end;  // columns of the warp
+  unsigned used;               // columns of the thread
 
-  MARKETSIM_BODY void start(const LargeWork& work, size_t first, unsigned rank, unsigned size) {
+  template <typename Team>
+  MARKETSIM_BODY void start(const LargeWork& work, size_t first, unsigned rank) {
+    const size_t left = work.columns - first;
+    used = left > (kColumns - 1) * Team::kSize
+               ? kColumns
+               : static_cast<unsigned>((left - 1) / Team::kSize + 1);
+    begin = static_cast<uint32_t>(first) + rank / Team::kWarp * (Team::kWarp * used);
+    end = begin + Team::kWarp * used;
     event = 0;
     MARKETSIM_UNROLL
     for (size_t j = 0; j < kColumns; ++j) {
-      const size_t k = first + j * size + rank;
-      const bool real = k < work.columns;
+      const size_t k = begin + j * Team::kWarp + rank % Team::kWarp;
+      const bool real = j < used && k < work.columns;
       column[j] = real ? static_cast<uint32_t>(k) : kNowhere;
-      a[j] = real ? work.start_alpha[k] : -__builtin_inf();
-      b[j] = real ? work.start_beta[k] : 0.0;
+      a[j] = real ? work.sums[kStartAlpha][k] : -__builtin_inf();
+      b[j] = real ? work.sums[kStartBeta][k] : 0.0;
       high[j] = real ? work.high[k] : 0.0f;
     }
   }
-  MARKETSIM_BODY void enter_row(const LargeWork& work, size_t row) {
-    for (const uint32_t end = work.row_begin[row]; event < end; ++event) {
-      const Event& change = work.ordered[event];
+  // Whether the warp has columns at all.
+  MARKETSIM_BODY bool real(const LargeWork& work) const { return begin < work.columns; }
+
+  MARKETSIM_BODY void enter_row(const LargeWork& work, const Row& row) {
+    for (; event < row.end; ++event) {
+      const Event change = work.ordered[event];
+      if (change.end <= begin || change.begin >= end) continue;
       MARKETSIM_UNROLL
       for (size_t j = 0; j < kColumns; ++j) {
-        if (column[j] - change.begin < change.end - change.begin) {
-          a[j] += change.alpha + change.gamma * high[j];
-          b[j] += change.beta;
-        }
+        if (column[j] - change.begin >= change.end - change.begin) continue;
+        a[j] += multiply_add(change.gamma, high[j], change.alpha);
+        b[j] += change.beta;
       }
     }
   }
-  MARKETSIM_BODY double u(size_t j, double low, double r) const { return a[j] + b[j] * low + r; }
+  MARKETSIM_BODY double u(size_t j, const Row& row) const {
+    return multiply_add(b[j], static_cast<double>(row.low), a[j]) + row.constant;
+  }
 };
 
 template <typename Team>
@@ -78,13 +92,12 @@ class LargeSolver {
     prepare(team_, rules_, days_, day_count_, work_);
     const double floor = floor_of(find_peak());
     Best best = collect(floor) ? settle() : offer_prints(floor);
-    draw_in(
-        team_, rules_, {work_.high, work_.columns, work_.low, work_.rows}, work_.legs_used,
-        leg_at(), [&](float high, float low) { return exact(high, low); }, best);
+    draw_in(team_, rules_, {work_.high, work_.columns, work_.low, work_.rows}, work_.split,
+            work_.legs_used, leg_at(), best);
     if (rules_.margin != 0.0f || best.total == -__builtin_inf()) {
       // With a margin the search saw narrower bars; where every total overflowed it saw no number.
       read_legs(team_, rules_, 0.0f, days_, day_count_, work_);
-      best.total = exact(best.high, best.low);
+      best.total = together(best.high, best.low);
     }
     return best;
   }
@@ -99,6 +112,10 @@ class LargeSolver {
     return exact_total(rules_.rules, work_.split, work_.legs_used, leg_at(), high, low);
   }
 
+  MARKETSIM_BODY double together(float high, float low) {
+    return total_together(team_, rules_.rules, work_.split, work_.legs_used, leg_at(), high, low);
+  }
+
   MARKETSIM_BODY Peak find_peak() {
     Per<Peak> peaks;
     team_.each([&](unsigned rank) { peaks[rank] = {-__builtin_inf(), 0, 0}; });
@@ -106,18 +123,21 @@ class LargeSolver {
     for (size_t first = 0; first < work_.columns; first += kStep) {
       team_.each([&](unsigned rank) {
         Walk walk;
-        walk.start(work_, first, rank, Team::kSize);
+        walk.start<Team>(work_, first, rank);
         double best[kColumns];
         uint32_t at[kColumns];
         MARKETSIM_UNROLL
         for (size_t j = 0; j < kColumns; ++j) best[j] = -__builtin_inf(), at[j] = 0;
-        for (size_t row = 0; row < work_.rows; ++row) {
+        const Row* const rows = work_.row;
+        const uint32_t count = walk.real(work_) ? static_cast<uint32_t>(work_.rows) : 0;
+        for (uint32_t m = 0; m < count; ++m) {
+          const Row row = rows[m];
           walk.enter_row(work_, row);
-          const double low = work_.low[row], r = work_.row_constant[row];
           MARKETSIM_UNROLL
           for (size_t j = 0; j < kColumns; ++j) {
-            const double u = walk.u(j, low, r);
-            if (u > best[j]) best[j] = u, at[j] = static_cast<uint32_t>(row);
+            if (j >= walk.used) break;
+            const double u = walk.u(j, row);
+            if (u > best[j]) best[j] = u, at[j] = m;
           }
         }
         MARKETSIM_UNROLL
@@ -131,23 +151,10 @@ class LargeSolver {
     return team_.reduce(peaks, HigherPeak{});
   }
 
-  // Below which U a pair cannot be the best: what the pair with the highest U really earns, added
-  // up in any order, less the rounding of that and of U. Where profits may overflow no pair is
-  // ruled out.
+  // Below which U a pair cannot be the best: what the pair with the highest U really earns, less
+  // the rounding of U. Where profits may overflow no pair is ruled out.
   MARKETSIM_BODY double floor_of(const Peak& peak) {
-    const F high = broadcast(work_.high[peak.column]), low = broadcast(work_.low[peak.row]);
-    Per<double> sums;
-    team_.each([&](unsigned rank) {
-      double sum = 0.0;
-      with_rules(rules_.rules, [&]<bool kOpenAware, Charge kCharge>() {
-        for (size_t i = rank; i < work_.legs_used; i += Team::kSize) {
-          const F earned = leg_profit<kOpenAware, kCharge>(leg_at()(i), high, low);
-          sum += static_cast<double>(earned.v);
-        }
-      });
-      sums[rank] = sum;
-    });
-    const double floor = team_.reduce(sums, Sum{}) - 2.0 * work_.base;
+    const double floor = together(work_.high[peak.column], work_.low[peak.row]) - 2.0 * work_.base;
     return floor < __builtin_inf() ? floor : -__builtin_inf();
   }
 
@@ -171,19 +178,19 @@ class LargeSolver {
     for (size_t first = 0; first < work_.columns; first += kStep) {
       team_.each([&](unsigned rank) {
         Walk walk;
-        walk.start(work_, first, rank, Team::kSize);
+        walk.start<Team>(work_, first, rank);
         bool any = false;
         MARKETSIM_UNROLL
         for (size_t j = 0; j < kColumns; ++j) {
           any = any || (walk.column[j] != kNowhere && work_.column_best[walk.column[j]] >= floor);
         }
-        for (size_t row = 0; any && row < work_.rows; ++row) {
+        for (size_t m = 0; any && m < work_.rows; ++m) {
+          const Row row = work_.row[m];
           walk.enter_row(work_, row);
-          const double low = work_.low[row], r = work_.row_constant[row];
           MARKETSIM_UNROLL
           for (size_t j = 0; j < kColumns; ++j) {
-            if (walk.column[j] == kNowhere || !(walk.u(j, low, r) >= floor)) continue;
-            any = take(rank, walk, j, row) && any;
+            if (walk.column[j] == kNowhere || !(walk.u(j, row) >= floor)) continue;
+            any = take(rank, walk, j, m) && any;
           }
         }
       });
@@ -193,6 +200,15 @@ class LargeSolver {
   MARKETSIM_BODY Best settle() {
     const Nearest nearest = nearest_to_zero(rules_.bounds);
     const uint32_t count = work_.counters[kPendingCount];
+    if (count <= kFewPairs) {
+      Best best{-__builtin_inf(), nearest.high, nearest.low};
+      MARKETSIM_ONCE
+      for (uint32_t i = 0; i < count; ++i) {
+        const Point at = work_.pending[i];
+        improve(best, together(at.high, at.low), at.high, at.low);
+      }
+      return best;
+    }
     Per<Best> bests;
     team_.each([&](unsigned rank) {
       bests[rank] = {-__builtin_inf(), nearest.high, nearest.low};
@@ -219,13 +235,14 @@ class LargeSolver {
 
   MARKETSIM_BODY void offer_columns(size_t first, unsigned rank, double floor, Best& best) {
     Walk walk;
-    walk.start(work_, first, rank, Team::kSize);
+    walk.start<Team>(work_, first, rank);
     uint64_t marks[kColumns] = {}, counts[kColumns] = {};
     unsigned long long last = 0;
     double last_total = 0.0;
-    for (size_t row = 0; row < work_.rows; ++row) {
+    for (size_t m = 0; walk.real(work_) && m < work_.rows; ++m) {
+      const Row row = work_.row[m];
       walk.enter_row(work_, row);
-      for (uint32_t i = work_.first_mark[row]; i != kNoMark; i = work_.mark_events[i].next) {
+      for (uint32_t i = work_.first_mark[m]; i != kNoMark; i = work_.mark_events[i].next) {
         const MarkEvent& change = work_.mark_events[i];
         MARKETSIM_UNROLL
         for (size_t j = 0; j < kColumns; ++j) {
@@ -234,11 +251,10 @@ class LargeSolver {
           counts[j] += change.counts;
         }
       }
-      const double r = work_.row_constant[row];
-      const float low = work_.low[row];
+      const float low = row.low;
       MARKETSIM_UNROLL
       for (size_t j = 0; j < kColumns; ++j) {
-        if (walk.column[j] == kNowhere || !(walk.u(j, low, r) >= floor)) continue;
+        if (walk.column[j] == kNowhere || !(walk.u(j, row) >= floor)) continue;
         const float high = work_.high[walk.column[j]];
         const unsigned long long print = print_of(marks[j], counts[j], high, low) | 1u;
         if (print != last) {
@@ -278,11 +294,12 @@ class LargeSolver {
 // `work` is the team's, in shared memory: its many pointers would take too many registers.
 template <typename Team>
 MARKETSIM_BODY void solve_large(Team& team, const OffsetGroups& groups, size_t problem,
-                                char* memory, LargeWork& work) {
+                                char* memory, char* near, LargeWork& work) {
   const cuda::Place place = place_of(groups, problem);
   const OffsetGroup& group = groups.group[place.group];
   team.each([&](unsigned rank) {
-    if (rank == 0) lay_out_large(group.rules, group.windows.problems.days, memory, &work);
+    if (rank != 0) return;
+    lay_out_large(group.rules, group.windows.problems.days, memory, near, kNearBytes, &work);
   });
   LargeSolver<Team> solver(team, group, place.row, work);
   const Best best = solver.solve();

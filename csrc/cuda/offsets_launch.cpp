@@ -36,6 +36,10 @@ void plan_small(OffsetPlan& plan) {
             : device::lay_out_small<kManyTile>(group.rules, days, nullptr, &unused);
     to.team_bytes = std::max(to.team_bytes, bytes);
   }
+  if (to.threads == kFewThreads) {  // the teams of a warp read at the same time: from other banks
+    constexpr size_t kBanks = 128, kTeam = 4 * kFewThreads;
+    to.team_bytes = (to.team_bytes + kBanks - kTeam - 1) / kBanks * kBanks + kTeam;
+  }
   constexpr size_t kShared = 48 * 1024;  // what every device gives without being asked
   const size_t whole = 128 / to.threads, each_warp = 32 / to.threads;
   to.teams = std::clamp(kShared / to.team_bytes / each_warp * each_warp, each_warp, whole);
@@ -59,7 +63,7 @@ Error plan_offsets(const OffsetGroup* groups, size_t count, OffsetPlan* plan) {
     append(small ? plan->small : plan->large, groups[i]);
     if (small) continue;
     device::LargeWork unused;
-    const size_t bytes = device::lay_out_large(groups[i].rules, days, nullptr, &unused);
+    const size_t bytes = device::lay_out_large(groups[i].rules, days, nullptr, nullptr, 0, &unused);
     plan->large_bytes =
         std::max(plan->large_bytes, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   }

@@ -8,8 +8,8 @@ namespace marketsim::cuda {
 
 // Threads of a team, and low candidates it keeps in registers, of problems with few and with many
 // candidates.
-constexpr unsigned kFewThreads = 8, kManyThreads = 32;
-constexpr size_t kFewTile = 8, kManyTile = 16, kFewCandidates = 16;
+constexpr unsigned kFewThreads = 4, kManyThreads = 32;
+constexpr size_t kFewTile = 8, kManyTile = 32, kFewCandidates = 16;
 // Threads of a block that solves a problem of many days.
 constexpr unsigned kLargeThreads = 128;
 

@@ -7,7 +7,7 @@ namespace marketsim::device {
 namespace {
 
 template <unsigned kThreads, size_t kTile>
-__global__ void __launch_bounds__(128)
+__global__ void __launch_bounds__(128, kThreads == cuda::kFewThreads ? 5 : 1)
     small_kernel(const __grid_constant__ OffsetGroups groups, size_t team_bytes) {
   extern __shared__ __align__(16) char memory[];
   using SmallTeam = DeviceTeam<kThreads>;

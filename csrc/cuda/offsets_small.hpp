@@ -1,8 +1,11 @@
 // Few days: a few threads a problem look at every pair of candidates.
 //
 // The threads own high offsets and walk through the low ones together. All pairs are added up in
-// float32 first (kernels/leg_sides.hpp), an instruction or two a leg and pair, which rules out most
-// of them; the others are evaluated exactly, each by the thread that owns it.
+// float32 first (kernels/leg_sides.hpp), an instruction or two a leg and pair. Each thread keeps
+// the two highest of its totals, not all: shared memory is what limits how many teams a processor
+// holds. In nearly all problems they tell that one pair alone, or few, can be the best, which all
+// threads evaluate exactly together; else the pairs are added up once more, and those that can be
+// are evaluated by the threads that own them.
 #pragma once
 
 #include "cuda/offsets_common.hpp"
@@ -17,6 +20,8 @@ inline MARKETSIM_FN size_t most_candidates(const OffsetRules& rules, size_t days
   return leg_count(rules, days) * static_cast<size_t>(candidates_per_leg(rules.rules)) + 2;
 }
 
+enum SmallCount { kHighCount, kLowCount, kNearCount, kCrowded, kSmallCounts };
+
 // A team's shared memory.
 struct SmallTables {
   Legs* legs;
@@ -24,8 +29,8 @@ struct SmallTables {
   float* low;      // [candidate]
   float* factor;   // [term][low], the terms of one leg after those of another
   float* base;     // [low]
-  float* rough;    // [low][high]: totals in float32
-  uint32_t* used;  // how many high and how many low candidates there are
+  uint32_t* used;  // [SmallCount]: candidates; pairs that may be the best; threads that have more
+  uint32_t* near;  // [kFewPairs]: those pairs, a high and a low candidate each
   size_t stride;   // of the tables of low candidates: whole tiles
 };
 
@@ -49,10 +54,24 @@ inline MARKETSIM_FN size_t lay_out_small(const OffsetRules& rules, size_t days, 
   to->legs = reinterpret_cast<Legs*>(take(legs * sizeof(Legs)));
   to->high = floats(most);
   to->low = floats(most);
-  to->rough = floats(most * most);
-  to->used = reinterpret_cast<uint32_t*>(take(2 * sizeof(uint32_t)));
+  to->used = reinterpret_cast<uint32_t*>(take(kSmallCounts * sizeof(uint32_t)));
+  to->near = reinterpret_cast<uint32_t*>(take(kFewPairs * sizeof(uint32_t)));
   return used;
 }
+
+// The highest totals of a thread.
+struct Top {
+  float first, second;
+  uint32_t pair;  // of the first: kSmallCandidates * high + low
+
+  MARKETSIM_FN void add(float total, size_t high, size_t low) {
+    second = Larger{}(second, Smaller{}(total, first));
+    if (total > first) {
+      first = total;
+      pair = static_cast<uint32_t>(kSmallCandidates * high + low);
+    }
+  }
+};
 
 // Solves one problem. kTile low candidates at a time are kept in registers.
 template <typename Team, size_t kTile>
@@ -74,14 +93,13 @@ class SmallSolver {
     read_legs(rules_.margin);
     list();
     tabulate();
-    Best best = search(floor_of(add_roughly()));
-    draw_in(
-        team_, rules_, {tables_.high, highs_, tables_.low, lows_}, legs_, LegAt{tables_.legs},
-        [&](float high, float low) { return exact(high, low); }, best);
+    Best best = search();
+    draw_in(team_, rules_, {tables_.high, highs_, tables_.low, lows_}, day_count_, legs_,
+            LegAt{tables_.legs}, best);
     if (rules_.margin != 0.0f || best.total == -__builtin_inf()) {
       // With a margin the search saw narrower bars; where every total overflowed it saw no number.
       read_legs(0.0f);
-      best.total = exact(best.high, best.low);
+      best.total = together(best.high, best.low);
     }
     return best;
   }
@@ -105,7 +123,8 @@ class SmallSolver {
       if (rank != 0) return;
       tables_.high[0] = nearest.high, tables_.high[1] = high_bound;
       tables_.low[0] = nearest.low, tables_.low[1] = low_bound;
-      tables_.used[0] = tables_.used[1] = 2;
+      tables_.used[kHighCount] = tables_.used[kLowCount] = 2;
+      tables_.used[kNearCount] = tables_.used[kCrowded] = 0;
     });
     const int per_leg = candidates_per_leg(rules_.rules);
     team_.each([&](unsigned rank) {
@@ -116,16 +135,16 @@ class SmallSolver {
         for (int j = 0; j < per_leg; ++j) {
           const float high = found.high[j].v, low = found.low[j].v;
           if (high != nearest.high && high != high_bound) {
-            tables_.high[atomic_add(&tables_.used[0], 1u)] = high;
+            tables_.high[atomic_add(&tables_.used[kHighCount], 1u)] = high;
           }
           if (low != nearest.low && low != low_bound) {
-            tables_.low[atomic_add(&tables_.used[1], 1u)] = low;
+            tables_.low[atomic_add(&tables_.used[kLowCount], 1u)] = low;
           }
         }
       }
     });
-    highs_ = tables_.used[0];
-    lows_ = tables_.used[1];
+    highs_ = tables_.used[kHighCount];
+    lows_ = tables_.used[kLowCount];
   }
 
   // What each leg makes of each low offset; nothing in what is left of the last tile.
@@ -158,27 +177,90 @@ class SmallSolver {
     store(tables_.base + m, keep(real, base));
   }
 
-  // Returns the highest of the float32 totals.
-  MARKETSIM_BODY float add_roughly() {
-    Per<float> highest;
+  MARKETSIM_BODY Best search() {
+    const Nearest nearest = nearest_to_zero(rules_.bounds);
+    const Best none{-__builtin_inf(), nearest.high, nearest.low};
+    Per<Top> tops;
+    Per<Best> bests;
     team_.each([&](unsigned rank) {
-      float most = -__builtin_inff();
-      with_rules(rules_.rules, [&]<bool kOpenAware, Charge kCharge>() {
+      tops[rank] = {-__builtin_inff(), -__builtin_inff(), 0};
+      bests[rank] = none;
+    });
+    float floor = 0.0f;
+    MARKETSIM_ONCE
+    for (bool again = false;; again = true) {
+      team_.each([&](unsigned rank) {
         for (size_t k = rank; k < highs_; k += Team::kSize) {
           for (size_t first = 0; first < lows_; first += kTile) {
-            most = add_tile<kOpenAware, kCharge>(k, first, most);
+            F totals[kTile];
+            with_rules(rules_.rules, [&]<bool kOpenAware, Charge kCharge>() {
+              add_tile<kOpenAware, kCharge>(k, first, totals);
+            });
+            if (again) {
+              offer(k, first, totals, floor, bests[rank]);
+            } else {
+              keep_highest(k, first, totals, tops[rank]);
+            }
           }
         }
       });
-      highest[rank] = most;
-    });
-    return team_.reduce(highest, Larger{});
+      if (again) return team_.reduce(bests, Better{});
+      Per<float> highest;
+      team_.each([&](unsigned rank) { highest[rank] = tops[rank].first; });
+      floor = floor_of(team_.reduce(highest, Larger{}));
+      Best best = none;
+      if (settle_few(tops, floor, best)) return best;
+    }
   }
 
+  // Evaluates the pairs that are not below the floor, where they are few and no thread has two.
+  MARKETSIM_BODY bool settle_few(const Per<Top>& tops, float floor, Best& best) {
+    team_.each([&](unsigned rank) {
+      if (!(tops[rank].second <= floor)) atomic_add(&tables_.used[kCrowded], 1u);
+      if (tops[rank].first <= floor) return;
+      const uint32_t at = atomic_add(&tables_.used[kNearCount], 1u);
+      if (at < kFewPairs) tables_.near[at] = tops[rank].pair;
+    });
+    const uint32_t count = tables_.used[kNearCount];
+    if (count > kFewPairs || tables_.used[kCrowded] > 0) return false;
+    MARKETSIM_ONCE
+    for (uint32_t i = 0; i < count; ++i) {
+      const uint32_t pair = tables_.near[i];
+      const float high = tables_.high[pair / kSmallCandidates];
+      const float low = tables_.low[pair % kSmallCandidates];
+      improve(best, together(high, low), high, low);
+    }
+    return true;
+  }
+
+  MARKETSIM_BODY void keep_highest(size_t k, size_t first, const F* totals, Top& top) const {
+    MARKETSIM_UNROLL
+    for (size_t j = 0; j < kTile; ++j) {
+      if (first + j >= lows_) break;
+      top.add(totals[j].v, k, first + j);
+    }
+  }
+
+  // Evaluates the pairs of a tile that are not below the floor.
+  MARKETSIM_BODY void offer(size_t k, size_t first, const F* totals, float floor,
+                            Best& best) const {
+    static_assert(kTile <= 32);
+    uint32_t near = 0;
+    MARKETSIM_UNROLL
+    for (size_t j = 0; j < kTile; ++j) {
+      if (first + j < lows_ && !(totals[j].v <= floor)) near |= 1u << j;
+    }
+    for (; near != 0; near &= near - 1) {
+      const float high = tables_.high[k], low = tables_.low[first + lowest_bit(near)];
+      improve(best, exact(high, low), high, low);
+    }
+  }
+
+  // The float32 totals of a high candidate with a tile of low ones.
   template <bool kOpenAware, Charge kCharge>
-  MARKETSIM_BODY float add_tile(size_t k, size_t first, float most) const {
+  MARKETSIM_BODY void add_tile(size_t k, size_t first, F* totals) const {
     const F high = broadcast(tables_.high[k]);
-    F totals[kTile], base = broadcast(0.0f);
+    F base = broadcast(0.0f);
     MARKETSIM_UNROLL
     for (size_t j = 0; j < kTile; ++j) totals[j] = load(tables_.base + first + j);
     const float* low = tables_.factor + first;
@@ -199,13 +281,7 @@ class SmallSolver {
       base = base - side.base;
     }
     MARKETSIM_UNROLL
-    for (size_t j = 0; j < kTile; ++j) {
-      if (first + j >= lows_) break;
-      const float total = (totals[j] + base).v;
-      tables_.rough[(first + j) * highs_ + k] = total;
-      most = total > most ? total : most;
-    }
-    return most;
+    for (size_t j = 0; j < kTile; ++j) totals[j] = totals[j] + base;
   }
 
   // A rough total below this is not the best one: the highest less what the float32 sums may be
@@ -240,29 +316,8 @@ class SmallSolver {
     return exact_total(rules_.rules, day_count_, legs_, LegAt{tables_.legs}, high, low);
   }
 
-  // Evaluates the pairs that are not below the floor. All threads first look for their next pair
-  // and then evaluate theirs together.
-  MARKETSIM_BODY Best search(float floor) {
-    const Nearest nearest = nearest_to_zero(rules_.bounds);
-    Per<Best> bests;
-    team_.each([&](unsigned rank) {
-      Best best{-__builtin_inf(), nearest.high, nearest.low};
-      size_t m = 0, k = rank;
-      for (;;) {
-        while (m < lows_ && (k >= highs_ || tables_.rough[m * highs_ + k] <= floor)) {
-          k += Team::kSize;
-          if (k >= highs_) k = rank, ++m;
-          if (k >= highs_) m = lows_;  // more threads than high offsets
-        }
-        if (m >= lows_) break;
-        const float high = tables_.high[k], low = tables_.low[m];
-        improve(best, exact(high, low), high, low);
-        k += Team::kSize;
-        if (k >= highs_) k = rank, ++m;
-      }
-      bests[rank] = best;
-    });
-    return team_.reduce(bests, Better{});
+  MARKETSIM_BODY double together(float high, float low) {
+    return total_together(team_, rules_.rules, day_count_, legs_, LegAt{tables_.legs}, high, low);
   }
 
   Team& team_;

@@ -6,7 +6,8 @@
 //
 // Sums over the days: threads are candidates, four each, and all of them walk through the days
 // together; legs come from shared memory, a tile at a time, one read for all threads of a warp.
-// Arithmetic is the limit: some twenty instructions a day and candidate.
+// Arithmetic is the limit: so longs and shorts, which all threads meet together, have code of their
+// own without the selections between the two, and zeros may have any sign, which no sum shows.
 #pragma once
 
 #include "cuda/batch.hpp"
@@ -61,8 +62,8 @@ struct RunningSums {
     total = total + value;
     if constexpr (kAll) {
       squares = add_square(value, squares);
-      wins += profit.v > 0.0f;
-      trades += entered;
+      count_if(profit.v > 0.0f, wins);
+      count_if(entered, trades);
     }
   }
   MARKETSIM_FN void write(const ProfitSums& to, size_t at) const {
@@ -79,8 +80,39 @@ inline MARKETSIM_FN bool enters(const Legs& leg, F high, F low) {
   return less_equal(leg.entry_limit, entry_level(leg, high, low));
 }
 
+// One day of kRows candidates: entry and exit as in leg_profit().
+template <bool kOpenAware, Charge kCharge, bool kLong, size_t kRows, typename Sums>
+MARKETSIM_BODY void add_day(const Legs& leg, const F* highs, const F* lows, Sums* sums) {
+  const F zero = broadcast(0.0f);
+  MARKETSIM_UNROLL
+  for (size_t r = 0; r < kRows; ++r) {
+    const F in = leg.entry_pred + (kLong ? lows[r] : -highs[r]);
+    const F out = leg.exit_pred + (kLong ? highs[r] : -lows[r]);
+    const F entry = clamp_number(in, broadcast(kLong ? -1.0f : -10.0f), zero);
+    const F exit = clamp_number(out, zero, broadcast(kLong ? 10.0f : 1.0f));
+    sums[r].add(profit_at<kOpenAware, kCharge>(leg, entry, exit),
+                less_equal(leg.entry_limit, entry));
+  }
+}
+
+// A leg as shared memory keeps it: what every rule reads comes first, in whole vectors.
 struct alignas(16) TileLeg {
-  Legs leg;
+  float entry_pred, exit_pred, close, entry_limit;
+  float weight, fee, exit_limit, short_side;  // 0 for a long
+  float open, exit_touch;
+
+  MARKETSIM_BODY void set(const Legs& leg) {
+    entry_pred = leg.entry_pred.v, exit_pred = leg.exit_pred.v, close = leg.close.v;
+    entry_limit = leg.entry_limit.v, weight = leg.weight.v, fee = leg.fee.v;
+    exit_limit = leg.exit_limit.v, short_side = leg.is_long ? 0.0f : 1.0f;
+    open = leg.open.v, exit_touch = leg.exit_touch.v;
+  }
+  MARKETSIM_BODY Legs leg() const {
+    return {short_side == 0.0f,   broadcast(entry_pred),  broadcast(exit_pred),
+            broadcast(close),     broadcast(open),        broadcast(weight),
+            broadcast(fee),       broadcast(entry_limit), broadcast(exit_limit),
+            broadcast(exit_touch)};
+  }
 };
 
 // The candidates [first, first + kSumRows * team size) of one problem. `tile` holds kTileDays legs.
@@ -109,19 +141,21 @@ MARKETSIM_BODY void profit_sums_block(Team& team, const ProfitBatch& batch, cons
     const size_t size = count - begin < kTileDays ? count - begin : kTileDays;
     team.each([&](unsigned rank) {
       for (size_t i = rank; i < size; i += Team::kSize) {
-        tile[i].leg = make_legs(batch.rules, 0.0f, read_days(days, begin + i, 1));
+        tile[i].set(make_legs(batch.rules, 0.0f, read_days(days, begin + i, 1)));
       }
     });
     team.each([&](unsigned rank) {
       Lane& lane = lanes[rank];
       with_rules(batch.rules, [&]<bool kOpenAware, Charge kCharge>() {
-        for (size_t i = 0; i < size; ++i) {
-          const Legs leg = tile[i].leg;
-          MARKETSIM_UNROLL
-          for (size_t r = 0; r < kSumRows; ++r) {
-            const F profit = leg_profit<kOpenAware, kCharge>(leg, lane.high[r], lane.low[r]);
-            lane.sums[r].add(profit, enters(leg, lane.high[r], lane.low[r]));
-          }
+        const auto add = [&]<bool kLong>(size_t i) {
+          const Legs leg = tile[i].leg();
+          if (leg.is_long != kLong) return false;
+          add_day<kOpenAware, kCharge, kLong, kSumRows>(leg, lane.high, lane.low, lane.sums);
+          return true;
+        };
+        for (size_t i = 0; i < size;) {
+          while (i < size && add.template operator()<true>(i)) ++i;
+          while (i < size && add.template operator()<false>(i)) ++i;
         }
       });
     });

@@ -59,6 +59,15 @@ inline MARKETSIM_FN F smaller_number(F x, F y) {
 inline MARKETSIM_FN F multiply_add(F x, F y, F z) {
   return {__fmaf_rn(x.v, y.v, z.v)};
 }
+inline MARKETSIM_FN double multiply_add(double x, double y, double z) {
+  return __fma_rn(x, y, z);
+}
+// ++count where the mask is set: one instruction, which the compiler makes three of.
+inline MARKETSIM_FN void count_if(M mask, uint32_t& count) {
+  asm("{\n\t.reg .pred p;\n\tsetp.ne.u32 p, %1, 0;\n\t@p add.u32 %0, %0, 1;\n\t}"
+      : "+r"(count)
+      : "r"(static_cast<uint32_t>(mask)));
+}
 // sum + v * v for a v that was a float: its square is exact, so that it does not matter that the
 // two operations are one here.
 inline MARKETSIM_FN D add_square(D v, D sum) {
@@ -104,6 +113,13 @@ inline MARKETSIM_FN F smaller_number(F x, F y) {
 }
 inline MARKETSIM_FN F multiply_add(F x, F y, F z) {
   return {std::fma(x.v, y.v, z.v)};
+}
+// Rounded twice here, which the bounds allow for as well.
+inline MARKETSIM_FN double multiply_add(double x, double y, double z) {
+  return x * y + z;
+}
+inline MARKETSIM_FN void count_if(M mask, uint32_t& count) {
+  count += mask;
 }
 inline MARKETSIM_FN D add_square(D v, D sum) {
   return {sum.v + v.v * v.v};
@@ -163,6 +179,10 @@ inline MARKETSIM_FN F minimum(F x, F y) {
 // kernels either have 0 as a bound, which x86 then returns, or add 0 themselves: so it is added.
 inline MARKETSIM_FN F clamp(F v, F low, F high) {
   return smaller_number(larger_number(v, low), high) + F{0.0f};
+}
+// The same where nobody sees the sign of a zero.
+inline MARKETSIM_FN F clamp_number(F v, F low, F high) {
+  return smaller_number(larger_number(v, low), high);
 }
 struct Pair {
   F first, second;

@@ -8,10 +8,12 @@
 //
 //     Per<T>          a value of each rank: registers on the GPU, an array on the host
 //     reduce(v, op)   combines those values, in the same tree on both; op(x, y) = op(y, x)
+//     before(v)       for each rank the sum of the values of the ranks before it
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <stdexcept>
 
 #include "common/annotate.hpp"
 
@@ -21,10 +23,12 @@ namespace marketsim::MARKETSIM_ISA {
 #define MARKETSIM_BODY __device__ __forceinline__  // a function over a team, or a part of one
 #define MARKETSIM_APART __device__ __noinline__    // one whose code is there once
 #define MARKETSIM_UNROLL _Pragma("unroll")
+#define MARKETSIM_ONCE _Pragma("unroll 1")  // a loop whose code is there once
 #else
 #define MARKETSIM_BODY inline
 #define MARKETSIM_APART inline
-#define MARKETSIM_UNROLL _Pragma("GCC unroll 16")
+#define MARKETSIM_UNROLL _Pragma("GCC unroll 32")
+#define MARKETSIM_ONCE
 #endif
 
 struct Larger {
@@ -46,6 +50,15 @@ struct Sum {
   }
 };
 
+// The number of the lowest bit that is set.
+inline MARKETSIM_FN unsigned lowest_bit(uint32_t bits) {
+#if defined(__CUDA_ARCH__)
+  return static_cast<unsigned>(__ffs(static_cast<int>(bits))) - 1u;
+#else
+  return static_cast<unsigned>(__builtin_ctz(bits));
+#endif
+}
+
 // Adds to memory that other ranks add to as well, and returns what was there.
 template <typename T>
 inline MARKETSIM_FN T atomic_add(T* to, T v) {
@@ -55,6 +68,16 @@ inline MARKETSIM_FN T atomic_add(T* to, T v) {
   const T before = *to;
   *to = before + v;
   return before;
+#endif
+}
+// The same for a sum in global memory, which nobody reads before the phase is over.
+inline MARKETSIM_FN void add_to(double* to, double v) {
+#if defined(__CUDA_ARCH__)
+  // atomicAdd() has code for shared memory as well, a loop, where it cannot tell.
+  asm volatile("red.global.add.f64 [%0], %1;" ::"l"(__cvta_generic_to_global(to)), "d"(v)
+               : "memory");
+#else
+  *to += v;
 #endif
 }
 inline MARKETSIM_FN uint32_t atomic_exchange(uint32_t* to, uint32_t v) {
@@ -107,15 +130,24 @@ inline MARKETSIM_FN double published(const double* from) {
 
 #if defined(__CUDACC__)
 
-template <typename T>
-__device__ inline T shuffle_xor(uint32_t mask, T v, unsigned distance) {
+// shuffle(word) of all words of a value.
+template <typename T, typename Shuffle>
+__device__ inline T shuffle_words(T v, const Shuffle& shuffle) {
   static_assert(sizeof(T) % sizeof(uint32_t) == 0);
   constexpr size_t kWords = sizeof(T) / sizeof(uint32_t);
   uint32_t words[kWords];
   memcpy(words, &v, sizeof v);
-  for (size_t i = 0; i < kWords; ++i) words[i] = __shfl_xor_sync(mask, words[i], distance);
+  for (size_t i = 0; i < kWords; ++i) words[i] = shuffle(words[i]);
   memcpy(&v, words, sizeof v);
   return v;
+}
+template <typename T>
+__device__ inline T shuffle_xor(uint32_t mask, T v, unsigned distance) {
+  return shuffle_words(v, [&](uint32_t w) { return __shfl_xor_sync(mask, w, distance); });
+}
+template <typename T>
+__device__ inline T shuffle_up(uint32_t mask, T v, unsigned distance) {
+  return shuffle_words(v, [&](uint32_t w) { return __shfl_up_sync(mask, w, distance); });
 }
 
 // kSize neighbouring threads: a part of a warp, a warp, or a whole block of several warps.
@@ -167,6 +199,25 @@ class DeviceTeam {
     return v;
   }
 
+  template <typename T>
+  __device__ Per<T> before(const Per<T>& values) {
+    static_assert(kThreads > 32 && sizeof(T) <= 16, "only blocks have needed it");
+    T sum = values.value;
+#pragma unroll
+    for (unsigned distance = 1; distance < 32; distance *= 2) {
+      const T lower = shuffle_up(mask_, sum, distance);
+      if (rank_ % 32 >= distance) sum += lower;
+    }
+    T* warps = reinterpret_cast<T*>(exchange_);
+    __syncthreads();
+    if (rank_ % 32 == 31) warps[rank_ / 32] = sum;
+    __syncthreads();
+    const T lower = shuffle_up(mask_, sum, 1);
+    T base = rank_ % 32 == 0 ? T{} : lower;
+    for (unsigned i = 0; i < rank_ / 32; ++i) base += warps[i];
+    return {base};
+  }
+
  private:
   __device__ void sync() const {
     if constexpr (kThreads > 32) {
@@ -183,8 +234,8 @@ class DeviceTeam {
 
 #endif
 
-// How the emulation orders the ranks within each().
-enum class RankOrder { forward = 0, backward = 1, mixed = 2 };
+// How the emulation orders the ranks within each(); `random` is another order each time.
+enum class RankOrder { forward = 0, backward = 1, mixed = 2, random = 3 };
 
 template <unsigned kThreads>
 class HostTeam {
@@ -199,20 +250,23 @@ class HostTeam {
     const T& operator[](unsigned rank) const { return values[rank]; }
   };
 
-  explicit HostTeam(RankOrder order) : order_(order) {}
+  explicit HostTeam(RankOrder order, const bool* in_phase = nullptr)
+      : order_(order), outer_(in_phase) {}
+  HostTeam(const HostTeam& other) : HostTeam(other.order_, &other.in_phase_) {}
+  HostTeam& operator=(const HostTeam&) = delete;
 
   template <typename Work>
   void each(const Work& work) {
-    for (unsigned i = 0; i < kThreads; ++i) {
-      const unsigned mixed = i * 5 % kThreads;  // kThreads is a power of two: every rank once
-      work(order_ == RankOrder::forward    ? i
-           : order_ == RankOrder::backward ? kThreads - 1 - i
-                                           : mixed);
-    }
+    meet();
+    in_phase_ = true;
+    for (unsigned i = 0; i < kThreads; ++i) work(nth(i));
+    in_phase_ = false;
+    if (order_ == RankOrder::random) turn_ = turn_ * 1664525u + 1013904223u;
   }
 
   template <typename T, typename Op>
   T reduce(const Per<T>& values, const Op& op) {
+    meet();
     T v[kThreads], next[kThreads];
     for (unsigned i = 0; i < kThreads; ++i) v[i] = values[i];
     for (unsigned distance = 1; distance < kWarp; distance *= 2) {
@@ -224,8 +278,41 @@ class HostTeam {
     return result;
   }
 
+  template <typename T>
+  Per<T> before(const Per<T>& values) {
+    meet();
+    Per<T> sums;
+    T sum{};
+    for (unsigned i = 0; i < kThreads; ++i) {
+      sums[i] = sum;
+      sum += values[i];
+    }
+    return sums;
+  }
+
  private:
+  // Where all threads of the team must come by. Within a phase not all do: a GPU would hang.
+  void meet() const {
+    if (in_phase_ || (outer_ && *outer_)) throw std::logic_error("a team meets within each()");
+  }
+  unsigned nth(unsigned i) const {  // kThreads is a power of two: every rank once
+    switch (order_) {
+      case RankOrder::backward:
+        return kThreads - 1 - i;
+      case RankOrder::mixed:
+        return i * 5 % kThreads;
+      case RankOrder::random:
+        return ((i ^ (turn_ >> 20)) * (turn_ >> 8 | 1u)) % kThreads;
+      case RankOrder::forward:
+        break;
+    }
+    return i;
+  }
+
   RankOrder order_;
+  const bool* outer_;
+  bool in_phase_ = false;
+  unsigned turn_ = 12345;
 };
 
 }  // namespace marketsim::MARKETSIM_ISA

@@ -146,14 +146,9 @@ inline MARKETSIM_FN F exit_level(const Legs& legs, F high_offset, F low_offset) 
                cap);
 }
 
+// What a leg earns that buys at `entry`, where it does, and sells at `exit` or at the close.
 template <bool kOpenAware, Charge kCharge>
-inline MARKETSIM_FN F leg_profit(const Legs& legs, F high_offset, F low_offset) {
-  const F zero = broadcast(0.0f);
-  const Pair offsets = mirror(legs.is_long, low_offset, high_offset);
-  const F floor = choose(legs.is_long, broadcast(-1.0f), broadcast(-10.0f));
-  const F cap = choose(legs.is_long, broadcast(10.0f), broadcast(1.0f));
-  const F entry = clamp(legs.entry_pred + offsets.first, floor, zero);
-  const F exit = clamp(legs.exit_pred + offsets.second, zero, cap);
+MARKETSIM_INLINE F profit_at(const Legs& legs, F entry, F exit) {
   F paid = entry, limit = legs.exit_limit;
   if constexpr (kOpenAware) {
     const M at_open = less_equal(legs.open, entry);
@@ -168,6 +163,17 @@ inline MARKETSIM_FN F leg_profit(const Legs& legs, F high_offset, F low_offset) 
   const M touches = less_equal(exit, legs.exit_touch);
   const M pays = kCharge == Charge::both_touched ? both(enters, touches) : either(enters, touches);
   return keep(enters, gross) - keep(pays, legs.fee);
+}
+
+template <bool kOpenAware, Charge kCharge>
+inline MARKETSIM_FN F leg_profit(const Legs& legs, F high_offset, F low_offset) {
+  const F zero = broadcast(0.0f);
+  const Pair offsets = mirror(legs.is_long, low_offset, high_offset);
+  const F floor = choose(legs.is_long, broadcast(-1.0f), broadcast(-10.0f));
+  const F cap = choose(legs.is_long, broadcast(10.0f), broadcast(1.0f));
+  const F entry = clamp(legs.entry_pred + offsets.first, floor, zero);
+  const F exit = clamp(legs.exit_pred + offsets.second, zero, cap);
+  return profit_at<kOpenAware, kCharge>(legs, entry, exit);
 }
 
 // Calls run.operator()<open_aware, charge>() for the rules given.

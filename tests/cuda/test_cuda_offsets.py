@@ -39,7 +39,7 @@ def assert_equal_to_cpu(days: dict, **options) -> None:
         np.testing.assert_array_equal(values, wanted)
 
 
-# Up to 14 days go to teams of eight threads, up to 62 to a warp's, more to a block; half of that
+# Up to 14 days go to teams of four threads, up to 62 to a warp's, more to a block; half of that
 # where each day makes two legs, or each leg two candidates an axis.
 @pytest.mark.parametrize("number", range(len(OPTIONS)))
 def test_equals_cpu(number: int) -> None:
@@ -103,6 +103,17 @@ def test_pairs_whose_profit_overflows_tie() -> None:
         days["close"][:, 9] = -3e38  # inf - inf
         days["position"][:, 9] = 10.0
         assert_equal_to_cpu(days, fee=0.0005)
+
+
+def test_totals_that_depend_on_the_order_of_the_days(order: int) -> None:
+    """Profits of very different sizes: float64 rounds their sums, so that the order shows."""
+    rng = np.random.default_rng(17)
+    for count, options in itertools.product((6, 20, 60, 130), OPTIONS[::5]):
+        days = random_days(rng, (3, count))
+        days["position"] *= np.exp2(rng.integers(-70, 4, (3, count))).astype(f32)
+        assert_equal_to_cpu(days, **options)
+        days["position"] = days["position"].round(2) + f32(1e-40)  # the smallest there are
+        assert_equal_to_cpu(days, **options)
 
 
 def test_nothing_to_do() -> None:

@@ -78,6 +78,17 @@ def test_equals_cpu(options: dict, kind: int) -> None:
         )
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_blocks_of_candidates_equal_cpu(kind: int) -> None:
+    """From 64 candidates on a block sums them, with code for longs and code for shorts."""
+    rng = np.random.default_rng([kind, 41])
+    for options in RULES:
+        days = awkward_days(rng, (1, 30), kind)
+        high, low = offsets_for(rng, 64, kind)
+        sums = emulation.profit_sums(days, high, low, **options)
+        check_sums(emulation.Sums(*(v[0] for v in sums)), row(days, 0), high, low, options)
+
+
 @given(
     days=drawn_days(),
     options=st.sampled_from(RULES),
