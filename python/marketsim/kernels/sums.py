@@ -49,7 +49,7 @@ class ProfitSums(NamedTuple):
     @property
     def mean(self) -> Any:
         """Mean profit of a day; NaN without days."""
-        return self.total / self.days if self.days else self.total * np.nan
+        return self.total / self._beside(self.days) if self.days else self.total * np.nan
 
     @property
     def variance(self) -> Any:
@@ -59,8 +59,13 @@ class ProfitSums(NamedTuple):
         """
         if self.days < 2:
             return self.total * np.nan
-        spread = self.squares - self.total * self.total / self.days
-        return spread * (spread > 0.0) / (self.days - 1)  # rounding may leave less than nothing
+        spread = self.squares - self.total * self.total / self._beside(self.days)
+        # Rounding may leave less than nothing.
+        return spread * (spread > 0.0) / self._beside(self.days - 1)
+
+    def _beside(self, number: int) -> Any:
+        """A divisor: on a GPU torch multiplies by the inverse of a plain number."""
+        return self.total.new_full((), number) if hasattr(self.total, "new_full") else number
 
     @property
     def hit_rate(self) -> Any:
