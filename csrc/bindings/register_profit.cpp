@@ -8,6 +8,7 @@
 namespace marketsim::bindings {
 namespace {
 
+using FillCodes = py::array_t<unsigned char, py::array::c_style>;
 using FillArrays = std::tuple<py::array_t<float>, py::array_t<float>, py::array_t<unsigned char>>;
 
 struct DayArgs {
@@ -65,12 +66,17 @@ py::array_t<float> profit_of_rows_py(const FloatArray& close, const FloatArray& 
                                      const FloatArray& low, const FloatArray& high_pred,
                                      const FloatArray& low_pred, const FloatArray& position,
                                      const FloatArray& high_offset, const FloatArray& low_offset,
-                                     int fill, int fee_rule, float fee) {
+                                     const FillCodes& fill, int fee_rule, float fee) {
   if (close.ndim() != 2) reject("close must be [row, day]: got shape " + shape_text(close));
   const FloatArray* const others[] = {&high, &low, &high_pred, &low_pred, &position};
   for (size_t i = 0; i < 5; ++i) require_same_shape(close, "close", *others[i], kDayNames[i + 1]);
-  const Rules rules = make_rules(fill, fee_rule, fee, false);
   const py::ssize_t count = close.shape(0), days = close.shape(1);
+  if (fill.ndim() != 1 || fill.size() != count) {
+    reject("fill must have one value a row, " + std::to_string(count) + ": got shape " +
+           shape_text(fill));
+  }
+  const unsigned char* const fills = fill.data();
+  for (py::ssize_t row = 0; row < count; ++row) make_rules(fills[row], fee_rule, fee, false);
   require_offsets(high_offset, "high_offset");
   require_offsets(low_offset, "low_offset");
   if (high_offset.size() != count || low_offset.size() != count) {
@@ -84,6 +90,7 @@ py::array_t<float> profit_of_rows_py(const FloatArray& close, const FloatArray& 
     const py::gil_scoped_release release;  // no Python object is touched below
     for (py::ssize_t row = 0; row < count; ++row) {
       const py::ssize_t at = row * days;
+      const Rules rules = make_rules(fills[row], fee_rule, fee, false);
       const Days input{
           close.data() + at,    high.data() + at,     low.data() + at, high_pred.data() + at,
           low_pred.data() + at, position.data() + at, nullptr};
@@ -121,8 +128,9 @@ void register_profit(py::module_& module) {
              "Profit of each candidate and day, float32 [candidate, day].");
   module.def("profit_of_rows", &profit_of_rows_py, arg("close"), arg("high"), arg("low"),
              arg("high_pred"), arg("low_pred"), arg("position"), arg("high_offset"),
-             arg("low_offset"), arg("fill"), arg("fee_rule"), arg("fee"),
-             "Profit of the days of each row at that row's offsets, float32 [row, day].");
+             arg("low_offset"), arg("fill").noconvert(), arg("fee_rule"), arg("fee"),
+             "Profit of the days of each row at that row's offsets and by its fill policy, float32 "
+             "[row, day].");
   module.def("fills", &fills_py, arg("close"), arg("high"), arg("low"), arg("high_pred"),
              arg("low_pred"), arg("position"), arg("open"), arg("fill"), arg("fee_rule"),
              arg("fee"), "Gross profit, fee and FillFlag bits of each day.");

@@ -19,7 +19,6 @@ from marketsim.legacy.maxdiff import (
     maxdiff_rows,
     no_always_on,
     no_maxdiff,
-    turnover,
 )
 from marketsim.legacy.outcomes import Outcomes, Validation
 from marketsim.legacy.price_frame import KEYS, Prices
@@ -284,5 +283,5 @@ def _scores(outcomes: Outcomes) -> Iterator[Row]:
         columns[f"{start}_avg_daily_return"] = scores.mean.tolist()
         columns[f"{start}_annual_return"] = scores.annual.tolist()
         if name.startswith("maxdiff"):
-            columns[f"{start}_turnover"] = turnover(scores)
+            columns[f"{start}_turnover"] = scores.turnover.tolist()
     return _rows(columns)
