@@ -12,4 +12,5 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   marketsim::bindings::register_statistical(module);
   marketsim::bindings::register_store(module);
   marketsim::bindings::register_student_t(module);
+  marketsim::bindings::register_tensors(module);
 }

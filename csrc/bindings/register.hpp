@@ -13,5 +13,6 @@ void register_scores(pybind11::module_& module);
 void register_statistical(pybind11::module_& module);
 void register_store(pybind11::module_& module);
 void register_student_t(pybind11::module_& module);
+void register_tensors(pybind11::module_& module);
 
 }  // namespace marketsim::bindings

@@ -134,7 +134,7 @@ py::object best_offsets_of_tensors(py::handle close, py::handle high, py::handle
   size_t days = 0;
   for (size_t i = 0; i < count; ++i) {
     const std::optional<FloatRow> row = borrow_floats(given[i]);
-    if (!row || (i > 0 && row->size != days)) return py::none();
+    if (!row || row->dimensions != 1 || (i > 0 && row->size != days)) return py::none();
     rows[i] = row->data;
     days = row->size;
   }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -79,7 +79,7 @@ class Schema:
     @classmethod
     def quantiles(cls, levels: tuple[float, ...]) -> Schema:
         """Mean, standard deviation, and the quantiles at these levels."""
-        return cls(levels=tuple(float(level) for level in levels))
+        return _of_quantiles(tuple(levels))
 
     @classmethod
     def of_samples(cls, count: int) -> Schema:
@@ -113,7 +113,7 @@ class Schema:
         """
         return _parse(text)
 
-    @property
+    @cached_property
     def text(self) -> str:
         """What the fields are, in words that never change."""
         if self.samples:
@@ -191,6 +191,11 @@ def _mixture_records(components: int, distribution: Distribution) -> Records:
         weights = mixture.weights / total[..., None]
         parts = [df, mixture.loc.astype(np.float32), scale, weights.astype(np.float32)]
     return np.concatenate([part[..., 0, :] for part in parts], axis=-1)
+
+
+@lru_cache(maxsize=64)
+def _of_quantiles(levels: tuple[float, ...]) -> Schema:
+    return Schema(levels=tuple(float(level) for level in levels))
 
 
 @lru_cache(maxsize=64)

@@ -22,6 +22,9 @@ from marketsim.legacy.quirks import Quirks
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
+# By the unit of an index; the last time that nanoseconds reach.
+_NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+_LAST = (1 << 63) - 1
 _IN_ORDER_OF_TARGETS = [KEYS.index(target.capitalize()) for target in TARGETS]
 
 
@@ -52,8 +55,9 @@ class Series:
         moves = relative_moves(prices.values)
         missing: npt.NDArray[np.bool_] = np.isnan(prices.values)
         if not missing.any():  # all four have the same rows
-            rows = np.arange(number - 1)
-            known = np.maximum(np.arange(number + 1) - 1, 0)
+            known = np.arange(-1, number)
+            known[0] = 0
+            rows = known[1:number]
             return {key: cls(key, moves[i], rows, known) for i, key in enumerate(KEYS)}
         found = {}
         for i, key in enumerate(KEYS):
@@ -110,12 +114,19 @@ def plan_for(ends: tuple[int, int], simulations: int, horizon: int) -> ForecastP
 def _returns(values: Array) -> Array:
     """x[t] / x[t-1] - 1 as the native functions have it; 0 where that is not a finite number."""
     with np.errstate(all="ignore"):
-        return finite_or_zero(values[..., 1:] / values[..., :-1] - 1.0)
+        ratios = values[..., 1:] / values[..., :-1]
+        ratios -= 1.0
+        return finite_or_zero(ratios)
 
 
 def _timestamps(index: pd.Index) -> npt.NDArray[np.int64]:
     """Nanoseconds since 1970 of each row; of an index without dates, the rows' numbers."""
     if not isinstance(index, pd.DatetimeIndex):
         return np.arange(len(index), dtype=np.int64)
-    stamps = index if index.unit == "ns" else index.as_unit("ns")
-    return np.asarray(stamps.asi8, dtype=np.int64)  # of an index with a time zone, too, in UTC
+    stamps = np.asarray(index.asi8, dtype=np.int64)  # of an index with a time zone, too, in UTC
+    factor = _NANOSECONDS[index.unit]
+    if factor == 1:
+        return stamps
+    if len(stamps) and max(-int(stamps.min()), int(stamps.max())) > _LAST // factor:
+        return np.asarray(index.as_unit("ns").asi8, dtype=np.int64)  # a missing one, or an error
+    return stamps * factor

@@ -100,7 +100,7 @@ def evaluate_highlow_strategy(
 
 
 def _scored(returns: npt.NDArray[Any], periods: int) -> Scores:
-    return score_sums(returns.astype(np.float64), periods)
+    return score_sums(returns[None].astype(np.float64), periods)[0]
 
 
 def _rows(given: tuple[Any, ...], *, shortest: bool) -> _SixRows:

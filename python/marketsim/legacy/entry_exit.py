@@ -68,27 +68,13 @@ class Fitted(NamedTuple):
     Attributes:
         close_at_eod: bool [simulation].
         high, low: offsets, float64 [simulation].
-        positions: profits by position handed over, float32 [simulation, day] each.
-        base: profits at no offsets, likewise.
+        profits: at no offsets and at these, float32 [2, position, simulation, day].
     """
 
     close_at_eod: Flags
     high: Array
     low: Array
-    positions: tuple[Floats, ...]
-    base: tuple[Floats, ...]
-
-    def daily(self) -> tuple[Array, Array]:
-        """Daily returns [simulation, day] at no offsets, and at the fitted ones."""
-        return _together(self.base), _together(self.positions)
-
-
-def _together(parts: tuple[Floats, ...]) -> Array:
-    """The sum of the positions' profits, added as float32."""
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total.astype(np.float64)
+    profits: Floats
 
 
 class EntryExit(NamedTuple):
@@ -125,7 +111,7 @@ def moves_against_close(
     day_high, day_low, day_close = before
     with np.errstate(all="ignore"):
         ratios = np.array((day_high, day_low)) / day_close
-    ratios[:, day_close == 0.0] = 0.0
+    ratios = np.where(day_close == 0.0, 0.0, ratios)
     if quirks.previous_bar_levels:
         above, below = _known(np.abs(1.0 - ratios)).astype(np.float32)
         return Moves(close, high + above, low - below, high_pred + above, low_pred - below)
@@ -159,7 +145,7 @@ def maxdiff(moves: Moves, terms: Terms, quirks: Quirks, *, skip_invalid: bool) -
         side = np.maximum(side, 0.0)
     if skip_invalid:
         side = np.where(valid, side, 0.0)
-    positions = (side.astype(np.float32),)
+    positions = side.astype(np.float32)[None]
     search = _Search(moves, positions, terms, quirks, _MAXDIFF_EFFORT)
     return Orders(positions[0], valid, search.fit(base_at_close=True))
 
@@ -167,7 +153,7 @@ def maxdiff(moves: Moves, terms: Terms, quirks: Quirks, *, skip_invalid: bool) -
 def always_on(moves: Moves, terms: Terms, quirks: Quirks) -> Orders:
     """Long and short on every day; crypto long only."""
     ones = np.ones_like(moves.close)
-    positions = (ones,) if terms.is_crypto else (ones, -ones)
+    positions = np.array((ones,) if terms.is_crypto else (ones, -ones))
     search = _Search(moves, positions, terms, quirks, _ALWAYS_ON_EFFORT)
     return Orders(ones, moves.low_pred < moves.high_pred, search.fit(base_at_close=False))
 
@@ -177,13 +163,13 @@ class _Search(NamedTuple):
 
     Attributes:
         moves: of all simulations.
-        positions: one or, for two a day, two arrays [simulation, day].
+        positions: [position, simulation, day], one or two a day.
         terms, quirks: see there.
         effort: of a search that is not exact.
     """
 
     moves: Moves
-    positions: tuple[Floats, ...]
+    positions: Floats
     terms: Terms
     quirks: Quirks
     effort: Effort
@@ -195,15 +181,12 @@ class _Search(NamedTuple):
         `base_at_close`, always those with exits at the limits.
         """
         chosen, high, low = self._offsets()
-        none = np.zeros(len(high))
-        of_base = chosen if base_at_close else np.zeros_like(chosen)
-        return Fitted(
-            chosen,
-            high,
-            low,
-            self._profits(high, low, chosen),
-            self._profits(none, none, of_base),
-        )
+        offsets = np.zeros((2, 2, len(high)), dtype=np.float32)  # of high and low: none, and these
+        offsets[0, 1], offsets[1, 1] = high, low
+        fills = np.full((2, len(high)), self._fill(False), dtype=np.uint8)
+        fills[0 if base_at_close else 1 :, chosen] = self._fill(True)
+        made = _core.profit_of_rows(*self.moves, self.positions, *offsets, fills, *self._fee())
+        return Fitted(chosen, high, low, made)
 
     def _offsets(self) -> tuple[Flags, Array, Array]:
         """The way to leave, and the offsets of high and low, [simulation], by the optimizer set."""
@@ -243,15 +226,6 @@ class _Search(NamedTuple):
         chosen, high, low = zip(*best, strict=True)
         return np.array(chosen), np.array(high), np.array(low)
 
-    def _profits(self, high: Array, low: Array, at_close: Flags) -> tuple[Floats, ...]:
-        """Profit of each position and day [simulation, day] at offsets [simulation]."""
-        offsets = high.astype(np.float32), low.astype(np.float32)
-        fills = np.where(at_close, self._fill(True), self._fill(False)).astype(np.uint8)
-        return tuple(
-            _core.profit_of_rows(*self.moves, position, *offsets, fills, *self._fee())
-            for position in self.positions
-        )
-
     def _fill(self, close_at_eod: bool) -> int:
         """The fill policy of a way to leave, as kernels take it."""
         if close_at_eod:
@@ -265,7 +239,9 @@ class _Search(NamedTuple):
 
 def scored(orders: Orders, terms: Terms, quirks: Quirks) -> EntryExit:
     """What a strategy made."""
-    base, fitted = (score_sums(daily, terms.periods) for daily in orders.fitted.daily())
+    profits = orders.fitted.profits
+    daily = profits[:, 0] if profits.shape[1] == 1 else profits[:, 0] + profits[:, 1]  # as float32
+    base, fitted = score_sums(daily.astype(np.float64), terms.periods)
     reported = base
     if quirks.fitted_in_sample:
         reported = Scores(

@@ -61,25 +61,39 @@ class Scores(NamedTuple):
         return StrategyEvaluation(total, mean, annual, sharpe, shown)
 
 
-def score_sums(returns: Array, periods: float) -> Scores:
-    """Scores of daily returns [simulation, day] that add up; the deviation is the population's."""
-    if not returns.shape[1]:
-        return no_scores(len(returns))
-    return Scores(*_core.score_sums(returns, periods), returns)
+def score_sums(returns: Array, periods: float) -> list[Scores]:
+    """Scores of strategies by their daily returns [strategy, simulation, day], which add up.
+
+    The deviation is the population's.
+    """
+    strategies, count, days = returns.shape
+    if not days:
+        return [no_scores(count)] * strategies
+    return _by_strategy(_core.score_sums(returns, periods), returns)
 
 
 def score_signals(
     signals: Array, returns: Array, fee: float, spread: float, periods: float
-) -> Scores:
-    """Scores of holding signals [simulation, day] over returns, which compound.
+) -> list[Scores]:
+    """Scores of strategies that hold signals over returns, which compound.
 
     A change of position costs its size times the fee and half the spread. A day without a number
     is left out of the mean and the deviation.
+
+    Args:
+        signals: positions [strategy, simulation, day].
+        returns: [simulation, day].
+        fee, spread, periods: see `evaluate_signals`.
     """
-    if not signals.shape[1]:
-        return no_scores(len(signals))
-    figures, net = _core.score_signals(signals, returns, fee, spread, periods)
-    return Scores(*figures, net)
+    strategies, count, days = signals.shape
+    if not days:
+        return [no_scores(count)] * strategies
+    return _by_strategy(*_core.score_signals(signals, returns, fee, spread, periods))
+
+
+def _by_strategy(figures: Array, returns: Array) -> list[Scores]:
+    """Of figures [figure, strategy, simulation]."""
+    return [Scores(*figures[:, i], of_one) for i, of_one in enumerate(returns)]
 
 
 def no_scores(count: int) -> Scores:
@@ -93,7 +107,7 @@ def evaluate_daily_returns(
 ) -> StrategyEvaluation:
     """The evaluation of daily returns [day] that add up."""
     values = np.atleast_1d(np.asarray(daily_returns, dtype=np.float64))
-    return score_sums(values[None], trading_days_per_year).one(values)
+    return score_sums(values[None, None], trading_days_per_year)[0].one(values)
 
 
 def evaluate_signals(
@@ -128,10 +142,10 @@ def evaluate_signals(
         return no_scores(1).one()
     series = series.iloc[-days:]
     scores = score_signals(
-        signals[None, -days:],
+        signals[None, None, -days:],
         np.ascontiguousarray(series)[None],
         trading_fee,
         spread,
         trading_days_per_year,
-    )
+    )[0]
     return scores.one(pd.Series(scores.returns[0], index=series.index))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from marketsim import _core
 from marketsim.bars import TARGETS
 from marketsim.forecasts import ForecastCube, run_plan, target_index
 from marketsim.legacy.contexts import Series, plan_for, return_table
@@ -184,23 +185,39 @@ def _read(made: Sequence[Any], params: Mapping[str, Any]) -> tuple[Array, Array]
     Forecasts with equally many samples are read together; none depends on the others.
     """
     points, bands = np.empty(len(made)), np.empty(len(made))
-    sampled: dict[int, list[tuple[int, Floats]]] = defaultdict(list)
-    for i, one in enumerate(made):
-        exact = None if isinstance(one, torch.Tensor) else getattr(one, "distribution", None)
-        if exact is None:
-            samples = samples_of(one)
-            sampled[len(samples)].append((i, samples))
-        else:
-            point, band = summarised(exact, params)
-            points[i], bands[i] = point.reshape(-1)[0], band.reshape(-1)[0]
-    for group in sampled.values():
-        at = [i for i, _ in group]
-        rows = np.array([samples for _, samples in group])
+    for at, rows in _sampled(made):
         ordered = np.sort(rows, axis=1)
         below, above = (quantile_of_sorted(ordered, level) for level in BAND)
-        points[at] = aggregate_columns(rows.astype(np.float64).T, str(params["aggregate"]))
+        points[at] = aggregate_columns(
+            rows.astype(np.float64).T, str(params["aggregate"]), ordered.astype(np.float64).T
+        )
         bands[at] = np.maximum(above.astype(np.float64) - below.astype(np.float64), 0.0)
+    for i, one in enumerate(made):
+        if (exact := _exact(one)) is not None:
+            point, band = summarised(exact, params)
+            points[i], bands[i] = point.reshape(-1)[0], band.reshape(-1)[0]
     return points, bands
+
+
+def _exact(made: Any) -> Distribution | None:
+    """The distribution that a forecast of ours carries beside its samples."""
+    return None if isinstance(made, torch.Tensor) else getattr(made, "distribution", None)
+
+
+def _sampled(made: Sequence[Any]) -> list[tuple[list[int], Floats]]:
+    """(which forecasts, their samples [forecast, sample]) of those with equally many samples."""
+    tensors = _core.rows_of_tensors(made)
+    if tensors is not None and tensors.size:
+        return [(list(range(len(made))), tensors)]
+    found: dict[int, list[tuple[int, Floats]]] = defaultdict(list)
+    for i, one in enumerate(made):
+        if _exact(one) is None:
+            samples = samples_of(one)
+            found[len(samples)].append((i, samples))
+    return [
+        ([i for i, _ in group], np.array([samples for _, samples in group]))
+        for group in found.values()
+    ]
 
 
 def quantile_of_sorted(rows: Floats, level: float) -> Floats:

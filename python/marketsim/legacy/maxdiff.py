@@ -165,11 +165,11 @@ def _summary(profit: str, rest: str, metadata: Mapping[str, object]) -> str:
 def maxdiff_rows(result: EntryExit, prices: Sequence[Levels]) -> list[dict[str, object]]:
     """The metadata of each simulation of `maxdiff`; `prices` are its forecast high and low."""
     days = result.side.shape[1]
-    longs = np.count_nonzero(result.side > 0, axis=1).tolist()
-    shorts = np.count_nonzero(result.side < 0, axis=1).tolist()
+    longs = np.add.reduce(result.side > 0, axis=1).tolist()
+    shorts = np.add.reduce(result.side < 0, axis=1).tolist()
     trades = [up + down for up, down in zip(longs, shorts, strict=True)]
     net = np.add.reduce(result.side, axis=1).tolist()
-    valid = np.count_nonzero(result.valid, axis=1).tolist()
+    valid = np.add.reduce(result.valid, axis=1).tolist()
     return _rows(
         {
             **_profits("maxdiffprofit", "profit_", result, prices),
@@ -190,11 +190,12 @@ def maxdiff_rows(result: EntryExit, prices: Sequence[Levels]) -> list[dict[str, 
 
 def always_on_rows(result: EntryExit, prices: Sequence[Levels]) -> list[dict[str, object]]:
     """The metadata of each simulation of `always_on`; `prices` are its forecast high and low."""
-    parts = [part.astype(np.float64) for part in result.found.positions]
-    bought, sold = parts[0], parts[1] if len(parts) == 2 else np.zeros_like(parts[0])
-    of_longs, of_shorts = np.add.reduce(bought, axis=1), np.add.reduce(sold, axis=1)
+    parts = result.found.profits[1].astype(np.float64)
+    if len(parts) == 1:  # nobody sells
+        parts = np.concatenate((parts, np.zeros_like(parts)))
+    of_longs, of_shorts = np.add.reduce(parts, axis=2)
+    longs, shorts = np.add.reduce(parts != 0.0, axis=2)
     moved = np.add.reduce(np.abs(result.reported.returns), axis=1)
-    longs, shorts = np.count_nonzero(bought, axis=1), np.count_nonzero(sold, axis=1)
     return _rows(
         {
             **_profits("maxdiffalwayson", "", result, prices),

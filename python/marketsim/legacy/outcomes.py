@@ -81,8 +81,8 @@ def run_strategies(days: Validation, terms: Terms, spread: float, quirks: Quirks
     trades, high_predictions, close_actuals = _day_trades(days, terms, quirks)
     number = days.returns.shape[1]
     found = _by_signals(days, terms, spread)
-    for name, returns in zip(("entry_takeprofit", "highlow"), trades, strict=True):
-        score = score_sums(returns, terms.periods)
+    scores = score_sums(trades, terms.periods)
+    for name, score in zip(("entry_takeprofit", "highlow"), scores, strict=True):
         mean = score.total / number if number else np.zeros_like(score.total)
         found[name] = Outcome(score, mean)
     orders = _orders(days, terms, quirks)
@@ -117,15 +117,13 @@ def _by_signals(days: Validation, terms: Terms, spread: float) -> dict[str, Outc
     }
     count, number = returns.shape
     cost = 2 * terms.fee * spread
-    found = {}
-    for name, made in signals.items():
-        held = made[:, close.shape[1] - number :].astype(np.float64, order="C")
-        scores = score_signals(held, returns, terms.fee, spread, terms.periods)
-        with np.errstate(all="ignore"):
-            last = held[:, -1] * returns[:, -1] - cost if number else np.zeros(count)
-        found[name] = Outcome(scores, last)
-    total, last = _bought_and_held(returns, terms.fee)
-    found["buy_hold"] = Outcome(found["buy_hold"].scores._replace(total=total), last)
+    held = np.array(list(signals.values()))[..., close.shape[1] - number :].astype(np.float64, "C")
+    scores = score_signals(held, returns, terms.fee, spread, terms.periods)
+    with np.errstate(all="ignore"):
+        last = held[..., -1] * returns[:, -1] - cost if number else np.zeros(held.shape[:2])
+    found = {name: Outcome(*pair) for name, *pair in zip(signals, scores, last, strict=True)}
+    total, last_held = _bought_and_held(returns, terms.fee)
+    found["buy_hold"] = Outcome(found["buy_hold"].scores._replace(total=total), last_held)
     if not number:
         found["unprofit_shutdown"] = Outcome(no_scores(count), np.full(count, -cost))
     return found
@@ -140,10 +138,8 @@ def _bought_and_held(returns: Array, fee: float) -> tuple[Array, Array]:
         return np.multiply.reduce(1 + returns, axis=1) - 1 - fee, returns[:, -1] - fee
 
 
-def _day_trades(
-    days: Validation, terms: Terms, quirks: Quirks
-) -> tuple[tuple[Array, Array], Floats, Floats]:
-    """Returns [simulation, day] of the two strategies that leave within the day.
+def _day_trades(days: Validation, terms: Terms, quirks: Quirks) -> tuple[Array, Floats, Floats]:
+    """Returns [strategy, simulation, day] of the two strategies that leave within the day.
 
     Beside them high forecasts and closes as they are afterwards.
     """
@@ -158,8 +154,7 @@ def _day_trades(
     second = _core.high_low_returns(
         close_pred, high_pred, low_pred, close, high, low, fee, terms.is_crypto
     )
-    both = first.astype(np.float64), second.astype(np.float64)
-    return both, high_pred, close
+    return np.array((first, second), dtype=np.float64), high_pred, close
 
 
 def _limit_orders(result: EntryExit | None, days: Validation) -> Outcome:

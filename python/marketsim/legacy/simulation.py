@@ -130,7 +130,7 @@ class Simulations:
                 _Part(
                     [counts[i] for i in which],
                     moves_before(last[:, which], number),
-                    np.stack([returns for _, returns in members]),
+                    np.array([returns for _, returns in members]),
                 )
             )
         return parts
