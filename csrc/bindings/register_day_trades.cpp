@@ -9,6 +9,8 @@ namespace {
 
 template <typename Real>
 using Rows = py::array_t<Real, py::array::c_style>;
+// Functions of both precisions return plain objects: type checkers take arrays of one precision for
+// arrays of the other, and then refuse the overload.
 template <typename Real>
 using Made = py::array_t<Real>;
 
@@ -38,7 +40,7 @@ ForecastDays<Real> check_days(const Rows<Real>& close_pred, const Rows<Real>& hi
 }
 
 template <typename Real>
-std::tuple<Made<Real>, Made<Real>, Made<Real>> take_profit_py(
+std::tuple<py::object, py::object, py::object> take_profit_py(
     const Rows<Real>& close_pred, const Rows<Real>& high_pred, const Rows<Real>& low_pred,
     const Rows<Real>& close, const Rows<Real>& high, const Rows<Real>& low, double fee) {
   const auto days = check_days<Real>(close_pred, high_pred, low_pred, close, high, low);
@@ -55,7 +57,7 @@ std::tuple<Made<Real>, Made<Real>, Made<Real>> take_profit_py(
 }
 
 template <typename Real>
-Made<Real> high_low_py(const Rows<Real>& close_pred, const Rows<Real>& high_pred,
+py::object high_low_py(const Rows<Real>& close_pred, const Rows<Real>& high_pred,
                        const Rows<Real>& low_pred, const Rows<Real>& close, const Rows<Real>& high,
                        const Rows<Real>& low, double fee, bool long_only) {
   const auto days = check_days<Real>(close_pred, high_pred, low_pred, close, high, low);

@@ -179,8 +179,7 @@ void register_offsets(py::module_& module) {
              arg("low_pred").noconvert(), arg("position").noconvert(), arg("high_min"),
              arg("high_max"), arg("low_min"), arg("low_max"), arg("fills"), arg("fee_rule"),
              arg("fee"), arg("always_on"),
-             "The fill policy of each row with the highest profit, the first of several, and its "
-             "best offsets and profit: (number among `fills`, high, low, profit).");
+             "For each row the best of several fills: (number among `fills`, high, low, profit).");
   module.def("best_offsets_of_tensors", &best_offsets_of_tensors, arg("close"), arg("high"),
              arg("low"), arg("high_pred"), arg("low_pred"), arg("position"), arg("second"),
              arg("high_min"), arg("high_max"), arg("low_min"), arg("low_max"), arg("fill"),

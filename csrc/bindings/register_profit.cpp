@@ -143,8 +143,7 @@ void register_profit(py::module_& module) {
   module.def("profit_of_rows", &profit_of_rows_py, arg("close"), arg("high"), arg("low"),
              arg("high_pred"), arg("low_pred"), arg("position"), arg("high_offset"),
              arg("low_offset"), arg("fill").noconvert(), arg("fee_rule"), arg("fee"),
-             "Profit of the days of rows [row, day] under positions [position, row, day], at pairs "
-             "of offsets and by fill policies [pair, row]: float32 [pair, position, row, day].");
+             "Profit of each day of rows, float32 [pair of offsets, position, row, day].");
   module.def("fills", &fills_py, arg("close"), arg("high"), arg("low"), arg("high_pred"),
              arg("low_pred"), arg("position"), arg("open"), arg("fill"), arg("fee_rule"),
              arg("fee"), "Gross profit, fee and FillFlag bits of each day.");

@@ -71,12 +71,10 @@ std::tuple<Doubles, Doubles> score_signals_py(const DoubleArray& signals,
 void register_scores(py::module_& module) {
   using py::arg;
   module.def("score_sums", &score_sums_py, arg("returns").noconvert(), arg("periods"),
-             "Total, mean, annual mean, Sharpe ratio and mean size of daily returns that add up, "
-             "float64 [5, ...] of returns [..., day].");
+             "Total, mean, annual mean, Sharpe ratio, mean size: [5, ...] of returns [..., day].");
   module.def("score_signals", &score_signals_py, arg("signals").noconvert(),
              arg("returns").noconvert(), arg("fee"), arg("spread"), arg("periods"),
-             "The figures of `score_sums`, float64 [5, strategy, row], for signals [strategy, row, "
-             "day] held over returns [row, day] that compound, and the returns after costs.");
+             "(the same figures [5, strategy, row], net returns) of signals held over returns.");
 }
 
 }  // namespace marketsim::bindings

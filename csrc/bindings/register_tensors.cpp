@@ -10,7 +10,7 @@ namespace {
 
 // Tensors with equally many values as rows; None where they are not all as `borrow_floats` wants
 // them.
-py::object rows_of_tensors(const py::sequence& tensors) {
+py::object rows_of_tensors(const py::object& tensors) {
   std::vector<py::object> held;  // what the rows belong to
   std::vector<FloatRow> rows;
   for (const py::handle tensor : tensors) {
@@ -30,8 +30,7 @@ py::object rows_of_tensors(const py::sequence& tensors) {
 
 void register_tensors(py::module_& module) {
   module.def("rows_of_tensors", &rows_of_tensors, py::arg("tensors"),
-             "The values of float32 tensors of one size in the memory of the CPU, float32 [tensor, "
-             "value]; None where one is another.");
+             "float32 [tensor, value] of float32 tensors of one size on the CPU; None of others.");
 }
 
 }  // namespace marketsim::bindings

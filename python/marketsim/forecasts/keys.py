@@ -50,11 +50,11 @@ class RecordKeys:
         cls,
         digests: Sequence[bytes],
         as_of: npt.NDArray[np.int64],
-        target: int,
+        target: int | npt.NDArray[np.uint8],
         horizon: int,
         flags: int = 0,
     ) -> RecordKeys:
-        """Keys of one target and horizon from their 16 bytes each."""
+        """Keys of one horizon, and of one target or of each its own, from their 16 bytes each."""
         n = len(digests)
         return cls(
             np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(n, KEY_BYTES),

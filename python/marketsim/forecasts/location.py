@@ -67,7 +67,7 @@ def _at(path: Path) -> PredictionStore:
     path = path.expanduser()
     known = _meant.get(str(path))
     try:
-        if known is not None and os.path.samestat(path.stat(), known.path.stat()):
+        if known is not None and path.samefile(known.path):
             return known
     except OSError:
         pass  # it is not there (any more)

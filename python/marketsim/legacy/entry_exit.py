@@ -181,11 +181,13 @@ class _Search(NamedTuple):
         `base_at_close`, always those with exits at the limits.
         """
         chosen, high, low = self._offsets()
-        offsets = np.zeros((2, 2, len(high)), dtype=np.float32)  # of high and low: none, and these
-        offsets[0, 1], offsets[1, 1] = high, low
+        high_offsets, low_offsets = np.zeros((2, 2, len(high)), dtype=np.float32)
+        high_offsets[1], low_offsets[1] = high, low
         fills = np.full((2, len(high)), self._fill(False), dtype=np.uint8)
         fills[0 if base_at_close else 1 :, chosen] = self._fill(True)
-        made = _core.profit_of_rows(*self.moves, self.positions, *offsets, fills, *self._fee())
+        made = _core.profit_of_rows(
+            *self.moves, self.positions, high_offsets, low_offsets, fills, *self._fee()
+        )
         return Fitted(chosen, high, low, made)
 
     def _offsets(self) -> tuple[Flags, Array, Array]:

@@ -93,7 +93,7 @@ def score_signals(
 
 def _by_strategy(figures: Array, returns: Array) -> list[Scores]:
     """Of figures [figure, strategy, simulation]."""
-    return [Scores(*figures[:, i], of_one) for i, of_one in enumerate(returns)]
+    return [Scores._make((*figures[:, i], of_one)) for i, of_one in enumerate(returns)]
 
 
 def no_scores(count: int) -> Scores:

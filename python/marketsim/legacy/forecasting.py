@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ Indices = npt.NDArray[np.int64]
 Predict = Callable[..., Any]
 
 BAND = (0.4, 0.6)
+_COLUMNS = [target_index(key.lower()) for key in KEYS]
 
 
 class Forecasts(NamedTuple):
@@ -114,17 +116,18 @@ class _Known(NamedTuple):
     @classmethod
     def of(cls, data: Data, cubes: Sequence[ForecastCube]) -> _Known:
         """The forecasts of each price by its cube."""
-        columns = [target_index(key.lower()) for key in KEYS]
         if all(cube is cubes[0] for cube in cubes):
             points, bands = summarised(cubes[0].distribution, data.params)
-            made = [(points[:, column], bands[:, column]) for column in columns]
+            made = [(points[:, column], bands[:, column]) for column in _COLUMNS]
         else:
             made = [
                 summarised(cube.schema.decode(cube.records[:, column]), data.params)
-                for cube, column in zip(cubes, columns, strict=True)
+                for cube, column in zip(cubes, _COLUMNS, strict=True)
             ]
-        before = np.cumsum([0, *(len(cube) for cube in cubes[:-1])])
-        starts = before - [cube.first - 1 for cube in cubes]
+        before = [0, *itertools.accumulate(len(cube) for cube in cubes[:-1])]
+        starts = np.array(
+            [start - cube.first + 1 for start, cube in zip(before, cubes, strict=True)]
+        )
         return cls(starts, *(np.concatenate(parts) for parts in zip(*made, strict=True)))
 
     def pick(self, ends: Indices) -> Forecasts:

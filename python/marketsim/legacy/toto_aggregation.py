@@ -54,8 +54,8 @@ def aggregate_columns(matrix: Array, method: str, ordered: Array | None = None) 
     """
     form, numbers = parse_aggregate(method or "")
     n = len(matrix)
-    if ordered is None and "trimmed" in form:
-        ordered = np.sort(matrix, axis=0)
+    if ordered is None:
+        ordered = np.sort(matrix, axis=0) if "trimmed" in form else matrix
     match form:
         case "mean":
             return _mean(matrix)

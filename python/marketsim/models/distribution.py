@@ -150,8 +150,8 @@ class QuantileDistribution(PointwiseDistribution):
         how many stand beside it.
         """
         result = np.zeros(self.quantiles.shape[:-1])
-        for i, weight in enumerate(_mean_weights(self.levels, low, high)):
-            result += weight * self.quantiles[..., i]
+        for term in np.moveaxis(self.quantiles * _mean_weights(self.levels, low, high), -1, 0):
+            result += term
         return result
 
 
