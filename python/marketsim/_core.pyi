@@ -40,6 +40,7 @@ __all__: list[str] = [
     "supported_isas",
     "take_profit_returns",
     "thread_limit",
+    "weighted_sums",
 ]
 
 class StoreView:
@@ -463,4 +464,12 @@ def take_profit_returns(
 def thread_limit() -> int:
     """
     Threads that one call may use.
+    """
+
+def weighted_sums(
+    values: numpy.typing.NDArray[numpy.float64],
+    weights: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Sums [...] of values [..., j] times the weight of each j, in the order of j.
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -34,15 +35,28 @@ class Series:
 
     Attributes:
         key: "Close", "Low", "High" or "Open".
-        moves: float64 [move], the return at row rows[i] + 1, by the old formula.
+        prices: float64 [row of the data].
         rows: int64 [move], rows of the data that are used: those that miss no other price.
         known: int64 [rows of the data + 1]: how many moves a simulation of so many rows has.
     """
 
     key: str
-    moves: Array
+    prices: Array
     rows: Indices
     known: Indices
+
+    @cached_property
+    def moves(self) -> Array:
+        """All of them, float64 [move]: the return at row rows[i] + 1, by the old formula."""
+        moves = relative_moves(self.prices)
+        return moves if len(self.rows) == len(moves) else moves[self.rows]
+
+    def moves_at(self, which: Indices) -> Array:
+        """Some of them, float64 [...]; the others are not computed for it."""
+        rows = self.rows[which]
+        before = self.prices[rows]
+        with np.errstate(all="ignore"):
+            return finite_or_zero((self.prices[rows + 1] - before) / before)
 
     @classmethod
     def all_of(cls, prices: Prices) -> dict[str, Series]:
@@ -52,20 +66,19 @@ class Series:
         counts as no move.
         """
         number = len(prices)
-        moves = relative_moves(prices.values)
         missing: npt.NDArray[np.bool_] = np.isnan(prices.values)
         if not missing.any():  # all four have the same rows
             known = np.arange(-1, number)
             known[0] = 0
             rows = known[1:number]
-            return {key: cls(key, moves[i], rows, known) for i, key in enumerate(KEYS)}
+            return {key: cls(key, prices.values[i], rows, known) for i, key in enumerate(KEYS)}
         found = {}
         for i, key in enumerate(KEYS):
             others = np.delete(missing, i, axis=0)
             used = ~np.logical_or.reduce(others, axis=0)[:-1]  # the last row has no next one yet
             known = np.zeros(number + 1, dtype=np.int64)
             known[2:] = np.cumsum(used)
-            found[key] = cls(key, moves[i, used], np.flatnonzero(used), known)
+            found[key] = cls(key, prices.values[i], np.flatnonzero(used), known)
         return found
 
     @staticmethod

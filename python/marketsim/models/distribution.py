@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from marketsim import _core
 from marketsim.errors import ArgumentError
 from marketsim.models.pointwise import PointwiseDistribution
 
@@ -87,7 +88,7 @@ class QuantileDistribution(PointwiseDistribution):
                 f"quantiles must end in an axis of {len(self.levels)} levels: "
                 f"got shape {self.quantiles.shape}"
             )
-        if (np.diff(self.quantiles, axis=-1) < 0).any():
+        if (self.quantiles[..., 1:] < self.quantiles[..., :-1]).any():
             raise ArgumentError("quantiles must not decrease from level to level: sort them")
         shape = self.quantiles.shape[:-1]
         self._mean = None if mean is None else np.asarray(mean, dtype=np.float64)
@@ -149,10 +150,8 @@ class QuantileDistribution(PointwiseDistribution):
         The terms are added level by level, so that the result of one forecast does not depend on
         how many stand beside it.
         """
-        result = np.zeros(self.quantiles.shape[:-1])
-        for term in np.moveaxis(self.quantiles * _mean_weights(self.levels, low, high), -1, 0):
-            result += term
-        return result
+        weights = _mean_weights(self.levels, low, high)
+        return _core.weighted_sums(np.ascontiguousarray(self.quantiles), weights)
 
 
 @functools.lru_cache(maxsize=256)
