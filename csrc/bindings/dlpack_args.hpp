@@ -73,11 +73,12 @@ inline const dlpack::ExchangeApi* exchange_api(PyTypeObject* type) {
 struct FloatRow {
   const float* data;
   size_t size;
+  int32_t dimensions;
 };
 
-// The values of a 1-D float32 tensor without gaps in the memory of the CPU that asks for no
-// gradient; nothing for all else, which the caller then reads in another way. Valid as long as the
-// tensor lives.
+// The values, row by row, of a float32 tensor without gaps in the memory of the CPU that asks for
+// no gradient; nothing for all else, which the caller then reads in another way. Valid as long as
+// the tensor lives.
 inline std::optional<FloatRow> borrow_floats(py::handle object) {
   const dlpack::ExchangeApi* const api = exchange_api(Py_TYPE(object.ptr()));
   if (!api) return std::nullopt;
@@ -97,11 +98,15 @@ inline std::optional<FloatRow> borrow_floats(py::handle object) {
   }
   const bool floats =
       tensor.type_code == dlpack::kFloat && tensor.type_bits == 32 && tensor.type_lanes == 1;
-  if (!floats || tensor.device_type != dlpack::kCpu || tensor.dimensions != 1) return std::nullopt;
-  const auto size = static_cast<size_t>(tensor.shape[0]);
-  if (tensor.strides && size > 1 && tensor.strides[0] != 1) return std::nullopt;
+  if (!floats || tensor.device_type != dlpack::kCpu) return std::nullopt;
+  int64_t size = 1;
+  for (int32_t i = tensor.dimensions; i-- > 0; size *= tensor.shape[i]) {
+    const bool matters = tensor.strides && tensor.shape[i] > 1;
+    if (matters && tensor.strides[i] != size) return std::nullopt;
+  }
   const char* const first = static_cast<const char*>(tensor.data) + tensor.byte_offset;
-  return FloatRow{reinterpret_cast<const float*>(first), size};
+  return FloatRow{reinterpret_cast<const float*>(first), static_cast<size_t>(size),
+                  tensor.dimensions};
 }
 
 }  // namespace marketsim::bindings

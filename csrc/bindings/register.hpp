@@ -6,10 +6,13 @@
 namespace marketsim::bindings {
 
 void register_build(pybind11::module_& module);
+void register_day_trades(pybind11::module_& module);
 void register_offsets(pybind11::module_& module);
 void register_profit(pybind11::module_& module);
+void register_scores(pybind11::module_& module);
 void register_statistical(pybind11::module_& module);
 void register_store(pybind11::module_& module);
 void register_student_t(pybind11::module_& module);
+void register_tensors(pybind11::module_& module);
 
 }  // namespace marketsim::bindings

@@ -12,6 +12,8 @@ namespace marketsim::bindings {
 namespace {
 
 using OffsetArrays = std::tuple<py::array_t<float>, py::array_t<float>, py::array_t<double>>;
+using FillOffsetArrays = std::tuple<py::array_t<unsigned char>, py::array_t<float>,
+                                    py::array_t<float>, py::array_t<double>>;
 
 // The float32 nearest to `bound` that does not lie beyond it.
 float inward(double bound, bool is_upper) {
@@ -31,19 +33,15 @@ size_t contiguous_rows(FloatRows& rows) {
   return axis == 0 ? 0 : static_cast<size_t>(rows.strides(0) / kItem);
 }
 
-OffsetArrays best_offsets_py(FloatRows close, FloatRows high, FloatRows low, FloatRows high_pred,
-                             FloatRows low_pred, FloatRows position, std::optional<FloatRows> open,
-                             double high_min, double high_max, double low_min, double low_max,
-                             int fill, int fee_rule, float fee, float margin, bool always_on,
-                             bool long_only) {
+// Rows of days, one problem each; arrays without contiguous rows are replaced by copies.
+OffsetProblems check_problems(const std::array<FloatRows*, 7>& rows) {
+  const FloatRows& close = *rows[0];
   if (close.ndim() != 1 && close.ndim() != 2) {
     reject("close must be [day] or [problem, day]: got shape " + shape_text(close));
   }
   OffsetProblems problems{};
   problems.count = close.ndim() == 1 ? 1 : static_cast<size_t>(close.shape(0));
   problems.days = static_cast<size_t>(close.shape(close.ndim() - 1));
-  FloatRows* const rows[] = {
-      &close, &high, &low, &high_pred, &low_pred, &position, open ? &*open : nullptr};
   size_t* const strides[] = {&problems.close_stride,    &problems.high_stride,
                              &problems.low_stride,      &problems.high_pred_stride,
                              &problems.low_pred_stride, &problems.position_stride,
@@ -53,18 +51,30 @@ OffsetArrays best_offsets_py(FloatRows close, FloatRows high, FloatRows low, Flo
     require_same_shape(close, "close", *rows[i], kDayNames[i]);
     *strides[i] = contiguous_rows(*rows[i]);
   }
-  problems.first = {close.data(),
-                    high.data(),
-                    low.data(),
-                    high_pred.data(),
-                    low_pred.data(),
-                    position.data(),
-                    open ? open->data() : nullptr};
+  problems.first = {rows[0]->data(),
+                    rows[1]->data(),
+                    rows[2]->data(),
+                    rows[3]->data(),
+                    rows[4]->data(),
+                    rows[5]->data(),
+                    rows[6] ? rows[6]->data() : nullptr};
+  return problems;
+}
+
+OffsetBounds inward_bounds(double high_min, double high_max, double low_min, double low_max) {
+  return {inward(high_min, false), inward(high_max, true), inward(low_min, false),
+          inward(low_max, true)};
+}
+
+OffsetArrays best_offsets_py(FloatRows close, FloatRows high, FloatRows low, FloatRows high_pred,
+                             FloatRows low_pred, FloatRows position, std::optional<FloatRows> open,
+                             double high_min, double high_max, double low_min, double low_max,
+                             int fill, int fee_rule, float fee, float margin, bool always_on,
+                             bool long_only) {
+  const OffsetProblems problems = check_problems(
+      {&close, &high, &low, &high_pred, &low_pred, &position, open ? &*open : nullptr});
   const OffsetRules rules{make_rules(fill, fee_rule, fee, open.has_value()),
-                          {inward(high_min, false), inward(high_max, true), inward(low_min, false),
-                           inward(low_max, true)},
-                          margin,
-                          always_on,
+                          inward_bounds(high_min, high_max, low_min, low_max), margin, always_on,
                           long_only};
   const py::ssize_t count = static_cast<py::ssize_t>(problems.count);
   py::array_t<float> high_out(count), low_out(count);
@@ -76,6 +86,39 @@ OffsetArrays best_offsets_py(FloatRows close, FloatRows high, FloatRows low, Flo
     best_offsets(rules, problems, answers);
   }
   return {high_out, low_out, profit_out};
+}
+
+FillOffsetArrays best_offsets_of_fills_py(FloatRows close, FloatRows high, FloatRows low,
+                                          FloatRows high_pred, FloatRows low_pred,
+                                          FloatRows position, double high_min, double high_max,
+                                          double low_min, double low_max,
+                                          const std::vector<int>& fills, int fee_rule, float fee,
+                                          bool always_on) {
+  const OffsetProblems problems =
+      check_problems({&close, &high, &low, &high_pred, &low_pred, &position, nullptr});
+  if (fills.empty() || fills.size() > 4) {
+    reject("fills: expected 1 to 4 of them, got " + std::to_string(fills.size()));
+  }
+  OffsetRules rules{};
+  rules.bounds = inward_bounds(high_min, high_max, low_min, low_max);
+  rules.always_on = always_on;
+  std::array<Fill, 4> tried{};
+  for (size_t i = 0; i < fills.size(); ++i) {
+    rules.rules = make_rules(fills[i], fee_rule, fee, false);
+    tried[i] = rules.rules.fill;
+  }
+  const py::ssize_t count = static_cast<py::ssize_t>(problems.count);
+  py::array_t<unsigned char> chosen(count);
+  py::array_t<float> high_out(count), low_out(count);
+  py::array_t<double> profit_out(count);
+  unsigned char* const chosen_to = chosen.mutable_data();
+  const OffsetAnswers answers{high_out.mutable_data(), low_out.mutable_data(),
+                              profit_out.mutable_data()};
+  {
+    const py::gil_scoped_release release;  // no Python object is touched below
+    best_offsets_of_fills(rules, tried.data(), fills.size(), problems, answers, chosen_to);
+  }
+  return {chosen, high_out, low_out, profit_out};
 }
 
 // One problem given as tensors; None where they are not all as `borrow_floats` wants them. With a
@@ -91,13 +134,12 @@ py::object best_offsets_of_tensors(py::handle close, py::handle high, py::handle
   size_t days = 0;
   for (size_t i = 0; i < count; ++i) {
     const std::optional<FloatRow> row = borrow_floats(given[i]);
-    if (!row || (i > 0 && row->size != days)) return py::none();
+    if (!row || row->dimensions != 1 || (i > 0 && row->size != days)) return py::none();
     rows[i] = row->data;
     days = row->size;
   }
   const OffsetRules rules{make_rules(fill, fee_rule, fee, false),
-                          {inward(high_min, false), inward(high_max, true), inward(low_min, false),
-                           inward(low_max, true)}};
+                          inward_bounds(high_min, high_max, low_min, low_max)};
   std::vector<float> twice;
   if (count == 7) {
     twice.reserve(12 * days);
@@ -132,6 +174,12 @@ void register_offsets(py::module_& module) {
              arg("low_min"), arg("low_max"), arg("fill"), arg("fee_rule"), arg("fee"),
              arg("margin"), arg("always_on"), arg("long_only"),
              "Best offsets and their profit for each row: (high, low, profit).");
+  module.def("best_offsets_of_fills", &best_offsets_of_fills_py, arg("close").noconvert(),
+             arg("high").noconvert(), arg("low").noconvert(), arg("high_pred").noconvert(),
+             arg("low_pred").noconvert(), arg("position").noconvert(), arg("high_min"),
+             arg("high_max"), arg("low_min"), arg("low_max"), arg("fills"), arg("fee_rule"),
+             arg("fee"), arg("always_on"),
+             "For each row the best of several fills: (number among `fills`, high, low, profit).");
   module.def("best_offsets_of_tensors", &best_offsets_of_tensors, arg("close"), arg("high"),
              arg("low"), arg("high_pred"), arg("low_pred"), arg("position"), arg("second"),
              arg("high_min"), arg("high_max"), arg("low_min"), arg("low_max"), arg("fill"),

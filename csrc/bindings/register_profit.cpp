@@ -8,6 +8,7 @@
 namespace marketsim::bindings {
 namespace {
 
+using FillCodes = py::array_t<unsigned char, py::array::c_style>;
 using FillArrays = std::tuple<py::array_t<float>, py::array_t<float>, py::array_t<unsigned char>>;
 
 struct DayArgs {
@@ -61,34 +62,54 @@ py::array_t<float> profit_py(const FloatArray& close, const FloatArray& high, co
   return out;
 }
 
+// Rows of days under several positions, each row at several pairs of offsets of its own.
 py::array_t<float> profit_of_rows_py(const FloatArray& close, const FloatArray& high,
                                      const FloatArray& low, const FloatArray& high_pred,
                                      const FloatArray& low_pred, const FloatArray& position,
                                      const FloatArray& high_offset, const FloatArray& low_offset,
-                                     int fill, int fee_rule, float fee) {
+                                     const FillCodes& fill, int fee_rule, float fee) {
   if (close.ndim() != 2) reject("close must be [row, day]: got shape " + shape_text(close));
-  const FloatArray* const others[] = {&high, &low, &high_pred, &low_pred, &position};
-  for (size_t i = 0; i < 5; ++i) require_same_shape(close, "close", *others[i], kDayNames[i + 1]);
-  const Rules rules = make_rules(fill, fee_rule, fee, false);
-  const py::ssize_t count = close.shape(0), days = close.shape(1);
-  require_offsets(high_offset, "high_offset");
-  require_offsets(low_offset, "low_offset");
-  if (high_offset.size() != count || low_offset.size() != count) {
-    reject("high_offset and low_offset must have one value a row, " + std::to_string(count) +
-           ": got " + std::to_string(high_offset.size()) + " and " +
-           std::to_string(low_offset.size()));
+  const FloatArray* const others[] = {&high, &low, &high_pred, &low_pred};
+  for (size_t i = 0; i < 4; ++i) require_same_shape(close, "close", *others[i], kDayNames[i + 1]);
+  const py::ssize_t rows = close.shape(0), days = close.shape(1);
+  if (position.ndim() != 3 || position.shape(1) != rows || position.shape(2) != days) {
+    reject("position must be [position, row, day] with the rows and days of close, " +
+           shape_text(close) + ": got shape " + shape_text(position));
   }
-  py::array_t<float> out({count, days});
+  const std::pair<const char*, const py::array*> of_pairs[] = {
+      {"high_offset", &high_offset}, {"low_offset", &low_offset}, {"fill", &fill}};
+  for (const auto& [name, values] : of_pairs) {
+    if (values->ndim() == 2 && values->shape(1) == rows &&
+        values->shape(0) == high_offset.shape(0)) {
+      continue;
+    }
+    reject(std::string(name) + " must be [pair, row], equally many pairs and " +
+           std::to_string(rows) + " rows: got shape " + shape_text(*values));
+  }
+  for (const FloatArray* offsets : {&high_offset, &low_offset}) {
+    for (py::ssize_t i = 0; i < offsets->size(); ++i) {
+      if (!std::isfinite(offsets->data()[i])) reject("offsets must be finite");
+    }
+  }
+  for (py::ssize_t i = 0; i < fill.size(); ++i) make_rules(fill.data()[i], fee_rule, fee, false);
+  const py::ssize_t pairs = high_offset.shape(0), positions = position.shape(0);
+  py::array_t<float> out({pairs, positions, rows, days});
   float* to = out.mutable_data();
   {
     const py::gil_scoped_release release;  // no Python object is touched below
-    for (py::ssize_t row = 0; row < count; ++row) {
-      const py::ssize_t at = row * days;
-      const Days input{
-          close.data() + at,    high.data() + at,     low.data() + at, high_pred.data() + at,
-          low_pred.data() + at, position.data() + at, nullptr};
-      profit(rules, input, static_cast<size_t>(days), high_offset.data() + row,
-             low_offset.data() + row, 1, to + at);
+    for (py::ssize_t i = 0; i < pairs * positions * rows; ++i, to += days) {
+      const py::ssize_t row = i % rows, held = i / rows % positions, pair = i / rows / positions;
+      const py::ssize_t at = row * days, offset = pair * rows + row;
+      const Rules rules = make_rules(fill.data()[offset], fee_rule, fee, false);
+      const Days input{close.data() + at,
+                       high.data() + at,
+                       low.data() + at,
+                       high_pred.data() + at,
+                       low_pred.data() + at,
+                       position.data() + held * rows * days + at,
+                       nullptr};
+      profit(rules, input, static_cast<size_t>(days), high_offset.data() + offset,
+             low_offset.data() + offset, 1, to);
     }
   }
   return out;
@@ -121,8 +142,8 @@ void register_profit(py::module_& module) {
              "Profit of each candidate and day, float32 [candidate, day].");
   module.def("profit_of_rows", &profit_of_rows_py, arg("close"), arg("high"), arg("low"),
              arg("high_pred"), arg("low_pred"), arg("position"), arg("high_offset"),
-             arg("low_offset"), arg("fill"), arg("fee_rule"), arg("fee"),
-             "Profit of the days of each row at that row's offsets, float32 [row, day].");
+             arg("low_offset"), arg("fill").noconvert(), arg("fee_rule"), arg("fee"),
+             "Profit of each day of rows, float32 [pair of offsets, position, row, day].");
   module.def("fills", &fills_py, arg("close"), arg("high"), arg("low"), arg("high_pred"),
              arg("low_pred"), arg("position"), arg("open"), arg("fill"), arg("fee_rule"),
              arg("fee"), "Gross profit, fee and FillFlag bits of each day.");

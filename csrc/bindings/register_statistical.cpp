@@ -1,4 +1,5 @@
 #include <tuple>
+#include <vector>
 
 #include "bindings/numpy_args.hpp"
 #include "bindings/register.hpp"
@@ -47,6 +48,23 @@ ForecastArrays persistence_py(const DoubleArray& series, py::ssize_t start, size
           const ForecastRows& to) { persistence_forecasts(values, size, from, window, at, to); });
 }
 
+py::array_t<double> weighted_sums_py(const DoubleArray& values,
+                                     const std::vector<double>& weights) {
+  const py::ssize_t last = values.ndim() - 1;
+  if (last < 0 || values.shape(last) != static_cast<py::ssize_t>(weights.size())) {
+    reject("values must end in an axis of " + std::to_string(weights.size()) +
+           ", one a weight: got shape " + shape_text(values));
+  }
+  py::array_t<double> sums(std::vector<py::ssize_t>(values.shape(), values.shape() + last));
+  double* const to = sums.mutable_data();
+  const auto rows = static_cast<size_t>(sums.size());
+  {
+    const py::gil_scoped_release release;
+    weighted_sums(values.data(), rows, weights.data(), weights.size(), to);
+  }
+  return sums;
+}
+
 }  // namespace
 
 void register_statistical(py::module_& module) {
@@ -54,6 +72,8 @@ void register_statistical(py::module_& module) {
   module.def("ewma_forecasts", &ewma_py, arg("series").noconvert(), arg("start"), arg("decay"),
              arg("window"), arg("least"), arg("levels").noconvert(), arg("normal").noconvert(),
              "(mean, std, quantile) of the forecasts for start .. len(series).");
+  module.def("weighted_sums", &weighted_sums_py, arg("values").noconvert(), arg("weights"),
+             "Sums [...] of values [..., j] times the weight of each j, in the order of j.");
   module.def("persistence_forecasts", &persistence_py, arg("series").noconvert(), arg("start"),
              arg("window"), arg("levels").noconvert(), arg("normal").noconvert(),
              "(mean, std, quantile) of the forecasts for start .. len(series).");

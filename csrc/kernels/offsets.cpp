@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 #include <utility>
+#include <vector>
 
 #include "common/isa.hpp"
 #include "common/parallel.hpp"
@@ -118,6 +119,28 @@ void best_offsets(const OffsetRules& rules, const OffsetProblems& problems,
     kernels.solve(rules, problems, answers, begin * width, std::min(end * width, problems.count),
                   scratch.of(thread));
   });
+}
+
+void best_offsets_of_fills(OffsetRules rules, const Fill* fills, size_t count,
+                           const OffsetProblems& problems, const OffsetAnswers& answers,
+                           unsigned char* chosen) {
+  rules.rules.fill = fills[0];
+  best_offsets(rules, problems, answers);
+  std::fill_n(chosen, problems.count, static_cast<unsigned char>(0));
+  if (count == 1) return;
+  std::vector<float> high(problems.count), low(problems.count);
+  std::vector<double> profit(problems.count);
+  for (size_t fill = 1; fill < count; ++fill) {
+    rules.rules.fill = fills[fill];
+    best_offsets(rules, problems, {high.data(), low.data(), profit.data()});
+    for (size_t i = 0; i < problems.count; ++i) {
+      if (!(profit[i] > answers.profit[i])) continue;
+      answers.high[i] = high[i];
+      answers.low[i] = low[i];
+      answers.profit[i] = profit[i];
+      chosen[i] = static_cast<unsigned char>(fill);
+    }
+  }
 }
 
 }  // namespace marketsim

@@ -55,6 +55,12 @@ struct OffsetAnswers {
 void best_offsets(const OffsetRules& rules, const OffsetProblems& problems,
                   const OffsetAnswers& answers);
 
+// For each problem the best offsets under that of `count` fill policies, at least one, with the
+// highest profit: the first of several. `chosen` receives which one it is.
+void best_offsets_of_fills(OffsetRules rules, const Fill* fills, size_t count,
+                           const OffsetProblems& problems, const OffsetAnswers& answers,
+                           unsigned char* chosen);
+
 // ---- below: shared by offsets.cpp, the per-instruction-set sources and csrc/cuda ---------------
 
 // Candidates along one axis: `per_leg` for each leg, one end of the bounds, and the point nearest

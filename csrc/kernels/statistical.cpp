@@ -105,4 +105,13 @@ void persistence_forecasts(const double* series, size_t size, size_t start, size
   }
 }
 
+void weighted_sums(const double* values, size_t rows, const double* weights, size_t count,
+                   double* to) {
+  for (size_t row = 0; row < rows; ++row, values += count) {
+    double sum = 0.0;
+    for (size_t j = 0; j < count; ++j) sum += weights[j] * values[j];
+    to[row] = sum;
+  }
+}
+
 }  // namespace marketsim

@@ -34,4 +34,9 @@ void ewma_forecasts(const double* series, size_t size, size_t start, double deca
 void persistence_forecasts(const double* series, size_t size, size_t start, size_t window,
                            const Levels& levels, const ForecastRows& to);
 
+// Row by row sum over j of weight[j] * values[row][j], added to 0 in the order of j: the sum of a
+// row does not depend on how many stand beside it.
+void weighted_sums(const double* values, size_t rows, const double* weights, size_t count,
+                   double* to);
+
 }  // namespace marketsim

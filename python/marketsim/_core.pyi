@@ -15,10 +15,12 @@ __all__: list[str] = [
     "StoreFile",
     "StoreView",
     "best_offsets",
+    "best_offsets_of_fills",
     "best_offsets_of_tensors",
     "compiler",
     "ewma_forecasts",
     "fills",
+    "high_low_returns",
     "isa",
     "mixture_cdf",
     "mixture_means_between",
@@ -26,13 +28,19 @@ __all__: list[str] = [
     "persistence_forecasts",
     "profit",
     "profit_of_rows",
+    "rows_of_tensors",
+    "score_signals",
+    "score_sums",
     "set_isa",
     "set_thread_limit",
+    "shutdown_signals",
     "store_inspect",
     "store_layout",
     "store_network_file_system",
     "supported_isas",
+    "take_profit_returns",
     "thread_limit",
+    "weighted_sums",
 ]
 
 class StoreView:
@@ -137,6 +145,31 @@ def best_offsets(
     Best offsets and their profit for each row: (high, low, profit).
     """
 
+def best_offsets_of_fills(
+    close: numpy.typing.NDArray[numpy.float32],
+    high: numpy.typing.NDArray[numpy.float32],
+    low: numpy.typing.NDArray[numpy.float32],
+    high_pred: numpy.typing.NDArray[numpy.float32],
+    low_pred: numpy.typing.NDArray[numpy.float32],
+    position: numpy.typing.NDArray[numpy.float32],
+    high_min: typing.SupportsFloat | typing.SupportsIndex,
+    high_max: typing.SupportsFloat | typing.SupportsIndex,
+    low_min: typing.SupportsFloat | typing.SupportsIndex,
+    low_max: typing.SupportsFloat | typing.SupportsIndex,
+    fills: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    fee_rule: typing.SupportsInt | typing.SupportsIndex,
+    fee: typing.SupportsFloat | typing.SupportsIndex,
+    always_on: bool,
+) -> tuple[
+    numpy.typing.NDArray[numpy.uint8],
+    numpy.typing.NDArray[numpy.float32],
+    numpy.typing.NDArray[numpy.float32],
+    numpy.typing.NDArray[numpy.float64],
+]:
+    """
+    For each row the best of several fills: (number among `fills`, high, low, profit).
+    """
+
 def best_offsets_of_tensors(
     close: typing.Any,
     high: typing.Any,
@@ -197,6 +230,36 @@ def fills(
 ]:
     """
     Gross profit, fee and FillFlag bits of each day.
+    """
+
+@typing.overload
+def high_low_returns(
+    close_pred: numpy.typing.NDArray[numpy.float32],
+    high_pred: numpy.typing.NDArray[numpy.float32],
+    low_pred: numpy.typing.NDArray[numpy.float32],
+    close: numpy.typing.NDArray[numpy.float32],
+    high: numpy.typing.NDArray[numpy.float32],
+    low: numpy.typing.NDArray[numpy.float32],
+    fee: typing.SupportsFloat | typing.SupportsIndex,
+    long_only: bool,
+) -> typing.Any:
+    """
+    Returns [row, day] of entry at the forecast low or high.
+    """
+
+@typing.overload
+def high_low_returns(
+    close_pred: numpy.typing.NDArray[numpy.float64],
+    high_pred: numpy.typing.NDArray[numpy.float64],
+    low_pred: numpy.typing.NDArray[numpy.float64],
+    close: numpy.typing.NDArray[numpy.float64],
+    high: numpy.typing.NDArray[numpy.float64],
+    low: numpy.typing.NDArray[numpy.float64],
+    fee: typing.SupportsFloat | typing.SupportsIndex,
+    long_only: bool,
+) -> typing.Any:
+    """
+    Returns [row, day] of entry at the forecast low or high.
     """
 
 def isa() -> str:
@@ -288,12 +351,36 @@ def profit_of_rows(
     position: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
     high_offset: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
     low_offset: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
-    fill: typing.SupportsInt | typing.SupportsIndex,
+    fill: numpy.typing.NDArray[numpy.uint8],
     fee_rule: typing.SupportsInt | typing.SupportsIndex,
     fee: typing.SupportsFloat | typing.SupportsIndex,
 ) -> numpy.typing.NDArray[numpy.float32]:
     """
-    Profit of the days of each row at that row's offsets, float32 [row, day].
+    Profit of each day of rows, float32 [pair of offsets, position, row, day].
+    """
+
+def rows_of_tensors(tensors: typing.Any) -> typing.Any:
+    """
+    float32 [tensor, value] of float32 tensors of one size on the CPU; None of others.
+    """
+
+def score_signals(
+    signals: numpy.typing.NDArray[numpy.float64],
+    returns: numpy.typing.NDArray[numpy.float64],
+    fee: typing.SupportsFloat | typing.SupportsIndex,
+    spread: typing.SupportsFloat | typing.SupportsIndex,
+    periods: typing.SupportsFloat | typing.SupportsIndex,
+) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64]]:
+    """
+    (the same figures [5, strategy, row], net returns) of signals held over returns.
+    """
+
+def score_sums(
+    returns: numpy.typing.NDArray[numpy.float64],
+    periods: typing.SupportsFloat | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Total, mean, annual mean, Sharpe ratio, mean size: [5, ...] of returns [..., day].
     """
 
 def set_isa(name: str) -> None:
@@ -304,6 +391,26 @@ def set_isa(name: str) -> None:
 def set_thread_limit(threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Set that number; 0 returns to MARKETSIM_NUM_THREADS or the cores available.
+    """
+
+@typing.overload
+def shutdown_signals(
+    forecasts: numpy.typing.NDArray[numpy.float32],
+    returns: numpy.typing.NDArray[numpy.float64],
+    long_only: bool,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Positions [row, day] by the sign of forecasts, flat after one that was wrong.
+    """
+
+@typing.overload
+def shutdown_signals(
+    forecasts: numpy.typing.NDArray[numpy.float64],
+    returns: numpy.typing.NDArray[numpy.float64],
+    long_only: bool,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Positions [row, day] by the sign of forecasts, flat after one that was wrong.
     """
 
 def store_inspect(path: str) -> tuple[tuple[str, str, str, int] | None, tuple[bool, bool], int]:
@@ -326,7 +433,43 @@ def supported_isas() -> list[str]:
     Instruction sets of this processor.
     """
 
+@typing.overload
+def take_profit_returns(
+    close_pred: numpy.typing.NDArray[numpy.float32],
+    high_pred: numpy.typing.NDArray[numpy.float32],
+    low_pred: numpy.typing.NDArray[numpy.float32],
+    close: numpy.typing.NDArray[numpy.float32],
+    high: numpy.typing.NDArray[numpy.float32],
+    low: numpy.typing.NDArray[numpy.float32],
+    fee: typing.SupportsFloat | typing.SupportsIndex,
+) -> tuple[typing.Any, typing.Any, typing.Any]:
+    """
+    (returns, high_pred, close) [row, day] of entry at the previous close.
+    """
+
+@typing.overload
+def take_profit_returns(
+    close_pred: numpy.typing.NDArray[numpy.float64],
+    high_pred: numpy.typing.NDArray[numpy.float64],
+    low_pred: numpy.typing.NDArray[numpy.float64],
+    close: numpy.typing.NDArray[numpy.float64],
+    high: numpy.typing.NDArray[numpy.float64],
+    low: numpy.typing.NDArray[numpy.float64],
+    fee: typing.SupportsFloat | typing.SupportsIndex,
+) -> tuple[typing.Any, typing.Any, typing.Any]:
+    """
+    (returns, high_pred, close) [row, day] of entry at the previous close.
+    """
+
 def thread_limit() -> int:
     """
     Threads that one call may use.
+    """
+
+def weighted_sums(
+    values: numpy.typing.NDArray[numpy.float64],
+    weights: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Sums [...] of values [..., j] times the weight of each j, in the order of j.
     """

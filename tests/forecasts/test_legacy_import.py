@@ -32,10 +32,7 @@ class OldModel(EwmaModel):
     """Stands for the model that filled the old cache; it must not be asked again."""
 
     fingerprint = MODEL
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.levels = LEVELS
+    levels = LEVELS
 
     def predict_each(self, *_, **__):
         raise AssertionError("the forecast was not imported")

@@ -205,3 +205,37 @@ def test_files_pass_between_instruction_sets(tmp_path: Path, writer: str, reader
         _core.set_isa(before)
     assert found.all()
     np.testing.assert_array_equal(got, records)
+
+
+def test_a_path_that_leads_elsewhere_is_followed_anew(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "one")
+    first = open_store(link)
+    assert isinstance(first, PredictionStore)
+    assert open_store(link) is first
+    link.unlink()
+    link.symlink_to(tmp_path / "two")
+    second = open_store(link)
+    assert isinstance(second, PredictionStore)
+    assert (first.path.name, second.path.name) == ("one", "two")
+    (tmp_path / "two").rename(tmp_path / "three")  # the folder is moved, and the link put right
+    link.unlink()
+    link.symlink_to(tmp_path / "three")
+    third = open_store(link)
+    assert isinstance(third, PredictionStore)
+    assert third.path.name == "three"
+
+
+def test_a_relative_path_depends_on_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = []
+    for name in ("one", "two"):
+        (tmp_path / name / "store").mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / name)
+        store = open_store("store")
+        assert isinstance(store, PredictionStore)
+        paths.append(store.path)
+    assert paths == [tmp_path / "one" / "store", tmp_path / "two" / "store"]

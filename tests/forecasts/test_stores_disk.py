@@ -136,7 +136,7 @@ def test_reading_only_changes_nothing(tmp_path: Path) -> None:
 def test_require_complete(tmp_path: Path) -> None:
     bars, model = random_bars(80), NotingModel()
     strict = PredictionStore(tmp_path, require_complete=True)
-    with pytest.raises(StoreMissError, match=r"20 of 20 forecasts of TEST are not in the store at"):
+    with pytest.raises(StoreMissError, match=r"80 of 80 forecasts of TEST are not in the store at"):
         run_plan(bars, model, PLAN, store=strict, progress=False)
     assert model.made == 0
     run_plan(bars, model, PLAN, store=PredictionStore(tmp_path), progress=False)

@@ -11,7 +11,7 @@ from backends import FEW_BACKENDS, Backend, on_backend
 from hypothesis import given
 from hypothesis import strategies as st
 from offset_totals import total
-from problems import KINDS, awkward_days, drawn_days, random_days
+from problems import KINDS, NAMES, awkward_days, drawn_days, random_days
 
 import marketsim as ms
 from marketsim import _core
@@ -391,3 +391,35 @@ def test_number_of_threads_from_the_environment(monkeypatch: pytest.MonkeyPatch)
     _core.set_thread_limit(2)
     assert _core.thread_limit() == 2
     _core.set_thread_limit(0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("always_on", [False, True])
+def test_the_best_of_several_fills(kind: int, always_on: bool) -> None:
+    """Row by row the policy with the highest profit, the first of equal ones."""
+    given = awkward_days(np.random.default_rng(kind), (40, 6), kind)
+    days = [np.ascontiguousarray(given[name], dtype=f32) for name in NAMES[:6]]
+    bounds, fee = (-0.03, 0.03, -0.03, 0.03), (rules.fee_rule_code("touched_both"), 0.0005)
+    tried = ["optimistic", "close_only", "pessimistic"]
+    codes = [rules.fill_code(fill) for fill in tried]
+    each = [
+        _core.best_offsets(*days, None, *bounds, code, *fee, 0.0, always_on, False)
+        for code in codes
+    ]
+    for count in (1, 2, 3):
+        found = _core.best_offsets_of_fills(*days, *bounds, codes[:count], *fee, always_on)
+        best = np.argmax([profit for _, _, profit in each[:count]], axis=0)
+        np.testing.assert_array_equal(found[0], best)
+        for made, part in zip(found[1:], range(3), strict=True):
+            expected = [each[fill][part][row] for row, fill in enumerate(best)]
+            np.testing.assert_array_equal(made, np.array(expected, dtype=made.dtype))
+
+
+def test_fills_must_be_some_that_need_no_open() -> None:
+    days, bounds = [np.zeros((2, 6), dtype=f32)] * 6, (-0.03, 0.03, -0.03, 0.03)
+    for wrong in ([], [0] * 5):
+        with pytest.raises(ValueError, match="fills: expected 1 to 4 of them"):
+            _core.best_offsets_of_fills(*days, *bounds, wrong, 0, 0.0, False)
+    with pytest.raises(ValueError, match="needs open="):
+        codes = [0, rules.fill_code("open_aware")]
+        _core.best_offsets_of_fills(*days, *bounds, codes, 0, 0.0, False)

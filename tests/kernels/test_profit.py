@@ -215,42 +215,54 @@ def test_scalar_and_batched_offsets_agree(backend: Backend) -> None:
     assert backend.profit(**empty).shape == (0,)
 
 
+@pytest.mark.parametrize("positions", [1, 2])
 @pytest.mark.parametrize("count", [0, 1, 7])
-@pytest.mark.parametrize("fill", ["optimistic", "pessimistic", "close_only"])
-def test_rows_with_offsets_of_their_own(fill: str, count: int) -> None:
+def test_rows_with_offsets_and_fills_of_their_own(count: int, positions: int) -> None:
     rng = np.random.default_rng(count)
     rows = [random_days(rng, 6) for _ in range(count)]
-    offsets = rng.normal(0.0, 0.01, (2, count)).astype(np.float32)
+    offsets = rng.normal(0.0, 0.01, (2, 3, count)).astype(np.float32)  # three pairs
+    fills = rng.choice(["optimistic", "pessimistic", "close_only"], (3, count))
+    codes = np.array([rules.fill_code(fill) for fill in fills.ravel()], dtype=np.uint8)
     arrays = [
         np.array([row[name] for row in rows], dtype=np.float32).reshape(count, 6)
-        for name in NAMES[:6]
+        for name in NAMES[:5]
     ]
-    codes = rules.fill_code(fill), rules.fee_rule_code("touched_both"), 0.0005
-    made = _core.profit_of_rows(*arrays, *offsets, *codes)
-    assert made.shape == (count, 6)
-    for row, (high, low), of_row in zip(rows, offsets.T, made, strict=True):
+    held = rng.choice([-1.0, 0.0, 0.5, 1.0, np.nan], (positions, count, 6)).astype(np.float32)
+    charged = rules.fee_rule_code("touched_both"), 0.0005
+    made = _core.profit_of_rows(*arrays, held, *offsets, codes.reshape(3, count), *charged)
+    assert made.shape == (3, positions, count, 6)
+    for pair, position, row in np.ndindex(3, positions, count):
         alone = profit_reference(
-            *(row[name] for name in NAMES[:6]),
-            high_offset=float(high),
-            low_offset=float(low),
+            *(rows[row][name] for name in NAMES[:5]),
+            held[position, row],
+            high_offset=float(offsets[0, pair, row]),
+            low_offset=float(offsets[1, pair, row]),
             fee=0.0005,
             fee_rule="touched_both",
-            fill=fill,
+            fill=str(fills[pair, row]),
         )
-        np.testing.assert_array_equal(of_row, alone)
+        np.testing.assert_array_equal(made[pair, position, row], alone)
 
 
 def test_rows_need_offsets_each() -> None:
     rows = np.zeros((3, 6), dtype=np.float32)
-    each, two = np.zeros(3, dtype=np.float32), np.zeros(2, dtype=np.float32)
-    with pytest.raises(ValueError, match="one value a row, 3: got 2 and 3"):
-        _core.profit_of_rows(*[rows] * 6, two, each, 0, 0, 0.0)
+    held, five = rows[None], [rows] * 5
+    each, two = np.zeros((1, 3), dtype=np.float32), np.zeros((1, 2), dtype=np.float32)
+    fills = np.zeros((1, 3), dtype=np.uint8)
+    with pytest.raises(ValueError, match=r"high_offset must be \[pair, row\], .* and 3 rows: got"):
+        _core.profit_of_rows(*five, held, two, each, fills, 0, 0.0)
+    with pytest.raises(ValueError, match=r"fill must be \[pair, row\]"):
+        _core.profit_of_rows(*five, held, each, each, fills.repeat(2, 0), 0, 0.0)
+    with pytest.raises(ValueError, match="fill: expected 0, 1, 2 or 3"):
+        _core.profit_of_rows(*five, held, each, each, fills + np.uint8(4), 0, 0.0)
     with pytest.raises(ValueError, match=r"close must be \[row, day\]: got shape \(6,\)"):
-        _core.profit_of_rows(*[rows[0]] * 6, each, each, 0, 0, 0.0)
+        _core.profit_of_rows(*[rows[0]] * 5, held, each, each, fills, 0, 0.0)
     with pytest.raises(ValueError, match="shapes differ: close has"):
-        _core.profit_of_rows(rows, rows[:2], *[rows] * 4, each, each, 0, 0, 0.0)
-    with pytest.raises(ValueError, match="high_offset must be finite"):
-        _core.profit_of_rows(*[rows] * 6, each + np.nan, each, 0, 0, 0.0)
+        _core.profit_of_rows(rows, rows[:2], *[rows] * 3, held, each, each, fills, 0, 0.0)
+    with pytest.raises(ValueError, match=r"position must be \[position, row, day\]"):
+        _core.profit_of_rows(*five, rows, each, each, fills, 0, 0.0)
+    with pytest.raises(ValueError, match="offsets must be finite"):
+        _core.profit_of_rows(*five, held, each + np.nan, each, fills, 0, 0.0)
 
 
 def test_takes_views_lists_and_float64() -> None:

@@ -43,8 +43,8 @@ def without(*names: str) -> Quirks:
 
 
 def simple_return(signals: np.ndarray, returns: np.ndarray) -> float:
-    held, over = signals.astype(np.float64)[None], returns[None]
-    return float(score_signals(held, over, FEE, SPREAD, 252).total[0])
+    held, over = signals.astype(np.float64)[None, None], returns[None]
+    return float(score_signals(held, over, FEE, SPREAD, 252)[0].total[0])
 
 
 def close_returns(first: int, last: int) -> np.ndarray:

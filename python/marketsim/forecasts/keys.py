@@ -50,11 +50,11 @@ class RecordKeys:
         cls,
         digests: Sequence[bytes],
         as_of: npt.NDArray[np.int64],
-        target: int,
+        target: int | npt.NDArray[np.uint8],
         horizon: int,
         flags: int = 0,
     ) -> RecordKeys:
-        """Keys of one target and horizon from their 16 bytes each."""
+        """Keys of one horizon, and of one target or of each its own, from their 16 bytes each."""
         n = len(digests)
         return cls(
             np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(n, KEY_BYTES),
@@ -143,13 +143,10 @@ def record_digests(
     contexts: list[bytes],
 ) -> list[bytes]:
     """Key of each forecast: schema, model, series, target, horizon, as-of timestamp, context."""
-    head = blake3()
-    for part in (series.schema, series.model, series.series, target, str(horizon)):
-        encoded = part.encode()
-        head.update(len(encoded).to_bytes(8, "little") + encoded)
-    keys = []
-    for stamp, context in zip(as_of.tolist(), contexts, strict=True):
-        key = head.copy()
-        key.update(stamp.to_bytes(8, "little", signed=True) + context)
-        keys.append(key.digest(length=KEY_BYTES))
-    return keys
+    parts = (series.schema, series.model, series.series, target, str(horizon))
+    encoded = [part.encode() for part in parts]
+    head = b"".join(len(part).to_bytes(8, "little") + part for part in encoded)
+    return [
+        blake3(head + stamp.to_bytes(8, "little", signed=True) + context).digest(length=KEY_BYTES)
+        for stamp, context in zip(as_of.tolist(), contexts, strict=True)
+    ]

@@ -46,15 +46,35 @@ def open_store(store: StoreLike = None) -> ForecastStore | None:
         return None
     if store is None:
         path = default_store_path()
-        return None if path is None else _opened(path.expanduser().resolve())
+        return None if path is None else _at(path)
     if isinstance(store, (str, os.PathLike)):
-        return _opened(Path(store).expanduser().resolve())
+        return _at(Path(store))
     if isinstance(store, ForecastStore):
         return store
     raise ArgumentError(
         f"store must be a path, a ForecastStore, None for the default or False for none: "
         f"got {store!r}"
     )
+
+
+_MOST_PATHS = 64
+# The store that was last meant by a path as it was written.
+_meant: dict[str, PredictionStore] = {}
+
+
+def _at(path: Path) -> PredictionStore:
+    """The store at a path, which is followed anew unless it still leads to the folder of before."""
+    path = path.expanduser()
+    known = _meant.get(str(path))
+    try:
+        if known is not None and path.samefile(known.path):
+            return known
+    except OSError:
+        pass  # it is not there (any more)
+    if len(_meant) >= _MOST_PATHS:
+        _meant.clear()
+    _meant[str(path)] = found = _opened(path.resolve())
+    return found
 
 
 @lru_cache(maxsize=8)

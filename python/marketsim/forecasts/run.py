@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -96,12 +97,13 @@ def look_up(
     bars, plan = wanted
     table = ReturnTable.of(bars)
     seeded = bool(getattr(model, "seeded", False))
-    records = np.full((plan.days, len(TARGETS), schema.width), np.nan, dtype=np.float32)
-    found = np.zeros((plan.days, len(TARGETS)), dtype=np.bool_)
     asked = PlanKeys.of(table, model, plan) if keeper or seeded else None
     if keeper and asked:
-        for i in range(len(TARGETS)):
-            records[:, i], found[:, i] = keeper.read(asked, i)
+        records, found = keeper.read(asked)
+    else:
+        shape = (plan.days, len(TARGETS))
+        records = np.full((*shape, schema.width), np.nan, dtype=np.float32)
+        found = np.zeros(shape, dtype=np.bool_)
     if not getattr(model, "joint", False):
         found[:, [target not in targets for target in TARGETS]] = True
     found = _whole_days(model, found)
@@ -145,11 +147,17 @@ class PlanKeys:
 
     Attributes:
         series: where the records are.
-        keys: one batch of keys a target, one key a day of the plan.
+        batch: the keys of all days of the plan for the first target, then for the next one.
     """
 
     series: SeriesId
-    keys: tuple[RecordKeys, ...]
+    batch: RecordKeys
+
+    @cached_property
+    def keys(self) -> tuple[RecordKeys, ...]:
+        """One batch of keys a target, one key a day of the plan."""
+        days = len(self.batch) // len(TARGETS)
+        return tuple(self.batch[i * days : (i + 1) * days] for i in range(len(TARGETS)))
 
     @classmethod
     def of(cls, bars: Bars | ReturnTable, model: Model, plan: ForecastPlan) -> PlanKeys:
@@ -163,15 +171,15 @@ class PlanKeys:
         ends = np.arange(plan.first, plan.stop) - 1  # the forecast for day t sees t - 1 returns
         as_of = stamps[ends]
         series = SeriesId(model.fingerprint, table.symbol, Schema.for_model(model).text)
-        keys = []
+        digests: list[bytes] = []
         joint = bool(getattr(model, "joint", False))
         for i, target in enumerate(TARGETS):
             seen = returns if joint else returns[i : i + 1]
             if i == 0 or not joint:
                 contexts = context_digests(stamps[1:], seen, ends, model.context_length)
-            digests = record_digests(series, target, 1, as_of, contexts)
-            keys.append(RecordKeys.of(digests, as_of, i, 1))
-        return cls(series, tuple(keys))
+            digests += record_digests(series, target, 1, as_of, contexts)
+        codes = np.arange(len(TARGETS), dtype=np.uint8).repeat(len(ends))
+        return cls(series, RecordKeys.of(digests, np.tile(as_of, len(TARGETS)), codes, 1))
 
 
 @dataclass
@@ -182,10 +190,13 @@ class Keeper:
     model: Model
     works: bool = True
 
-    def read(self, asked: PlanKeys, target: int) -> tuple[Records, npt.NDArray[np.bool_]]:
-        """The records of one target, and which of them are there."""
+    def read(self, asked: PlanKeys) -> tuple[Records, npt.NDArray[np.bool_]]:
+        """Records [day, target, field], and whether each is there [day, target]."""
         with stage("store read"):
-            return self.store.read(asked.series, asked.keys[target])
+            records, found = self.store.read(asked.series, asked.batch)
+        by_target = records.reshape(len(TARGETS), -1, records.shape[1])
+        there = found.reshape(len(TARGETS), -1)
+        return np.ascontiguousarray(by_target.swapaxes(0, 1)), np.ascontiguousarray(there.T)
 
     def keep(self, work: PlanWork, piece: Piece, records: Records) -> None:
         """Keep the records of a piece of a plan; warns where that fails for the first time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
@@ -67,7 +67,7 @@ class Schema:
             ArgumentError: such an attribute is no number that a record can hold, or the model
                 forecasts bars as a whole.
         """
-        if isinstance(model, BarModel):
+        if hasattr(model, "predict_bars") and isinstance(model, BarModel):  # quick where it is not
             raise no_returns(model)
         kinds = (("components", cls.student_t_mixture), ("samples", cls.of_samples))
         for attribute, kind in kinds:
@@ -82,7 +82,7 @@ class Schema:
     @classmethod
     def quantiles(cls, levels: tuple[float, ...]) -> Schema:
         """Mean, standard deviation, and the quantiles at these levels."""
-        return cls(levels=tuple(float(level) for level in levels))
+        return _of_quantiles(tuple(levels))
 
     @classmethod
     def of_samples(cls, count: int) -> Schema:
@@ -116,7 +116,7 @@ class Schema:
         """
         return _parse(text)
 
-    @property
+    @cached_property
     def text(self) -> str:
         """What the fields are, in words that never change."""
         if self.samples:
@@ -199,6 +199,11 @@ def _mixture_records(components: int, distribution: Distribution) -> Records:
         weights = mixture.weights / total[..., None]
         parts = [df, mixture.loc.astype(np.float32), scale, weights.astype(np.float32)]
     return np.concatenate([part[..., 0, :] for part in parts], axis=-1)
+
+
+@lru_cache(maxsize=64)
+def _of_quantiles(levels: tuple[float, ...]) -> Schema:
+    return Schema(levels=tuple(float(level) for level in levels))
 
 
 @lru_cache(maxsize=64)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,9 @@ from marketsim.legacy.quirks import Quirks
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
+# By the unit of an index; the last time that nanoseconds reach.
+_NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+_LAST = (1 << 63) - 1
 _IN_ORDER_OF_TARGETS = [KEYS.index(target.capitalize()) for target in TARGETS]
 
 
@@ -31,15 +35,28 @@ class Series:
 
     Attributes:
         key: "Close", "Low", "High" or "Open".
-        moves: float64 [move], the return at row rows[i] + 1, by the old formula.
+        prices: float64 [row of the data].
         rows: int64 [move], rows of the data that are used: those that miss no other price.
         known: int64 [rows of the data + 1]: how many moves a simulation of so many rows has.
     """
 
     key: str
-    moves: Array
+    prices: Array
     rows: Indices
     known: Indices
+
+    @cached_property
+    def moves(self) -> Array:
+        """All of them, float64 [move]: the return at row rows[i] + 1, by the old formula."""
+        moves = relative_moves(self.prices)
+        return moves if len(self.rows) == len(moves) else moves[self.rows]
+
+    def moves_at(self, which: Indices) -> Array:
+        """Some of them, float64 [...]; the others are not computed for it."""
+        rows = self.rows[which]
+        before = self.prices[rows]
+        with np.errstate(all="ignore"):
+            return finite_or_zero((self.prices[rows + 1] - before) / before)
 
     @classmethod
     def all_of(cls, prices: Prices) -> dict[str, Series]:
@@ -49,19 +66,19 @@ class Series:
         counts as no move.
         """
         number = len(prices)
-        moves = relative_moves(prices.values)
         missing: npt.NDArray[np.bool_] = np.isnan(prices.values)
         if not missing.any():  # all four have the same rows
-            rows = np.arange(number - 1)
-            known = np.maximum(np.arange(number + 1) - 1, 0)
-            return {key: cls(key, moves[i], rows, known) for i, key in enumerate(KEYS)}
+            known = np.arange(-1, number)
+            known[0] = 0
+            rows = known[1:number]
+            return {key: cls(key, prices.values[i], rows, known) for i, key in enumerate(KEYS)}
         found = {}
         for i, key in enumerate(KEYS):
             others = np.delete(missing, i, axis=0)
             used = ~np.logical_or.reduce(others, axis=0)[:-1]  # the last row has no next one yet
             known = np.zeros(number + 1, dtype=np.int64)
             known[2:] = np.cumsum(used)
-            found[key] = cls(key, moves[i, used], np.flatnonzero(used), known)
+            found[key] = cls(key, prices.values[i], np.flatnonzero(used), known)
         return found
 
     @staticmethod
@@ -110,12 +127,19 @@ def plan_for(ends: tuple[int, int], simulations: int, horizon: int) -> ForecastP
 def _returns(values: Array) -> Array:
     """x[t] / x[t-1] - 1 as the native functions have it; 0 where that is not a finite number."""
     with np.errstate(all="ignore"):
-        return finite_or_zero(values[..., 1:] / values[..., :-1] - 1.0)
+        ratios = values[..., 1:] / values[..., :-1]
+        ratios -= 1.0
+        return finite_or_zero(ratios)
 
 
 def _timestamps(index: pd.Index) -> npt.NDArray[np.int64]:
     """Nanoseconds since 1970 of each row; of an index without dates, the rows' numbers."""
     if not isinstance(index, pd.DatetimeIndex):
         return np.arange(len(index), dtype=np.int64)
-    stamps = index if index.unit == "ns" else index.as_unit("ns")
-    return np.asarray(stamps.asi8, dtype=np.int64)  # of an index with a time zone, too, in UTC
+    stamps = np.asarray(index.asi8, dtype=np.int64)  # of an index with a time zone, too, in UTC
+    factor = _NANOSECONDS[index.unit]
+    if factor == 1:
+        return stamps
+    if len(stamps) and max(-int(stamps.min()), int(stamps.max())) > _LAST // factor:
+        return np.asarray(index.as_unit("ns").asi8, dtype=np.int64)  # a missing one, or an error
+    return stamps * factor

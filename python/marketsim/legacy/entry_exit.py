@@ -6,7 +6,6 @@ its own row alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,10 +23,10 @@ from marketsim.legacy.settings import setting
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
 
 # What is added of the result at fitted offsets.
 _FITTED_SHARE = 0.3
-_NO_MARGIN = 0.0
 _MAXDIFF_EFFORT = Effort(50, 10, 1e-5, 42, 1)
 _ALWAYS_ON_EFFORT = Effort(30, 8, 1e-5, 42, 1)
 
@@ -69,27 +68,13 @@ class Fitted(NamedTuple):
     Attributes:
         close_at_eod: bool [simulation].
         high, low: offsets, float64 [simulation].
-        positions: profits by position handed over, float32 [simulation, day] each.
-        base: profits at no offsets, likewise.
+        profits: at no offsets and at these, float32 [2, position, simulation, day].
     """
 
-    close_at_eod: npt.NDArray[np.bool_]
+    close_at_eod: Flags
     high: Array
     low: Array
-    positions: tuple[Floats, ...]
-    base: tuple[Floats, ...]
-
-    def daily(self) -> tuple[Array, Array]:
-        """Daily returns [simulation, day] at no offsets, and at the fitted ones."""
-        return _together(self.base), _together(self.positions)
-
-
-def _together(parts: tuple[Floats, ...]) -> Array:
-    """The sum of the positions' profits, added as float32."""
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total.astype(np.float64)
+    profits: Floats
 
 
 class EntryExit(NamedTuple):
@@ -126,7 +111,7 @@ def moves_against_close(
     day_high, day_low, day_close = before
     with np.errstate(all="ignore"):
         ratios = np.array((day_high, day_low)) / day_close
-    ratios[:, day_close == 0.0] = 0.0
+    ratios = np.where(day_close == 0.0, 0.0, ratios)
     if quirks.previous_bar_levels:
         above, below = _known(np.abs(1.0 - ratios)).astype(np.float32)
         return Moves(close, high + above, low - below, high_pred + above, low_pred - below)
@@ -148,7 +133,7 @@ class Orders(NamedTuple):
     """
 
     side: Floats
-    valid: npt.NDArray[np.bool_]
+    valid: Flags
     fitted: Fitted
 
 
@@ -160,7 +145,7 @@ def maxdiff(moves: Moves, terms: Terms, quirks: Quirks, *, skip_invalid: bool) -
         side = np.maximum(side, 0.0)
     if skip_invalid:
         side = np.where(valid, side, 0.0)
-    positions = (side.astype(np.float32),)
+    positions = side.astype(np.float32)[None]
     search = _Search(moves, positions, terms, quirks, _MAXDIFF_EFFORT)
     return Orders(positions[0], valid, search.fit(base_at_close=True))
 
@@ -168,27 +153,9 @@ def maxdiff(moves: Moves, terms: Terms, quirks: Quirks, *, skip_invalid: bool) -
 def always_on(moves: Moves, terms: Terms, quirks: Quirks) -> Orders:
     """Long and short on every day; crypto long only."""
     ones = np.ones_like(moves.close)
-    positions = (ones,) if terms.is_crypto else (ones, -ones)
+    positions = np.array((ones,) if terms.is_crypto else (ones, -ones))
     search = _Search(moves, positions, terms, quirks, _ALWAYS_ON_EFFORT)
     return Orders(ones, moves.low_pred < moves.high_pred, search.fit(base_at_close=False))
-
-
-def _chosen(better: npt.NDArray[np.bool_], new: Fitted, old: Fitted) -> Fitted:
-    """Row by row the new one where it is better."""
-    if not better.any():
-        return old
-    rows = better[:, None]
-
-    def each(of_new: tuple[Floats, ...], of_old: tuple[Floats, ...]) -> tuple[Floats, ...]:
-        return tuple(np.where(rows, a, b) for a, b in zip(of_new, of_old, strict=True))
-
-    return Fitted(
-        np.where(better, new.close_at_eod, old.close_at_eod),
-        np.where(better, new.high, old.high),
-        np.where(better, new.low, old.low),
-        each(new.positions, old.positions),
-        each(new.base, old.base),
-    )
 
 
 class _Search(NamedTuple):
@@ -196,13 +163,13 @@ class _Search(NamedTuple):
 
     Attributes:
         moves: of all simulations.
-        positions: one or, for two a day, two arrays [simulation, day].
+        positions: [position, simulation, day], one or two a day.
         terms, quirks: see there.
         effort: of a search that is not exact.
     """
 
     moves: Moves
-    positions: tuple[Floats, ...]
+    positions: Floats
     terms: Terms
     quirks: Quirks
     effort: Effort
@@ -213,94 +180,81 @@ class _Search(NamedTuple):
         The profits at no offsets are those of the way to leave that was chosen, or, unless
         `base_at_close`, always those with exits at the limits.
         """
-        count = len(self.moves.close)
-        none = np.zeros(count)
-        at_limits = None if base_at_close else self._profits(none, none, False)
-        best: Fitted | None = None
-        best_total = np.full(count, -np.inf)
-        for close_at_eod in self.terms.choices:
-            high, low, total = self._offsets(close_at_eod)
-            found = Fitted(
-                np.full(count, close_at_eod),
-                high,
-                low,
-                self._profits(high, low, close_at_eod),
-                at_limits or self._profits(none, none, close_at_eod),
-            )
-            best = found if best is None else _chosen(total > best_total, found, best)
-            best_total = np.maximum(total, best_total)
-        assert best is not None
-        return best
+        chosen, high, low = self._offsets()
+        high_offsets, low_offsets = np.zeros((2, 2, len(high)), dtype=np.float32)
+        high_offsets[1], low_offsets[1] = high, low
+        fills = np.full((2, len(high)), self._fill(False), dtype=np.uint8)
+        fills[0 if base_at_close else 1 :, chosen] = self._fill(True)
+        made = _core.profit_of_rows(
+            *self.moves, self.positions, high_offsets, low_offsets, fills, *self._fee()
+        )
+        return Fitted(chosen, high, low, made)
 
-    def _offsets(self, close_at_eod: bool) -> tuple[Array, Array, Array]:
-        """Offsets of high and low and the total profit, [simulation], by the optimizer set."""
+    def _offsets(self) -> tuple[Flags, Array, Array]:
+        """The way to leave, and the offsets of high and low, [simulation], by the optimizer set."""
+        choices = self.terms.choices
         if setting("optimizer") == "exact":
-            found = _core.best_offsets(
+            found, high, low, _ = _core.best_offsets_of_fills(
                 *self.moves,
                 self.positions[0],
-                None,
                 *DEFAULT_BOUNDS[0],
                 *DEFAULT_BOUNDS[1],
-                *self._rules(close_at_eod),
-                _NO_MARGIN,
+                [self._fill(choice) for choice in choices],
+                *self._fee(),
                 len(self.positions) == 2,
-                False,
             )
-            return found[0].astype(np.float64), found[1].astype(np.float64), found[2]
-        answers = [
-            find_offsets(
-                [torch.from_numpy(row[i]) for row in self.moves],
-                [torch.from_numpy(position[i]) for position in self.positions],
-                close_at_eod=close_at_eod,
-                fee=self.terms.fee,
-                fee_rule=loss_utils.FEE_RULE,
-                bounds=DEFAULT_BOUNDS,
-                effort=self.effort,
-            )
-            for i in range(len(self.moves.close))
-        ]
-        high, low, total = np.array(answers, dtype=np.float64).T
-        return high, low, total
+            return np.array(choices)[found], high.astype(np.float64), low.astype(np.float64)
+        return self._searched(choices)
 
-    def _profits(self, high: Array, low: Array, close_at_eod: bool) -> tuple[Floats, ...]:
-        """Profit of each position and day [simulation, day] at offsets [simulation]."""
-        offsets = high.astype(np.float32), low.astype(np.float32)
-        rules = self._rules(close_at_eod)
-        return tuple(
-            _core.profit_of_rows(*self.moves, position, *offsets, *rules)
-            for position in self.positions
-        )
+    def _searched(self, choices: tuple[bool, ...]) -> tuple[Flags, Array, Array]:
+        """The same by SciPy, simulation by simulation."""
+        best = []
+        for i in range(len(self.moves.close)):
+            answers = [
+                find_offsets(
+                    [torch.from_numpy(row[i]) for row in self.moves],
+                    [torch.from_numpy(position[i]) for position in self.positions],
+                    close_at_eod=choice,
+                    fee=self.terms.fee,
+                    fee_rule=loss_utils.FEE_RULE,
+                    bounds=DEFAULT_BOUNDS,
+                    effort=self.effort,
+                )
+                for choice in choices
+            ]
+            totals = [total for _, _, total in answers]
+            at = totals.index(max(totals))  # the first of several
+            best.append((choices[at], *answers[at][:2]))
+        chosen, high, low = zip(*best, strict=True)
+        return np.array(chosen), np.array(high), np.array(low)
 
-    def _rules(self, close_at_eod: bool) -> tuple[int, int, float]:
-        """Fill policy, fee rule and fee, as kernels take them."""
-        fill = "optimistic" if self.quirks.favourable_order else "pessimistic"
+    def _fill(self, close_at_eod: bool) -> int:
+        """The fill policy of a way to leave, as kernels take it."""
         if close_at_eod:
-            fill = "close_only"
-        return fill_code(fill), fee_rule_code(loss_utils.FEE_RULE), check_fee(self.terms.fee)
+            return fill_code("close_only")
+        return fill_code("optimistic" if self.quirks.favourable_order else "pessimistic")
+
+    def _fee(self) -> tuple[int, float]:
+        """Fee rule and fee, as kernels take them."""
+        return fee_rule_code(loss_utils.FEE_RULE), check_fee(self.terms.fee)
 
 
-def scored(found: Sequence[Orders], terms: Terms, quirks: Quirks) -> list[EntryExit]:
-    """What strategies made; that of one does not depend on the others."""
-    parts = [part for one in found for part in one.fitted.daily()]
-    scores = score_sums(np.concatenate(parts), terms.periods).split(len(parts))
-    return [
-        reported(one, base, fitted, quirks)
-        for one, base, fitted in zip(found, scores[::2], scores[1::2], strict=True)
-    ]
-
-
-def reported(orders: Orders, base: Scores, fitted: Scores, quirks: Quirks) -> EntryExit:
-    """What a strategy made, by the scores of both arrays of `Fitted.daily`."""
-    blended = base
+def scored(orders: Orders, terms: Terms, quirks: Quirks) -> EntryExit:
+    """What a strategy made."""
+    profits = orders.fitted.profits
+    daily = profits[:, 0] if profits.shape[1] == 1 else profits[:, 0] + profits[:, 1]  # as float32
+    base, fitted = score_sums(daily.astype(np.float64), terms.periods)
+    reported = base
     if quirks.fitted_in_sample:
-        blended = Scores(
+        reported = Scores(
             base.total + _FITTED_SHARE * fitted.total,
             base.mean + _FITTED_SHARE * fitted.mean,
             base.annual + _FITTED_SHARE * fitted.annual,
             base.sharpe + _FITTED_SHARE * fitted.sharpe,
+            fitted.turnover,
             fitted.returns,
         )
-    return EntryExit(blended, base, fitted, orders.fitted, orders.side, orders.valid)
+    return EntryExit(reported, base, fitted, orders.fitted, orders.side, orders.valid)
 
 
 def _known(values: Array) -> Array:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from marketsim import _core
 
 logger = logging.getLogger(__name__)
 
@@ -18,8 +19,6 @@ ReturnSeries: TypeAlias = "npt.NDArray[np.float64] | pd.Series[float]"
 
 # The old spread of a symbol, as ask / bid; half of what is above 1 is paid at each change.
 SPREAD = 1.0008711461252937
-# What a fee is multiplied with where a strategy was long, short and flat.
-_MIXED_FEE = 0.523
 
 
 @dataclass(frozen=True)
@@ -43,19 +42,17 @@ class StrategyEvaluation:
 
 
 class Scores(NamedTuple):
-    """The numbers of `StrategyEvaluation` of many simulations: [simulation]; returns [.., day]."""
+    """The numbers of `StrategyEvaluation` of many simulations: [simulation]; returns [.., day].
+
+    Between them `turnover`, which the old code calls so: the mean size of a daily return.
+    """
 
     total: Array
     mean: Array
     annual: Array
     sharpe: Array
+    turnover: Array
     returns: Array
-
-    def split(self, parts: int) -> list[Scores]:
-        """The scores of so many equal parts of the simulations."""
-        size = len(self.total) // parts
-        cuts = [slice(i * size, (i + 1) * size) for i in range(parts)]
-        return [Scores(*(column[cut] for column in self)) for cut in cuts]
 
     def one(self, returns: ReturnSeries | None = None) -> StrategyEvaluation:
         """The evaluation of the only simulation there is."""
@@ -64,70 +61,45 @@ class Scores(NamedTuple):
         return StrategyEvaluation(total, mean, annual, sharpe, shown)
 
 
-def score_sums(returns: Array, periods: float) -> Scores:
-    """Scores of daily returns [simulation, day] that add up; the deviation is the population's."""
-    count, days = returns.shape
-    if days == 0:
-        return no_scores(count)
-    with np.errstate(all="ignore"):
-        total = np.add.reduce(returns, axis=1)
-        mean = total / days
-        centred = returns - mean[:, None]
-        deviation = np.sqrt(np.add.reduce(centred * centred, axis=1) / days)
-        sharpe = mean / deviation * math.sqrt(max(periods, 1))
-    undefined = (deviation == 0.0) | ~np.isfinite(deviation)
-    profile = _profile(returns, periods)
-    return Scores(total, *profile, np.where(undefined, 0.0, sharpe), returns)
+def score_sums(returns: Array, periods: float) -> list[Scores]:
+    """Scores of strategies by their daily returns [strategy, simulation, day], which add up.
+
+    The deviation is the population's.
+    """
+    strategies, count, days = returns.shape
+    if not days:
+        return [no_scores(count)] * strategies
+    return _by_strategy(_core.score_sums(returns, periods), returns)
 
 
 def score_signals(
     signals: Array, returns: Array, fee: float, spread: float, periods: float
-) -> Scores:
-    """Scores of holding signals [simulation, day] over returns, which compound.
+) -> list[Scores]:
+    """Scores of strategies that hold signals over returns, which compound.
 
     A change of position costs its size times the fee and half the spread. A day without a number
     is left out of the mean and the deviation.
+
+    Args:
+        signals: positions [strategy, simulation, day].
+        returns: [simulation, day].
+        fee, spread, periods: see `evaluate_signals`.
     """
-    count, days = signals.shape
-    if days == 0:
-        return no_scores(count)
-    changes = np.abs(signals)
-    changes[:, 1:] = np.abs(signals[:, 1:] - signals[:, :-1])
-    mixed = (signals > 0).any(1) & (signals < 0).any(1) & (signals == 0).any(1)
-    rates = np.where(mixed, fee * _MIXED_FEE, fee) + abs((1 - spread) / 2)
-    with np.errstate(all="ignore"):
-        net = signals * returns - changes * rates[:, None]
-        known = ~np.isnan(net)
-        growth = np.where(known, 1 + net, 1.0)
-        total = np.multiply.accumulate(growth, axis=1)[:, -1] - 1
-        number = np.count_nonzero(known, axis=1)
-        mean = np.add.reduce(np.where(known, net, 0.0), axis=1) / number
-        squares = np.add.reduce(np.where(known, (net - mean[:, None]) ** 2, 0.0), axis=1)
-        deviation = np.sqrt(squares / np.where(number > 1, number - 1, np.nan))
-        sharpe = mean / deviation * np.sqrt(periods)
-    total = np.where(known[:, -1], total, np.nan)
-    undefined = (deviation == 0.0) | np.isnan(deviation)
-    profile = _profile(net, periods)
-    return Scores(total, *profile, np.where(undefined, 0.0, sharpe), net)
+    strategies, count, days = signals.shape
+    if not days:
+        return [no_scores(count)] * strategies
+    return _by_strategy(*_core.score_signals(signals, returns, fee, spread, periods))
+
+
+def _by_strategy(figures: Array, returns: Array) -> list[Scores]:
+    """Of figures [figure, strategy, simulation]."""
+    return [Scores._make((*figures[:, i], of_one)) for i, of_one in enumerate(returns)]
 
 
 def no_scores(count: int) -> Scores:
     """Zeros, of simulations without a day."""
     zero = np.zeros(count)
-    return Scores(zero, zero, zero, zero, np.zeros((count, 0)))
-
-
-def _profile(returns: Array, periods: float) -> tuple[Array, Array]:
-    """The mean of the finite returns of each simulation, and that times the periods of a year."""
-    if periods <= 0:
-        return np.zeros(len(returns)), np.zeros(len(returns))
-    finite = np.isfinite(returns)
-    number: Any = returns.shape[1]
-    if not finite.all():
-        number = np.maximum(np.count_nonzero(finite, axis=1), 1)
-        returns = np.where(finite, returns, 0.0)
-    mean = np.add.reduce(returns, axis=1) / number
-    return mean, mean * periods
+    return Scores(zero, zero, zero, zero, zero, np.zeros((count, 0)))
 
 
 def evaluate_daily_returns(
@@ -135,7 +107,7 @@ def evaluate_daily_returns(
 ) -> StrategyEvaluation:
     """The evaluation of daily returns [day] that add up."""
     values = np.atleast_1d(np.asarray(daily_returns, dtype=np.float64))
-    return score_sums(values[None], trading_days_per_year).one(values)
+    return score_sums(values[None, None], trading_days_per_year)[0].one(values)
 
 
 def evaluate_signals(
@@ -170,10 +142,10 @@ def evaluate_signals(
         return no_scores(1).one()
     series = series.iloc[-days:]
     scores = score_signals(
-        signals[None, -days:],
-        series.to_numpy()[None],
+        signals[None, None, -days:],
+        np.ascontiguousarray(series)[None],
         trading_fee,
         spread,
         trading_days_per_year,
-    )
+    )[0]
     return scores.one(pd.Series(scores.returns[0], index=series.index))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from marketsim import _core
 from marketsim.bars import TARGETS
 from marketsim.forecasts import ForecastCube, run_plan, target_index
 from marketsim.legacy.contexts import Series, plan_for, return_table
@@ -25,6 +27,7 @@ Indices = npt.NDArray[np.int64]
 Predict = Callable[..., Any]
 
 BAND = (0.4, 0.6)
+_COLUMNS = [target_index(key.lower()) for key in KEYS]
 
 
 class Forecasts(NamedTuple):
@@ -113,17 +116,18 @@ class _Known(NamedTuple):
     @classmethod
     def of(cls, data: Data, cubes: Sequence[ForecastCube]) -> _Known:
         """The forecasts of each price by its cube."""
-        columns = [target_index(key.lower()) for key in KEYS]
         if all(cube is cubes[0] for cube in cubes):
             points, bands = summarised(cubes[0].distribution, data.params)
-            made = [(points[:, column], bands[:, column]) for column in columns]
+            made = [(points[:, column], bands[:, column]) for column in _COLUMNS]
         else:
             made = [
                 summarised(cube.schema.decode(cube.records[:, column]), data.params)
-                for cube, column in zip(cubes, columns, strict=True)
+                for cube, column in zip(cubes, _COLUMNS, strict=True)
             ]
-        before = np.cumsum([0, *(len(cube) for cube in cubes[:-1])])
-        starts = before - [cube.first - 1 for cube in cubes]
+        before = [0, *itertools.accumulate(len(cube) for cube in cubes[:-1])]
+        starts = np.array(
+            [start - cube.first + 1 for start, cube in zip(before, cubes, strict=True)]
+        )
         return cls(starts, *(np.concatenate(parts) for parts in zip(*made, strict=True)))
 
     def pick(self, ends: Indices) -> Forecasts:
@@ -184,23 +188,39 @@ def _read(made: Sequence[Any], params: Mapping[str, Any]) -> tuple[Array, Array]
     Forecasts with equally many samples are read together; none depends on the others.
     """
     points, bands = np.empty(len(made)), np.empty(len(made))
-    sampled: dict[int, list[tuple[int, Floats]]] = defaultdict(list)
-    for i, one in enumerate(made):
-        exact = None if isinstance(one, torch.Tensor) else getattr(one, "distribution", None)
-        if exact is None:
-            samples = samples_of(one)
-            sampled[len(samples)].append((i, samples))
-        else:
-            point, band = summarised(exact, params)
-            points[i], bands[i] = point.reshape(-1)[0], band.reshape(-1)[0]
-    for group in sampled.values():
-        at = [i for i, _ in group]
-        rows = np.array([samples for _, samples in group])
+    for at, rows in _sampled(made):
         ordered = np.sort(rows, axis=1)
         below, above = (quantile_of_sorted(ordered, level) for level in BAND)
-        points[at] = aggregate_columns(rows.astype(np.float64).T, str(params["aggregate"]))
+        points[at] = aggregate_columns(
+            rows.astype(np.float64).T, str(params["aggregate"]), ordered.astype(np.float64).T
+        )
         bands[at] = np.maximum(above.astype(np.float64) - below.astype(np.float64), 0.0)
+    for i, one in enumerate(made):
+        if (exact := _exact(one)) is not None:
+            point, band = summarised(exact, params)
+            points[i], bands[i] = point.reshape(-1)[0], band.reshape(-1)[0]
     return points, bands
+
+
+def _exact(made: Any) -> Distribution | None:
+    """The distribution that a forecast of ours carries beside its samples."""
+    return None if isinstance(made, torch.Tensor) else getattr(made, "distribution", None)
+
+
+def _sampled(made: Sequence[Any]) -> list[tuple[list[int], Floats]]:
+    """(which forecasts, their samples [forecast, sample]) of those with equally many samples."""
+    tensors = _core.rows_of_tensors(made)
+    if tensors is not None and tensors.size:
+        return [(list(range(len(made))), tensors)]
+    found: dict[int, list[tuple[int, Floats]]] = defaultdict(list)
+    for i, one in enumerate(made):
+        if _exact(one) is None:
+            samples = samples_of(one)
+            found[len(samples)].append((i, samples))
+    return [
+        ([i for i, _ in group], np.array([samples for _, samples in group]))
+        for group in found.values()
+    ]
 
 
 def quantile_of_sorted(rows: Floats, level: float) -> Floats:

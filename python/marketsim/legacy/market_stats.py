@@ -111,7 +111,8 @@ def calibrate_signal(predictions: Any, actual_returns: Any) -> tuple[float, floa
     if not (np.isfinite(table).all() and np.isfinite(y[:days]).all()):
         return float("nan"), float("nan")
     size = np.sqrt(np.add.reduce(table * table, axis=0))
-    size[size == 0.0] = 1.0
+    if size[0] == 0.0:
+        size[0] = 1.0
     # Smaller singular values are noise of the forecasts' own precision.
     noise = days * float(np.finfo(kind).eps)
     solution = np.linalg.lstsq(table / size, y[:days], noise)[0] / size

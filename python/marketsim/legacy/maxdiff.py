@@ -21,7 +21,7 @@ from marketsim.legacy.entry_exit import (
     moves_against_close,
     scored,
 )
-from marketsim.legacy.evaluation import Scores, StrategyEvaluation, no_scores
+from marketsim.legacy.evaluation import StrategyEvaluation, no_scores
 from marketsim.legacy.price_frame import column_values
 from marketsim.legacy.quirks import Quirks, active_quirks
 
@@ -77,7 +77,7 @@ def evaluate_maxdiff_strategy(
     if moves is None:
         return (*_nothing(), no_maxdiff(prices))
     orders = maxdiff(moves, terms, quirks, skip_invalid=skip_invalid_forecasts)
-    result = scored([orders], terms, quirks)[0]
+    result = scored(orders, terms, quirks)
     metadata = maxdiff_rows(result, [prices])[0]
     logger.info("MaxDiff: %s", _summary("maxdiffprofit", "maxdiff", metadata))
     return result.reported.one(), result.reported.returns[0], metadata
@@ -103,7 +103,7 @@ def evaluate_maxdiff_always_on_strategy(
     prices = _reference_prices(last_preds)
     if moves is None:
         return (*_nothing(), no_always_on(prices))
-    result = scored([always_on(moves, terms, quirks)], terms, quirks)[0]
+    result = scored(always_on(moves, terms, quirks), terms, quirks)
     metadata = always_on_rows(result, [prices])[0]
     logger.info("MaxDiffAlwaysOn: %s", _summary("maxdiffalwayson", "maxdiffalwayson", metadata))
     return result.reported.one(), result.reported.returns[0], metadata
@@ -165,15 +165,15 @@ def _summary(profit: str, rest: str, metadata: Mapping[str, object]) -> str:
 def maxdiff_rows(result: EntryExit, prices: Sequence[Levels]) -> list[dict[str, object]]:
     """The metadata of each simulation of `maxdiff`; `prices` are its forecast high and low."""
     days = result.side.shape[1]
-    longs = np.count_nonzero(result.side > 0, axis=1).tolist()
-    shorts = np.count_nonzero(result.side < 0, axis=1).tolist()
+    longs = np.add.reduce(result.side > 0, axis=1).tolist()
+    shorts = np.add.reduce(result.side < 0, axis=1).tolist()
     trades = [up + down for up, down in zip(longs, shorts, strict=True)]
     net = np.add.reduce(result.side, axis=1).tolist()
-    valid = np.count_nonzero(result.valid, axis=1).tolist()
+    valid = np.add.reduce(result.valid, axis=1).tolist()
     return _rows(
         {
             **_profits("maxdiffprofit", "profit_", result, prices),
-            "maxdiff_turnover": turnover(result.reported),
+            "maxdiff_turnover": result.reported.turnover.tolist(),
             "maxdiff_primary_side": [
                 "buy" if side > 0 else "sell" if side < 0 else "neutral" for side in net
             ],
@@ -190,15 +190,16 @@ def maxdiff_rows(result: EntryExit, prices: Sequence[Levels]) -> list[dict[str, 
 
 def always_on_rows(result: EntryExit, prices: Sequence[Levels]) -> list[dict[str, object]]:
     """The metadata of each simulation of `always_on`; `prices` are its forecast high and low."""
-    parts = [part.astype(np.float64) for part in result.found.positions]
-    bought, sold = parts[0], parts[1] if len(parts) == 2 else np.zeros_like(parts[0])
-    of_longs, of_shorts = np.add.reduce(bought, axis=1), np.add.reduce(sold, axis=1)
+    parts = result.found.profits[1].astype(np.float64)
+    if len(parts) == 1:  # nobody sells
+        parts = np.concatenate((parts, np.zeros_like(parts)))
+    of_longs, of_shorts = np.add.reduce(parts, axis=2)
+    longs, shorts = np.add.reduce(parts != 0.0, axis=2)
     moved = np.add.reduce(np.abs(result.reported.returns), axis=1)
-    longs, shorts = np.count_nonzero(bought, axis=1), np.count_nonzero(sold, axis=1)
     return _rows(
         {
             **_profits("maxdiffalwayson", "", result, prices),
-            "maxdiffalwayson_turnover": turnover(result.reported),
+            "maxdiffalwayson_turnover": result.reported.turnover.tolist(),
             "maxdiffalwayson_buy_contribution": of_longs.tolist(),
             "maxdiffalwayson_sell_contribution": of_shorts.tolist(),
             "maxdiffalwayson_filled_buy_trades": longs.tolist(),
@@ -239,15 +240,6 @@ def _profits(
         f"{name}_optimized_return": result.fitted.total.tolist(),
         f"{name}_adjusted_return": reported,
     }
-
-
-def turnover(scores: Scores) -> list[float]:
-    """The mean size of the daily returns of each simulation; 0 where there is no day."""
-    count, days = scores.returns.shape
-    if not days:
-        return [0.0] * count
-    means: list[float] = (np.add.reduce(np.abs(scores.returns), axis=1) / days).tolist()
-    return means
 
 
 def no_maxdiff(prices: Levels) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.legacy.day_trades import high_low_returns, take_profit_returns
+from marketsim import _core
 from marketsim.legacy.entry_exit import (
     EntryExit,
     Orders,
@@ -16,11 +16,11 @@ from marketsim.legacy.entry_exit import (
     always_on,
     maxdiff,
     moves_against_close,
-    reported,
+    scored,
 )
 from marketsim.legacy.evaluation import Scores, no_scores, score_signals, score_sums
 from marketsim.legacy.quirks import Quirks
-from marketsim.legacy.signals import agreeing_signals, shutdown_signals, simple_signals
+from marketsim.legacy.signals import agreeing_signals, simple_signals
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
@@ -79,17 +79,14 @@ def run_strategies(days: Validation, terms: Terms, spread: float, quirks: Quirks
         quirks: what is reproduced.
     """
     trades, high_predictions, close_actuals = _day_trades(days, terms, quirks)
-    orders = _orders(days, terms, quirks)
-    parts = [*trades, *(part for one in orders for part in one.fitted.daily())]
-    scores = score_sums(np.concatenate(parts), terms.periods).split(len(parts))
     number = days.returns.shape[1]
     found = _by_signals(days, terms, spread)
-    for name, score in zip(("entry_takeprofit", "highlow"), scores, strict=False):
+    scores = score_sums(trades, terms.periods)
+    for name, score in zip(("entry_takeprofit", "highlow"), scores, strict=True):
         mean = score.total / number if number else np.zeros_like(score.total)
         found[name] = Outcome(score, mean)
-    of_orders = zip(orders, scores[len(trades) :: 2], scores[len(trades) + 1 :: 2], strict=True)
-    fitted = [reported(one, base, best, quirks) for one, base, best in of_orders]
-    one, both = fitted or (None, None)
+    orders = _orders(days, terms, quirks)
+    one, both = [scored(order, terms, quirks) for order in orders] or (None, None)
     found |= {"maxdiff": _limit_orders(one, days), "maxdiffalwayson": _limit_orders(both, days)}
     return Outcomes(found, one, both, high_predictions, close_actuals)
 
@@ -116,19 +113,17 @@ def _by_signals(days: Validation, terms: Terms, spread: float) -> dict[str, Outc
         "simple": simple_signals(close, crypto),
         "all_signals": agreeing_signals(close, high, low, crypto),
         "buy_hold": simple_signals(close, is_crypto=True),
-        "unprofit_shutdown": shutdown_signals(close, returns, crypto),
+        "unprofit_shutdown": _core.shutdown_signals(close, returns, crypto),
     }
     count, number = returns.shape
     cost = 2 * terms.fee * spread
-    held = np.concatenate(list(signals.values()))[:, close.shape[1] - number :].astype(np.float64)
-    over = np.concatenate([returns] * len(signals))
-    scores = score_signals(held, over, terms.fee, spread, terms.periods)
+    held = np.array(list(signals.values()))[..., close.shape[1] - number :].astype(np.float64, "C")
+    scores = score_signals(held, returns, terms.fee, spread, terms.periods)
     with np.errstate(all="ignore"):
-        last = held[:, -1] * over[:, -1] - cost if number else np.zeros(len(held))
-    pairs = zip(scores.split(len(signals)), last.reshape(len(signals), count), strict=True)
-    found = {name: Outcome(*pair) for name, pair in zip(signals, pairs, strict=True)}
-    held_all = _bought_and_held(returns, terms.fee)
-    found["buy_hold"] = Outcome(found["buy_hold"].scores._replace(total=held_all[0]), held_all[1])
+        last = held[..., -1] * returns[:, -1] - cost if number else np.zeros(held.shape[:2])
+    found = {name: Outcome(*pair) for name, *pair in zip(signals, scores, last, strict=True)}
+    total, last_held = _bought_and_held(returns, terms.fee)
+    found["buy_hold"] = Outcome(found["buy_hold"].scores._replace(total=total), last_held)
     if not number:
         found["unprofit_shutdown"] = Outcome(no_scores(count), np.full(count, -cost))
     return found
@@ -143,23 +138,23 @@ def _bought_and_held(returns: Array, fee: float) -> tuple[Array, Array]:
         return np.multiply.reduce(1 + returns, axis=1) - 1 - fee, returns[:, -1] - fee
 
 
-def _day_trades(
-    days: Validation, terms: Terms, quirks: Quirks
-) -> tuple[tuple[Array, Array], Floats, Floats]:
-    """Returns [simulation, day] of the two strategies that leave within the day.
+def _day_trades(days: Validation, terms: Terms, quirks: Quirks) -> tuple[Array, Floats, Floats]:
+    """Returns [strategy, simulation, day] of the two strategies that leave within the day.
 
     Beside them high forecasts and closes as they are afterwards.
     """
     close_pred, low_pred, high_pred, _ = days.predictions
     close, low, high, _ = days.actuals
-    made = take_profit_returns(close_pred, high_pred, low_pred, close, high, low, terms.fee)
-    if quirks.fees_kept_in_forecasts:
-        high_pred, close = made.high_pred, made.close
-    second = high_low_returns(
-        close_pred, high_pred, low_pred, close, high, low, terms.fee, terms.is_crypto
+    fee = terms.fee
+    first, charged_pred, charged_close = _core.take_profit_returns(
+        close_pred, high_pred, low_pred, close, high, low, fee
     )
-    both = made.returns.astype(np.float64), second.astype(np.float64)
-    return both, high_pred, close
+    if quirks.fees_kept_in_forecasts:
+        high_pred, close = charged_pred, charged_close
+    second = _core.high_low_returns(
+        close_pred, high_pred, low_pred, close, high, low, fee, terms.is_crypto
+    )
+    return np.array((first, second), dtype=np.float64), high_pred, close
 
 
 def _limit_orders(result: EntryExit | None, days: Validation) -> Outcome:

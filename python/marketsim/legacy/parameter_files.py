@@ -188,6 +188,7 @@ def _back_up(target: Path, content: bytes, mode: int) -> Path:
 
 def _read(path: Path) -> bytes | None:
     try:
+        path.stat()  # most symbols have no file: this says so in a fraction of the time of opening
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)
     except FileNotFoundError:

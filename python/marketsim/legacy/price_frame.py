@@ -108,7 +108,9 @@ def relative_moves(values: Array) -> Array:
     """(x[t] - x[t-1]) / x[t-1] of rows 1 and on, [.., row - 1]; 0 where that is not finite."""
     before = values[..., :-1]
     with np.errstate(all="ignore"):
-        return finite_or_zero((values[..., 1:] - before) / before)
+        moves = values[..., 1:] - before
+        moves /= before
+        return finite_or_zero(moves)
 
 
 def finite_or_zero(values: Array) -> Array:

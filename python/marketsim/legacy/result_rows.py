@@ -19,7 +19,6 @@ from marketsim.legacy.maxdiff import (
     maxdiff_rows,
     no_always_on,
     no_maxdiff,
-    turnover,
 )
 from marketsim.legacy.outcomes import Outcomes, Validation
 from marketsim.legacy.price_frame import KEYS, Prices
@@ -192,7 +191,7 @@ def _by_price(prices: Prices, rows: Sequence[int], made: Made) -> dict[str, Sequ
         forecast.tolist(),
         moved,
         _losses(made),
-        *map(_tensors, _shown_days(made)),
+        *_shown_days(made),
     )
     return {
         f"{key.lower()}_{what}": column[i]
@@ -212,18 +211,21 @@ def _losses(made: Made) -> list[list[float]]:
     return losses
 
 
-def _shown_days(made: Made) -> tuple[npt.NDArray[Any], ...]:
-    """What came, sides and forecasts as last_preds shows them, [price, simulation, day] each."""
-    actuals, predictions = made.days.actuals.copy(), made.days.predictions.copy()
-    actuals[KEYS.index("Close")] = made.outcomes.close_actuals
-    predictions[KEYS.index("High")] = made.outcomes.high_predictions
-    return actuals, np.where(made.days.predictions > 0, 1, -1), predictions
+def _shown_days(made: Made) -> Iterator[list[list[torch.Tensor]]]:
+    """What came, sides and forecasts as last_preds shows them, [price][simulation] each."""
+    floats = np.array((made.days.actuals, made.days.predictions))
+    floats[0, KEYS.index("Close")] = made.outcomes.close_actuals
+    floats[1, KEYS.index("High")] = made.outcomes.high_predictions
+    tensors = _tensors(np.concatenate(floats))
+    yield tensors[: len(KEYS)]
+    yield _tensors(np.where(made.days.predictions > 0, 1, -1))
+    yield tensors[len(KEYS) :]
 
 
 def _tensors(values: npt.NDArray[Any]) -> list[list[torch.Tensor]]:
     """One tensor a row: [price][simulation] of [price, simulation, day]."""
     count = values.shape[1]
-    rows = torch.from_numpy(values.reshape(len(values) * count, -1)).unbind(0)
+    rows = torch.from_numpy(values.reshape(len(values) * count, values.shape[2])).unbind(0)
     return [list(rows[i : i + count]) for i in range(0, len(rows), count)]
 
 
@@ -284,5 +286,5 @@ def _scores(outcomes: Outcomes) -> Iterator[Row]:
         columns[f"{start}_avg_daily_return"] = scores.mean.tolist()
         columns[f"{start}_annual_return"] = scores.annual.tolist()
         if name.startswith("maxdiff"):
-            columns[f"{start}_turnover"] = turnover(scores)
+            columns[f"{start}_turnover"] = scores.turnover.tolist()
     return _rows(columns)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from marketsim import _core
 from marketsim.legacy.settings import setting
 
 Values: TypeAlias = npt.NDArray[Any]
@@ -76,29 +77,9 @@ def unprofit_shutdown_buy_hold(
         forecasts = forecasts.float()
     given = actual_returns.cpu() if isinstance(actual_returns, torch.Tensor) else actual_returns
     values = forecasts.detach().cpu().double().numpy()[None]
-    signals = shutdown_signals(values, np.asarray(given, dtype=np.float64)[None], is_crypto)
+    came = np.ascontiguousarray(given, dtype=np.float64)[None]
+    signals = _core.shutdown_signals(values, came, is_crypto)
     return torch.from_numpy(signals[0]).to(forecasts)
-
-
-def shutdown_signals(
-    forecasts: npt.NDArray[Any], returns: npt.NDArray[np.float64], is_crypto: bool
-) -> npt.NDArray[np.float64]:
-    """`unprofit_shutdown_buy_hold` of many simulations, [simulation, day]."""
-    number = min(returns.shape[1], forecasts.shape[1])
-    up, down = forecasts > 0, forecasts < 0
-    came = returns[:, :number]
-    right = np.zeros(forecasts.shape, dtype=np.bool_)
-    right[:, :number] = (up[:, :number] & (came > 0)) | (down[:, :number] & (came < 0))
-    direction = up.astype(np.float64) - down
-    rows = []
-    for directions, were_right in zip(direction.tolist(), right.tolist(), strict=True):
-        signals = [1.0] * len(directions)
-        for day in range(1, len(signals)):
-            was_wrong = signals[day - 1] != 0 and not were_right[day - 1]
-            signals[day] = 0.0 if was_wrong else directions[day]
-        rows.append(signals)
-    found = np.array(rows, dtype=np.float64).reshape(forecasts.shape)
-    return np.maximum(found, 0.0) if is_crypto else found
 
 
 def _values(given: Any) -> Values:

@@ -130,7 +130,7 @@ class Simulations:
                 _Part(
                     [counts[i] for i in which],
                     moves_before(last[:, which], number),
-                    np.stack([returns for _, returns in members]),
+                    np.array([returns for _, returns in members]),
                 )
             )
         return parts
@@ -168,7 +168,7 @@ class Simulations:
             followed = no_forecasts(len(part.rows)) if kronos is None else as_forecasts(kronos)
         predictions = np.ascontiguousarray(followed.points[:, :, :-1])
         moves = np.array(
-            [self._data.series[key].moves[part.moves[i, :, :-1]] for i, key in enumerate(KEYS)]
+            [self._data.series[key].moves_at(part.moves[i, :, :-1]) for i, key in enumerate(KEYS)]
         )
         validation = Validation(
             predictions,

@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from marketsim import _core
 from marketsim.errors import ArgumentError
 from marketsim.models.pointwise import PointwiseDistribution
 
@@ -87,7 +88,7 @@ class QuantileDistribution(PointwiseDistribution):
                 f"quantiles must end in an axis of {len(self.levels)} levels: "
                 f"got shape {self.quantiles.shape}"
             )
-        if (np.diff(self.quantiles, axis=-1) < 0).any():
+        if (self.quantiles[..., 1:] < self.quantiles[..., :-1]).any():
             raise ArgumentError("quantiles must not decrease from level to level: sort them")
         shape = self.quantiles.shape[:-1]
         self._mean = None if mean is None else np.asarray(mean, dtype=np.float64)
@@ -161,8 +162,11 @@ def mean_between(levels: tuple[float, ...], quantiles: Any, low: float, high: fl
     Of arrays and of tensors alike. The terms are added level by level, so that the result of one
     forecast does not depend on how many stand beside it.
     """
+    weights = _mean_weights(levels, low, high)
+    if isinstance(quantiles, np.ndarray):
+        return _core.weighted_sums(np.ascontiguousarray(quantiles), weights)
     result: Any = 0.0
-    for i, weight in enumerate(_mean_weights(levels, low, high)):
+    for i, weight in enumerate(weights):
         result = result + weight * quantiles[..., i]
     return result
 

@@ -7,6 +7,7 @@ compute in float64.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from statistics import NormalDist
 from typing import Any, ClassVar
 
@@ -43,7 +44,12 @@ class StatisticalModel(ABC):
     def __init__(self, levels: tuple[float, ...] = LEVELS) -> None:
         self._levels = np.asarray(levels, dtype=np.float64)
         self._normal = np.array([NormalDist().inv_cdf(level) for level in levels])
-        self.levels = tuple(float(level) for level in levels)
+        self._stated = tuple(float(level) for level in levels)
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The quantile levels that are stated."""
+        return self._stated
 
     @property
     def identity(self) -> ModelIdentity:
@@ -56,9 +62,9 @@ class StatisticalModel(ABC):
             configuration=self.options(),
         )
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """Hex digest of `identity`."""
+        """Hex digest of `identity`, which does not change: options are read-only."""
         return self.identity.fingerprint
 
     @property
@@ -155,8 +161,18 @@ class EwmaModel(StatisticalModel):
         if not 0.0 < value < 1.0:
             raise ArgumentError(f"decay must lie in (0, 1): got {decay!r}")
         super().__init__()
-        self.decay = value
-        self.window = _checked_window(window)
+        self._decay = value
+        self._window = _checked_window(window)
+
+    @property
+    def decay(self) -> float:
+        """What a value's weight is multiplied with from one value to the next."""
+        return self._decay
+
+    @property
+    def window(self) -> int:
+        """How many last values give the shape."""
+        return self._window
 
     @property
     def context_length(self) -> None:
@@ -194,7 +210,12 @@ class PersistenceModel(StatisticalModel):
 
     def __init__(self, *, window: int = 500) -> None:
         super().__init__()
-        self.window = _checked_window(window)
+        self._window = _checked_window(window)
+
+    @property
+    def window(self) -> int:
+        """How many last changes give the shape."""
+        return self._window
 
     @property
     def context_length(self) -> int:
