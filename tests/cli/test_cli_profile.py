@@ -51,7 +51,7 @@ def test_the_stages_of_a_model_with_weights(bars: Path, toto: Path, capsys) -> N
     assert sum(row["share"] for row in found.values()) == pytest.approx(1.0)
     assert all(row["seconds"] >= 0.0 for row in found.values())
     assert found["encode"]["calls"] > 0
-    assert found["store read"]["calls"] == found["store append"]["calls"] == 4
+    assert (found["store read"]["calls"], found["store append"]["calls"]) == (1, 4)
     assert found["strategies"]["calls"] == 12  # nine, and three baselines
     assert found["bars"]["calls"] == found["imports"]["calls"] == 1
     assert facts["bottleneck"] == max(found, key=lambda name: found[name]["seconds"])
