@@ -143,7 +143,7 @@ def test_require_complete(tmp_path: Path) -> None:
     run_plan(bars, MuteModel(), PLAN, store=strict, progress=False)
     wider = ForecastPlan(49, 72, 1, 1)
     first = str(bars.timestamps[48])[:10]
-    with pytest.raises(StoreMissError, match=rf"3 of 23 .* the first as of {first}"):
+    with pytest.raises(StoreMissError, match=rf"12 of 92 .* the first as of {first}"):
         run_plan(bars, model, wider, store=strict, progress=False)
     with pytest.raises(StoreMissError, match="is not in"):
         strict.get(SERIES, bytes(16))
