@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -45,14 +44,8 @@ class Series:
     rows: Indices
     known: Indices
 
-    @cached_property
-    def moves(self) -> Array:
-        """All of them, float64 [move]: the return at row rows[i] + 1, by the old formula."""
-        moves = relative_moves(self.prices)
-        return moves if len(self.rows) == len(moves) else moves[self.rows]
-
     def moves_at(self, which: Indices) -> Array:
-        """Some of them, float64 [...]; the others are not computed for it."""
+        """Some moves, float64 [...]: the returns at rows[which] + 1, by the old formula."""
         rows = self.rows[which]
         before = self.prices[rows]
         with np.errstate(all="ignore"):
@@ -87,6 +80,16 @@ class Series:
         first = series[KEYS[0]].rows
         rows = (one.rows for one in series.values())
         return all(one is first or np.array_equal(one, first) for one in rows)
+
+
+def all_moves(prices: Prices, series: Mapping[str, Series]) -> list[npt.NDArray[np.float32]]:
+    """All moves of each price, float32 [move], in the order `KEYS`; see `Series.moves_at`."""
+    moves = relative_moves(prices.values).astype(np.float32)
+    used = [series[key].rows for key in KEYS]
+    return [
+        of_price if len(rows) == len(of_price) else of_price[rows]
+        for of_price, rows in zip(moves, used, strict=True)
+    ]
 
 
 def last_moves(series: Mapping[str, Series], rows: Sequence[int], quirks: Quirks) -> Indices:

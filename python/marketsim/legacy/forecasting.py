@@ -15,7 +15,7 @@ import torch
 from marketsim import _core
 from marketsim.bars import TARGETS
 from marketsim.forecasts import ForecastCube, run_plan, target_index
-from marketsim.legacy.contexts import Series, plan_for, return_table
+from marketsim.legacy.contexts import Series, all_moves, plan_for, return_table
 from marketsim.legacy.pipelines import load_toto_pipeline, prediction_store
 from marketsim.legacy.price_frame import KEYS, Prices
 from marketsim.legacy.toto_aggregation import aggregate_columns
@@ -157,7 +157,7 @@ def forecasts_by_function(
 ) -> list[Forecasts]:
     """Forecasts by a function with the signature of `cached_predict`, called once a context."""
     sampling = {name: data.params[name] for name in ("num_samples", "samples_per_batch")}
-    moves = [data.series[key].moves.astype(np.float32) for key in KEYS]
+    moves = all_moves(data.prices, data.series)
     at: dict[tuple[int, int], int] = {}  # (price, context's end): number of its forecast
     numbers = [
         [
