@@ -23,6 +23,9 @@ TESTS = [
     *("tests/kernels", "tests/cuda", "tests/forecasts", "tests/walkforward"),
     *(f"tests/models/test_{name}.py" for name in MODELS),
 ]
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "auto")
+# What takes long and runs no native code that the others do not.
+NOT_NEEDED = "emulation-tensors or torch_ops or legacy_cache or against_brute_force"
 
 
 def main() -> None:
@@ -58,7 +61,7 @@ def main() -> None:
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
     found = subprocess.run(
-        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "auto", *TESTS],
+        [python, *PYTEST, "-k", f"not ({NOT_NEEDED})", *TESTS],
         cwd=ROOT,
         env=os.environ | settings,
     )
