@@ -18,6 +18,7 @@ __all__: list[str] = [
     "best_offsets_of_fills",
     "best_offsets_of_tensors",
     "compiler",
+    "environment_variable",
     "ewma_forecasts",
     "fills",
     "high_low_returns",
@@ -193,6 +194,11 @@ def best_offsets_of_tensors(
 def compiler() -> str:
     """
     Compiler of this build.
+    """
+
+def environment_variable(name: str) -> typing.Any:
+    """
+    What os.environ.get(name) gives, in a fifth of its time where there is none.
     """
 
 def ewma_forecasts(
