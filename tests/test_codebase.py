@@ -17,6 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the bottom up: a layer imports from itself and from those before it.
 LAYERS = (
     "errors",
+    "arguments",
     "atomic",
     "_core",
     "_cuda",
