@@ -16,7 +16,7 @@ from marketsim.cli import main
 from marketsim.cli.store import COMMANDS
 from marketsim.cli.store_text import parse_size, printable, size_text
 from marketsim.forecasts import Flag, PredictionStore, Schema, SeriesId
-from marketsim.forecasts.inventory import DATA_START, stride_of
+from marketsim.forecasts.store.inspect import DATA_START, stride_of
 
 ALPHA, BETA = "00ff11", "00ffab"
 STRIDE = stride_of(SCHEMA.width)

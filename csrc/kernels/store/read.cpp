@@ -1,5 +1,5 @@
 // The reading half of RecordFile; store_write.cpp is the other one.
-#include "kernels/store.hpp"
+#include "kernels/store/file.hpp"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -12,7 +12,7 @@
 #include <set>
 #include <vector>
 
-#include "kernels/crc32c.hpp"
+#include "kernels/store/crc32c.hpp"
 
 namespace marketsim::store {
 namespace {
