@@ -1,6 +1,4 @@
 // The reading half of RecordFile; store_write.cpp is the other one.
-#include "kernels/store/file.hpp"
-
 #include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
@@ -13,6 +11,7 @@
 #include <vector>
 
 #include "kernels/store/crc32c.hpp"
+#include "kernels/store/file.hpp"
 
 namespace marketsim::store {
 namespace {
