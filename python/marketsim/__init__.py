@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from marketsim import bars, forecasts, kernels, metrics, models, strategies, walkforward
-    from marketsim.bars import Bars, BarsFolder, Market, demo_bars, read_bars, read_folder
+    from marketsim.bars import (
+        Bars,
+        BarsFolder,
+        Market,
+        demo_bars,
+        read_bars,
+        read_folder,
+        read_many,
+    )
     from marketsim.errors import MarketsimError
     from marketsim.forecasts import ForecastStore, MemoryStore, PredictionStore
     from marketsim.kernels.offsets import Offsets, best_offsets
@@ -56,6 +64,7 @@ _HOMES = {
     "demo_bars": "bars",
     "read_bars": "bars",
     "read_folder": "bars",
+    "read_many": "bars",
     "MarketsimError": "errors",
     "ForecastStore": "forecasts",
     "MemoryStore": "forecasts",
@@ -119,6 +128,7 @@ __all__ = [
     "profit_sums",
     "read_bars",
     "read_folder",
+    "read_many",
     "register_strategy",
     "strategies",
     "strategy_names",

@@ -5,7 +5,7 @@ from marketsim.bars.calendar import asset_class, periods_per_year
 from marketsim.bars.defect import Defect
 from marketsim.bars.demo import demo_bars
 from marketsim.bars.exchange import CalendarFit, compare_calendar
-from marketsim.bars.folder import BarsFolder, read_folder
+from marketsim.bars.folder import BarsFolder, read_folder, read_many
 from marketsim.bars.market import Market
 from marketsim.bars.read import read_bars
 from marketsim.bars.repair import REPAIRS
@@ -28,4 +28,5 @@ __all__ = [
     "periods_per_year",
     "read_bars",
     "read_folder",
+    "read_many",
 ]

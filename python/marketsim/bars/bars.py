@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from marketsim.bars.clock import FloatArray
 from marketsim.bars.columns import COLUMNS
-from marketsim.bars.defect import counted
 from marketsim.bars.market import Market, judge_market
 from marketsim.bars.span import describe_span
 from marketsim.bars.symbol import check_symbol
-from marketsim.bars.table import FloatArray
 from marketsim.errors import ArgumentError
 
 
@@ -46,7 +45,7 @@ class Bars:
         ... )
         >>> bars = read_bars(frame, symbol="ABC")
         >>> bars
-        Bars('ABC', 2 rows, 2020-01-02 to 2020-01-03, UTC)
+        Bars('ABC', 2 bars of 1 day, 2020-01-02 to 2020-01-03)
         >>> bars.close
         array([2., 3.])
 
@@ -203,9 +202,7 @@ class Bars:
         return len(self._timestamps)
 
     def __repr__(self) -> str:
-        index = self._index
-        span = f", {index[0].date()} to {index[-1].date()}" if len(self) else ""
-        return f"Bars({self.symbol!r}, {counted(len(self))}{span}, {index.tz})"
+        return f"Bars({self.symbol!r}, {self.span()})"
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         # Rebuilt through the constructor, so that a copy in another process is read-only too.

@@ -12,33 +12,37 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from marketsim.bars.columns import ADJUSTED_CLOSE, COLUMNS, listed
+from marketsim.bars.columns import ADJUSTED_CLOSE, COLUMNS, SPLIT, listed
 from marketsim.bars.defect import Defect, counted
 from marketsim.bars.table import FloatArray, Table
-from marketsim.bars.timestamps import NAT, BoolArray, Fault
+from marketsim.bars.timestamps import DAY
+from marketsim.bars.zones import NAT, BoolArray, Fault
 
 _DROP = 'repair="drop_invalid" drops these rows, or correct the data'
 _SHOWN = 3
 
 
-def find_defects(table: Table, min_bars: int) -> list[Defect]:
-    """Find every kind of defect of a table.
+def find_defects(table: Table, min_bars: int, splits: str | None) -> list[Defect]:
+    """Find every kind of defect of a table, as read or as repaired.
 
     Args:
-        table: as read, or as repaired.
+        table: the rows.
         min_bars: fewer rows than this are a defect.
+        splits: "adjust" or "ignore" where splits in the prices are no defect.
 
     """
     found = [
         _missing_columns(table),
         *_timestamp_faults(table),
         _unsorted(table),
-        _duplicates(table),
+        _running(table),
+        *_duplicates(table),
         *_bad_numbers(table),
         _negative_volume(table),
         _high_below_low(table),
         _outside_range(table),
         _adjustment(table),
+        _unadjusted_split(table, splits),
         _too_short(table, min_bars),
     ]
     return [defect for defect in found if defect is not None]
@@ -142,7 +146,26 @@ def _missing_columns(table: Table) -> Defect | None:
     return Defect("missing_column", len(missing), message, fix)
 
 
+def _unclear_timestamps(table: Table) -> list[Defect | None]:
+    """The column as a whole cannot be read: dropping rows would drop what proves it."""
+    fix = "dayfirst=True or dayfirst=False states the order (--dayfirst yes), or date_format="
+    if "order" not in table.unclear and "proves" not in table.unclear:
+        fix = 'date_format="%d/%m/%Y" states one format (--date-format on the command line)'
+    message = f"timestamps must be clear: {table.unclear}"
+    return [Defect("unclear_timestamps", len(table), message, fix)]
+
+
+def _drop_fix(table: Table, broken: BoolArray, other: str) -> str:
+    """Offer to drop rows only where most of the rows stay."""
+    if 2 * int(broken.sum()) > len(table):
+        return other
+    return f'{other}; repair="drop_invalid" drops these rows'
+
+
 def _timestamp_faults(table: Table) -> list[Defect | None]:
+    if table.unclear:
+        return _unclear_timestamps(table)
+    unreadable = table.faults == Fault.UNREADABLE
     zone = str(table.timezone)
     how = f" ({table.read_as})" if table.read_as else ""
     by_hand = f"give times with an offset or in UTC, or another timezone= than {zone}"
@@ -152,19 +175,21 @@ def _timestamp_faults(table: Table) -> list[Defect | None]:
             Fault.UNREADABLE,
             "unreadable_timestamp",
             f"timestamps must be dates of one format{how}",
-            'write ISO dates such as 2020-01-31; repair="drop_invalid" drops these rows',
+            _drop_fix(
+                table, unreadable, "write ISO dates such as 2020-01-31, or state date_format="
+            ),
         ),
         (
             Fault.NONEXISTENT,
             "nonexistent_time",
             f"local times must exist in {zone}, which these do not, as the clock moved forward",
-            f'{by_hand}; repair="drop_invalid" drops these rows',
+            by_hand,
         ),
         (
             Fault.AMBIGUOUS,
             "ambiguous_time",
             f"local times must be clear in {zone}; these happen twice, as the clock moved back",
-            f'{by_hand}; repair="drop_invalid" drops these rows',
+            by_hand,
         ),
     )
     return [
@@ -185,15 +210,86 @@ def _unsorted(table: Table) -> Defect | None:
     )
 
 
-def _duplicates(table: Table) -> Defect | None:
+def _running(table: Table) -> Defect | None:
+    """A last row with a time among dates is the bar of a day that is not over."""
+    if not table.running:
+        return None
+    broken = np.zeros(len(table), np.bool_)
+    broken[int(np.argmax(np.where(table.times == NAT, np.iinfo(np.int64).min, table.times)))] = True
+    if table.times[broken][0] % DAY == 0:
+        return None
     return _row_defect(
         table,
-        "duplicate_timestamp",
-        repeats(table, keep="first"),
-        "each timestamp must occur once",
-        'repair="drop_duplicates" keeps the last row of each timestamp',
-        lambda row: f"again in row {table.rows[row]}",
+        "running_bar",
+        broken,
+        "the last row must be a date as all others are, not the bar of a day that is not over",
+        'repair="drop_running" leaves it out',
+        table.show_raw_time,
     )
+
+
+def _duplicates(table: Table) -> list[Defect | None]:
+    """Rows with one timestamp: copies of each other, or different bars, for which causes differ."""
+    again = repeats(table, keep="first")
+    if not again.any():
+        return []
+    same = again & _copies(table)
+    different = again & ~same
+    clock = _clock_change(table, different)
+    hour = ", and these are in the hour that a clock is put back" if clock else ""
+    if clock:
+        fix = f"timezone= states the zone of the clock, such as {clock}; no row is dropped then"
+    else:
+        fix = (
+            "correct the data: the rows differ, so that each may be the right one (other symbols, "
+            "revisions, or files joined that overlap)"
+        )
+    return [
+        _row_defect(
+            table,
+            "duplicate_timestamp",
+            same,
+            "each timestamp must occur once",
+            'repair="drop_duplicates" keeps the last row of each timestamp',
+            lambda row: f"again in row {table.rows[row]}",
+        ),
+        _row_defect(
+            table,
+            "different_bars",
+            different,
+            f"each timestamp must have one bar{hour}",
+            fix,
+            lambda row: f"again in row {table.rows[row]}, with other values",
+        ),
+    ]
+
+
+def _copies(table: Table) -> BoolArray:
+    """Rows whose values are those of the first row with the same timestamp, [row]."""
+    columns = {name: table.values[name] for name in table.used_names}
+    frame = pd.DataFrame({"times": table.times, **columns})
+    return frame.duplicated(keep="first").to_numpy()
+
+
+_CLOCKS = (
+    "America/New_York",
+    "Europe/London",
+    "Europe/Berlin",
+    "America/Chicago",
+    "Australia/Sydney",
+)
+
+
+def _clock_change(table: Table, rows: BoolArray) -> str:
+    """A zone in which all of these times happen twice; "" if there is none."""
+    times = table.times[rows]
+    if len(times) == 0 or str(table.timezone) != "UTC":
+        return ""
+    clock = pd.DatetimeIndex(times.view("M8[ns]"))
+    for zone in _CLOCKS:
+        if bool(clock.tz_localize(zone, ambiguous="NaT", nonexistent="shift_forward").isna().all()):
+            return repr(zone)
+    return ""
 
 
 def _bad_numbers(table: Table) -> list[Defect | None]:
@@ -206,12 +302,37 @@ def _bad_numbers(table: Table) -> list[Defect | None]:
     nan_fix = _DROP
     if "volume" in names and nan["volume"].any():
         nan_fix = f'repair="zero_volume" sets a missing volume to 0; {_DROP}'
+    unclear = _unclear_marks(table)
+    if unclear is not None:
+        return [unclear]
+    anywhere = np.logical_or.reduce([*text.values(), np.zeros(len(table), np.bool_)])
+    number_fix = _drop_fix(table, anywhere, "correct the data")
     return [
-        _cells_defect(table, "not_a_number", text, "values must be plain numbers", _DROP),
+        _cells_defect(table, "not_a_number", text, "values must be numbers", number_fix),
         _cells_defect(table, "nan", nan, "values must not be missing (NaN)", nan_fix),
         _cells_defect(table, "infinite", infinite, "values must be finite", _DROP),
         _cells_defect(table, "nonpositive_price", low, "prices must be > 0", _DROP),
     ]
+
+
+def _unclear_marks(table: Table) -> Defect | None:
+    """Commas that may be decimal marks or separate thousands."""
+    marks = table.marks
+    if marks.contradicts:
+        return Defect(
+            "unclear_numbers", len(table),
+            f"numbers must have one decimal mark: {marks.why!r} has a point, {marks.contradicts!r} "
+            "a comma",
+            'decimal="." or decimal="," states it (--decimal on the command line)',
+        )  # fmt: skip
+    if marks.decimal == "":
+        return Defect(
+            "unclear_numbers", len(table),
+            f"numbers must be clear: the comma of {marks.unclear!r} may be a decimal mark or "
+            "separate thousands, and no cell proves which",
+            'decimal="," or decimal="." states it (--decimal on the command line)',
+        )  # fmt: skip
+    return None
 
 
 def _negative_volume(table: Table) -> Defect | None:
@@ -264,6 +385,39 @@ def _adjustment(table: Table) -> Defect | None:
         "adjusted=False ignores adj close",
         lambda row: f"{table.show_cell('close', row)}, {table.show_cell(ADJUSTED_CLOSE, row)}",
     )
+
+
+def _unadjusted_split(table: Table, choice: str | None) -> Defect | None:
+    """Splits that the file names or that the prices show, and that are not taken out of them."""
+    if choice is not None or (table.times == NAT).any() or len(table) == 0:
+        return None
+    if invalid_prices(table).any() or invalid_volume(table).any() or out_of_order(table).any():
+        return None
+    named = SPLIT in table.values
+    if not named and not _steps_of_days(table):
+        return None
+    factors = table.split_factors()
+    if not (factors != 1.0).any():
+        return None
+    why = "the column of splits names it" if named else "the price falls or rises by the factor"
+    return _row_defect(
+        table,
+        "unadjusted_split",
+        factors != 1.0,
+        f"prices must be adjusted for splits, and {why} overnight",
+        'splits="adjust" takes it out of the prices before, splits="ignore" keeps them '
+        "(--splits on the command line)",
+        lambda row: (
+            f"{factors[row]:g}:1, close {table.values['close'][row - 1]:g} to open "
+            f"{table.values['open'][row]:g}"
+        ),
+    )
+
+
+def _steps_of_days(table: Table) -> bool:
+    """Whether bars are of days: within a day, no split happens."""
+    steps = np.diff(table.times)
+    return len(steps) > 0 and bool(np.median(steps) >= 0.95 * DAY)
 
 
 def _too_short(table: Table, min_bars: int) -> Defect | None:
