@@ -121,7 +121,9 @@ def assign_roles(
         if role == "timestamp":
             if not (stated & _TIME_ROLES) and not (by_layout & {"timestamp"}):
                 roles[i] = role
-        elif (name == fold(role) or role not in exact) and (name not in WEAK or role not in strong):
+        elif role == "volume" and role in exact and name != role:
+            continue  # "vol" beside "volume" is another measure
+        elif name not in WEAK or role not in strong:
             roles[i] = role
     if "volume" not in roles:  # "Volume BTC", of which the first is the base
         first = next(

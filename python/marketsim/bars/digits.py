@@ -136,8 +136,8 @@ def _as_unix(values: IntArray, unit: IntArray, none: IntArray) -> Digits:
                 said += f'; date_format="{EXCEL}" reads spreadsheet days'
             return Digits(none, none.copy(), said)
         said = (
-            'no calendar digits such as 20240131, and no Unix time after 1980; date_format="s", '
-            '"ms", "us" or "ns" reads earlier ones'
+            "no calendar digits such as 20240131, and no Unix time of any unit from 1980 to 2200; "
+            'date_format="s", "ms", "us" or "ns" reads earlier ones'
         )
         return Digits(none, none.copy(), said)
     instant = none.copy()

@@ -36,14 +36,12 @@ class Marks:
     Attributes:
         decimal: "." or ","; "" where no cell with a comma proves it.
         why: a cell that proves it.
-        contradicts: a cell that proves the other; "" if there is none.
         unclear: a cell that could be either; "" if there is none or something proves it.
 
     """
 
     decimal: str = "."
     why: str = ""
-    contradicts: str = ""
     unclear: str = ""
 
 
@@ -54,6 +52,8 @@ def find_marks(columns: Iterable[Iterable[object]], stated: str | None = None) -
     for cells in columns:
         for cell in cells:
             if not isinstance(cell, str):
+                if isinstance(cell, float) and cell % 1 > 0:
+                    proof["."] = proof["."] or repr(cell)
                 continue
             match = _CLEAN.fullmatch(cell.strip())
             if match is None:
@@ -77,12 +77,10 @@ def find_marks(columns: Iterable[Iterable[object]], stated: str | None = None) -
                 unclear = unclear or cell
     if stated is not None:
         return Marks(stated, "as stated")
-    if proof[","] and proof["."]:
-        return Marks(".", proof["."], contradicts=proof[","])
+    if proof["."]:  # cells with a decimal comma are no numbers then, and are reported
+        return Marks(".", proof["."])
     if proof[","]:
         return Marks(",", proof[","])
-    if proof["."]:
-        return Marks(".", proof["."])
     return Marks("" if unclear else ".", unclear=unclear)
 
 

@@ -164,7 +164,7 @@ def _pick(
 ) -> tuple[str | None, str, list[str]]:
     """The symbol as given, the name of the bars, and what to note."""
     if not tables.raw:
-        return None, default, []
+        return None, default if symbol is None else symbol, []
     names = tables.names
     if len(tables.raw) == 1:
         only = tables.raw[0]
@@ -191,28 +191,20 @@ def bars_of_rows(
     notes: list[str],
 ) -> Bars:
     """Select, convert, repair, check and adjust: the steps after a source is open."""
-    stated = options.timezone
-    documented = None if layout is None or layout.timezone is None else layout.timezone
-    zone = stated or parse_timezone(documented or "UTC")
-    time = TimeOptions(zone, options.dayfirst, options.date_format)
-    if layout is not None and layout.name == "nasdaq" and options.dayfirst is None:
-        time = TimeOptions(zone, False, options.date_format)
+    time = _time_options(options, layout)
     selection = select_columns(frame, layout, options.columns, time)
     adjusted = (
         (ADJUSTED_CLOSE in selection.columns) if options.adjusted == "auto" else options.adjusted
     )
+    midnight = parse_timezone(layout.midnight) if layout and layout.midnight else None
     how = TableOptions(
-        time, stated, parse_timezone(layout.midnight) if layout and layout.midnight else None,
+        time, options.timezone, midnight,
         None if adjusted is None else bool(adjusted), options.decimal,
         1 if layout is None else layout.scale,
     )  # fmt: skip
     table = build_table(frame, selection, how)
-    notes = [*notes, *selection.notes, *table.notes]
-    if layout is not None and layout.note:
-        notes.append(f"{layout.title}: {layout.note}")
-    if documented and stated is None and not table.dated:
-        notes.append(f"times are in {documented}, as {layout.title if layout else ''} documents")
-    table, turned = _oldest_first(table)
+    notes = [*notes, *selection.notes, *table.notes, *_layout_notes(layout, options, table)]
+    table, turned = _oldest_first(table) if "sort" not in options.repairs else (table, [])
     table, repairs = apply_repairs(table, options.repairs)
     raise_defects(
         where,
@@ -231,12 +223,29 @@ def bars_of_rows(
     checked = pd.DataFrame(
         {name: table.values[name] for name in COLUMNS}, index.tz_convert(table.timezone)
     )
-    if table.read_as:
-        notes.append(f"timestamps {table.read_as}")
     bars = Bars(checked, symbol, repairs, notes=[*notes, *turned], calendar=options.calendar)
     if options.calendar is not None:
         require_fit(bars, options.calendar)
     return bars
+
+
+def _time_options(options: ReadOptions, layout: Layout | None) -> TimeOptions:
+    documented = "UTC" if layout is None or layout.timezone is None else layout.timezone
+    dayfirst = options.dayfirst
+    if dayfirst is None and layout is not None:
+        dayfirst = layout.dayfirst
+    return TimeOptions(
+        options.timezone or parse_timezone(documented), dayfirst, options.date_format
+    )
+
+
+def _layout_notes(layout: Layout | None, options: ReadOptions, table: Table) -> list[str]:
+    notes = [f"timestamps {table.read_as}"] if table.read_as else []
+    if layout is None:
+        return notes
+    if layout.timezone and options.timezone is None and not table.dated:
+        notes.append(f"times are in {layout.timezone}, as documented")
+    return [*notes, f"{layout.title}: {layout.note}"] if layout.note else notes
 
 
 def _oldest_first(table: Table) -> tuple[Table, list[str]]:

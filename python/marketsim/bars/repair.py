@@ -10,12 +10,8 @@ import numpy as np
 from marketsim.bars.columns import PRICES
 from marketsim.bars.defect import counted
 from marketsim.bars.table import Table
-from marketsim.bars.validate import (
-    invalid_prices,
-    invalid_volume,
-    out_of_order,
-    repeats,
-)
+from marketsim.bars.validate import invalid_prices, invalid_volume
+from marketsim.bars.validate_times import out_of_order, repeats
 from marketsim.bars.zones import NAT
 from marketsim.errors import UnknownNameError
 

@@ -259,6 +259,8 @@ def _parse_arrow(raw: bytes, width: int, delimiter: str) -> pd.DataFrame | None:
     except ImportError:
         return None
     names = [str(i) for i in range(width)]
+    # Its handler can lose a Ctrl-C between two reads; Python's own notices it after this one.
+    pa.enable_signal_handlers(False)
     try:
         table = pc.read_csv(
             pa.py_buffer(raw),

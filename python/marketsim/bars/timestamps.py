@@ -158,9 +158,28 @@ def _read(
         _read_integers(raw[~missing].to_numpy(dtype=np.int64), ~missing, reading, how)
     elif kinds.is_float_dtype(raw.dtype):
         _read_floats(raw.to_numpy(dtype=np.float64, na_value=np.nan), ~missing, reading, how)
+    elif how.date_format is None and _read_arrow(raw, reading):
+        return
     elif kinds.is_object_dtype(raw.dtype) or kinds.is_string_dtype(raw.dtype):
         _read_objects(raw.to_numpy(dtype=object), missing, reading, how)
     # Whatever is left (booleans, durations) stays unread and is reported as such.
+
+
+def _read_arrow(raw: pd.Index | pd.Series, reading: _Reading) -> bool:
+    """Read a column of Arrow text through Arrow, if all of it are ISO dates without a zone."""
+    if getattr(raw.dtype, "storage", "") != "pyarrow" or len(raw) == 0:
+        return False
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        found = pc.cast(pa.array(raw.array), pa.timestamp("ns"))
+    except pa.ArrowInvalid:
+        return False
+    values = found.to_numpy(zero_copy_only=False)
+    reading.wall = nanoseconds(pd.DatetimeIndex(values))
+    reading.read_as = "read as ISO dates"
+    return bool((reading.wall != NAT).any())
 
 
 def _read_floats(

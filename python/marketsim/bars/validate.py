@@ -7,19 +7,16 @@ between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 
 from marketsim.bars.columns import ADJUSTED_CLOSE, COLUMNS, SPLIT, listed
 from marketsim.bars.defect import Defect, counted
 from marketsim.bars.table import FloatArray, Table
 from marketsim.bars.timestamps import DAY
-from marketsim.bars.zones import NAT, BoolArray, Fault
-
-_DROP = 'repair="drop_invalid" drops these rows, or correct the data'
-_SHOWN = 3
+from marketsim.bars.validate_times import DROP, drop_fix, out_of_order, row_defect, time_defects
+from marketsim.bars.zones import NAT, BoolArray
 
 
 def find_defects(table: Table, min_bars: int, splits: str | None) -> list[Defect]:
@@ -33,10 +30,7 @@ def find_defects(table: Table, min_bars: int, splits: str | None) -> list[Defect
     """
     found = [
         _missing_columns(table),
-        *_timestamp_faults(table),
-        _unsorted(table),
-        _running(table),
-        *_duplicates(table),
+        *time_defects(table),
         *_bad_numbers(table),
         _negative_volume(table),
         _high_below_low(table),
@@ -75,43 +69,6 @@ def invalid_volume(table: Table) -> BoolArray:
     return ~(np.isfinite(volume) & (volume >= 0))
 
 
-def out_of_order(table: Table) -> BoolArray:
-    """Rows with a timestamp earlier than the last one before them, [row]."""
-    result = np.zeros(len(table), np.bool_)
-    known = np.flatnonzero(table.times != NAT)
-    times = table.times[known]
-    result[known[1:]] = times[1:] < times[:-1]  # a difference could overflow after 292 years
-    return result
-
-
-def repeats(table: Table, keep: str) -> BoolArray:
-    """Rows with the timestamp of another; all but the "first" or the "last" of each, [row]."""
-    result = np.zeros(len(table), np.bool_)
-    known = np.flatnonzero(table.times != NAT)
-    times = pd.Series(table.times[known])
-    again = times.duplicated(keep="first") if keep == "first" else times.duplicated(keep="last")
-    result[known] = again.to_numpy()
-    return result
-
-
-def _row_defect(
-    table: Table,
-    kind: str,
-    broken: BoolArray,
-    rule: str,
-    fix: str,
-    show: Callable[[int], str],
-) -> Defect | None:
-    """Describe the rows of a mask; `show` writes the offending values of one row."""
-    rows = np.flatnonzero(broken)
-    if len(rows) == 0:
-        return None
-    examples = [f"{table.show_time(row)} ({show(row)})" for row in rows[:_SHOWN].tolist()]
-    verb = "breaks" if len(rows) == 1 else "break"
-    message = f"{rule}: {counted(len(rows))} {verb} it, first at {', '.join(examples)}"
-    return Defect(kind, len(rows), message, fix, tuple(table.rows[rows].tolist()))
-
-
 def _cells_defect(
     table: Table, kind: str, broken: Mapping[str, BoolArray], rule: str, fix: str
 ) -> Defect | None:
@@ -123,7 +80,7 @@ def _cells_defect(
     def show(row: int) -> str:
         return ", ".join(table.show_cell(name, row) for name in broken if broken[name][row])
 
-    return _row_defect(table, kind, anywhere, rule, fix, show)
+    return row_defect(table, kind, anywhere, rule, fix, show)
 
 
 def _missing_columns(table: Table) -> Defect | None:
@@ -146,152 +103,6 @@ def _missing_columns(table: Table) -> Defect | None:
     return Defect("missing_column", len(missing), message, fix)
 
 
-def _unclear_timestamps(table: Table) -> list[Defect | None]:
-    """The column as a whole cannot be read: dropping rows would drop what proves it."""
-    fix = "dayfirst=True or dayfirst=False states the order (--dayfirst yes), or date_format="
-    if "order" not in table.unclear and "proves" not in table.unclear:
-        fix = 'date_format="%d/%m/%Y" states one format (--date-format on the command line)'
-    message = f"timestamps must be clear: {table.unclear}"
-    return [Defect("unclear_timestamps", len(table), message, fix)]
-
-
-def _drop_fix(table: Table, broken: BoolArray, other: str) -> str:
-    """Offer to drop rows only where most of the rows stay."""
-    if 2 * int(broken.sum()) > len(table):
-        return other
-    return f'{other}; repair="drop_invalid" drops these rows'
-
-
-def _timestamp_faults(table: Table) -> list[Defect | None]:
-    if table.unclear:
-        return _unclear_timestamps(table)
-    unreadable = table.faults == Fault.UNREADABLE
-    zone = str(table.timezone)
-    how = f" ({table.read_as})" if table.read_as else ""
-    by_hand = f"give times with an offset or in UTC, or another timezone= than {zone}"
-    kinds = (
-        (Fault.MISSING, "missing_timestamp", "timestamps must not be missing", _DROP),
-        (
-            Fault.UNREADABLE,
-            "unreadable_timestamp",
-            f"timestamps must be dates of one format{how}",
-            _drop_fix(
-                table, unreadable, "write ISO dates such as 2020-01-31, or state date_format="
-            ),
-        ),
-        (
-            Fault.NONEXISTENT,
-            "nonexistent_time",
-            f"local times must exist in {zone}, which these do not, as the clock moved forward",
-            by_hand,
-        ),
-        (
-            Fault.AMBIGUOUS,
-            "ambiguous_time",
-            f"local times must be clear in {zone}; these happen twice, as the clock moved back",
-            by_hand,
-        ),
-    )
-    return [
-        _row_defect(table, kind, table.faults == fault, rule, fix, table.show_raw_time)
-        for fault, kind, rule, fix in kinds
-    ]
-
-
-def _unsorted(table: Table) -> Defect | None:
-    known = np.flatnonzero(table.times != NAT)
-
-    def show(row: int) -> str:
-        previous = int(known[np.searchsorted(known, row) - 1])
-        return f"row {table.rows[row]}, after {table.show_time(previous)}"
-
-    return _row_defect(
-        table, "unsorted", out_of_order(table), "timestamps must ascend", 'repair="sort"', show
-    )
-
-
-def _running(table: Table) -> Defect | None:
-    """A last row with a time among dates is the bar of a day that is not over."""
-    if not table.running:
-        return None
-    broken = np.zeros(len(table), np.bool_)
-    broken[int(np.argmax(np.where(table.times == NAT, np.iinfo(np.int64).min, table.times)))] = True
-    if table.times[broken][0] % DAY == 0:
-        return None
-    return _row_defect(
-        table,
-        "running_bar",
-        broken,
-        "the last row must be a date as all others are, not the bar of a day that is not over",
-        'repair="drop_running" leaves it out',
-        table.show_raw_time,
-    )
-
-
-def _duplicates(table: Table) -> list[Defect | None]:
-    """Rows with one timestamp: copies of each other, or different bars, for which causes differ."""
-    again = repeats(table, keep="first")
-    if not again.any():
-        return []
-    same = again & _copies(table)
-    different = again & ~same
-    clock = _clock_change(table, different)
-    hour = ", and these are in the hour that a clock is put back" if clock else ""
-    if clock:
-        fix = f"timezone= states the zone of the clock, such as {clock}; no row is dropped then"
-    else:
-        fix = (
-            "correct the data: the rows differ, so that each may be the right one (other symbols, "
-            "revisions, or files joined that overlap)"
-        )
-    return [
-        _row_defect(
-            table,
-            "duplicate_timestamp",
-            same,
-            "each timestamp must occur once",
-            'repair="drop_duplicates" keeps the last row of each timestamp',
-            lambda row: f"again in row {table.rows[row]}",
-        ),
-        _row_defect(
-            table,
-            "different_bars",
-            different,
-            f"each timestamp must have one bar{hour}",
-            fix,
-            lambda row: f"again in row {table.rows[row]}, with other values",
-        ),
-    ]
-
-
-def _copies(table: Table) -> BoolArray:
-    """Rows whose values are those of the first row with the same timestamp, [row]."""
-    columns = {name: table.values[name] for name in table.used_names}
-    frame = pd.DataFrame({"times": table.times, **columns})
-    return frame.duplicated(keep="first").to_numpy()
-
-
-_CLOCKS = (
-    "America/New_York",
-    "Europe/London",
-    "Europe/Berlin",
-    "America/Chicago",
-    "Australia/Sydney",
-)
-
-
-def _clock_change(table: Table, rows: BoolArray) -> str:
-    """A zone in which all of these times happen twice; "" if there is none."""
-    times = table.times[rows]
-    if len(times) == 0 or str(table.timezone) != "UTC":
-        return ""
-    clock = pd.DatetimeIndex(times.view("M8[ns]"))
-    for zone in _CLOCKS:
-        if bool(clock.tz_localize(zone, ambiguous="NaT", nonexistent="shift_forward").isna().all()):
-            return repr(zone)
-    return ""
-
-
 def _bad_numbers(table: Table) -> list[Defect | None]:
     values, names = table.values, table.used_names
     text = {name: table.text[name] for name in names}
@@ -299,32 +110,25 @@ def _bad_numbers(table: Table) -> list[Defect | None]:
     infinite = {name: np.isinf(values[name]) for name in names}
     # Minus infinity is infinite first.
     low = {name: (values[name] <= 0) & ~infinite[name] for name in table.price_names}
-    nan_fix = _DROP
+    nan_fix = DROP
     if "volume" in names and nan["volume"].any():
-        nan_fix = f'repair="zero_volume" sets a missing volume to 0; {_DROP}'
+        nan_fix = f'repair="zero_volume" sets a missing volume to 0; {DROP}'
     unclear = _unclear_marks(table)
     if unclear is not None:
         return [unclear]
     anywhere = np.logical_or.reduce([*text.values(), np.zeros(len(table), np.bool_)])
-    number_fix = _drop_fix(table, anywhere, "correct the data")
+    number_fix = drop_fix(table, anywhere, "correct the data")
     return [
         _cells_defect(table, "not_a_number", text, "values must be numbers", number_fix),
         _cells_defect(table, "nan", nan, "values must not be missing (NaN)", nan_fix),
-        _cells_defect(table, "infinite", infinite, "values must be finite", _DROP),
-        _cells_defect(table, "nonpositive_price", low, "prices must be > 0", _DROP),
+        _cells_defect(table, "infinite", infinite, "values must be finite", DROP),
+        _cells_defect(table, "nonpositive_price", low, "prices must be > 0", DROP),
     ]
 
 
 def _unclear_marks(table: Table) -> Defect | None:
     """Commas that may be decimal marks or separate thousands."""
     marks = table.marks
-    if marks.contradicts:
-        return Defect(
-            "unclear_numbers", len(table),
-            f"numbers must have one decimal mark: {marks.why!r} has a point, {marks.contradicts!r} "
-            "a comma",
-            'decimal="." or decimal="," states it (--decimal on the command line)',
-        )  # fmt: skip
     if marks.decimal == "":
         return Defect(
             "unclear_numbers", len(table),
@@ -340,11 +144,11 @@ def _negative_volume(table: Table) -> Defect | None:
     if volume is None:
         return None
     broken = {"volume": (volume < 0) & np.isfinite(volume)}
-    return _cells_defect(table, "negative_volume", broken, "volume must be >= 0", _DROP)
+    return _cells_defect(table, "negative_volume", broken, "volume must be >= 0", DROP)
 
 
 def _high_below_low(table: Table) -> Defect | None:
-    return _row_defect(
+    return row_defect(
         table,
         "high_below_low",
         usable(table, "high") < usable(table, "low"),
@@ -361,7 +165,7 @@ def _outside_range(table: Table) -> Defect | None:
         price = usable(table, name)
         outside |= (price < low) | (price > high)
     shown = [name for name in ("open", "high", "low", "close") if name in table.values]
-    return _row_defect(
+    return row_defect(
         table,
         "outside_range",
         outside & ~(high < low),
@@ -376,7 +180,7 @@ def _adjustment(table: Table) -> Defect | None:
     adjusted, close = table.values.get(ADJUSTED_CLOSE), table.values.get("close")
     if table.adjusted is not None or adjusted is None or close is None:
         return None
-    return _row_defect(
+    return row_defect(
         table,
         "adjustment",
         np.isfinite(close) & (adjusted != close),
@@ -400,7 +204,7 @@ def _unadjusted_split(table: Table, choice: str | None) -> Defect | None:
     if not (factors != 1.0).any():
         return None
     why = "the column of splits names it" if named else "the price falls or rises by the factor"
-    return _row_defect(
+    return row_defect(
         table,
         "unadjusted_split",
         factors != 1.0,

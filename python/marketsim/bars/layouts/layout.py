@@ -42,6 +42,7 @@ class Layout:
         scale: the prices are whole numbers, this many to the unit.
         timezone: the documented clock of times without a zone.
         midnight: the zone at whose midnight daily bars are stamped, given as instants.
+        dayfirst: the documented order of day and month; None where the column must prove it.
         note: what a reader should know, such as a clock that is not documented.
         source: where it is documented.
 
@@ -56,5 +57,6 @@ class Layout:
     scale: int = 1
     timezone: str | None = None
     midnight: str | None = None
+    dayfirst: bool | None = None
     note: str = ""
     source: str = ""

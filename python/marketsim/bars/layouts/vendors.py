@@ -198,7 +198,7 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(
         "nasdaq", "Nasdaq.com export",
         _roles(timestamp="date", close="close/last"), _sets("date close/last volume open high low"),
-        note="month first, as documented", source="https://www.nasdaq.com/market-activity/stocks",
+        dayfirst=False, note="month first, as documented", source="https://www.nasdaq.com/market-activity/stocks",
     ),
     Layout(
         "nse", "NSE export",
