@@ -102,7 +102,7 @@ def test_no_pickle_and_no_eval() -> None:
 
 
 def test_kernels_know_no_python() -> None:
-    for path in [*ROOT.glob("csrc/kernels/*"), *ROOT.glob("csrc/common/*")]:
+    for path in [*ROOT.glob("csrc/kernels/**/*.?pp"), *ROOT.glob("csrc/common/*")]:
         assert not re.search(r"#include\s*[<\"](pybind11|Python\.h)", path.read_text()), path
 
 

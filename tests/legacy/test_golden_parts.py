@@ -272,7 +272,7 @@ def test_compute_toto_forecast(old: Old) -> None:
 
 
 def test_constants() -> None:
-    from marketsim.legacy import backtest_test3_inline, loss_utils
+    from marketsim.legacy.stock import backtest_test3_inline, loss_utils
 
     assert (loss_utils.TRADING_FEE, loss_utils.CRYPTO_TRADING_FEE) == (0.0005, 0.0015)
     assert backtest_test3_inline.SPREAD == 1.0008711461252937

@@ -31,7 +31,7 @@ class Old:
     """The module with the old name, as a user of it would set it up for a test."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-        from marketsim.legacy import backtest_test3_inline
+        from marketsim.legacy.stock import backtest_test3_inline
 
         self.module: ModuleType = backtest_test3_inline
         self.patch = monkeypatch

@@ -28,8 +28,8 @@ from marketsim.kernels.rules import (
     fee_rule_code,
     fill_code,
 )
-from marketsim.legacy.settings import setting
-from marketsim.legacy.tensor_profit import check_tensors, limit_order_profit
+from marketsim.legacy.stock.settings import setting
+from marketsim.legacy.stock.tensor_profit import check_tensors, limit_order_profit
 
 logger = logging.getLogger(__name__)
 
