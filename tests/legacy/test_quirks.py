@@ -16,7 +16,7 @@ from legacy_forecasts import Forecaster  # noqa: E402
 from legacy_market import daily  # noqa: E402
 
 from marketsim.legacy.stock import backtest_test3_inline as old  # noqa: E402
-from marketsim.legacy.stock import simulation  # noqa: E402
+from marketsim.legacy.stock import outcomes  # noqa: E402
 from marketsim.legacy.stock.evaluation import SPREAD, score_signals  # noqa: E402
 from marketsim.legacy.stock.quirks import FIXED, LEGACY, Quirks, active_quirks, using  # noqa: E402
 
@@ -133,13 +133,13 @@ def test_levels_are_converted_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
     """With forecasts that are right, the forecast high is the day's own, to the last digit."""
 
     kept: list[Any] = []
-    made = simulation.maxdiff
+    made = outcomes.maxdiff
 
     def noting(moves: Any, *args: Any, **options: Any) -> Any:
         kept.append(moves)
         return made(moves, *args, **options)
 
-    monkeypatch.setattr(simulation, "maxdiff", noting)
+    monkeypatch.setattr(outcomes, "maxdiff", noting)
     simulate(without("previous_bar_levels"))
     high, close = DATA["High"].to_numpy(), DATA["Close"].to_numpy()
     expected = (high[1:] / close[:-1] - 1)[-7:-1]

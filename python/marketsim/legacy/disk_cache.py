@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from marketsim.legacy.stock import disk_cache
 from marketsim.legacy.stock.disk_cache import *  # noqa: F403 - for type checkers
 
-sys.modules[__name__] = disk_cache
+sys.modules[__name__] = sys.modules["marketsim.legacy.stock.disk_cache"]

@@ -20,8 +20,8 @@ from marketsim.legacy.stock.maxdiff import (
     no_always_on,
     no_maxdiff,
 )
+from marketsim.legacy.stock.outcomes import Outcomes, Validation
 from marketsim.legacy.stock.price_frame import KEYS, Prices
-from marketsim.legacy.stock.simulation import Outcomes, Validation
 
 Array = npt.NDArray[np.float64]
 Row = dict[str, Any]
