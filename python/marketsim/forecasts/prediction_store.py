@@ -38,7 +38,7 @@ from marketsim.models import Model
 from marketsim.timing import stage
 
 if TYPE_CHECKING:
-    from marketsim.forecasts.device import DeviceCube
+    from marketsim.forecasts.device.cube import DeviceCube
 
 FORMAT = "v1"
 SUFFIX = ".msp"

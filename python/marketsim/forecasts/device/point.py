@@ -13,7 +13,7 @@ import numpy as np
 
 from marketsim import _core
 from marketsim.errors import CudaError
-from marketsim.forecasts.device_schema import sums_there
+from marketsim.forecasts.device.schema import sums_there
 from marketsim.forecasts.schema import Schema, mixture_fields
 from marketsim.kernels.cuda import Place, launch_guard
 from marketsim.kernels.cuda_arrays import address
