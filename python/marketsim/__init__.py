@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from marketsim import bars, forecasts, kernels, metrics, models, strategies, walkforward
-    from marketsim.bars import Bars, BarsFolder, demo_bars, read_bars, read_folder
+    from marketsim.bars import Bars, BarsFolder, Market, demo_bars, read_bars, read_folder
     from marketsim.errors import MarketsimError
     from marketsim.forecasts import ForecastStore, MemoryStore, PredictionStore
     from marketsim.kernels.offsets import Offsets, best_offsets
@@ -52,6 +52,7 @@ _SUBMODULES = ("bars", "forecasts", "kernels", "metrics", "models", "strategies"
 _HOMES = {
     "Bars": "bars",
     "BarsFolder": "bars",
+    "Market": "bars",
     "demo_bars": "bars",
     "read_bars": "bars",
     "read_folder": "bars",
@@ -92,6 +93,7 @@ __all__ = [
     "ForecastStore",
     "Hold",
     "LimitOrders",
+    "Market",
     "MarketsimError",
     "MemoryStore",
     "Model",

@@ -16,7 +16,7 @@ from marketsim.forecasts.cube import ForecastCube
 from marketsim.forecasts.keys import PlanKeys
 from marketsim.forecasts.plan import ForecastPlan, ReturnTable
 from marketsim.forecasts.schema import Records, Schema
-from marketsim.forecasts.store import ForecastStore
+from marketsim.forecasts.store.base import ForecastStore
 from marketsim.models import (
     BatchedModel,
     Cost,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.arguments import as_numbers
 from marketsim.errors import ArgumentError
 from marketsim.kernels.cuda import Place, as_tensor, is_tensor
-from marketsim.kernels.rules import as_numbers
 from marketsim.kernels.shapes import DAY_NAMES, is_batch
 from marketsim.timing import stage
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from marketsim.arguments import as_flag, as_numbers, require_finite
 from marketsim.errors import ArgumentError
 from marketsim.kernels import cuda
 from marketsim.kernels.cuda import Place, find_place, is_tensor, launch_guard, memory_guard
@@ -21,15 +22,7 @@ from marketsim.kernels.cuda_arrays import (
     download,
 )
 from marketsim.kernels.offsets import Bounds, Offsets, check_bounds, inward
-from marketsim.kernels.rules import (
-    as_flag,
-    as_numbers,
-    check_fee,
-    fee_rule_code,
-    fill_code,
-    require_finite,
-    require_open,
-)
+from marketsim.kernels.rules import check_fee, fee_rule_code, fill_code, require_open
 from marketsim.kernels.shapes import offset_shape
 from marketsim.kernels.sums import ProfitSums
 from marketsim.timing import stage

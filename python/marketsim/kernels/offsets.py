@@ -10,16 +10,10 @@ import numpy.typing as npt
 from numpy import float32 as f32
 
 from marketsim import _core
+from marketsim.arguments import as_argument_error, as_flag, as_number
 from marketsim.errors import ArgumentError
 from marketsim.kernels.profit import as_float32, profit_reference
-from marketsim.kernels.rules import (
-    as_argument_error,
-    as_flag,
-    as_number,
-    check_fee,
-    fee_rule_code,
-    fill_code,
-)
+from marketsim.kernels.rules import check_fee, fee_rule_code, fill_code
 from marketsim.kernels.shapes import by_name
 from marketsim.timing import stage
 

@@ -9,13 +9,8 @@ import numpy.typing as npt
 from numpy import float32 as f32
 
 from marketsim import _core
-from marketsim.kernels.rules import (
-    as_argument_error,
-    as_numbers,
-    check_fee,
-    fee_rule_code,
-    fill_code,
-)
+from marketsim.arguments import as_argument_error, as_numbers
+from marketsim.kernels.rules import check_fee, fee_rule_code, fill_code
 from marketsim.kernels.shapes import DAY_NAMES, by_name, is_batch, offset_shape
 from marketsim.timing import stage
 

@@ -9,15 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from numpy import float32 as f32
 
+from marketsim.arguments import as_numbers, require_finite
 from marketsim.kernels.profit import as_float32, fills, profit_reference
-from marketsim.kernels.rules import (
-    LONG_ENTERED,
-    SHORT_ENTERED,
-    as_numbers,
-    fill_code,
-    require_finite,
-    require_open,
-)
+from marketsim.kernels.rules import LONG_ENTERED, SHORT_ENTERED, fill_code, require_open
 from marketsim.kernels.shapes import by_name, is_batch, offset_shape
 
 # Day-candidates that the CPU has in memory at a time.

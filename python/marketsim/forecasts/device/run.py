@@ -24,7 +24,7 @@ from marketsim.forecasts.run import (
     run_plans,
 )
 from marketsim.forecasts.schema import Schema, mixture_parts
-from marketsim.forecasts.store import ForecastStore
+from marketsim.forecasts.store.base import ForecastStore
 from marketsim.kernels.cuda import Place, find_place
 from marketsim.kernels.cuda_arrays import upload
 from marketsim.models import Model, StudentTMixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from marketsim import _core
+from marketsim.arguments import as_number
 from marketsim.errors import ArgumentError
-from marketsim.kernels.rules import as_number
 from marketsim.models.statistical.base import Array, StatisticalModel, checked_window
 
 

@@ -13,11 +13,16 @@ import numpy as np
 
 from marketsim.bars import TARGETS
 from marketsim.errors import ArgumentError, MissingDependencyError
-from marketsim.forecasts.entries import StoreLocation, list_entries, list_models, open_location
-from marketsim.forecasts.inventory import StoredFile, identify, open_records
 from marketsim.forecasts.keys import Flag
-from marketsim.forecasts.prediction_store import PredictionStore
 from marketsim.forecasts.schema import MIXTURE_FIELDS, Schema, mixture_parts
+from marketsim.forecasts.store.disk import PredictionStore
+from marketsim.forecasts.store.inspect import StoredFile, identify, open_records
+from marketsim.forecasts.store.listing import (
+    StoreLocation,
+    list_entries,
+    list_models,
+    open_location,
+)
 from marketsim.models.mixture import mixture_moments
 from marketsim.progress import ProgressBar
 

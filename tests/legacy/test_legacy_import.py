@@ -19,8 +19,8 @@ from marketsim.forecasts import (
     SeriesId,
     run_plan,
 )
-from marketsim.forecasts.legacy_cache import legacy_key
-from marketsim.forecasts.legacy_import import import_legacy
+from marketsim.legacy.stock.cache.files import legacy_key
+from marketsim.legacy.stock.cache.take_over import import_legacy
 from marketsim.models import EwmaModel, SampleDistribution
 
 LEVELS = (0.25, 0.5, 0.75)

@@ -33,15 +33,15 @@ from marketsim.errors import (
     UnknownNameError,
 )
 from marketsim.forecasts import PredictionStore
-from marketsim.forecasts.collect import collect_garbage
-from marketsim.forecasts.entries import (
+from marketsim.forecasts.store.gc import collect_garbage
+from marketsim.forecasts.store.inspect import DATA_START, symbols_of, take_inventory
+from marketsim.forecasts.store.listing import (
     StoredModel,
     date_text,
     list_models,
     resolve_models,
 )
-from marketsim.forecasts.inventory import DATA_START, symbols_of, take_inventory
-from marketsim.forecasts.maintenance import compact, repair, verify
+from marketsim.forecasts.store.maintain import compact, repair, verify
 
 
 @pytest.fixture

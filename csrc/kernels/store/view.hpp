@@ -12,7 +12,7 @@
 #include <new>
 #include <vector>
 
-#include "kernels/store_format.hpp"
+#include "kernels/store/format.hpp"
 
 namespace marketsim::store {
 

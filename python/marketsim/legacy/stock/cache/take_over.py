@@ -1,8 +1,8 @@
 """Takes forecasts of the old project's cache over into a store, for bars that prove what they are.
 
 The old files say neither what they forecast nor from what. So the bars are replayed
-(`marketsim.forecasts.legacy_cache`), and a file is taken only where the replay meets its key: then
-its context is known, and with it the key that a forecast from this context has here.
+(`marketsim.legacy.stock.cache.files`), and a file is taken only where the replay meets its key:
+then its context is known, and with it the key that a forecast from this context has here.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import numpy.typing as npt
 
 from marketsim.bars import TARGETS, Bars, bar_returns
 from marketsim.forecasts.keys import Flag, RecordKeys, SeriesId, context_digests, record_digests
-from marketsim.forecasts.legacy_cache import (
+from marketsim.forecasts.schema import Schema
+from marketsim.forecasts.store.base import ForecastStore
+from marketsim.legacy.stock.cache.files import (
     NUM_SAMPLES,
     SAMPLES_PER_BATCH,
     LegacyForecast,
     find_legacy,
 )
-from marketsim.forecasts.schema import Schema
-from marketsim.forecasts.store import ForecastStore
 from marketsim.models import SampleDistribution
 
 BATCH = 4096  # records appended at a time

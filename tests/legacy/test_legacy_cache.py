@@ -21,7 +21,7 @@ from market import random_bars, random_frame
 
 from marketsim.bars import TARGETS, Bars, bar_returns
 from marketsim.errors import ArgumentError, FileFormatError, UnknownNameError
-from marketsim.forecasts.legacy_cache import (
+from marketsim.legacy.stock.cache.files import (
     NUM_SAMPLES,
     SAMPLES_PER_BATCH,
     find_legacy,

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from marketsim.errors import ArgumentError
-from marketsim.forecasts.prediction_store import PredictionStore
-from marketsim.forecasts.store import ForecastStore
+from marketsim.forecasts.store.base import ForecastStore
+from marketsim.forecasts.store.disk import PredictionStore
 
 # None: the user's own. False: none, forecasts are kept for this run only. A path: the store there.
 StoreLike: TypeAlias = "ForecastStore | str | os.PathLike[str] | Literal[False] | None"

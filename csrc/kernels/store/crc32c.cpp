@@ -1,4 +1,4 @@
-#include "kernels/crc32c.hpp"
+#include "kernels/store/crc32c.hpp"
 
 #include <array>
 #include <cstring>

@@ -7,8 +7,8 @@
 #include <cstring>
 #include <vector>
 
-#include "kernels/crc32c.hpp"
-#include "kernels/store.hpp"
+#include "kernels/store/crc32c.hpp"
+#include "kernels/store/file.hpp"
 
 namespace marketsim::store {
 namespace {

@@ -1,4 +1,4 @@
-#include "kernels/store_io.hpp"
+#include "kernels/store/io.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>

@@ -29,14 +29,14 @@ from marketsim.errors import (
     UnknownNameError,
 )
 from marketsim.forecasts import PredictionStore
-from marketsim.forecasts import collect as collecting
-from marketsim.forecasts.collect import collect_garbage
-from marketsim.forecasts.entries import (
+from marketsim.forecasts.store import gc as collecting
+from marketsim.forecasts.store.gc import collect_garbage
+from marketsim.forecasts.store.inspect import take_inventory
+from marketsim.forecasts.store.listing import (
     StoreEntry,
     list_entries,
 )
-from marketsim.forecasts.inventory import take_inventory
-from marketsim.forecasts.maintenance import compact, verify
+from marketsim.forecasts.store.maintain import compact, verify
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ with acknowledged.open("w") as out:
 
 def start_writer(store: PredictionStore, tmp_path: Path, *models: str) -> subprocess.Popen[str]:
     paths = [store.path, tmp_path / "stop", tmp_path / "acknowledged"]
-    support = str(Path(__file__).parent.parent / "support")
+    support = str(Path(__file__).parents[2] / "support")
     process = subprocess.Popen(
         [sys.executable, "-c", WRITER, *map(str, paths), *models],
         env={**os.environ, "PYTHONPATH": support},

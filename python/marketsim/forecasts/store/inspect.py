@@ -10,7 +10,10 @@ from pathlib import Path
 
 from marketsim import _core
 from marketsim.errors import ArgumentError
-from marketsim.forecasts.entries import (
+from marketsim.forecasts.keys import SeriesId
+from marketsim.forecasts.schema import Schema
+from marketsim.forecasts.store.disk import PredictionStore, network_file_system
+from marketsim.forecasts.store.listing import (
     StoredModel,
     StoreEntry,
     StoreLocation,
@@ -19,9 +22,6 @@ from marketsim.forecasts.entries import (
     locked,
     open_location,
 )
-from marketsim.forecasts.keys import SeriesId
-from marketsim.forecasts.prediction_store import PredictionStore, network_file_system
-from marketsim.forecasts.schema import Schema
 from marketsim.progress import ProgressBar
 
 DATA_START = _core.store_layout(1)[0]  # bytes before the first record

@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.forecasts.legacy_pickle import (
+from marketsim.legacy.stock.cache.opcodes import (
     Budget,
     Name,
     Values,

@@ -1,9 +1,9 @@
-#include "kernels/store_format.hpp"
+#include "kernels/store/format.hpp"
 
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/crc32c.hpp"
+#include "kernels/store/crc32c.hpp"
 
 namespace marketsim::store {
 namespace {

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from marketsim.errors import ArgumentError, UnknownNameError
-from marketsim.forecasts.prediction_store import FORMAT, MODEL_FILE, PredictionStore
+from marketsim.forecasts.store.disk import FORMAT, MODEL_FILE, PredictionStore
 
 MAX_MODEL_FILE = 1 << 20
 LEAST_PREFIX = 4

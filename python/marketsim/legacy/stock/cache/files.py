@@ -3,7 +3,7 @@
 The old predictor kept one file per call, ``.cache/cached_predict/<md5>.pkl``, and no list of what
 the files are. `find_legacy` rebuilds from bars every context that the predictor can have seen,
 computes its key, and opens the files whose keys it met. What is in them is read by
-`marketsim.forecasts.legacy_arrays`.
+`marketsim.legacy.stock.cache.arrays`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import numpy.typing as npt
 
 from marketsim.bars import TARGETS, Bars
 from marketsim.errors import ArgumentError, FileFormatError, UnknownNameError
-from marketsim.forecasts.legacy_arrays import Array, Forecast, load_arrays
-from marketsim.forecasts.legacy_pickle import require
+from marketsim.legacy.stock.cache.arrays import Array, Forecast, load_arrays
+from marketsim.legacy.stock.cache.opcodes import require
 
 NUM_SAMPLES = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
 """How many samples the old settings asked for, and halves of them after a lack of memory."""

@@ -27,8 +27,8 @@
 #include <tuple>
 #include <vector>
 
-#include "kernels/store_io.hpp"
-#include "kernels/store_view.hpp"
+#include "kernels/store/io.hpp"
+#include "kernels/store/view.hpp"
 
 namespace marketsim::store {
 

@@ -1,4 +1,4 @@
-#include "kernels/store_view.hpp"
+#include "kernels/store/view.hpp"
 
 #include <sys/mman.h>
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from legacy_pickles import PICKLES, SAMPLES
 
 from marketsim.errors import FileFormatError
-from marketsim.forecasts.legacy_cache import MAX_FILE_BYTES, read_samples
+from marketsim.legacy.stock.cache.files import MAX_FILE_BYTES, read_samples
 
 GRID = np.float32(SAMPLES).reshape(2, 3)
 

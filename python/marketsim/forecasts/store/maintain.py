@@ -17,16 +17,16 @@ from pathlib import Path
 
 from marketsim import _core
 from marketsim.errors import StoreReadOnlyError, StoreWriteError
-from marketsim.forecasts.entries import StoreEntry, StoreLocation, locked, open_location
-from marketsim.forecasts.inventory import (
+from marketsim.forecasts.keys import SeriesId
+from marketsim.forecasts.store.disk import PredictionStore, write_error
+from marketsim.forecasts.store.inspect import (
     NO_HEADER,
     Inventory,
     StoredFile,
     open_records,
     take_inventory,
 )
-from marketsim.forecasts.keys import SeriesId
-from marketsim.forecasts.prediction_store import PredictionStore, write_error
+from marketsim.forecasts.store.listing import StoreEntry, StoreLocation, locked, open_location
 from marketsim.progress import ProgressBar
 
 CHANGED = "it was written to or replaced meanwhile"

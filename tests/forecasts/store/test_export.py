@@ -23,8 +23,8 @@ from marketsim.errors import (
 )
 from marketsim.forecasts import Flag, PredictionStore, Schema, SeriesId
 from marketsim.forecasts import export as exporting
-from marketsim.forecasts.export import export_table
-from marketsim.forecasts.inventory import DATA_START
+from marketsim.forecasts.store.export import export_table
+from marketsim.forecasts.store.inspect import DATA_START
 
 
 @pytest.fixture

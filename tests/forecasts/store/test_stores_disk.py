@@ -234,7 +234,7 @@ def test_counters(tmp_path: Path) -> None:
 
 
 def test_few_files_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("marketsim.forecasts.prediction_store.MAX_OPEN", 3)
+    monkeypatch.setattr("marketsim.forecasts.store.disk.MAX_OPEN", 3)
     store = PredictionStore(tmp_path, sync="none")
     many = [SERIES._replace(series=f"S{i}") for i in range(12)]
     view = None

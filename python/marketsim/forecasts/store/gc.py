@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from marketsim.errors import ArgumentError
-from marketsim.forecasts.entries import (
+from marketsim.forecasts.store.disk import FORMAT, MODEL_FILE, PredictionStore
+from marketsim.forecasts.store.inspect import identify
+from marketsim.forecasts.store.listing import (
     FOLDER_NAME,
     MODEL_NAME,
     StoreEntry,
@@ -23,9 +25,7 @@ from marketsim.forecasts.entries import (
     open_location,
     resolve_models,
 )
-from marketsim.forecasts.inventory import identify
-from marketsim.forecasts.maintenance import CHANGED, changing, unchanged, writable_store
-from marketsim.forecasts.prediction_store import FORMAT, MODEL_FILE, PredictionStore
+from marketsim.forecasts.store.maintain import CHANGED, changing, unchanged, writable_store
 from marketsim.progress import ProgressBar
 
 # What is left over is removed after that long: before, somebody may still be writing it, or want to

@@ -13,7 +13,7 @@ from store_cases import SERIES, bits, in_child, keys_for, records_for
 
 from marketsim.forecasts import PredictionStore, SeriesId
 
-SUPPORT = Path(__file__).parent.parent / "support"
+SUPPORT = Path(__file__).parents[2] / "support"
 
 
 def put(store: PredictionStore, numbers: range, version: int = 0, series: SeriesId = SERIES) -> int:

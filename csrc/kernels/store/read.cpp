@@ -1,6 +1,4 @@
 // The reading half of RecordFile; store_write.cpp is the other one.
-#include "kernels/store.hpp"
-
 #include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
@@ -12,7 +10,8 @@
 #include <set>
 #include <vector>
 
-#include "kernels/crc32c.hpp"
+#include "kernels/store/crc32c.hpp"
+#include "kernels/store/file.hpp"
 
 namespace marketsim::store {
 namespace {
