@@ -16,7 +16,7 @@ from marketsim.kernels import rules
 from marketsim.kernels.offsets import Bounds, best_offsets
 from marketsim.kernels.profit import fills
 from marketsim.strategies import Hold, LimitOrders, Orders, TakeProfit
-from marketsim.walkforward.market import MarketDays
+from marketsim.walkforward.inputs import MarketDays
 
 Floats = npt.NDArray[np.float64]
 f32 = np.float32

@@ -17,31 +17,14 @@ from marketsim.bars import TARGETS, Bars
 from marketsim.build_info import versions
 from marketsim.forecasts import ForecastCube, ForecastPlan
 from marketsim.kernels import rules
-from marketsim.kernels.offsets import Bounds
 from marketsim.metrics import Skill, forecast_skill
-from marketsim.models import Model
 from marketsim.strategies import Orders, Strategy
 from marketsim.timing import stage
-from marketsim.walkforward.costs import AssetClass, Costs
 from marketsim.walkforward.evaluate import StrategyDays
-from marketsim.walkforward.forecasting import naive_forecasts
-from marketsim.walkforward.market import MarketDays
-from marketsim.walkforward.summary import Summary, plain, summarize
-from marketsim.walkforward.tables import measure_windows
+from marketsim.walkforward.inputs import MarketDays, ModelCard, naive_forecasts
+from marketsim.walkforward.settings import Settings
+from marketsim.walkforward.summary import Summary, measure_windows, plain, summarize
 from marketsim.walkforward.windows import Windows
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a run was done; see `walk_forward`."""
-
-    fill: str
-    aggregate: str
-    asset_class: AssetClass
-    costs: Costs
-    long_only: bool
-    periods_per_year: float
-    offset_bounds: Bounds
 
 
 @dataclass(frozen=True)
@@ -50,7 +33,7 @@ class WalkForwardResult:
 
     Attributes:
         bars: what it was run on.
-        model: what forecast.
+        model: name, fingerprint and quantile levels of the model that forecast.
         settings: how it was run.
         windows: which days the simulations are made of.
         plans: which forecasts were made; several where days between them are not needed.
@@ -64,7 +47,7 @@ class WalkForwardResult:
     """
 
     bars: Bars
-    model: Model
+    model: ModelCard
     settings: Settings
     windows: Windows
     plans: tuple[ForecastPlan, ...]

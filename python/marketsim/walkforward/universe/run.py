@@ -30,15 +30,15 @@ from marketsim.strategies import Strategy
 from marketsim.strategies.on_device import fitted_strategies
 from marketsim.timing import stage
 from marketsim.walkforward.costs import Costs
-from marketsim.walkforward.universe_days import (
+from marketsim.walkforward.universe.days import (
     SymbolRun,
     UniverseDays,
     as_bars,
     lay_out,
     plan_symbols,
 )
-from marketsim.walkforward.universe_fits import Levels, fit_universe
-from marketsim.walkforward.universe_result import UniverseResult
+from marketsim.walkforward.universe.fits import Levels, fit_universe
+from marketsim.walkforward.universe.result import UniverseResult
 from marketsim.walkforward.windows import check_whole
 
 if TYPE_CHECKING:

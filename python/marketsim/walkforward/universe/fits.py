@@ -11,7 +11,7 @@ from marketsim.kernels.offsets import Bounds
 from marketsim.kernels.sums import ProfitSums
 from marketsim.strategies import Strategy
 from marketsim.strategies.on_device import device_orders
-from marketsim.walkforward.universe_days import Share, UniverseDays
+from marketsim.walkforward.universe.days import Share, UniverseDays
 
 if TYPE_CHECKING:
     import torch

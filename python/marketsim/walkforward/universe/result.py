@@ -12,7 +12,7 @@ import pandas as pd
 from marketsim.kernels.cuda import Place
 from marketsim.kernels.cuda_arrays import download
 from marketsim.kernels.sums import ProfitSums
-from marketsim.walkforward.universe_days import SymbolRun
+from marketsim.walkforward.universe.days import SymbolRun
 from marketsim.walkforward.windows import Windows
 
 if TYPE_CHECKING:
