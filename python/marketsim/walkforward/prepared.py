@@ -168,9 +168,7 @@ class Prepared:
         check_device(device)
         windows = self._windows(chosen, offset_window)
         run = _Run(self, windows, settings, device)
-        orders, outcomes = {}, {}
-        for strategy in chosen:
-            orders[strategy.name], outcomes[strategy.name] = run.of(strategy)
+        orders, outcomes = run.of_all(chosen)
         return WalkForwardResult(
             bars=self.bars,
             model=self.model,
@@ -181,7 +179,7 @@ class Prepared:
             strategies=chosen,
             orders=orders,
             outcomes=outcomes,
-            baselines={s.name: run.of(s)[1] for s in (BuyAndHold(), _Persistence(), _Flat())},
+            measure_baselines=run.baselines,
         )
 
     def view(self, start: int, stop: int, aggregate: str, long_only: bool) -> DecisionView:
@@ -342,6 +340,19 @@ class _Run:
     windows: Windows
     settings: Settings
     device: str
+
+    def of_all(
+        self, strategies: Iterable[Strategy]
+    ) -> tuple[dict[str, Orders], dict[str, StrategyDays]]:
+        """Orders and outcomes by name; see `of`."""
+        orders, outcomes = {}, {}
+        for strategy in strategies:
+            orders[strategy.name], outcomes[strategy.name] = self.of(strategy)
+        return orders, outcomes
+
+    def baselines(self) -> dict[str, StrategyDays]:
+        """Outcomes of the naive strategies on the same days."""
+        return self.of_all((BuyAndHold(), _Persistence(), _Flat()))[1]
 
     def of(self, strategy: Strategy) -> tuple[Orders, StrategyDays]:
         """The orders of the last stretch of days, and the outcome of all days.

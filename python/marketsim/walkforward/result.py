@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,8 +42,7 @@ class WalkForwardResult:
         orders: what each ordered for the last of `windows.stretches`; fitted strategies from the
             first day that offsets are fitted on.
         outcomes: their outcome on each evaluated day, by name.
-        baselines: outcomes of naive strategies on the same days: buy and hold, the sign of
-            yesterday's return, and the random walk's forecast of no move, which never trades.
+        measure_baselines: runs the naive strategies; see `baselines`.
     """
 
     bars: Bars
@@ -55,7 +54,16 @@ class WalkForwardResult:
     strategies: tuple[Strategy, ...]
     orders: Mapping[str, Orders]
     outcomes: Mapping[str, StrategyDays]
-    baselines: Mapping[str, StrategyDays]
+    measure_baselines: Callable[[], Mapping[str, StrategyDays]]
+
+    @cached_property
+    def baselines(self) -> Mapping[str, StrategyDays]:
+        """Outcomes of naive strategies on the same days.
+
+        Buy and hold, the sign of yesterday's return, and the random walk's forecast of no move,
+        which never trades.
+        """
+        return self.measure_baselines()
 
     @cached_property
     def _index(self) -> pd.DatetimeIndex:
