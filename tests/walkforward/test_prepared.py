@@ -120,7 +120,7 @@ def test_workers_share_it(prepared: ms.Prepared, start: str) -> None:
 
 def test_a_result_pickles(prepared: ms.Prepared) -> None:
     result = prepared.evaluate()
-    again = pickle.loads(pickle.dumps(result))
+    again = pickle.loads(pickle.dumps(result))  # noqa: S301
     assert again.to_dict() == result.to_dict()
     pd.testing.assert_frame_equal(again.simulations, result.simulations, check_exact=True)
     pd.testing.assert_frame_equal(again.forecasts, result.forecasts, check_exact=True)

@@ -14,8 +14,8 @@ from marketsim.arguments import as_flag
 from marketsim.bars import Bars, read_bars
 from marketsim.errors import ArgumentError
 from marketsim.forecasts import ForecastPlan, StoreLike, open_store
-from marketsim.kernels.offsets import DEFAULT_BOUNDS, Bounds
 from marketsim.kernels.rules import check_device
+from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds
 from marketsim.models import Model, load_model
 from marketsim.strategies import (
     BuyAndHold,

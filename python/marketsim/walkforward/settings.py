@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from marketsim.arguments import as_number
 from marketsim.bars import Bars, asset_class, periods_per_year
 from marketsim.errors import ArgumentError
-from marketsim.kernels.offsets import Bounds, check_bounds
 from marketsim.kernels.rules import fill_code
+from marketsim.kernels.types import Bounds, check_bounds
 from marketsim.models import parse_aggregate
 from marketsim.walkforward.costs import AssetClass, Costs, check_asset_class, resolve_costs
 
