@@ -157,7 +157,6 @@ def _import() -> None:
     from marketsim.kernels import slices
 
     values, starts = np.zeros((1, 2)), np.zeros(1, dtype=np.int64)
-    slices.window_metrics(values, np.zeros((1, 2), dtype=np.bool_), starts, 2)
     slices.window_sums(values[None], starts, 2)
     slices.shutdown_positions(values[0], values[0], False)
 
