@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from marketsim import bars, forecasts, kernels, metrics, models, strategies, walkforward
-    from marketsim.bars import Bars, BarsFolder, demo_bars, read_bars, read_folder
+    from marketsim.bars import Bars, BarsFolder, Market, demo_bars, read_bars, read_folder
     from marketsim.errors import MarketsimError
     from marketsim.forecasts import ForecastStore, MemoryStore, PredictionStore
-    from marketsim.kernels.offsets import Offsets, best_offsets
+    from marketsim.kernels.offsets import best_offsets
     from marketsim.kernels.profit import profit
-    from marketsim.kernels.sums import ProfitSums, profit_sums
+    from marketsim.kernels.sums import profit_sums
+    from marketsim.kernels.types import Offsets, ProfitSums
     from marketsim.models import (
         Distribution,
         Model,
@@ -52,6 +53,7 @@ _SUBMODULES = ("bars", "forecasts", "kernels", "metrics", "models", "strategies"
 _HOMES = {
     "Bars": "bars",
     "BarsFolder": "bars",
+    "Market": "bars",
     "demo_bars": "bars",
     "read_bars": "bars",
     "read_folder": "bars",
@@ -59,10 +61,10 @@ _HOMES = {
     "ForecastStore": "forecasts",
     "MemoryStore": "forecasts",
     "PredictionStore": "forecasts",
-    "Offsets": "kernels.offsets",
+    "Offsets": "kernels.types",
     "best_offsets": "kernels.offsets",
     "profit": "kernels.profit",
-    "ProfitSums": "kernels.sums",
+    "ProfitSums": "kernels.types",
     "profit_sums": "kernels.sums",
     "Distribution": "models",
     "Model": "models",
@@ -92,6 +94,7 @@ __all__ = [
     "ForecastStore",
     "Hold",
     "LimitOrders",
+    "Market",
     "MarketsimError",
     "MemoryStore",
     "Model",

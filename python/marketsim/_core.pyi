@@ -61,7 +61,7 @@ class StoreCounters:
 
 class StoreFile:
     """
-    One file of records; see csrc/kernels/store.hpp.
+    One file of records; see csrc/kernels/store/file.hpp.
     """
     def __init__(
         self,

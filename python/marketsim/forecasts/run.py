@@ -18,7 +18,7 @@ from marketsim.forecasts.cube import ForecastCube
 from marketsim.forecasts.keys import RecordKeys, SeriesId, context_digests, record_digests
 from marketsim.forecasts.plan import ForecastPlan, ReturnTable
 from marketsim.forecasts.schema import Records, Schema
-from marketsim.forecasts.store import ForecastStore
+from marketsim.forecasts.store.base import ForecastStore
 from marketsim.models import Model, describe_model
 from marketsim.progress import ProgressBar
 from marketsim.timing import stage

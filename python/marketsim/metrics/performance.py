@@ -423,7 +423,7 @@ def rolling_sharpe(
     """
     per_year = _positive(periods_per_year, "periods_per_year")
     rows = net_rows(net)
-    if isinstance(window, bool) or not isinstance(window, (int, np.integer)) or window < 2:
+    if window != int(window) or window < 2:
         raise ArgumentError(f"window must be a whole number of at least 2 bars: got {window!r}")
     free = risk_free_per_bar(risk_free, rows.shape[1], per_year)
     ratios = kernels.rolling_sharpe(rows, int(window), free)

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim import _core
+from marketsim.arguments import as_number
 from marketsim.errors import ArgumentError
-from marketsim.kernels.rules import as_number
 from marketsim.models.contexts import (
     check_horizon,
     check_values,

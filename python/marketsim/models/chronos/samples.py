@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
 
+from marketsim.arguments import as_number
 from marketsim.errors import ArgumentError
-from marketsim.kernels.rules import as_number
 from marketsim.models.chronos.model import Array, ChronosModel, given_values
 from marketsim.models.chronos.pipeline import BuiltPipeline, own_randomness
 from marketsim.models.contexts import check_horizon, is_whole, read_series

@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.arguments import as_number
 from marketsim.errors import ArgumentError, CheckpointError
-from marketsim.kernels.rules import as_number
 from marketsim.models.contexts import check_horizon, is_whole
 from marketsim.models.fingerprint import ModelIdentity
 from marketsim.models.kronos.config import COLUMNS, KronosConfig, TokenizerConfig

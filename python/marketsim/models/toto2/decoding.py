@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.arguments import as_numbers
 from marketsim.errors import ArgumentError
-from marketsim.kernels.rules import as_numbers
 from marketsim.models.neural.model import Array
 from marketsim.models.neural.rows import Whole
 from marketsim.models.toto2.config import LEVELS

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.arguments import as_number
 from marketsim.errors import ArgumentError
-from marketsim.kernels.rules import as_number
 from marketsim.models.contexts import check_horizon, is_whole
 from marketsim.models.distribution import Distribution, QuantileDistribution
 from marketsim.models.neural.batches import Batch, positions
