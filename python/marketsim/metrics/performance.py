@@ -25,12 +25,14 @@ TAIL = 0.05
 class WindowPerformance(NamedTuple):
     """Figures of windows of bars; NaN where one has no meaning.
 
-    The attributes are those of `Performance`; arrays [window, strategy].
+    Arrays [window, strategy]. The attributes are those of `Performance`, and `std_return`: standard
+    deviation (ddof 1) of the net returns, a bar.
     """
 
     total_return: Floats
     annual_return: Floats
     mean_return: Floats
+    std_return: Floats
     volatility: Floats
     sharpe: Floats
     sharpe_error: Floats
@@ -275,7 +277,7 @@ def windowed_performance(
     root = math.sqrt(scale)
     annual = _annual_return(total, length, scale)
     return WindowPerformance(
-        total, annual, mean, std * root, sharpe * root, error * root, drawdown, hits, days
+        total, annual, mean, std, std * root, sharpe * root, error * root, drawdown, hits, days
     )
 
 
