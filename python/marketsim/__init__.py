@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     )
     from marketsim.walkforward import (
         Costs,
+        Prepared,
         UniverseResult,
         WalkForwardResult,
+        prepare,
         walk_forward,
         walk_forward_universe,
     )
@@ -79,8 +81,10 @@ _HOMES = {
     "register_strategy": "strategies",
     "strategy_names": "strategies",
     "Costs": "walkforward",
+    "Prepared": "walkforward",
     "UniverseResult": "walkforward",
     "WalkForwardResult": "walkforward",
+    "prepare": "walkforward",
     "walk_forward": "walkforward",
     "walk_forward_universe": "walkforward",
 }
@@ -100,6 +104,7 @@ __all__ = [
     "Model",
     "Offsets",
     "PredictionStore",
+    "Prepared",
     "ProfitSums",
     "QuantileDistribution",
     "Strategy",
@@ -116,6 +121,7 @@ __all__ = [
     "load_model",
     "metrics",
     "models",
+    "prepare",
     "profit",
     "profit_sums",
     "read_bars",

@@ -19,6 +19,7 @@ __all__: list[str] = [
     "best_offsets_of_fills",
     "best_offsets_of_tensors",
     "compiler",
+    "context_digests",
     "environment_variable",
     "ewma_forecasts",
     "fills",
@@ -30,6 +31,7 @@ __all__: list[str] = [
     "persistence_forecasts",
     "profit",
     "profit_of_rows",
+    "record_keys",
     "rolling_sharpe",
     "row_performance",
     "rows_of_tensors",
@@ -209,6 +211,16 @@ def compiler() -> str:
     Compiler of this build.
     """
 
+def context_digests(
+    timestamps: numpy.typing.NDArray[numpy.int64],
+    values: numpy.typing.NDArray[numpy.float64],
+    ends: numpy.typing.NDArray[numpy.int64],
+    context_length: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.uint8]:
+    """
+    Digest [n, 16] of the last context_length rows (0: all) before each end; values is [column, row].
+    """
+
 def environment_variable(name: str) -> typing.Any:
     """
     What os.environ.get(name) gives, in a fifth of its time where there is none.
@@ -376,6 +388,15 @@ def profit_of_rows(
 ) -> numpy.typing.NDArray[numpy.float32]:
     """
     Profit of each day of rows, float32 [pair of offsets, position, row, day].
+    """
+
+def record_keys(
+    head: bytes,
+    as_of: numpy.typing.NDArray[numpy.int64],
+    contexts: numpy.typing.NDArray[numpy.uint8],
+) -> numpy.typing.NDArray[numpy.uint8]:
+    """
+    Key [n, 16] of each forecast, from a digest of what is the same for all of them.
     """
 
 def rolling_sharpe(
