@@ -14,6 +14,7 @@ __all__: list[str] = [
     "StoreCounters",
     "StoreFile",
     "StoreView",
+    "benchmark_performance",
     "best_offsets",
     "best_offsets_of_fills",
     "best_offsets_of_tensors",
@@ -31,6 +32,8 @@ __all__: list[str] = [
     "profit",
     "profit_of_rows",
     "record_keys",
+    "rolling_sharpe",
+    "row_performance",
     "rows_of_tensors",
     "score_signals",
     "score_sums",
@@ -44,6 +47,7 @@ __all__: list[str] = [
     "take_profit_returns",
     "thread_limit",
     "weighted_sums",
+    "window_performance",
 ]
 
 class StoreView:
@@ -120,6 +124,15 @@ class StoreFile:
         """
         (keys, as_of, target, horizon, flags, records) of all records.
         """
+
+def benchmark_performance(
+    net: numpy.typing.NDArray[numpy.float64],
+    benchmark: numpy.typing.NDArray[numpy.float64],
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Beta, alpha, correlation, active return, tracking error: [strategy, 5], per bar.
+    """
 
 def best_offsets(
     close: numpy.typing.NDArray[numpy.float32],
@@ -386,6 +399,27 @@ def record_keys(
     Key [n, 16] of each forecast, from a digest of what is the same for all of them.
     """
 
+def rolling_sharpe(
+    net: numpy.typing.NDArray[numpy.float64],
+    window: typing.SupportsInt | typing.SupportsIndex,
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Sharpe ratio per bar of the window that ends at each bar: [strategy, bar].
+    """
+
+def row_performance(
+    net: numpy.typing.NDArray[numpy.float64],
+    active: numpy.typing.NDArray[numpy.bool] | None,
+    tail: typing.SupportsFloat | typing.SupportsIndex,
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+    position: numpy.typing.NDArray[numpy.float64] | None = None,
+    traded: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Figures [strategy, figure] of net returns [strategy, bar].
+    """
+
 def rows_of_tensors(tensors: typing.Any) -> typing.Any:
     """
     float32 [tensor, value] of float32 tensors of one size on the CPU; None of others.
@@ -499,4 +533,15 @@ def weighted_sums(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     Sums [...] of values [..., j] times the weight of each j, in the order of j.
+    """
+
+def window_performance(
+    net: numpy.typing.NDArray[numpy.float64],
+    active: numpy.typing.NDArray[numpy.bool] | None,
+    starts: numpy.typing.NDArray[numpy.int64],
+    length: typing.SupportsInt | typing.SupportsIndex,
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Figures [window, strategy, figure] of windows of net returns [strategy, bar].
     """
