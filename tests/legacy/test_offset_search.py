@@ -19,7 +19,7 @@ from marketsim.errors import (  # noqa: E402
     CudaUnavailableError,
     MissingDependencyError,
 )
-from marketsim.kernels import cuda  # noqa: E402
+from marketsim.kernels.cuda import place as cuda  # noqa: E402
 from marketsim.kernels.types import DEFAULT_BOUNDS  # noqa: E402
 from marketsim.legacy.stock import loss_utils, offset_search  # noqa: E402
 from marketsim.legacy.stock.optimization_utils import (  # noqa: E402
