@@ -25,6 +25,7 @@ LAYERS = (
     "timing",
     "bars",
     "kernels",
+    "indicators",
     "models",
     "forecasts",
     "metrics",
