@@ -5,7 +5,7 @@
 #include <cstring>
 #include <memory>
 
-#include "kernels/store.hpp"
+#include "kernels/store/file.hpp"
 
 namespace store = marketsim::store;
 using Handle = std::shared_ptr<const store::View>;

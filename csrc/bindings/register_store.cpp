@@ -9,7 +9,7 @@
 #include "bindings/numpy_args.hpp"
 #include "bindings/register.hpp"
 #include "common/file_system.hpp"
-#include "kernels/store.hpp"
+#include "kernels/store/file.hpp"
 
 namespace marketsim::bindings {
 namespace {
@@ -322,7 +322,7 @@ void register_store(py::module_& module) {
       .def(py::init<>())
       .def("counts", &counts, "The counts by name.");
   py::class_<StoreFile> file(module, "StoreFile",
-                             "One file of records; see csrc/kernels/store.hpp.");
+                             "One file of records; see csrc/kernels/store/file.hpp.");
   file.def(py::init<std::string, std::string, std::string, std::string, uint32_t,
                     std::shared_ptr<Counters>, bool, bool, bool>(),
            arg("path"), arg("model"), arg("series"), arg("schema"), arg("width"), arg("counters"),

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
         strategies,
         walkforward,
     )
-    from marketsim.bars import Bars, BarsFolder, demo_bars, read_bars, read_folder
+    from marketsim.bars import Bars, BarsFolder, Market, demo_bars, read_bars, read_folder
     from marketsim.errors import MarketsimError
     from marketsim.forecasts import ForecastStore, MemoryStore, PredictionStore
-    from marketsim.kernels.offsets import Offsets, best_offsets
+    from marketsim.kernels.offsets import best_offsets
     from marketsim.kernels.profit import profit
-    from marketsim.kernels.sums import ProfitSums, profit_sums
+    from marketsim.kernels.sums import profit_sums
+    from marketsim.kernels.types import Offsets, ProfitSums
     from marketsim.models import (
         Distribution,
         Model,
@@ -49,8 +50,10 @@ if TYPE_CHECKING:
     )
     from marketsim.walkforward import (
         Costs,
+        Prepared,
         UniverseResult,
         WalkForwardResult,
+        prepare,
         walk_forward,
         walk_forward_universe,
     )
@@ -70,6 +73,7 @@ _SUBMODULES = (
 _HOMES = {
     "Bars": "bars",
     "BarsFolder": "bars",
+    "Market": "bars",
     "demo_bars": "bars",
     "read_bars": "bars",
     "read_folder": "bars",
@@ -77,10 +81,10 @@ _HOMES = {
     "ForecastStore": "forecasts",
     "MemoryStore": "forecasts",
     "PredictionStore": "forecasts",
-    "Offsets": "kernels.offsets",
+    "Offsets": "kernels.types",
     "best_offsets": "kernels.offsets",
     "profit": "kernels.profit",
-    "ProfitSums": "kernels.sums",
+    "ProfitSums": "kernels.types",
     "profit_sums": "kernels.sums",
     "Distribution": "models",
     "Model": "models",
@@ -95,8 +99,10 @@ _HOMES = {
     "register_strategy": "strategies",
     "strategy_names": "strategies",
     "Costs": "walkforward",
+    "Prepared": "walkforward",
     "UniverseResult": "walkforward",
     "WalkForwardResult": "walkforward",
+    "prepare": "walkforward",
     "walk_forward": "walkforward",
     "walk_forward_universe": "walkforward",
 }
@@ -110,11 +116,13 @@ __all__ = [
     "ForecastStore",
     "Hold",
     "LimitOrders",
+    "Market",
     "MarketsimError",
     "MemoryStore",
     "Model",
     "Offsets",
     "PredictionStore",
+    "Prepared",
     "ProfitSums",
     "QuantileDistribution",
     "Strategy",
@@ -132,6 +140,7 @@ __all__ = [
     "load_model",
     "metrics",
     "models",
+    "prepare",
     "profit",
     "profit_sums",
     "read_bars",

@@ -15,10 +15,12 @@ __all__: list[str] = [
     "StoreCounters",
     "StoreFile",
     "StoreView",
+    "benchmark_performance",
     "best_offsets",
     "best_offsets_of_fills",
     "best_offsets_of_tensors",
     "compiler",
+    "context_digests",
     "environment_variable",
     "ewma_forecasts",
     "fills",
@@ -32,6 +34,9 @@ __all__: list[str] = [
     "persistence_forecasts",
     "profit",
     "profit_of_rows",
+    "record_keys",
+    "rolling_sharpe",
+    "row_performance",
     "rows_of_tensors",
     "score_signals",
     "score_sums",
@@ -45,6 +50,7 @@ __all__: list[str] = [
     "take_profit_returns",
     "thread_limit",
     "weighted_sums",
+    "window_performance",
 ]
 
 class IndicatorStream:
@@ -130,7 +136,7 @@ class StoreCounters:
 
 class StoreFile:
     """
-    One file of records; see csrc/kernels/store.hpp.
+    One file of records; see csrc/kernels/store/file.hpp.
     """
     def __init__(
         self,
@@ -187,6 +193,15 @@ class StoreFile:
         """
         (keys, as_of, target, horizon, flags, records) of all records.
         """
+
+def benchmark_performance(
+    net: numpy.typing.NDArray[numpy.float64],
+    benchmark: numpy.typing.NDArray[numpy.float64],
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Beta, alpha, correlation, active return, tracking error: [strategy, 5], per bar.
+    """
 
 def best_offsets(
     close: numpy.typing.NDArray[numpy.float32],
@@ -263,6 +278,16 @@ def best_offsets_of_tensors(
 def compiler() -> str:
     """
     Compiler of this build.
+    """
+
+def context_digests(
+    timestamps: numpy.typing.NDArray[numpy.int64],
+    values: numpy.typing.NDArray[numpy.float64],
+    ends: numpy.typing.NDArray[numpy.int64],
+    context_length: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.uint8]:
+    """
+    Digest [n, 16] of the last context_length rows (0: all) before each end; values is [column, row].
     """
 
 def environment_variable(name: str) -> typing.Any:
@@ -453,6 +478,36 @@ def profit_of_rows(
     Profit of each day of rows, float32 [pair of offsets, position, row, day].
     """
 
+def record_keys(
+    head: bytes,
+    as_of: numpy.typing.NDArray[numpy.int64],
+    contexts: numpy.typing.NDArray[numpy.uint8],
+) -> numpy.typing.NDArray[numpy.uint8]:
+    """
+    Key [n, 16] of each forecast, from a digest of what is the same for all of them.
+    """
+
+def rolling_sharpe(
+    net: numpy.typing.NDArray[numpy.float64],
+    window: typing.SupportsInt | typing.SupportsIndex,
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Sharpe ratio per bar of the window that ends at each bar: [strategy, bar].
+    """
+
+def row_performance(
+    net: numpy.typing.NDArray[numpy.float64],
+    active: numpy.typing.NDArray[numpy.bool] | None,
+    tail: typing.SupportsFloat | typing.SupportsIndex,
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+    position: numpy.typing.NDArray[numpy.float64] | None = None,
+    traded: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Figures [strategy, figure] of net returns [strategy, bar].
+    """
+
 def rows_of_tensors(tensors: typing.Any) -> typing.Any:
     """
     float32 [tensor, value] of float32 tensors of one size on the CPU; None of others.
@@ -566,4 +621,15 @@ def weighted_sums(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     Sums [...] of values [..., j] times the weight of each j, in the order of j.
+    """
+
+def window_performance(
+    net: numpy.typing.NDArray[numpy.float64],
+    active: numpy.typing.NDArray[numpy.bool] | None,
+    starts: numpy.typing.NDArray[numpy.int64],
+    length: typing.SupportsInt | typing.SupportsIndex,
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Figures [window, strategy, figure] of windows of net returns [strategy, bar].
     """

@@ -14,18 +14,10 @@ import pytest
 from marketsim.bars import files, read_bars
 
 
-@pytest.fixture
-def ctrl_c():
-    """Python's own handler: a runner in the background may have been told to ignore the signal."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 # A signal between the opening of a file and what closes it leaves that to the interpreter.
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
-def test_a_real_signal_at_any_moment(write, make_frame, ctrl_c):
+def test_a_real_signal_at_any_moment(write, make_frame):
     path = write("A.csv", make_frame(20_000).to_csv(index=False))
     waits = np.random.default_rng(0).uniform(0.0, 0.1, 40)
 
@@ -57,7 +49,7 @@ class Raising(io.BytesIO):
 
 
 @pytest.mark.parametrize("source", [Interrupted, Raising])
-def test_an_interrupt_inside_of_the_source(write, monkeypatch, ctrl_c, source):
+def test_an_interrupt_inside_of_the_source(write, monkeypatch, source):
     monkeypatch.setattr(files.io, "BytesIO", source)
     with pytest.raises(KeyboardInterrupt):
         read_bars(write("A.csv"))

@@ -367,12 +367,15 @@ def test_ctrl_c_of_a_real_process(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         text=True,
     )
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("out/*.html")) and time.monotonic() < deadline:
-        assert process.poll() is None, (process.returncode, process.communicate()[1])
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("out/*.html")) and time.monotonic() < deadline:
+            assert process.poll() is None, (process.returncode, process.communicate()[1])
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130, (process.returncode, err)
     assert "Traceback" not in err
     pages = list((tmp_path / "out").iterdir())

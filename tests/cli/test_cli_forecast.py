@@ -15,7 +15,7 @@ import marketsim as ms
 from marketsim.cli import main
 from marketsim.errors import StoreMissError
 from marketsim.forecasts import PredictionStore
-from marketsim.forecasts.inventory import take_inventory
+from marketsim.forecasts.store.inspect import take_inventory
 
 
 @pytest.fixture
@@ -354,7 +354,7 @@ def test_what_cannot_be_kept_is_an_error(
         assert (code, out) == (2, "")
         assert err.startswith("error: forecasts are not kept: ")
         assert err.count("\n") == 1
-    name = "marketsim.forecasts.prediction_store.network_file_system"
+    name = "marketsim.forecasts.store.disk.network_file_system"
     monkeypatch.setattr(name, lambda path: "nfs")
     code, _, err = run(capsys, bars, "--store", tmp_path / "s")
     assert code == 2

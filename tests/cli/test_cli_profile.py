@@ -10,7 +10,7 @@ from market import random_frame
 import marketsim as ms
 from marketsim.cli import main
 from marketsim.cli.profile import _STAGES
-from marketsim.forecasts.inventory import take_inventory
+from marketsim.forecasts.store.inspect import take_inventory
 
 QUICK = ("--simulations", "5", "--quiet")
 

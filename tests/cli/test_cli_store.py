@@ -16,7 +16,7 @@ from marketsim.cli import main
 from marketsim.cli.store import COMMANDS
 from marketsim.cli.store_text import parse_size, printable, size_text
 from marketsim.forecasts import Flag, PredictionStore, Schema, SeriesId
-from marketsim.forecasts.inventory import DATA_START, stride_of
+from marketsim.forecasts.store.inspect import DATA_START, stride_of
 
 ALPHA, BETA = "00ff11", "00ffab"
 STRIDE = stride_of(SCHEMA.width)
@@ -424,8 +424,8 @@ def test_a_failed_write_is_an_error(run, store: PredictionStore, monkeypatch) ->
 def test_a_network_file_system_is_read_and_not_written(
     run, store: PredictionStore, monkeypatch
 ) -> None:
-    for module in ("prediction_store", "inventory"):
-        name = f"marketsim.forecasts.{module}.network_file_system"
+    for module in ("disk", "inspect"):
+        name = f"marketsim.forecasts.store.{module}.network_file_system"
         monkeypatch.setattr(name, lambda path: "nfs")
     assert run("verify")[0] == 0
     for command in ("repair", "compact", "gc"):

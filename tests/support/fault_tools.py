@@ -31,8 +31,8 @@ BUILD = ROOT / "build" / "faults"
 ENGINE = [
     ROOT / "csrc" / name
     for name in (
-        *(f"kernels/store{part}.cpp" for part in ("", "_write", "_io", "_view", "_format")),
-        *("kernels/crc32c.cpp", "common/isa.cpp"),
+        *(f"kernels/store/{part}.cpp" for part in ("read", "write", "io", "view", "format")),
+        *("kernels/store/crc32c.cpp", "common/isa.cpp"),
     )
 ]
 FULL = os.environ.get("MARKETSIM_FAULTS") == "full"

@@ -15,7 +15,7 @@ from blake3 import blake3
 
 from marketsim.errors import StoreWriteError
 from marketsim.forecasts import RecordKeys, Schema, SeriesId
-from marketsim.forecasts.store import Records, check_records
+from marketsim.forecasts.store.base import Records, check_records
 
 DESCRIPTION = b"model "  # before a model's description; a record's key has 32 bytes
 

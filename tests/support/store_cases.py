@@ -13,7 +13,7 @@ import numpy as np
 from blake3 import blake3
 
 from marketsim.forecasts import RecordKeys, Schema, SeriesId
-from marketsim.forecasts.store import Records
+from marketsim.forecasts.store.base import Records
 from marketsim.models import EwmaModel, SampleDistribution
 
 SCHEMA = Schema.quantiles((0.1, 0.5, 0.9))

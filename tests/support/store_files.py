@@ -9,7 +9,7 @@ from pathlib import Path
 from store_cases import SCHEMA, bits, keys_for, records_for
 
 from marketsim.forecasts import PredictionStore, SeriesId
-from marketsim.forecasts.inventory import stride_of
+from marketsim.forecasts.store.inspect import stride_of
 
 ALPHA, BETA = "00ff", "ab12"
 STRIDE = stride_of(SCHEMA.width)

@@ -4,7 +4,9 @@ from marketsim.bars.bars import Bars
 from marketsim.bars.calendar import asset_class, periods_per_year
 from marketsim.bars.defect import Defect
 from marketsim.bars.demo import demo_bars
+from marketsim.bars.exchange import CalendarFit, compare_calendar
 from marketsim.bars.folder import BarsFolder, read_folder
+from marketsim.bars.market import Market
 from marketsim.bars.read import read_bars
 from marketsim.bars.repair import REPAIRS
 from marketsim.bars.returns import TARGETS, bar_returns
@@ -15,10 +17,13 @@ __all__ = [
     "TARGETS",
     "Bars",
     "BarsFolder",
+    "CalendarFit",
     "Defect",
+    "Market",
     "asset_class",
     "bar_returns",
     "check_symbol",
+    "compare_calendar",
     "demo_bars",
     "periods_per_year",
     "read_bars",

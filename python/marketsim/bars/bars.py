@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,8 @@ import pandas as pd
 
 from marketsim.bars.columns import COLUMNS
 from marketsim.bars.defect import counted
+from marketsim.bars.market import Market, judge_market
+from marketsim.bars.span import describe_span
 from marketsim.bars.symbol import check_symbol
 from marketsim.bars.table import FloatArray
 from marketsim.errors import ArgumentError
@@ -27,6 +30,8 @@ class Bars:
             DatetimeIndex with a time zone, strictly ascending.
         symbol: the name of what is traded.
         repairs: what was changed on the way, in words.
+        notes: how the source was understood, in words.
+        calendar: a calendar that the caller names: "24/7", "24/5" or one of exchange_calendars.
 
     Raises:
         ArgumentError: the frame has another layout; `read_bars` accepts far more.
@@ -48,19 +53,33 @@ class Bars:
     """
 
     __slots__ = (
+        "_calendar",
         "_columns",
         "_fingerprint",
         "_frame",
         "_index",
+        "_market",
+        "_notes",
         "_repairs",
         "_symbol",
         "_timestamps",
     )
 
-    def __init__(self, frame: pd.DataFrame, symbol: str, repairs: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        frame: pd.DataFrame,
+        symbol: str,
+        repairs: Iterable[str] = (),
+        *,
+        notes: Iterable[str] = (),
+        calendar: str | None = None,
+    ) -> None:
         index = _check_layout(frame)
         self._symbol = check_symbol(symbol)
         self._repairs = tuple(repairs)
+        self._notes = tuple(notes)
+        self._calendar = calendar
+        self._market: Market | None = None
         self._fingerprint: str | None = None
         # [column, row] in C order, so that each column is contiguous.
         block: FloatArray = np.array(frame.to_numpy().T, dtype=np.float64, order="C")
@@ -94,6 +113,27 @@ class Bars:
         return self._repairs
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """How the source was understood, in words: layout, clock, what looks odd."""
+        return self._notes
+
+    @property
+    def calendar(self) -> str | None:
+        """The calendar that the caller named; None if the market is judged by the bars."""
+        return self._calendar
+
+    @property
+    def market(self) -> Market:
+        """Asset class, bars a session and a year, each with its evidence or as an assumption.
+
+        Raises:
+            NotEnoughBarsError: there are fewer than two bars.
+        """
+        if self._market is None:
+            self._market = judge_market(self)
+        return self._market
+
+    @property
     def open(self) -> FloatArray:
         """Opening prices, float64 [row], read-only."""
         return self._columns[0]
@@ -124,6 +164,27 @@ class Bars:
         return self._timestamps
 
     @property
+    def timezone(self) -> str:
+        """The name of the time zone of the frame's index."""
+        return str(self._index.tz)
+
+    @property
+    def local_times(self) -> npt.NDArray[np.datetime64]:
+        """The wall clock in the bars' time zone, datetime64[ns] [row]: dates of sessions."""
+        return self._index.tz_localize(None).to_numpy()
+
+    def span(self, start: int = 0, stop: int | None = None) -> str:
+        """Say which bars rows `start` to `stop` are: count, spacing, first and last local time.
+
+        Example:
+            >>> from marketsim.bars import demo_bars
+            >>> demo_bars().span()
+            '5,031 bars of 1 day, 1999-01-04 to 2018-12-31'
+
+        """
+        return describe_span(self, start, len(self) if stop is None else stop)
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 in hex of the rows' exact bytes.
 
@@ -146,9 +207,19 @@ class Bars:
         span = f", {index[0].date()} to {index[-1].date()}" if len(self) else ""
         return f"Bars({self.symbol!r}, {counted(len(self))}{span}, {index.tz})"
 
-    def __reduce__(self) -> tuple[type[Bars], tuple[pd.DataFrame, str, tuple[str, ...]]]:
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         # Rebuilt through the constructor, so that a copy in another process is read-only too.
-        return type(self), (self._frame, self._symbol, self._repairs)
+        return _rebuild, (self._frame, self._symbol, self._repairs, self._notes, self._calendar)
+
+
+def _rebuild(
+    frame: pd.DataFrame,
+    symbol: str,
+    repairs: tuple[str, ...],
+    notes: tuple[str, ...],
+    calendar: str | None,
+) -> Bars:
+    return Bars(frame, symbol, repairs, notes=notes, calendar=calendar)
 
 
 def _check_layout(frame: pd.DataFrame) -> pd.DatetimeIndex:

@@ -59,6 +59,7 @@ def read_folder(
     timezone: str = "UTC",
     adjusted: bool | None = None,
     repair: str | Iterable[str] = (),
+    calendar: str | None = None,
 ) -> BarsFolder:
     r"""List the files of bars in a folder; each is read and checked when its symbol is asked for.
 
@@ -68,6 +69,7 @@ def read_folder(
         timezone: as in `read_bars`, as are `adjusted` and `repair`.
         adjusted: see `read_bars`.
         repair: see `read_bars`.
+        calendar: see `read_bars`.
 
     Returns:
         A mapping from symbol to Bars, sorted by symbol. Asking it for a symbol raises what
@@ -92,7 +94,7 @@ def read_folder(
         [('ABC', 2)]
 
     """
-    options = check_options(timezone, adjusted, repair)
+    options = check_options(timezone, adjusted, repair, calendar=calendar)
     folder = as_path(path)
     if not is_folder(folder):
         raise ArgumentError(f"{folder} is a file: expected a folder; use read_bars for one file")

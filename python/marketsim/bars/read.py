@@ -14,6 +14,7 @@ import pandas as pd
 from marketsim.bars.bars import Bars
 from marketsim.bars.columns import ADJUSTED_CLOSE, COLUMNS, PRICES, select_columns
 from marketsim.bars.defect import counted, raise_defects
+from marketsim.bars.exchange import check_calendar, require_fit
 from marketsim.bars.files import FolderListing, as_path, is_folder, read_file, split_name
 from marketsim.bars.repair import apply_repairs, check_repairs
 from marketsim.bars.symbol import check_symbol, is_symbol
@@ -31,10 +32,15 @@ class ReadOptions:
     adjusted: bool | None
     repairs: frozenset[str]
     min_bars: int
+    calendar: str | None = None
 
 
 def check_options(
-    timezone: str, adjusted: bool | None, repair: str | Iterable[str], min_bars: int = 2
+    timezone: str,
+    adjusted: bool | None,
+    repair: str | Iterable[str],
+    min_bars: int = 2,
+    calendar: str | None = None,
 ) -> ReadOptions:
     """Check arguments before any file is opened.
 
@@ -48,7 +54,9 @@ def check_options(
     if not _is_count(min_bars):
         raise ArgumentError(f"min_bars got {min_bars!r}: expected a whole number of at least 1")
     choice = None if adjusted is None else bool(adjusted)
-    return ReadOptions(parse_timezone(timezone), choice, check_repairs(repair), int(min_bars))
+    named = None if calendar is None else check_calendar(calendar)
+    zone = parse_timezone(timezone)
+    return ReadOptions(zone, choice, check_repairs(repair), int(min_bars), named)
 
 
 def _is_count(value: object) -> bool:
@@ -63,6 +71,7 @@ def read_bars(
     adjusted: bool | None = None,
     repair: str | Iterable[str] = (),
     min_bars: int = 2,
+    calendar: str | None = None,
 ) -> Bars:
     """Read OHLCV rows and check them; all defects of the data are named in one error.
 
@@ -85,6 +94,8 @@ def read_bars(
             becomes 0), "drop_invalid" (drops rows with an unusable timestamp, with prices that
             are not finite and positive, or with a volume that is not finite and at least 0).
         min_bars: fewer rows than this are a defect.
+        calendar: "24/7", "24/5", or an exchange of exchange_calendars such as "XNYS"; by default
+            the market is judged by the bars. Bars on dates that are no sessions are an error.
 
     Returns:
         Bars with float64 columns, ascending unique timestamps, finite prices > 0,
@@ -117,7 +128,7 @@ def read_bars(
         array([10.2, 10.5])
 
     """
-    options = check_options(timezone, adjusted, repair, min_bars)
+    options = check_options(timezone, adjusted, repair, min_bars, calendar)
     if symbol is not None:
         check_symbol(symbol)
     if isinstance(path_or_frame, pd.DataFrame):
@@ -145,7 +156,10 @@ def bars_from_frame(frame: pd.DataFrame, symbol: str, where: str, options: ReadO
     index = pd.DatetimeIndex(table.times.view("M8[ns]")).tz_localize("UTC")
     columns = {name: table.values[name] for name in COLUMNS}
     checked = pd.DataFrame(columns, index.tz_convert(options.timezone))
-    return Bars(checked, symbol, repairs)
+    bars = Bars(checked, symbol, repairs, calendar=options.calendar)
+    if options.calendar is not None:
+        require_fit(bars, options.calendar)
+    return bars
 
 
 def _scale(table: Table) -> tuple[Table, tuple[str, ...]]:

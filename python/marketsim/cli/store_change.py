@@ -28,8 +28,8 @@ from marketsim.cli.store_text import (
 
 if TYPE_CHECKING:
     from marketsim.forecasts import PredictionStore
-    from marketsim.forecasts.collect import Collected
-    from marketsim.forecasts.maintenance import Outcome
+    from marketsim.forecasts.store.gc import Collected
+    from marketsim.forecasts.store.maintain import Outcome
 
 REPAIR = """Mends what verify finds, and says what it did with each file.
 
@@ -125,7 +125,7 @@ def _open_writer(args: argparse.Namespace) -> PredictionStore:
 
 def run_repair(args: argparse.Namespace) -> int:
     """Mend the store; returns 0, or 2 where something was left as it is."""
-    from marketsim.forecasts.maintenance import repair
+    from marketsim.forecasts.store.maintain import repair
 
     store = _open_writer(args)
     outcomes = repair(store, models=chosen_models(store, args.models), progress=not args.quiet)
@@ -135,7 +135,7 @@ def run_repair(args: argparse.Namespace) -> int:
 
 def run_compact(args: argparse.Namespace) -> int:
     """Compact files; returns 0."""
-    from marketsim.forecasts.maintenance import compact
+    from marketsim.forecasts.store.maintain import compact
 
     store = _open_writer(args)
     models = chosen_models(store, args.models)
@@ -168,7 +168,7 @@ def _print_outcomes(
 
 def run_gc(args: argparse.Namespace) -> int:
     """Remove files; returns 0."""
-    from marketsim.forecasts.collect import collect_garbage
+    from marketsim.forecasts.store.gc import collect_garbage
 
     store = open_reader(args) if args.dry_run else _open_writer(args)
     done = collect_garbage(
@@ -186,7 +186,7 @@ def run_gc(args: argparse.Namespace) -> int:
 
 
 def _print_collected(args: argparse.Namespace, store: PredictionStore, done: Collected) -> None:
-    from marketsim.forecasts.entries import list_models
+    from marketsim.forecasts.store.listing import list_models
     from marketsim.walkforward.summary import aligned
 
     if args.json:
@@ -229,7 +229,7 @@ def run_export(args: argparse.Namespace) -> int:
     """Write the table; returns 0, or 2 where files had to be left out."""
     import sys
 
-    from marketsim.forecasts.export import export_table
+    from marketsim.forecasts.store.export import export_table
 
     store = open_reader(args)
     models = chosen_models(store, args.models)

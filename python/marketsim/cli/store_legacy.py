@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from marketsim.bars import Bars
     from marketsim.forecasts import ForecastStore
-    from marketsim.forecasts.legacy_import import ImportReport
+    from marketsim.legacy.stock.cache.take_over import ImportReport
 
 IMPORT = """Takes over what the old project's cache holds: a folder of pickles named by MD5 sums.
 
@@ -86,7 +86,7 @@ def run_import(args: argparse.Namespace) -> int:
 
 def _import(bars: Bars, store: ForecastStore, args: argparse.Namespace) -> ImportReport:
     from marketsim.bars import TARGETS
-    from marketsim.forecasts.legacy_import import import_legacy
+    from marketsim.legacy.stock.cache.take_over import import_legacy
     from marketsim.progress import ProgressBar
 
     first_rows = _first_rows(args.first_row, len(bars))

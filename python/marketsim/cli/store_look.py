@@ -21,7 +21,7 @@ from marketsim.cli.store_text import (
 
 if TYPE_CHECKING:
     from marketsim.forecasts import PredictionStore
-    from marketsim.forecasts.inventory import Inventory, StoredFile
+    from marketsim.forecasts.store.inspect import Inventory, StoredFile
 
 STAT = """Counts what the store holds. Every file is read and checked; nothing is changed.
 
@@ -129,7 +129,7 @@ def store_path(told: Path | None) -> Path:
 
 def chosen_models(store: PredictionStore, asked: Iterable[str] | None) -> set[str] | None:
     """Fingerprints of the models that are meant; None for all."""
-    from marketsim.forecasts.entries import list_models, resolve_models
+    from marketsim.forecasts.store.listing import list_models, resolve_models
 
     return None if asked is None else resolve_models(list_models(store), asked)
 
@@ -139,7 +139,7 @@ def require_series(
 ) -> None:
     """Raise StoreNotFoundError unless the store holds every symbol that was asked for."""
     from marketsim.errors import StoreNotFoundError
-    from marketsim.forecasts.inventory import symbols_of
+    from marketsim.forecasts.store.inspect import symbols_of
 
     if asked is None:
         return
@@ -160,7 +160,7 @@ def relative(store: PredictionStore, path: Path) -> str:
 
 def run_stat(args: argparse.Namespace) -> int:
     """Print the totals, and a row for each model."""
-    from marketsim.forecasts.inventory import take_inventory
+    from marketsim.forecasts.store.inspect import take_inventory
 
     store = open_reader(args)
     models = chosen_models(store, args.models)
@@ -213,7 +213,7 @@ def _model_table(found: Inventory) -> list[str]:
 
 def run_ls(args: argparse.Namespace) -> int:
     """Print a row for each file, and what is wrong with it."""
-    from marketsim.forecasts.inventory import take_inventory
+    from marketsim.forecasts.store.inspect import take_inventory
 
     store = open_reader(args)
     models = chosen_models(store, args.models)
@@ -268,7 +268,7 @@ def file_facts(store: PredictionStore, found: Inventory, file: StoredFile) -> di
 
 
 def _file_table(store: PredictionStore, found: Inventory, files: list[StoredFile]) -> list[str]:
-    from marketsim.forecasts.entries import date_text
+    from marketsim.forecasts.store.listing import date_text
     from marketsim.walkforward.summary import aligned
 
     rows, notes = [], []
@@ -295,7 +295,7 @@ def _file_table(store: PredictionStore, found: Inventory, files: list[StoredFile
 
 def run_verify(args: argparse.Namespace) -> int:
     """Check everything; returns 0, or 2 where something is broken."""
-    from marketsim.forecasts.maintenance import verify
+    from marketsim.forecasts.store.maintain import verify
 
     store = open_reader(args)
     models = chosen_models(store, args.models)

@@ -17,10 +17,10 @@ from marketsim.cli.store_look import chosen_models, open_reader, require_series
 from marketsim.cli.store_text import iso_text, model_text, plural, print_json, printable
 from marketsim.errors import ArgumentError, StoreNotFoundError
 from marketsim.forecasts import Flag, PredictionStore, RecordKeys
-from marketsim.forecasts.entries import StoreEntry, date_text, list_entries, list_models
-from marketsim.forecasts.export import target_name
-from marketsim.forecasts.inventory import StoredFile, identify, open_records
 from marketsim.forecasts.schema import mixture_parts
+from marketsim.forecasts.store.export import target_name
+from marketsim.forecasts.store.inspect import StoredFile, identify, open_records
+from marketsim.forecasts.store.listing import StoreEntry, date_text, list_entries, list_models
 from marketsim.models.mixture import mixture_moments
 
 if TYPE_CHECKING:

@@ -60,7 +60,7 @@ def printable(text: str, longest: int | None = LONGEST_NAME) -> str:
 
 def minutes_text(nanoseconds: int) -> str:
     """When a file was written, to the minute, in UTC."""
-    from marketsim.forecasts.entries import date_text
+    from marketsim.forecasts.store.listing import date_text
 
     return date_text(nanoseconds // 60_000_000_000 * 60_000_000_000)
 

@@ -1,21 +1,23 @@
 """Forecasts: planned, made once, kept, and handed to the simulations as one cube."""
 
-from marketsim.forecasts.asking import cost_of
+from importlib import import_module
+from types import ModuleType
+
 from marketsim.forecasts.cube import ForecastCube, target_index
-from marketsim.forecasts.device import DeviceCube
-from marketsim.forecasts.device_run import run_plans_on
-from marketsim.forecasts.keys import Flag, RecordKeys, SeriesId
-from marketsim.forecasts.location import (
+from marketsim.forecasts.device.cube import DeviceCube
+from marketsim.forecasts.device.run import run_plans_on
+from marketsim.forecasts.keys import Flag, PlanKeys, RecordKeys, SeriesId
+from marketsim.forecasts.plan import ForecastPlan, ReturnTable
+from marketsim.forecasts.run import cost_of, held, run_plan, run_plans
+from marketsim.forecasts.schema import Schema
+from marketsim.forecasts.store.base import ForecastStore, MemoryStore
+from marketsim.forecasts.store.disk import PredictionStore
+from marketsim.forecasts.store.location import (
     StoreLike,
     default_store_path,
     open_store,
     user_cache_folder,
 )
-from marketsim.forecasts.plan import ForecastPlan, ReturnTable
-from marketsim.forecasts.prediction_store import PredictionStore
-from marketsim.forecasts.run import PlanKeys, held, run_plan, run_plans
-from marketsim.forecasts.schema import Schema
-from marketsim.forecasts.store import ForecastStore, MemoryStore
 
 __all__ = [
     "DeviceCube",
@@ -41,3 +43,12 @@ __all__ = [
     "target_index",
     "user_cache_folder",
 ]
+
+# Modules under the names that they had before they moved to `marketsim.forecasts.store`.
+_MOVED = {"collect": "gc", "export": "export", "inventory": "inspect", "maintenance": "maintain"}
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name not in _MOVED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.store.{_MOVED[name]}")

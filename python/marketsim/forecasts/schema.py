@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Records = npt.NDArray[np.float32]
 Float = TypeVar("Float", np.float32, np.float64)
 Stored: TypeAlias = QuantileDistribution | SampleDistribution | StudentTMixture
-MAX_WIDTH = 1 << 16  # values a record, see csrc/kernels/store_format.hpp
+MAX_WIDTH = 1 << 16  # values a record, see csrc/kernels/store/format.hpp
 MIXTURE_FIELDS = ("df", "loc", "scale", "weight")  # of each component, in the order of a record
 # Weights further from a sum of 1 than float32 leaves them are normalised before they are stored.
 WEIGHT_NOISE = 1e-6

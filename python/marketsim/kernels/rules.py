@@ -27,17 +27,13 @@ touched_both
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from marketsim.errors import ArgumentError, MarketsimError, UnknownNameError
+from marketsim.arguments import as_number
+from marketsim.errors import ArgumentError, UnknownNameError
 
 Fill: TypeAlias = Literal["optimistic", "pessimistic", "open_aware", "close_only"]
 FeeRule: TypeAlias = Literal["per_entry", "touched_both"]
-
-Number = TypeVar("Number", np.float32, np.float64)
 
 FILLS: tuple[Fill, ...] = ("optimistic", "pessimistic", "open_aware", "close_only")
 FEE_RULES: tuple[FeeRule, ...] = ("per_entry", "touched_both")
@@ -84,7 +80,7 @@ def check_device(device: str) -> None:
         CudaUnavailableError: a GPU that cannot be had.
     """
     if device != "cpu":
-        from marketsim.kernels.cuda import find_place
+        from marketsim.kernels.cuda.place import find_place
 
         find_place(device, {}, work=-1)
 
@@ -93,46 +89,3 @@ def require_open(fill: str, at_open: object) -> None:
     """Raise ArgumentError where a policy needs the open and there is none."""
     if fill == "open_aware" and at_open is None:
         raise ArgumentError('fill="open_aware" needs open=, the open against the previous close')
-
-
-def as_number(name: str, value: object, expected: str = "a number") -> float:
-    """`value` as a float; raises ArgumentError for text, truth values and what is no number."""
-    try:
-        # Text that looks like a number is most likely a unit or a separator away from it.
-        if not isinstance(value, (str, bytes, bool, np.bool_)):
-            return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise ArgumentError(f"{name} must be {expected}: got {value!r}")
-
-
-def as_numbers(name: str, values: object, dtype: type[Number]) -> npt.NDArray[Number]:
-    """`values` as an array of floats; raises ArgumentError for what holds something else."""
-    try:
-        return np.asarray(values, dtype=dtype)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ArgumentError(
-            f"{name} must be numbers, in rows of one length: got {type(values).__name__} "
-            f"that cannot be read as such ({error})"
-        ) from None
-
-
-def require_finite(name: str, values: npt.NDArray[Number]) -> npt.NDArray[Number]:
-    """The same; raises ArgumentError where one is not finite."""
-    wrong = np.flatnonzero(~np.isfinite(values))
-    if wrong.size:
-        value = values.reshape(-1)[wrong[0]]
-        raise ArgumentError(f"{name} must be finite: element {wrong[0]} is {value}")
-    return values
-
-
-def as_flag(name: str, value: object) -> bool:
-    """`value` as a bool; raises ArgumentError for anything but True and False."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise ArgumentError(f"{name} must be True or False: got {value!r}")
-    return bool(value)
-
-
-def as_argument_error(error: ValueError) -> MarketsimError:
-    """The error of a compiled kernel as ArgumentError; our own errors stay what they are."""
-    return error if isinstance(error, MarketsimError) else ArgumentError(str(error))

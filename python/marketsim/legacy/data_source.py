@@ -21,12 +21,12 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
+from marketsim.arguments import as_number
 from marketsim.bars.columns import COLUMNS, fold
 from marketsim.bars.files import FolderListing, read_file
 from marketsim.bars.read import bars_from_frame, check_options
 from marketsim.bars.symbol import check_symbol
 from marketsim.errors import ArgumentError, UnknownNameError
-from marketsim.kernels.rules import as_number
 from marketsim.legacy.evaluation import SPREAD
 from marketsim.legacy.quirks import active_quirks
 from marketsim.legacy.settings import setting

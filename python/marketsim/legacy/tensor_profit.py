@@ -13,8 +13,9 @@ from typing import Literal, TypeAlias
 
 import torch
 
+from marketsim.arguments import as_number
 from marketsim.errors import ArgumentError
-from marketsim.kernels.rules import as_number, fee_rule_code
+from marketsim.kernels.rules import fee_rule_code
 
 FeeRule: TypeAlias = Literal["touched_both", "per_entry"]
 

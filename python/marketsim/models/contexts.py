@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.arguments import as_numbers
 from marketsim.errors import ArgumentError
-from marketsim.kernels.rules import as_numbers
 from marketsim.models.protocol import Contexts
 
 Array = npt.NDArray[np.float64]

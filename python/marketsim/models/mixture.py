@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim import _core
+from marketsim.arguments import as_numbers
 from marketsim.errors import ArgumentError
-from marketsim.kernels.rules import as_numbers
 from marketsim.models.pointwise import PointwiseDistribution, checked_levels
 
 Array = npt.NDArray[np.float64]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from marketsim.arguments import as_number
 from marketsim.errors import ArgumentError, UnknownNameError
-from marketsim.kernels.rules import as_number, check_fee
+from marketsim.kernels.rules import check_fee
 
 AssetClass: TypeAlias = Literal["equity", "crypto", "forex"]
 

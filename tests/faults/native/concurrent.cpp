@@ -15,7 +15,7 @@
 #include <string>
 #include <thread>
 
-#include "kernels/store.hpp"
+#include "kernels/store/file.hpp"
 #include "oracle.hpp"
 
 namespace faults {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "fuzz.hpp"
-#include "kernels/store.hpp"
+#include "kernels/store/file.hpp"
 
 namespace faults {
 namespace {

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <vector>
 
-#include "kernels/store_format.hpp"
+#include "kernels/store/format.hpp"
 
 namespace faults {
 

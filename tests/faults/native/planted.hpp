@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/crc32c.hpp"
-#include "kernels/store.hpp"
+#include "kernels/store/crc32c.hpp"
+#include "kernels/store/file.hpp"
 
 namespace faults {
 

@@ -21,7 +21,7 @@
 #include <memory>
 #include <string>
 
-#include "kernels/store.hpp"
+#include "kernels/store/file.hpp"
 #include "oracle.hpp"
 #include "planted.hpp"
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 from blake3 import blake3
 
+from marketsim.arguments import as_numbers
 from marketsim.bars import Bars
 from marketsim.errors import ArgumentError
-from marketsim.kernels.rules import as_numbers
 from marketsim.models.kronos.config import CLOCK, COLUMNS
 
 Values: TypeAlias = npt.NDArray[np.float32]

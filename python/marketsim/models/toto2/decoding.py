@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.arguments import as_numbers
 from marketsim.errors import ArgumentError
-from marketsim.kernels.rules import as_numbers
+from marketsim.models.neural.batching import Whole
 from marketsim.models.neural.model import Array
-from marketsim.models.neural.rows import Whole
 from marketsim.models.toto2.config import LEVELS
-from marketsim.models.toto2.panel import Panel, hidden_patches, observed_patches
+from marketsim.models.toto2.masking import Panel, hidden_patches, observed_patches
 from marketsim.models.toto2.scaler import Units, Values, confined, in_units, network_patches
 
 if TYPE_CHECKING:

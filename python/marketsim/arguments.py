@@ -1,0 +1,55 @@
+"""Argument checks that every layer shares: the value, or ArgumentError with what was expected."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from marketsim.errors import ArgumentError, MarketsimError
+
+Number = TypeVar("Number", np.float32, np.float64)
+
+
+def as_number(name: str, value: object, expected: str = "a number") -> float:
+    """`value` as a float; raises ArgumentError for text, truth values and what is no number."""
+    try:
+        # Text that looks like a number is most likely a unit or a separator away from it.
+        if not isinstance(value, (str, bytes, bool, np.bool_)):
+            return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ArgumentError(f"{name} must be {expected}: got {value!r}")
+
+
+def as_numbers(name: str, values: object, dtype: type[Number]) -> npt.NDArray[Number]:
+    """`values` as an array of floats; raises ArgumentError for what holds something else."""
+    try:
+        return np.asarray(values, dtype=dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ArgumentError(
+            f"{name} must be numbers, in rows of one length: got {type(values).__name__} "
+            f"that cannot be read as such ({error})"
+        ) from None
+
+
+def require_finite(name: str, values: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    """The same; raises ArgumentError where one is not finite."""
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if wrong.size:
+        value = values.reshape(-1)[wrong[0]]
+        raise ArgumentError(f"{name} must be finite: element {wrong[0]} is {value}")
+    return values
+
+
+def as_flag(name: str, value: object) -> bool:
+    """`value` as a bool; raises ArgumentError for anything but True and False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ArgumentError(f"{name} must be True or False: got {value!r}")
+    return bool(value)
+
+
+def as_argument_error(error: ValueError) -> MarketsimError:
+    """The error of a compiled kernel as ArgumentError; our own errors stay what they are."""
+    return error if isinstance(error, MarketsimError) else ArgumentError(str(error))

@@ -1,0 +1,242 @@
+"""Removing what a prediction store need not keep: by model, by age, by size."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from marketsim.errors import ArgumentError
+from marketsim.forecasts.store.disk import FORMAT, MODEL_FILE, PredictionStore
+from marketsim.forecasts.store.inspect import identify
+from marketsim.forecasts.store.listing import (
+    FOLDER_NAME,
+    MODEL_NAME,
+    StoreEntry,
+    StoreLocation,
+    folders_of,
+    list_entries,
+    list_models,
+    locked,
+    open_location,
+    resolve_models,
+)
+from marketsim.forecasts.store.maintain import CHANGED, changing, unchanged, writable_store
+from marketsim.progress import ProgressBar
+
+# What is left over is removed after that long: before, somebody may still be writing it, or want to
+# look at it.
+LEFTOVER_AGE = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Removal:
+    """One file, why it was removed or stays, and whose forecasts it held, if that could be read."""
+
+    entry: StoreEntry
+    reason: str
+    symbol: str = ""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What `collect_garbage` did.
+
+    Attributes:
+        removed: files that are gone; after a dry run, that would go.
+        kept: files that were meant and stay, and why.
+        left: bytes of all files that stay.
+        dry_run: whether nothing was touched.
+    """
+
+    removed: tuple[Removal, ...]
+    kept: tuple[Removal, ...]
+    left: int
+    dry_run: bool
+
+    @property
+    def freed(self) -> int:
+        """Bytes of the files that were removed."""
+        return sum(removal.entry.bytes for removal in self.removed)
+
+
+def collect_garbage(
+    location: StoreLocation,
+    *,
+    keep_models: Collection[str] | None = None,
+    older_than: timedelta | datetime | None = None,
+    max_bytes: int | None = None,
+    dry_run: bool = False,
+    progress: bool = True,
+) -> Collected:
+    """Remove whole files of records that all rules given allow to be removed, oldest first.
+
+    Without a rule no file of records is removed. Quarantined and temporary files go once they are a
+    day old, whatever the rules. A file that is written to while this runs stays, and so does one
+    whose header does not say that it belongs where it lies (`repair` looks after those).
+
+    Args:
+        location: the store.
+        keep_models: keep all records of these models: fingerprints, beginnings of them, or names.
+        older_than: remove only what was last written to before a time (without a zone: UTC), or so
+            long ago.
+        max_bytes: remove no more than it takes until all files together have at most so many bytes;
+            quarantined files go first, whatever their age.
+        dry_run: only say what would be removed.
+        progress: show a bar on a terminal when it takes long.
+
+    Raises:
+        ArgumentError: a size below 0, or a time in the future.
+        UnknownNameError: the store has no such model; nothing is removed.
+        StoreReadOnlyError: the store cannot be written.
+        StoreWriteError: a file cannot be removed; those before it are gone.
+    """
+    now = time.time_ns()
+    cutoff = None if older_than is None else _cutoff(older_than, now)
+    if max_bytes is not None and max_bytes < 0:
+        raise ArgumentError(f"max_bytes must be at least 0: got {max_bytes}")
+    store = open_location(location) if dry_run else writable_store(location)
+    kept_models = None if keep_models is None else resolve_models(list_models(store), keep_models)
+    entries = list(list_entries(store))
+    day_ago = now - _nanoseconds(LEFTOVER_AGE)
+    wanted = [Removal(e, f"{e.kind}, a day old") for e in entries if _leftover_since(e) < day_ago]
+    chosen = list(_by_rules(entries, kept_models, cutoff, max_bytes is not None))
+    by_size = []
+    if max_bytes is None:
+        wanted += chosen
+    else:
+        young = [e for e in entries if e.kind == "quarantined" and _leftover_since(e) >= day_ago]
+        by_size = [Removal(e, "quarantined, the store is above the limit") for e in young] + chosen
+    run = _Run(store, dry_run, left=sum(entry.bytes for entry in entries))
+    with ProgressBar(len(wanted) + len(by_size), "removing", enabled=progress) as bar:
+        for removal in wanted:
+            run.remove(removal)
+            bar.advance(1)
+        for removal in by_size:
+            if max_bytes is not None and run.left > max_bytes:
+                run.remove(removal)
+            bar.advance(1)
+    if not dry_run:
+        _remove_empty_folders(store, {r.entry.model for r in run.removed}, day_ago)
+    return Collected(tuple(run.removed), tuple(run.kept), run.left, dry_run)
+
+
+def _by_rules(
+    entries: list[StoreEntry], kept_models: set[str] | None, cutoff: int | None, too_large: bool
+) -> Iterator[Removal]:
+    """Files of records that may go, the ones last written to first."""
+    rules = {
+        "its model is not kept": kept_models is not None,
+        "older than the limit": cutoff is not None,
+        "the store is above the limit": too_large,
+    }
+    reason = ", ".join(text for text, given in rules.items() if given)
+    for entry in sorted(entries, key=lambda entry: (entry.written, entry.path)):
+        kept = kept_models is not None and entry.model in kept_models
+        young = cutoff is not None and entry.written >= cutoff
+        if reason and entry.kind == "records" and not kept and not young:
+            yield Removal(entry, reason)
+
+
+class _Run:
+    """Removes one file after the other, and keeps the books."""
+
+    def __init__(self, store: PredictionStore, dry_run: bool, left: int) -> None:
+        self._store = store
+        self._dry_run = dry_run
+        self.left = left
+        self.removed: list[Removal] = []
+        self.kept: list[Removal] = []
+
+    def remove(self, removal: Removal) -> None:
+        """Remove a file, unless something speaks against it."""
+        entry = removal.entry
+        if self._dry_run:
+            symbol, why_not = _look(self._store, entry)
+        else:
+            with changing(entry.path, "removed"), locked(entry.path) as status:
+                symbol, why_not = "", CHANGED
+                if unchanged(entry, status):
+                    symbol, why_not = _look(self._store, entry)
+                if not why_not:
+                    entry.path.unlink()
+        if why_not:
+            self.kept.append(Removal(entry, why_not, symbol))
+        else:
+            self.removed.append(replace(removal, symbol=symbol))
+            self.left -= entry.bytes
+
+
+def _look(store: PredictionStore, entry: StoreEntry) -> tuple[str, str]:
+    """(the symbol, what speaks against removing a file: that it is not what its name says)."""
+    if entry.kind != "records":
+        return "", ""
+    file = identify(store, entry)
+    symbol = file.series.series if file.series else ""
+    if file.series is not None and not file.misplaced:
+        return symbol, ""
+    return symbol, "its header does not say that it belongs here: run repair first"
+
+
+def _leftover_since(entry: StoreEntry) -> float:
+    """When a quarantined or temporary file became one, in ns; never for what is neither."""
+    if entry.kind == "temporary":
+        return entry.written
+    if entry.kind == "quarantined":  # its name tells; its records may have been old by then
+        return int(entry.path.name.rpartition(".bad-")[2].split("-")[0]) * 1e9
+    return float("inf")
+
+
+def _cutoff(older_than: timedelta | datetime, now: int) -> int:
+    if isinstance(older_than, timedelta):
+        if older_than < timedelta(0):
+            raise ArgumentError(f"older_than must not be negative: got {older_than}")
+        return now - _nanoseconds(older_than)
+    aware = older_than if older_than.tzinfo else older_than.replace(tzinfo=UTC)
+    cutoff = _nanoseconds(aware - datetime(1970, 1, 1, tzinfo=UTC))
+    if cutoff > now:
+        raise ArgumentError(f"older_than lies in the future: got {older_than}")
+    return cutoff
+
+
+def _nanoseconds(duration: timedelta) -> int:
+    return duration // timedelta(microseconds=1) * 1000
+
+
+def _remove_empty_folders(store: PredictionStore, touched: set[str], day_ago: int) -> None:
+    """Folders that were emptied here, or a day ago: a newer one may be a writer's, who needs it."""
+    for model in folders_of(store.path / FORMAT, MODEL_NAME):
+        with changing(model, "removed"):
+            if model.name not in touched and model.lstat().st_mtime_ns > day_ago:
+                continue
+            for folder in folders_of(model, FOLDER_NAME):
+                _rmdir(folder)
+            if {path.name for path in model.iterdir()} <= {MODEL_FILE}:
+                _remove_model_folder(model)
+
+
+def _remove_model_folder(folder: Path) -> None:
+    """Remove a folder with nothing but its description, which stays if a file comes meanwhile."""
+    path = folder / MODEL_FILE
+    text = None
+    if path.exists():
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return
+        text = path.read_bytes()
+        path.unlink()
+    if not _rmdir(folder) and text is not None:
+        part = path.with_name(f"{MODEL_FILE}.tmp-{os.getpid()}-{os.urandom(4).hex()}")
+        part.write_bytes(text)
+        part.replace(path)
+
+
+def _rmdir(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except OSError:  # not empty, or gone
+        return not folder.exists()
+    return True

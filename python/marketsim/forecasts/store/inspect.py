@@ -1,0 +1,273 @@
+"""What lies in a prediction store's folder: models, files, and what is in each file."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from marketsim import _core
+from marketsim.errors import ArgumentError
+from marketsim.forecasts.keys import SeriesId
+from marketsim.forecasts.schema import Schema
+from marketsim.forecasts.store.disk import PredictionStore, network_file_system
+from marketsim.forecasts.store.listing import (
+    StoredModel,
+    StoreEntry,
+    StoreLocation,
+    list_entries,
+    list_models,
+    locked,
+    open_location,
+)
+from marketsim.progress import ProgressBar
+
+DATA_START = _core.store_layout(1)[0]  # bytes before the first record
+NO_HEADER = "both headers broken"
+UNKNOWN_HEADER = "its header states no model or schema that this version knows"
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """What is in a file of records, checked byte by byte.
+
+    Attributes:
+        entry: the file.
+        series: what its own checked header says that it holds; None where none can be read.
+        headers: whether each of the two headers is whole.
+        misplaced: whether the header belongs to a file at another path.
+        problem: why nothing can be read from it; empty where it can.
+        records: records that count.
+        corrupt: places whose checksum is wrong.
+        superseded: records whose key is there already.
+        torn: bytes of an unfinished record at the end.
+        first, last: oldest and newest as-of date, nanoseconds since 1970; None without records, or
+            where they were not asked for.
+    """
+
+    entry: StoreEntry
+    series: SeriesId | None = None
+    headers: tuple[bool, bool] = (False, False)
+    misplaced: bool = False
+    problem: str = ""
+    records: int = 0
+    corrupt: int = 0
+    superseded: int = 0
+    torn: int = 0
+    first: int | None = None
+    last: int | None = None
+
+    @property
+    def defects(self) -> tuple[str, ...]:
+        """All that is wrong with it, in words."""
+        found = [self.problem] if self.problem else []
+        if self.misplaced:
+            found.append("misplaced: its header belongs to a file at another path")
+        if self.series and not all(self.headers):
+            found.append(f"{'first' if self.headers[1] else 'second'} header broken")
+        if self.corrupt:
+            found.append(f"{self.corrupt} corrupt")
+        if self.torn:
+            found.append(f"{self.torn} bytes of an unfinished record at the end")
+        return tuple(found)
+
+    @property
+    def known_series(self) -> SeriesId:
+        """What it holds, of a file without a problem."""
+        if self.problem or self.series is None:
+            raise ArgumentError(f"{self.entry.path}: {self.problem}")
+        return self.series
+
+    @property
+    def schema(self) -> Schema:
+        """The fields of its records, of a file without a problem."""
+        return Schema.parse(self.known_series.schema)
+
+    @property
+    def compactable(self) -> bool:
+        """Whether writing it anew would mend it or make it smaller."""
+        return not self.problem and bool(
+            self.corrupt or self.superseded or self.torn or not all(self.headers)
+        )
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All that a store holds, each file of records read and checked.
+
+    Attributes:
+        path: the store.
+        models: its models.
+        files: its files of records.
+        others: files that are quarantined, temporary or foreign.
+    """
+
+    path: Path
+    models: tuple[StoredModel, ...]
+    files: tuple[StoredFile, ...]
+    others: tuple[StoreEntry, ...]
+
+    @property
+    def defects(self) -> list[tuple[Path, str]]:
+        """(file, what is wrong with it); quarantined and temporary files are none."""
+        found = [(file.entry.path, defect) for file in self.files for defect in file.defects]
+        foreign = "a link or no file: the store does not read it"
+        return found + [(e.path, foreign) for e in self.others if e.kind == "foreign"]
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Counts over everything; bytes are those of all files."""
+        kinds = [entry.kind for entry in self.others]
+        return {
+            "models": len(self.models),
+            "series": len({file.series.series for file in self.files if file.series}),
+            "files": len(self.files),
+            "records": sum(file.records for file in self.files),
+            "bytes": sum(e.bytes for e in [*(f.entry for f in self.files), *self.others]),
+            "corrupt": sum(file.corrupt for file in self.files),
+            "superseded": sum(file.superseded for file in self.files),
+            "unreadable": sum(bool(file.problem) for file in self.files),
+            "misplaced": sum(file.misplaced for file in self.files),
+            "quarantined": kinds.count("quarantined"),
+            "temporary": kinds.count("temporary"),
+            "foreign": kinds.count("foreign"),
+        }
+
+    def name_of(self, fingerprint: str) -> str:
+        """What people call a model; empty where nobody says."""
+        return next((m.name for m in self.models if m.fingerprint == fingerprint), "")
+
+
+def identify(location: StoreLocation, entry: StoreEntry) -> StoredFile:
+    """Read and check the headers of a file of records, and nothing else of it."""
+    store = open_location(location)
+    try:
+        identity, headers, _ = _core.store_inspect(str(entry.path))
+    except OSError as error:
+        return StoredFile(entry, problem=f"cannot be read: {os.strerror(error.errno or 0)}")
+    except UnicodeDecodeError:
+        return StoredFile(entry, problem="its header is not text")
+    if identity is None:
+        return StoredFile(entry, problem=NO_HEADER)
+    series = SeriesId(*identity[:3])
+    try:
+        misplaced = store.path_of(series) != entry.path
+        fits = Schema.parse(series.schema).width == identity[3]
+    except ValueError:
+        misplaced = fits = False
+    return StoredFile(entry, series, headers, misplaced, "" if fits else UNKNOWN_HEADER)
+
+
+def examine(location: StoreLocation, entry: StoreEntry, *, dates: bool = True) -> StoredFile:
+    """Read a file of records from its start to its end, and check all of it.
+
+    What it holds is said by its own checked header. Nothing is changed, and no lock is taken: the
+    last records of a file that is being written to may count as corrupt.
+
+    Args:
+        location: the store.
+        entry: one of `list_entries`, of kind "records".
+        dates: look up the oldest and the newest as-of date too.
+    """
+    store = open_location(location)
+    found = identify(store, entry)
+    if found.problem:
+        return found
+    file = open_records(store, found)
+    facts = file.contents()
+    stamps = file.table()[1] if dates and facts["live"] else None
+    return replace(
+        found,
+        problem="" if facts["bytes"] else "cannot be read",
+        records=facts["live"],
+        corrupt=facts["corrupt"],
+        superseded=facts["superseded"],
+        torn=max(0, facts["bytes"] - DATA_START) % stride_of(found.schema.width),
+        first=None if stamps is None else int(stamps.min()),
+        last=None if stamps is None else int(stamps.max()),
+    )
+
+
+def take_inventory(
+    location: StoreLocation,
+    *,
+    models: Collection[str] | None = None,
+    series: Collection[str] | None = None,
+    dates: bool = True,
+    settle: bool = False,
+    progress: bool = True,
+) -> Inventory:
+    """Read and check a whole store, or a part of it.
+
+    Args:
+        location: the store.
+        models: fingerprints of the models to look at; None for all.
+        series: symbols to look at; None for all. What is said of other files is left out then,
+            and so are files that do not tell whose they are.
+        dates: look up the oldest and the newest as-of date of each file too.
+        settle: look again at what seems to be broken, with writers kept out, so that a record that
+            is being written is not taken for one that is broken.
+        progress: show a bar on a terminal when it takes long.
+    """
+    store = open_location(location)
+    known = [m for m in list_models(store) if models is None or m.fingerprint in models]
+    entries = list(list_entries(store, models=models))
+    files = []
+    records = [entry for entry in entries if entry.kind == "records"]
+    with ProgressBar(len(records), "reading the store", enabled=progress) as bar:
+        for entry in records:
+            bar.advance(1)
+            if series is not None and _symbol(identify(store, entry)) not in series:
+                continue
+            file = examine(store, entry, dates=dates)
+            if settle and (file.corrupt or file.torn or file.problem):
+                file = _settled(store, file, dates)
+            if not file.problem or os.path.lexists(entry.path):
+                files.append(file)
+    others = () if series is not None else tuple(e for e in entries if e.kind != "records")
+    return Inventory(store.path, tuple(known), tuple(files), others)
+
+
+def symbols_of(location: StoreLocation, *, models: Collection[str] | None = None) -> list[str]:
+    """The symbols that a store holds files of, sorted; only headers are read."""
+    store = open_location(location)
+    entries = (e for e in list_entries(store, models=models) if e.kind == "records")
+    found = {_symbol(identify(store, entry)) for entry in entries}
+    return sorted(symbol for symbol in found if symbol is not None)
+
+
+def _symbol(file: StoredFile) -> str | None:
+    return None if file.series is None else file.series.series
+
+
+def _settled(store: PredictionStore, file: StoredFile, dates: bool) -> StoredFile:
+    try:
+        with locked(file.entry.path, fcntl.LOCK_SH):
+            return examine(store, file.entry, dates=dates)
+    except OSError:  # what cannot be locked is as it seems to be
+        return file
+
+
+def open_records(
+    store: PredictionStore, file: StoredFile, path: Path | None = None, *, writable: bool = False
+) -> _core.StoreFile:
+    """A fresh look at one file of records, or at another file of the same series."""
+    series = file.known_series
+    return _core.StoreFile(
+        path=str(path or file.entry.path),
+        model=series.model,
+        series=series.series,
+        schema=series.schema,
+        width=file.schema.width,
+        counters=_core.StoreCounters(),
+        writable=writable,
+        sync=True,
+        use_maps=not network_file_system(store.path),
+    )
+
+
+def stride_of(width: int) -> int:
+    """Bytes of a record of that many values in a file."""
+    return _core.store_layout(width)[1]

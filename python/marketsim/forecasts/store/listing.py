@@ -1,0 +1,227 @@
+"""The names in a prediction store's folder: models and files, before any of them is read."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import stat
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.forecasts.store.disk import FORMAT, MODEL_FILE, PredictionStore
+
+MAX_MODEL_FILE = 1 << 20
+LEAST_PREFIX = 4
+
+StoreLocation: TypeAlias = "PredictionStore | str | os.PathLike[str]"
+# records: a file of records. quarantined: set aside because it was none of the store's. temporary:
+# left by a process that ended while it wrote. foreign: a link or no file, under a name of a file.
+EntryKind: TypeAlias = Literal["records", "quarantined", "temporary", "foreign"]
+
+MODEL_NAME = re.compile(r"[0-9a-f]{4,128}")
+FOLDER_NAME = re.compile(r"[0-9a-f]{2}")
+_FILE_NAME = re.compile(r"[0-9a-f]{32}\.msp(?:\.(bad|tmp)-[0-9]+(?:-[0-9]+)*)?")
+_MODEL_FILE_PART = re.compile(rf"{re.escape(MODEL_FILE)}\.tmp-[0-9]+-[0-9a-f]+")
+_KINDS: dict[str | None, EntryKind] = {None: "records", "bad": "quarantined", "tmp": "temporary"}
+
+
+@dataclass(frozen=True)
+class StoreEntry:
+    """One file of a store, by its name alone.
+
+    Attributes:
+        path: where it is.
+        kind: see `EntryKind`.
+        model: the fingerprint that its folder is called by.
+        bytes: its size.
+        written: when it was last written to, nanoseconds since 1970.
+        inode: (device, inode): another one means that the file was replaced.
+    """
+
+    path: Path
+    kind: EntryKind
+    model: str
+    bytes: int
+    written: int
+    inode: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """One model of a store.
+
+    Attributes:
+        fingerprint: what its folder is called by.
+        name: what people call it; empty where `model.json` does not say.
+        note: what is wrong with `model.json`; empty if nothing is. Forecasts do not depend on it.
+    """
+
+    fingerprint: str
+    name: str
+    note: str
+
+
+def open_location(location: StoreLocation, *, mode: Literal["a", "r"] = "r") -> PredictionStore:
+    """The store that is meant; a path is opened in this mode.
+
+    Raises:
+        StoreNotFoundError: there is no such folder.
+    """
+    if isinstance(location, PredictionStore):
+        return location
+    reader = PredictionStore(location, mode="r")  # raises where there is no folder
+    return reader if mode == "r" else PredictionStore(location, mode=mode)
+
+
+def list_models(location: StoreLocation) -> list[StoredModel]:
+    """Every model of a store, by name and fingerprint."""
+    found = []
+    for folder in folders_of(open_location(location).path / FORMAT, MODEL_NAME):
+        name, note = _model_name(folder / MODEL_FILE)
+        found.append(StoredModel(folder.name, name, note))
+    return sorted(found, key=lambda model: (model.name, model.fingerprint))
+
+
+def list_entries(
+    location: StoreLocation, *, models: Collection[str] | None = None
+) -> Iterator[StoreEntry]:
+    """Every file under a name that the store makes, by name; nothing is opened, no link followed.
+
+    Args:
+        location: the store.
+        models: fingerprints of the models to look at; None for all.
+    """
+    root = open_location(location).path / FORMAT
+    for model in folders_of(root, MODEL_NAME):
+        if models is not None and model.name not in models:
+            continue
+        yield from _entries(model, _MODEL_FILE_PART, model.name)
+        for folder in folders_of(model, FOLDER_NAME):
+            yield from _entries(folder, _FILE_NAME, model.name)
+
+
+@contextmanager
+def locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[os.stat_result | None]:
+    """Hold the lock that writers take, and give the state of the file, or None where it is gone.
+
+    The lock is on what the path leads to now; a file that was replaced while it was awaited counts
+    as gone.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        fcntl.flock(handle, how)
+        opened = os.fstat(handle)
+        try:
+            same = os.path.samestat(opened, path.lstat())
+        except FileNotFoundError:
+            same = False
+        yield opened if same else None
+    finally:
+        os.close(handle)
+
+
+def resolve_models(known: Iterable[StoredModel], asked: Iterable[str]) -> set[str]:
+    """Fingerprints of the models that fingerprints, unique beginnings of them, or names mean.
+
+    A name means every model that is called so.
+
+    Raises:
+        UnknownNameError: one means no model of the store.
+        ArgumentError: a beginning fits several.
+    """
+    models = list(known)
+    chosen: set[str] = set()
+    for text in asked:
+        exact = {m.fingerprint for m in models if text and text in (m.fingerprint, m.name)}
+        begins = {m.fingerprint for m in models if m.fingerprint.startswith(text)}
+        if not exact and len(text) >= LEAST_PREFIX:
+            if len(begins) > 1:
+                raise ArgumentError(
+                    f"{text!r} begins the fingerprints of {len(begins)} models: give more digits"
+                )
+            exact = begins
+        if not exact:
+            labels = [f"{model.name!r} {model.fingerprint[:12]}" for model in models]
+            raise UnknownNameError("model of the store", text, labels or ["no model: it is empty"])
+        chosen |= exact
+    return chosen
+
+
+def date_text(nanoseconds: int) -> str:
+    """A time since 1970 in UTC, without what is 0 in it: 2026-01-31, or 2026-01-31 09:30."""
+    try:
+        time = datetime(1970, 1, 1) + timedelta(microseconds=nanoseconds // 1000)
+    except OverflowError:  # the date of a file may be anything
+        return "?"
+    if nanoseconds % 86_400_000_000_000 == 0:
+        return str(time.date())
+    return time.isoformat(" ", "minutes" if nanoseconds % 60_000_000_000 == 0 else "auto")
+
+
+def folders_of(parent: Path, name: re.Pattern[str]) -> list[Path]:
+    """Folders of such names, sorted; links are none."""
+    try:
+        with os.scandir(parent) as found:
+            names = [
+                item.name
+                for item in found
+                if name.fullmatch(item.name) and item.is_dir(follow_symlinks=False)
+            ]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [parent / name for name in sorted(names)]
+
+
+def _entries(folder: Path, name: re.Pattern[str], model: str) -> Iterator[StoreEntry]:
+    try:
+        with os.scandir(folder) as found:
+            names = sorted(item.name for item in found if name.fullmatch(item.name))
+    except FileNotFoundError:
+        return
+    for file in names:
+        match = _FILE_NAME.fullmatch(file)
+        kind = _KINDS[match[1]] if match else "temporary"
+        try:
+            status = (folder / file).lstat()
+        except FileNotFoundError:  # removed or renamed meanwhile
+            continue
+        yield StoreEntry(
+            folder / file,
+            kind if stat.S_ISREG(status.st_mode) else "foreign",
+            model,
+            status.st_size,
+            status.st_mtime_ns,
+            (status.st_dev, status.st_ino),
+        )
+
+
+def _model_name(path: Path) -> tuple[str, str]:
+    """(name, what is wrong) of a model.json; links and pipes are not read."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return "", f"{MODEL_FILE} is missing"
+    except OSError:
+        return "", f"{MODEL_FILE} cannot be read"
+    try:
+        regular = stat.S_ISREG(os.fstat(handle).st_mode)
+        facts: Any = json.loads(os.read(handle, MAX_MODEL_FILE)) if regular else None
+    except (ValueError, RecursionError, OSError):
+        return "", f"{MODEL_FILE} cannot be read"
+    finally:
+        os.close(handle)
+    name = facts.get("name") if isinstance(facts, dict) else None
+    if not isinstance(name, str) or not name:
+        return "", f"{MODEL_FILE} states no name"
+    return name.encode("utf-8", "replace").decode(), ""

@@ -1,0 +1,233 @@
+"""Looking after a prediction store: mend it, write it anew, remove what is not wanted.
+
+All of it is safe beside processes that read and append. A file is replaced, renamed or removed only
+under the lock that writers take, and only while its name still leads to it; a writer that waits for
+the lock finds that out and makes a new file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from marketsim import _core
+from marketsim.errors import StoreReadOnlyError, StoreWriteError
+from marketsim.forecasts.keys import SeriesId
+from marketsim.forecasts.store.disk import PredictionStore, write_error
+from marketsim.forecasts.store.inspect import (
+    NO_HEADER,
+    Inventory,
+    StoredFile,
+    open_records,
+    take_inventory,
+)
+from marketsim.forecasts.store.listing import StoreEntry, StoreLocation, locked, open_location
+from marketsim.progress import ProgressBar
+
+CHANGED = "it was written to or replaced meanwhile"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was done with one file.
+
+    Attributes:
+        path: the file.
+        action: "compacted", "set aside" or "left".
+        text: what was done, in words, and what of it was lost.
+        saved: bytes saved.
+    """
+
+    path: Path
+    action: str
+    text: str
+    saved: int = 0
+
+
+def verify(
+    location: StoreLocation, *, models: Collection[str] | None = None, progress: bool = True
+) -> Inventory:
+    """Read every byte of a store from the disk and check it; changes nothing.
+
+    Returns:
+        `Inventory`; its `defects` say what is wrong.
+    """
+    return take_inventory(location, models=models, dates=False, settle=True, progress=progress)
+
+
+def repair(
+    location: StoreLocation, *, models: Collection[str] | None = None, progress: bool = True
+) -> list[Outcome]:
+    """Mend what `verify` finds; what cannot be read is renamed and stays.
+
+    A file with a broken header or broken records is written anew with what is right in it. One
+    without a readable header is set aside. The records of one that lies in a wrong place are added
+    to the file in the right place, and it is set aside.
+
+    Returns:
+        What was done, file by file; files that need nothing are not in it.
+
+    Raises:
+        StoreReadOnlyError: the store cannot be written.
+        StoreWriteError: the disk is full or failed; no record is lost by that.
+    """
+    store = writable_store(location)
+    found = verify(store, models=models, progress=progress)
+    outcomes = [
+        Outcome(entry.path, "left", "a link or no file: the store does not read it")
+        for entry in found.others
+        if entry.kind == "foreign"
+    ]
+    broken = [file for file in found.files if file.defects or file.compactable]
+    with ProgressBar(len(broken), "repairing", enabled=progress) as bar:
+        for file in broken:
+            outcomes.append(_repair_file(store, file))
+            bar.advance(1)
+    return outcomes
+
+
+def compact(
+    location: StoreLocation,
+    *,
+    models: Collection[str] | None = None,
+    series: Collection[str] | None = None,
+    progress: bool = True,
+) -> list[Outcome]:
+    """Write the files anew that hold anything but whole headers and records that count.
+
+    Files that `repair` must look after first are left alone.
+
+    Returns:
+        What was done, file by file; files that would not get smaller are not in it.
+
+    Raises:
+        StoreReadOnlyError: the store cannot be written.
+        StoreWriteError: the disk is full or failed; the old files are as they were.
+    """
+    store = writable_store(location)
+    found = take_inventory(
+        store, models=models, series=series, dates=False, settle=True, progress=progress
+    )
+    chosen = [file for file in found.files if file.compactable and not file.misplaced]
+    outcomes = []
+    with ProgressBar(len(chosen), "compacting", enabled=progress) as bar:
+        for file in chosen:
+            outcomes.append(_compact_file(store, file))
+            bar.advance(1)
+    return outcomes
+
+
+def writable_store(location: StoreLocation) -> PredictionStore:
+    """The store that is meant, open for writing.
+
+    Raises:
+        StoreNotFoundError: there is no such folder.
+        StoreReadOnlyError: it cannot be written; the message says why.
+    """
+    store = open_location(location, mode="a")
+    if store.why_not:
+        raise StoreReadOnlyError(f"nothing can be changed in this store: {store.why_not}")
+    return store
+
+
+@contextmanager
+def changing(path: Path, what: str) -> Iterator[None]:
+    """Turn a failed system call into a StoreWriteError that says what could not be done."""
+    try:
+        yield
+    except StoreWriteError:
+        raise
+    except OSError as error:
+        raise StoreWriteError(
+            error.errno or errno.EIO, f"{path} could not be {what}: {error.strerror}"
+        ) from error
+
+
+def _repair_file(store: PredictionStore, file: StoredFile) -> Outcome:
+    path = file.entry.path
+    if file.problem == NO_HEADER:
+        aside = _set_aside(file)
+        if not aside:
+            return Outcome(path, "left", CHANGED)
+        return Outcome(path, "set aside", f"{NO_HEADER}: renamed to {aside.name}")
+    if file.problem:
+        return Outcome(path, "left", file.problem)
+    if file.misplaced:
+        return _bring_home(store, file)
+    return _compact_file(store, file)
+
+
+def _compact_file(store: PredictionStore, file: StoredFile) -> Outcome:
+    entry = file.entry
+    try:
+        saved = open_records(store, file, writable=True).compact()
+    except OSError as error:
+        raise write_error(error, f"the new file of {file.known_series.series!r}") from error
+    _keep_age(entry, saved)
+    done = [f"{file.records:,} records kept"]
+    if file.corrupt:
+        done.append(f"{file.corrupt:,} corrupt dropped, to be forecast again when needed")
+    if file.superseded:
+        done.append(f"{file.superseded} superseded dropped")
+    if file.torn:
+        done.append("an unfinished one at the end dropped")
+    if not all(file.headers):
+        done.append("header restored")
+    return Outcome(entry.path, "compacted", ", ".join(done), saved)
+
+
+def _keep_age(entry: StoreEntry, saved: int) -> None:
+    """Date a compacted file as before, so that `gc` still sees how long it is unused."""
+    try:
+        with locked(entry.path) as status:
+            # Another size: records were appended while it was compacted, or since.
+            if status is not None and status.st_size == entry.bytes - saved:
+                os.utime(entry.path, ns=(status.st_atime_ns, entry.written))
+    except OSError:
+        pass  # another user's file, say: then it counts as new
+
+
+def _bring_home(store: PredictionStore, file: StoredFile) -> Outcome:
+    """Add the records of a misplaced file to the one in the right place; set it aside."""
+    series, path = file.known_series, file.entry.path
+    records = open_records(store, file).table()
+    home = store.path_of(series)
+    try:
+        added = open_records(store, file, home, writable=True).append(*records)
+    except OSError as error:
+        raise write_error(error, f"{len(records[0])} forecasts of {series.series!r}") from error
+    aside = _set_aside(file)
+    text = f"misplaced: {added} of its {len(records[0])} records were new to {home.name}"
+    if not aside:
+        return Outcome(path, "left", f"{text}; {CHANGED}: repair again")
+    return Outcome(path, "set aside", f"{text}; renamed to {aside.name}")
+
+
+def _set_aside(file: StoredFile) -> Path | None:
+    """Rename a file that the store cannot use, as the engine does; None if it has changed."""
+    entry = file.entry
+    with changing(entry.path, "renamed"), locked(entry.path) as status:
+        if not unchanged(entry, status) or _identity(entry.path) != file.series:
+            return None
+        seconds, rest = divmod(time.time_ns(), 10**9)
+        aside = entry.path.with_name(f"{entry.path.name}.bad-{seconds}-{rest}-{entry.inode[1]}")
+        entry.path.rename(aside)
+        return aside
+
+
+def _identity(path: Path) -> SeriesId | None:
+    found = _core.store_inspect(str(path))[0]
+    return None if found is None else SeriesId(*found[:3])
+
+
+def unchanged(entry: StoreEntry, status: os.stat_result | None) -> bool:
+    """Whether a file is as it was when it was listed."""
+    return status is not None and (
+        (status.st_dev, status.st_ino) == entry.inode
+        and (status.st_mtime_ns, status.st_size) == (entry.written, entry.bytes)
+    )

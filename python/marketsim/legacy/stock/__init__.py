@@ -1,0 +1,1 @@
+"""The stock project's functions and files."""
