@@ -15,7 +15,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from marketsim import bars, forecasts, kernels, metrics, models, strategies, walkforward
+    from marketsim import (
+        bars,
+        forecasts,
+        indicators,
+        kernels,
+        metrics,
+        models,
+        strategies,
+        walkforward,
+    )
     from marketsim.bars import (
         Bars,
         BarsFolder,
@@ -27,9 +36,10 @@ if TYPE_CHECKING:
     )
     from marketsim.errors import MarketsimError
     from marketsim.forecasts import ForecastStore, MemoryStore, PredictionStore
-    from marketsim.kernels.offsets import Offsets, best_offsets
+    from marketsim.kernels.offsets import best_offsets
     from marketsim.kernels.profit import profit
-    from marketsim.kernels.sums import ProfitSums, profit_sums
+    from marketsim.kernels.sums import profit_sums
+    from marketsim.kernels.types import Offsets, ProfitSums
     from marketsim.models import (
         Distribution,
         Model,
@@ -48,15 +58,26 @@ if TYPE_CHECKING:
     )
     from marketsim.walkforward import (
         Costs,
+        Prepared,
         UniverseResult,
         WalkForwardResult,
+        prepare,
         walk_forward,
         walk_forward_universe,
     )
 
     __version__: str
 
-_SUBMODULES = ("bars", "forecasts", "kernels", "metrics", "models", "strategies", "walkforward")
+_SUBMODULES = (
+    "bars",
+    "forecasts",
+    "indicators",
+    "kernels",
+    "metrics",
+    "models",
+    "strategies",
+    "walkforward",
+)
 _HOMES = {
     "Bars": "bars",
     "BarsFolder": "bars",
@@ -69,10 +90,10 @@ _HOMES = {
     "ForecastStore": "forecasts",
     "MemoryStore": "forecasts",
     "PredictionStore": "forecasts",
-    "Offsets": "kernels.offsets",
+    "Offsets": "kernels.types",
     "best_offsets": "kernels.offsets",
     "profit": "kernels.profit",
-    "ProfitSums": "kernels.sums",
+    "ProfitSums": "kernels.types",
     "profit_sums": "kernels.sums",
     "Distribution": "models",
     "Model": "models",
@@ -87,8 +108,10 @@ _HOMES = {
     "register_strategy": "strategies",
     "strategy_names": "strategies",
     "Costs": "walkforward",
+    "Prepared": "walkforward",
     "UniverseResult": "walkforward",
     "WalkForwardResult": "walkforward",
+    "prepare": "walkforward",
     "walk_forward": "walkforward",
     "walk_forward_universe": "walkforward",
 }
@@ -108,6 +131,7 @@ __all__ = [
     "Model",
     "Offsets",
     "PredictionStore",
+    "Prepared",
     "ProfitSums",
     "QuantileDistribution",
     "Strategy",
@@ -120,10 +144,12 @@ __all__ = [
     "best_offsets",
     "demo_bars",
     "forecasts",
+    "indicators",
     "kernels",
     "load_model",
     "metrics",
     "models",
+    "prepare",
     "profit",
     "profit_sums",
     "read_bars",

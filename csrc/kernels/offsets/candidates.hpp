@@ -1,0 +1,153 @@
+// The offsets at which the conditions of a leg change: exact thresholds, and the candidates they
+// give.
+//
+// Only translation units built once per instruction set, or for a device, include this header.
+#pragma once
+
+#include "kernels/leg.hpp"
+#include "kernels/offsets/offsets.hpp"
+
+namespace marketsim::MARKETSIM_ISA {
+
+// The largest float v with float(p + v) <= limit, for finite p and limit.
+//
+// p + v rounds to at most `limit` up to the midpoint between limit and the float above it, so the
+// answer is next to midpoint - p; the comparison itself decides among the neighbours. (The nearest
+// float of limit - p breaks the condition at one breakpoint in twelve.)
+inline MARKETSIM_FN F largest_offset(F p, F limit) {
+  const D sum = to_double(limit) + to_double(next_up(limit));
+  const F guess = to_float(scale(sum, 0.5) - to_double(p));
+  const F above = next_up(guess);
+  const F best = choose(less_equal(p + guess, limit), guess, next_down(guess));
+  return choose(less_equal(p + above, limit), above, best);
+}
+
+// The t with: clamp(p + v, 0, cap) <= limit exactly where v <= t; infinite where always or never.
+inline MARKETSIM_FN F threshold(F p, F limit, F cap) {
+  const F zero = broadcast(0.0f), infinite = broadcast(__builtin_inff());
+  const M never = invert(less_equal(zero, limit)), always = less_equal(cap, limit);
+  const M neither = invert(either(never, always));
+  const F t = largest_offset(p, keep(neither, limit));
+  return choose(never, -infinite, choose(always, infinite, t));
+}
+
+// Conditions of legs as inequalities of the offsets h and l:
+//
+//     long     exit <= limit  iff  h <= high[i]      entry >= limit  iff  l >= low[i]
+//     short    entry >= limit iff  h <= high[i]      exit <= limit   iff  l >= low[i]
+//
+// so high[i] is +inf where the condition always holds and -inf where it never does; low[i] the
+// other way round. What the limits of each index are depends on the direction:
+//
+//     i          high, long     high, short     low, long      low, short
+//     kMain      exit_limit     entry_limit     entry_limit    exit_limit
+//     kAtOpen    close          open            open           close        (open_aware)
+//     kTouch     exit_touch     entry_limit     entry_limit    exit_touch   (touched_both)
+enum Condition { kMain, kAtOpen, kTouch, kConditions };
+
+struct Thresholds {
+  F high[kConditions];
+  F low[kConditions];
+};
+
+inline MARKETSIM_FN bool uses(const Rules& rules, Condition condition) {
+  return condition == kMain || (condition == kAtOpen && rules.fill == Fill::open_aware) ||
+         (condition == kTouch && rules.fee_rule == FeeRule::touched_both);
+}
+
+inline MARKETSIM_FN Thresholds find_thresholds(const Rules& rules, const Legs& legs) {
+  const M is_long = legs.is_long;
+  const F exit_cap = choose(is_long, broadcast(10.0f), broadcast(1.0f));
+  const F entry_cap = choose(is_long, broadcast(1.0f), broadcast(10.0f));
+  const auto exit_at = [&](F limit) { return threshold(legs.exit_pred, limit, exit_cap); };
+  const auto entry_at = [&](F limit) { return threshold(-legs.entry_pred, -limit, entry_cap); };
+
+  Thresholds found;
+  const F entry = entry_at(legs.entry_limit);
+  const auto put = [&](Condition condition, F exit_side, F entry_side) {
+    found.high[condition] = choose(is_long, exit_side, entry_side);
+    found.low[condition] = -choose(is_long, entry_side, exit_side);
+  };
+  put(kMain, exit_at(legs.exit_limit), entry);
+  if (uses(rules, kAtOpen)) put(kAtOpen, exit_at(legs.close), entry_at(legs.open));
+  if (uses(rules, kTouch)) put(kTouch, exit_at(legs.exit_touch), entry);
+  return found;
+}
+
+inline MARKETSIM_FN F clip(F v, float min, float max) {
+  return clamp(v, broadcast(min), broadcast(max)) + broadcast(0.0f);  // + 0 turns -0 into 0
+}
+
+// The point of the bounds nearest to (0, 0): always a candidate, and the answer where nothing
+// trades.
+struct Nearest {
+  float high, low;
+};
+
+inline MARKETSIM_FN Nearest nearest_to_zero(const OffsetBounds& bounds) {
+  const auto nearest = [](float min, float max) {
+    return min > 0.0f ? min : max < 0.0f ? max : 0.0f;
+  };
+  return {nearest(bounds.high_min, bounds.high_max), nearest(bounds.low_min, bounds.low_max)};
+}
+
+// What legs contribute to the lists of candidates; the second of each is used where
+// candidates_per_leg is 2. A condition that never holds, or whose change does not change the
+// profit, contributes the point nearest to 0. The latter is so for an exit limit that counts only
+// where the close proves it: at the threshold the exit price is the close either way.
+struct Candidates {
+  F high[2];
+  F low[2];
+};
+
+inline MARKETSIM_FN Candidates list_candidates(const Rules& rules, const OffsetBounds& bounds,
+                                               const Legs& legs, const Thresholds& at) {
+  const Nearest nearest = nearest_to_zero(bounds);
+  const F none = broadcast(__builtin_inff());
+  const M is_long = legs.is_long;
+  const bool reach_matters = rules.fill == Fill::optimistic || rules.fill == Fill::open_aware;
+  const bool open_aware = uses(rules, kAtOpen), touched_both = uses(rules, kTouch);
+
+  F high_main = at.high[kMain], low_main = at.low[kMain];
+  if (!reach_matters) {
+    high_main = choose(is_long, -none, high_main);
+    low_main = choose(is_long, low_main, none);
+  }
+  const F high_second = choose(is_long, touched_both ? at.high[kTouch] : -none,
+                               open_aware ? at.high[kAtOpen] : -none);
+  const F low_second =
+      choose(is_long, open_aware ? at.low[kAtOpen] : none, touched_both ? at.low[kTouch] : none);
+  const auto high_at = [&](F t) {
+    const M use = invert(either(equal(t, -none), equal(legs.weight, broadcast(0.0f))));
+    return choose(use, clip(t, bounds.high_min, bounds.high_max), broadcast(nearest.high));
+  };
+  const auto low_at = [&](F t) {
+    const M use = invert(either(equal(t, none), equal(legs.weight, broadcast(0.0f))));
+    return choose(use, clip(t, bounds.low_min, bounds.low_max), broadcast(nearest.low));
+  };
+  return {{high_at(high_main), high_at(high_second)}, {low_at(low_main), low_at(low_second)}};
+}
+
+// Whether (high, low) is to be preferred to (best_high, best_low) at the same total: the nearer to
+// (0, 0), then the smaller |high|, |low|, high and low. Of all pairs of some highs with some lows
+// the preferred one then is the preferred high with the preferred low, roundings included.
+inline MARKETSIM_FN bool preferred(float high, float low, float best_high, float best_low) {
+  const double h = high, l = low, bh = best_high, bl = best_low;
+  const double distance = h * h + l * l, best = bh * bh + bl * bl;
+  if (distance != best) return distance < best;
+  const auto size = [](double v) { return v < 0 ? -v : v; };
+  if (size(h) != size(bh)) return size(h) < size(bh);
+  if (size(l) != size(bl)) return size(l) < size(bl);
+  return h != bh ? h < bh : l < bl;
+}
+
+// The position of a leg: as given, or with always_on one long and one short of size 1 a day.
+inline MARKETSIM_FN F leg_position(const OffsetRules& rules, F position, bool second) {
+  const F zero = broadcast(0.0f);
+  if (rules.always_on) {
+    return keep(equal(position * zero, zero), broadcast(second ? -1.0f : 1.0f));
+  }
+  return rules.long_only ? choose(less_equal(position, zero), zero, position) : position;
+}
+
+}  // namespace marketsim::MARKETSIM_ISA

@@ -1,0 +1,202 @@
+// What the lanes look up: legs and candidates of kLanes problems, and what each leg makes of each
+// candidate (leg_sides.hpp).
+//
+// Only lanes.cpp includes this header.
+#pragma once
+
+#include <type_traits>
+
+#include "kernels/leg_sides.hpp"
+#include "kernels/offsets/candidates.hpp"
+
+namespace marketsim::MARKETSIM_ISA {
+
+// All candidates of one axis, vectors of a lane a problem.
+struct Side {
+  float* offset;  // [candidate]
+  float* factor;  // [term][candidate], the terms of one leg after those of another
+  float* base;    // [candidate]: the sum of all legs
+  size_t count;   // candidates of the lane that has most
+};
+
+struct Scratch {
+  float* legs;
+  float* lanes;  // for reading the problems in: [field][day]
+  float* rough;  // [low][high]: totals in float32
+  Side high, low;
+};
+
+struct Shape {
+  size_t legs, split, candidates, terms;
+};
+
+inline Shape shape_of(const OffsetRules& rules, size_t days) {
+  const size_t legs = leg_count(rules, days);
+  return {legs, days, legs * static_cast<size_t>(candidates_per_leg(rules.rules)) + 2,
+          legs * (uses(rules.rules, kAtOpen) ? 2 : 1)};
+}
+
+inline size_t lay_out(const Shape& shape, char* memory, Scratch* scratch) {
+  size_t used = 0;
+  const auto take = [&](auto*& pointer, size_t count) {
+    if (memory)
+      pointer = reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(memory + used);
+    used += (count * sizeof *pointer + 63) / 64 * 64;
+  };
+  take(scratch->legs, LegArrays::floats_needed(shape.legs * kLanes));
+  take(scratch->lanes, 7 * shape.split * kLanes);
+  take(scratch->rough, shape.candidates * shape.candidates * kLanes);
+  Side* const sides[] = {&scratch->high, &scratch->low};
+  for (Side* side : sides) {
+    take(side->offset, shape.candidates * kLanes);
+    take(side->factor, shape.terms * shape.candidates * kLanes);
+    take(side->base, shape.candidates * kLanes);
+  }
+  return used;
+}
+
+// to[day * kLanes + lane] = rows[lane][day]
+inline void transpose(const float* const* rows, size_t days, float* to) {
+  for (size_t lane = 0; lane < kLanes; lane += 4) {
+    if (days < 4) {
+      for (size_t i = lane; i < lane + 4; ++i) {
+        for (size_t day = 0; day < days; ++day) to[day * kLanes + i] = rows[i][day];
+      }
+      continue;
+    }
+    for (size_t begin = 0; begin < days; begin += 4) {
+      const size_t day = begin + 4 <= days ? begin : days - 4;  // some days perhaps twice
+      transpose_four(rows + lane, day, to + day * kLanes + lane, kLanes);
+    }
+  }
+}
+
+// Reads up to kLanes problems from `first` on, a lane each; the last one is repeated where they are
+// fewer.
+inline void read_legs(const OffsetRules& rules, const OffsetProblems& problems, size_t first,
+                      size_t count, const Shape& shape, float margin, const Scratch& scratch) {
+  const size_t days = shape.split;
+  const bool has_open = problems.first.open != nullptr;
+  const Days row = problems.row(first);
+  const float* const fields[7] = {row.close,    row.high,     row.low, row.high_pred,
+                                  row.low_pred, row.position, row.open};
+  const size_t strides[7] = {problems.close_stride,    problems.high_stride,
+                             problems.low_stride,      problems.high_pred_stride,
+                             problems.low_pred_stride, problems.position_stride,
+                             problems.open_stride};
+  for (size_t field = 0; field < (has_open ? 7 : 6); ++field) {
+    const float* rows[kLanes];
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      rows[lane] = fields[field] + (lane < count ? lane : count - 1) * strides[field];
+    }
+    transpose(rows, days, scratch.lanes + field * days * kLanes);
+  }
+  const LegArrays legs(scratch.legs, shape.legs * kLanes);
+  for (size_t leg = 0; leg < shape.legs; ++leg) {
+    const size_t day = leg < days ? leg : leg - days;
+    const auto field = [&](size_t index) {
+      return load(scratch.lanes + (index * days + day) * kLanes);
+    };
+    const LegInput input{field(0),
+                         field(1),
+                         field(2),
+                         field(3),
+                         field(4),
+                         leg_position(rules, field(5), leg >= days),
+                         has_open ? field(6) : broadcast(0.0f)};
+    store_legs(make_legs(rules.rules, margin, input), legs, leg * kLanes);
+  }
+}
+
+// Collects candidates, without those that every lane's list begins with: what a leg does not use,
+// and what lies beyond the bounds. Vectors that most lanes use are taken as they are; what few
+// lanes use moves up lane by lane in the end.
+class CandidateList {
+ public:
+  CandidateList(Side& side, float nearest, float bound, bool few)
+      : side_(side), nearest_(nearest), bound_(bound), few_(few) {
+    store(side.offset, broadcast(nearest));
+    store(side.offset + kLanes, broadcast(bound));
+    side.count = 2;
+  }
+
+  void add(F values) {
+    const uint32_t news = bits(fresh(values));
+    if (news == 0) return;
+    const bool most = few_ || static_cast<size_t>(__builtin_popcount(news)) * 4 > kLanes * 3;
+    // `factor` is not yet in use: a place for what waits.
+    store(most ? side_.offset + side_.count++ * kLanes : side_.factor + waiting_++ * kLanes,
+          values);
+  }
+
+  void finish() {
+    size_t counts[kLanes];
+    for (size_t& count : counts) count = side_.count;
+    for (size_t i = 0; i < waiting_; ++i) {
+      const float* from = side_.factor + i * kLanes;
+      for (uint32_t news = bits(fresh(load(from))); news; news &= news - 1) {
+        const size_t lane = static_cast<size_t>(__builtin_ctz(news)), at = counts[lane]++;
+        if (at == side_.count) {  // what the other lanes do not fill stays the nearest
+          store(side_.offset + at * kLanes, broadcast(nearest_));
+          ++side_.count;
+        }
+        side_.offset[at * kLanes + lane] = from[lane];
+      }
+    }
+  }
+
+ private:
+  M fresh(F values) const {
+    return invert(either(equal(values, broadcast(nearest_)), equal(values, broadcast(bound_))));
+  }
+
+  Side& side_;
+  const float nearest_, bound_;
+  const bool few_;  // so few that gaps cost less than closing them
+  size_t waiting_ = 0;
+};
+
+inline void write_candidates(const OffsetRules& rules, const Shape& shape, Scratch& scratch) {
+  const LegArrays legs(scratch.legs, shape.legs * kLanes);
+  const Nearest nearest = nearest_to_zero(rules.bounds);
+  const size_t per_leg = static_cast<size_t>(candidates_per_leg(rules.rules));
+  CandidateList highs(scratch.high, nearest.high, rules.bounds.high_max + 0.0f, per_leg == 1);
+  CandidateList lows(scratch.low, nearest.low, rules.bounds.low_min + 0.0f, per_leg == 1);
+  for (size_t leg = 0; leg < shape.legs; ++leg) {
+    const Legs vector = load_legs(legs, leg * kLanes);
+    const Candidates found =
+        list_candidates(rules.rules, rules.bounds, vector, find_thresholds(rules.rules, vector));
+    for (size_t i = 0; i < per_leg; ++i) {
+      highs.add(found.high[i]);
+      lows.add(found.low[i]);
+    }
+  }
+  highs.finish();
+  lows.finish();
+}
+
+template <bool kOpenAware, Charge kCharge>
+void tabulate_side(const Legs& legs, size_t leg, const Shape& shape, bool is_high, const Side& to) {
+  const F zero = broadcast(0.0f);
+  constexpr size_t kTerms = kOpenAware ? 2 : 1;
+  float* factor = to.factor + leg * kTerms * shape.candidates * kLanes;
+  float* second = factor + shape.candidates * kLanes;
+  for (size_t at = 0; at < to.count * kLanes; at += kLanes) {
+    const SideTerms side = side_terms<kOpenAware, kCharge>(legs, is_high, load(to.offset + at));
+    store(factor + at, side.factor);
+    if constexpr (kOpenAware) store(second + at, side.at_open);
+    store(to.base + at, (leg == 0 ? zero : load(to.base + at)) - side.base);
+  }
+}
+
+template <bool kOpenAware, Charge kCharge>
+void tabulate(const Shape& shape, const Scratch& scratch) {
+  const LegArrays legs(scratch.legs, shape.legs * kLanes);
+  for (size_t leg = 0; leg < shape.legs; ++leg) {
+    const Legs vector = load_legs(legs, leg * kLanes);
+    tabulate_side<kOpenAware, kCharge>(vector, leg, shape, true, scratch.high);
+    tabulate_side<kOpenAware, kCharge>(vector, leg, shape, false, scratch.low);
+  }
+}
+
+}  // namespace marketsim::MARKETSIM_ISA

@@ -1,0 +1,133 @@
+"""What a run over a universe found: tensors on its device, and tidy frames of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from marketsim.kernels.cuda.arrays import download
+from marketsim.kernels.cuda.place import Place
+from marketsim.kernels.types import ProfitSums
+from marketsim.walkforward.universe.days import SymbolRun
+from marketsim.walkforward.windows import Windows
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class UniverseResult:
+    """Result of `walk_forward_universe`.
+
+    A symbol that has fewer days or simulations than others has its last ones in the last places,
+    and nothing in the first: NaN, and 0 of whole numbers.
+
+    Attributes:
+        runs: how each symbol was run.
+        strategies, fills: names, the first axes of the tensors.
+        days_at, simulations_at: int64 [symbol, place], -1 where there is nothing.
+        place: the device as the kernels know it; None for the CPU.
+        high_offset, low_offset: float32 tensors [fill, strategy, symbol, day].
+        in_sample: float64 likewise, the total of the offsets on the days they were fitted on.
+        net: float32 likewise, the day's profit as a fraction of the capital.
+        sums: tensors [fill, strategy, symbol, simulation] of its days: total, mean, variance, wins,
+            and as trades the days with a profit other than 0.
+    """
+
+    runs: tuple[SymbolRun, ...]
+    strategies: tuple[str, ...]
+    fills: tuple[str, ...]
+    days_at: npt.NDArray[np.int64]
+    simulations_at: npt.NDArray[np.int64]
+    place: Place | None
+    high_offset: torch.Tensor
+    low_offset: torch.Tensor
+    in_sample: torch.Tensor
+    net: torch.Tensor
+    sums: ProfitSums
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Names, the third axis of the tensors."""
+        return tuple(run.bars.symbol for run in self.runs)
+
+    @property
+    def windows(self) -> tuple[Windows, ...]:
+        """Which days the simulations of each symbol are made of."""
+        return tuple(run.windows for run in self.runs)
+
+    def simulations(self) -> pd.DataFrame:
+        """One row a fill policy, strategy, symbol and simulation, brought to the host.
+
+        Columns: fill, strategy, symbol, simulation, as_of, start, end (UTC), total, mean, variance,
+        hit_rate (days with a profit among those with any other than 0), wins, trades.
+        """
+        total, squares, wins, trades = self._here(list(self.sums[:4]))
+        sums = ProfitSums(total, squares, wins, trades, self.sums.days)
+        there = self.simulations_at >= 0
+        dated = {
+            "as_of": self._dates(lambda windows: windows.as_of),
+            "start": self._dates(lambda windows: windows.starts),
+            "end": self._dates(lambda windows: windows.as_of),
+        }
+        numbers = np.concatenate([np.arange(len(windows.as_of)) for windows in self.windows])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            figures = {
+                name: getattr(sums, name)
+                for name in ("total", "mean", "variance", "hit_rate", "wins", "trades")
+            }
+        return self._frame(there, {"simulation": numbers, **dated}, figures)
+
+    def days(self) -> pd.DataFrame:
+        """One row a fill policy, strategy, symbol and evaluated day, brought to the host.
+
+        Columns: fill, strategy, symbol, date (UTC), high_offset, low_offset, in_sample (mean net a
+        day of the offsets on the days they were fitted on), net.
+        """
+        names = ("high_offset", "low_offset", "in_sample", "net")
+        figures = dict(zip(names, self._here([getattr(self, name) for name in names]), strict=True))
+        figures["in_sample"] = figures["in_sample"] / self.windows[0].offset_window
+        dates = self._dates(lambda windows: windows.days)
+        return self._frame(self.days_at >= 0, {"date": dates}, figures)
+
+    def _frame(
+        self, there: npt.NDArray[np.bool_], own: dict[str, Any], figures: dict[str, Any]
+    ) -> pd.DataFrame:
+        """Rows of what is there [symbol, place]; `own` are columns of that, the same for all."""
+        pairs = len(self.fills) * len(self.strategies)
+        symbols = np.nonzero(there)[0]
+        fill, strategy = (
+            of.reshape(-1) for of in np.indices((len(self.fills), len(self.strategies)))
+        )
+        columns: dict[str, Any] = {
+            "fill": _named(self.fills, fill.repeat(len(symbols))),
+            "strategy": _named(self.strategies, strategy.repeat(len(symbols))),
+            "symbol": _named(self.symbols, np.tile(symbols, pairs)),
+        }
+        columns |= {name: _tiled(values, pairs) for name, values in own.items()}
+        columns |= {name: values[..., there].reshape(-1) for name, values in figures.items()}
+        return pd.DataFrame(columns)
+
+    def _dates(self, rows_of: Any) -> pd.DatetimeIndex:
+        """Dates of rows of each symbol, one after the other."""
+        parts = [run.bars.timestamps[rows_of(run.windows)] for run in self.runs]
+        return pd.DatetimeIndex(np.concatenate(parts), tz="UTC")
+
+    def _here(self, tensors: list[torch.Tensor]) -> list[npt.NDArray[Any]]:
+        if self.place is None:
+            return [tensor.numpy() for tensor in tensors]
+        return download(self.place, tensors)
+
+
+def _named(names: tuple[str, ...], codes: npt.NDArray[Any]) -> pd.Categorical[str]:
+    return pd.Categorical.from_codes(codes, pd.Index(names))
+
+
+def _tiled(values: Any, times: int) -> Any:
+    if isinstance(values, pd.DatetimeIndex):
+        return values.append([values] * (times - 1))
+    return np.tile(values, times)

@@ -1,0 +1,280 @@
+"""A walk-forward run over a universe in one go, on a device."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from marketsim.bars import Bars
+from marketsim.errors import ArgumentError, MissingDependencyError
+from marketsim.forecasts import (
+    DeviceCube,
+    ForecastCube,
+    ForecastPlan,
+    ForecastStore,
+    StoreLike,
+    open_store,
+    run_plans_on,
+    target_index,
+)
+from marketsim.forecasts.device.cube import to_device_together
+from marketsim.forecasts.device.point import point_there
+from marketsim.kernels.cuda.place import Place, find_place
+from marketsim.kernels.rules import fill_code
+from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, check_bounds
+from marketsim.models import Model, load_model, parse_aggregate
+from marketsim.strategies import Strategy
+from marketsim.strategies.on_device import fitted_strategies
+from marketsim.timing import stage
+from marketsim.walkforward.costs import Costs
+from marketsim.walkforward.universe.days import (
+    SymbolRun,
+    UniverseDays,
+    as_bars,
+    lay_out,
+    plan_symbols,
+)
+from marketsim.walkforward.universe.fits import Levels, fit_universe
+from marketsim.walkforward.universe.result import UniverseResult
+from marketsim.walkforward.windows import check_whole
+
+if TYPE_CHECKING:
+    import torch
+
+_TARGETS = ("high", "low")
+STRATEGIES = ("maxdiff", "maxdiff_always_on")
+
+
+def walk_forward_universe(
+    bars: Mapping[str, Bars] | Sequence[Bars],
+    model: str | os.PathLike[str] | Model = "ewma",
+    *,
+    cubes: Sequence[ForecastCube | DeviceCube] | None = None,
+    simulations: int = 70,
+    window: int = 7,
+    strategies: Iterable[str | Strategy] | str = STRATEGIES,
+    fills: Iterable[str] | str = ("open_aware",),
+    fee: float | Costs | None = None,
+    aggregate: str = "trimmed_mean_10",
+    offset_window: int = 60,
+    store: StoreLike = None,
+    progress: bool = True,
+    purge: int = 0,
+    embargo: int = 0,
+    asset_class: str | None = None,
+    offset_bounds: Bounds = DEFAULT_BOUNDS,
+    device: str = "cpu",
+) -> UniverseResult:
+    """`walk_forward` of the strategies that fit offsets, for all symbols and fill policies at once.
+
+    On a GPU everything between the forecasts and the sums of the simulations stays there, and the
+    offsets of all symbols, days, strategies and policies are one launch for up to 16 combinations
+    of policy, strategy and costs. The CPU gives the same numbers by its own kernels.
+
+    Offsets are those of `walk_forward`, bit for bit. Profits are float32 sums of float32 parts: of
+    a day they differ from `walk_forward` by at most 2**-24 of the profit of its long, plus that of
+    its short, plus their sum, all without their signs.
+
+    Args:
+        bars: of each symbol; their names differ. Numbers of bars may differ, too.
+        model, store, progress: as in `walk_forward`; the forecasts are made on the device where the
+            model is on it, see `marketsim.forecasts.run_plans_on`.
+        cubes: the forecasts of each symbol, in the order of the bars, in place of a model and a
+            store: at least from the first day that offsets are fitted on to the last one. Of one
+            schema, and on the device or on the host, from where they are copied together.
+        simulations, window, fee, aggregate, offset_window, purge, embargo, asset_class,
+            offset_bounds: as in `walk_forward`; costs and whether shorts are possible follow from
+            each symbol's own asset class where they are not given.
+        strategies: those whose offsets are fitted: maxdiff and maxdiff_always_on.
+        fills: fill policies, each a run of its own.
+        device: "cpu", "cuda", "cuda:<index>", or "auto" for a GPU where there is one.
+
+    Returns:
+        `UniverseResult`: tensors on the device, which nothing has waited for, and tidy frames of
+        them when they are asked for.
+
+    Raises:
+        NotEnoughBarsError: not one simulation of a symbol fits.
+        UnknownNameError: an unknown model, strategy, policy, aggregate, asset class or device.
+        ArgumentError: a value out of range, a strategy that does not run like this, or cubes that
+            do not fit.
+        MissingDependencyError: torch is not installed.
+        CudaUnavailableError, CudaError: as `marketsim.best_offsets`.
+
+    Example:
+        >>> import marketsim as ms
+        >>> found = ms.walk_forward_universe([ms.demo_bars()], device="cpu")  # doctest: +SKIP
+        >>> found.simulations()  # doctest: +SKIP
+    """
+    universe = Universe.of(
+        bars, simulations=simulations, window=window, fee=fee, offset_window=offset_window,
+        purge=purge, embargo=embargo, asset_class=asset_class, device=device,
+    )  # fmt: skip
+    chosen, policies = fitted_strategies(strategies), _policies(fills)
+    parse_aggregate(aggregate)
+    bounds = check_bounds(offset_bounds)
+    if cubes is None:
+        known = load_model(model) if isinstance(model, (str, os.PathLike)) else model
+        made = universe.made(known, store=open_store(store), progress=progress)
+    else:
+        made = universe.joined(cubes)
+    return universe.evaluate(
+        made, strategies=chosen, fills=policies, aggregate=aggregate, offset_bounds=bounds
+    )
+
+
+@dataclass(frozen=True)
+class Universe:
+    """Bars of many symbols with their windows, laid out on a device to be evaluated many times.
+
+    Attributes:
+        device: its name.
+        runs: how each symbol is run.
+        days: all days, on the device.
+    """
+
+    device: str
+    runs: tuple[SymbolRun, ...]
+    days: UniverseDays
+
+    @classmethod
+    def of(
+        cls,
+        bars: Mapping[str, Bars] | Sequence[Bars],
+        *,
+        simulations: int = 70,
+        window: int = 7,
+        fee: float | Costs | None = None,
+        offset_window: int = 60,
+        purge: int = 0,
+        embargo: int = 0,
+        asset_class: str | None = None,
+        device: str = "cpu",
+    ) -> Universe:
+        """Plan the windows and upload the days; arguments and errors of `walk_forward_universe`."""
+        if find_spec("torch") is None:
+            raise MissingDependencyError(
+                "a universe is computed with torch, which is not installed: "
+                "pip install 'marketsim[models]'"
+            )
+        place = find_place(device, {}, work=1)
+        check_whole("offset_window", offset_window, 1)
+        runs = plan_symbols(
+            as_bars(bars), fee, asset_class, simulations=simulations, window=window,
+            offset_window=offset_window, purge=purge, embargo=embargo,
+        )  # fmt: skip
+        with stage("slices"):
+            return cls(device, runs, lay_out(runs, place))
+
+    @property
+    def place(self) -> Place | None:
+        """The device; None for the CPU."""
+        return self.days.place
+
+    @property
+    def plans(self) -> list[tuple[Bars, ForecastPlan]]:
+        """The forecasts that are needed, in the order of the days."""
+        return [(self.runs[i].bars, plan) for i in self.days.order for plan in self.runs[i].plans]
+
+    def made(self, model: Model, *, store: ForecastStore | None, progress: bool) -> DeviceCube:
+        """The forecasts that are needed, by a model and a store; see `run_plans_on`."""
+        with stage("forecasts"):
+            cubes = run_plans_on(
+                self.plans, model, self.device, store=store, progress=progress, targets=_TARGETS
+            )
+            return self._together(cubes)
+
+    def joined(self, cubes: Sequence[ForecastCube | DeviceCube]) -> DeviceCube:
+        """The forecasts that are needed, out of one cube a symbol.
+
+        Raises:
+            ArgumentError: another number of cubes, or one that holds too few days, another schema
+                than the others, or lies on another device.
+        """
+        if len(cubes) != len(self.runs):
+            raise ArgumentError(f"give one cube a symbol: got {len(cubes)} for {len(self.runs)}")
+        on_host = [cube for cube in cubes if isinstance(cube, ForecastCube)]
+        moved = iter(to_device_together(on_host, self.place))
+        there = [next(moved) if isinstance(cube, ForecastCube) else cube for cube in cubes]
+        device = self.days.before.device
+        wanted = []
+        for i in self.days.order:
+            run, cube = self.runs[i], there[i]
+            if cube.schema != there[0].schema or cube.records.device != device:
+                raise ArgumentError(
+                    f"cubes must be of one schema and on {device}: that of {run.bars.symbol} is of "
+                    f"{cube.schema.text}, on {cube.records.device}, the first of "
+                    f"{there[0].schema.text}"
+                )
+            try:
+                wanted += [cube.slice(plan.first, plan.stop) for plan in run.plans]
+            except ArgumentError as error:
+                raise ArgumentError(f"{run.bars.symbol}: {error}") from None
+        return self._together(wanted)
+
+    def _together(self, cubes: Sequence[DeviceCube]) -> DeviceCube:
+        import torch
+
+        records = torch.cat([cube.records for cube in cubes])
+        return DeviceCube(0, cubes[0].schema, records, self.place)
+
+    def evaluate(
+        self,
+        forecasts: DeviceCube,
+        *,
+        strategies: Iterable[str | Strategy] | str = STRATEGIES,
+        fills: Iterable[str] | str = ("open_aware",),
+        aggregate: str = "trimmed_mean_10",
+        offset_bounds: Bounds = DEFAULT_BOUNDS,
+    ) -> UniverseResult:
+        """From forecasts, as `made` or `joined` gives them, to the sums of the simulations.
+
+        Nothing comes to the host and nothing waits; arguments and errors of
+        `walk_forward_universe`.
+        """
+        chosen, policies = fitted_strategies(strategies), _policies(fills)
+        if len(forecasts) != self.days.count:
+            raise ArgumentError(
+                f"forecasts must be those of {self.days.count} days, as joined() gives them: got "
+                f"{len(forecasts)}"
+            )
+        levels = self._levels(forecasts, aggregate)
+        fitted = fit_universe(self.days, levels, chosen, policies, offset_bounds, self._windows)
+        return UniverseResult(
+            runs=self.runs,
+            strategies=tuple(strategy.name for strategy in chosen),
+            fills=policies,
+            days_at=self.days.days,
+            simulations_at=self.days.simulations,
+            place=self.place,
+            **fitted._asdict(),
+        )
+
+    @property
+    def _windows(self) -> tuple[int, int, int]:
+        """Days that offsets are fitted on, days from there to the day decided, days to sum."""
+        windows = self.runs[0].windows
+        return windows.offset_window, windows.purge + 1, windows.window
+
+    def _levels(self, forecasts: DeviceCube, aggregate: str) -> Levels:
+        """Forecast moves of high and low against the close before, as `decision_view` has them."""
+        first, second = (target_index(name) for name in _TARGETS)
+        with stage("head"):
+            records = forecasts.records[:, first : second + 1]
+            returns: torch.Tensor = point_there(
+                forecasts.schema, records, aggregate, forecasts.kernels_place()
+            )
+            moves: Any = (1.0 + returns) * self.days.before - 1.0
+        return Levels(moves[:, 0], moves[:, 1])
+
+
+def _policies(fills: Iterable[str] | str) -> tuple[str, ...]:
+    found = (fills,) if isinstance(fills, str) else tuple(fills)
+    for fill in found:
+        fill_code(fill)
+    if not found or len(set(found)) < len(found):
+        raise ArgumentError(f"fills must be different policies, at least one: got {list(found)}")
+    return found
