@@ -16,23 +16,37 @@ _EXPECTED = "expected a Parquet or Feather file with the columns of bars"
 _PRICES = ("open", "high", "low", "close", "volume")
 
 
-def read_parquet(path: Path, data: bytes) -> RawTable:
-    """Read Parquet.
+def read_parquet(path: Path, data: bytes | None) -> RawTable:
+    """Read Parquet: the file at `path`, or its content where that was unpacked.
 
     Raises:
         FileFormatError: it is none, or it is damaged.
         MissingDependencyError: pyarrow is not installed.
 
     """
-    if len(data) < 12 or not (data.startswith(b"PAR1") and data.endswith(b"PAR1")):
+    head, tail, size = _ends(path, data)
+    if size < 12 or not (head == tail == b"PAR1"):
         raise FileFormatError(f"{path} does not begin and end with PAR1: {_EXPECTED}")
     pa = _arrow(path)
     import pyarrow.parquet as pq
 
     def read() -> Any:
-        return pq.ParquetFile(pa.BufferReader(data)).read()
+        source = str(path) if data is None else pa.BufferReader(data)
+        with pq.ParquetFile(source) as file:
+            return file.read()
 
     return _checked(path, "Parquet", read)
+
+
+def _ends(path: Path, data: bytes | None) -> tuple[bytes, bytes, int]:
+    """The first and the last four bytes, and the size."""
+    if data is not None:
+        return data[:4], data[-4:], len(data)
+    with path.open("rb") as stream:
+        head = stream.read(4)
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - 4))
+        return head, stream.read(4), size
 
 
 def read_feather(path: Path, data: bytes) -> RawTable:
@@ -70,13 +84,14 @@ def _checked(path: Path, kind: str, read: Any) -> RawTable:
         nautilus = _is_nautilus(table)
         if nautilus:
             table = _unscale(table)
-        frame = frame_of_arrow(table)
+        frame = frame_of_arrow(table, destroy=True)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise FileFormatError(f"{path} cannot be read as {kind} ({reason}): {_EXPECTED}") from None
     if nautilus:
-        return RawTable(frame, ["read as Nautilus bars"], find_layout("nautilus"))
-    return RawTable(frame)
+        layout = find_layout("nautilus")
+        return RawTable(frame, ["read as Nautilus bars"], layout, owned=True)
+    return RawTable(frame, owned=True)
 
 
 def _is_nautilus(table: Any) -> bool:

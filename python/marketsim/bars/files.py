@@ -176,6 +176,8 @@ def read_file(path: Path) -> RawTable:
             f"{path} has {f'the suffix {path.suffix!r}' if path.suffix else 'no suffix'}: expected "
             f"one of {', '.join(SUFFIXES)}; convert or rename the file, or pass a DataFrame"
         )
+    if suffix in (".parquet", ".pq") and path.stat().st_size:
+        return read_parquet(path, None)
     data = _read_bytes(path)
     if not data:
         raise FileFormatError(f"{path} is empty (0 bytes): {_expected(suffix)}")

@@ -25,7 +25,7 @@ from marketsim.bars.symbols import Tables, find_tables
 from marketsim.bars.table import Table, TableOptions, build_table
 from marketsim.bars.text import RawTable
 from marketsim.bars.timestamps import TimeOptions
-from marketsim.bars.validate import find_defects
+from marketsim.bars.validate import find_defects, is_clean
 from marketsim.bars.zones import NAT, parse_timezone
 from marketsim.errors import ArgumentError, InvalidNameError, UnknownSymbolError
 
@@ -142,7 +142,8 @@ def bars_of_table(
     if defect is not None:
         raise_defects(where, len(raw.frame), [defect])
     chosen, name, more = _pick(tables, symbol, default, where)
-    return bars_of_rows(tables.take(chosen), name, where, options, layout, [*notes, *more])
+    taken = tables.take(chosen)
+    return bars_of_rows(taken, name, where, options, layout, [*notes, *more], raw.owned)
 
 
 def layout_of(raw: RawTable, options: ReadOptions) -> tuple[Layout | None, list[str]]:
@@ -189,6 +190,7 @@ def bars_of_rows(
     options: ReadOptions,
     layout: Layout | None,
     notes: list[str],
+    owned: bool,
 ) -> Bars:
     """Select, convert, repair, check and adjust: the steps after a source is open."""
     time = _time_options(options, layout)
@@ -202,8 +204,10 @@ def bars_of_rows(
         None if adjusted is None else bool(adjusted), options.decimal,
         1 if layout is None else layout.scale,
     )  # fmt: skip
-    table = build_table(frame, selection, how)
+    table = build_table(frame, selection, how, owned)
     notes = [*notes, *selection.notes, *table.notes, *_layout_notes(layout, options, table)]
+    if not selection.defects and is_clean(table, options.min_bars):
+        return _bars_of(table, symbol, (), notes, options)
     table, turned = _oldest_first(table) if "sort" not in options.repairs else (table, [])
     table, repairs = apply_repairs(table, options.repairs)
     raise_defects(
@@ -219,11 +223,22 @@ def bars_of_rows(
                 where, len(frame), find_defects(changed, options.min_bars, options.splits)
             )
             table, repairs = changed, (*repairs, *said)
-    index = pd.DatetimeIndex(table.times.view("M8[ns]")).tz_localize("UTC")
-    checked = pd.DataFrame(
-        {name: table.values[name] for name in COLUMNS}, index.tz_convert(table.timezone)
+    return _bars_of(table, symbol, repairs, [*notes, *turned], options)
+
+
+def _bars_of(
+    table: Table, symbol: str, repairs: tuple[str, ...], notes: list[str], options: ReadOptions
+) -> Bars:
+    """Bars of a table without defects."""
+    own = table.owned
+    columns = tuple(
+        table.values[name] if own else np.array(table.values[name], np.float64) for name in COLUMNS
     )
-    bars = Bars(checked, symbol, repairs, notes=[*notes, *turned], calendar=options.calendar)
+    times = table.times.view("M8[ns]")
+    bars = Bars.of_columns(
+        times if own else times.copy(), columns, table.timezone, symbol, repairs,
+        notes=notes, calendar=options.calendar,
+    )  # fmt: skip
     if options.calendar is not None:
         require_fit(bars, options.calendar)
     return bars

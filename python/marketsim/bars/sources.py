@@ -39,8 +39,11 @@ def table_of_object(source: Any) -> RawTable:
     return RawTable(frame_of_arrow(table))
 
 
-def frame_of_arrow(table: Any) -> pd.DataFrame:
-    """An Arrow table as a frame; strings stay in Arrow's memory."""
+def frame_of_arrow(table: Any, *, destroy: bool = False) -> pd.DataFrame:
+    """An Arrow table as a frame; strings stay in Arrow's memory.
+
+    With `destroy`, each column of the table is freed as soon as it is converted.
+    """
     import pyarrow as pa
 
     strings = (pa.string(), pa.large_string(), pa.string_view())
@@ -48,5 +51,7 @@ def frame_of_arrow(table: Any) -> pd.DataFrame:
     def as_pandas(kind: Any) -> Any:
         return pd.StringDtype("pyarrow", na_value=float("nan")) if kind in strings else None
 
-    frame: pd.DataFrame = table.to_pandas(types_mapper=as_pandas)
+    frame: pd.DataFrame = table.to_pandas(
+        types_mapper=as_pandas, split_blocks=True, self_destruct=destroy
+    )
     return frame

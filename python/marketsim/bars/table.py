@@ -59,6 +59,7 @@ class Table:
         running: all rows are dates but the newest, which has a time of the day.
         marks: how numbers are written.
         notes: how the columns were understood.
+        owned: nobody else holds the memory of the columns.
 
     """
 
@@ -76,6 +77,7 @@ class Table:
     running: bool
     marks: Marks
     notes: tuple[str, ...]
+    owned: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -152,7 +154,9 @@ def quoted(cell: object) -> str:
     return text if len(text) <= 40 else f"{text[:36]}...'"
 
 
-def build_table(frame: pd.DataFrame, selection: Selection, options: TableOptions) -> Table:
+def build_table(
+    frame: pd.DataFrame, selection: Selection, options: TableOptions, owned: bool = False
+) -> Table:
     """Convert the selected columns of a frame."""
     count = len(frame)
     values, text, marks, notes = _numbers(selection, options)
@@ -187,6 +191,7 @@ def build_table(frame: pd.DataFrame, selection: Selection, options: TableOptions
         running=running,
         marks=marks,
         notes=tuple(notes),
+        owned=owned,
     )
 
 
@@ -249,6 +254,8 @@ def find_dates(parsed: Timestamps, options: TableOptions) -> IntArray | None:
         return None
     wall = parsed.wall
     zones = [zone for zone in (options.stated_zone, options.midnight) if zone is not None]
+    if not zones and parsed.utc:
+        return None
     candidates = [wall] if (wall[known] != NAT).all() else []
     if candidates and (parsed.values[known] == wall[known]).all() and not zones:
         return None  # UTC already
@@ -266,6 +273,9 @@ def find_dates(parsed: Timestamps, options: TableOptions) -> IntArray | None:
 
 def _ends_within_a_day(parsed: Timestamps) -> bool:
     """Whether all rows are dates but the last, which has a time of the day."""
+    head = np.where(parsed.wall[:3] != NAT, parsed.wall[:3], parsed.values[:3])
+    if np.count_nonzero(head % DAY) > 1:
+        return False
     known = np.flatnonzero(parsed.faults == Fault.NONE)
     if len(known) < 3:
         return False

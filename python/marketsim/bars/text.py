@@ -32,6 +32,7 @@ class RawTable:
         frame: columns as given; text of files as strings.
         notes: how the source was understood.
         layout: chosen by the shape of the lines, where they have no header.
+        owned: nobody else holds the memory of the frame.
         line: number of the first data line in the file, counted from 1; 0 if it is no text.
 
     """
@@ -40,6 +41,7 @@ class RawTable:
     notes: list[str] = field(default_factory=list)
     layout: Layout | None = None
     line: int = 0
+    owned: bool = False
 
 
 @dataclass
@@ -74,7 +76,7 @@ def read_text(path: Path, data: bytes) -> RawTable:
     body, below = _cut_footer(body, start.delimiter)
     notes = [*([f"the text is in {encoding}"] if encoding else []), *start.notes, *below]
     frame = _parse(path, body, start, above)
-    return RawTable(frame, notes, start.layout, start.line + 1)
+    return RawTable(frame, notes, start.layout, start.line + 1, owned=True)
 
 
 def _skip_lines(text: str, count: int) -> tuple[str, int]:

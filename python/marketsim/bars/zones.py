@@ -59,6 +59,8 @@ def nanoseconds(index: pd.DatetimeIndex) -> IntArray:
     """int64 nanoseconds of a naive or UTC index; NAT outside of 1678 to 2261."""
     values: npt.NDArray[np.datetime64] = index.to_numpy(dtype=f"M8[{index.unit}]")
     inside = (values >= _FIRST) & (values < _LAST)  # NaT compares false
+    if inside.all():
+        return values.astype("M8[ns]").view(np.int64)
     result = np.full(len(values), NAT, np.int64)
     result[inside] = values[inside].astype("M8[ns]").view(np.int64)
     return result

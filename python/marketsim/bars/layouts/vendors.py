@@ -80,18 +80,16 @@ LAYOUTS: tuple[Layout, ...] = (
         timezone="UTC", source="https://www.cryptodatadownload.com",
     ),
     Layout(
-        "alpaca", "Alpaca bars",
+        "alpaca", "Alpaca or Polygon bars",
         _roles(timestamp="t timestamp", open="o open", high="h high", low="l low",
                close="c close", volume="v volume", symbol="symbol s"),
         _sets("t o h l c v", "timestamp open high low close volume tradecount vwap"),
         midnight=_NEW_YORK, source="https://docs.alpaca.markets/reference/stockbars",
     ),
     Layout(
-        "polygon", "Polygon aggregates",
-        _roles(timestamp="windowstart t timestamp", open="open o", high="high h", low="low l",
-               close="close c", volume="volume v", symbol="ticker"),
-        _sets("ticker volume open close high low windowstart transactions",
-              "v vw o c h l t n", "v o c h l t n"),
+        "polygon", "Polygon flat file",
+        _roles(timestamp="windowstart", symbol="ticker"),
+        _sets("ticker volume open close high low windowstart transactions"),
         midnight=_NEW_YORK, source="https://polygon.io/docs/flat-files/stocks/day-aggregates",
     ),
     Layout(
@@ -113,7 +111,7 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "baostock", "baostock export",
-        _roles(timestamp="date", symbol="code"),
+        _roles(symbol="code"),
         _sets("date code open high low close preclose", "date code open high low close adjustflag",
               "date time code open high low close adjustflag"),
         timezone=_SHANGHAI, source="http://baostock.com",
