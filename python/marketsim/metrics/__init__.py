@@ -1,5 +1,19 @@
 """Figures: performance of returns, skill of forecasts."""
 
+from marketsim.metrics.comparison import (
+    DieboldMariano,
+    InformationCoefficient,
+    PitHistogram,
+    Share,
+    coverage,
+    diebold_mariano,
+    direction,
+    information_coefficient,
+    long_run_variance,
+    newey_west_lags,
+    pit_histogram,
+    rank_correlation,
+)
 from marketsim.metrics.performance import (
     ANNUALISED,
     Performance,
@@ -16,7 +30,14 @@ from marketsim.metrics.returns import (
     align_benchmark,
     period_returns,
 )
-from marketsim.metrics.skill import COVERAGE_LEVELS, Skill, forecast_skill, pinball_loss
+from marketsim.metrics.scores import (
+    CLIMATOLOGY_WINDOW,
+    climatology,
+    pinball_loss,
+    quantile_crps,
+    sample_crps,
+)
+from marketsim.metrics.skill import COVERAGE_LEVELS, Skill, forecast_skill
 from marketsim.metrics.trades import (
     Trades,
     TradeStatistics,
@@ -30,10 +51,15 @@ from marketsim.metrics.trades import (
 
 __all__ = [
     "ANNUALISED",
+    "CLIMATOLOGY_WINDOW",
     "COVERAGE_LEVELS",
     "AccountReturns",
+    "DieboldMariano",
+    "InformationCoefficient",
     "Performance",
     "PeriodReturns",
+    "PitHistogram",
+    "Share",
     "Skill",
     "TradeStatistics",
     "Trades",
@@ -41,15 +67,26 @@ __all__ = [
     "account_returns",
     "align_benchmark",
     "ambiguous_share",
+    "climatology",
+    "coverage",
+    "diebold_mariano",
+    "direction",
     "filled_trades",
     "forecast_skill",
     "held_trades",
+    "information_coefficient",
     "join_trades",
     "least_bars",
+    "long_run_variance",
+    "newey_west_lags",
     "performance",
     "period_returns",
     "pinball_loss",
+    "pit_histogram",
+    "quantile_crps",
+    "rank_correlation",
     "rolling_sharpe",
+    "sample_crps",
     "trade_statistics",
     "traded_value",
     "windowed_performance",
