@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         kernels,
         metrics,
         models,
+        search,
         strategies,
         walkforward,
     )
@@ -67,6 +68,7 @@ _SUBMODULES = (
     "kernels",
     "metrics",
     "models",
+    "search",
     "strategies",
     "walkforward",
 )
@@ -146,6 +148,7 @@ __all__ = [
     "read_bars",
     "read_folder",
     "register_strategy",
+    "search",
     "strategies",
     "strategy_names",
     "walk_forward",
