@@ -221,7 +221,7 @@ class PurgedKFold(CombinatorialPurgedSplit):
         return f"PurgedKFold({self.folds}, purge={self.purge}, embargo={self.embargo})"
 
 
-def _whole(value: int, name: str, least: int) -> int:
+def _whole(value: Any, name: str, least: int) -> int:
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or value < least:
         raise ArgumentError(f"{name} must be a whole number of at least {least}: got {value!r}")
