@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from marketsim.strategies.orders import DecisionView, LimitOrders, TakeProfit
+from marketsim.bars import TARGETS
+from marketsim.strategies.orders import LimitOrders, TakeProfit
+from marketsim.strategies.views import DecisionView, Floats
 
 
 @dataclass(frozen=True)
@@ -16,10 +19,11 @@ class EntryTakeProfit:
     name: str = "entry_takeprofit"
     targets: tuple[str, ...] = ("high", "low", "close")
     fitted: bool = False
+    elementwise: ClassVar[bool] = True
 
     def decide(self, view: DecisionView) -> TakeProfit:
         """Position and exit levels of each day."""
-        position = view.allowed(np.where(view.close > 0.0, 1.0, -1.0))
+        position = view.allowed(np.sign(view.close))
         return TakeProfit(position, high=view.high, low=view.low)
 
 
@@ -30,10 +34,11 @@ class HighLow:
     name: str = "high_low"
     targets: tuple[str, ...] = ("high", "low", "close")
     fitted: bool = False
+    elementwise: ClassVar[bool] = True
 
     def decide(self, view: DecisionView) -> LimitOrders:
         """Position and entry levels of each day."""
-        position = view.allowed(np.where(view.close > 0.0, 1.0, -1.0))
+        position = view.allowed(np.sign(view.close))
         return LimitOrders(position, high=view.high, low=view.low, exit_at_close=True)
 
 
@@ -42,17 +47,18 @@ class MaxDiff:
     """Buys at the low and sells at the high where the forecast high lies farther away, else shorts.
 
     Both levels are shifted by offsets that would have earned most on the days before. No position
-    where the forecast low is not below the forecast high.
+    where the forecast low is not below the forecast high, or both returns are forecast to be 0.
     """
 
     name: str = "maxdiff"
     targets: tuple[str, ...] = ("high", "low")
     fitted: bool = True
+    elementwise: ClassVar[bool] = True
 
     def decide(self, view: DecisionView) -> LimitOrders:
         """Position and levels of each day."""
         side = np.where(np.abs(view.high) > np.abs(view.low), 1.0, -1.0)
-        position = view.allowed(np.where(view.low < view.high, side, 0.0))
+        position = view.allowed(np.where(view.low < view.high, side, 0.0) * _moves(view))
         return LimitOrders(position, high=view.high, low=view.low, fitted=True)
 
 
@@ -63,8 +69,16 @@ class MaxDiffAlwaysOn:
     name: str = "maxdiff_always_on"
     targets: tuple[str, ...] = ("high", "low")
     fitted: bool = True
+    elementwise: ClassVar[bool] = True
 
     def decide(self, view: DecisionView) -> LimitOrders:
         """Levels of each day."""
-        both = np.ones(len(view))
-        return LimitOrders(both, high=view.high, low=view.low, fitted=True, always_on=True)
+        return LimitOrders(
+            _moves(view), high=view.high, low=view.low, fitted=True, always_on=True
+        )
+
+
+def _moves(view: DecisionView) -> Floats:
+    """1.0 where a move of the high or the low is forecast, 0.0 where both are exactly 0."""
+    high, low = TARGETS.index("high"), TARGETS.index("low")
+    return ((view.returns[:, high] != 0.0) | (view.returns[:, low] != 0.0)).astype(np.float64)
