@@ -14,10 +14,12 @@ __all__: list[str] = [
     "StoreCounters",
     "StoreFile",
     "StoreView",
+    "benchmark_performance",
     "best_offsets",
     "best_offsets_of_fills",
     "best_offsets_of_tensors",
     "compiler",
+    "context_digests",
     "environment_variable",
     "ewma_forecasts",
     "fills",
@@ -29,6 +31,9 @@ __all__: list[str] = [
     "persistence_forecasts",
     "profit",
     "profit_of_rows",
+    "record_keys",
+    "rolling_sharpe",
+    "row_performance",
     "rows_of_tensors",
     "score_signals",
     "score_sums",
@@ -42,6 +47,7 @@ __all__: list[str] = [
     "take_profit_returns",
     "thread_limit",
     "weighted_sums",
+    "window_performance",
 ]
 
 class StoreView:
@@ -119,6 +125,15 @@ class StoreFile:
         (keys, as_of, target, horizon, flags, records) of all records.
         """
 
+def benchmark_performance(
+    net: numpy.typing.NDArray[numpy.float64],
+    benchmark: numpy.typing.NDArray[numpy.float64],
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Beta, alpha, correlation, active return, tracking error: [strategy, 5], per bar.
+    """
+
 def best_offsets(
     close: numpy.typing.NDArray[numpy.float32],
     high: numpy.typing.NDArray[numpy.float32],
@@ -194,6 +209,16 @@ def best_offsets_of_tensors(
 def compiler() -> str:
     """
     Compiler of this build.
+    """
+
+def context_digests(
+    timestamps: numpy.typing.NDArray[numpy.int64],
+    values: numpy.typing.NDArray[numpy.float64],
+    ends: numpy.typing.NDArray[numpy.int64],
+    context_length: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.uint8]:
+    """
+    Digest [n, 16] of the last context_length rows (0: all) before each end; values is [column, row].
     """
 
 def environment_variable(name: str) -> typing.Any:
@@ -365,6 +390,36 @@ def profit_of_rows(
     Profit of each day of rows, float32 [pair of offsets, position, row, day].
     """
 
+def record_keys(
+    head: bytes,
+    as_of: numpy.typing.NDArray[numpy.int64],
+    contexts: numpy.typing.NDArray[numpy.uint8],
+) -> numpy.typing.NDArray[numpy.uint8]:
+    """
+    Key [n, 16] of each forecast, from a digest of what is the same for all of them.
+    """
+
+def rolling_sharpe(
+    net: numpy.typing.NDArray[numpy.float64],
+    window: typing.SupportsInt | typing.SupportsIndex,
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Sharpe ratio per bar of the window that ends at each bar: [strategy, bar].
+    """
+
+def row_performance(
+    net: numpy.typing.NDArray[numpy.float64],
+    active: numpy.typing.NDArray[numpy.bool] | None,
+    tail: typing.SupportsFloat | typing.SupportsIndex,
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+    position: numpy.typing.NDArray[numpy.float64] | None = None,
+    traded: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Figures [strategy, figure] of net returns [strategy, bar].
+    """
+
 def rows_of_tensors(tensors: typing.Any) -> typing.Any:
     """
     float32 [tensor, value] of float32 tensors of one size on the CPU; None of others.
@@ -478,4 +533,15 @@ def weighted_sums(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     Sums [...] of values [..., j] times the weight of each j, in the order of j.
+    """
+
+def window_performance(
+    net: numpy.typing.NDArray[numpy.float64],
+    active: numpy.typing.NDArray[numpy.bool] | None,
+    starts: numpy.typing.NDArray[numpy.int64],
+    length: typing.SupportsInt | typing.SupportsIndex,
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Figures [window, strategy, figure] of windows of net returns [strategy, bar].
     """

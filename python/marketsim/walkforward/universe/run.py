@@ -20,8 +20,8 @@ from marketsim.forecasts import (
     run_plans_on,
     target_index,
 )
-from marketsim.forecasts.device import to_device_together
-from marketsim.forecasts.device_point import point_there
+from marketsim.forecasts.device.cube import to_device_together
+from marketsim.forecasts.device.point import point_there
 from marketsim.kernels.cuda.place import Place, find_place
 from marketsim.kernels.rules import fill_code
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, check_bounds
