@@ -7,9 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from marketsim.bars import TARGETS
 from marketsim.strategies.orders import LimitOrders, TakeProfit
-from marketsim.strategies.views import DecisionView, Floats
+from marketsim.strategies.views import DecisionView
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class MaxDiff:
     """Buys at the low and sells at the high where the forecast high lies farther away, else shorts.
 
     Both levels are shifted by offsets that would have earned most on the days before. No position
-    where the forecast low is not below the forecast high, or both returns are forecast to be 0.
+    where the forecast low is not below the forecast high.
     """
 
     name: str = "maxdiff"
@@ -58,13 +57,16 @@ class MaxDiff:
     def decide(self, view: DecisionView) -> LimitOrders:
         """Position and levels of each day."""
         side = np.where(np.abs(view.high) > np.abs(view.low), 1.0, -1.0)
-        position = view.allowed(np.where(view.low < view.high, side, 0.0) * _moves(view))
+        position = view.allowed(np.where(view.low < view.high, side, 0.0))
         return LimitOrders(position, high=view.high, low=view.low, fitted=True)
 
 
 @dataclass(frozen=True)
 class MaxDiffAlwaysOn:
-    """As `MaxDiff`, but a long and, where shorts are possible, a short on every day."""
+    """As `MaxDiff`, but a long and, where shorts are possible, a short on every day.
+
+    None on days whose high and low are forecast at exactly the close before.
+    """
 
     name: str = "maxdiff_always_on"
     targets: tuple[str, ...] = ("high", "low")
@@ -73,12 +75,5 @@ class MaxDiffAlwaysOn:
 
     def decide(self, view: DecisionView) -> LimitOrders:
         """Levels of each day."""
-        return LimitOrders(
-            _moves(view), high=view.high, low=view.low, fitted=True, always_on=True
-        )
-
-
-def _moves(view: DecisionView) -> Floats:
-    """1.0 where a move of the high or the low is forecast, 0.0 where both are exactly 0."""
-    high, low = TARGETS.index("high"), TARGETS.index("low")
-    return ((view.returns[:, high] != 0.0) | (view.returns[:, low] != 0.0)).astype(np.float64)
+        both = ((view.high != 0.0) | (view.low != 0.0)).astype(np.float64)
+        return LimitOrders(both, high=view.high, low=view.low, fitted=True, always_on=True)

@@ -161,7 +161,7 @@ class _PartialView(DecisionView):
         self.__dict__.update(own)
 
     @cached_property
-    def distribution(self) -> Distribution:  # type: ignore[override]
+    def distribution(self) -> Distribution:
         """The distributions that `returns` are points of."""
         return _days_of(self.__dict__["_whole"].distribution, self.__dict__["_days"])
 
@@ -197,7 +197,11 @@ class BarView:
 
     def __init__(self, view: DecisionView, i: int) -> None:
         self.date: np.datetime64 = view.dates[i]
-        self.open, self.high, self.low = float(view.open[i]), float(view.high[i]), float(view.low[i])
+        self.open, self.high, self.low = (
+            float(view.open[i]),
+            float(view.high[i]),
+            float(view.low[i]),
+        )
         self.close, self.band = float(view.close[i]), float(view.band[i])
         self.last_return = float(view.last_return[i])
         self.returns: Floats = view.returns[i].copy()
@@ -211,7 +215,8 @@ class BarView:
 
     def past(self, column: str, length: int) -> Floats:
         """The last `length` values of a column before the bar, [length], newest last."""
-        return self._view.past(column, length)[0]
+        values: Floats = self._view.past(column, length)[0]
+        return values
 
     def allowed(self, position: float) -> float:
         """`position`, or 0 for a short where shorts are not possible."""

@@ -36,7 +36,7 @@ class Costs:
 
     Example:
         >>> costs = Costs(fee_bps=5, half_spread_bps=1, maker_bps=-1)
-        >>> costs.entry, costs.close_exit
+        >>> costs.entry, round(costs.close_exit, 6)
         (-0.0001, 0.0006)
     """
 
@@ -80,7 +80,8 @@ class Costs:
         """Cost a year of holding a position, as a fraction: borrow of a short, financing beyond 1.
 
         Example:
-            >>> Costs(borrow_bps=100, financing_bps=500).carry(-1), Costs(financing_bps=500).carry(3)
+            >>> costs = Costs(borrow_bps=100, financing_bps=500)
+            >>> costs.carry(-1), costs.carry(3)
             (0.01, 0.1)
         """
         rate = self.borrow_bps if position < 0.0 else self.financing_bps

@@ -148,9 +148,10 @@ def joined_orders(parts: Sequence[Orders]) -> Orders:
                 f"{_kind(part)}"
             )
     columns = [_arrays(part) for part in parts]
-    return replace(
-        first, **{name: np.concatenate([c[name] for c in columns]) for name in columns[0]}
-    )
+    joined: dict[str, Any] = {
+        name: np.concatenate([c[name] for c in columns]) for name in columns[0]
+    }
+    return replace(first, **joined)
 
 
 def same_orders(one: Orders, other: Orders) -> bool:
@@ -168,6 +169,4 @@ def _arrays(orders: Orders) -> dict[str, Any]:
 
 def _kind(orders: Orders) -> dict[str, Any]:
     found = {f.name: getattr(orders, f.name) for f in fields(orders)}
-    return {
-        name: None if isinstance(value, np.ndarray) else value for name, value in found.items()
-    }
+    return {name: None if isinstance(value, np.ndarray) else value for name, value in found.items()}

@@ -102,9 +102,7 @@ def hold_account(
     )
 
 
-def _hold_from_open(
-    target: Floats, days: MarketDays, costs: Costs, most: Floats | None
-) -> Account:
+def _hold_from_open(target: Floats, days: MarketDays, costs: Costs, most: Floats | None) -> Account:
     """Decided after the close before, traded at the open.
 
     Overnight the position of the bar before earns the move from close to open, and from the open on

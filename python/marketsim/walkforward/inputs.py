@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -146,7 +146,7 @@ class MarketDays:
         before = rows - 1
         previous = bars.close[before]
         columns = (bars.open, bars.high, bars.low, bars.close)
-        moves = (column[rows] / previous - 1.0 for column in columns)
+        moves = [column[rows] / previous - 1.0 for column in columns]
         if breaks is None:
             breaks = np.ones(len(rows), dtype=np.bool_)
             breaks[1:] = np.diff(rows) != 1
@@ -156,12 +156,8 @@ class MarketDays:
         if bars.volume.any():
             value = bars.volume[rows] * bars.close[rows]
             value_before = bars.volume[before] * previous
-        return cls(previous, *moves, elapsed, breaks, value, value_before)
-
-    def part(self, first: int, stop: int | None = None) -> MarketDays:
-        """Days first .. stop - 1 of these; views."""
-        found = {f.name: getattr(self, f.name) for f in fields(self)}
-        return MarketDays(**{k: None if v is None else v[first:stop] for k, v in found.items()})
+        opened, high, low, close = moves
+        return cls(previous, opened, high, low, close, elapsed, breaks, value, value_before)
 
 
 def decision_view(
@@ -227,7 +223,6 @@ class RunInputs:
 
     def view(self, start: int, stop: int, aggregate: str, long_only: bool) -> DecisionView:
         """What is known before each of the days of rows start .. stop - 1."""
-
         whole = self.forecasts.around(start)
 
         def made() -> DecisionView:

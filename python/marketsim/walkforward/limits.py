@@ -53,6 +53,10 @@ class Fit(NamedTuple):
     low: Levels
     in_sample: Floats
 
+    def part(self, first: int, stop: int) -> Fit:
+        """Days first .. stop - 1; views."""
+        return Fit(self.high[first:stop], self.low[first:stop], self.in_sample[first:stop])
+
     @classmethod
     def none(cls, count: int) -> Fit:
         """That of orders which fit nothing."""
@@ -198,8 +202,8 @@ def limit_days(
         position=np.sum(laid.sides, axis=0),
         high_offset=fit.high.astype(np.float64),
         low_offset=fit.low.astype(np.float64),
-        high_level=np.where(sells, laid.high.astype(np.float64), np.nan),
-        low_level=np.where(buys, laid.low.astype(np.float64), np.nan),
+        high_level=np.where(sells, np.clip(laid.high, 0.0, 10.0).astype(np.float64), np.nan),
+        low_level=np.where(buys, np.clip(laid.low, -1.0, 0.0).astype(np.float64), np.nan),
         flags=outcome.flags,
         active=np.greater(entries, 0),
         entries=np.asarray(entries),
@@ -242,9 +246,7 @@ def _filled(
     return _stopped(days, laid.high, laid.low, side, laid.stop, fill, gross, part.flags)
 
 
-def _charged(
-    side: Floats, flags: npt.NDArray[np.uint8], costs: Costs
-) -> tuple[Floats, Floats]:
+def _charged(side: Floats, flags: npt.NDArray[np.uint8], costs: Costs) -> tuple[Floats, Floats]:
     """(absolute position that entered, costs): a fill at a limit and one at the market differ."""
     size = np.where(flags & _ENTERED > 0, np.abs(side), 0.0)
     exit_rate = np.where(flags & _EXITED > 0, costs.limit_exit, costs.close_exit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from marketsim.metrics import Skill, forecast_skill
 from marketsim.strategies import Orders, Strategy
 from marketsim.timing import stage
 from marketsim.walkforward.inputs import MarketDays, ModelCard, naive_forecasts
-from marketsim.walkforward.outcome import StrategyDays
+from marketsim.walkforward.outcome import StrategyDays, ruin_bar
 from marketsim.walkforward.returns import daily_returns
 from marketsim.walkforward.run import BASELINE_STRATEGIES, Run, StrategyRun
 from marketsim.walkforward.settings import Settings
@@ -312,6 +312,7 @@ class WalkForwardResult:
                 strategies=self.strategies,
                 settings=self.settings,
                 heading=self._heading(),
+                notes=tuple(self._notes()),
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -321,6 +322,7 @@ class WalkForwardResult:
             "symbol": self.bars.symbol,
             "strategies": plain(summary.strategies.reset_index()),
             "skill": plain(summary.skill.reset_index()),
+            "notes": list(summary.notes),
             "settings": self.described_settings(),
             "provenance": self.provenance(),
         }
@@ -355,6 +357,8 @@ class WalkForwardResult:
             "fill_policy": settings.fill,
             "asset_class": settings.asset_class,
             "shorts_possible": not settings.long_only,
+            "fee_bps": settings.costs.fee_bps,
+            "half_spread_bps": settings.costs.half_spread_bps,
             "costs": asdict(settings.costs),
             "market": settings.market.to_dict(),
             "periods_per_year": settings.periods_per_year,
@@ -373,6 +377,16 @@ class WalkForwardResult:
             "model_fingerprint": self.model.fingerprint,
             **versions(),
         }
+
+    def _notes(self) -> Iterator[str]:
+        """What a reader of the table must know."""
+        for name, outcome in {**self.outcomes, **self._other_baselines}.items():
+            bar = ruin_bar(outcome.net)
+            if bar is not None:
+                yield (
+                    f"{name} was ruined on {self.dates[bar]:%Y-%m-%d}, bar {bar + 1:,} of "
+                    f"{len(self.dates):,}: its account ends there, later bars count as 0"
+                )
 
     def _heading(self) -> str:
         windows, settings = self.windows, self.settings

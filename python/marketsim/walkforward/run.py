@@ -132,7 +132,7 @@ class Run:
                 fit.append(decided.fit)
             else:
                 orders.append(part_of_orders(run.orders, place, place + width))
-                fit.append(Fit(*(values[place : place + width] for values in run.fit)))
+                fit.append(run.fit.part(place, place + width))
         market = self.inputs.market(rows, width)
         accounts = range(0, len(rows), width)
         return evaluate(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from marketsim.arguments import as_number
-from marketsim.bars.market import AssetClass, Market
+from marketsim.bars.market import SESSIONS, AssetClass, Market
 from marketsim.errors import ArgumentError
 from marketsim.kernels.rules import fill_code
 from marketsim.kernels.types import Bounds, check_bounds
@@ -67,16 +67,29 @@ def most_value(
 
 @dataclass(frozen=True)
 class Settings:
-    """How a run was done; see `walk_forward`."""
+    """How a run was done; see `walk_forward`.
+
+    Attributes:
+        market: what the bars show of their market, or what the caller stated.
+    """
 
     fill: str
     aggregate: str
-    asset_class: AssetClass
+    market: Market
     costs: Costs
     long_only: bool
-    periods_per_year: float
     offset_bounds: Bounds
     volume_cap: VolumeCap | None
+
+    @property
+    def asset_class(self) -> AssetClass:
+        """Of the market."""
+        return self.market.asset_class
+
+    @property
+    def periods_per_year(self) -> float:
+        """Bars a year, to annualise with."""
+        return self.market.periods_per_year
 
 
 def resolve_settings(
@@ -100,22 +113,37 @@ def resolve_settings(
         raise ArgumentError(f"volume_cap must be a VolumeCap or None: got {volume_cap!r}")
     fill_code(fill)
     parse_aggregate(aggregate)
-    kind = check_asset_class(market.asset_class if asset_class is None else asset_class)
-    if periods_per_year is None:
-        yearly = market.periods_per_year
-    else:
-        yearly = as_number("periods_per_year", periods_per_year)
-    if not 0.0 < yearly < 1e7:
-        raise ArgumentError(
-            f"periods_per_year must lie in (0, 10,000,000): got {periods_per_year!r}"
-        )
+    stated = _stated_market(market, asset_class, periods_per_year)
+    kind = stated.asset_class
     return Settings(
         fill=fill,
         aggregate=aggregate,
-        asset_class=kind,
+        market=stated,
         costs=resolve_costs(fee, kind),
         long_only=kind == "crypto",
-        periods_per_year=yearly,
         offset_bounds=check_bounds(offset_bounds),
         volume_cap=volume_cap,
     )
+
+
+def _stated_market(market: Market, asset: str | None, periods: float | None) -> Market:
+    """The market with what the caller states in place of what was judged or assumed."""
+    if asset is not None:
+        kind = check_asset_class(asset)
+        if market.assumed and kind != market.asset_class and market.bars_per_session is not None:
+            # The sessions of a year were assumed with the class.
+            sessions = SESSIONS[kind]
+            yearly = sessions * market.bars_per_session
+            why = f"{market.bars_per_session:g} bars a session, {sessions:g} sessions"
+            market = replace(
+                market, sessions_per_year=sessions, periods_per_year=yearly, periods_why=why
+            )
+        market = replace(market, asset_class=kind, assumed=False, why="stated")
+    if periods is not None:
+        yearly = as_number("periods_per_year", periods)
+        if not 0.0 < yearly < 1e7:
+            raise ArgumentError(f"periods_per_year must lie in (0, 10,000,000): got {periods!r}")
+        market = replace(
+            market, periods_per_year=yearly, periods_assumed=False, periods_why="stated"
+        )
+    return market

@@ -14,6 +14,7 @@ from marketsim.arguments import check_whole
 from marketsim.errors import NotEnoughBarsError
 from marketsim.forecasts.plan import LEAST_CONTEXT
 
+
 class Stretch(NamedTuple):
     """Rows first .. stop - 1, which follow one another; their offsets are fitted from first_fit."""
 
@@ -75,6 +76,10 @@ class Windows:
     def days(self) -> npt.NDArray[np.int64]:
         """Rows that are evaluated, each once, ascending: those of the validation windows."""
         return np.concatenate([np.arange(s.first, s.stop) for s in self.stretches])
+
+    def possible_days(self, bars: int) -> int:
+        """How many of so many bars can be evaluated at most: those after the context needed."""
+        return bars - 1 - LEAST_CONTEXT - self.fit_days
 
     @property
     def first_day(self) -> int:
