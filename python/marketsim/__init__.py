@@ -15,7 +15,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from marketsim import bars, forecasts, kernels, metrics, models, strategies, walkforward
+    from marketsim import (
+        bars,
+        forecasts,
+        indicators,
+        kernels,
+        metrics,
+        models,
+        strategies,
+        walkforward,
+    )
     from marketsim.bars import Bars, BarsFolder, Market, demo_bars, read_bars, read_folder
     from marketsim.errors import MarketsimError
     from marketsim.forecasts import ForecastStore, MemoryStore, PredictionStore
@@ -52,7 +61,16 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_SUBMODULES = ("bars", "forecasts", "kernels", "metrics", "models", "strategies", "walkforward")
+_SUBMODULES = (
+    "bars",
+    "forecasts",
+    "indicators",
+    "kernels",
+    "metrics",
+    "models",
+    "strategies",
+    "walkforward",
+)
 _HOMES = {
     "Bars": "bars",
     "BarsFolder": "bars",
@@ -120,6 +138,7 @@ __all__ = [
     "best_offsets",
     "demo_bars",
     "forecasts",
+    "indicators",
     "kernels",
     "load_model",
     "metrics",

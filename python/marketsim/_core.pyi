@@ -11,6 +11,7 @@ import numpy
 import numpy.typing
 
 __all__: list[str] = [
+    "IndicatorStream",
     "StoreCounters",
     "StoreFile",
     "StoreView",
@@ -24,6 +25,8 @@ __all__: list[str] = [
     "ewma_forecasts",
     "fills",
     "high_low_returns",
+    "indicator_kinds",
+    "indicator_run",
     "isa",
     "mixture_cdf",
     "mixture_means_between",
@@ -49,6 +52,72 @@ __all__: list[str] = [
     "weighted_sums",
     "window_performance",
 ]
+
+class IndicatorStream:
+    """
+    An indicator that takes one bar at a time.
+    """
+    def __copy__(self) -> IndicatorStream: ...
+    def __deepcopy__(self, arg0: typing.Any) -> IndicatorStream: ...
+    def __getstate__(self) -> tuple[str, list[float], int, int, bytes]: ...
+    def __init__(
+        self,
+        name: str,
+        parameters: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
+        option: typing.SupportsInt | typing.SupportsIndex,
+        longest: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
+    def __setstate__(
+        self,
+        arg0: tuple[
+            str,
+            collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
+            typing.SupportsInt | typing.SupportsIndex,
+            typing.SupportsInt | typing.SupportsIndex,
+            bytes,
+        ],
+    ) -> None: ...
+    def copy(self) -> IndicatorStream:
+        """
+        An independent copy.
+        """
+    @typing.overload
+    def update(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> typing.Any:
+        """
+        Take one bar; its value.
+        """
+    @typing.overload
+    def update(
+        self,
+        arg0: typing.SupportsFloat | typing.SupportsIndex,
+        arg1: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> typing.Any: ...
+    @typing.overload
+    def update(
+        self,
+        arg0: typing.SupportsFloat | typing.SupportsIndex,
+        arg1: typing.SupportsFloat | typing.SupportsIndex,
+        arg2: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> typing.Any: ...
+    @typing.overload
+    def update(
+        self,
+        arg0: typing.SupportsFloat | typing.SupportsIndex,
+        arg1: typing.SupportsFloat | typing.SupportsIndex,
+        arg2: typing.SupportsFloat | typing.SupportsIndex,
+        arg3: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> typing.Any: ...
+    @typing.overload
+    def update(
+        self,
+        arg0: typing.SupportsFloat | typing.SupportsIndex,
+        arg1: typing.SupportsFloat | typing.SupportsIndex,
+        arg2: typing.SupportsFloat | typing.SupportsIndex,
+        arg3: typing.SupportsFloat | typing.SupportsIndex,
+        arg4: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> typing.Any: ...
+    @property
+    def name(self) -> str: ...
 
 class StoreView:
     """
@@ -291,6 +360,25 @@ def high_low_returns(
 ) -> typing.Any:
     """
     Returns [row, day] of entry at the forecast low or high.
+    """
+
+def indicator_kinds() -> dict[str, tuple[int, int, bool]]:
+    """
+    {name: (inputs, outputs, recursive)} of every indicator.
+    """
+
+def indicator_run(
+    name: str,
+    inputs: collections.abc.Sequence[typing.Annotated[numpy.typing.ArrayLike, numpy.float64]],
+    parameters: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    option: typing.SupportsInt | typing.SupportsIndex,
+    longest: typing.SupportsInt | typing.SupportsIndex,
+    lookback: typing.SupportsInt | typing.SupportsIndex,
+    lags: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    outputs: collections.abc.Sequence[typing.Annotated[numpy.typing.ArrayLike, numpy.float64]],
+) -> None:
+    """
+    Fill the outputs of an indicator; lookback 0 sees all rows before each.
     """
 
 def isa() -> str:
