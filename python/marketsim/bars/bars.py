@@ -13,6 +13,7 @@ import pandas as pd
 
 from marketsim.bars.clock import FloatArray
 from marketsim.bars.columns import COLUMNS
+from marketsim.bars.gaps import Gap, find_gaps
 from marketsim.bars.market import Market, judge_market
 from marketsim.bars.span import describe_span
 from marketsim.bars.symbol import check_symbol
@@ -184,6 +185,13 @@ class Bars:
         if self._market is None:
             self._market = judge_market(self)
         return self._market
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """Holes in the data, each with the first row after it; see `marketsim.bars.gaps`."""
+        if len(self) < 3:
+            return ()
+        return find_gaps(self, self.market.asset_class == "crypto")
 
     @property
     def open(self) -> FloatArray:

@@ -15,6 +15,7 @@ from marketsim.bars.columns import ADJUSTED_CLOSE, COLUMNS, PRICES, SPLIT, selec
 from marketsim.bars.defect import counted, raise_defects
 from marketsim.bars.exchange import require_fit
 from marketsim.bars.files import FolderListing, as_path, is_folder, read_file, split_name
+from marketsim.bars.gaps import longest_hole
 from marketsim.bars.layouts import Layout, choose_headed
 from marketsim.bars.options import ReadOptions, check_options
 from marketsim.bars.repair import apply_repairs
@@ -214,6 +215,7 @@ def bars_of_rows(
         where,
         len(frame),
         [*selection.defects, *find_defects(table, options.min_bars, options.splits)],
+        notes,
     )
     for step in (_scale, _split):
         changed, said = step(table, options)
@@ -234,6 +236,9 @@ def _bars_of(
     columns = tuple(
         table.values[name] if own else np.array(table.values[name], np.float64) for name in COLUMNS
     )
+    hole = longest_hole(table.times, table.times)
+    if hole:
+        notes = [*notes, hole]
     times = table.times.view("M8[ns]")
     bars = Bars.of_columns(
         times if own else times.copy(), columns, table.timezone, symbol, repairs,
