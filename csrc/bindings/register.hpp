@@ -9,6 +9,7 @@ void register_build(pybind11::module_& module);
 void register_day_trades(pybind11::module_& module);
 void register_offsets(pybind11::module_& module);
 void register_profit(pybind11::module_& module);
+void register_replay(pybind11::module_& module);
 void register_scores(pybind11::module_& module);
 void register_statistical(pybind11::module_& module);
 void register_store(pybind11::module_& module);
