@@ -13,7 +13,7 @@ from scipy.optimize import direct
 
 import marketsim as ms
 from marketsim.kernels import rules
-from marketsim.kernels.profit import profit_reference
+from marketsim.kernels.reference import profit_reference
 
 FEE = 0.0005
 SIZES = [(6, 10_000), (20, 2_000), (60, 500), (250, 100), (2000, 10)]

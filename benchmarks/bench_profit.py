@@ -11,7 +11,7 @@ from problems import random_days
 
 import marketsim as ms
 from marketsim.kernels import rules
-from marketsim.kernels.profit import profit_reference
+from marketsim.kernels.reference import profit_reference
 
 CANDIDATES = 512
 

@@ -14,8 +14,9 @@ import torch
 from problems import KINDS, awkward_days, random_days
 
 import marketsim as ms
-from marketsim.kernels import cuda, rules
-from marketsim.kernels.cuda_walk import Fit, fit_windows, sum_windows, windows_at
+from marketsim.kernels import rules
+from marketsim.kernels.cuda import place as cuda
+from marketsim.kernels.cuda.windows import Fit, fit_windows, sum_windows, windows_at
 
 f32 = np.float32
 FEE = 0.0005

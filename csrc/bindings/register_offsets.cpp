@@ -6,7 +6,7 @@
 #include "bindings/dlpack_args.hpp"
 #include "bindings/numpy_args.hpp"
 #include "bindings/register.hpp"
-#include "kernels/offsets.hpp"
+#include "kernels/offsets/offsets.hpp"
 
 namespace marketsim::bindings {
 namespace {

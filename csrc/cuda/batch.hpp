@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "kernels/offsets.hpp"
+#include "kernels/offsets/offsets.hpp"
 #include "kernels/student_t.hpp"
 
 namespace marketsim::cuda {

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "cuda/offsets_common.hpp"
-#include "kernels/sweep_events.hpp"
-#include "kernels/sweep_marks.hpp"
+#include "kernels/offsets/events.hpp"
+#include "kernels/offsets/fingerprints.hpp"
 
 namespace marketsim::MARKETSIM_ISA {
 
@@ -17,7 +17,7 @@ enum Counter { kPendingCount, kMarkCount, kCounters };
 // row changes in all columns, then the sums of that.
 enum RunningSum { kStartAlpha, kStartBeta, kStartGamma, kRowConstant, kRowSlope, kSums };
 
-// As in kernels/sweep_work.hpp; read as whole vectors.
+// As in kernels/offsets/workspace.hpp; read as whole vectors.
 struct alignas(16) Event {
   uint32_t begin, end;  // columns
   uint32_t row, unused;

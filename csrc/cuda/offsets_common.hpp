@@ -4,8 +4,8 @@
 
 #include "cuda/batch.hpp"
 #include "cuda/team.hpp"
-#include "kernels/candidates.hpp"
-#include "kernels/offsets_draw.hpp"
+#include "kernels/offsets/candidates.hpp"
+#include "kernels/offsets/draw_in.hpp"
 
 namespace marketsim::MARKETSIM_ISA {
 
@@ -119,10 +119,10 @@ inline MARKETSIM_FN Legs read_leg(const OffsetRules& rules, float margin, const 
 }
 
 // The float nearest to 0 of those from beyond `inner` to `outer` for which the total of the pair is
-// the same: as draw_in_one() of kernels/offsets_draw.hpp. All threads together first try the float
-// next to what is known to be the same, which settles nearly all problems (99 of 100 random ones),
-// and if that is the same as well a float a rank at a time. together(v) and same(v) tell whether it
-// is, by all threads and by one.
+// the same: as draw_in_one() of kernels/offsets/draw_in.hpp. All threads together first try the
+// float next to what is known to be the same, which settles nearly all problems (99 of 100 random
+// ones), and if that is the same as well a float a rank at a time. together(v) and same(v) tell
+// whether it is, by all threads and by one.
 template <typename Team, typename Together, typename Same>
 MARKETSIM_BODY float draw_in_wide(Team& team, float inner, float outer, uint32_t known,
                                   const Together& together, const Same& same) {
@@ -201,7 +201,7 @@ MARKETSIM_BODY uint32_t same_from_size(Team& team, const Rules& rules, size_t le
   return team.reduce(known, Larger{});
 }
 
-// See kernels/offsets_draw.hpp.
+// See kernels/offsets/draw_in.hpp.
 template <typename Team, typename LegAt>
 MARKETSIM_BODY void draw_in(Team& team, const OffsetRules& rules, const CandidateLists& lists,
                             size_t split, size_t legs, const LegAt& leg_at, Best& best) {

@@ -1,4 +1,4 @@
-// Many days: a block a problem. As the sweep of kernels/offsets_sweep.cpp, without its lazy blocks:
+// Many days: a block a problem. As the sweep of kernels/offsets/sweep.cpp, without its lazy blocks:
 // each thread owns some columns (high offsets) in registers, and all threads walk through the rows
 // (low offsets) together, from event to event.
 //
@@ -7,7 +7,7 @@
 // finds the pair with the highest U, whose true total tells how high U must be for a pair to be
 // the best; the second one lists those pairs, in the threads that have any, and they are evaluated
 // exactly. Where they are too many, a third walk evaluates one pair of each fingerprint
-// (kernels/sweep_marks.hpp).
+// (kernels/offsets/fingerprints.hpp).
 #pragma once
 
 #include "cuda/large_setup.hpp"

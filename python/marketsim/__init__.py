@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from marketsim.bars import Bars, BarsFolder, Market, demo_bars, read_bars, read_folder
     from marketsim.errors import MarketsimError
     from marketsim.forecasts import ForecastStore, MemoryStore, PredictionStore
-    from marketsim.kernels.offsets import Offsets, best_offsets
+    from marketsim.kernels.offsets import best_offsets
     from marketsim.kernels.profit import profit
-    from marketsim.kernels.sums import ProfitSums, profit_sums
+    from marketsim.kernels.sums import profit_sums
+    from marketsim.kernels.types import Offsets, ProfitSums
     from marketsim.models import (
         Distribution,
         Model,
@@ -60,10 +61,10 @@ _HOMES = {
     "ForecastStore": "forecasts",
     "MemoryStore": "forecasts",
     "PredictionStore": "forecasts",
-    "Offsets": "kernels.offsets",
+    "Offsets": "kernels.types",
     "best_offsets": "kernels.offsets",
     "profit": "kernels.profit",
-    "ProfitSums": "kernels.sums",
+    "ProfitSums": "kernels.types",
     "profit_sums": "kernels.sums",
     "Distribution": "models",
     "Model": "models",

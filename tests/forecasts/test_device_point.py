@@ -9,7 +9,7 @@ from store_cases import bits
 
 from marketsim.errors import CudaError, UnknownNameError
 from marketsim.forecasts import DeviceCube, ForecastCube, Schema
-from marketsim.kernels import cuda
+from marketsim.kernels.cuda import place as cuda
 from marketsim.models import AGGREGATES, QuantileDistribution, SampleDistribution, StudentTMixture
 
 torch = pytest.importorskip("torch")

@@ -26,7 +26,7 @@ from marketsim.forecasts import (
     run_plans_on,
 )
 from marketsim.forecasts.device_schema import mixture_records_there
-from marketsim.kernels import cuda
+from marketsim.kernels.cuda import place as cuda
 from marketsim.models import StudentTMixture
 
 torch = pytest.importorskip("torch")

@@ -22,7 +22,7 @@ from marketsim.errors import (
     CudaUnavailableError,
     UnknownNameError,
 )
-from marketsim.kernels import cuda
+from marketsim.kernels.cuda import place as cuda
 from marketsim.timing import profiled
 
 torch = pytest.importorskip("torch")

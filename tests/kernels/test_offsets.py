@@ -17,7 +17,8 @@ import marketsim as ms
 from marketsim import _core
 from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.kernels import rules
-from marketsim.kernels.offsets import Offsets, best_offsets_reference
+from marketsim.kernels.reference import best_offsets_reference
+from marketsim.kernels.types import Offsets
 
 f32 = np.float32
 OPTIONS = [

@@ -14,7 +14,8 @@ import marketsim as ms
 from marketsim import _core
 from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.kernels import rules
-from marketsim.kernels.profit import fills, profit_reference
+from marketsim.kernels.profit import fills
+from marketsim.kernels.reference import profit_reference
 
 RULES = [
     (fill, fee_rule, fee)

@@ -10,7 +10,7 @@ from problems import KINDS, awkward_days, drawn_days, random_days
 import marketsim as ms
 from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.kernels import rules
-from marketsim.kernels.sums import profit_sums_reference
+from marketsim.kernels.reference import profit_sums_reference
 
 f32 = np.float32
 RULES = [

@@ -20,7 +20,7 @@ from marketsim.errors import (  # noqa: E402
     MissingDependencyError,
 )
 from marketsim.kernels import cuda  # noqa: E402
-from marketsim.kernels.offsets import DEFAULT_BOUNDS  # noqa: E402
+from marketsim.kernels.types import DEFAULT_BOUNDS  # noqa: E402
 from marketsim.legacy import loss_utils, offset_search  # noqa: E402
 from marketsim.legacy.optimization_utils import (  # noqa: E402
     optimize_always_on_multipliers,

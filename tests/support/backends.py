@@ -14,8 +14,8 @@ import pytest
 import marketsim as ms
 from marketsim import _core
 from marketsim.build_info import cuda_state
-from marketsim.kernels import cuda
-from marketsim.kernels.offsets import Offsets
+from marketsim.kernels.cuda import place as cuda
+from marketsim.kernels.types import Offsets
 
 # A name is that of an instruction set, of the emulation or of the GPU; "-tensors": tensors in.
 DEVICES = [

@@ -10,7 +10,7 @@ from market import random_bars
 import marketsim as ms
 from marketsim.cli import main
 from marketsim.errors import CudaUnavailableError
-from marketsim.kernels import cuda
+from marketsim.kernels.cuda import place as cuda
 
 
 @pytest.mark.parametrize("name", DEVICES[::2])

@@ -15,7 +15,8 @@ from mixture_model import MixtureModel
 import marketsim as ms
 from marketsim.errors import ArgumentError, NotEnoughBarsError, UnknownNameError
 from marketsim.forecasts import ForecastPlan, MemoryStore, run_plan
-from marketsim.kernels import cuda_walk, rules
+from marketsim.kernels import rules
+from marketsim.kernels.cuda import windows as cuda_windows
 from marketsim.kernels.profit import fills
 from marketsim.walkforward import Universe
 
@@ -150,13 +151,13 @@ def test_mixtures_and_cubes(backend: str, aggregate: str) -> None:
 
 def test_one_launch_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     launches: list[int] = []
-    solve = cuda_walk.solve
+    solve = cuda_windows.solve
 
     def counted(place, groups) -> None:
         launches.append(len(groups))
         solve(place, groups)
 
-    monkeypatch.setattr(cuda_walk, "solve", counted)
+    monkeypatch.setattr(cuda_windows, "solve", counted)
     run(universe_of(), backend="emulation", fills=FILLS[:2])
     assert launches == [8]  # two policies, two strategies, two kinds of costs
     run(universe_of((60, 61)), backend="emulation", fills=rules.FILLS)

@@ -14,8 +14,7 @@ import marketsim as ms
 from marketsim import _core
 from marketsim.bars import TARGETS
 from marketsim.errors import ArgumentError, NotEnoughBarsError, UnknownNameError
-from marketsim.kernels.offsets import best_offsets_reference
-from marketsim.kernels.profit import profit_reference
+from marketsim.kernels.reference import best_offsets_reference, profit_reference
 from marketsim.models import EwmaModel
 
 f32 = np.float32

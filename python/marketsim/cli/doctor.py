@@ -44,8 +44,9 @@ def _self_test(device: str) -> str:
     import numpy as np
 
     from marketsim.errors import MarketsimError
-    from marketsim.kernels.offsets import best_offsets, best_offsets_reference
-    from marketsim.kernels.profit import profit, profit_reference
+    from marketsim.kernels.offsets import best_offsets
+    from marketsim.kernels.profit import profit
+    from marketsim.kernels.reference import best_offsets_reference, profit_reference
 
     generator = np.random.default_rng(0)
     close, gap = generator.normal(0.0, 0.01, (2, 8))

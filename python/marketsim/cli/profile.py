@@ -154,12 +154,12 @@ def _import() -> None:
     import numpy as np
 
     import marketsim.walkforward  # noqa: F401
-    from marketsim.kernels import slices
+    from marketsim.kernels import loops
 
     values, starts = np.zeros((1, 2)), np.zeros(1, dtype=np.int64)
-    slices.window_metrics(values, np.zeros((1, 2), dtype=np.bool_), starts, 2)
-    slices.window_sums(values[None], starts, 2)
-    slices.shutdown_positions(values[0], values[0], False)
+    loops.window_metrics(values, np.zeros((1, 2), dtype=np.bool_), starts, 2)
+    loops.window_sums(values[None], starts, 2)
+    loops.shutdown_positions(values[0], values[0], False)
 
 
 def _sources(args: argparse.Namespace) -> Iterator[Bars]:

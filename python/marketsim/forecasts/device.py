@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from marketsim.errors import ArgumentError
 from marketsim.forecasts.schema import Schema
-from marketsim.kernels.cuda import Place, find_place
-from marketsim.kernels.cuda_arrays import upload
+from marketsim.kernels.cuda.arrays import upload
+from marketsim.kernels.cuda.place import Place, find_place
 from marketsim.timing import stage
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from marketsim import _core
 from marketsim.errors import CudaError
 from marketsim.forecasts.device_schema import sums_there
 from marketsim.forecasts.schema import Schema, mixture_fields
-from marketsim.kernels.cuda import Place, launch_guard
-from marketsim.kernels.cuda_arrays import address
+from marketsim.kernels.cuda.arrays import address
+from marketsim.kernels.cuda.place import Place, launch_guard
 from marketsim.models.distribution import mean_between, quantile_at
 from marketsim.models.mixture import with_normal
 from marketsim.models.pointwise import Aggregated

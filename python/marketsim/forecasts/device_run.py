@@ -17,8 +17,8 @@ from marketsim.forecasts.plan import ForecastPlan, ReturnTable
 from marketsim.forecasts.run import Keeper, PlanWork, look_up, plans_bar, run_plans
 from marketsim.forecasts.schema import Schema, mixture_parts
 from marketsim.forecasts.store.base import ForecastStore
-from marketsim.kernels.cuda import Place, find_place
-from marketsim.kernels.cuda_arrays import upload
+from marketsim.kernels.cuda.arrays import upload
+from marketsim.kernels.cuda.place import Place, find_place
 from marketsim.models import Model, StudentTMixture
 from marketsim.timing import stage
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,20 +12,8 @@ from marketsim import _core
 from marketsim.arguments import as_argument_error, as_numbers
 from marketsim.kernels.rules import check_fee, fee_rule_code, fill_code
 from marketsim.kernels.shapes import DAY_NAMES, by_name, is_batch, offset_shape
+from marketsim.kernels.types import DayArrays, Fills, FloatArray
 from marketsim.timing import stage
-
-FloatArray = npt.NDArray[np.float32]
-DayArrays: TypeAlias = tuple[
-    FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray | None
-]
-
-
-class Fills(NamedTuple):
-    """What happened on each day: float32 gross profit and fee, and bits of `rules`."""
-
-    gross: FloatArray
-    fee: FloatArray
-    flags: npt.NDArray[np.uint8]
 
 
 def profit(
@@ -85,10 +73,10 @@ def profit(
         array([0.03], dtype=float32)
     """
     if device != "cpu":
-        from marketsim.kernels import cuda_calls
+        from marketsim.kernels.cuda import dispatch
 
         days = by_name(close, high, low, high_pred, low_pred, position, open)
-        on_device = cuda_calls.profit(
+        on_device = dispatch.profit(
             days, high_offset, low_offset, device=device, fee=fee, fee_rule=fee_rule, fill=fill
         )
         if on_device is not None:
@@ -165,61 +153,6 @@ def fills(
         except ValueError as error:
             raise as_argument_error(error) from None
     return Fills(*result)
-
-
-def profit_reference(
-    close: npt.ArrayLike,
-    high: npt.ArrayLike,
-    low: npt.ArrayLike,
-    high_pred: npt.ArrayLike,
-    low_pred: npt.ArrayLike,
-    position: npt.ArrayLike,
-    *,
-    high_offset: float = 0.0,
-    low_offset: float = 0.0,
-    fee: float = 0.0,
-    fee_rule: str = "per_entry",
-    fill: str = "optimistic",
-    open: npt.ArrayLike | None = None,
-) -> FloatArray:
-    """`profit` for scalar offsets, written to be read: what the kernels are tested against."""
-    days = (np.asarray(v, f32) for v in (close, high, low, high_pred, low_pred, position))
-    c, a, b, p, q, s = days
-    o = np.zeros_like(c) if open is None else np.asarray(open, f32)
-    with np.errstate(all="ignore"):
-        sell = np.clip(p + f32(high_offset), f32(0), f32(10))
-        buy = np.clip(q + f32(low_offset), f32(-1), f32(0))
-        x, y = np.clip(s, f32(0), f32(10)), np.clip(s, f32(-10), f32(0))
-
-        # For the long and for the short: the entry price, and whether the exit limit counts.
-        long_entry, short_entry = buy, sell
-        if fill == "optimistic":
-            long_exits, short_exits = sell <= a, buy >= b
-        elif fill == "pessimistic":
-            long_exits, short_exits = sell <= c, buy >= c
-        elif fill == "open_aware":
-            long_at_open, short_at_open = buy >= o, sell <= o
-            long_entry = np.where(long_at_open, o, buy)
-            short_entry = np.where(short_at_open, o, sell)
-            long_exits = np.where(long_at_open, sell <= a, sell <= c)
-            short_exits = np.where(short_at_open, buy >= b, buy >= c)
-        else:
-            long_exits = short_exits = np.zeros(c.shape, bool)
-
-        long_enters, short_enters = (x > 0) & (buy > b), (y < 0) & (sell < a)
-        long_gross = x * (np.where(long_exits, sell, c) - long_entry)
-        short_gross = y * (np.where(short_exits, buy, c) - short_entry)
-        gross = np.where(long_enters, long_gross, np.where(short_enters, short_gross, f32(0)))
-
-        if fee_rule == "per_entry":
-            pays = long_enters | short_enters
-        elif fill == "close_only":
-            pays = (sell < a) | (buy > b)
-        else:
-            pays = (sell < a) & (buy > b)
-        net = gross - np.where(pays, f32(fee) * np.abs(x + y), f32(0))
-        finite = np.isfinite(np.stack([c, a, b, p, q, s, o])).all(axis=0)
-    return np.where(finite, net, f32(0)).astype(f32)
 
 
 def as_float32(*arrays: npt.ArrayLike | None) -> DayArrays:

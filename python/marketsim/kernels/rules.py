@@ -80,7 +80,7 @@ def check_device(device: str) -> None:
         CudaUnavailableError: a GPU that cannot be had.
     """
     if device != "cpu":
-        from marketsim.kernels.cuda import find_place
+        from marketsim.kernels.cuda.place import find_place
 
         find_place(device, {}, work=-1)
 

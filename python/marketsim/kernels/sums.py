@@ -2,71 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numpy import float32 as f32
 
 from marketsim.arguments import as_numbers, require_finite
-from marketsim.kernels.profit import as_float32, fills, profit_reference
+from marketsim.kernels.profit import as_float32, fills
 from marketsim.kernels.rules import LONG_ENTERED, SHORT_ENTERED, fill_code, require_open
 from marketsim.kernels.shapes import by_name, is_batch, offset_shape
+from marketsim.kernels.types import ProfitSums
 
 # Day-candidates that the CPU has in memory at a time.
 _AT_ONCE = 1 << 17
-
-
-class ProfitSums(NamedTuple):
-    """Sums over the days, each an array of one value for each candidate (and problem).
-
-    Attributes:
-        total: float64, of the days' float32 profits, added in the order of the days.
-        squares: float64, of their squares, likewise.
-        wins: int32, days with a profit above 0.
-        trades: int32, days that entered.
-        days: days summed, one number.
-    """
-
-    total: Any
-    squares: Any
-    wins: Any
-    trades: Any
-    days: int
-
-    def each(self, change: Callable[[Any], Any]) -> ProfitSums:
-        """The sums with each of their arrays changed."""
-        total, squares, wins, trades, days = self
-        return ProfitSums(change(total), change(squares), change(wins), change(trades), days)
-
-    @property
-    def mean(self) -> Any:
-        """Mean profit of a day; NaN without days."""
-        return self.total / self._beside(self.days) if self.days else self.total * np.nan
-
-    @property
-    def variance(self) -> Any:
-        """Variance of the profit of a day, with days - 1 below; NaN for fewer than two days.
-
-        From the sums: of a mean that is large against the spread, digits are lost.
-        """
-        if self.days < 2:
-            return self.total * np.nan
-        spread = self.squares - self.total * self.total / self._beside(self.days)
-        # Rounding may leave less than nothing.
-        return spread * (spread > 0.0) / self._beside(self.days - 1)
-
-    def _beside(self, number: int) -> Any:
-        """A divisor: on a GPU torch multiplies by the inverse of a plain number."""
-        return self.total.new_full((), number) if hasattr(self.total, "new_full") else number
-
-    @property
-    def hit_rate(self) -> Any:
-        """Days with a profit among those that entered; NaN where none did."""
-        wins = self.wins.double() if hasattr(self.wins, "double") else self.wins
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return wins / self.trades
 
 
 def profit_sums(
@@ -112,10 +61,10 @@ def profit_sums(
         (0.029999999329447746, 1)
     """
     if device != "cpu":
-        from marketsim.kernels import cuda_calls
+        from marketsim.kernels.cuda import dispatch
 
         days = by_name(close, high, low, high_pred, low_pred, position, open)
-        found = cuda_calls.profit_sums(
+        found = dispatch.profit_sums(
             days, high_offset, low_offset,
             grid=grid, device=device, fee=fee, fee_rule=fee_rule, fill=fill,
         )  # fmt: skip
@@ -193,44 +142,3 @@ def sums_in_order(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     if values.shape[1] == 0:
         return np.zeros(len(values))
     return np.cumsum(values, axis=1)[:, -1]
-
-
-@np.errstate(all="ignore")
-def profit_sums_reference(
-    close: npt.ArrayLike,
-    high: npt.ArrayLike,
-    low: npt.ArrayLike,
-    high_pred: npt.ArrayLike,
-    low_pred: npt.ArrayLike,
-    position: npt.ArrayLike,
-    *,
-    high_offset: float = 0.0,
-    low_offset: float = 0.0,
-    fee: float = 0.0,
-    fee_rule: str = "per_entry",
-    fill: str = "optimistic",
-    open: npt.ArrayLike | None = None,
-) -> ProfitSums:
-    """`profit_sums` of one problem and scalar offsets, written to be read."""
-    days = (close, high, low, high_pred, low_pred, position)
-    profits = profit_reference(
-        *days, high_offset=high_offset, low_offset=low_offset,
-        fee=fee, fee_rule=fee_rule, fill=fill, open=open,
-    ).tolist()  # fmt: skip
-    total = squares = 0.0
-    for value in profits:
-        total += value
-        squares += value * value
-
-    _, a, b, p, q, s = (np.asarray(values, f32) for values in days)
-    known = [*days, *([] if open is None else [open])]
-    finite = np.isfinite(np.asarray(known, f32)).all(axis=0)
-    sell, buy = np.clip(p + f32(high_offset), 0, 10), np.clip(q + f32(low_offset), -1, 0)
-    entered = finite & (((s > 0) & (buy > b)) | ((s < 0) & (sell < a)))
-    return ProfitSums(
-        total,
-        squares,
-        wins=sum(value > 0 for value in profits),
-        trades=int(entered.sum()),
-        days=len(profits),
-    )

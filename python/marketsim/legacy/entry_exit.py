@@ -13,8 +13,8 @@ import numpy.typing as npt
 import torch
 
 from marketsim import _core
-from marketsim.kernels.offsets import DEFAULT_BOUNDS
 from marketsim.kernels.rules import check_fee, fee_rule_code, fill_code
+from marketsim.kernels.types import DEFAULT_BOUNDS
 from marketsim.legacy import loss_utils
 from marketsim.legacy.evaluation import Scores, score_sums
 from marketsim.legacy.offset_search import Effort, find_offsets

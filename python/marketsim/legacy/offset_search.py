@@ -19,9 +19,10 @@ import torch
 from marketsim import _core
 from marketsim.arguments import as_argument_error
 from marketsim.errors import ArgumentError, CudaUnavailableError, MissingDependencyError
-from marketsim.kernels import cuda
-from marketsim.kernels.offsets import DEFAULT_BOUNDS, Bounds, best_offsets, check_bounds
+from marketsim.kernels.cuda import place as cuda
+from marketsim.kernels.offsets import best_offsets
 from marketsim.kernels.rules import FEE_RULES, FILLS, check_fee, fee_rule_code, fill_code
+from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, check_bounds
 from marketsim.legacy.settings import setting
 from marketsim.legacy.tensor_profit import check_tensors, limit_order_profit
 

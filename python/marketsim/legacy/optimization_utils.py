@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from marketsim.kernels.offsets import DEFAULT_BOUNDS, Bounds
+from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds
 from marketsim.legacy import loss_utils
 from marketsim.legacy.offset_search import Effort, evolve, exact_offsets, find_offsets
 from marketsim.legacy.settings import setting

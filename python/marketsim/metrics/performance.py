@@ -58,7 +58,7 @@ def windowed_performance(
     Returns:
         Arrays [window, strategy].
     """
-    from marketsim.kernels.slices import window_metrics
+    from marketsim.kernels.loops import window_metrics
 
     if not periods_per_year > 0.0:
         raise ArgumentError(f"periods_per_year must be above 0: got {periods_per_year!r}")

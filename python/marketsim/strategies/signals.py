@@ -67,7 +67,7 @@ class UnprofitShutdown:
 
     def decide(self, view: DecisionView) -> Hold:
         """Position of each day."""
-        from marketsim.kernels.slices import shutdown_positions
+        from marketsim.kernels.loops import shutdown_positions
 
         return Hold(shutdown_positions(view.close, view.last_return, view.long_only))
 

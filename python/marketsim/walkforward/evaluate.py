@@ -13,8 +13,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from marketsim.arguments import as_flag, as_numbers
 from marketsim.errors import ArgumentError
 from marketsim.kernels import rules
-from marketsim.kernels.offsets import Bounds, best_offsets
+from marketsim.kernels.offsets import best_offsets
 from marketsim.kernels.profit import fills
+from marketsim.kernels.types import Bounds
 from marketsim.strategies import Hold, LimitOrders, Orders, TakeProfit
 from marketsim.walkforward.market import MarketDays
 

@@ -17,7 +17,7 @@ from marketsim.bars import TARGETS, Bars
 from marketsim.build_info import versions
 from marketsim.forecasts import ForecastCube, ForecastPlan
 from marketsim.kernels import rules
-from marketsim.kernels.offsets import Bounds
+from marketsim.kernels.types import Bounds
 from marketsim.metrics import Skill, forecast_skill
 from marketsim.models import Model
 from marketsim.strategies import Orders, Strategy

@@ -13,8 +13,8 @@ from marketsim.arguments import as_flag, as_number
 from marketsim.bars import Bars, asset_class, periods_per_year, read_bars
 from marketsim.errors import ArgumentError
 from marketsim.forecasts import StoreLike, open_store
-from marketsim.kernels.offsets import DEFAULT_BOUNDS, Bounds, check_bounds
 from marketsim.kernels.rules import check_device, fill_code
+from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, check_bounds
 from marketsim.models import Model, load_model, parse_aggregate
 from marketsim.strategies import (
     BuyAndHold,

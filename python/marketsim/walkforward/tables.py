@@ -26,7 +26,7 @@ def measure_windows(
         Arrays [window, strategy] by name: the fields of `Performance`, then trades, fees,
         ambiguous, optimistic_gap, ambiguous_profit (net of the ambiguous days, added), in_sample.
     """
-    from marketsim.kernels.slices import window_sums
+    from marketsim.kernels.loops import window_sums
 
     net = np.stack([outcome.net for outcome in outcomes])
     active = np.stack([outcome.active for outcome in outcomes])

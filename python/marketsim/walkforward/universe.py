@@ -22,9 +22,9 @@ from marketsim.forecasts import (
 )
 from marketsim.forecasts.device import to_device_together
 from marketsim.forecasts.device_point import point_there
-from marketsim.kernels.cuda import Place, find_place
-from marketsim.kernels.offsets import DEFAULT_BOUNDS, Bounds, check_bounds
+from marketsim.kernels.cuda.place import Place, find_place
 from marketsim.kernels.rules import fill_code
+from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, check_bounds
 from marketsim.models import Model, load_model, parse_aggregate
 from marketsim.strategies import Strategy
 from marketsim.strategies.on_device import fitted_strategies

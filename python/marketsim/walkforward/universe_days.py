@@ -13,8 +13,8 @@ import numpy.typing as npt
 from marketsim.bars import Bars, asset_class
 from marketsim.errors import ArgumentError, NotEnoughBarsError
 from marketsim.forecasts import ForecastPlan
-from marketsim.kernels.cuda import Place
-from marketsim.kernels.cuda_arrays import upload
+from marketsim.kernels.cuda.arrays import upload
+from marketsim.kernels.cuda.place import Place
 from marketsim.walkforward.costs import Costs, check_asset_class, resolve_costs
 from marketsim.walkforward.forecasting import forecast_plans
 from marketsim.walkforward.market import MarketDays

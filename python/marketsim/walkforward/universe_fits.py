@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from marketsim.kernels.cpu_walk import CpuDays, CpuRules, fit_windows_on_cpu, sum_windows_on_cpu
-from marketsim.kernels.cuda_walk import Fit, WindowIndex, fit_windows, sum_windows
-from marketsim.kernels.offsets import Bounds
-from marketsim.kernels.sums import ProfitSums
+from marketsim.kernels.cuda.windows import Fit, WindowIndex, fit_windows, sum_windows
+from marketsim.kernels.types import Bounds, ProfitSums
+from marketsim.kernels.windows import CpuDays, CpuRules, fit_windows_on_cpu, sum_windows_on_cpu
 from marketsim.strategies import Strategy
 from marketsim.strategies.on_device import device_orders
 from marketsim.walkforward.universe_days import Share, UniverseDays

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from marketsim.kernels.cuda import Place
-from marketsim.kernels.cuda_arrays import download
-from marketsim.kernels.sums import ProfitSums
+from marketsim.kernels.cuda.arrays import download
+from marketsim.kernels.cuda.place import Place
+from marketsim.kernels.types import ProfitSums
 from marketsim.walkforward.universe_days import SymbolRun
 from marketsim.walkforward.windows import Windows
 

@@ -1,4 +1,4 @@
-"""A walk-forward run's limit orders on the CPU: what `marketsim.kernels.cuda_walk` does on a GPU.
+"""A walk-forward run's limit orders on the CPU; `marketsim.kernels.cuda.windows` is that on a GPU.
 
 The same windows, the same answers to the last bit, in arrays of NumPy.
 """
@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from numpy import float32 as f32
 
-from marketsim.kernels.offsets import Bounds, best_offsets
-from marketsim.kernels.profit import FloatArray, fills
-from marketsim.kernels.sums import ProfitSums, sums_in_order
+from marketsim.kernels.offsets import best_offsets
+from marketsim.kernels.profit import fills
+from marketsim.kernels.sums import sums_in_order
+from marketsim.kernels.types import Bounds, FloatArray, ProfitSums
 
 Rows = npt.NDArray[np.int64]
 # Windows whose days are copied at a time.
@@ -47,7 +48,7 @@ class CpuRules(NamedTuple):
 
 
 class CpuFitted(NamedTuple):
-    """The offsets of each window and what they earn; see `marketsim.kernels.cuda_walk.Fitted`.
+    """The offsets of each window and what they earn; see `marketsim.kernels.cuda.windows.Fitted`.
 
     Attributes:
         high, low: float32 [window].
@@ -107,7 +108,7 @@ def _net(days: CpuDays, high: FloatArray, low: FloatArray, rules: CpuRules) -> F
 
 
 def sum_windows_on_cpu(values: FloatArray, starts: Rows, length: int) -> ProfitSums:
-    """Sums over windows of profits [day]; see `marketsim.kernels.cuda_walk.sum_windows`."""
+    """Sums over windows of profits [day]; see `marketsim.kernels.cuda.windows.sum_windows`."""
     rows = values[starts[:, None] + np.arange(length)]
     exact = rows.astype(np.float64)
     wins, trades = (np.count_nonzero(of, axis=1).astype(np.int32) for of in (rows > 0, rows != 0))

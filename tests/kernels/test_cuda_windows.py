@@ -10,8 +10,8 @@ from problems import awkward_days
 
 import marketsim as ms
 from marketsim.errors import ArgumentError
-from marketsim.kernels import cuda
-from marketsim.kernels.cuda_walk import Fit, fit_windows, sum_windows, windows_at
+from marketsim.kernels.cuda import place as cuda
+from marketsim.kernels.cuda.windows import Fit, fit_windows, sum_windows, windows_at
 
 torch = pytest.importorskip("torch")
 

@@ -1,9 +1,9 @@
 // Which of the pairs that the sweep could not rule out is the best: their exact totals.
 //
-// Only offsets_sweep.cpp includes this header.
+// Only sweep.cpp includes this header.
 #pragma once
 
-#include "kernels/sweep_prints.hpp"
+#include "kernels/offsets/row_fingerprints.hpp"
 
 namespace marketsim::MARKETSIM_ISA {
 

@@ -1,11 +1,11 @@
 // What the sweep starts from: the legs that can trade, the sorted candidates, where each leg's
 // conditions change among them, and the events of that.
 //
-// Only offsets_sweep.cpp includes this header.
+// Only sweep.cpp includes this header.
 #pragma once
 
-#include "kernels/sweep_events.hpp"
-#include "kernels/sweep_work.hpp"
+#include "kernels/offsets/events.hpp"
+#include "kernels/offsets/workspace.hpp"
 
 namespace marketsim::MARKETSIM_ISA {
 

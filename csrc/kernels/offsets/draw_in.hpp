@@ -13,7 +13,7 @@
 
 #include <cstring>
 
-#include "kernels/candidates.hpp"
+#include "kernels/offsets/candidates.hpp"
 
 namespace marketsim::MARKETSIM_ISA {
 

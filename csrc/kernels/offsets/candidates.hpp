@@ -5,7 +5,7 @@
 #pragma once
 
 #include "kernels/leg.hpp"
-#include "kernels/offsets.hpp"
+#include "kernels/offsets/offsets.hpp"
 
 namespace marketsim::MARKETSIM_ISA {
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from marketsim.arguments import as_numbers
 from marketsim.errors import ArgumentError
-from marketsim.kernels.cuda import Place, as_tensor, is_tensor
+from marketsim.kernels.cuda.place import Place, as_tensor, is_tensor
 from marketsim.kernels.shapes import DAY_NAMES, is_batch
 from marketsim.timing import stage
 

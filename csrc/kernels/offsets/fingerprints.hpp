@@ -10,12 +10,12 @@
 // different fingerprints that come near the best total of a problem are equal by accident in one
 // problem of 10^9; the data cannot bring it about without knowing the constants below.
 //
-// Work is as in sweep_events.hpp; add_mark(work, row, begin, end, mark, counts) adds to it.
+// Work is as in events.hpp; add_mark(work, row, begin, end, mark, counts) adds to it.
 #pragma once
 
 #include <cstring>
 
-#include "kernels/candidates.hpp"
+#include "kernels/offsets/candidates.hpp"
 
 namespace marketsim::MARKETSIM_ISA {
 

@@ -1,10 +1,10 @@
-// The sweep's fingerprints (sweep_marks.hpp), kept up to date from row to row.
+// The sweep's fingerprints (fingerprints.hpp), kept up to date from row to row.
 //
-// Only offsets_sweep.cpp includes this header.
+// Only sweep.cpp includes this header.
 #pragma once
 
-#include "kernels/sweep_marks.hpp"
-#include "kernels/sweep_work.hpp"
+#include "kernels/offsets/fingerprints.hpp"
+#include "kernels/offsets/workspace.hpp"
 
 namespace marketsim::MARKETSIM_ISA {
 

@@ -19,13 +19,12 @@ import numpy.typing as npt
 
 from marketsim.arguments import as_flag
 from marketsim.errors import ArgumentError
-from marketsim.kernels.cuda import Place, find_place, launch_guard
-from marketsim.kernels.cuda_arrays import address, checked_tensor, upload
-from marketsim.kernels.cuda_calls import empty_sums, inward_bounds, require_days, solve
-from marketsim.kernels.offsets import DEFAULT_BOUNDS, Bounds
+from marketsim.kernels.cuda.arrays import address, checked_tensor, upload
+from marketsim.kernels.cuda.dispatch import empty_sums, inward_bounds, require_days, solve
+from marketsim.kernels.cuda.place import Place, find_place, launch_guard
 from marketsim.kernels.rules import check_fee, fee_rule_code, fill_code, require_open
 from marketsim.kernels.shapes import DAY_NAMES, is_batch
-from marketsim.kernels.sums import ProfitSums
+from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, ProfitSums
 from marketsim.timing import stage
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from marketsim.kernels.slices import METRICS, shutdown_positions, window_metrics, window_sums
+from marketsim.kernels.loops import METRICS, shutdown_positions, window_metrics, window_sums
 from marketsim.metrics import performance
 
 RNG = np.random.default_rng(0)
@@ -117,7 +117,7 @@ def test_shutdown_positions_by_hand() -> None:
 def test_without_a_folder_to_write_to_it_still_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
     import numba
 
-    from marketsim.kernels import slices
+    from marketsim.kernels import loops
 
     def refusing(*, cache: bool = False, **options: object):
         if cache:
@@ -126,5 +126,5 @@ def test_without_a_folder_to_write_to_it_still_compiles(monkeypatch: pytest.Monk
 
     numba_njit = numba.njit
     monkeypatch.setattr(numba, "njit", refusing)
-    doubled = slices._compiled(lambda x: 2.0 * x)
+    doubled = loops._compiled(lambda x: 2.0 * x)
     assert doubled(3.0) == 6.0

@@ -1,6 +1,6 @@
 // What changes in the totals from row to row of the sweep.
 //
-// Work is the sweep's (sweep_work.hpp) or that of a GPU's block (cuda/large_work.hpp). It has the
+// Work is the sweep's (workspace.hpp) or that of a GPU's block (cuda/large_work.hpp). It has the
 // members that are named here, and functions that add to it:
 //
 //     add_event(work, leg, row, begin, end, alpha, beta, gamma)
@@ -8,7 +8,7 @@
 //     add_row(work, row, constant, slope)
 #pragma once
 
-#include "kernels/candidates.hpp"
+#include "kernels/offsets/candidates.hpp"
 
 namespace marketsim::MARKETSIM_ISA {
 

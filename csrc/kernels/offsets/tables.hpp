@@ -1,13 +1,13 @@
 // What the lanes look up: legs and candidates of kLanes problems, and what each leg makes of each
 // candidate (leg_sides.hpp).
 //
-// Only offsets_lanes.cpp includes this header.
+// Only lanes.cpp includes this header.
 #pragma once
 
 #include <type_traits>
 
-#include "kernels/candidates.hpp"
 #include "kernels/leg_sides.hpp"
+#include "kernels/offsets/candidates.hpp"
 
 namespace marketsim::MARKETSIM_ISA {
 

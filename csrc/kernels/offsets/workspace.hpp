@@ -1,11 +1,11 @@
 // The arrays that the sweep works in, laid out in one block of memory.
 //
-// Only offsets_sweep.cpp includes this header.
+// Only sweep.cpp includes this header.
 #pragma once
 
 #include <type_traits>
 
-#include "kernels/candidates.hpp"
+#include "kernels/offsets/candidates.hpp"
 
 namespace marketsim::MARKETSIM_ISA {
 
@@ -20,7 +20,7 @@ struct Event {
   double alpha, beta, gamma;
 };
 
-// A change of the fingerprints (sweep_marks.hpp) of columns [begin, end).
+// A change of the fingerprints (fingerprints.hpp) of columns [begin, end).
 struct MarkEvent {
   uint32_t next, begin, end;
   uint64_t mark, counts;

@@ -1,11 +1,11 @@
 // Few days, many problems: each lane solves its own problem by looking at every candidate pair.
 //
-// All pairs are added up in float32 first (offsets_tables.hpp), which is quick and rules out most
+// All pairs are added up in float32 first (tables.hpp), which is quick and rules out most
 // of them: they are far below the best. The others are evaluated exactly.
 #include <cstring>
 
-#include "kernels/offsets_draw.hpp"
-#include "kernels/offsets_tables.hpp"
+#include "kernels/offsets/draw_in.hpp"
+#include "kernels/offsets/tables.hpp"
 
 namespace marketsim::MARKETSIM_ISA {
 namespace {
@@ -185,7 +185,7 @@ F next_inwards(const Side& side, F of, bool negative) {
   return inner;
 }
 
-// See offsets_draw.hpp.
+// See draw_in.hpp.
 template <bool kOpenAware, Charge kCharge>
 void draw_in(const OffsetRules& rules, const Shape& shape, const Scratch& scratch, Best& best) {
   const Nearest nearest = nearest_to_zero(rules.bounds);

@@ -1,4 +1,4 @@
-#include "kernels/offsets.hpp"
+#include "kernels/offsets/offsets.hpp"
 
 #include <algorithm>
 #include <cstdint>

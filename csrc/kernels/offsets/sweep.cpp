@@ -15,12 +15,12 @@
 // These totals, called U, are sums in float64 of unrounded parts and of the most that rounding can
 // add to each leg that has entered: no exact total (offsets.hpp) is above U. Points are kept while
 // their U reaches a total that some pair is known to have, and evaluated exactly in the end. Where
-// too many are kept, the sweep starts again with fingerprints (sweep_marks.hpp), and evaluates one
+// too many are kept, the sweep starts again with fingerprints (fingerprints.hpp), and evaluates one
 // point of each.
-#include "kernels/offsets_draw.hpp"
-#include "kernels/sweep_events.hpp"
-#include "kernels/sweep_settle.hpp"
-#include "kernels/sweep_setup.hpp"
+#include "kernels/offsets/draw_in.hpp"
+#include "kernels/offsets/events.hpp"
+#include "kernels/offsets/settle.hpp"
+#include "kernels/offsets/setup.hpp"
 
 namespace marketsim::MARKETSIM_ISA {
 namespace {
@@ -251,7 +251,7 @@ float value_after(const float* values, size_t size, float v) {
   return values[high];
 }
 
-// See offsets_draw.hpp.
+// See draw_in.hpp.
 template <bool kOpenAware, Charge kCharge>
 void draw_in(const Work& work, const Nearest& nearest, Best& best) {
   const D total = broadcast_double(best.total);

@@ -12,19 +12,18 @@ import numpy as np
 
 from marketsim.arguments import as_flag, as_numbers, require_finite
 from marketsim.errors import ArgumentError
-from marketsim.kernels import cuda
-from marketsim.kernels.cuda import Place, find_place, is_tensor, launch_guard, memory_guard
-from marketsim.kernels.cuda_arrays import (
+from marketsim.kernels.cuda import place as cuda
+from marketsim.kernels.cuda.arrays import (
     DeviceDays,
     address,
     checked_tensor,
     device_days,
     download,
 )
-from marketsim.kernels.offsets import Bounds, Offsets, check_bounds, inward
+from marketsim.kernels.cuda.place import Place, find_place, is_tensor, launch_guard, memory_guard
 from marketsim.kernels.rules import check_fee, fee_rule_code, fill_code, require_open
 from marketsim.kernels.shapes import offset_shape
-from marketsim.kernels.sums import ProfitSums
+from marketsim.kernels.types import Bounds, Offsets, ProfitSums, check_bounds, inward
 from marketsim.timing import stage
 
 if TYPE_CHECKING:
