@@ -1,3 +1,5 @@
+#include <pybind11/typing.h>
+
 #include <cstring>
 #include <vector>
 
@@ -156,7 +158,8 @@ ReplayRun strategy_py(const ReplayBars& bars, const Settings& settings, uintptr_
 }
 
 // A strategy in plain Python: `on_bar(t)` is called with the shared buffers filled in.
-ReplayRun callback_py(const ReplayBars& bars, const Settings& settings, const py::function& on_bar,
+ReplayRun callback_py(const ReplayBars& bars, const Settings& settings,
+                      const py::typing::Callable<void(int64_t)>& on_bar,
                       py::array_t<uint8_t, py::array::c_style> state,
                       py::array_t<uint8_t, py::array::c_style> bar,
                       py::array_t<uint8_t, py::array::c_style> requests) {
@@ -194,9 +197,9 @@ ReplayRun callback_py(const ReplayBars& bars, const Settings& settings, const py
   return out;
 }
 
-py::dict summary_of(const ReplayRun& run) {
+py::typing::Dict<py::str, double> summary_of(const ReplayRun& run) {
   const Summary& s = run.summary;
-  py::dict out;
+  py::typing::Dict<py::str, double> out;
   out["final_equity"] = s.final_equity;
   out["total_return"] = s.total_return;
   out["max_drawdown"] = s.max_drawdown;
@@ -217,9 +220,11 @@ py::dict summary_of(const ReplayRun& run) {
   return out;
 }
 
-py::tuple portfolio_py(const DoubleArray& open, const DoubleArray& close,
-                       const DoubleArray& weights, double cash, double cost, double fixed_cost,
-                       bool same_close, bool keep_units) {
+using Curves = py::typing::Tuple<py::array_t<double>, py::array_t<double>, py::array_t<double>,
+                                 py::array_t<double>, py::array_t<double>>;
+
+Curves portfolio_py(const DoubleArray& open, const DoubleArray& close, const DoubleArray& weights,
+                    double cash, double cost, double fixed_cost, bool same_close, bool keep_units) {
   if (close.ndim() != 2) reject("close must be [bar, asset]: got shape " + shape_text(close));
   require_same_shape(close, "close", open, "open");
   require_same_shape(close, "close", weights, "weights");
@@ -262,8 +267,8 @@ void register_replay(py::module_& module) {
       .def_property_readonly(
           "refusal",
           [](const ReplayRun& run) {
-            return py::make_tuple(run.refusal.bar, run.refusal.request,
-                                  static_cast<int64_t>(run.refusal.defect));
+            return std::make_tuple(run.refusal.bar, run.refusal.request,
+                                   static_cast<int64_t>(run.refusal.defect));
           },
           "(bar, request, defect) of the first request that was no order.")
       .def("fills", [](const ReplayRun& run) { return bytes_of(run.engine.fills); })

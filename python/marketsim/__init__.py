@@ -15,7 +15,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from marketsim import bars, forecasts, kernels, metrics, models, strategies, walkforward
+    from marketsim import (
+        bars,
+        forecasts,
+        kernels,
+        metrics,
+        models,
+        replay,
+        strategies,
+        walkforward,
+    )
     from marketsim.bars import Bars, BarsFolder, Market, demo_bars, read_bars, read_folder
     from marketsim.errors import MarketsimError
     from marketsim.forecasts import ForecastStore, MemoryStore, PredictionStore
@@ -49,7 +58,16 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_SUBMODULES = ("bars", "forecasts", "kernels", "metrics", "models", "strategies", "walkforward")
+_SUBMODULES = (
+    "bars",
+    "forecasts",
+    "kernels",
+    "metrics",
+    "models",
+    "replay",
+    "strategies",
+    "walkforward",
+)
 _HOMES = {
     "Bars": "bars",
     "BarsFolder": "bars",
@@ -121,6 +139,7 @@ __all__ = [
     "read_bars",
     "read_folder",
     "register_strategy",
+    "replay",
     "strategies",
     "strategy_names",
     "walk_forward",

@@ -12,11 +12,6 @@ constexpr double kDaysAYear = 365.0;
 // Room for the rounding of a position that is sized to use up all of the buying power.
 constexpr double kMarginRounding = 1.0 + 1e-9;
 
-bool is_stop(const Order& order) {
-  return order.kind == Kind::stop || order.kind == Kind::trailing_stop ||
-         (order.kind == Kind::stop_limit && !order.triggered);
-}
-
 bool is_limit(const Order& order) {
   return order.kind == Kind::limit || (order.kind == Kind::stop_limit && order.triggered);
 }

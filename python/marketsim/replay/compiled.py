@@ -36,15 +36,15 @@ class Compiled:
     """
 
     def __init__(self, on_bar: OnBar, features: np.dtype[Any]) -> None:
-        import numba
-        from numba import types
+        import numba as nb
 
+        numba: Any = nb  # its stubs lack what is used here
+        types = numba.types
         inner = on_bar if hasattr(on_bar, "py_func") else numba.njit(on_bar)
-        record = numba.from_dtype(features)
         signature = types.void(
             types.CPointer(numba.from_dtype(STATE)),
             types.CPointer(numba.from_dtype(BAR)),
-            types.CPointer(record),
+            types.CPointer(numba.from_dtype(features)),
             types.CPointer(numba.from_dtype(REQUEST)),
             types.CPointer(types.int64),
         )

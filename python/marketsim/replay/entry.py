@@ -183,16 +183,21 @@ def replay(
         raise UnknownNameError("size_unit", size_unit, _UNITS)
     sizes = np.asarray(size, dtype=np.float64)
     if sizes.ndim == 0 and not (np.isfinite(sizes) and sizes > 0.0):
-        raise ArgumentError(f"size must be finite and above 0: got {size}")
+        raise ArgumentError(f"size must be finite and above 0: got {size!r}")
     if sizes.ndim and (np.isinf(sizes).any() or (sizes < 0.0).any()):
         raise ArgumentError("size must be at least 0 and finite, or NaN for no entry, in each bar")
+    if sizes.ndim and sizes.shape != (len(bars),):
+        raise ArgumentError(
+            f"size must be one number or one a bar ({len(bars)}): got shape {sizes.shape}"
+        )
+    count = len(bars)
     run = _core.replay_signals(
         _arrays(bars, account, split, dividend),
         account._compiled(),
-        _flags("entries", long_entry),
-        _flags("exits", long_exit),
-        _flags("short_entries", short_entry),
-        _flags("short_exits", short_exit),
+        _flags("entries", long_entry, count),
+        _flags("exits", long_exit, count),
+        _flags("short_entries", short_entry, count),
+        _flags("short_exits", short_exit, count),
         int(_UNITS[size_unit]),
         float(sizes) if sizes.ndim == 0 else _NAN,
         None if sizes.ndim == 0 else np.ascontiguousarray(sizes),
@@ -231,6 +236,8 @@ def replay_targets(
     if unit not in ("equity", "units"):
         raise UnknownNameError("unit", unit, ("equity", "units"))
     wanted = np.ascontiguousarray(np.asarray(target, dtype=np.float64))
+    if wanted.shape != (len(bars),):
+        raise ArgumentError(f"target must have one number a bar ({len(bars)}): got {wanted.shape}")
     if np.isinf(wanted).any():
         raise ArgumentError(f"target must be finite or NaN: bar {np.isinf(wanted).argmax()} is not")
     arrays = _arrays(bars, account, split, dividend)
@@ -310,7 +317,8 @@ def _run_plain(
         )
     except Exception as error:
         where = _named(bars, int(buffers.bar[0]["index"]))
-        raise StrategyError(f"on_bar raised {type(error).__name__} after {where}: {error}") from error
+        name = type(error).__name__
+        raise StrategyError(f"on_bar raised {name} after {where}: {error}") from error
     if run.ended == 2:
         raise _order_error(bars, run, buffers)
     return run
@@ -359,7 +367,9 @@ def _sides(
     if direction not in ("long", "short", "both"):
         raise UnknownNameError("direction", direction, ("long", "short", "both"))
     if direction != "both" and (short_entries is not None or short_exits is not None):
-        raise ArgumentError(f'short_entries and short_exits need direction="both": got {direction!r}')
+        raise ArgumentError(
+            f'short_entries and short_exits need direction="both": got {direction!r}'
+        )
     if direction == "long":
         return entries, exits, None, None
     if direction == "short":
@@ -369,10 +379,12 @@ def _sides(
     return entries, exits, short_entries, short_exits
 
 
-def _flags(name: str, values: Flags | None) -> npt.NDArray[np.bool_] | None:
+def _flags(name: str, values: Flags | None, count: int) -> npt.NDArray[np.bool_] | None:
     if values is None:
         return None
     array = np.asarray(values)
+    if array.shape != (count,):
+        raise ArgumentError(f"{name} must have one value a bar ({count}): got {array.shape}")
     if array.dtype != np.bool_:
         if array.dtype.kind not in "bOiu" or not np.isin(array, (0, 1)).all():
             raise ArgumentError(
@@ -392,7 +404,7 @@ def _distance(name: str, value: float | None) -> float:
     return number
 
 
-def _count(name: str, value: int) -> int:
+def _count(name: str, value: object) -> int:
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 0:
         raise ArgumentError(f"{name} must be a whole number of bars, at least 0: got {value!r}")
     return int(value)
@@ -401,10 +413,18 @@ def _count(name: str, value: int) -> int:
 def _arrays(
     bars: Bars, account: Account, split: npt.ArrayLike | None, dividend: npt.ArrayLike | None
 ) -> _core.ReplayBars:
-    events = (
-        None if values is None else np.ascontiguousarray(np.asarray(values, dtype=np.float64))
-        for values in (split, dividend)
-    )
+    events = []
+    for name, values in (("split", split), ("dividend", dividend)):
+        array = None if values is None else np.ascontiguousarray(np.asarray(values, np.float64))
+        least = np.nextafter(0.0, 1.0) if name == "split" else -np.inf
+        if array is not None and (
+            array.shape != (len(bars),) or not (np.isfinite(array) & (array >= least)).all()
+        ):
+            raise ArgumentError(
+                f"{name} must have one finite number a bar ({len(bars)}; a split above 0): "
+                f"got shape {array.shape}"
+            )
+        events.append(array)
     # Where no bar has a volume, none is known: such bars may still fill.
     volume = bars.volume if account.participation > 0.0 or bars.volume.any() else None
     times = bars.timestamps.view(np.int64) if account.borrow or account.financing else None
@@ -421,19 +441,19 @@ def _feature_rows(features: Mapping[str, npt.ArrayLike], count: int) -> npt.NDAr
             raise ArgumentError(
                 f"feature {name!r} must have one number a bar ({count}): got shape {values.shape}"
             )
-    rows = np.zeros(count, [(name, np.float64) for name in columns] or [("unused", np.float64)])
+    rows = np.zeros(count, [(name, np.float64) for name in columns or ("unused",)])
     for name, values in columns.items():
         rows[name] = values
     return rows
 
 
 def _result(bars: Bars, run: _core.ReplayRun, account: Account) -> ReplayResult:
-    periods = account.periods_per_year
-    market = None
-    if periods is None:
-        market = bars.market
-        periods = market.periods_per_year
     settings = {name: getattr(account, name) for name in account.__dataclass_fields__}
-    settings["periods_per_year"] = periods
-    settings["market"] = f"{periods:g} periods a year" if market is None else market.sentence()
+    if account.periods_per_year is not None:
+        settings["market"] = f"{account.periods_per_year:g} periods a year"
+    elif len(bars) < 2:
+        settings["periods_per_year"], settings["market"] = _NAN, "too few bars to annualise"
+    else:
+        settings["periods_per_year"] = bars.market.periods_per_year
+        settings["market"] = bars.market.sentence()
     return ReplayResult(bars, run, settings)

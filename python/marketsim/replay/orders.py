@@ -72,7 +72,7 @@ def _submit(
     request.relative = relative
     orders[0].action = count
     orders[0].ticket = ticket + 1
-    return ticket
+    return int(ticket)
 
 
 @register_jitable

@@ -87,10 +87,7 @@ STATE = np.dtype(
     align=True,
 )
 ORDER = np.dtype(
-    [
-        (n, _i)
-        for n in ("ticket", "submitted", "done", "status", "kind", "size", "group", "parent")
-    ]
+    [(n, _i) for n in ("ticket", "submitted", "done", "status", "kind", "size", "group", "parent")]
     + [(n, _f) for n in ("quantity", "filled", "limit", "stop")],
     align=True,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -94,7 +95,7 @@ class ReplayResult:
             {
                 "entry_time": self._times(entry),
                 "exit_time": self._times(exits),
-                "side": np.where(rows["quantity"] > 0.0, "long", "short"),
+                "side": _words(("short", "long"), rows["quantity"] > 0.0),
                 "quantity": np.abs(rows["quantity"]),
                 "entry_price": rows["entry_price"],
                 "exit_price": rows["exit_price"],
@@ -104,7 +105,7 @@ class ReplayResult:
                 "worst": rows["worst"],
                 "best": rows["best"],
                 "bars": last - entry,
-                "exit": [EXIT_REASONS[int(kind)] for kind in rows["exit_kind"]],
+                "exit": _words(EXIT_REASONS, rows["exit_kind"]),
                 "fills": rows["fills"],
             }
         )
@@ -116,9 +117,9 @@ class ReplayResult:
         return pd.DataFrame(
             {
                 "time": self._times(rows["bar"]),
-                "place": [PLACES[int(place)] for place in rows["place"]],
+                "place": _words(PLACES, rows["place"]),
                 "ticket": rows["ticket"],
-                "kind": [EXIT_REASONS[int(kind)] for kind in rows["kind"]],
+                "kind": _words(EXIT_REASONS, rows["kind"]),
                 "trade": rows["trade"],
                 "quantity": rows["quantity"],
                 "price": rows["price"],
@@ -135,8 +136,8 @@ class ReplayResult:
                 "ticket": rows["ticket"],
                 "submitted": self._times(rows["submitted"]),
                 "done": self._times(rows["done"]),
-                "status": [ORDER_STATUS[int(status)] for status in rows["status"]],
-                "kind": [_KINDS[int(kind)] for kind in rows["kind"]],
+                "status": _words(ORDER_STATUS, rows["status"]),
+                "kind": _words(_KINDS, rows["kind"]),
                 "quantity": rows["quantity"],
                 "filled": rows["filled"],
                 "limit": rows["limit"],
@@ -202,4 +203,9 @@ class ReplayResult:
     def _times(self, bars: npt.NDArray[np.int64]) -> pd.DatetimeIndex:
         """The times of these bars; NaT for -1."""
         found = self._index.take(np.maximum(bars, 0))
-        return found.where(bars >= 0)
+        return pd.DatetimeIndex(found.where(bars >= 0))
+
+
+def _words(names: Mapping[int, str] | Sequence[str], codes: npt.NDArray[Any]) -> pd.Series[str]:
+    """Names of codes, as text also where there are none."""
+    return pd.Series([names[int(code)] for code in codes], dtype="str")
