@@ -50,8 +50,10 @@ if TYPE_CHECKING:
     )
     from marketsim.walkforward import (
         Costs,
+        Prepared,
         UniverseResult,
         WalkForwardResult,
+        prepare,
         walk_forward,
         walk_forward_universe,
     )
@@ -97,8 +99,10 @@ _HOMES = {
     "register_strategy": "strategies",
     "strategy_names": "strategies",
     "Costs": "walkforward",
+    "Prepared": "walkforward",
     "UniverseResult": "walkforward",
     "WalkForwardResult": "walkforward",
+    "prepare": "walkforward",
     "walk_forward": "walkforward",
     "walk_forward_universe": "walkforward",
 }
@@ -118,6 +122,7 @@ __all__ = [
     "Model",
     "Offsets",
     "PredictionStore",
+    "Prepared",
     "ProfitSums",
     "QuantileDistribution",
     "Strategy",
@@ -134,6 +139,7 @@ __all__ = [
     "load_model",
     "metrics",
     "models",
+    "prepare",
     "profit",
     "profit_sums",
     "read_bars",

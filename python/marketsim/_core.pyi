@@ -11,16 +11,15 @@ import numpy
 import numpy.typing
 
 __all__: list[str] = [
-    "ReplayBars",
-    "ReplayRun",
-    "ReplaySettings",
     "StoreCounters",
     "StoreFile",
     "StoreView",
+    "benchmark_performance",
     "best_offsets",
     "best_offsets_of_fills",
     "best_offsets_of_tensors",
     "compiler",
+    "context_digests",
     "environment_variable",
     "ewma_forecasts",
     "fills",
@@ -32,11 +31,9 @@ __all__: list[str] = [
     "persistence_forecasts",
     "profit",
     "profit_of_rows",
-    "replay_callback",
-    "replay_portfolio",
-    "replay_signals",
-    "replay_strategy",
-    "replay_targets",
+    "record_keys",
+    "rolling_sharpe",
+    "row_performance",
     "rows_of_tensors",
     "score_signals",
     "score_sums",
@@ -50,74 +47,8 @@ __all__: list[str] = [
     "take_profit_returns",
     "thread_limit",
     "weighted_sums",
+    "window_performance",
 ]
-
-class ReplayBars:
-    """
-    OHLCV arrays [bar] of a replay, kept alive.
-    """
-    def __init__(
-        self,
-        open: numpy.typing.NDArray[numpy.float64],
-        high: numpy.typing.NDArray[numpy.float64],
-        low: numpy.typing.NDArray[numpy.float64],
-        close: numpy.typing.NDArray[numpy.float64],
-        volume: numpy.typing.NDArray[numpy.float64] | None,
-        time: numpy.typing.NDArray[numpy.int64] | None,
-        split: numpy.typing.NDArray[numpy.float64] | None,
-        dividend: numpy.typing.NDArray[numpy.float64] | None,
-    ) -> None: ...
-
-class ReplaySettings:
-    """
-    Cash, costs and rules of a replay.
-    """
-    def __init__(
-        self,
-        cash: typing.SupportsFloat | typing.SupportsIndex,
-        limit_cost: typing.SupportsFloat | typing.SupportsIndex,
-        market_cost: typing.SupportsFloat | typing.SupportsIndex,
-        fixed_cost: typing.SupportsFloat | typing.SupportsIndex,
-        borrow: typing.SupportsFloat | typing.SupportsIndex,
-        financing: typing.SupportsFloat | typing.SupportsIndex,
-        leverage: typing.SupportsFloat | typing.SupportsIndex,
-        maintenance: typing.SupportsFloat | typing.SupportsIndex,
-        lot: typing.SupportsFloat | typing.SupportsIndex,
-        participation: typing.SupportsFloat | typing.SupportsIndex,
-        policy: typing.SupportsInt | typing.SupportsIndex,
-        same_close: bool,
-        close_at_end: bool,
-    ) -> None: ...
-
-class ReplayRun:
-    """
-    What a replay left.
-    """
-    def fills(self) -> numpy.typing.NDArray[numpy.uint8]: ...
-    def orders(self) -> numpy.typing.NDArray[numpy.uint8]: ...
-    def trades(self) -> numpy.typing.NDArray[numpy.uint8]: ...
-    @property
-    def ended(self) -> int:
-        """
-        0 done, 1 the strategy raised, 2 a request was no order.
-        """
-    @property
-    def equity(self) -> numpy.typing.NDArray[numpy.float64]:
-        """
-        Equity at each close [bar].
-        """
-    @property
-    def position(self) -> numpy.typing.NDArray[numpy.float64]:
-        """
-        Units held at each close [bar].
-        """
-    @property
-    def refusal(self) -> tuple[int, int, int]:
-        """
-        (bar, request, defect) of the first request that was no order.
-        """
-    @property
-    def summary(self) -> dict[str, float]: ...
 
 class StoreView:
     """
@@ -194,6 +125,15 @@ class StoreFile:
         (keys, as_of, target, horizon, flags, records) of all records.
         """
 
+def benchmark_performance(
+    net: numpy.typing.NDArray[numpy.float64],
+    benchmark: numpy.typing.NDArray[numpy.float64],
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Beta, alpha, correlation, active return, tracking error: [strategy, 5], per bar.
+    """
+
 def best_offsets(
     close: numpy.typing.NDArray[numpy.float32],
     high: numpy.typing.NDArray[numpy.float32],
@@ -269,6 +209,16 @@ def best_offsets_of_tensors(
 def compiler() -> str:
     """
     Compiler of this build.
+    """
+
+def context_digests(
+    timestamps: numpy.typing.NDArray[numpy.int64],
+    values: numpy.typing.NDArray[numpy.float64],
+    ends: numpy.typing.NDArray[numpy.int64],
+    context_length: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.uint8]:
+    """
+    Digest [n, 16] of the last context_length rows (0: all) before each end; values is [column, row].
     """
 
 def environment_variable(name: str) -> typing.Any:
@@ -440,78 +390,34 @@ def profit_of_rows(
     Profit of each day of rows, float32 [pair of offsets, position, row, day].
     """
 
-def replay_callback(
-    bars: ReplayBars,
-    settings: ReplaySettings,
-    on_bar: collections.abc.Callable[[int], None],
-    state: numpy.typing.NDArray[numpy.uint8],
-    bar: numpy.typing.NDArray[numpy.uint8],
-    requests: numpy.typing.NDArray[numpy.uint8],
-) -> ReplayRun:
+def record_keys(
+    head: bytes,
+    as_of: numpy.typing.NDArray[numpy.int64],
+    contexts: numpy.typing.NDArray[numpy.uint8],
+) -> numpy.typing.NDArray[numpy.uint8]:
     """
-    Replays a strategy in Python: on_bar(t) is called once a bar.
+    Key [n, 16] of each forecast, from a digest of what is the same for all of them.
     """
 
-def replay_portfolio(
-    open: numpy.typing.NDArray[numpy.float64],
-    close: numpy.typing.NDArray[numpy.float64],
-    weights: numpy.typing.NDArray[numpy.float64],
-    cash: typing.SupportsFloat | typing.SupportsIndex,
-    cost: typing.SupportsFloat | typing.SupportsIndex,
-    fixed_cost: typing.SupportsFloat | typing.SupportsIndex,
-    same_close: bool,
-    keep_units: bool,
-) -> tuple[
-    numpy.typing.NDArray[numpy.float64],
-    numpy.typing.NDArray[numpy.float64],
-    numpy.typing.NDArray[numpy.float64],
-    numpy.typing.NDArray[numpy.float64],
-    numpy.typing.NDArray[numpy.float64],
-]:
+def rolling_sharpe(
+    net: numpy.typing.NDArray[numpy.float64],
+    window: typing.SupportsInt | typing.SupportsIndex,
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
     """
-    (equity, cash, units, cost, turnover) of moving to target weights [bar, asset].
+    Sharpe ratio per bar of the window that ends at each bar: [strategy, bar].
     """
 
-def replay_signals(
-    bars: ReplayBars,
-    settings: ReplaySettings,
-    long_entry: typing.Annotated[numpy.typing.ArrayLike, numpy.bool] | None,
-    long_exit: typing.Annotated[numpy.typing.ArrayLike, numpy.bool] | None,
-    short_entry: typing.Annotated[numpy.typing.ArrayLike, numpy.bool] | None,
-    short_exit: typing.Annotated[numpy.typing.ArrayLike, numpy.bool] | None,
-    size: typing.SupportsInt | typing.SupportsIndex,
-    quantity: typing.SupportsFloat | typing.SupportsIndex,
-    quantities: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
-    stop_loss: typing.SupportsFloat | typing.SupportsIndex,
-    take_profit: typing.SupportsFloat | typing.SupportsIndex,
-    trailing_stop: typing.SupportsFloat | typing.SupportsIndex,
-    cooldown: typing.SupportsInt | typing.SupportsIndex,
-    time_stop: typing.SupportsInt | typing.SupportsIndex,
-) -> ReplayRun:
+def row_performance(
+    net: numpy.typing.NDArray[numpy.float64],
+    active: numpy.typing.NDArray[numpy.bool] | None,
+    tail: typing.SupportsFloat | typing.SupportsIndex,
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+    position: numpy.typing.NDArray[numpy.float64] | None = None,
+    traded: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
     """
-    Replays entries and exits given as flags [bar].
-    """
-
-def replay_strategy(
-    bars: ReplayBars,
-    settings: ReplaySettings,
-    address: typing.SupportsInt | typing.SupportsIndex,
-    features: numpy.typing.NDArray[numpy.float64],
-    state: numpy.typing.NDArray[numpy.uint8],
-    requests: numpy.typing.NDArray[numpy.uint8],
-) -> ReplayRun:
-    """
-    Replays a compiled strategy by the address of its function.
-    """
-
-def replay_targets(
-    bars: ReplayBars,
-    settings: ReplaySettings,
-    target: numpy.typing.NDArray[numpy.float64],
-    fraction: bool,
-) -> ReplayRun:
-    """
-    Replays target positions [bar], in units or as fractions of equity.
+    Figures [strategy, figure] of net returns [strategy, bar].
     """
 
 def rows_of_tensors(tensors: typing.Any) -> typing.Any:
@@ -627,4 +533,15 @@ def weighted_sums(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     Sums [...] of values [..., j] times the weight of each j, in the order of j.
+    """
+
+def window_performance(
+    net: numpy.typing.NDArray[numpy.float64],
+    active: numpy.typing.NDArray[numpy.bool] | None,
+    starts: numpy.typing.NDArray[numpy.int64],
+    length: typing.SupportsInt | typing.SupportsIndex,
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Figures [window, strategy, figure] of windows of net returns [strategy, bar].
     """

@@ -30,7 +30,7 @@ def test_a_missing_gpu_is_an_error_before_anything_runs(monkeypatch: pytest.Monk
         raise CudaUnavailableError("a GPU cannot be used: none")
 
     monkeypatch.setattr(cuda, "platform", missing)
-    monkeypatch.setattr("marketsim.walkforward.simulate.forecast_plans", None)
+    monkeypatch.setattr("marketsim.walkforward.prepared.forecast_plans", None)
     with pytest.raises(CudaUnavailableError, match="a GPU cannot be used: none"):
         ms.walk_forward(random_bars(160, 3), "ewma", device="cuda", store=False)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from market import changed_from, random_bars, random_frame
 
 import marketsim as ms
-from marketsim.walkforward.forecasting import forecast_plans
+from marketsim.walkforward.inputs import forecast_plans
 from marketsim.walkforward.reporting import report_data
 from marketsim.walkforward.windows import plan_windows
 

@@ -61,7 +61,7 @@ def plan_forecasts(args: argparse.Namespace, bars: Bars) -> tuple[ForecastPlan, 
     from marketsim.errors import NotEnoughBarsError
     from marketsim.forecasts import ForecastPlan
     from marketsim.forecasts.plan import LEAST_CONTEXT
-    from marketsim.walkforward.forecasting import forecast_plans
+    from marketsim.walkforward.inputs import forecast_plans
     from marketsim.walkforward.windows import plan_windows
 
     if args.all_days:

@@ -1,16 +1,17 @@
 """Walk-forward backtests: windows, simulations, results."""
 
 from marketsim.walkforward.costs import COSTS, Costs
-from marketsim.walkforward.result import Settings, WalkForwardResult
-from marketsim.walkforward.simulate import walk_forward
+from marketsim.walkforward.prepared import Prepared, prepare, walk_forward
+from marketsim.walkforward.result import WalkForwardResult
+from marketsim.walkforward.settings import Settings
 from marketsim.walkforward.summary import Summary
-from marketsim.walkforward.universe import Universe, walk_forward_universe
-from marketsim.walkforward.universe_result import UniverseResult
+from marketsim.walkforward.universe import Universe, UniverseResult, walk_forward_universe
 from marketsim.walkforward.windows import Windows, plan_windows
 
 __all__ = [
     "COSTS",
     "Costs",
+    "Prepared",
     "Settings",
     "Summary",
     "Universe",
@@ -18,6 +19,7 @@ __all__ = [
     "WalkForwardResult",
     "Windows",
     "plan_windows",
+    "prepare",
     "walk_forward",
     "walk_forward_universe",
 ]

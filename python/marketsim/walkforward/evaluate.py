@@ -17,7 +17,7 @@ from marketsim.kernels.offsets import best_offsets
 from marketsim.kernels.profit import fills
 from marketsim.kernels.types import Bounds
 from marketsim.strategies import Hold, LimitOrders, Orders, TakeProfit
-from marketsim.walkforward.market import MarketDays
+from marketsim.walkforward.inputs import MarketDays
 
 Floats = npt.NDArray[np.float64]
 f32 = np.float32

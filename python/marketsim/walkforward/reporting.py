@@ -13,7 +13,7 @@ from marketsim.kernels.profit import profit
 from marketsim.report.data import Candles, Fan, Heatmap, Markers, ReportData, Table
 from marketsim.strategies import LimitOrders, TakeProfit
 from marketsim.walkforward.evaluate import StrategyDays, limit_problem
-from marketsim.walkforward.market import MarketDays
+from marketsim.walkforward.inputs import MarketDays
 from marketsim.walkforward.summary import NOTES
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,31 +17,14 @@ from marketsim.bars import TARGETS, Bars
 from marketsim.build_info import versions
 from marketsim.forecasts import ForecastCube, ForecastPlan
 from marketsim.kernels import rules
-from marketsim.kernels.types import Bounds
 from marketsim.metrics import Skill, forecast_skill
-from marketsim.models import Model
 from marketsim.strategies import Orders, Strategy
 from marketsim.timing import stage
-from marketsim.walkforward.costs import AssetClass, Costs
 from marketsim.walkforward.evaluate import StrategyDays
-from marketsim.walkforward.forecasting import naive_forecasts
-from marketsim.walkforward.market import MarketDays
-from marketsim.walkforward.summary import Summary, plain, summarize
-from marketsim.walkforward.tables import measure_windows
+from marketsim.walkforward.inputs import MarketDays, ModelCard, naive_forecasts
+from marketsim.walkforward.settings import Settings
+from marketsim.walkforward.summary import Summary, measure_windows, plain, summarize
 from marketsim.walkforward.windows import Windows
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a run was done; see `walk_forward`."""
-
-    fill: str
-    aggregate: str
-    asset_class: AssetClass
-    costs: Costs
-    long_only: bool
-    periods_per_year: float
-    offset_bounds: Bounds
 
 
 @dataclass(frozen=True)
@@ -50,7 +33,7 @@ class WalkForwardResult:
 
     Attributes:
         bars: what it was run on.
-        model: what forecast.
+        model: name, fingerprint and quantile levels of the model that forecast.
         settings: how it was run.
         windows: which days the simulations are made of.
         plans: which forecasts were made; several where days between them are not needed.
@@ -59,12 +42,11 @@ class WalkForwardResult:
         orders: what each ordered for the last of `windows.stretches`; fitted strategies from the
             first day that offsets are fitted on.
         outcomes: their outcome on each evaluated day, by name.
-        baselines: outcomes of naive strategies on the same days: buy and hold, the sign of
-            yesterday's return, and the random walk's forecast of no move, which never trades.
+        measure_baselines: runs the naive strategies; see `baselines`.
     """
 
     bars: Bars
-    model: Model
+    model: ModelCard
     settings: Settings
     windows: Windows
     plans: tuple[ForecastPlan, ...]
@@ -72,7 +54,16 @@ class WalkForwardResult:
     strategies: tuple[Strategy, ...]
     orders: Mapping[str, Orders]
     outcomes: Mapping[str, StrategyDays]
-    baselines: Mapping[str, StrategyDays]
+    measure_baselines: Callable[[], Mapping[str, StrategyDays]]
+
+    @cached_property
+    def baselines(self) -> Mapping[str, StrategyDays]:
+        """Outcomes of naive strategies on the same days.
+
+        Buy and hold, the sign of yesterday's return, and the random walk's forecast of no move,
+        which never trades.
+        """
+        return self.measure_baselines()
 
     @cached_property
     def _index(self) -> pd.DatetimeIndex:
@@ -161,7 +152,8 @@ class WalkForwardResult:
         """One row a simulation and strategy, with the metrics of its validation window.
 
         Columns: simulation, as_of, start, end, strategy, then those of
-        `marketsim.metrics.Performance` (returns compound; Sharpe and volatility are annualised) and
+        `marketsim.metrics.WindowPerformance` (returns compound; windows below 20 sessions are
+        not annualised: their Sharpe, volatility and annual return are NaN) and
         trades, fees, ambiguous (days), optimistic_gap (return under the optimistic fill policy less
         that under the pessimistic one, added up), in_sample (mean net a day on the days that the
         offsets were fitted on).

@@ -10,11 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim.bars import TARGETS, Bars
-from marketsim.forecasts.asking import Call, calls_of, not_finite
-from marketsim.forecasts.device import DeviceCube, to_device_together
-from marketsim.forecasts.device_schema import mixture_records_there
+from marketsim.forecasts.device.cube import DeviceCube, to_device_together
+from marketsim.forecasts.device.schema import mixture_records_there
 from marketsim.forecasts.plan import ForecastPlan, ReturnTable
-from marketsim.forecasts.run import Keeper, PlanWork, look_up, plans_bar, run_plans
+from marketsim.forecasts.run import (
+    Call,
+    Keeper,
+    PlanWork,
+    calls_of,
+    look_up,
+    not_finite,
+    plans_bar,
+    run_plans,
+)
 from marketsim.forecasts.schema import Schema, mixture_parts
 from marketsim.forecasts.store.base import ForecastStore
 from marketsim.kernels.cuda.arrays import upload
@@ -26,7 +34,7 @@ if TYPE_CHECKING:
     import torch
 
     from marketsim.models.neural.model import NeuralModel
-    from marketsim.models.neural.pending import DeviceBatch
+    from marketsim.models.neural.results import DeviceBatch
 
 
 def run_plans_on(

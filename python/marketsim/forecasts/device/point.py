@@ -13,7 +13,7 @@ import numpy as np
 
 from marketsim import _core
 from marketsim.errors import CudaError
-from marketsim.forecasts.device_schema import sums_there
+from marketsim.forecasts.device.schema import sums_there
 from marketsim.forecasts.schema import Schema, mixture_fields
 from marketsim.kernels.cuda.arrays import address
 from marketsim.kernels.cuda.place import Place, launch_guard

@@ -20,8 +20,8 @@ from marketsim.forecasts import (
     run_plans_on,
     target_index,
 )
-from marketsim.forecasts.device import to_device_together
-from marketsim.forecasts.device_point import point_there
+from marketsim.forecasts.device.cube import to_device_together
+from marketsim.forecasts.device.point import point_there
 from marketsim.kernels.cuda.place import Place, find_place
 from marketsim.kernels.rules import fill_code
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, check_bounds
@@ -30,15 +30,15 @@ from marketsim.strategies import Strategy
 from marketsim.strategies.on_device import fitted_strategies
 from marketsim.timing import stage
 from marketsim.walkforward.costs import Costs
-from marketsim.walkforward.universe_days import (
+from marketsim.walkforward.universe.days import (
     SymbolRun,
     UniverseDays,
     as_bars,
     lay_out,
     plan_symbols,
 )
-from marketsim.walkforward.universe_fits import Levels, fit_universe
-from marketsim.walkforward.universe_result import UniverseResult
+from marketsim.walkforward.universe.fits import Levels, fit_universe
+from marketsim.walkforward.universe.result import UniverseResult
 from marketsim.walkforward.windows import check_whole
 
 if TYPE_CHECKING:

@@ -84,7 +84,7 @@ class DeviceCube:
             UnknownNameError: no such aggregate.
             CudaUnavailableError, CudaError: the records are on a GPU whose kernels cannot be used.
         """
-        from marketsim.forecasts.device_point import point_there
+        from marketsim.forecasts.device.point import point_there
 
         with stage("head"):
             return point_there(self.schema, self.records, aggregate, self.kernels_place())

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from marketsim.models.neural.batches import Batch
+from marketsim.models.neural.batching import Batch, Row
 from marketsim.models.neural.cost import Cost, batch_cost
-from marketsim.models.neural.rows import Row
 
 if TYPE_CHECKING:
     from marketsim.models.neural.model import NeuralModel

@@ -12,7 +12,7 @@ import pandas as pd
 from marketsim.kernels.cuda.arrays import download
 from marketsim.kernels.cuda.place import Place
 from marketsim.kernels.types import ProfitSums
-from marketsim.walkforward.universe_days import SymbolRun
+from marketsim.walkforward.universe.days import SymbolRun
 from marketsim.walkforward.windows import Windows
 
 if TYPE_CHECKING:

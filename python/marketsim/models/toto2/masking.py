@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.models.neural.batches import Batch, padded
-from marketsim.models.neural.rows import Whole
+from marketsim.models.neural.batching import Batch, Whole, padded
 from marketsim.models.toto2.scaler import Flags, Values
 
 _HIDDEN = -1

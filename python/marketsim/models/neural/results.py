@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim.errors import ArgumentError
-from marketsim.models.neural.rows import Whole
+from marketsim.models.neural.batching import Whole
 
 if TYPE_CHECKING:
     import torch

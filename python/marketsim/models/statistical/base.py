@@ -1,7 +1,7 @@
-"""Models that need no weights: persistence, and an exponentially weighted volatility.
+"""What the statistical models share: shapes, masks, horizons and the fingerprint.
 
-Both treat each series by itself, run in time proportional to its length for all days together, and
-compute in float64.
+They need no weights, compute in float64, and forecast all bars of a series in time proportional to
+its length.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from marketsim import _core
-from marketsim.arguments import as_number
 from marketsim.errors import ArgumentError
 from marketsim.models.contexts import (
     check_horizon,
@@ -94,6 +92,7 @@ class StatisticalModel(ABC):
                 differ.
 
         Example:
+            >>> from marketsim.models import PersistenceModel
             >>> PersistenceModel().predict([[0.01, 0.02]]).mean.tolist()
             [[0.02]]
         """
@@ -112,6 +111,7 @@ class StatisticalModel(ABC):
         """Forecast what follows series[..., :t] for all t in start .. T; see `Model.predict_each`.
 
         Example:
+            >>> from marketsim.models import PersistenceModel
             >>> PersistenceModel().predict_each([0.01, 0.02, 0.03], start=1).mean.tolist()
             [[0.01], [0.02], [0.03]]
         """
@@ -140,100 +140,8 @@ class StatisticalModel(ABC):
         return QuantileDistribution(self.levels, wide, means, std[..., None] * spread)
 
 
-class EwmaModel(StatisticalModel):
-    """Zero-drift returns whose scale is exponentially weighted: RiskMetrics, filtered historical.
-
-    The scale is the root mean square of past values with weights decay^k, normalised. The shape is
-    that of the last `window` values divided by the scale that was forecast for them; the normal's
-    until there are 20. All later steps have the distribution of the next one.
-
-    References: RiskMetrics Technical Document, 4th edition (1996), section 5.2; Barone-Adesi,
-    Giannopoulos and Vosper, VaR without correlations for portfolios of derivative securities,
-    Journal of Futures Markets 19 (1999).
-    """
-
-    name = "ewma"
-    version = 1
-    _LEAST_RESIDUALS = 20
-
-    def __init__(self, *, decay: float = 0.94, window: int = 500) -> None:
-        value = as_number("decay", decay, "a number in (0, 1)")
-        if not 0.0 < value < 1.0:
-            raise ArgumentError(f"decay must lie in (0, 1): got {decay!r}")
-        super().__init__()
-        self._decay = value
-        self._window = _checked_window(window)
-
-    @property
-    def decay(self) -> float:
-        """What a value's weight is multiplied with from one value to the next."""
-        return self._decay
-
-    @property
-    def window(self) -> int:
-        """How many last values give the shape."""
-        return self._window
-
-    @property
-    def context_length(self) -> None:
-        """None: every value of the past has a weight."""
-        return
-
-    def options(self) -> dict[str, Any]:
-        """Everything that changes a forecast, for the fingerprint."""
-        return {"decay": self.decay, "window": self.window, "levels": self.levels}
-
-    def _forecasts(self, series: Array, start: int) -> tuple[Array, Array, Array]:
-        return _core.ewma_forecasts(
-            series,
-            start,
-            self.decay,
-            self.window,
-            self._LEAST_RESIDUALS,
-            self._levels,
-            self._normal,
-        )
-
-    def _spread(self, step: int) -> float:
-        return 1.0
-
-
-class PersistenceModel(StatisticalModel):
-    """The last value again, with the size of the last `window` one-step changes around it.
-
-    The quantiles lie symmetrically around the last value, by those of the absolute changes; at step
-    k they are sqrt(k) times as wide, as those of a random walk.
-    """
-
-    name = "persistence"
-    version = 1
-
-    def __init__(self, *, window: int = 500) -> None:
-        super().__init__()
-        self._window = _checked_window(window)
-
-    @property
-    def window(self) -> int:
-        """How many last changes give the shape."""
-        return self._window
-
-    @property
-    def context_length(self) -> int:
-        """The values that the last `window` changes are made of."""
-        return self.window + 1
-
-    def options(self) -> dict[str, Any]:
-        """Everything that changes a forecast, for the fingerprint."""
-        return {"window": self.window, "levels": self.levels}
-
-    def _forecasts(self, series: Array, start: int) -> tuple[Array, Array, Array]:
-        return _core.persistence_forecasts(series, start, self.window, self._levels, self._normal)
-
-    def _spread(self, step: int) -> float:
-        return float(np.sqrt(step))
-
-
-def _checked_window(window: int) -> int:
+def checked_window(window: int) -> int:
+    """A window of 2 .. 1,000,000 values; raises ArgumentError."""
     if not is_whole(window) or not 2 <= window <= 1_000_000:
         raise ArgumentError(f"window must be a whole number in 2 .. 1,000,000: got {window!r}")
     return int(window)

@@ -16,8 +16,7 @@ from marketsim.forecasts import ForecastPlan
 from marketsim.kernels.cuda.arrays import upload
 from marketsim.kernels.cuda.place import Place
 from marketsim.walkforward.costs import Costs, check_asset_class, resolve_costs
-from marketsim.walkforward.forecasting import forecast_plans
-from marketsim.walkforward.market import MarketDays
+from marketsim.walkforward.inputs import MarketDays, forecast_plans
 from marketsim.walkforward.windows import Windows, plan_windows
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from marketsim.kernels.types import Bounds, ProfitSums
 from marketsim.kernels.windows import CpuDays, CpuRules, fit_windows_on_cpu, sum_windows_on_cpu
 from marketsim.strategies import Strategy
 from marketsim.strategies.on_device import device_orders
-from marketsim.walkforward.universe_days import Share, UniverseDays
+from marketsim.walkforward.universe.days import Share, UniverseDays
 
 if TYPE_CHECKING:
     import torch

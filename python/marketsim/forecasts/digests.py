@@ -1,0 +1,78 @@
+"""Digests that key stored forecasts, computed by csrc/kernels/store/keys.cpp.
+
+A row's digest is the BLAKE3 of its timestamp and its values. A span of 2^k rows has the BLAKE3 of
+the digests of its halves, and a context of n rows that of n and of the spans of its first and its
+last 2^k rows, the largest power of two that n holds. So a context's digest depends on the rows in
+it and on nothing else, and all contexts of T rows cost T (1 + log2 n) hashes of 64 bytes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from blake3 import blake3
+
+from marketsim import _core
+from marketsim.forecasts.keys import KEY_BYTES, SeriesId
+
+Digests = npt.NDArray[np.uint8]
+
+
+def digest_contexts(
+    timestamps: npt.NDArray[np.int64],
+    values: npt.NDArray[np.float64],
+    ends: npt.NDArray[np.int64],
+    context_length: int | None,
+) -> Digests:
+    """Digest of the rows values[:, max(0, end - context_length):end] for each end.
+
+    It covers every byte of these rows and of their timestamps, so it changes with any of them and
+    with nothing else: not with the rows before, and not with how many rows the model might see.
+
+    Args:
+        timestamps: int64 [row].
+        values: float64 [column, row], all that the model sees; any strides, so a transposed
+            [row, column] is read as it is.
+        ends: int64 [n], one past the last row of each context; 1 to the number of rows.
+        context_length: how many last rows the model sees; None for all.
+
+    Returns:
+        uint8 [n, KEY_BYTES].
+    """
+    if context_length is not None and context_length < 1:
+        raise ValueError(f"context_length must be at least 1 or None: got {context_length}")
+    return _core.context_digests(
+        np.ascontiguousarray(timestamps, dtype=np.int64),
+        np.asarray(values, dtype=np.float64),
+        np.ascontiguousarray(ends, dtype=np.int64),
+        context_length or 0,
+    )
+
+
+def digest_records(
+    series: SeriesId,
+    target: str,
+    horizon: int,
+    as_of: npt.NDArray[np.int64],
+    contexts: Digests,
+) -> Digests:
+    """Key of each forecast: schema, model, series, target, horizon, as-of timestamp, context.
+
+    Args:
+        series: names the schema, the model and the series.
+        target: what is forecast.
+        horizon: steps ahead.
+        as_of: int64 [n], timestamp of the last row that each forecast saw.
+        contexts: uint8 [n, KEY_BYTES] of `digest_contexts`.
+
+    Returns:
+        uint8 [n, KEY_BYTES].
+    """
+    parts = (series.schema, series.model, series.series, target, str(horizon))
+    encoded = [part.encode() for part in parts]
+    head = blake3(b"".join(len(part).to_bytes(8, "little") + part for part in encoded)).digest()
+    return _core.record_keys(
+        head,
+        np.ascontiguousarray(as_of, dtype=np.int64),
+        np.ascontiguousarray(contexts).reshape(len(as_of), KEY_BYTES),
+    )
