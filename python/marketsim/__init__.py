@@ -18,10 +18,17 @@ if TYPE_CHECKING:
     from marketsim import (
         bars,
         forecasts,
+<<<<<<< HEAD
         kernels,
         metrics,
         models,
         replay,
+=======
+        indicators,
+        kernels,
+        metrics,
+        models,
+>>>>>>> main
         strategies,
         walkforward,
     )
@@ -63,10 +70,17 @@ if TYPE_CHECKING:
 _SUBMODULES = (
     "bars",
     "forecasts",
+<<<<<<< HEAD
     "kernels",
     "metrics",
     "models",
     "replay",
+=======
+    "indicators",
+    "kernels",
+    "metrics",
+    "models",
+>>>>>>> main
     "strategies",
     "walkforward",
 )
@@ -135,6 +149,7 @@ __all__ = [
     "best_offsets",
     "demo_bars",
     "forecasts",
+    "indicators",
     "kernels",
     "load_model",
     "metrics",

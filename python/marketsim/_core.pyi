@@ -11,9 +11,7 @@ import numpy
 import numpy.typing
 
 __all__: list[str] = [
-    "ReplayBars",
-    "ReplayRun",
-    "ReplaySettings",
+    "IndicatorStream",
     "StoreCounters",
     "StoreFile",
     "StoreView",
@@ -27,6 +25,8 @@ __all__: list[str] = [
     "ewma_forecasts",
     "fills",
     "high_low_returns",
+    "indicator_kinds",
+    "indicator_run",
     "isa",
     "mixture_cdf",
     "mixture_means_between",
@@ -35,11 +35,6 @@ __all__: list[str] = [
     "profit",
     "profit_of_rows",
     "record_keys",
-    "replay_callback",
-    "replay_portfolio",
-    "replay_signals",
-    "replay_strategy",
-    "replay_targets",
     "rolling_sharpe",
     "row_performance",
     "rows_of_tensors",
@@ -58,72 +53,71 @@ __all__: list[str] = [
     "window_performance",
 ]
 
-class ReplayBars:
+class IndicatorStream:
     """
-    OHLCV arrays [bar] of a replay, kept alive.
+    An indicator that takes one bar at a time.
     """
+    def __copy__(self) -> IndicatorStream: ...
+    def __deepcopy__(self, arg0: typing.Any) -> IndicatorStream: ...
+    def __getstate__(self) -> tuple[str, list[float], int, int, bytes]: ...
     def __init__(
         self,
-        open: numpy.typing.NDArray[numpy.float64],
-        high: numpy.typing.NDArray[numpy.float64],
-        low: numpy.typing.NDArray[numpy.float64],
-        close: numpy.typing.NDArray[numpy.float64],
-        volume: numpy.typing.NDArray[numpy.float64] | None,
-        time: numpy.typing.NDArray[numpy.int64] | None,
-        split: numpy.typing.NDArray[numpy.float64] | None,
-        dividend: numpy.typing.NDArray[numpy.float64] | None,
+        name: str,
+        parameters: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
+        option: typing.SupportsInt | typing.SupportsIndex,
+        longest: typing.SupportsInt | typing.SupportsIndex,
     ) -> None: ...
-
-class ReplaySettings:
-    """
-    Cash, costs and rules of a replay.
-    """
-    def __init__(
+    def __setstate__(
         self,
-        cash: typing.SupportsFloat | typing.SupportsIndex,
-        limit_cost: typing.SupportsFloat | typing.SupportsIndex,
-        market_cost: typing.SupportsFloat | typing.SupportsIndex,
-        fixed_cost: typing.SupportsFloat | typing.SupportsIndex,
-        borrow: typing.SupportsFloat | typing.SupportsIndex,
-        financing: typing.SupportsFloat | typing.SupportsIndex,
-        leverage: typing.SupportsFloat | typing.SupportsIndex,
-        maintenance: typing.SupportsFloat | typing.SupportsIndex,
-        lot: typing.SupportsFloat | typing.SupportsIndex,
-        participation: typing.SupportsFloat | typing.SupportsIndex,
-        policy: typing.SupportsInt | typing.SupportsIndex,
-        same_close: bool,
-        close_at_end: bool,
+        arg0: tuple[
+            str,
+            collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
+            typing.SupportsInt | typing.SupportsIndex,
+            typing.SupportsInt | typing.SupportsIndex,
+            bytes,
+        ],
     ) -> None: ...
-
-class ReplayRun:
-    """
-    What a replay left.
-    """
-    def fills(self) -> numpy.typing.NDArray[numpy.uint8]: ...
-    def orders(self) -> numpy.typing.NDArray[numpy.uint8]: ...
-    def trades(self) -> numpy.typing.NDArray[numpy.uint8]: ...
+    def copy(self) -> IndicatorStream:
+        """
+        An independent copy.
+        """
+    @typing.overload
+    def update(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> typing.Any:
+        """
+        Take one bar; its value.
+        """
+    @typing.overload
+    def update(
+        self,
+        arg0: typing.SupportsFloat | typing.SupportsIndex,
+        arg1: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> typing.Any: ...
+    @typing.overload
+    def update(
+        self,
+        arg0: typing.SupportsFloat | typing.SupportsIndex,
+        arg1: typing.SupportsFloat | typing.SupportsIndex,
+        arg2: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> typing.Any: ...
+    @typing.overload
+    def update(
+        self,
+        arg0: typing.SupportsFloat | typing.SupportsIndex,
+        arg1: typing.SupportsFloat | typing.SupportsIndex,
+        arg2: typing.SupportsFloat | typing.SupportsIndex,
+        arg3: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> typing.Any: ...
+    @typing.overload
+    def update(
+        self,
+        arg0: typing.SupportsFloat | typing.SupportsIndex,
+        arg1: typing.SupportsFloat | typing.SupportsIndex,
+        arg2: typing.SupportsFloat | typing.SupportsIndex,
+        arg3: typing.SupportsFloat | typing.SupportsIndex,
+        arg4: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> typing.Any: ...
     @property
-    def ended(self) -> int:
-        """
-        0 done, 1 the strategy raised, 2 a request was no order.
-        """
-    @property
-    def equity(self) -> numpy.typing.NDArray[numpy.float64]:
-        """
-        Equity at each close [bar].
-        """
-    @property
-    def position(self) -> numpy.typing.NDArray[numpy.float64]:
-        """
-        Units held at each close [bar].
-        """
-    @property
-    def refusal(self) -> tuple[int, int, int]:
-        """
-        (bar, request, defect) of the first request that was no order.
-        """
-    @property
-    def summary(self) -> dict[str, float]: ...
+    def name(self) -> str: ...
 
 class StoreView:
     """
@@ -368,6 +362,25 @@ def high_low_returns(
     Returns [row, day] of entry at the forecast low or high.
     """
 
+def indicator_kinds() -> dict[str, tuple[int, int, bool]]:
+    """
+    {name: (inputs, outputs, recursive)} of every indicator.
+    """
+
+def indicator_run(
+    name: str,
+    inputs: collections.abc.Sequence[typing.Annotated[numpy.typing.ArrayLike, numpy.float64]],
+    parameters: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    option: typing.SupportsInt | typing.SupportsIndex,
+    longest: typing.SupportsInt | typing.SupportsIndex,
+    lookback: typing.SupportsInt | typing.SupportsIndex,
+    lags: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    outputs: collections.abc.Sequence[typing.Annotated[numpy.typing.ArrayLike, numpy.float64]],
+) -> None:
+    """
+    Fill the outputs of an indicator; lookback 0 sees all rows before each.
+    """
+
 def isa() -> str:
     """
     Instruction set the kernels run on.
@@ -472,80 +485,6 @@ def record_keys(
 ) -> numpy.typing.NDArray[numpy.uint8]:
     """
     Key [n, 16] of each forecast, from a digest of what is the same for all of them.
-    """
-
-def replay_callback(
-    bars: ReplayBars,
-    settings: ReplaySettings,
-    on_bar: collections.abc.Callable[[int], None],
-    state: numpy.typing.NDArray[numpy.uint8],
-    bar: numpy.typing.NDArray[numpy.uint8],
-    requests: numpy.typing.NDArray[numpy.uint8],
-) -> ReplayRun:
-    """
-    Replays a strategy in Python: on_bar(t) is called once a bar.
-    """
-
-def replay_portfolio(
-    open: numpy.typing.NDArray[numpy.float64],
-    close: numpy.typing.NDArray[numpy.float64],
-    weights: numpy.typing.NDArray[numpy.float64],
-    cash: typing.SupportsFloat | typing.SupportsIndex,
-    cost: typing.SupportsFloat | typing.SupportsIndex,
-    fixed_cost: typing.SupportsFloat | typing.SupportsIndex,
-    same_close: bool,
-    keep_units: bool,
-) -> tuple[
-    numpy.typing.NDArray[numpy.float64],
-    numpy.typing.NDArray[numpy.float64],
-    numpy.typing.NDArray[numpy.float64],
-    numpy.typing.NDArray[numpy.float64],
-    numpy.typing.NDArray[numpy.float64],
-]:
-    """
-    (equity, cash, units, cost, turnover) of moving to target weights [bar, asset].
-    """
-
-def replay_signals(
-    bars: ReplayBars,
-    settings: ReplaySettings,
-    long_entry: typing.Annotated[numpy.typing.ArrayLike, numpy.bool] | None,
-    long_exit: typing.Annotated[numpy.typing.ArrayLike, numpy.bool] | None,
-    short_entry: typing.Annotated[numpy.typing.ArrayLike, numpy.bool] | None,
-    short_exit: typing.Annotated[numpy.typing.ArrayLike, numpy.bool] | None,
-    size: typing.SupportsInt | typing.SupportsIndex,
-    quantity: typing.SupportsFloat | typing.SupportsIndex,
-    quantities: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
-    stop_loss: typing.SupportsFloat | typing.SupportsIndex,
-    take_profit: typing.SupportsFloat | typing.SupportsIndex,
-    trailing_stop: typing.SupportsFloat | typing.SupportsIndex,
-    cooldown: typing.SupportsInt | typing.SupportsIndex,
-    time_stop: typing.SupportsInt | typing.SupportsIndex,
-) -> ReplayRun:
-    """
-    Replays entries and exits given as flags [bar].
-    """
-
-def replay_strategy(
-    bars: ReplayBars,
-    settings: ReplaySettings,
-    address: typing.SupportsInt | typing.SupportsIndex,
-    features: numpy.typing.NDArray[numpy.float64],
-    state: numpy.typing.NDArray[numpy.uint8],
-    requests: numpy.typing.NDArray[numpy.uint8],
-) -> ReplayRun:
-    """
-    Replays a compiled strategy by the address of its function.
-    """
-
-def replay_targets(
-    bars: ReplayBars,
-    settings: ReplaySettings,
-    target: numpy.typing.NDArray[numpy.float64],
-    fraction: bool,
-) -> ReplayRun:
-    """
-    Replays target positions [bar], in units or as fractions of equity.
     """
 
 def rolling_sharpe(
