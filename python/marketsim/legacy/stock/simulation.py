@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from marketsim.errors import NotEnoughBarsError
-from marketsim.legacy.contexts import Series, last_moves, moves_before
-from marketsim.legacy.entry_exit import Terms
-from marketsim.legacy.forecasting import (
+from marketsim.legacy.stock.entry_exit import Terms
+from marketsim.legacy.stock.evaluation import MarketStats, last_returns
+from marketsim.legacy.stock.forecasting import (
     Data,
     Forecasts,
     Predict,
@@ -22,13 +22,12 @@ from marketsim.legacy.forecasting import (
     forecasts_by_model,
     no_forecasts,
 )
-from marketsim.legacy.kronos_forecasting import KronosForecast, as_forecasts, kronos_forecasts
-from marketsim.legacy.market_stats import MarketStats, last_returns
-from marketsim.legacy.maxdiff import days_before
-from marketsim.legacy.outcomes import Validation, run_strategies
-from marketsim.legacy.price_frame import KEYS, Prices
-from marketsim.legacy.quirks import Quirks, active_quirks
-from marketsim.legacy.result_rows import Made, Subject, result_rows
+from marketsim.legacy.stock.kronos_forecasting import KronosForecast, as_forecasts, kronos_forecasts
+from marketsim.legacy.stock.maxdiff import days_before
+from marketsim.legacy.stock.outcomes import Validation, run_strategies
+from marketsim.legacy.stock.price_frame import KEYS, Prices, Series, last_moves, moves_before
+from marketsim.legacy.stock.quirks import Quirks, active_quirks
+from marketsim.legacy.stock.result_rows import Made, Subject, result_rows
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]

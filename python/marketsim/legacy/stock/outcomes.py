@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim import _core
-from marketsim.legacy.entry_exit import (
+from marketsim.legacy.stock.entry_exit import (
     EntryExit,
     Orders,
     Terms,
@@ -18,9 +18,9 @@ from marketsim.legacy.entry_exit import (
     moves_against_close,
     scored,
 )
-from marketsim.legacy.evaluation import Scores, no_scores, score_signals, score_sums
-from marketsim.legacy.quirks import Quirks
-from marketsim.legacy.signals import agreeing_signals, simple_signals
+from marketsim.legacy.stock.evaluation import Scores, no_scores, score_signals, score_sums
+from marketsim.legacy.stock.quirks import Quirks
+from marketsim.legacy.stock.strategies import agreeing_signals, simple_signals
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]

@@ -1,4 +1,4 @@
-#include "kernels/scores.hpp"
+#include "kernels/legacy/scores.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -11,34 +11,11 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 // What a fee is multiplied with in a row that is long, short and flat.
 constexpr double kMixedFee = 0.523;
 
-// The sum of value(begin) .. value(begin + count - 1) in NumPy's order.
-template <typename Value>
-double ordered_sum(size_t begin, size_t count, const Value& value) {
-  if (count < 8) {
-    double sum = -0.0;
-    for (size_t i = 0; i < count; ++i) sum += value(begin + i);
-    return sum;
-  }
-  if (count > 128) {
-    const size_t half = count / 2 - count / 2 % 8;
-    return ordered_sum(begin, half, value) + ordered_sum(begin + half, count - half, value);
-  }
-  double part[8];
-  for (size_t i = 0; i < 8; ++i) part[i] = value(begin + i);
-  size_t done = 8;
-  for (; done + 8 <= count; done += 8) {
-    for (size_t i = 0; i < 8; ++i) part[i] += value(begin + done + i);
-  }
-  double sum =
-      ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
-  for (; done < count; ++done) sum += value(begin + done);
-  return sum;
-}
-
-// NumPy adds to a first sum of 0.
 template <typename Value>
 double sum_of(size_t count, const Value& value) {
-  return 0.0 + ordered_sum(0, count, value);
+  double sum = 0.0;
+  for (size_t i = 0; i < count; ++i) sum += value(i);
+  return sum;
 }
 
 // Mean, annual mean and size of the returns of a row.

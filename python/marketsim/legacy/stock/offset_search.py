@@ -23,8 +23,8 @@ from marketsim.kernels.cuda import place as cuda
 from marketsim.kernels.offsets import best_offsets
 from marketsim.kernels.rules import FEE_RULES, FILLS, check_fee, fee_rule_code, fill_code
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, check_bounds
-from marketsim.legacy.settings import setting
-from marketsim.legacy.tensor_profit import check_tensors, limit_order_profit
+from marketsim.legacy.stock.settings import setting
+from marketsim.legacy.stock.tensor_profit import check_tensors, limit_order_profit
 
 logger = logging.getLogger(__name__)
 

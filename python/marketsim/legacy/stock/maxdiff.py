@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from marketsim.errors import ArgumentError
-from marketsim.legacy.entry_exit import (
+from marketsim.legacy.stock.entry_exit import (
     EntryExit,
     Moves,
     Terms,
@@ -21,9 +21,9 @@ from marketsim.legacy.entry_exit import (
     moves_against_close,
     scored,
 )
-from marketsim.legacy.evaluation import StrategyEvaluation, no_scores
-from marketsim.legacy.price_frame import column_values
-from marketsim.legacy.quirks import Quirks, active_quirks
+from marketsim.legacy.stock.evaluation import StrategyEvaluation, no_scores
+from marketsim.legacy.stock.price_frame import column_values
+from marketsim.legacy.stock.quirks import Quirks, active_quirks
 
 logger = logging.getLogger(__name__)
 

@@ -1,8 +1,7 @@
 // What the daily returns of a strategy amount to: totals, means and Sharpe ratios, many at a time.
 //
-// Rows are scored by themselves. Sums are added in NumPy's order, so that every figure is to the
-// last bit what NumPy's functions give for the row: below eight numbers one after the other, up to
-// 128 in eight partial sums, beyond that by halves.
+// Rows are scored by themselves. Sums are added one after the other in double precision; up to
+// seven days, the window of the old backtest, these are the bits of NumPy's sums.
 #pragma once
 
 #include <cstddef>

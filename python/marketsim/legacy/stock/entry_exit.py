@@ -15,11 +15,11 @@ import torch
 from marketsim import _core
 from marketsim.kernels.rules import check_fee, fee_rule_code, fill_code
 from marketsim.kernels.types import DEFAULT_BOUNDS
-from marketsim.legacy import loss_utils
-from marketsim.legacy.evaluation import Scores, score_sums
-from marketsim.legacy.offset_search import Effort, find_offsets
-from marketsim.legacy.quirks import Quirks
-from marketsim.legacy.settings import setting
+from marketsim.legacy.stock import loss_utils
+from marketsim.legacy.stock.evaluation import Scores, score_sums
+from marketsim.legacy.stock.offset_search import Effort, find_offsets
+from marketsim.legacy.stock.quirks import Quirks
+from marketsim.legacy.stock.settings import setting
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]

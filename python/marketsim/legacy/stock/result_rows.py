@@ -10,18 +10,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from marketsim.legacy.forecasting import Forecasts
-from marketsim.legacy.kronos_forecasting import KronosForecast
-from marketsim.legacy.market_stats import MarketStats, calibrate_signal
-from marketsim.legacy.maxdiff import (
+from marketsim.legacy.stock.evaluation import MarketStats, calibrate_signal
+from marketsim.legacy.stock.forecasting import Forecasts
+from marketsim.legacy.stock.kronos_forecasting import KronosForecast
+from marketsim.legacy.stock.maxdiff import (
     Levels,
     always_on_rows,
     maxdiff_rows,
     no_always_on,
     no_maxdiff,
 )
-from marketsim.legacy.outcomes import Outcomes, Validation
-from marketsim.legacy.price_frame import KEYS, Prices
+from marketsim.legacy.stock.outcomes import Outcomes, Validation
+from marketsim.legacy.stock.price_frame import KEYS, Prices
 
 Array = npt.NDArray[np.float64]
 Row = dict[str, Any]

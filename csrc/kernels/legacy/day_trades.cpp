@@ -1,4 +1,4 @@
-#include "kernels/day_trades.hpp"
+#include "kernels/legacy/day_trades.hpp"
 
 namespace marketsim {
 

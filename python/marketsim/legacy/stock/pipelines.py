@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from marketsim.errors import CudaUnavailableError
-from marketsim.legacy.settings import LegacySettings, current_settings, setting
-from marketsim.legacy.toto_wrapper import TotoForecast, TotoPipeline, check_device
+from marketsim.legacy.stock.settings import LegacySettings, current_settings, setting
+from marketsim.legacy.stock.toto_wrapper import TotoForecast, TotoPipeline, check_device
 from marketsim.models.load import is_statistical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from marketsim.forecasts import ForecastStore
-    from marketsim.legacy.kronos_wrapper import KronosForecastingWrapper
+    from marketsim.legacy.stock.kronos_wrapper import KronosForecastingWrapper
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def load_kronos_wrapper(params: Mapping[str, Any]) -> KronosForecastingWrapper:
     Raises:
         As `KronosForecastingWrapper`.
     """
-    from marketsim.legacy.kronos_wrapper import KronosForecastingWrapper
+    from marketsim.legacy.stock.kronos_wrapper import KronosForecastingWrapper
 
     settings = current_settings()
     names = ("temperature", "top_p", "top_k", "sample_count", "max_context", "clip")

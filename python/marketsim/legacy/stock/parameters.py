@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from marketsim.errors import FileFormatError, UnknownNameError
-from marketsim.legacy.parameter_files import read_parameters
-from marketsim.legacy.settings import LegacySettings, current_settings, setting
-from marketsim.legacy.symbols import crypto_symbols
+from marketsim.legacy.stock.parameter_files import read_parameters
+from marketsim.legacy.stock.quirks import crypto_symbols
+from marketsim.legacy.stock.settings import LegacySettings, current_settings, setting
 from marketsim.models.aggregation import parse_aggregate
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from marketsim.bars.symbol import check_symbol
-from marketsim.legacy.settings import setting
+from marketsim.legacy.stock.settings import setting
 
 if TYPE_CHECKING:
     import pandas as pd

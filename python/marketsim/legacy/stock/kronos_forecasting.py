@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from marketsim.errors import ArgumentError
-from marketsim.legacy.forecasting import Forecasts
-from marketsim.legacy.price_frame import KEYS, column_of
-from marketsim.legacy.quirks import Quirks
+from marketsim.legacy.stock.forecasting import Forecasts
+from marketsim.legacy.stock.price_frame import KEYS, column_of
+from marketsim.legacy.stock.quirks import Quirks
 
 logger = logging.getLogger(__name__)
 

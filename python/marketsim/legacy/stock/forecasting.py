@@ -15,10 +15,16 @@ import torch
 from marketsim import _core
 from marketsim.bars import TARGETS
 from marketsim.forecasts import ForecastCube, run_plan, target_index
-from marketsim.legacy.contexts import Series, all_moves, plan_for, return_table
-from marketsim.legacy.pipelines import load_toto_pipeline, prediction_store
-from marketsim.legacy.price_frame import KEYS, Prices
-from marketsim.legacy.toto_aggregation import aggregate_columns
+from marketsim.legacy.stock.pipelines import load_toto_pipeline, prediction_store
+from marketsim.legacy.stock.price_frame import (
+    KEYS,
+    Prices,
+    Series,
+    all_moves,
+    plan_for,
+    return_table,
+)
+from marketsim.legacy.stock.toto_aggregation import aggregate_columns
 from marketsim.models import Distribution
 
 Array = npt.NDArray[np.float64]
