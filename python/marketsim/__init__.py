@@ -18,17 +18,12 @@ if TYPE_CHECKING:
     from marketsim import (
         bars,
         forecasts,
-<<<<<<< HEAD
-        kernels,
-        metrics,
-        models,
-        replay,
-=======
         indicators,
         kernels,
         metrics,
         models,
->>>>>>> main
+        replay,
+        search,
         strategies,
         walkforward,
     )
@@ -71,17 +66,12 @@ if TYPE_CHECKING:
 _SUBMODULES = (
     "bars",
     "forecasts",
-<<<<<<< HEAD
-    "kernels",
-    "metrics",
-    "models",
-    "replay",
-=======
     "indicators",
     "kernels",
     "metrics",
     "models",
->>>>>>> main
+    "replay",
+    "search",
     "strategies",
     "walkforward",
 )
@@ -164,6 +154,7 @@ __all__ = [
     "read_folder",
     "register_strategy",
     "replay",
+    "search",
     "strategies",
     "strategy_names",
     "walk_forward",
