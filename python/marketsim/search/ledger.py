@@ -115,6 +115,14 @@ class Trial:
         )
 
 
+class Known(NamedTuple):
+    """What came of a trial: its status, score and figures."""
+
+    status: str
+    score: float
+    metrics: dict[str, float]
+
+
 class LedgerSummary(NamedTuple):
     """What stands in a ledger about a study.
 
@@ -304,20 +312,20 @@ class Ledger:
         """The newest attempt at a trial; see `trial_key`. None where it was never tried."""
         return next(self._trials("WHERE key = ? ORDER BY attempt DESC LIMIT 1", (key,)), None)
 
-    def known(self, keys: Iterable[bytes]) -> dict[bytes, tuple[str, float]]:
-        """(status, score) of the newest attempt at each of these trials that was tried."""
-        found: dict[bytes, tuple[str, float]] = {}
+    def known(self, keys: Iterable[bytes]) -> dict[bytes, Known]:
+        """The newest attempt at each of these trials that was tried."""
+        found: dict[bytes, Known] = {}
         wanted = list(keys)
         with self._explained("read"):
             for first in range(0, len(wanted), 500):
                 part = wanted[first : first + 500]
                 marks = ",".join("?" * len(part))
-                for key, status, score in self._connection.execute(
-                    f"SELECT key, status, score FROM trials WHERE key IN ({marks}) "
+                for key, status, score, metrics in self._connection.execute(
+                    f"SELECT key, status, score, metrics FROM trials WHERE key IN ({marks}) "
                     "ORDER BY attempt",
                     part,
                 ):
-                    found[key] = (status, math.nan if score is None else score)
+                    found[key] = Known(status, _number(score), _numbers(metrics))
         return found
 
     def studies(self) -> list[str]:
@@ -429,13 +437,12 @@ class Ledger:
                 values,
             ).fetchall()
         for study, params, score, status, metrics, *rest in rows:
-            known = {k: math.nan if v is None else v for k, v in json.loads(metrics).items()}
             yield Trial(
                 study,
                 json.loads(params),
-                math.nan if score is None else score,
+                _number(score),
                 status,
-                known,
+                _numbers(metrics),
                 *rest,
             )
 
@@ -469,6 +476,14 @@ def _row(trial: Trial) -> tuple[Any, ...]:
         float(trial.seconds),
         time.time(),
     )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _numbers(text: str) -> dict[str, float]:
+    return {name: _number(value) for name, value in json.loads(text).items()}
 
 
 def _net(trial: Trial) -> bytes | None:
