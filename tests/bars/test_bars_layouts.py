@@ -269,6 +269,13 @@ def test_frames_of_other_libraries(tmp_path, library):
     check(read_bars(source))
 
 
+def test_dates_that_only_utc_tells_are_named():
+    rows = [[m + 15 * 3600_000, 1.0, 2.0, 1.0, 2.0, 5.0] for m in MS]  # midnight in Tokyo
+    assert any("timezone= gives the exchange's own" in note for note in read_bars(rows).notes)
+    bars = read_bars(rows, timezone="Asia/Tokyo")
+    assert str(bars.timestamps[0])[:10] == "2024-01-31"
+
+
 def test_lists_of_ccxt():
     rows = [
         [m, o, h, lo, c, v]
@@ -313,6 +320,17 @@ def test_fixed_point_of_nautilus(tmp_path, wide):
 
 OWN = table("when,a,b,c,d,e", "{t:%Y-%m-%d},{o},{h},{l},{c},{v}")
 ROLES = {"timestamp": "when", "open": "a", "high": "b", "low": "c", "close": "d", "volume": "e"}
+
+
+def test_minutes_of_lean_take_their_date_from_the_name(write):
+    content = table(
+        "", "{m},{o4},{h4},{l4},{c4},{v}", MINUTES, m=lambda v: 34_200_000 + v["i"] * 60_000,
+        **{f"{k}4": (lambda v, k=k: int(v[k] * 10000)) for k in "ohlc"},
+    )  # fmt: skip
+    data = zipped(content.encode(), "20240130_spy_minute_trade.csv")
+    check(read_bars(write("20240130_trade.zip", data)), MINUTES, "America/New_York")
+    with pytest.raises(FileFormatError, match="expected the date at the start of its name"):
+        read_bars(write("x.csv", content))
 
 
 class TestStated:

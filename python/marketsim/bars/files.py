@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
+
 from marketsim.bars.arrow import read_feather, read_parquet
 from marketsim.bars.nested import read_json
 from marketsim.bars.symbol import is_symbol
@@ -186,7 +188,7 @@ def read_file(path: Path) -> RawTable:
 
 def _read_content(path: Path, suffix: str, data: bytes) -> RawTable:
     """Unpack by the first bytes, then read by the suffix within, or by the first bytes again."""
-    notes = []
+    notes, name = [], path.name
     if data.startswith(b"\x1f\x8b"):
         data = _gunzip(path, data)
         notes.append("unpacked gzip")
@@ -212,7 +214,22 @@ def _read_content(path: Path, suffix: str, data: bytes) -> RawTable:
         suffix = ".json"
     table = _READERS[suffix](path, data)
     table.notes[:0] = notes
+    if table.layout is not None and table.layout.name == "lean-minute":
+        _add_date(path, name, table)
     return table
+
+
+def _add_date(path: Path, name: str, table: RawTable) -> None:
+    """Milliseconds of a day to times; the date begins the name of the file or of the archive."""
+    date = re.match(r"\d{8}", name) or re.match(r"\d{8}", path.name)
+    if date is None:
+        raise FileFormatError(
+            f"{path} holds milliseconds of a day: expected the date at the start of its name, as "
+            "20240131_trade.zip"
+        )
+    days = pd.to_datetime(pd.Series([date[0]] * len(table.frame)), format="%Y%m%d", errors="coerce")
+    of_day = pd.to_numeric(table.frame["milliseconds"], errors="coerce")
+    table.frame.insert(0, "timestamp", days + pd.to_timedelta(of_day, "ms"))
 
 
 def _read_bytes(path: Path) -> bytes:

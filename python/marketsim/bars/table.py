@@ -160,7 +160,7 @@ def build_table(
     """Convert the selected columns of a frame."""
     count = len(frame)
     values, text, marks, notes = _numbers(selection, options)
-    times, faults = np.full(count, NAT, np.int64), np.zeros(count, np.uint8)
+    times, faults = np.empty(0, np.int64), np.empty(0, np.uint8)
     read_as = unclear = ""
     dated = running = False
     timezone = options.time.zone
@@ -176,6 +176,9 @@ def build_table(
             timezone = dt.UTC
         else:
             running = _ends_within_a_day(parsed)
+            notes += _stamped_within_a_day(parsed, timezone)
+    else:
+        times, faults = np.full(count, NAT, np.int64), np.zeros(count, np.uint8)
     return Table(
         rows=np.arange(count, dtype=np.int64),
         times=times,
@@ -269,6 +272,18 @@ def find_dates(parsed: Timestamps, options: TableOptions) -> IntArray | None:
         if (times % DAY == 0).all():
             return np.where(known, clock, NAT)
     return None
+
+
+def _stamped_within_a_day(parsed: Timestamps, zone: dt.tzinfo) -> list[str]:
+    """A word on daily instants at one time of the UTC day: midnight elsewhere, as a rule."""
+    times = parsed.values
+    if zone is not dt.UTC or len(times) < 3 or (parsed.wall[0] == parsed.values[0]):
+        return []
+    of_day = np.unique(times[:1000] % DAY)
+    if len(of_day) > 2 or 0 in of_day or np.median(np.diff(times[:1000])) < 0.95 * DAY:
+        return []
+    shown = " and ".join(str(np.datetime64(int(t), "ns"))[11:16] for t in of_day.tolist())
+    return [f"daily bars at {shown} UTC: dates are UTC's; timezone= gives the exchange's own"]
 
 
 def _ends_within_a_day(parsed: Timestamps) -> bool:

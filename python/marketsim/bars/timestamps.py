@@ -136,7 +136,7 @@ def _plain_utc(raw: pd.Index | pd.Series, options: TimeOptions) -> Timestamps | 
     """Complete datetimes or ISO dates of Arrow in UTC, in one pass; None for all else."""
     read_as = ""
     if isinstance(raw.dtype, pd.DatetimeTZDtype) and str(raw.dtype.tz) == "UTC":
-        values = nanoseconds(pd.DatetimeIndex(raw).tz_localize(None))
+        values = nanoseconds(pd.DatetimeIndex(raw))
     elif options.zone is not dt.UTC:
         return None
     elif pd.api.types.is_datetime64_dtype(raw.dtype):

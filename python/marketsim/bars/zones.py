@@ -21,7 +21,10 @@ NAT = np.iinfo(np.int64).min
 """What numpy stores for a missing datetime64."""
 
 # One day inside of what int64 nanoseconds can hold, so that no time zone leads beyond it.
-_FIRST, _LAST = np.datetime64("1678-01-01"), np.datetime64("2262-01-01")
+_FIRST, _LAST = (
+    int(np.datetime64(day, "ns").astype(np.int64)) for day in ("1678-01-01", "2262-01-01")
+)
+_SCALES = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
 class Fault(IntEnum):
@@ -56,13 +59,17 @@ def parse_timezone(name: str) -> dt.tzinfo:
 
 
 def nanoseconds(index: pd.DatetimeIndex) -> IntArray:
-    """int64 nanoseconds of a naive or UTC index; NAT outside of 1678 to 2261."""
-    values: npt.NDArray[np.datetime64] = index.to_numpy(dtype=f"M8[{index.unit}]")
-    inside = (values >= _FIRST) & (values < _LAST)  # NaT compares false
+    """int64 nanoseconds of a naive or UTC index; NAT outside of 1678 to 2261.
+
+    The index's own memory where it is in nanoseconds already: not to be written to.
+    """
+    values: IntArray = index.asi8
+    scale = _SCALES[index.unit]
+    inside = (values >= _FIRST // scale) & (values < _LAST // scale)  # NaT is below
     if inside.all():
-        return values.astype("M8[ns]").view(np.int64)
+        return values if scale == 1 else values * scale
     result = np.full(len(values), NAT, np.int64)
-    result[inside] = values[inside].astype("M8[ns]").view(np.int64)
+    result[inside] = values[inside] * scale
     return result
 
 

@@ -18,6 +18,7 @@ def _roles(**names: str) -> dict[str, str]:
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _SECONDS, _MILLIS = r"\d{9,10}(\.0)?", r"\d{13}|\d{16}"
 _NEW_YORK, _SHANGHAI = "America/New_York", "Asia/Shanghai"
+_NO_DATE = r"(?!(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])$)\d{1,8}"
 _BARE_TIME = r"\d{1,2}:\d{2}(:\d{2})?"
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -176,6 +177,14 @@ LAYOUTS: tuple[Layout, ...] = (
         pattern=(r"\d{8} \d{2}:\d{2}", *[r"\d+"] * 4, r"\d+(\.0*)?"),
         scale=10_000, timezone=_NEW_YORK,
         note="prices are whole numbers of a ten-thousandth of a dollar",
+        source="https://github.com/QuantConnect/Lean/tree/master/Data",
+    ),
+    Layout(
+        "lean-minute", "Lean minutes of stocks",
+        fields=("milliseconds", "open", "high", "low", "close", "volume"),
+        pattern=(_NO_DATE, *[r"\d+"] * 4, r"\d+(\.0*)?"),
+        scale=10_000, timezone=_NEW_YORK,
+        note="the date is that of the file's name; prices are ten-thousandths of a dollar",
         source="https://github.com/QuantConnect/Lean/tree/master/Data",
     ),
     Layout(
