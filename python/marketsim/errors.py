@@ -18,6 +18,7 @@ MarketsimError
 ├── CheckpointError (ValueError)      a model's files that cannot be read or do not fit together
 ├── CheckpointNotFoundError (FileNotFoundError)  a model's folder, file or hub id does not exist
 ├── ModelReleasedError (RuntimeError)  a model is asked for a forecast after it was let go
+├── ForecastTableError (ValueError)   a table of forecasts with gaps, duplicates or late rows
 └── StoreError                        the prediction store
     ├── StoreNotFoundError (FileNotFoundError)  a store, or part of one, that does not exist
     ├── StoreMissError (LookupError)  forecasts that had to be there are not
@@ -88,6 +89,10 @@ class CheckpointNotFoundError(MarketsimError, FileNotFoundError):
 
 class ModelReleasedError(MarketsimError, RuntimeError):
     """A model is asked for a forecast after it was let go."""
+
+
+class ForecastTableError(MarketsimError, ValueError):
+    """A table of forecasts cannot be used as it is."""
 
 
 class StoreError(MarketsimError):

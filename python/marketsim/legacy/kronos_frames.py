@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from marketsim.arguments import is_whole
 from marketsim.errors import ArgumentError, UnknownNameError
-from marketsim.models.contexts import is_whole
 
 PRICES = ("open", "high", "low", "close")
 
