@@ -15,7 +15,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from marketsim import bars, forecasts, kernels, metrics, models, strategies, walkforward
+    from marketsim import (
+        bars,
+        forecasts,
+        indicators,
+        kernels,
+        metrics,
+        models,
+        strategies,
+        walkforward,
+    )
     from marketsim.bars import Bars, BarsFolder, Market, demo_bars, read_bars, read_folder
     from marketsim.errors import MarketsimError
     from marketsim.forecasts import ForecastStore, MemoryStore, PredictionStore
@@ -26,9 +35,13 @@ if TYPE_CHECKING:
     from marketsim.models import (
         Distribution,
         Model,
+        ModelIdentity,
+        ModelTraits,
         QuantileDistribution,
         StudentTMixture,
         load_model,
+        model_from,
+        model_from_frame,
     )
     from marketsim.strategies import (
         DecisionView,
@@ -51,7 +64,18 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_SUBMODULES = ("bars", "forecasts", "kernels", "metrics", "models", "strategies", "walkforward")
+_SUBMODULES = (
+    "bars",
+    "forecasts",
+    "indicators",
+    "kernels",
+    "metrics",
+    "model_from",
+    "model_from_frame",
+    "models",
+    "strategies",
+    "walkforward",
+)
 _HOMES = {
     "Bars": "bars",
     "BarsFolder": "bars",
@@ -70,9 +94,13 @@ _HOMES = {
     "profit_sums": "kernels.sums",
     "Distribution": "models",
     "Model": "models",
+    "ModelIdentity": "models",
+    "ModelTraits": "models",
     "QuantileDistribution": "models",
     "StudentTMixture": "models",
     "load_model": "models",
+    "model_from": "models",
+    "model_from_frame": "models",
     "DecisionView": "strategies",
     "Hold": "strategies",
     "LimitOrders": "strategies",
@@ -102,6 +130,8 @@ __all__ = [
     "MarketsimError",
     "MemoryStore",
     "Model",
+    "ModelIdentity",
+    "ModelTraits",
     "Offsets",
     "PredictionStore",
     "Prepared",
@@ -117,9 +147,12 @@ __all__ = [
     "best_offsets",
     "demo_bars",
     "forecasts",
+    "indicators",
     "kernels",
     "load_model",
     "metrics",
+    "model_from",
+    "model_from_frame",
     "models",
     "prepare",
     "profit",

@@ -152,7 +152,8 @@ class WalkForwardResult:
         """One row a simulation and strategy, with the metrics of its validation window.
 
         Columns: simulation, as_of, start, end, strategy, then those of
-        `marketsim.metrics.Performance` (returns compound; Sharpe and volatility are annualised) and
+        `marketsim.metrics.WindowPerformance` (returns compound; windows below 20 sessions are
+        not annualised: their Sharpe, volatility and annual return are NaN) and
         trades, fees, ambiguous (days), optimistic_gap (return under the optimistic fill policy less
         that under the pessimistic one, added up), in_sample (mean net a day on the days that the
         offsets were fitted on).
