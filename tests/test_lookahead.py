@@ -39,7 +39,8 @@ COVERED = {
 }
 NO_SERIES = {  # takes no series, or holds one without computing
     "Bars", "BarsFolder", "Costs", "DecisionView", "Distribution", "ForecastStore", "Hold",
-    "LimitOrders", "Market", "MarketsimError", "MemoryStore", "Model", "ModelIdentity", "ModelTraits",
+    "LimitOrders", "Market", "MarketsimError", "MemoryStore", "Model", "ModelIdentity",
+    "ModelTraits", "indicators",
     "Offsets", "PredictionStore", "Prepared",
     "ProfitSums", "QuantileDistribution", "Strategy", "StudentTMixture", "TakeProfit",
     "UniverseResult", "WalkForwardResult",
