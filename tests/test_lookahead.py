@@ -40,7 +40,7 @@ COVERED = {
 NO_SERIES = {  # takes no series, or holds one without computing
     "Bars", "BarsFolder", "Costs", "DecisionView", "Distribution", "ForecastStore", "Hold",
     "LimitOrders", "Market", "MarketsimError", "MemoryStore", "Model", "ModelIdentity",
-    "ModelTraits", "indicators",
+    "ModelTraits", "VolumeCap", "indicators", "search",
     "Offsets", "PredictionStore", "Prepared",
     "ProfitSums", "QuantileDistribution", "Strategy", "StudentTMixture", "TakeProfit",
     "UniverseResult", "WalkForwardResult",

@@ -190,6 +190,10 @@ class FunctionModel:
                 f"{self.name} must return [{', '.join(names)}], shape {expected}: got shape "
                 f"{found.shape}; return that, or state other levels, draws, joint or horizons"
             )
+        if not np.isfinite(found).all():
+            raise ArgumentError(
+                f"{self.name} returned a forecast that is not finite after {past.shape[-1]} rows"
+            )
         return found if not single else found[..., None, :]
 
     def _distribution(self, made: Array, shape: tuple[int, ...], steps: int) -> Distribution:
