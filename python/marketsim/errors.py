@@ -17,6 +17,8 @@ MarketsimError
 ├── MissingDependencyError (ImportError)  an optional package is not installed
 ├── CheckpointError (ValueError)      a model's files that cannot be read or do not fit together
 ├── CheckpointNotFoundError (FileNotFoundError)  a model's folder, file or hub id does not exist
+├── StrategyError (RuntimeError)     a strategy raised; names the bar, with its own error as cause
+├── OrderError (ValueError)           a strategy asked for what is no order
 ├── ModelReleasedError (RuntimeError)  a model is asked for a forecast after it was let go
 ├── ForecastTableError (ValueError)   a table of forecasts with gaps, duplicates or late rows
 └── StoreError                        the prediction store
@@ -85,6 +87,14 @@ class CheckpointError(MarketsimError, ValueError):
 
 class CheckpointNotFoundError(MarketsimError, FileNotFoundError):
     """A model's folder, one of its files, or its hub id does not exist or cannot be had."""
+
+
+class StrategyError(MarketsimError, RuntimeError):
+    """A strategy raised; the message names the bar, and its own error is the cause."""
+
+
+class OrderError(MarketsimError, ValueError):
+    """A strategy asked for what is no order: after which bar, what was got and expected."""
 
 
 class ModelReleasedError(MarketsimError, RuntimeError):
