@@ -10,7 +10,7 @@ from marketsim.bars.gaps import Gap
 from marketsim.bars.market import Market
 from marketsim.bars.read import read_bars
 from marketsim.bars.repair import REPAIRS
-from marketsim.bars.returns import TARGETS, bar_returns
+from marketsim.bars.returns import TARGETS, bar_returns, close_moves
 from marketsim.bars.symbol import check_symbol
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "asset_class",
     "bar_returns",
     "check_symbol",
+    "close_moves",
     "compare_calendar",
     "demo_bars",
     "periods_per_year",
