@@ -20,6 +20,7 @@ MarketsimError
 ├── StrategyError (RuntimeError)     a strategy raised; names the bar, with its own error as cause
 ├── OrderError (ValueError)           a strategy asked for what is no order
 ├── ModelReleasedError (RuntimeError)  a model is asked for a forecast after it was let go
+├── ForecastTableError (ValueError)   a table of forecasts with gaps, duplicates or late rows
 └── StoreError                        the prediction store
     ├── StoreNotFoundError (FileNotFoundError)  a store, or part of one, that does not exist
     ├── StoreMissError (LookupError)  forecasts that had to be there are not
@@ -98,6 +99,10 @@ class OrderError(MarketsimError, ValueError):
 
 class ModelReleasedError(MarketsimError, RuntimeError):
     """A model is asked for a forecast after it was let go."""
+
+
+class ForecastTableError(MarketsimError, ValueError):
+    """A table of forecasts cannot be used as it is."""
 
 
 class StoreError(MarketsimError):
