@@ -11,7 +11,17 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from marketsim.cli import backtest, convert, doctor, forecast, inspect, params, profile, store
+from marketsim.cli import (
+    backtest,
+    convert,
+    doctor,
+    forecast,
+    inspect,
+    params,
+    profile,
+    replay,
+    store,
+)
 from marketsim.errors import MarketsimError
 
 EXIT_FAILURE = 1  # a defect of marketsim
@@ -78,7 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (backtest, inspect, convert, forecast, profile, store, params, doctor):
+    modules = (backtest, inspect, convert, forecast, replay, profile, store, params, doctor)
+    for module in modules:
         command = module.add_parser(commands)
         command.add_argument(
             "--debug", action="store_true", help="show where an error comes from (traceback)"
