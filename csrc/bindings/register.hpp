@@ -7,6 +7,7 @@ namespace marketsim::bindings {
 
 void register_build(pybind11::module_& module);
 void register_day_trades(pybind11::module_& module);
+void register_features(pybind11::module_& module);
 void register_indicators(pybind11::module_& module);
 void register_keys(pybind11::module_& module);
 void register_offsets(pybind11::module_& module);
