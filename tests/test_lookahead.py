@@ -46,13 +46,18 @@ NO_SERIES = {  # takes no series, or holds one without computing
     "Offsets", "PredictionStore", "Prepared",
     "ProfitSums", "QuantileDistribution", "Strategy", "StudentTMixture", "TakeProfit",
     "UniverseResult", "WalkForwardResult",
-    "demo_bars", "read_folder", "register_strategy", "strategy_names", "__version__",
+    "demo_bars", "read_folder", "read_many", "features", "register_strategy", "strategy_names", "__version__",
     "bars", "forecasts", "kernels", "metrics", "models", "strategies", "walkforward",
 }  # fmt: skip
 
 
 def test_every_public_function_is_covered() -> None:
-    assert set(ms.__all__) == set(COVERED) | NO_SERIES
+    errors = {
+        name
+        for name in ms.__all__
+        if isinstance(getattr(ms, name), type) and issubclass(getattr(ms, name), Exception)
+    }
+    assert set(ms.__all__) - errors == set(COVERED) | NO_SERIES
     assert all(name in globals() for name in COVERED.values())
 
 
