@@ -11,6 +11,7 @@ import stat
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -185,6 +186,14 @@ def _read_gzip(path: Path, data: bytes) -> pd.DataFrame:
     return _read_text(path, text)
 
 
+# Before 3.1 the CSV parser of pandas rounds the last bit right only where it is told to.
+_ROUNDING: Any = (
+    {}
+    if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)
+    else {"float_precision": "round_trip"}
+)
+
+
 def _read_text(path: Path, data: bytes) -> pd.DataFrame:
     """Text with a header line; its delimiter is the one that the header holds most often."""
     text = _decode(path, data)
@@ -209,6 +218,7 @@ def _read_text(path: Path, data: bytes) -> pd.DataFrame:
             dtype=dict.fromkeys(time_positions(names), str),
             skipinitialspace=True,
             low_memory=False,  # in chunks, one column could get several types
+            **_ROUNDING,
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, OverflowError) as error:
         if "on source failed" in str(error):  # memory does not fail: it was interrupted
