@@ -87,4 +87,4 @@ def test_a_profile_of_the_old_functions(
     out = tmp_path / f"profile{suffix}"
     command = ["profile", str(daily_file), "--legacy", "--simulations", "2", "--output", str(out)]
     assert main([*command, "--quiet"]) == 0
-    assert out.read_text().startswith("<svg" if suffix == ".svg" else "marketsim;")
+    assert out.read_text().startswith("<svg" if suffix == ".svg" else "marketsim")
