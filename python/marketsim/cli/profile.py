@@ -173,7 +173,7 @@ def _profiled_legacy(args: argparse.Namespace) -> _Found:
         for bars in _sources(args):
             names = {name: name.capitalize() for name in bars.frame.columns}
             frame = bars.frame.rename(columns=names)
-            set_data_source(lambda _, frame=frame: frame)
+            set_data_source({bars.symbol: frame}.__getitem__)
             with stage("strategies"):
                 old.backtest_forecasts(bars.symbol, args.simulations)
             symbols.append(bars.symbol)
