@@ -38,6 +38,7 @@ COVERED = {
     "model_from": "test_models",
     "model_from_frame": "test_models",
     "replay": "test_replay",
+    "check_lookahead": "test_check_is_not_blind",
 }
 NO_SERIES = {  # takes no series, or holds one without computing
     "Bars", "BarsFolder", "Costs", "DecisionView", "Distribution", "ForecastStore", "Hold",
@@ -45,7 +46,7 @@ NO_SERIES = {  # takes no series, or holds one without computing
     "ModelTraits", "VolumeCap", "indicators", "search",
     "Offsets", "PredictionStore", "Prepared",
     "ProfitSums", "QuantileDistribution", "Strategy", "StudentTMixture", "TakeProfit",
-    "UniverseResult", "WalkForwardResult",
+    "UniverseResult", "WalkForwardResult", "LookaheadReport",
     "demo_bars", "read_folder", "read_many", "features", "register_strategy", "strategy_names",
     "__version__",
     "bars", "forecasts", "kernels", "metrics", "models", "strategies", "walkforward",
@@ -73,6 +74,12 @@ def test_replay() -> None:
     for cut in CUTS:
         np.testing.assert_array_equal(found[cut].equity[:cut], found[ROWS].equity[:cut])
     assert len(found[ROWS].trades) > 5
+
+
+def test_check_is_not_blind() -> None:
+    bars = ms.read_bars(random_frame(ROWS, 6), symbol="T")
+    assert ms.check_lookahead(lambda b: np.append(np.diff(b.close), 0.0), bars).leaks
+    assert ms.check_lookahead(lambda b: np.append(0.0, np.diff(b.close)), bars).ok
 
 
 def same_frames(got: pd.DataFrame, expected: pd.DataFrame) -> None:

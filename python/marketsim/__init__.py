@@ -99,6 +99,7 @@ if TYPE_CHECKING:
         walk_forward,
         walk_forward_universe,
     )
+    from marketsim.walkforward.check import LookaheadReport, check_lookahead
 
     __version__: str
 
@@ -118,6 +119,8 @@ _SUBMODULES = (
     "walkforward",
 )
 _HOMES = {
+    "LookaheadReport": "walkforward.check",
+    "check_lookahead": "walkforward.check",
     "Bars": "bars",
     "BarsFolder": "bars",
     "Market": "bars",
@@ -204,6 +207,7 @@ __all__ = [
     "InvalidNameError",
     "LegacyInstallError",
     "LimitOrders",
+    "LookaheadReport",
     "Market",
     "MarketsimError",
     "MemoryStore",
@@ -237,6 +241,7 @@ __all__ = [
     "__version__",
     "bars",
     "best_offsets",
+    "check_lookahead",
     "demo_bars",
     "features",
     "forecasts",

@@ -61,6 +61,6 @@ def test_the_command_runs_a_function_of_a_file(tmp_path, capsys) -> None:
     assert main(["replay", "demo", "--strategy", "nonsense"]) == 2
     assert "module:function" in capsys.readouterr().err
     assert main(["replay", "demo", "--strategy", f"{file}:missing"]) == 2
-    assert "has no function 'missing'" in capsys.readouterr().err
+    assert "has no name 'missing'" in capsys.readouterr().err
     assert main(["replay", "demo", "--params", "fast"]) == 2
     assert "NAME=VALUE" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from typing import Any
 
 from marketsim.cli import (
     backtest,
+    check,
     convert,
     doctor,
     evaluate,
@@ -96,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         forecast,
         evaluate,
         replay,
+        check,
         profile,
         store,
         params,

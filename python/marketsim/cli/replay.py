@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import json
 import sys
 from collections.abc import Callable
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from marketsim.cli.arguments import add_data_arguments, add_with_default, read_source
+from marketsim.cli.loading import load_object
 from marketsim.errors import ArgumentError, UnknownNameError
 
 _EXAMPLES = """strategies:
@@ -147,28 +146,11 @@ def _strategy(name: str) -> Callable[..., Any]:
 
     if name in RULES:
         return RULES[name]
-    module, _, function = name.rpartition(":")
-    if not module or not function:
+    if ":" not in name:
         raise UnknownNameError("strategy", name, [*RULES, "module:function", "file.py:function"])
-    if module.endswith(".py"):
-        path = Path(module)
-        if not path.is_file():
-            raise ArgumentError(f"--strategy {name}: there is no file {module}")
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        assert spec is not None and spec.loader is not None
-        loaded = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(loaded)
-    else:
-        sys.path.insert(0, "")
-        try:
-            loaded = importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            raise ArgumentError(f"--strategy {name}: {error}") from error
-        finally:
-            sys.path.remove("")
-    found = getattr(loaded, function, None)
+    found = load_object(name)
     if not callable(found):
-        raise ArgumentError(f"--strategy {name}: {module} has no function {function!r}")
+        raise ArgumentError(f"--strategy {name}: expected a function, got {type(found).__name__}")
     return found  # type: ignore[no-any-return]
 
 

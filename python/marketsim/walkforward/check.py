@@ -1,0 +1,312 @@
+"""Prove that user code reads no later bar: run it on changed and on shortened bars, and compare."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from marketsim.bars import Bars, read_bars
+from marketsim.errors import ArgumentError, NotEnoughBarsError
+from marketsim.models import Model
+from marketsim.strategies import Strategy
+from marketsim.walkforward.prepared import walk_forward
+
+_FIELDS = ("open", "high", "low", "close", "volume")
+_DECISIONS = ("position", "high_offset", "low_offset", "sell_limit", "buy_limit")
+_SIMULATIONS = 120  # evaluated days of a strategy: enough for every cut, few enough to be fast
+Outputs = dict[str, npt.NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Leak:
+    """One output that changed although only later rows did.
+
+    Attributes:
+        output: its name.
+        bar: row of the earliest value that changed.
+        time: of that bar.
+        cut: first row that was changed or removed.
+        fields: columns of the bars that it depends on, as far as changing them alone shows it.
+        before, after: the value with the rows as they are, and with later rows changed.
+        test: "changed", "removed" (later rows were), or "repeated" (nothing was).
+    """
+
+    output: str
+    bar: int
+    time: pd.Timestamp
+    cut: int
+    fields: tuple[str, ...]
+    before: float
+    after: float
+    test: Literal["changed", "removed", "repeated"]
+
+    def sentence(self) -> str:
+        """The leak in one line."""
+        values = f"{self.before:.6g} became {self.after:.6g}"
+        where = f"{self.output} at bar {self.bar} ({self.time})"
+        if self.test == "repeated":
+            return f"{where}: {values} on a second run of the same bars (state kept between runs?)"
+        of = f" of {', '.join(self.fields)}" if self.fields else ""
+        what = "were removed" if self.test == "removed" else "changed"
+        return f"{where}: {values} when rows{of} from bar {self.cut} on {what}"
+
+
+@dataclass(frozen=True)
+class LookaheadReport:
+    """What a check for look-ahead found.
+
+    Attributes:
+        name: of what was checked.
+        leaks: the earliest leak of each output and test; empty if there is none.
+        cuts: rows at which the bars were changed and cut.
+        values: finite values that were compared.
+        reads: "current": bar t may read rows up to t; "before": rows before t alone.
+    """
+
+    name: str
+    leaks: tuple[Leak, ...]
+    cuts: tuple[int, ...]
+    values: int
+    reads: str
+
+    @property
+    def ok(self) -> bool:
+        """True if no leak was found."""
+        return not self.leaks
+
+    def __str__(self) -> str:
+        head = f"{self.name}: {len(self.cuts)} cuts, {self.values:,} values compared"
+        if self.ok:
+            return f"{head}, no look-ahead found"
+        count = f"{len(self.leaks)} leak{'s' * (len(self.leaks) > 1)}"
+        return "\n".join([f"{head}, {count}", *(f"  - {x.sentence()}" for x in self.leaks)])
+
+
+def check_lookahead(
+    subject: Any,
+    bars: Bars | pd.DataFrame | str,
+    *,
+    reads: Literal["current", "before"] | None = None,
+    model: str | Model = "ewma",
+    cuts: int = 8,
+    seed: int = 0,
+) -> LookaheadReport:
+    """Check that a strategy, model, indicator or function reads no bar that it cannot know yet.
+
+    At each of several cuts the rows from there on are changed, then removed, and everything is run
+    again: what belongs to earlier bars must stay the same, bit for bit. The same bars are also run
+    twice, which finds state that survives a run.
+
+    Args:
+        subject: a `Strategy` (its decisions in `walk_forward`), a `Model` (its one-step forecasts),
+            or a function `f(bars)` that returns numbers or truth values [bar]: one array, a tuple
+            or a mapping of them, a Series or a frame.
+        bars: `Bars`, or what `read_bars` takes; at least 100.
+        reads: of a function: "current" (the default) lets bar t read rows up to t, for decisions
+            after its close; "before" only rows before t, for decisions that act within bar t.
+            Strategies and models are always checked for "before".
+        model: whose forecasts a strategy decides by.
+        cuts: how many cuts, spread over the bars.
+        seed: of the cuts and of the changes.
+
+    Returns:
+        `LookaheadReport`: `.ok`, `.leaks`; as text a sentence a leak.
+
+    Raises:
+        ArgumentError: the subject is none of these, returns no value a bar, or only NaN.
+        NotEnoughBarsError: fewer than 100 bars.
+
+    Example:
+        >>> import marketsim as ms
+        >>> bars = ms.demo_bars()
+        >>> check_lookahead(lambda b: b.close / b.close.mean(), bars).ok
+        False
+        >>> check_lookahead(lambda b: ms.indicators.sma(b.close, 20), bars).ok
+        True
+    """
+    bars = bars if isinstance(bars, Bars) else read_bars(bars)
+    if len(bars) < 100:
+        raise NotEnoughBarsError(f"a check needs at least 100 bars: got {len(bars)}")
+    if cuts < 1:
+        raise ArgumentError(f"cuts must be at least 1: got {cuts}")
+    name, run, allowed, first = _runner(subject, bars, model, reads)
+    generator = np.random.default_rng(seed)
+    edges = np.linspace(first, len(bars) - 1, cuts + 1).astype(int)
+    inner = {int(generator.integers(a, max(b, a + 1))) for a, b in itertools.pairwise(edges)}
+    chosen = sorted(inner | {len(bars) - 1})
+    base = run(bars)
+    values = sum(int(np.isfinite(column).sum()) for column in base.values())
+    if values == 0:
+        raise ArgumentError(f"{name} gives no finite value on these bars: nothing can be checked")
+    found: dict[tuple[str, str], Leak] = {}
+
+    def compare(other: Outputs, cut: int, test: Any, stop: int) -> None:
+        for output, column in base.items():
+            if output not in other:
+                raise ArgumentError(f"{name} gives {output!r} on some bars and not on others")
+            size = min(stop, len(other[output]))
+            same = (column[:size] == other[output][:size]) | (
+                np.isnan(column[:size]) & np.isnan(other[output][:size])
+            )
+            if same.all():
+                continue
+            bar = int((~same).argmax())
+            known = found.get((output, test))
+            if known is None or bar < known.bar:
+                found[output, test] = Leak(
+                    output, bar, bars.frame.index[bar], cut, (), float(column[bar]),
+                    float(other[output][bar]), test,
+                )  # fmt: skip
+
+    compare(run(bars), len(bars), "repeated", len(bars))
+    for cut in chosen:
+        # What acts within bar `cut` may not read it either.
+        stop = cut + 1 if allowed == "before" else cut
+        compare(run(_changed(bars, cut, _FIELDS, generator)), cut, "changed", stop)
+        compare(run(Bars(bars.frame.iloc[:cut], bars.symbol)), cut, "removed", cut)
+    leaks = [_with_fields(leak, base, bars, run, allowed, seed) for leak in found.values()]
+    leaks.sort(key=lambda leak: (leak.bar, leak.output))
+    return LookaheadReport(name, tuple(leaks), tuple(chosen), values, allowed)
+
+
+def _with_fields(
+    leak: Leak,
+    base: Outputs,
+    bars: Bars,
+    run: Callable[[Bars], Outputs],
+    reads: str,
+    seed: int,
+) -> Leak:
+    """The leak with the columns that show it when they alone are changed."""
+    if leak.test != "changed":
+        return leak
+    fields = []
+    stop = leak.cut + 1 if reads == "before" else leak.cut
+    for field in _FIELDS:
+        other = run(_changed(bars, leak.cut, (field,), np.random.default_rng(seed)))
+        if not np.array_equal(base[leak.output][:stop], other[leak.output][:stop], equal_nan=True):
+            fields.append(field)
+    return Leak(**{**vars(leak), "fields": tuple(fields)})
+
+
+def _changed(bars: Bars, cut: int, fields: Sequence[str], generator: np.random.Generator) -> Bars:
+    """The bars with these columns changed from row `cut` on; they stay valid OHLC bars.
+
+    One column alone moves inside the room that the others leave it, so that no other changes.
+    """
+    frame = bars.frame
+    values = {name: frame[name].to_numpy(copy=True) for name in _FIELDS}
+    later = {name: values[name][cut:] for name in _FIELDS}
+    count = len(frame) - cut
+    if len(fields) > 1:  # the level first, then each column, so that ratios change as well
+        level = np.exp(generator.normal(0.0, 0.1, count))
+        for name in fields:
+            later[name] *= level
+    for name in ("high", "low", "open", "close", "volume"):
+        if name not in fields:
+            continue
+        if name in ("open", "close"):
+            share = generator.uniform(size=count)
+            later[name][:] = later["low"] + share * (later["high"] - later["low"])
+        else:
+            move = generator.normal(0.0, 0.1, count)
+            later[name] *= np.exp({"high": abs(move), "low": -abs(move)}.get(name, move))
+    return Bars(pd.DataFrame(values, frame.index), bars.symbol)
+
+
+def _runner(
+    subject: Any, bars: Bars, model: str | Model, reads: str | None
+) -> tuple[str, Callable[[Bars], Outputs], str, int]:
+    """(name, run, what it may read, first row that a cut can test)."""
+    if reads not in (None, "current", "before"):
+        raise ArgumentError(f'reads must be "current" or "before": got {reads!r}')
+    if isinstance(subject, Strategy) and not isinstance(subject, type):
+        simulations = min(_SIMULATIONS, len(bars) - 70)
+        if simulations < 20:
+            raise NotEnoughBarsError(
+                f"a strategy needs at least 90 bars to be checked: got {len(bars)}"
+            )
+        start = len(bars) - simulations
+
+        def run_strategy(given: Bars) -> Outputs:
+            return _decisions(subject, given, model, simulations - (len(bars) - len(given)))
+
+        # The first cuts leave a run some days to evaluate.
+        return subject.name, run_strategy, "before", start + 10
+    if isinstance(subject, Model) and not isinstance(subject, type):
+        return subject.name, lambda given: _forecasts(subject, given), "before", len(bars) // 4
+    if not callable(subject):
+        raise ArgumentError(
+            f"a strategy, a model or a function of bars is expected: got {type(subject).__name__}"
+        )
+    name = getattr(subject, "__qualname__", type(subject).__name__)
+    return name, lambda given: _columns(name, subject(given), given), reads or "current", 20
+
+
+def _decisions(strategy: Strategy, bars: Bars, model: str | Model, simulations: int) -> Outputs:
+    """What a strategy decides for each bar of a walk-forward run; NaN outside of it."""
+    result = walk_forward(
+        bars, model, simulations=simulations, window=1, strategies=[strategy],
+        offset_window=40, store=False, progress=False,
+    )  # fmt: skip
+    days = result.days
+    days = days[days["strategy"] == strategy.name]
+    rows = bars.frame.index.get_indexer(pd.DatetimeIndex(days["date"]))
+    found = {}
+    for name in _DECISIONS:
+        if name in days:
+            column = np.full(len(bars), np.nan)
+            column[rows] = days[name].to_numpy(dtype=np.float64)
+            found[name] = column
+    return found
+
+
+def _forecasts(model: Model, bars: Bars) -> Outputs:
+    """Mean and quantiles of the one-step forecast of each bar's close return."""
+    close = bars.close
+    returns = close[1:] / close[:-1] - 1.0
+    start = min(64, len(returns) // 2)
+    distribution = model.predict_each(returns, start)
+    mean = np.asarray(distribution.mean, dtype=np.float64).reshape(len(returns) - start + 1, -1)
+    found = {"mean": mean[:, 0]}
+    for level in (0.1, 0.5, 0.9):
+        quantile = np.asarray(distribution.quantile([level]), dtype=np.float64)
+        found[f"quantile {level}"] = quantile.reshape(len(mean), -1)[:, 0]
+    whole = {}
+    for name, values in found.items():
+        # The forecast made from returns[:i] is of bar i + 1; the last one is of a bar to come.
+        column = np.full(len(bars) + 1, np.nan)
+        column[start + 1 : start + 1 + len(values)] = values
+        whole[name] = column[: len(bars)]
+    return whole
+
+
+def _columns(name: str, found: Any, bars: Bars) -> Outputs:
+    """What a function returned, as named columns of numbers [bar]."""
+    if isinstance(found, pd.DataFrame):
+        parts: Mapping[str, Any] = {str(c): found[c] for c in found.columns}
+    elif isinstance(found, Mapping):
+        parts = {str(key): value for key, value in found.items()}
+    elif isinstance(found, tuple):
+        keys = getattr(found, "_fields", [f"output {i}" for i in range(len(found))])
+        parts = dict(zip(keys, found, strict=True))
+    else:
+        parts = {"output": found}
+    columns = {}
+    for key, value in parts.items():
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf" or array.ndim == 0 or array.shape[0] != len(bars):
+            raise ArgumentError(
+                f"{name} must return numbers, one a bar ({len(bars)}): got {key} of dtype "
+                f"{array.dtype} and shape {array.shape}"
+            )
+        flat = array.reshape(len(bars), -1).astype(np.float64)
+        for i in range(flat.shape[1]):
+            columns[key if flat.shape[1] == 1 else f"{key}[{i}]"] = flat[:, i]
+    return columns

@@ -1,0 +1,153 @@
+"""The look-ahead check finds planted leaks of every kind, and accepts code without one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import marketsim as ms
+from marketsim.cli import main
+from marketsim.errors import ArgumentError, NotEnoughBarsError
+from marketsim.replay.rules import RULES
+from marketsim.walkforward.check import check_lookahead
+
+
+@pytest.fixture(scope="module")
+def bars() -> ms.Bars:
+    return ms.Bars(ms.demo_bars().frame.iloc[:700], "DEMO")
+
+
+def close_of(bars: ms.Bars) -> pd.Series:
+    return bars.frame["close"]
+
+
+STATE: list[float] = []
+
+
+def kept_between_runs(bars: ms.Bars) -> np.ndarray:
+    STATE.append(float(bars.close[-1]))
+    return np.full(len(bars), sum(STATE))
+
+
+def sorted_by_date_descending(bars: ms.Bars) -> np.ndarray:
+    frame = bars.frame.sort_index(ascending=False)
+    return frame["close"].rolling(5).mean().sort_index().to_numpy()
+
+
+def days_to_the_next_bar(bars: ms.Bars) -> np.ndarray:
+    days = bars.timestamps.astype("M8[D]").astype(np.int64)
+    return np.append(np.diff(days), -1)
+
+
+def weekly_close_on_every_day(bars: ms.Bars) -> pd.Series:
+    close = close_of(bars)
+    return close.groupby(close.index.tz_localize(None).to_period("W")).transform("last")
+
+
+def weekly_labels_on_the_left(bars: ms.Bars) -> pd.Series:
+    weekly = close_of(bars).resample("W", label="left", closed="left").last()
+    return weekly.reindex(bars.frame.index, method="ffill")
+
+
+LEAKS = {
+    "shift": lambda b: close_of(b).shift(-1),
+    "centred window": lambda b: close_of(b).rolling(9, center=True).mean(),
+    "scaled by the whole sample": lambda b: (b.close - b.close.mean()) / b.close.std(),
+    "resampled to the end of the week": weekly_close_on_every_day,
+    "labelled on the left": weekly_labels_on_the_left,
+    "filled backwards": lambda b: close_of(b).where(np.arange(len(b)) % 3 == 0).bfill(),
+    "state of an earlier run": kept_between_runs,
+    "rank in the whole sample": lambda b: close_of(b).rank(),
+    "sorted by date descending": sorted_by_date_descending,
+    "calendar of the future": days_to_the_next_bar,
+    "a later maximum in one bar": lambda b: np.where(b.close == b.close.max(), 1.0, 0.0),
+    "a list of dates known later": lambda b: np.isin(np.arange(len(b)), np.argsort(b.volume)[-20:]),
+}
+
+
+@pytest.mark.parametrize("kind", LEAKS)
+def test_planted_leaks_are_found(bars: ms.Bars, kind: str) -> None:
+    report = check_lookahead(LEAKS[kind], bars)
+    assert not report.ok, kind
+    assert "bar" in str(report)
+
+
+def test_a_leak_is_named(bars: ms.Bars) -> None:
+    report = check_lookahead(lambda b: {"peek": pd.Series(b.high).shift(-2).fillna(0.0)}, bars)
+    leak = next(leak for leak in report.leaks if leak.test == "changed")
+    assert leak.output == "peek" and leak.fields == ("high",) and leak.bar == leak.cut - 2
+    assert leak.time == bars.frame.index[leak.bar]
+    assert leak.before == bars.high[leak.cut] != leak.after
+
+
+def test_the_high_of_its_own_bar(bars: ms.Bars) -> None:
+    def own_high(b: ms.Bars) -> np.ndarray:
+        return b.high > b.open * 1.005
+
+    assert check_lookahead(own_high, bars).ok  # after the close it is known
+    report = check_lookahead(own_high, bars, reads="before")
+    assert not report.ok and set(report.leaks[0].fields) <= {"high", "open"}
+
+
+def test_honest_code_passes(bars: ms.Bars) -> None:
+    for rule in RULES.values():
+        assert check_lookahead(rule, bars).ok
+    assert check_lookahead(lambda b: ms.indicators.rsi(b.close, 14), bars, cuts=20).ok
+    assert check_lookahead(ms.load_model("ewma"), bars).ok
+    frame = check_lookahead(lambda b: b.frame.rolling(5).mean(), bars)
+    assert frame.ok and frame.values > 3000
+
+
+class BatchStatistics:
+    """Decides by the mean of all forecasts of the run."""
+
+    name, targets, fitted = "batch_statistics", ("close",), False
+
+    def decide(self, view: ms.DecisionView) -> ms.Hold:
+        return ms.Hold(np.where(view.close > np.mean(view.close), 1.0, 0.0))
+
+
+class Following:
+    name, targets, fitted = "following", ("close",), False
+
+    def decide(self, view: ms.DecisionView) -> ms.Hold:
+        return ms.Hold(np.where(view.last_return > 0.0, 1.0, 0.0))
+
+
+def test_strategies(bars: ms.Bars) -> None:
+    assert check_lookahead(Following(), bars).ok
+    leaking = check_lookahead(BatchStatistics(), bars)
+    assert not leaking.ok and leaking.leaks[0].output == "position"
+
+
+@pytest.mark.parametrize("name", ["simple", "unprofit_shutdown", "maxdiff"])
+def test_built_in_strategies_pass(bars: ms.Bars, name: str) -> None:
+    from marketsim.strategies import select_strategies
+
+    (strategy,) = select_strategies([name])
+    report = check_lookahead(strategy, bars, cuts=4)
+    assert report.ok, str(report)
+
+
+def test_errors(bars: ms.Bars) -> None:
+    with pytest.raises(ArgumentError, match="one a bar"):
+        check_lookahead(lambda b: b.close[1:], bars)
+    with pytest.raises(ArgumentError, match="no finite value"):
+        check_lookahead(lambda b: np.full(len(b), np.nan), bars)
+    with pytest.raises(ArgumentError, match="got int"):
+        check_lookahead(3, bars)
+    with pytest.raises(NotEnoughBarsError, match="at least 100 bars"):
+        check_lookahead(lambda b: b.close, ms.Bars(bars.frame.iloc[:50], "S"))
+
+
+def test_the_command(tmp_path, capsys) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "def honest(bars):\n    return bars.close > bars.open\n"
+        "def leaking(bars):\n    return bars.frame['close'].shift(-1)\n"
+    )
+    assert main(["check", f"{file}:honest", "demo"]) == 0
+    assert "no look-ahead found" in capsys.readouterr().out
+    assert main(["check", f"{file}:leaking", "demo"]) == 3
+    assert "became" in capsys.readouterr().out
