@@ -40,6 +40,8 @@ if TYPE_CHECKING:
         load_model,
     )
     from marketsim.strategies import (
+        BarStrategy,
+        BarView,
         DecisionView,
         Hold,
         LimitOrders,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
         TakeProfit,
         register_strategy,
         strategy_names,
+        unregister_strategy,
     )
     from marketsim.walkforward import (
         Costs,
@@ -92,6 +95,8 @@ _HOMES = {
     "QuantileDistribution": "models",
     "StudentTMixture": "models",
     "load_model": "models",
+    "BarStrategy": "strategies",
+    "BarView": "strategies",
     "DecisionView": "strategies",
     "Hold": "strategies",
     "LimitOrders": "strategies",
@@ -99,6 +104,7 @@ _HOMES = {
     "TakeProfit": "strategies",
     "register_strategy": "strategies",
     "strategy_names": "strategies",
+    "unregister_strategy": "strategies",
     "Costs": "walkforward",
     "Prepared": "walkforward",
     "UniverseResult": "walkforward",
@@ -110,6 +116,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "BarStrategy",
+    "BarView",
     "Bars",
     "BarsFolder",
     "Costs",
@@ -151,6 +159,7 @@ __all__ = [
     "register_strategy",
     "strategies",
     "strategy_names",
+    "unregister_strategy",
     "walk_forward",
     "walk_forward_universe",
     "walkforward",

@@ -65,6 +65,7 @@ class UniverseDays:
         market: float32 tensors [day] by name: open, high, low and close against the close before.
         before: float64 tensor [day, 2], high and low of the day before against its close.
         long_only: bool tensor [day].
+        fillable: bool tensor [day], False for a bar without volume where the bars have volumes.
         fit_starts: int64 tensor [evaluated], the day where the window that is fitted on begins.
         sum_starts: int64 tensor [simulation], its first evaluated day.
         shares: the evaluated days in parts that are charged alike.
@@ -78,6 +79,7 @@ class UniverseDays:
     market: dict[str, torch.Tensor]
     before: torch.Tensor
     long_only: torch.Tensor
+    fillable: torch.Tensor
     fit_starts: torch.Tensor
     sum_starts: torch.Tensor
     shares: tuple[Share, ...]
@@ -165,9 +167,9 @@ def lay_out(runs: Sequence[SymbolRun], place: Place | None) -> UniverseDays:
         np.where(at < 0, len(of), at) for at, of in zip((days, simulations), whole, strict=True)
     ]
     found = _uploaded(place, [*whole, *(at.reshape(-1) for at in index)])
-    market, before, long_only = _market(runs, order, place)
+    market, before, long_only, fillable = _market(runs, order, place)
     return UniverseDays(
-        place, tuple(order), market, before, long_only, found[0], found[1], tuple(shares),
+        place, tuple(order), market, before, long_only, fillable, found[0], found[1], tuple(shares),
         days, simulations, *found[2:],
     )  # fmt: skip
 
@@ -195,10 +197,10 @@ def _placed(parts: Sequence[Rows], order: Sequence[int]) -> Rows:
 
 def _market(
     runs: Sequence[SymbolRun], order: Sequence[int], place: Place | None
-) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
-    """What came on the days, what was known before them, and whether shorts are possible."""
+) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What came on the days, what was known before them, whether shorts and fills are possible."""
     came: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in _PRICES}
-    before, long_only = [], []
+    before, long_only, fillable = [], [], []
     for i in order:
         for plan in runs[i].plans:
             bars, rows = runs[i].bars, slice(plan.first - 1, plan.stop - 1)
@@ -208,10 +210,11 @@ def _market(
             close = bars.close[rows]
             before.append(np.stack([bars.high[rows] / close, bars.low[rows] / close], axis=1))
             long_only.append(np.full(plan.days, runs[i].long_only))
+            fillable.append(np.ones(plan.days, bool) if days.value is None else days.value > 0.0)
     market = _uploaded(place, [np.concatenate(parts) for parts in came.values()])
     (known,) = _uploaded(place, [np.concatenate(before)])
-    (only,) = _uploaded(place, [np.concatenate(long_only)])
-    return dict(zip(came, market, strict=True)), known, only
+    only, can = _uploaded(place, [np.concatenate(long_only), np.concatenate(fillable)])
+    return dict(zip(came, market, strict=True)), known, only, can
 
 
 def _uploaded(place: Place | None, arrays: list[npt.NDArray[np.generic]]) -> list[torch.Tensor]:
