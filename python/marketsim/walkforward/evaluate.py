@@ -224,8 +224,8 @@ def _evaluate_limits(
 
     traded = days.slice(first_day)
     outcome, best, worst = (
-        _fill_sides(traded, high, low, sides, fill, book)
-        for fill in (book.fill, "optimistic", "pessimistic")
+        _fill_sides(traded, high, low, sides, policy_of(orders, fill), book)
+        for fill in (book.fill, "optimistic", "open_aware")
     )
     entries = sum((outcome.flags & bit > 0).astype(np.int64) for bit in _ENTERED)
     position = orders.position[skip:]
@@ -235,8 +235,8 @@ def _evaluate_limits(
         position=np.sum(sides, axis=0),
         high_offset=high_offset.astype(np.float64),
         low_offset=low_offset.astype(np.float64),
-        high_level=np.where(sells, np.clip(high, 0.0, 10.0).astype(np.float64), np.nan),
-        low_level=np.where(buys, np.clip(low, -1.0, 0.0).astype(np.float64), np.nan),
+        high_level=np.where(sells, high.astype(np.float64), np.nan),
+        low_level=np.where(buys, low.astype(np.float64), np.nan),
         flags=outcome.flags,
         active=np.greater(entries, 0),
         entries=np.asarray(entries),
@@ -266,16 +266,15 @@ class LimitProblem(NamedTuple):
     sides: list[Floats]
 
 
-def limit_problem(orders: LimitOrders, long_only: bool) -> LimitProblem:
-    """The levels and sides of limit orders, before offsets.
+def policy_of(orders: LimitOrders, fill: str) -> str:
+    """The policy of limit orders in a run under `fill`; those that leave at the close do so."""
+    return "close_only" if orders.exit_at_close else fill
 
-    Where the exit is the close, its limit lies where no price reaches.
-    """
+
+def limit_problem(orders: LimitOrders, long_only: bool) -> LimitProblem:
+    """The levels and sides of limit orders, before offsets; see `policy_of`."""
     high, low = orders.high.astype(f32), orders.low.astype(f32)
     position = orders.position
-    if orders.exit_at_close:
-        high = np.where(position > 0.0, f32(10), high)
-        low = np.where(position < 0.0, f32(-2), low)
     if not orders.always_on:
         return LimitProblem(high, low, [position])
     ones = (position != 0.0).astype(np.float64)
@@ -328,7 +327,7 @@ def _fit_offsets(
         problems(position),
         bounds=book.bounds,
         fee=book.cost,
-        fill=book.fill,
+        fill=policy_of(orders, book.fill),
         always_on=orders.always_on,
         long_only=book.long_only,
         open=problems(days.open),

@@ -12,7 +12,7 @@ from marketsim.kernels import rules
 from marketsim.kernels.profit import profit
 from marketsim.report.data import Candles, Fan, Heatmap, Markers, ReportData, Table
 from marketsim.strategies import LimitOrders, TakeProfit
-from marketsim.walkforward.evaluate import StrategyDays, limit_problem
+from marketsim.walkforward.evaluate import StrategyDays, limit_problem, policy_of
 from marketsim.walkforward.inputs import MarketDays
 from marketsim.walkforward.summary import NOTES
 
@@ -185,8 +185,8 @@ def _heatmap(result: WalkForwardResult) -> Heatmap | None:
     for side in problem.sides:
         total += profit(
             days.close, days.high, days.low, problem.high[part], problem.low[part], side[part],
-            high_offset=columns, low_offset=rows, fee=settings.costs.rate, fill=settings.fill,
-            open=days.open,
+            high_offset=columns, low_offset=rows, fee=settings.costs.rate, open=days.open,
+            fill=policy_of(orders, settings.fill),
         ).sum(axis=1, dtype=np.float64)  # fmt: skip
     outcome = result.outcomes[name]
     dates = result.bars.frame.index

@@ -126,7 +126,7 @@ def _fit_on_cpu(
     found = []
     for of in problems:
         given = CpuDays(**came, high_pred=high, low_pred=low, position=of.position.numpy())
-        rules = CpuRules(of.fill, of.always_on, of.share.long_only, of.share.rate, bounds)
+        rules = CpuRules(of.fill, of.always_on, of.share.long_only, (of.share.rate,) * 3, bounds)
         mine = starts[of.share.start : of.share.stop]
         made = fit_windows_on_cpu(given, rules, mine, length, behind)
         found.append(tuple(torch.from_numpy(values) for values in made))
