@@ -118,7 +118,7 @@ def test_what_the_compiled_entry_declines() -> None:
     rows = problem(3, 6)
     order = ("close_actual", "high_actual", "low_actual", "high_pred", "low_pred", "positions")
     given_rows = [rows[name] for name in order]
-    rest = (None, -0.03, 0.03, -0.03, 0.03, 0, 1, 0.0005)
+    rest = (None, -0.03, 0.03, -0.03, 0.03, 3, 1, 0.0005)
     assert _core.best_offsets_of_tensors(*given_rows, *rest) is not None
     for wrong in (
         rows["positions"].double(),
@@ -175,7 +175,7 @@ def test_errors() -> None:
     with pytest.raises(ArgumentError, match="bounds must be"):
         optimize_entry_exit_multipliers(**rows, bounds=((0.1, -0.1), (0.0, 0.0)))
     with pytest.raises(ArgumentError, match="fee must be"):
-        optimize_entry_exit_multipliers(**rows, trading_fee=0.7)
+        optimize_entry_exit_multipliers(**rows, trading_fee=float("nan"))
 
 
 def test_scipy_is_imported_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

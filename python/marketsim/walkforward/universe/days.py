@@ -15,6 +15,7 @@ from marketsim.errors import ArgumentError, NotEnoughBarsError
 from marketsim.forecasts import ForecastPlan
 from marketsim.kernels.cuda.arrays import upload
 from marketsim.kernels.cuda.place import Place
+from marketsim.kernels.rules import FillCosts
 from marketsim.walkforward.costs import Costs, check_asset_class, resolve_costs
 from marketsim.walkforward.inputs import MarketDays, forecast_plans
 from marketsim.walkforward.windows import Windows, plan_windows
@@ -33,14 +34,14 @@ class SymbolRun(NamedTuple):
         bars: its bars.
         windows: its simulations.
         plans: which forecasts they need.
-        rate: fraction charged.
+        costs: rates of fills, as `marketsim.profit` takes them.
         long_only: shorts are not possible.
     """
 
     bars: Bars
     windows: Windows
     plans: tuple[ForecastPlan, ...]
-    rate: float
+    costs: FillCosts
     long_only: bool
 
 
@@ -49,7 +50,7 @@ class Share(NamedTuple):
 
     start: int
     stop: int
-    rate: float
+    costs: FillCosts
     long_only: bool
 
 
@@ -120,9 +121,8 @@ def plan_symbols(
     for one in bars:
         kind = check_asset_class(asset_class(one) if asset is None else asset)
         planned = _planned(one, windows)
-        costs = resolve_costs(fee, kind)
-        rate = costs.entry + costs.close_exit
-        found.append(SymbolRun(one, planned, forecast_plans(planned), rate, kind == "crypto"))
+        costs = resolve_costs(fee, kind).rates
+        found.append(SymbolRun(one, planned, forecast_plans(planned), costs, kind == "crypto"))
     short = [run for run in found if len(run.windows.as_of) < windows["simulations"]]
     if short:
         fewest = min(short, key=lambda run: len(run.windows.as_of))
@@ -146,7 +146,7 @@ def _planned(bars: Bars, windows: dict[str, int]) -> Windows:
 
 def lay_out(runs: Sequence[SymbolRun], place: Place | None) -> UniverseDays:
     """The days of all symbols on the device, and the windows in them."""
-    order = sorted(range(len(runs)), key=lambda i: (runs[i].rate, runs[i].long_only))
+    order = sorted(range(len(runs)), key=lambda i: (runs[i].costs, runs[i].long_only))
     fits: list[Rows] = []
     sums: list[Rows] = []
     shares: list[Share] = []
@@ -156,10 +156,10 @@ def lay_out(runs: Sequence[SymbolRun], place: Place | None) -> UniverseDays:
         fits.append(_fit_starts(run, day_at))
         sums.append(evaluated + np.searchsorted(run.windows.days, run.windows.starts))
         stop = evaluated + len(fits[-1])
-        if shares and shares[-1][2:] == (run.rate, run.long_only):
+        if shares and shares[-1][2:] == (run.costs, run.long_only):
             shares[-1] = shares[-1]._replace(stop=stop)
         else:
-            shares.append(Share(evaluated, stop, run.rate, run.long_only))
+            shares.append(Share(evaluated, stop, run.costs, run.long_only))
         day_at, evaluated = day_at + sum(plan.days for plan in run.plans), stop
     days, simulations = (_placed(parts, order) for parts in (fits, sums))
     whole = [np.concatenate(parts) for parts in (fits, sums)]

@@ -158,7 +158,7 @@ def _fit_on_device(
     fits = [
         Fit(
             *levels, of.position, fill=of.fill, always_on=of.always_on,
-            long_only=of.share.long_only, fee=of.share.rate,
+            long_only=of.share.long_only, costs=of.share.costs,
             windows=whole._replace(starts=days.fit_starts[of.share.start : of.share.stop]),
         )
         for of in problems
@@ -183,7 +183,7 @@ def _fit_on_cpu(
     found = []
     for of in problems:
         given = CpuDays(**came, high_pred=high, low_pred=low, position=of.position.numpy())
-        rules = CpuRules(of.fill, of.always_on, of.share.long_only, of.share.rate, bounds)
+        rules = CpuRules(of.fill, of.always_on, of.share.long_only, of.share.costs, bounds)
         mine = starts[of.share.start : of.share.stop]
         made = fit_windows_on_cpu(given, rules, mine, length, behind)
         found.append(tuple(torch.from_numpy(values) for values in made))
