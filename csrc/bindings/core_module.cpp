@@ -4,7 +4,10 @@
 
 PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   module.doc() = "Compiled kernels of marketsim. Private: call them through marketsim.";
+  marketsim::bindings::register_bootstrap(module);
   marketsim::bindings::register_build(module);
+  marketsim::bindings::register_climatology(module);
+  marketsim::bindings::register_cscv(module);
   marketsim::bindings::register_day_trades(module);
   marketsim::bindings::register_indicators(module);
   marketsim::bindings::register_keys(module);

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         kernels,
         metrics,
         models,
+        search,
         strategies,
         walkforward,
     )
@@ -71,6 +72,7 @@ _SUBMODULES = (
     "kernels",
     "metrics",
     "models",
+    "search",
     "strategies",
     "walkforward",
 )
@@ -157,6 +159,7 @@ __all__ = [
     "read_bars",
     "read_folder",
     "register_strategy",
+    "search",
     "strategies",
     "strategy_names",
     "unregister_strategy",

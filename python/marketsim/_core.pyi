@@ -19,8 +19,12 @@ __all__: list[str] = [
     "best_offsets",
     "best_offsets_of_fills",
     "best_offsets_of_tensors",
+    "bootstrap_bars",
+    "bootstrap_maxima",
+    "bootstrap_performance",
     "compiler",
     "context_digests",
+    "cross_validate",
     "environment_variable",
     "ewma_forecasts",
     "fills",
@@ -35,6 +39,7 @@ __all__: list[str] = [
     "profit",
     "profit_of_rows",
     "record_keys",
+    "rolling_quantiles",
     "rolling_sharpe",
     "row_performance",
     "rows_of_tensors",
@@ -276,6 +281,39 @@ def best_offsets_of_tensors(
     Best offsets of one problem of tensors: (high, low, profit); None where none fit.
     """
 
+def bootstrap_bars(
+    bars: typing.SupportsInt | typing.SupportsIndex,
+    mean_length: typing.SupportsFloat | typing.SupportsIndex,
+    seed: typing.SupportsInt | typing.SupportsIndex,
+    repetitions: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.int64]:
+    """
+    The bars that each repetition draws: [repetition, bar].
+    """
+
+def bootstrap_maxima(
+    values: numpy.typing.NDArray[numpy.float64],
+    offsets: numpy.typing.NDArray[numpy.float64],
+    scale: numpy.typing.NDArray[numpy.float64],
+    mean_length: typing.SupportsFloat | typing.SupportsIndex,
+    seed: typing.SupportsInt | typing.SupportsIndex,
+    repetitions: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Largest (resampled centred mean + offset) * scale of all strategies: [repetition, kind].
+    """
+
+def bootstrap_performance(
+    net: numpy.typing.NDArray[numpy.float64],
+    active: numpy.typing.NDArray[numpy.bool] | None,
+    mean_length: typing.SupportsFloat | typing.SupportsIndex,
+    seed: typing.SupportsInt | typing.SupportsIndex,
+    repetitions: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Window figures of resampled net returns: [strategy, repetition, figure].
+    """
+
 def compiler() -> str:
     """
     Compiler of this build.
@@ -289,6 +327,20 @@ def context_digests(
 ) -> numpy.typing.NDArray[numpy.uint8]:
     """
     Digest [n, 16] of the last context_length rows (0: all) before each end; values is [column, row].
+    """
+
+def cross_validate(
+    net: numpy.typing.NDArray[numpy.float64],
+    blocks: typing.SupportsInt | typing.SupportsIndex,
+    sharpe: bool,
+) -> tuple[
+    numpy.typing.NDArray[numpy.int64],
+    numpy.typing.NDArray[numpy.float64],
+    numpy.typing.NDArray[numpy.float64],
+    numpy.typing.NDArray[numpy.float64],
+]:
+    """
+    (best in sample, its statistic in sample, out of sample, its rank there) of every split.
     """
 
 def environment_variable(name: str) -> typing.Any:
@@ -488,6 +540,16 @@ def record_keys(
 ) -> numpy.typing.NDArray[numpy.uint8]:
     """
     Key [n, 16] of each forecast, from a digest of what is the same for all of them.
+    """
+
+def rolling_quantiles(
+    values: numpy.typing.NDArray[numpy.float64],
+    start: typing.SupportsInt | typing.SupportsIndex,
+    window: typing.SupportsInt | typing.SupportsIndex,
+    levels: numpy.typing.NDArray[numpy.float64],
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Quantiles of the last values before each bar: [series, bars - start + 1, level].
     """
 
 def rolling_sharpe(
