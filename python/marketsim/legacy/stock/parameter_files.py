@@ -11,12 +11,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from marketsim.arguments import is_whole
 from marketsim.atomic import new_file, replace_file
 from marketsim.bars.symbol import check_symbol
 from marketsim.errors import ArgumentError, FileFormatError, UnknownNameError, UnknownSymbolError
-from marketsim.models.contexts import is_whole
 
-KINDS = ("toto", "kronos", "best", "close_policy")
+KINDS = ("toto", "kronos", "chronos2", "best", "close_policy")
 # A file of parameters has a few hundred bytes.
 _LARGEST = 1 << 20
 # Whatever bounds clamp to, no more than this is meant.
