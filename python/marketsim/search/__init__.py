@@ -3,21 +3,29 @@
 from marketsim.search.grid import GridResult, Plateau, grid, grid_sets, one_by_one
 from marketsim.search.ledger import Known, Ledger, LedgerSummary, Trial, trial_key
 from marketsim.search.objectives import walk_forward_objective
+from marketsim.search.optuna import Pruned, TuningResult, optuna
+from marketsim.search.spaces import Choice, Float, Int
 from marketsim.search.splits import CombinatorialPurgedSplit, PurgedKFold, WalkForwardSplit
 
 __all__ = [
+    "Choice",
     "CombinatorialPurgedSplit",
+    "Float",
     "GridResult",
+    "Int",
     "Known",
     "Ledger",
     "LedgerSummary",
     "Plateau",
+    "Pruned",
     "PurgedKFold",
     "Trial",
+    "TuningResult",
     "WalkForwardSplit",
     "grid",
     "grid_sets",
     "one_by_one",
+    "optuna",
     "trial_key",
     "walk_forward_objective",
 ]
