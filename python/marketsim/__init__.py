@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from marketsim import (
         bars,
+        features,
         forecasts,
         indicators,
         kernels,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
 
 _SUBMODULES = (
     "bars",
+    "features",
     "forecasts",
     "indicators",
     "kernels",
@@ -153,6 +155,7 @@ __all__ = [
     "bars",
     "best_offsets",
     "demo_bars",
+    "features",
     "forecasts",
     "indicators",
     "kernels",
