@@ -48,7 +48,7 @@ NO_SERIES = {  # takes no series, or holds one without computing
     "ProfitSums", "QuantileDistribution", "Strategy", "StudentTMixture", "TakeProfit",
     "UniverseResult", "WalkForwardResult", "LookaheadReport",
     "demo_bars", "read_folder", "read_many", "features", "register_strategy", "strategy_names",
-    "__version__",
+    "unregister_strategy", "BarStrategy", "BarView", "__version__",
     "bars", "forecasts", "kernels", "metrics", "models", "strategies", "walkforward",
 }  # fmt: skip
 
