@@ -40,6 +40,8 @@ if TYPE_CHECKING:
         load_model,
     )
     from marketsim.strategies import (
+        BarStrategy,
+        BarView,
         DecisionView,
         Hold,
         LimitOrders,
@@ -47,11 +49,13 @@ if TYPE_CHECKING:
         TakeProfit,
         register_strategy,
         strategy_names,
+        unregister_strategy,
     )
     from marketsim.walkforward import (
         Costs,
         Prepared,
         UniverseResult,
+        VolumeCap,
         WalkForwardResult,
         prepare,
         walk_forward,
@@ -91,6 +95,8 @@ _HOMES = {
     "QuantileDistribution": "models",
     "StudentTMixture": "models",
     "load_model": "models",
+    "BarStrategy": "strategies",
+    "BarView": "strategies",
     "DecisionView": "strategies",
     "Hold": "strategies",
     "LimitOrders": "strategies",
@@ -98,9 +104,11 @@ _HOMES = {
     "TakeProfit": "strategies",
     "register_strategy": "strategies",
     "strategy_names": "strategies",
+    "unregister_strategy": "strategies",
     "Costs": "walkforward",
     "Prepared": "walkforward",
     "UniverseResult": "walkforward",
+    "VolumeCap": "walkforward",
     "WalkForwardResult": "walkforward",
     "prepare": "walkforward",
     "walk_forward": "walkforward",
@@ -108,6 +116,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "BarStrategy",
+    "BarView",
     "Bars",
     "BarsFolder",
     "Costs",
@@ -129,6 +139,7 @@ __all__ = [
     "StudentTMixture",
     "TakeProfit",
     "UniverseResult",
+    "VolumeCap",
     "WalkForwardResult",
     "__version__",
     "bars",
@@ -148,6 +159,7 @@ __all__ = [
     "register_strategy",
     "strategies",
     "strategy_names",
+    "unregister_strategy",
     "walk_forward",
     "walk_forward_universe",
     "walkforward",

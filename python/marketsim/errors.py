@@ -12,6 +12,7 @@ MarketsimError
 │   └── CudaUnavailableError (RuntimeError)  a GPU is asked for and cannot be had
 ├── CudaError (RuntimeError)          a GPU could not do its work
 │   └── CudaMemoryError (MemoryError)  it has not enough memory
+├── StrategyError (RuntimeError)      a strategy of the user failed; names it and the bar
 ├── NotEnoughBarsError (ValueError)   too few rows for one simulation
 ├── LegacyInstallError (ImportError)   an old module is imported already, and cannot be replaced
 ├── MissingDependencyError (ImportError)  an optional package is not installed
@@ -64,6 +65,10 @@ class BarsFileNotFoundError(MarketsimError, FileNotFoundError):
 
 class InvalidNameError(MarketsimError, ValueError):
     """A symbol holds characters that must not become part of a path or a page."""
+
+
+class StrategyError(MarketsimError, RuntimeError):
+    """A strategy failed while it decided; the message names it and the bars."""
 
 
 class NotEnoughBarsError(MarketsimError, ValueError):

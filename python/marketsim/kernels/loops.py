@@ -50,7 +50,8 @@ def shutdown_positions(forecast: Floats, last_return: Floats, long_only: bool) -
     """Positions that pause after a loss.
 
     The first day is long. After a day whose direction was right the position follows the sign of
-    the forecast; after a wrong one it is 0; from 0 it opens by the sign.
+    the forecast; after a wrong one it is 0; from 0 it opens by the sign. A forecast of exactly 0 is
+    no position, on the first day too.
 
     Args:
         forecast: [day], forecast return of the day.
@@ -60,13 +61,10 @@ def shutdown_positions(forecast: Floats, last_return: Floats, long_only: bool) -
     result = np.empty(len(forecast))
     held = 1.0
     for t in range(len(forecast)):
-        if t > 0:
-            wrong = held != 0.0 and held * last_return[t] <= 0.0
-            if wrong:
-                held = 0.0
-            elif forecast[t] > 0.0:
-                held = 1.0
-            else:
-                held = 0.0 if long_only else -1.0
+        wrong = t > 0 and held != 0.0 and held * last_return[t] <= 0.0
+        if wrong or forecast[t] == 0.0:
+            held = 0.0
+        elif t > 0:
+            held = 1.0 if forecast[t] > 0.0 else 0.0 if long_only else -1.0
         result[t] = held
     return result

@@ -2,7 +2,7 @@
 
 from marketsim.strategies.entry_exit import EntryTakeProfit, HighLow, MaxDiff, MaxDiffAlwaysOn
 from marketsim.strategies.orders import (
-    DecisionView,
+    BarStrategy,
     Hold,
     LimitOrders,
     Orders,
@@ -14,6 +14,7 @@ from marketsim.strategies.registry import (
     register_strategy,
     select_strategies,
     strategy_names,
+    unregister_strategy,
 )
 from marketsim.strategies.signals import (
     AllSignals,
@@ -22,10 +23,13 @@ from marketsim.strategies.signals import (
     Simple,
     UnprofitShutdown,
 )
+from marketsim.strategies.views import BarView, DecisionView, PastBars
 
 __all__ = [
     "BASELINES",
     "AllSignals",
+    "BarStrategy",
+    "BarView",
     "BuyAndHold",
     "ConfidenceGuard",
     "DecisionView",
@@ -36,6 +40,7 @@ __all__ = [
     "MaxDiff",
     "MaxDiffAlwaysOn",
     "Orders",
+    "PastBars",
     "Simple",
     "Strategy",
     "TakeProfit",
@@ -43,4 +48,5 @@ __all__ = [
     "register_strategy",
     "select_strategies",
     "strategy_names",
+    "unregister_strategy",
 ]

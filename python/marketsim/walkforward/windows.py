@@ -5,16 +5,19 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from marketsim.arguments import check_whole
+from marketsim.bars import Bars
 from marketsim.errors import ArgumentError, NotEnoughBarsError
 from marketsim.forecasts.plan import LEAST_CONTEXT
 
-# More of anything than there are bars; beyond it arithmetic on rows could overflow.
-_MOST = 1_000_000_000
+SIMULATIONS = 70
+"""How many simulations are run where nobody says; the table's head says how to run all."""
 
 
 class Stretch(NamedTuple):
@@ -56,10 +59,15 @@ class Windows:
         """First row of each validation window [simulation]."""
         return self.as_of - self.window + 1
 
+    @property
+    def fit_days(self) -> int:
+        """How many days before a day its offsets are fitted from; 0 where nothing is fitted."""
+        return self.offset_window + self.purge if self.offset_window else 0
+
     @cached_property
     def stretches(self) -> tuple[Stretch, ...]:
         """The evaluated rows, ascending: windows without a gap between them are one stretch."""
-        fit = self.offset_window + self.purge if self.offset_window else 0
+        fit = self.fit_days
         starts, stops = self.starts, self.as_of + 1
         after_gap = np.flatnonzero(starts[1:] > stops[:-1]) + 1
         firsts = starts[np.concatenate(([0], after_gap))]
@@ -74,6 +82,10 @@ class Windows:
         """Rows that are evaluated, each once, ascending: those of the validation windows."""
         return np.concatenate([np.arange(s.first, s.stop) for s in self.stretches])
 
+    def possible_days(self, bars: int) -> int:
+        """How many of so many bars can be evaluated at most: those after the context needed."""
+        return bars - 1 - LEAST_CONTEXT - self.fit_days
+
     @property
     def first_day(self) -> int:
         """First row that is evaluated."""
@@ -87,31 +99,30 @@ class Windows:
     @property
     def first_fit_day(self) -> int:
         """First row that offsets are fitted on; first_day where nothing is fitted."""
-        return self.first_day - (self.offset_window + self.purge if self.offset_window else 0)
-
-
-def check_whole(name: str, value: object, least: int) -> int:
-    """`value` as an int if it is a whole number from `least` on; raises ArgumentError otherwise."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < least:  # type: ignore[operator]
-        raise ArgumentError(f"{name} must be a whole number of at least {least}: got {value!r}")
-    if value > _MOST:  # type: ignore[operator]
-        raise ArgumentError(f"{name} must be at most {_MOST:,}: got {value!r}")
-    return int(value)  # type: ignore[call-overload, no-any-return]
+        return self.first_day - self.fit_days
 
 
 def plan_windows(
     bars: int,
     *,
-    simulations: int,
+    simulations: int | str | None = None,
     window: int,
     offset_window: int = 0,
     purge: int = 0,
     embargo: int = 0,
+    start: int | None = None,
+    stop: int | None = None,
 ) -> Windows:
-    """Windows of the last `simulations` as-of dates of `bars` rows, the last row included.
+    """Windows of the newest as-of dates of `bars` rows, the last row included.
 
     Fewer simulations than asked for are planned, with a warning, where the bars do not suffice.
+
+    Args:
+        bars: how many rows there are.
+        simulations: how many; "all" for as many as the rows give; None: 70, or all from `start` on.
+        window, offset_window, purge, embargo: see `Windows`.
+        start, stop: only the rows start .. stop - 1 are evaluated; forecasts and fits read rows
+            before them.
 
     Raises:
         ArgumentError: a number out of range.
@@ -122,29 +133,70 @@ def plan_windows(
         array([197, 198, 199])
     """
     for name, value, least in (
-        ("simulations", simulations, 1),
         ("window", window, 1),
         ("offset_window", offset_window, 0),
         ("purge", purge, 0),
         ("embargo", embargo, 0),
     ):
         check_whole(name, value, least)
+    wanted = _wanted(simulations, start)
     fit = f" + {offset_window} offset window + {purge} purge" if offset_window else ""
     before = 1 + LEAST_CONTEXT + (offset_window + purge if offset_window else 0)
-    least_bars = before + window
-    if bars < least_bars:
+    first, end = max(before, start or 0), bars if stop is None else stop
+    if end < first + window:
+        limited = start is not None or stop is not None
+        where = f" up to the end of rows {start or 0} to {end - 1}" if limited else ""
         raise NotEnoughBarsError(
-            f"too few bars for one simulation: got {bars}, need {least_bars} "
+            f"too few bars for one simulation: got {end}{where}, need {first + window} "
             f"(1 + {LEAST_CONTEXT} returns before the first forecast{fit} + {window} window); "
             "give more bars or smaller windows"
         )
-    step = embargo + 1
-    possible = (bars - least_bars) // step + 1
-    if possible < simulations:
+    if start is not None and start < before:
         warnings.warn(
-            f"{bars} bars give {possible} simulations of the {simulations} asked for",
+            f"start is row {start}, and the first that can be evaluated is row {before} "
+            f"(1 + {LEAST_CONTEXT} returns before the first forecast{fit}): evaluated from there",
             stacklevel=3,
         )
-    count = min(possible, simulations)
-    as_of = bars - 1 - step * np.arange(count - 1, -1, -1, dtype=np.int64)
+    step = embargo + 1
+    possible = (end - first - window) // step + 1
+    if wanted is not None and possible < wanted:
+        warnings.warn(
+            f"{end - (start or 0)} bars give {possible} simulations of the {wanted} asked for",
+            stacklevel=3,
+        )
+    count = possible if wanted is None else min(possible, wanted)
+    as_of = end - 1 - step * np.arange(count - 1, -1, -1, dtype=np.int64)
     return Windows(as_of, window, offset_window, purge, embargo)
+
+
+def _wanted(simulations: object, start: int | None) -> int | None:
+    """How many simulations; None for all."""
+    if simulations is None:
+        return SIMULATIONS if start is None else None
+    if isinstance(simulations, str) and simulations == "all":
+        return None
+    return check_whole("simulations", simulations, 1)
+
+
+def rows_between(bars: Bars, start: Any, end: Any) -> dict[str, int | None]:
+    """The rows that two dates, both included, stand for.
+
+    Raises:
+        ArgumentError: no dates, or no bar between them.
+    """
+    index = pd.DatetimeIndex(bars.frame.index)
+    try:
+        first, stop = index.slice_locs(start, end)
+    except (TypeError, ValueError, KeyError) as error:
+        raise ArgumentError(
+            f"start and end must be dates such as '2020-01-31': got {start!r} and {end!r} ({error})"
+        ) from None
+    if first >= stop:
+        raise ArgumentError(
+            f"no bar lies between start={start!r} and end={end!r}: the bars are from "
+            f"{index[0]:%Y-%m-%d} to {index[-1]:%Y-%m-%d}"
+        )
+    return {
+        "start": None if start is None else int(first),
+        "stop": None if end is None else int(stop),
+    }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from marketsim.arguments import check_whole
 from marketsim.bars import Bars
 from marketsim.errors import ArgumentError, MissingDependencyError
 from marketsim.forecasts import (
@@ -39,7 +40,6 @@ from marketsim.walkforward.universe.days import (
 )
 from marketsim.walkforward.universe.fits import Levels, fit_universe
 from marketsim.walkforward.universe.result import UniverseResult
-from marketsim.walkforward.windows import check_whole
 
 if TYPE_CHECKING:
     import torch
