@@ -310,14 +310,25 @@ def test_summary(result: ms.WalkForwardResult) -> None:
     forecasts = result.forecasts
     close = forecasts[forecasts.target == "close"]
     mae = (close.actual - close.point).abs().mean()
-    naive = close.actual.diff().abs()  # persistence: the return of the day before
-    assert summary.skill.loc["close", "mae_bps"] == pytest.approx(mae * 1e4)
-    inner = summary.skill.loc["close", "mae_persistence_bps"] * len(close) - naive.sum() * 1e4
-    assert 0 <= inner <= 0.1 * 1e4  # the first day's, which the frame does not show
+    skill = summary.skill.loc["close"]
+    assert skill.mae_bps == pytest.approx(mae * 1e4)
+    assert skill.mae_random_walk_bps == pytest.approx(close.actual.abs().mean() * 1e4)
+    assert skill.mae_ratio == pytest.approx(mae / close.actual.abs().mean())
+    returns = result.bars.close[1:] / result.bars.close[:-1] - 1
+    levels = np.array([float(name[1:]) for name in close.columns if name.startswith("q")])
+    losses = {"own": 0.0, "usual": 0.0}
+    for row, day in zip(close.itertuples(), result.windows.days, strict=True):
+        past = np.quantile(returns[max(0, day - 251) : day - 1], levels)
+        own = np.array([row[close.columns.get_loc(f"q{level:g}") + 1] for level in levels])
+        for name, stated in (("own", own), ("usual", past)):
+            error = row.actual - stated
+            losses[name] += np.maximum(levels * error, (levels - 1) * error).mean()
+    assert skill.pinball_ratio == pytest.approx(losses["own"] / losses["usual"], rel=1e-9)
     inside = ((close["q0.1"] <= close.actual) & (close.actual <= close["q0.9"])).mean()
     assert frame.loc["simple", "coverage"] == pytest.approx(inside)
     assert frame.loc["random_walk", "total_return"] == 0.0
     text = str(summary)
+    assert 0.0 < skill.pinball_p_value <= 1.0
     for word in ("maxdiff_always_on", "in-sample", "persistence", "random_walk", "periods a year"):
         assert word in text
     assert max(map(len, text.splitlines()[2:20])) < 175

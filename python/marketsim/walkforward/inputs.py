@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from marketsim.bars import Bars
 from marketsim.forecasts import ForecastCube, ForecastPlan, ForecastStore, run_plans, target_index
-from marketsim.models import Model, PersistenceModel
+from marketsim.models import Model
 from marketsim.strategies import DecisionView, PastBars
 from marketsim.timing import stage
 from marketsim.walkforward.windows import Stretch, Windows
@@ -89,16 +89,6 @@ class Forecasts:
             return parts[0]
         records = np.concatenate([part.records for part in parts])
         return ForecastCube(parts[0].first, parts[0].schema, records)
-
-
-def naive_forecasts(bars: Bars, windows: Windows) -> ForecastCube:
-    """Those of the persistence model for `windows.days`: what forecast skill is relative to."""
-    # In one go even where windows lie apart: for this model a day costs less than a call.
-    first, stop = windows.first_day, windows.stop_day
-    plan = ForecastPlan(first, stop, len(windows.as_of), windows.window)
-    with stage("metrics", whole=True):  # no forecasts of the run
-        made = Forecasts.made(bars, PersistenceModel(), [plan], store=None, progress=False)
-        return made.evaluated(windows)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def report_data(result: WalkForwardResult) -> ReportData:
                 "Forecast skill",
                 skill_head,
                 skill_rows,
-                note="One-bar returns of each column, in basis points; below 1 beats persistence.",
+                note="One-bar returns of each column, in basis points; below 1 beats no skill.",
             ),
         ],
         dates=result.dates.tz_localize(None).to_numpy(),

@@ -17,10 +17,10 @@ from marketsim.bars import TARGETS, Bars
 from marketsim.build_info import versions
 from marketsim.forecasts import ForecastCube, ForecastPlan
 from marketsim.kernels import rules
-from marketsim.metrics import Skill, forecast_skill
+from marketsim.metrics import CLIMATOLOGY_WINDOW, Skill, climatology, forecast_skill
 from marketsim.strategies import Orders, Strategy
 from marketsim.timing import stage
-from marketsim.walkforward.inputs import MarketDays, ModelCard, naive_forecasts
+from marketsim.walkforward.inputs import MarketDays, ModelCard
 from marketsim.walkforward.outcome import StrategyDays, ruin_bar
 from marketsim.walkforward.returns import daily_returns
 from marketsim.walkforward.run import BASELINE_STRATEGIES, Run, StrategyRun
@@ -134,9 +134,18 @@ class WalkForwardResult:
         return np.stack([price[rows] / price[rows - 1] - 1.0 for price in prices], axis=1)
 
     @cached_property
-    def persistence(self) -> ForecastCube:
-        """The forecasts of the persistence model for the evaluated days, to compare with."""
-        return naive_forecasts(self.bars, self.windows)
+    def climatology(self) -> npt.NDArray[np.float64]:
+        """Quantiles [day, target, level] of the last 250 one-bar returns before each day."""
+        rows = self.windows.days
+        first = max(1, int(rows[0]) - CLIMATOLOGY_WINDOW)
+        prices = np.stack([getattr(self.bars, target) for target in TARGETS], axis=1)
+        prices = prices[first - 1 : rows[-1] + 1]
+        returns = prices[1:] / prices[:-1] - 1.0
+        found = climatology(
+            returns, self.model.levels, start=int(rows[0]) - first, window=CLIMATOLOGY_WINDOW
+        )
+        evaluated: npt.NDArray[np.float64] = found[rows - rows[0]]
+        return evaluated
 
     @property
     def days(self) -> pd.DataFrame:
@@ -247,7 +256,7 @@ class WalkForwardResult:
             self.cube.point(self.settings.aggregate),
             self.cube.distribution,
             self.model.levels,
-            self.persistence.distribution,
+            self.climatology,
         )
 
     @cached_property

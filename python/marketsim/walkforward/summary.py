@@ -47,11 +47,16 @@ MORE_COLUMNS = (
 )  # fmt: skip
 SKILL_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("mae_bps", "MAE bp", "ratio"),
-    ("mae_persistence_bps", "persistence", "ratio"),
     ("mae_random_walk_bps", "random walk", "ratio"),
-    ("mae_ratio", "MAE/pers.", "factor"),
-    ("pinball_ratio", "pinball/pers.", "factor"),
+    ("mae_ratio", "MAE/walk", "factor"),
+    ("mae_p_value", "p", "ratio"),
+    ("pinball_ratio", "pinball/clim.", "factor"),
+    ("pinball_p_value", "p", "ratio"),
+    ("crps_ratio", "CRPS/clim.", "factor"),
     ("coverage", "cover", "share"),
+    ("coverage_low", "from", "share"),
+    ("coverage_high", "to", "share"),
+    ("direction", "direction", "share"),
 )
 NOTES = (
     "return, annual, max dd: compounded. bp/day: arithmetic mean net return. Sharpe: annualised, "
@@ -62,8 +67,10 @@ NOTES = (
     "is out of sample.",
     "ambig.: days whose bar leaves open what was filled first, and their share of the absolute "
     "profit. opt-aware: net of the same orders under the optimistic policy less open_aware.",
-    "MAE, pinball: of the forecasts it decides by, relative to persistence; below 1 is better. "
-    "cover: actual values between their 10 % and 90 % quantiles.",
+    "MAE, pinball: of the forecasts it decides by, relative to no change (MAE; the random walk) "
+    "and to the quantiles of the last 250 days (pinball, CRPS; the climatology); below 1 is "
+    "better. p: of equal accuracy (Diebold-Mariano). cover: actual values between their 10 % and "
+    "90 % quantiles.",
 )
 
 
@@ -235,12 +242,12 @@ def summarize(
 
 
 def _skill_of(targets: Sequence[str], skill: Skill) -> tuple[float, float, float]:
-    """(MAE and pinball loss relative to persistence, coverage) of some targets together."""
+    """(MAE and pinball loss relative to no skill, coverage) of some targets together."""
     if not targets:
         return math.nan, math.nan, math.nan
     at = [TARGETS.index(target) for target in targets]
-    mae = _ratio(skill.mae[at].sum(), skill.mae_persistence[at].sum())
-    pinball = _ratio(skill.pinball[at].sum(), skill.pinball_persistence[at].sum())
+    mae = _ratio(skill.mae[at].sum(), skill.mae_random_walk[at].sum())
+    pinball = _ratio(skill.pinball[at].sum(), skill.pinball_climatology[at].sum())
     return mae, pinball, float(skill.coverage[at].mean())
 
 
@@ -249,18 +256,9 @@ def _ratio(value: float, naive: float) -> float:
 
 
 def _skill_frame(skill: Skill) -> pd.DataFrame:
-    ratios = [_skill_of([target], skill) for target in TARGETS]
-    return pd.DataFrame(
-        {
-            "mae_bps": skill.mae * 1e4,
-            "mae_persistence_bps": skill.mae_persistence * 1e4,
-            "mae_random_walk_bps": skill.mae_random_walk * 1e4,
-            "mae_ratio": [ratio[0] for ratio in ratios],
-            "pinball_ratio": [ratio[1] for ratio in ratios],
-            "coverage": skill.coverage,
-        },
-        index=pd.Index(TARGETS, name="target"),
-    )
+    in_bps = {"mae_bps": skill.mae * 1e4, "mae_random_walk_bps": skill.mae_random_walk * 1e4}
+    columns = {name: in_bps.get(name, getattr(skill, name, None)) for name, _, _ in SKILL_COLUMNS}
+    return pd.DataFrame(columns, index=pd.Index(TARGETS, name="target"))
 
 
 def format_value(value: float, kind: str) -> str:
