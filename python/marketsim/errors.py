@@ -12,7 +12,6 @@ MarketsimError
 │   └── CudaUnavailableError (RuntimeError)  a GPU is asked for and cannot be had
 ├── CudaError (RuntimeError)          a GPU could not do its work
 │   └── CudaMemoryError (MemoryError)  it has not enough memory
-├── StrategyError (RuntimeError)      a strategy of the user failed; names it and the bar
 ├── NotEnoughBarsError (ValueError)   too few rows for one simulation
 ├── LegacyInstallError (ImportError)   an old module is imported already, and cannot be replaced
 ├── MissingDependencyError (ImportError)  an optional package is not installed
@@ -68,10 +67,6 @@ class BarsFileNotFoundError(MarketsimError, FileNotFoundError):
 
 class InvalidNameError(MarketsimError, ValueError):
     """A symbol holds characters that must not become part of a path or a page."""
-
-
-class StrategyError(MarketsimError, RuntimeError):
-    """A strategy failed while it decided; the message names it and the bars."""
 
 
 class NotEnoughBarsError(MarketsimError, ValueError):
@@ -172,6 +167,10 @@ class UnknownSymbolError(UnknownNameError, KeyError):
 
     def __reduce__(self) -> tuple[type[UnknownSymbolError], tuple[object, ...]]:
         return type(self), (self.got, self.known, self.where)
+
+
+class LegacyReplacementError(MarketsimError, TypeError):
+    """A function of the old modules was replaced by a program, and that cannot be honoured."""
 
 
 class BarsError(MarketsimError, ValueError):

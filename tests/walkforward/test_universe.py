@@ -300,3 +300,17 @@ def test_figures_mean_the_same_as_in_walk_forward() -> None:
         alone, mine = one[one.strategy == name], found[found.strategy == name]
         np.testing.assert_array_equal(mine.trades, alone.trades)
         np.testing.assert_allclose(mine.hit_rate, alone.hit_rate)
+
+
+def test_prepared_universes_are_evaluated_again() -> None:
+    bars = universe_of()
+    options = {name: RUN[name] for name in ("simulations", "window", "offset_window")}
+    prepared = ms.prepare(bars, "ewma", store=False, progress=False, **options)
+    assert repr(prepared) == "PreparedUniverse(4 symbols, on cpu)"
+    for changed in ({}, {"fee": 0.003}, {"asset_class": "forex"}):
+        whole = run(bars, fills=["optimistic"], **changed)
+        found = prepared.evaluate(fill="optimistic", **changed)
+        pd.testing.assert_frame_equal(found.simulations(), whole.simulations(), check_exact=True)
+        pd.testing.assert_frame_equal(found.days(), whole.days(), check_exact=True)
+    with pytest.raises(ArgumentError, match="start, end and calendar are not known to a universe"):
+        ms.prepare(bars, "ewma", start="2020-01-01")

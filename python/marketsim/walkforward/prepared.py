@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias, overload
 
 import pandas as pd
 
@@ -22,11 +22,50 @@ from marketsim.walkforward.inputs import Forecasts, ModelCard, RunInputs, foreca
 from marketsim.walkforward.result import WalkForwardResult
 from marketsim.walkforward.run import Run
 from marketsim.walkforward.settings import VolumeCap, resolve_settings
-from marketsim.walkforward.windows import Windows, plan_windows, rows_between
+from marketsim.walkforward.universe import PreparedUniverse, prepare_universe
+from marketsim.walkforward.windows import SIMULATIONS, Windows, plan_windows, rows_between
+
+AnyBars: TypeAlias = "Bars | pd.DataFrame | str | os.PathLike[str]"
+
+
+@overload
+def prepare(
+    bars: AnyBars,
+    model: str | os.PathLike[str] | Model = ...,
+    *,
+    simulations: int | str | None = ...,
+    start: Any = ...,
+    end: Any = ...,
+    window: int = ...,
+    offset_window: int = ...,
+    purge: int = ...,
+    embargo: int = ...,
+    calendar: str | None = ...,
+    store: StoreLike = ...,
+    progress: bool = ...,
+) -> Prepared: ...
+
+
+@overload
+def prepare(
+    bars: Mapping[str, Bars] | Sequence[Bars],
+    model: str | os.PathLike[str] | Model = ...,
+    *,
+    simulations: int | str | None = ...,
+    start: Any = ...,
+    end: Any = ...,
+    window: int = ...,
+    offset_window: int = ...,
+    purge: int = ...,
+    embargo: int = ...,
+    calendar: str | None = ...,
+    store: StoreLike = ...,
+    progress: bool = ...,
+) -> PreparedUniverse: ...
 
 
 def prepare(
-    bars: Bars | pd.DataFrame | str | os.PathLike[str],
+    bars: AnyBars | Mapping[str, Bars] | Sequence[Bars],
     model: str | os.PathLike[str] | Model = "ewma",
     *,
     simulations: int | str | None = None,
@@ -39,11 +78,12 @@ def prepare(
     calendar: str | None = None,
     store: StoreLike = None,
     progress: bool = True,
-) -> Prepared:
+) -> Prepared | PreparedUniverse:
     """Make every forecast of a walk-forward run once; strategies are evaluated on it many times.
 
     Args:
-        bars: `Bars`, or what `read_bars` takes.
+        bars: `Bars`, or what `read_bars` takes; for a universe several `Bars`, as a list or by
+            symbol.
         model: a `Model`, or a name for `load_model`.
         simulations: how many as-of dates, the newest ones; "all" for as many as the bars give;
             None: 70, or all from `start` on.
@@ -55,7 +95,8 @@ def prepare(
         start, end, purge, embargo, calendar, store, progress: as in `walk_forward`.
 
     Returns:
-        `Prepared`: read-only, to be shared by threads; it pickles for processes.
+        `Prepared`: read-only, to be shared by threads; it pickles for processes. Of several `Bars`
+        a `PreparedUniverse`, for the strategies that fit offsets.
 
     Raises:
         BarsError, NotEnoughBarsError, UnknownNameError, ArgumentError: as `walk_forward`.
@@ -66,15 +107,18 @@ def prepare(
         >>> run.evaluate("maxdiff", fill="optimistic").summary()  # doctest: +SKIP
         >>> run.evaluate("maxdiff", fee=0.001).summary()  # doctest: +SKIP
     """
+    windows: dict[str, Any] = {"window": window, "offset_window": offset_window}
+    windows |= {"purge": purge, "embargo": embargo}
+    if isinstance(bars, Sequence | Mapping) and not isinstance(bars, str):
+        if start is not None or end is not None or calendar is not None:
+            raise ArgumentError(
+                "start, end and calendar are not known to a universe: cut the bars, or read them "
+                "with calendar="
+            )
+        windows["simulations"] = SIMULATIONS if simulations is None else simulations
+        return prepare_universe(bars, model, store=store, progress=progress, **windows)
     bars = _read(bars, calendar)
-    windows: dict[str, Any] = {
-        "simulations": simulations,
-        "window": window,
-        "offset_window": offset_window,
-        "purge": purge,
-        "embargo": embargo,
-        **rows_between(bars, start, end),
-    }
+    windows |= {"simulations": simulations, **rows_between(bars, start, end)}
     return _prepared(bars, model, windows, store, progress)
 
 

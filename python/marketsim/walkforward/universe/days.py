@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
@@ -149,18 +149,13 @@ def lay_out(runs: Sequence[SymbolRun], place: Place | None) -> UniverseDays:
     order = sorted(range(len(runs)), key=lambda i: (runs[i].costs, runs[i].long_only))
     fits: list[Rows] = []
     sums: list[Rows] = []
-    shares: list[Share] = []
     day_at, evaluated = 0, 0
     for i in order:
         run = runs[i]
         fits.append(_fit_starts(run, day_at))
         sums.append(evaluated + np.searchsorted(run.windows.days, run.windows.starts))
-        stop = evaluated + len(fits[-1])
-        if shares and shares[-1][2:] == (run.costs, run.long_only):
-            shares[-1] = shares[-1]._replace(stop=stop)
-        else:
-            shares.append(Share(evaluated, stop, run.costs, run.long_only))
-        day_at, evaluated = day_at + sum(plan.days for plan in run.plans), stop
+        day_at += sum(plan.days for plan in run.plans)
+        evaluated += len(fits[-1])
     days, simulations = (_placed(parts, order) for parts in (fits, sums))
     whole = [np.concatenate(parts) for parts in (fits, sums)]
     index = [
@@ -169,9 +164,43 @@ def lay_out(runs: Sequence[SymbolRun], place: Place | None) -> UniverseDays:
     found = _uploaded(place, [*whole, *(at.reshape(-1) for at in index)])
     market, before, long_only, fillable = _market(runs, order, place)
     return UniverseDays(
-        place, tuple(order), market, before, long_only, fillable, found[0], found[1], tuple(shares),
-        days, simulations, *found[2:],
+        place, tuple(order), market, before, long_only, fillable, found[0], found[1],
+        shares_of(runs, order), days, simulations, *found[2:],
     )  # fmt: skip
+
+
+def shares_of(runs: Sequence[SymbolRun], order: Sequence[int]) -> tuple[Share, ...]:
+    """The evaluated days in parts that are charged alike, as they lie in this order of symbols."""
+    shares: list[Share] = []
+    at = 0
+    for i in order:
+        run = runs[i]
+        stop = at + len(run.windows.days)
+        if shares and shares[-1][2:] == (run.costs, run.long_only):
+            shares[-1] = shares[-1]._replace(stop=stop)
+        else:
+            shares.append(Share(at, stop, run.costs, run.long_only))
+        at = stop
+    return tuple(shares)
+
+
+def charged(
+    days: UniverseDays, runs: Sequence[SymbolRun], fee: float | Costs | None, asset: str | None
+) -> tuple[tuple[SymbolRun, ...], UniverseDays]:
+    """The same runs and days under other costs, or as another asset class; nothing is laid out."""
+    kinds = [
+        check_asset_class(run.bars.market.asset_class if asset is None else asset) for run in runs
+    ]
+    changed = tuple(
+        run._replace(costs=resolve_costs(fee, kind).rates, long_only=kind == "crypto")
+        for run, kind in zip(runs, kinds, strict=True)
+    )
+    only = [
+        np.full(sum(plan.days for plan in changed[i].plans), changed[i].long_only)
+        for i in days.order
+    ]
+    (long_only,) = _uploaded(days.place, [np.concatenate(only)])
+    return changed, replace(days, long_only=long_only, shares=shares_of(changed, days.order))
 
 
 def _fit_starts(run: SymbolRun, at: int) -> Rows:

@@ -35,6 +35,7 @@ from marketsim.walkforward.universe.days import (
     SymbolRun,
     UniverseDays,
     as_bars,
+    charged,
     lay_out,
     plan_symbols,
 )
@@ -117,13 +118,31 @@ def walk_forward_universe(
     parse_aggregate(aggregate)
     bounds = check_bounds(offset_bounds)
     if cubes is None:
-        known = load_model(model) if isinstance(model, (str, os.PathLike)) else model
-        made = universe.made(known, store=open_store(store), progress=progress)
+        made = universe.made(_loaded(model), store=open_store(store), progress=progress)
     else:
         made = universe.joined(cubes)
     return universe.evaluate(
         made, strategies=chosen, fills=policies, aggregate=aggregate, offset_bounds=bounds
     )
+
+
+def _loaded(model: str | os.PathLike[str] | Model) -> Model:
+    return load_model(model) if isinstance(model, (str, os.PathLike)) else model
+
+
+def prepare_universe(
+    bars: Mapping[str, Bars] | Sequence[Bars],
+    model: str | os.PathLike[str] | Model,
+    *,
+    store: StoreLike,
+    progress: bool,
+    device: str = "cpu",
+    **windows: Any,
+) -> PreparedUniverse:
+    """Lay out a universe and make its forecasts; arguments of `walk_forward_universe`."""
+    universe = Universe.of(bars, device=device, **windows)
+    made = universe.made(_loaded(model), store=open_store(store), progress=progress)
+    return PreparedUniverse(universe, made)
 
 
 @dataclass(frozen=True)
@@ -253,6 +272,11 @@ class Universe:
             **fitted._asdict(),
         )
 
+    def charged(self, fee: float | Costs | None, asset_class: str | None) -> Universe:
+        """The same under other costs, or as another asset class; the order of the days stays."""
+        runs, days = charged(self.days, self.runs, fee, asset_class)
+        return Universe(self.device, runs, days)
+
     @property
     def _windows(self) -> tuple[int, int, int]:
         """Days that offsets are fitted on, days from there to the day decided, days to sum."""
@@ -269,6 +293,52 @@ class Universe:
             )
             moves: Any = (1.0 + returns) * self.days.before - 1.0
         return Levels(moves[:, 0], moves[:, 1])
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedUniverse:
+    """A universe with its forecasts: make it by `marketsim.prepare`, evaluate it many times.
+
+    Attributes:
+        universe: bars, windows and days, laid out on a device.
+        forecasts: those that are needed.
+    """
+
+    universe: Universe
+    forecasts: DeviceCube
+
+    def __repr__(self) -> str:
+        runs = self.universe.runs
+        return f"PreparedUniverse({len(runs)} symbols, on {self.universe.device})"
+
+    def evaluate(
+        self,
+        strategies: Iterable[str | Strategy] | str | None = None,
+        *,
+        fill: Iterable[str] | str = "open_aware",
+        fee: float | Costs | None = None,
+        asset_class: str | None = None,
+        aggregate: str = "trimmed_mean_10",
+        offset_bounds: Bounds = DEFAULT_BOUNDS,
+    ) -> UniverseResult:
+        """Run strategies on all symbols; no forecast, key or plan is made again.
+
+        Args:
+            strategies: those whose offsets are fitted; None for all of them.
+            fill: a fill policy, or several, each a run of its own.
+            fee, asset_class, aggregate, offset_bounds: as in `walk_forward`.
+
+        Raises:
+            UnknownNameError, ArgumentError: as `walk_forward_universe`.
+        """
+        chosen = fitted_strategies(STRATEGIES if strategies is None else strategies)
+        return self.universe.charged(fee, asset_class).evaluate(
+            self.forecasts,
+            strategies=chosen,
+            fills=_policies(fill),
+            aggregate=aggregate,
+            offset_bounds=check_bounds(offset_bounds),
+        )
 
 
 def _policies(fills: Iterable[str] | str) -> tuple[str, ...]:
