@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from marketsim import (
         bars,
+        features,
         forecasts,
         indicators,
         kernels,
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
 
 _SUBMODULES = (
     "bars",
+    "features",
     "forecasts",
     "indicators",
     "kernels",
@@ -161,6 +163,7 @@ __all__ = [
     "bars",
     "best_offsets",
     "demo_bars",
+    "features",
     "forecasts",
     "indicators",
     "kernels",
