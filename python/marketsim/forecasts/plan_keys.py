@@ -59,7 +59,7 @@ class PlanKeys:
     def of(cls, bars: Bars | ReturnTable, model: Model, plan: ForecastPlan) -> PlanKeys:
         """The keys of all forecasts of a plan; no model is asked."""
         with stage("store keys"):
-            return cls._hashed(ReturnTable.of(bars), model, plan)
+            return cls._hashed(ReturnTable.of(bars, traits_of(model).kind), model, plan)
 
     @classmethod
     def _hashed(cls, table: ReturnTable, model: Model, plan: ForecastPlan) -> PlanKeys:

@@ -107,7 +107,8 @@ def look_up(
 ) -> PlanWork:
     """What the store has of a plan; `bar` is told how much that is."""
     bars, plan = wanted
-    table, traits = ReturnTable.of(bars), traits_of(model)
+    traits = traits_of(model)
+    table = ReturnTable.of(bars, traits.kind)
     most = traits.horizons
     if most is not None and plan.horizons[-1] > most:
         raise ArgumentError(
@@ -346,7 +347,7 @@ def cost_of(bars: Bars | ReturnTable, model: CostedModel, plan: ForecastPlan, fo
     """What `run_plan` will cost where the store has what is found; the model is not run."""
     assert isinstance(model, Model)
     traits = traits_of(model)
-    calls = list(_calls(ReturnTable.of(bars), traits, plan, found))
+    calls = list(_calls(ReturnTable.of(bars, traits.kind), traits, plan, found))
     return model.cost([call.series(traits) for call in calls], [call.start for call in calls])
 
 

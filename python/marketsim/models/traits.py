@@ -104,6 +104,11 @@ class ModelTraits:
         return "student_t_mixture" if self.components else "quantiles"
 
     @property
+    def kind(self) -> str:
+        """The kind of moves that a run on bars asks for: "own" where the model forecasts these."""
+        return "own" if "own" in self.targets else self.targets[0]
+
+    @property
     def volume(self) -> bool:
         """Whether it sees volumes."""
         return "volume" in self.columns

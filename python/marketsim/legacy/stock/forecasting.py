@@ -26,7 +26,7 @@ from marketsim.legacy.stock.price_frame import (
     plan_for,
     return_table,
 )
-from marketsim.legacy.stock.toto_aggregation import aggregate_columns
+from marketsim.legacy.stock.toto_aggregation import aggregate_columns, native_spec
 from marketsim.models import Distribution
 
 Array = npt.NDArray[np.float64]
@@ -154,7 +154,7 @@ def no_forecasts(simulations: int) -> Forecasts:
 
 def summarised(made: Distribution, params: Mapping[str, Any]) -> tuple[Floats, Floats]:
     """(point forecasts, bands) of the shape of a distribution."""
-    points = made.aggregate(str(params["aggregate"]))
+    points = made.aggregate(native_spec(str(params["aggregate"])))
     ends = made.quantile(BAND)
     bands = np.maximum(ends[..., 1] - ends[..., 0], 0.0)
     return points.astype(np.float32), bands.astype(np.float32)

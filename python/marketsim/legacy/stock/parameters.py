@@ -23,6 +23,7 @@ from marketsim.errors import FileFormatError, UnknownNameError
 from marketsim.legacy.stock.parameter_files import parameter_path, read_parameters
 from marketsim.legacy.stock.quirks import crypto_symbols
 from marketsim.legacy.stock.settings import LegacySettings, current_settings, setting
+from marketsim.legacy.stock.toto_aggregation import native_spec
 from marketsim.models.aggregation import parse_aggregate
 
 logger = logging.getLogger(__name__)
@@ -380,7 +381,7 @@ def _positive(config: dict[str, Any], name: str, default: float, where: str | Pa
 def _aggregate(config: dict[str, Any], default: str, where: str | Path) -> str:
     spec = config.get("aggregate", default)
     try:
-        parse_aggregate(spec)
+        parse_aggregate(native_spec(spec) if isinstance(spec, str) else spec)
     except UnknownNameError as error:
         raise FileFormatError(f"{where}: config.aggregate: {error}") from None
     return str(spec)

@@ -8,23 +8,24 @@ before the next one, and the context is read only once.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from marketsim.arguments import as_numbers
 from marketsim.errors import ArgumentError
-from marketsim.models.neural.batching import Whole
+from marketsim.models.neural.batching import BatchRunner, Whole
 from marketsim.models.neural.model import Array
 from marketsim.models.toto2.config import LEVELS
 from marketsim.models.toto2.masking import Panel, hidden_patches, observed_patches
 from marketsim.models.toto2.scaler import Units, Values, confined, in_units, network_patches
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
-    from marketsim.models.toto2.model import Toto2Model
+    from marketsim.models.neural.blocks import Rotation
     from marketsim.models.toto2.network import Cached
 
 # Values, mask and groups, of the variates to forecast or of those known beforehand.
@@ -33,7 +34,49 @@ Given: TypeAlias = tuple["npt.ArrayLike | None", "npt.ArrayLike | None", "npt.Ar
 _MEDIAN = LEVELS.index(0.5)
 
 
-def decode(model: Toto2Model, panel: Panel, context: int, horizon: int) -> Array:
+class DecodedModel(Protocol):
+    """What decoding needs of a model."""
+
+    decode_block: int | None
+
+    def masks(self, panel: Panel) -> Any:
+        """Where the network may look."""
+        ...
+
+    def units(self, panel: Panel) -> Units:
+        """How values are scaled."""
+        ...
+
+    @property
+    def config(self) -> Any:
+        """The network's configuration."""
+        ...
+
+    @property
+    def network(self) -> Any:
+        """The network."""
+        ...
+
+    @property
+    def batches(self) -> BatchRunner:
+        """How rows are put together."""
+        ...
+
+    @property
+    def patch(self) -> int:
+        """How many steps a patch has."""
+        ...
+
+    def rotation(self, numbers: Whole, centre: float = 0.0) -> Rotation:
+        """Rotary factors of patch numbers on the model's device."""
+        ...
+
+    def to_device(self, array: npt.NDArray[Any]) -> torch.Tensor:
+        """An array on the model's device."""
+        ...
+
+
+def decode(model: DecodedModel, panel: Panel, context: int, horizon: int) -> Array:
     """Quantiles [row, target, horizon, level] of what follows the first `context` patches."""
     ahead = -(-horizon // model.patch)
     panel = _extended(panel, context + ahead, model.patch)
@@ -50,7 +93,7 @@ def decode(model: Toto2Model, panel: Panel, context: int, horizon: int) -> Array
 class _Decoder:
     """Rows whose contexts are read once, and what has been forecast of them."""
 
-    def __init__(self, model: Toto2Model, panel: Panel, context: int, ahead: int) -> None:
+    def __init__(self, model: DecodedModel, panel: Panel, context: int, ahead: int) -> None:
         self._model, self._panel = model, panel
         self._context, self._ahead = context, ahead
         block = ahead if model.decode_block is None else model.decode_block // model.patch

@@ -18,6 +18,7 @@ from marketsim.forecasts import (
     ForecastStore,
     StoreLike,
     open_store,
+    run_plans,
     run_plans_on,
     target_index,
 )
@@ -27,6 +28,7 @@ from marketsim.kernels.cuda.place import Place, find_place
 from marketsim.kernels.rules import fill_code
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, check_bounds
 from marketsim.models import Model, load_model, parse_aggregate
+from marketsim.models.traits import traits_of
 from marketsim.strategies import Strategy
 from marketsim.strategies.on_device import fitted_strategies
 from marketsim.timing import stage
@@ -201,6 +203,12 @@ class Universe:
     def made(self, model: Model, *, store: ForecastStore | None, progress: bool) -> DeviceCube:
         """The forecasts that are needed, by a model and a store; see `run_plans_on`."""
         with stage("forecasts"):
+            if "own" not in traits_of(model).targets:
+                made = run_plans(self.plans, model, store=store, progress=progress)
+                own = [
+                    cube.own_returns(bars) for cube, (bars, _) in zip(made, self.plans, strict=True)
+                ]
+                return self._together(to_device_together(own, self.place))
             cubes = run_plans_on(
                 self.plans, model, self.device, store=store, progress=progress, targets=_TARGETS
             )
