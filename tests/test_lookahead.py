@@ -46,7 +46,8 @@ NO_SERIES = {  # takes no series, or holds one without computing
     "Offsets", "PredictionStore", "Prepared",
     "ProfitSums", "QuantileDistribution", "Strategy", "StudentTMixture", "TakeProfit",
     "UniverseResult", "WalkForwardResult",
-    "demo_bars", "read_folder", "read_many", "features", "register_strategy", "strategy_names", "__version__",
+    "demo_bars", "read_folder", "read_many", "features", "register_strategy", "strategy_names",
+    "unregister_strategy", "BarStrategy", "BarView", "__version__",
     "bars", "forecasts", "kernels", "metrics", "models", "strategies", "walkforward",
 }  # fmt: skip
 

@@ -112,8 +112,6 @@ _SUBMODULES = (
     "indicators",
     "kernels",
     "metrics",
-    "model_from",
-    "model_from_frame",
     "models",
     "replay",
     "search",

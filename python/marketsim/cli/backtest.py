@@ -85,11 +85,6 @@ def add_run_arguments(group: argparse._ArgumentGroup) -> None:
     for flag, options, help in (
         ("--strategies", NAMES | {"metavar": "NAME"}, "which to run (default: all)"),
         ("--fee", {"type": _fee}, "5bps, 0.05%% or 0.0005 (default: by asset class)"),
-        (
-            "--calendar",
-            {"metavar": "NAME"},
-            "of the market: XNYS or another exchange, 24/7, 24/5 (default: by the bars)",
-        ),
         ("--asset-class", {"metavar": "NAME"}, "equity, crypto, forex (default: by the bars)"),
         (
             "--periods-per-year",
@@ -219,7 +214,6 @@ def run_symbol(
         simulations=args.simulations,
         start=args.start,
         end=args.end,
-        calendar=args.calendar,
         window=args.window,
         strategies=args.strategies,
         fill=args.fill,
