@@ -294,7 +294,10 @@ def check_override(model: str, symbol: str) -> str:
 
 
 def resolve_best_model(
-    symbol: str, load: Callable[[str], Mapping[str, Any] | None] = load_model_selection
+    symbol: str,
+    load: Callable[[str], Mapping[str, Any] | None] = load_model_selection,
+    *,
+    testing: bool | None = None,
 ) -> str:
     """Which model forecasts a symbol: "toto", "kronos", or what its file says.
 
@@ -305,7 +308,7 @@ def resolve_best_model(
     Raises:
         InvalidNameError, FileFormatError, ArgumentError: as `resolve_toto_params`.
     """
-    if setting("testing"):
+    if setting("testing") if testing is None else testing:
         return "toto"
     if setting("force_kronos"):
         _say("model", symbol, f"MARKETSIM_FORCE_KRONOS: Kronos forecasts {symbol}")
