@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pandas as pd
@@ -284,3 +285,12 @@ def test_the_loaded_pipeline_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = old.load_toto_pipeline()
     assert old.pipeline is loaded
     old._reset_model_caches()
+
+
+def test_forecasts_that_answer_to_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mock has an attribute `distribution`, too: only its samples count."""
+    made = MagicMock()
+    made.numpy.return_value = np.full(16, 0.03, np.float32)
+    monkeypatch.setattr(old, "cached_predict", lambda *_, **__: [made])
+    frame = old.backtest_forecasts("AAPL", 5)
+    assert (frame["toto_expected_move_pct"] == np.float32(0.03)).all()

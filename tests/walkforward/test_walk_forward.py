@@ -487,7 +487,7 @@ def test_accepts_frames_and_paths(tmp_path) -> None:
 def test_errors() -> None:
     bars = random_bars(200)
     for options, kind, message in (
-        ({"model": "arima"}, UnknownNameError, "expected one of ewma, range"),
+        ({"model": "arima"}, UnknownNameError, "expected one of ewma"),
         ({"strategies": ["x"]}, UnknownNameError, "expected one of simple"),
         ({"fill": "x"}, UnknownNameError, "expected one of optimistic"),
         ({"aggregate": "x"}, UnknownNameError, "expected one of mean"),

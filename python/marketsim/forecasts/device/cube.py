@@ -108,10 +108,10 @@ class DeviceCube:
             UnknownNameError: no such aggregate.
             CudaUnavailableError, CudaError: the records are on a GPU whose kernels cannot be used.
         """
-        from marketsim.forecasts.device.point import point_there
+        from marketsim.forecasts.device.point import point_on_device
 
         with stage("head"):
-            return point_there(self.schema, self.records[:, 0], aggregate, self.kernels_place())
+            return point_on_device(self.schema, self.records[:, 0], aggregate, self.kernels_place())
 
     def kernels_place(self) -> Place | None:
         """Where the kernels run that read the records; None for the CPU.

@@ -127,6 +127,8 @@ class RangeModel:
 
     def _over_horizon(self, quantiles: Array, horizon: int) -> QuantileDistribution:
         steps = check_horizon(horizon)
+        if steps == 1:
+            return QuantileDistribution(LEVELS, quantiles[..., None, :])
         return QuantileDistribution(LEVELS, np.repeat(quantiles[..., None, :], steps, axis=-2))
 
     def _quantiles(self, moves: Array, start: int) -> Array:

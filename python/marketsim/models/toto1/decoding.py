@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.models.neural.batching import Batch, BatchRunner, Whole, padded
+from marketsim.models.neural.batching import Batch, BatchRunner, Indices, padded
 from marketsim.models.neural.model import Array, Values
 from marketsim.models.toto1.scaler import in_units, patch_scales, scaled_patches
 
@@ -50,7 +50,7 @@ class DecodedModel(Protocol):
         """How many steps a patch has."""
         ...
 
-    def rotation(self, numbers: Whole, centre: float = 0.0) -> Rotation:
+    def rotation(self, numbers: Indices, centre: float = 0.0) -> Rotation:
         """Rotary factors of patch numbers on the model's device."""
         ...
 
@@ -105,7 +105,7 @@ class Decoder:
         )
         self.first = in_units(made.cpu().numpy(), location[..., -1], scale[..., -1])
 
-    def taking(self, rows: Whole) -> Decoder:
+    def taking(self, rows: Indices) -> Decoder:
         """One that goes on with some of the rows, which may come several times each."""
         other = copy(self)
         other.first = self.first[rows]

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim.models.mixture import student_t_draws
-from marketsim.models.neural.batching import Batch, Whole
+from marketsim.models.neural.batching import Batch, Indices
 from marketsim.models.neural.model import Array, Values
 from marketsim.models.toto1.decoding import DecodedModel, Decoder, appended
 
@@ -45,7 +45,7 @@ def batch_paths(model: DecodedModel, batch: Batch, horizon: int, n: int, seed: i
 
 
 def path_numbers(
-    key: npt.NDArray[np.uint64], patch: int, slots: Whole, paths: Whole, shape: tuple[int, ...]
+    key: npt.NDArray[np.uint64], patch: int, slots: Indices, paths: Indices, shape: tuple[int, ...]
 ) -> Array:
     """Uniform numbers [path, variate, step, 3] in [0, 1) for one patch of some paths.
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from marketsim.arguments import as_numbers
 from marketsim.errors import ArgumentError
-from marketsim.models.neural.batching import BatchRunner, Whole
+from marketsim.models.neural.batching import BatchRunner, Indices
 from marketsim.models.neural.model import Array
 from marketsim.models.toto2.config import LEVELS
 from marketsim.models.toto2.masking import Panel, hidden_patches, observed_patches
@@ -67,7 +67,7 @@ class DecodedModel(Protocol):
         """How many steps a patch has."""
         ...
 
-    def rotation(self, numbers: Whole, centre: float = 0.0) -> Rotation:
+    def rotation(self, numbers: Indices, centre: float = 0.0) -> Rotation:
         """Rotary factors of patch numbers on the model's device."""
         ...
 
@@ -193,7 +193,7 @@ class _Decoder:
         return seen
 
     def _keep(self, patches: int) -> None:
-        """Forget what was read beyond the first so many patches."""
+        """Forget what was read beyond the first patches."""
         if self._cache is not None:
             self._cache[:] = [(k[:, :patches], v[:, :patches]) for k, v in self._cache]
 
@@ -234,7 +234,7 @@ def grouped_panel(patch: int, horizon: int, target: Given, known: Given) -> tupl
     return Panel(values, observed, by_patch, targets), size // patch
 
 
-def _given(name: str, given: Given) -> tuple[Values, npt.NDArray[np.bool_], Whole]:
+def _given(name: str, given: Given) -> tuple[Values, npt.NDArray[np.bool_], Indices]:
     values = as_numbers(name, given[0], np.float64)
     if values.ndim != 3 or 0 in values.shape:
         raise ArgumentError(f"{name} must be [batch, variate, time]: got shape {values.shape}")
@@ -270,7 +270,7 @@ def _extended(panel: Panel, patches: int, patch: int) -> Panel:
     )
 
 
-def _stretched(groups: Whole, patches: int) -> Whole:
+def _stretched(groups: Indices, patches: int) -> Indices:
     """Groups [row, variate, patch number] of at least that many patches, those behind as the last.
 
     The last patch of a context is never hidden, other than perhaps that of a known variate, of
@@ -280,7 +280,7 @@ def _stretched(groups: Whole, patches: int) -> Whole:
     return np.concatenate([groups, np.repeat(groups[..., -1:], missing, axis=-1)], axis=-1)
 
 
-def _places(rows: int, width: int, count: int) -> Whole:
+def _places(rows: int, width: int, count: int) -> Indices:
     """Numbers of the last `count` patches of each row, [row * count]."""
     last = np.arange(width - count, width)
     return np.asarray((np.arange(rows)[:, None] * width + last).reshape(-1), dtype=np.int64)

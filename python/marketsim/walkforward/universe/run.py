@@ -23,7 +23,7 @@ from marketsim.forecasts import (
     target_index,
 )
 from marketsim.forecasts.device.cube import to_device_together
-from marketsim.forecasts.device.point import point_there
+from marketsim.forecasts.device.point import point_on_device
 from marketsim.kernels.cuda.place import Place, find_place
 from marketsim.kernels.rules import fill_code
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, check_bounds
@@ -296,7 +296,7 @@ class Universe:
         first, second = (target_index(name) for name in _TARGETS)
         with stage("head"):
             records = forecasts.records[:, 0, first : second + 1]
-            returns: torch.Tensor = point_there(
+            returns: torch.Tensor = point_on_device(
                 forecasts.schema, records, aggregate, forecasts.kernels_place()
             )
             moves: Any = (1.0 + returns) * self.days.before - 1.0
