@@ -54,8 +54,16 @@ inline MARKETSIM_FN F clamped_threshold(F p, F limit, F cap) {
 //     kFloor     open            -               -              open           (contract)
 //
 // kFloor is where the price left at stops following the offset: at the open (contract); where the
-// legacy formulas clamp a level at 0, in real numbers, on both axes.
+// legacy formulas clamp a level at 0, in real numbers, on both axes. Under `optimistic`
+// proven_limit is exit_limit, so kSecond has the open there instead (proven_at, floor_at).
 enum Condition { kMain, kSecond, kFloor, kConditions };
+
+inline MARKETSIM_FN Condition proven_at(const Rules& rules) {
+  return rules.fill == Fill::optimistic ? kMain : kSecond;
+}
+inline MARKETSIM_FN Condition floor_at(const Rules& rules) {
+  return rules.fill == Fill::optimistic ? kSecond : kFloor;
+}
 
 struct Thresholds {
   F high[kConditions];
@@ -63,10 +71,11 @@ struct Thresholds {
 };
 
 inline MARKETSIM_FN bool uses(const Rules& rules, Condition condition) {
-  return condition != kSecond || !is_legacy(rules.fill) || rules.fee_rule == FeeRule::touched_both;
+  if (condition == kFloor) return rules.fill != Fill::optimistic;
+  return condition == kMain || !is_legacy(rules.fill) || rules.fee_rule == FeeRule::touched_both;
 }
 
-// kFloor, which only the sweep asks for, is left out unless `floors`.
+// Where prices stop following the offset, which only the sweep asks, is left out unless `floors`.
 inline MARKETSIM_FN Thresholds find_thresholds(const Rules& rules, const Legs& legs, bool floors) {
   const M is_long = legs.is_long;
   const F infinite = broadcast(__builtin_inff());
@@ -79,12 +88,13 @@ inline MARKETSIM_FN Thresholds find_thresholds(const Rules& rules, const Legs& l
     const auto exit_at = [&](F limit) { return threshold(legs.exit_pred, limit); };
     const auto entry_at = [&](F limit) { return threshold(-legs.entry_pred, -limit); };
     put(kMain, exit_at(legs.exit_limit), entry_at(legs.entry_limit));
-    const F proven = rules.fill == Fill::open_aware ? exit_at(legs.proven_limit) : -infinite;
-    const F second = rules.fill == Fill::optimistic
-                         ? choose(is_long, found.high[kMain], -found.low[kMain])
-                         : proven;
-    put(kSecond, second, entry_at(legs.open_limit));
-    if (floors) put(kFloor, exit_at(legs.open), infinite);
+    const F floor = floors ? exit_at(legs.open) : infinite;
+    if (rules.fill == Fill::optimistic) {
+      put(kSecond, floor, entry_at(legs.open_limit));
+      return found;
+    }
+    put(kSecond, exit_at(legs.proven_limit), entry_at(legs.open_limit));
+    put(kFloor, floor, infinite);
     return found;
   }
   const F exit_cap = choose(is_long, broadcast(10.0f), broadcast(1.0f));

@@ -21,7 +21,9 @@ class EventBase {
         legs_(work.legs, work.leg_capacity),
         rows_(work.rows),
         columns_(work.columns),
-        formula_(formula_of(rules.rules)) {}
+        formula_(formula_of(rules.rules)),
+        proven_(proven_at(rules.rules)),
+        floor_(floor_at(rules.rules)) {}
 
   // Takes a leg; its levels are high_pred_ + h and low_pred_ + l.
   MARKETSIM_FN void start(size_t leg) {
@@ -65,6 +67,7 @@ class EventBase {
   const LegArrays legs_;
   const size_t rows_, columns_;
   const Formula formula_;
+  const Condition proven_, floor_;
   size_t leg_ = 0;
   double weight_ = 0.0, high_pred_ = 0.0, low_pred_ = 0.0;
   bool is_long_ = false;
@@ -92,7 +95,7 @@ class ContractEvents : EventBase<Work> {
   using Base = EventBase<Work>;
   using Base::columns_up_to, Base::rows_before, Base::field, Base::emit, Base::emit_row,
       Base::rounding, Base::fixed_excess, Base::larger, Base::smaller, Base::between, Base::rows_,
-      Base::columns_, Base::weight_, Base::high_pred_, Base::low_pred_;
+      Base::columns_, Base::weight_, Base::high_pred_, Base::low_pred_, Base::proven_, Base::floor_;
 
   // What a long earns in a range of columns less what it earns at the close: alpha + gamma * h.
   struct Part {
@@ -111,20 +114,22 @@ class ContractEvents : EventBase<Work> {
     if (at_open > enters) {
       emit_row(enters, -weight_ * low_pred_, -weight_);
       const Part part = at_high();
-      emit(enters, 0, columns_up_to(kSecond), part.alpha, 0.0, part.gamma);
+      emit(enters, 0, columns_up_to(proven_), part.alpha, 0.0, part.gamma);
       emit_row(at_open, weight_ * low_pred_, weight_);
     }
     if (at_open >= rows_) return;
     emit_row(at_open, -weight_ * open_, 0.0);
-    turn_long_to_open(at_open, at_open > enters ? columns_up_to(kSecond) : 0);
+    turn_long_to_open(at_open, at_open > enters ? columns_up_to(proven_) : 0);
   }
 
   // From `row` on a long leaves up to `reach` at max(H, open), and no longer up to `proven` at H.
   MARKETSIM_FN void turn_long_to_open(size_t row, size_t proven) {
-    const size_t reach = columns_up_to(kMain), floor = smaller(columns_up_to(kFloor), reach);
-    // Both prices are fixed up to `floor` and from `reach` on: there the profit is known.
+    const size_t reach = columns_up_to(kMain), floor = smaller(columns_up_to(floor_), reach);
+    // Both prices are fixed up to `floor` and from `reach` on: there the profit is known. Where the
+    // exit did not change, what rounding may add is left as it was: an event less.
+    const bool was_inside = proven > 0;
     const Part at_floor{weight_ * (open_ - close_) + cheaper_ - rounding(), 0.0};
-    const Part at_close{fixed_excess() - rounding(), 0.0};
+    const Part at_close{was_inside && proven == reach ? 0.0 : fixed_excess() - rounding(), 0.0};
     const Part level = at_high();
     size_t begin = 0;
     while (begin < columns_) {
@@ -145,9 +150,9 @@ class ContractEvents : EventBase<Work> {
     if (enters == 0) return;
     const size_t at_open = smaller(columns_up_to(kSecond), enters);
     emit(0, 0, at_open, -weight_ * open_, 0.0, 0.0);
-    add_short_exit(0, at_open, rows_before(kMain), rows_before(kFloor), fixed_excess());
+    add_short_exit(0, at_open, rows_before(kMain), rows_before(floor_), fixed_excess());
     emit(0, at_open, enters, weight_ * high_pred_, 0.0, weight_);
-    add_short_exit(at_open, enters, rows_before(kSecond), rows_, rounding());
+    add_short_exit(at_open, enters, rows_before(proven_), rows_, rounding());
   }
 
   // -weight * exit price of a short on columns [begin, end), and its cost: the close, L from row

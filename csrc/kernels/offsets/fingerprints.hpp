@@ -41,7 +41,9 @@ class MarkWriter {
         legs_(work.legs, work.leg_capacity),
         rows_(work.rows),
         columns_(work.columns),
-        formula_(formula_of(rules.rules)) {}
+        formula_(formula_of(rules.rules)),
+        proven_(proven_at(rules.rules)),
+        floor_(floor_at(rules.rules)) {}
 
   MARKETSIM_FN void add(size_t leg) {
     leg_ = leg;
@@ -54,10 +56,10 @@ class MarkWriter {
     const size_t entry_size = is_long ? rows_ : columns_, exit_size = is_long ? columns_ : rows_;
     const size_t enters = first_to_enter(entry.at[kMain][leg]);
     const size_t reach = first_to_miss(exit.at[kMain][leg]);
-    const size_t floor = first_to_miss(exit.at[kFloor][leg]);
+    const size_t floor = first_to_miss(exit.at[floor_][leg]);
     if (formula_ == Formula::contract) {
       const size_t at_open = larger(enters, first_to_enter(entry.at[kSecond][leg]));
-      const size_t proven = first_to_miss(exit.at[kSecond][leg]);
+      const size_t proven = first_to_miss(exit.at[proven_][leg]);
       add_exits(is_long, {enters, at_open, kLevel}, proven, {0, 0, kAtOpen}, exit_size);
       add_exits(is_long, {at_open, entry_size, kAtOpen}, reach, {0, floor, kAtOpen}, exit_size);
       return;
@@ -142,6 +144,7 @@ class MarkWriter {
   const LegArrays legs_;
   const size_t rows_, columns_;
   const Formula formula_;
+  const Condition proven_, floor_;
   size_t leg_ = 0;
 };
 

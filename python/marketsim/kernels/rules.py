@@ -42,8 +42,6 @@ from __future__ import annotations
 import math
 from typing import Literal, NamedTuple, TypeAlias
 
-import numpy as np
-
 from marketsim.arguments import as_number
 from marketsim.errors import ArgumentError, UnknownNameError
 
@@ -55,6 +53,8 @@ FillCosts: TypeAlias = tuple[float, float, float]
 FILLS: tuple[Fill, ...] = ("optimistic", "open_aware", "close_only")
 LEGACY_FILLS = ("legacy", "legacy_close_only", "legacy_proven")
 FEE_RULES: tuple[FeeRule, ...] = ("per_entry", "touched_both")
+
+_LARGEST = 3.4028234663852886e38  # of float32
 
 # Bits of the fill flags of a day.
 LONG_ENTERED = 1
@@ -175,7 +175,7 @@ def check_fee(fee: float) -> float:
 def _rate(name: str, rate: float) -> float:
     expected = "a finite fraction of the value traded, such as 0.0005 for 5 basis points"
     value = as_number(name, rate, expected)
-    if not math.isfinite(value) or abs(value) > float(np.finfo(np.float32).max):
+    if not math.isfinite(value) or abs(value) > _LARGEST:
         raise ArgumentError(f"{name} must be {expected}: got {rate!r}")
     return value
 
