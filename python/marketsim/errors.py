@@ -18,6 +18,7 @@ MarketsimError
 ├── CheckpointError (ValueError)      a model's files that cannot be read or do not fit together
 ├── CheckpointNotFoundError (FileNotFoundError)  a model's folder, file or hub id does not exist
 ├── StrategyError (RuntimeError)     a strategy raised; names the bar, with its own error as cause
+├── LookaheadError (ValueError)       a strategy or model reads what it cannot know yet
 ├── OrderError (ValueError)           a strategy asked for what is no order
 ├── ModelReleasedError (RuntimeError)  a model is asked for a forecast after it was let go
 ├── ForecastTableError (ValueError)   a table of forecasts with gaps, duplicates or late rows
@@ -93,6 +94,10 @@ class StrategyError(MarketsimError, RuntimeError):
     """A strategy raised; the message names the bar, and its own error is the cause."""
 
 
+class LookaheadError(MarketsimError, ValueError):
+    """A strategy or a model reads what it cannot know yet: which output, which bar, how much."""
+
+
 class OrderError(MarketsimError, ValueError):
     """A strategy asked for what is no order: after which bar, what was got and expected."""
 
@@ -127,6 +132,10 @@ class StoreReadOnlyError(StoreWriteError):
 
 class ShortSeriesWarning(UserWarning):
     """A window is longer than the rows there are: its values are NaN."""
+
+
+class LookaheadWarning(UserWarning):
+    """A strategy could not be checked for look-ahead."""
 
 
 class StoreWarning(UserWarning):

@@ -117,7 +117,7 @@ def test_demo_data(capsys) -> None:
         (["nosuch.csv"], "nosuch.csv does not exist"),
         (
             ["AAA.csv", "--model", "arima"],
-            "unknown model 'arima': expected one of ewma, persistence",
+            "unknown model 'arima': expected one of ewma, range, climatology, persistence",
         ),
         (["AAA.csv", "--strategies", "magic"], "unknown strategy 'magic': expected one of simple"),
         (["AAA.csv", "--aggregate", "best"], "unknown aggregate 'best'"),

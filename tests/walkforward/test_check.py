@@ -8,7 +8,7 @@ import pytest
 
 import marketsim as ms
 from marketsim.cli import main
-from marketsim.errors import ArgumentError, NotEnoughBarsError
+from marketsim.errors import ArgumentError, LookaheadError, NotEnoughBarsError
 from marketsim.replay.rules import RULES
 from marketsim.walkforward.check import check_lookahead
 
@@ -119,6 +119,32 @@ def test_strategies(bars: ms.Bars) -> None:
     assert check_lookahead(Following(), bars).ok
     leaking = check_lookahead(BatchStatistics(), bars)
     assert not leaking.ok and leaking.leaks[0].output == "position"
+
+
+class LeakyModel:
+    """Its one-pass form sees the value that it forecasts."""
+
+    name, fingerprint, context_length, levels = "leaky", "00aa11bb", None, (0.1, 0.5, 0.9)
+
+    def predict(self, contexts, *, horizon=1, mask=None):
+        values = np.broadcast_to([-0.01, 0.0, 0.01], (len(contexts), horizon, 3))
+        return ms.QuantileDistribution(self.levels, values)
+
+    def predict_each(self, series, start, *, horizon=1):
+        padded = np.concatenate([series, series[..., -1:]], axis=-1)[..., start:]
+        own = np.moveaxis(padded, -1, 0)[..., None]
+        return ms.QuantileDistribution(self.levels, np.stack([own - 0.001, own, own + 0.001], -1))
+
+
+def test_walk_forward_refuses_a_leak(bars: ms.Bars) -> None:
+    quiet = {"store": False, "progress": False, "simulations": 120}
+    with pytest.raises(LookaheadError, match=r"'batch_statistics' looks ahead.* position "):
+        ms.walk_forward(bars, strategies=[BatchStatistics()], **quiet)
+    with pytest.raises(LookaheadError, match="'leaky' looks ahead: its forecast of the bar of"):
+        ms.walk_forward(bars, LeakyModel(), strategies=["simple"], **quiet)
+    assert ms.walk_forward(bars, strategies=[Following()], **quiet).days["net"].notna().all()
+    told = ms.walk_forward(bars, strategies=[BatchStatistics()], check=False, **quiet)
+    assert len(told.days)
 
 
 @pytest.mark.parametrize("name", ["simple", "unprofit_shutdown", "maxdiff"])

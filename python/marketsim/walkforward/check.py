@@ -253,7 +253,7 @@ def _decisions(strategy: Strategy, bars: Bars, model: str | Model, simulations: 
     """What a strategy decides for each bar of a walk-forward run; NaN outside of it."""
     result = walk_forward(
         bars, model, simulations=simulations, window=1, strategies=[strategy],
-        offset_window=40, store=False, progress=False,
+        offset_window=40, store=False, progress=False, check=False,
     )  # fmt: skip
     days = result.days
     days = days[days["strategy"] == strategy.name]

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, overload
 
 import pandas as pd
 
-from marketsim.arguments import check_whole
+from marketsim.arguments import as_flag, check_whole
 from marketsim.bars import Bars, read_bars
 from marketsim.errors import ArgumentError
 from marketsim.forecasts import ForecastPlan, StoreLike, open_store
@@ -19,6 +19,7 @@ from marketsim.models import Model, load_model
 from marketsim.strategies import BarStrategy, Strategy, select_strategies
 from marketsim.walkforward.costs import Costs
 from marketsim.walkforward.inputs import Forecasts, ModelCard, RunInputs, forecast_plans
+from marketsim.walkforward.probe import probe_model
 from marketsim.walkforward.result import WalkForwardResult
 from marketsim.walkforward.run import Run
 from marketsim.walkforward.settings import VolumeCap, resolve_settings
@@ -128,10 +129,13 @@ def _prepared(
     windows: dict[str, Any],
     store: StoreLike,
     progress: bool,
+    check: bool = True,
 ) -> Prepared:
     if isinstance(model, (str, os.PathLike)):
         model = load_model(model)
     model = _checked_model(model)
+    if as_flag("check", check) and not type(model).__module__.startswith("marketsim."):
+        probe_model(model, bars)
     planned = plan_windows(len(bars), **windows)
     plans = forecast_plans(planned)
     forecasts = Forecasts.made(bars, model, plans, store=open_store(store), progress=progress)
@@ -182,12 +186,13 @@ class Prepared:
         offset_bounds: Bounds = DEFAULT_BOUNDS,
         volume_cap: VolumeCap | None = None,
         device: str = "cpu",
+        check: bool = True,
     ) -> WalkForwardResult:
         """Run strategies on the prepared days; no forecast, key or plan is made again.
 
         Args:
             strategies, fill, fee, aggregate, asset_class, periods_per_year, offset_bounds,
-                volume_cap, device: as in `walk_forward`.
+                volume_cap, device, check: as in `walk_forward`.
             offset_window: days that offsets are fitted on, at most those prepared; None for them.
 
         Raises:
@@ -200,7 +205,7 @@ class Prepared:
         )  # fmt: skip
         check_device(device)
         windows = self._windows(chosen, offset_window)
-        run = Run(self.inputs, windows, settings, device)
+        run = Run(self.inputs, windows, settings, device, as_flag("check", check))
         return WalkForwardResult(
             model=self.model,
             plans=self.plans,
@@ -249,6 +254,7 @@ def walk_forward(
     offset_bounds: Bounds = DEFAULT_BOUNDS,
     volume_cap: VolumeCap | None = None,
     device: str = "cpu",
+    check: bool = True,
 ) -> WalkForwardResult:
     """Backtest strategies that decide each day from forecasts of its open, high, low and close.
 
@@ -292,6 +298,9 @@ def walk_forward(
         device: where offsets are fitted: "cpu", "cuda", "cuda:<index>" or "auto", as in
             `marketsim.best_offsets`; the result is the same to the last bit. A model's device is
             the model's own.
+        check: asks strategies that are not built in again without the last bars, and models that
+            are not again on a shorter series, and refuses those whose earlier answers change; see
+            `check_lookahead` for more than that.
 
     Returns:
         `WalkForwardResult`: tidy frames, a summary, a report.
@@ -302,6 +311,7 @@ def walk_forward(
         UnknownNameError: an unknown model, strategy, target of a strategy, fill policy, aggregate
             or asset class.
         ArgumentError: a value out of range, or orders of a strategy that cannot be filled.
+        LookaheadError: a strategy or model whose answers depend on later bars.
         CudaUnavailableError, CudaError: as `marketsim.best_offsets`.
 
     Example:
@@ -333,8 +343,8 @@ def walk_forward(
         "embargo": embargo,
         **rows_between(bars, start, end),
     }
-    prepared = _prepared(bars, model, windows, store, progress)
-    return prepared.evaluate(chosen, **rules, device=device)
+    prepared = _prepared(bars, model, windows, store, progress, check=check)
+    return prepared.evaluate(chosen, **rules, device=device, check=check)
 
 
 def _read(bars: Bars | pd.DataFrame | str | os.PathLike[str], calendar: str | None) -> Bars:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from marketsim.arguments import as_flag
-from marketsim.errors import ArgumentError, MarketsimError, StrategyError
+from marketsim.errors import (
+    ArgumentError,
+    LookaheadError,
+    LookaheadWarning,
+    MarketsimError,
+    StrategyError,
+)
 from marketsim.strategies import (
     BuyAndHold,
     DecisionView,
@@ -89,6 +97,7 @@ class Run:
     windows: Windows
     settings: Settings
     device: str
+    check: bool = True  # probe strategies that are not built in for look-ahead
 
     def of(self, strategy: Strategy) -> StrategyRun:
         """The evaluated days as one path; days after a gap start without a position."""
@@ -148,6 +157,8 @@ class Run:
         settings = self.settings
         view = self.inputs.view(start, stretch.stop, settings.aggregate, settings.long_only)
         orders = checked_orders(_asked(strategy, view), view.dates, settings.long_only)
+        if self.check and keep and not type(strategy).__module__.startswith("marketsim."):
+            self._probe(strategy, orders, start, view.dates)
         fitted = isinstance(orders, LimitOrders) and as_flag("fitted", orders.fitted)
         if fitted != strategy.fitted:
             raise ArgumentError(f"fitted is {strategy.fitted}, but its orders say otherwise")
@@ -155,6 +166,32 @@ class Run:
         if not (isinstance(orders, LimitOrders) and fitted):
             return _Decided(orders, mine, Fit.none(stretch.stop - stretch.first))
         return _Decided(orders, mine, self._fit(orders, start, stretch, keep))
+
+    def _probe(
+        self, strategy: Strategy, orders: Orders, start: int, dates: npt.NDArray[np.datetime64]
+    ) -> None:
+        """Refuse a strategy whose first orders change when it is asked without the last bars.
+
+        Only what a view holds can be tried here; `marketsim.check_lookahead` changes the bars.
+        """
+        settings, count = self.settings, len(dates)
+        for size in sorted({count // 5, count // 2, count - 1} - {0}):
+            view = self.inputs.view(start, start + size, settings.aggregate, settings.long_only)
+            try:
+                found = checked_orders(_asked(strategy, view), view.dates, settings.long_only)
+            except MarketsimError as error:
+                warnings.warn(
+                    f"strategy {strategy.name!r} could not be checked for look-ahead: it fails "
+                    f"for the first {size} of {count} bars alone ({error}); check=False leaves "
+                    "the check out",
+                    LookaheadWarning,
+                    stacklevel=2,
+                )
+                return
+            expected = part_of_orders(orders, 0, size)
+            if not same_orders(expected, found):
+                left_out = count - size
+                raise LookaheadError(_leak(strategy.name, expected, found, dates, left_out))
 
     def _fit(self, orders: LimitOrders, start: int, stretch: Stretch, keep: bool) -> Fit:
         book = self.book
@@ -199,6 +236,25 @@ def _asked(strategy: Strategy, view: DecisionView) -> Orders:
             f"{str(view.dates[0])[:19]} to {str(view.dates[-1])[:19]}: "
             f"{type(error).__name__}: {error}"
         ) from error
+
+
+def _leak(
+    name: str, expected: Orders, found: Orders, dates: npt.NDArray[np.datetime64], left_out: int
+) -> str:
+    """What changed first in the orders of a strategy, in words."""
+    advice = "; ms.check_lookahead names the bars that it reads, check=False runs it all the same"
+    what = f"strategy {name!r} looks ahead: without the last {left_out} bars it orders "
+    if type(expected) is not type(found):
+        return f"{what}{type(found).__name__} instead of {type(expected).__name__}{advice}"
+    for field in fields(expected):
+        before, after = getattr(expected, field.name), getattr(found, field.name)
+        differs = np.atleast_1d(np.asarray(before) != np.asarray(after))
+        if differs.any():
+            bar = int(differs.argmax())
+            values = [np.atleast_1d(np.asarray(v))[bar] for v in (before, after)]
+            when = str(dates[bar])[:19]
+            return f"{what}{field.name} {values[1]} instead of {values[0]} for {when}{advice}"
+    return f"{what}something else{advice}"
 
 
 class _Decided(NamedTuple):

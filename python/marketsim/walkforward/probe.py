@@ -1,0 +1,47 @@
+"""A quick look for look-ahead in a model of somebody else, before its forecasts are used."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from marketsim.bars import Bars
+from marketsim.errors import LookaheadError
+from marketsim.models import Model
+from marketsim.models.traits import traits_of
+
+_FORECASTS = 30  # compared: the last ones, which cost a model without causal reuse the least
+_REMOVED = 10
+_TOLERANCE = 1e-6  # of the spread of the returns: batches of other sizes may round differently
+
+
+def probe_model(model: Model, bars: Bars) -> None:
+    """Refuse a model whose forecasts of some bars change when later bars are left out.
+
+    `predict_each` is asked twice for the closes' last forecasts. Models that read whole bars, or
+    draw samples, are not tried: `check_lookahead` and `marketsim.testing` have more.
+
+    Raises:
+        LookaheadError: a forecast differs; the message names its bar and both values.
+    """
+    traits = traits_of(model)
+    returns = bars.close[1:] / bars.close[:-1] - 1.0
+    start = len(returns) - _FORECASTS
+    if traits.joint or traits.bars or traits.draws or start < 60 or "own" not in traits.targets:
+        return
+    count = _FORECASTS - _REMOVED + 1
+    levels = list(traits.levels)
+    whole, cut = (
+        np.asarray(model.predict_each(series, start).quantile(levels), dtype=np.float64)
+        for series in (returns, returns[:-_REMOVED])
+    )
+    whole, cut = whole[:count].reshape(count, -1), cut[:count].reshape(count, -1)
+    differs = ~(np.abs(whole - cut) <= _TOLERANCE * np.nanstd(returns)).all(axis=1)
+    if differs.any():
+        i = int(differs.argmax())
+        at = int(np.nanargmax(np.abs(whole[i] - cut[i])))
+        raise LookaheadError(
+            f"model {model.name!r} looks ahead: its forecast of the bar of "
+            f"{bars.frame.index[start + 1 + i]} is {whole[i, at]:.6g}, and {cut[i, at]:.6g} "
+            f"without the last {_REMOVED} bars of the series; predict_each(series, start) must "
+            "forecast t from series[:t] alone; check=False runs it all the same"
+        )
