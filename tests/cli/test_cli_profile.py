@@ -97,7 +97,7 @@ def test_collapsed_stacks(bars: Path, toto: Path, tmp_path: Path, capsys) -> Non
     assert (code, out) == (2, "")
     assert "there is no folder" in err
     code, out, _ = run(capsys, bars, *QUICK, "--output", file)
-    assert f"stacks: {file}" in out
+    assert f"written: {file}" in out
 
 
 def test_forecasts_are_forgotten_unless_there_is_a_store(

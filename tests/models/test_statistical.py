@@ -169,7 +169,9 @@ def test_fingerprint_names_everything_that_changes_a_forecast() -> None:
 
 
 def test_errors() -> None:
-    with pytest.raises(UnknownNameError, match="unknown model 'arima': .* ewma, persistence"):
+    with pytest.raises(
+        UnknownNameError, match="unknown model 'arima': .* ewma, range, climatology, per"
+    ):
         ms.load_model("arima")
     with pytest.raises(UnknownNameError, match="unknown option of ewma 'span'.*decay, window"):
         ms.load_model("ewma", span=3)

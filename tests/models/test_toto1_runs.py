@@ -73,7 +73,7 @@ def test_a_runs_forecasts_are_those_of_each_day_alone(folder: Path, variates: st
             alone = parameters(model.predict(returns[None, :, : day - 1]))[0, :, 0]
         else:
             alone = parameters(model.predict(returns[:, : day - 1]))[:, 0]
-        np.testing.assert_array_equal(records[day - 100], alone.astype(np.float32))
+        np.testing.assert_array_equal(records[day - 100, 0], alone.astype(np.float32))
 
 
 def test_plans_of_many_symbols_share_one_request(folder: Path) -> None:
@@ -104,23 +104,23 @@ class Counted:
     def __init__(self, folder: Path, **options: Any) -> None:
         self.model = load(folder, **options)
         self.asked = Counter[str]()
-        ask = self.model.predict_each_of
+        ask = self.model.predict_batches
 
-        def counted(series: Any, starts: Any, **rest: Any) -> Any:
+        def counted(series: Any, starts: Any, take: Any, **rest: Any) -> Any:
             self.asked["calls"] += 1
             for one, start in zip(series, starts, strict=True):
                 size = np.shape(one)
                 self.asked["forecasts"] += (size[-1] - start + 1) * (size[0] if size[1:] else 1)
-            return ask(series, starts, **rest)
+            return ask(series, starts, take, **rest)
 
-        self.model.predict_each_of = counted  # type: ignore[method-assign]
+        self.model.predict_batches = counted  # type: ignore[method-assign]
 
     def run(self, frame: pd.DataFrame, store: MemoryStore) -> tuple[np.ndarray, int]:
         self.asked.clear()
         bars = ms.read_bars(frame, symbol="TEST")
         plan = ForecastPlan(60, 110, 1, 1)
         cube = run_plan(bars, self.model, plan, store=store, progress=False)
-        return cube.records, self.asked["forecasts"]
+        return cube.records[:, 0], self.asked["forecasts"]
 
 
 @pytest.mark.parametrize("column", TARGETS)

@@ -116,7 +116,7 @@ def delayed_returns(
 
     Example:
         >>> delayed_returns([1, 0, 0], [0.1, -0.2, 0.3], delays=(0, 1)).tolist()
-        [[0.1, 0.0, 0.0], [0.0, -0.2, 0.0]]
+        [[0.1, -0.0, 0.0], [0.0, -0.2, 0.0]]
     """
     held, moved = net_rows(position, "position"), net_rows(market, "market")
     if held.shape != moved.shape or len(held) != 1:
