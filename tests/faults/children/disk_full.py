@@ -47,7 +47,10 @@ def disk(folder: Path) -> dict[str, Any]:
     log = Log(folder / "series.msp")
     count = fill(log, errno.ENOSPC)
     assert count >= BATCH
-    for one in (log, Log(log.path), Log(log.path, use_maps=False)):
+    for one in (
+        log,
+        Log(log.path),
+    ):
         assert set(range(count)) <= one.read(range(count + BATCH))
     before = log.path.read_bytes()
     must_fail(log.file.compact, errno.ENOSPC, log.path)
