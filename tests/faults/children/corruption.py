@@ -242,8 +242,12 @@ def hostile(root: Path, chance: random.Random, trials: int) -> int:
             assert Log(path).read(range(4)) == set(range(4)), what  # the second copy counts
     for size in (0, 1, 39, HEADER_BYTES - 1):
         expect_set_aside(next(names), good[:size], f"{size} bytes")
-    for make in (make_folder, make_pipe, make_link, make_huge):
+    for make in (make_folder, make_pipe, make_link):
         expect_unreadable(next(names), make)
+    path = next(names)
+    make_huge(path)
+    if path.is_file():
+        assert Log(path).read(range(4)) == set(range(4)), "a file blown up by a hole"
     return tried + 8
 
 

@@ -81,7 +81,7 @@ def limit(folder: Path) -> dict[str, Any]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     must_fail(log.file.compact, errno.EFBIG, log.path)
     must_fail(lambda: Log(folder / "new.msp").append(range(4)), errno.EFBIG, folder)
-    assert sorted(path.name for path in folder.iterdir()) == ["series.msp"]
+    assert sorted(path.name for path in folder.iterdir()) == ["lock", "series.msp"]
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
     log.append(range(count + BATCH))
     assert Log(log.path).read(range(count + BATCH)) == set(range(count + BATCH))
