@@ -20,11 +20,11 @@ torch = pytest.importorskip("torch")
 
 from scipy.optimize import direct  # noqa: E402
 
-from marketsim.legacy import backtest_test3_inline as old  # noqa: E402
-from marketsim.legacy.loss_utils import (  # noqa: E402
+from marketsim.legacy.stock import backtest_test3_inline as old  # noqa: E402
+from marketsim.legacy.stock.loss_utils import (  # noqa: E402
     calculate_trading_profit_torch_with_entry_buysell,
 )
-from marketsim.legacy.optimization_utils import (  # noqa: E402
+from marketsim.legacy.stock.optimization_utils import (  # noqa: E402
     optimize_always_on_multipliers,
     optimize_entry_exit_multipliers,
 )

@@ -155,7 +155,7 @@ def exact_calls(prices: dict[str, Array]) -> Finding:
 
 def backtests(times: int) -> list[dict[str, int]]:
     """The store's counters after each of some runs of the old function, from an empty store."""
-    import marketsim.legacy.backtest_test3_inline as old
+    import marketsim.legacy.stock.backtest_test3_inline as old
     from marketsim.forecasts import open_store
 
     frame = ms.demo_bars().frame.rename(columns=str.title)
@@ -193,8 +193,8 @@ def horizons_in_one_call(prices: dict[str, Array]) -> Finding:
 
 def three_settings(prices: dict[str, Array]) -> list[Finding]:
     """Each factor of the 36."""
-    from marketsim.legacy.parameters import SamplingBounds
-    from marketsim.legacy.settings import LegacySettings
+    from marketsim.legacy.stock.parameters import SamplingBounds
+    from marketsim.legacy.stock.settings import LegacySettings
 
     def distinct(**options: int) -> int:
         return len({request.cache_key for request in requests(prices, **options)})
@@ -251,7 +251,7 @@ def search_times(prices: dict[str, Array]) -> list[Finding]:
     """The exact search against DIRECT, on the same problems."""
     import torch
 
-    from marketsim.legacy.optimization_utils import optimize_entry_exit_multipliers
+    from marketsim.legacy.stock.optimization_utils import optimize_entry_exit_multipliers
 
     problems = [
         [torch.tensor(row, dtype=torch.float32) for row in problem]
@@ -289,7 +289,7 @@ def search_times(prices: dict[str, Array]) -> list[Finding]:
 
 def backtest_times(prices: dict[str, Array]) -> Finding:
     """A whole backtest, with the store empty and filled."""
-    import marketsim.legacy.backtest_test3_inline as old
+    import marketsim.legacy.stock.backtest_test3_inline as old
 
     frame = ms.demo_bars().frame.rename(columns=str.title)
     with (

@@ -4,10 +4,15 @@
 
 PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   module.doc() = "Compiled kernels of marketsim. Private: call them through marketsim.";
+  marketsim::bindings::register_bootstrap(module);
   marketsim::bindings::register_build(module);
+  marketsim::bindings::register_climatology(module);
+  marketsim::bindings::register_cscv(module);
   marketsim::bindings::register_day_trades(module);
+  marketsim::bindings::register_indicators(module);
   marketsim::bindings::register_keys(module);
   marketsim::bindings::register_offsets(module);
+  marketsim::bindings::register_performance(module);
   marketsim::bindings::register_profit(module);
   marketsim::bindings::register_scores(module);
   marketsim::bindings::register_statistical(module);

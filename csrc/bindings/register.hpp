@@ -5,10 +5,15 @@
 
 namespace marketsim::bindings {
 
+void register_bootstrap(pybind11::module_& module);
 void register_build(pybind11::module_& module);
+void register_climatology(pybind11::module_& module);
+void register_cscv(pybind11::module_& module);
 void register_day_trades(pybind11::module_& module);
+void register_indicators(pybind11::module_& module);
 void register_keys(pybind11::module_& module);
 void register_offsets(pybind11::module_& module);
+void register_performance(pybind11::module_& module);
 void register_profit(pybind11::module_& module);
 void register_scores(pybind11::module_& module);
 void register_statistical(pybind11::module_& module);

@@ -2,7 +2,7 @@
 
 #include "bindings/numpy_args.hpp"
 #include "bindings/register.hpp"
-#include "kernels/day_trades.hpp"
+#include "kernels/legacy/day_trades.hpp"
 
 namespace marketsim::bindings {
 namespace {

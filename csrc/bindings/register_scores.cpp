@@ -3,7 +3,7 @@
 
 #include "bindings/numpy_args.hpp"
 #include "bindings/register.hpp"
-#include "kernels/scores.hpp"
+#include "kernels/legacy/scores.hpp"
 
 namespace marketsim::bindings {
 namespace {

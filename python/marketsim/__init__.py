@@ -15,7 +15,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from marketsim import bars, forecasts, kernels, metrics, models, strategies, walkforward
+    from marketsim import (
+        bars,
+        forecasts,
+        indicators,
+        kernels,
+        metrics,
+        models,
+        search,
+        strategies,
+        walkforward,
+    )
     from marketsim.bars import Bars, BarsFolder, Market, demo_bars, read_bars, read_folder
     from marketsim.errors import MarketsimError
     from marketsim.forecasts import ForecastStore, MemoryStore, PredictionStore
@@ -43,6 +53,7 @@ if TYPE_CHECKING:
         Costs,
         Prepared,
         UniverseResult,
+        VolumeCap,
         WalkForwardResult,
         prepare,
         walk_forward,
@@ -51,7 +62,17 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_SUBMODULES = ("bars", "forecasts", "kernels", "metrics", "models", "strategies", "walkforward")
+_SUBMODULES = (
+    "bars",
+    "forecasts",
+    "indicators",
+    "kernels",
+    "metrics",
+    "models",
+    "search",
+    "strategies",
+    "walkforward",
+)
 _HOMES = {
     "Bars": "bars",
     "BarsFolder": "bars",
@@ -83,6 +104,7 @@ _HOMES = {
     "Costs": "walkforward",
     "Prepared": "walkforward",
     "UniverseResult": "walkforward",
+    "VolumeCap": "walkforward",
     "WalkForwardResult": "walkforward",
     "prepare": "walkforward",
     "walk_forward": "walkforward",
@@ -111,12 +133,14 @@ __all__ = [
     "StudentTMixture",
     "TakeProfit",
     "UniverseResult",
+    "VolumeCap",
     "WalkForwardResult",
     "__version__",
     "bars",
     "best_offsets",
     "demo_bars",
     "forecasts",
+    "indicators",
     "kernels",
     "load_model",
     "metrics",
@@ -127,6 +151,7 @@ __all__ = [
     "read_bars",
     "read_folder",
     "register_strategy",
+    "search",
     "strategies",
     "strategy_names",
     "walk_forward",

@@ -12,18 +12,26 @@ import numpy
 import numpy.typing
 
 __all__: list[str] = [
+    "IndicatorStream",
     "StoreCounters",
     "StoreFile",
     "StoreView",
+    "benchmark_performance",
     "best_offsets",
     "best_offsets_of_fills",
     "best_offsets_of_tensors",
+    "bootstrap_bars",
+    "bootstrap_maxima",
+    "bootstrap_performance",
     "compiler",
     "context_digests",
+    "cross_validate",
     "environment_variable",
     "ewma_forecasts",
     "fills",
     "high_low_returns",
+    "indicator_kinds",
+    "indicator_run",
     "isa",
     "mixture_cdf",
     "mixture_means_between",
@@ -32,6 +40,9 @@ __all__: list[str] = [
     "profit",
     "profit_of_rows",
     "record_keys",
+    "rolling_quantiles",
+    "rolling_sharpe",
+    "row_performance",
     "rows_of_tensors",
     "score_signals",
     "score_sums",
@@ -46,7 +57,74 @@ __all__: list[str] = [
     "take_profit_returns",
     "thread_limit",
     "weighted_sums",
+    "window_performance",
 ]
+
+class IndicatorStream:
+    """
+    An indicator that takes one bar at a time.
+    """
+    def __copy__(self) -> IndicatorStream: ...
+    def __deepcopy__(self, arg0: typing.Any) -> IndicatorStream: ...
+    def __getstate__(self) -> tuple[str, list[float], int, int, bytes]: ...
+    def __init__(
+        self,
+        name: str,
+        parameters: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
+        option: typing.SupportsInt | typing.SupportsIndex,
+        longest: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
+    def __setstate__(
+        self,
+        arg0: tuple[
+            str,
+            collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
+            typing.SupportsInt | typing.SupportsIndex,
+            typing.SupportsInt | typing.SupportsIndex,
+            bytes,
+        ],
+    ) -> None: ...
+    def copy(self) -> IndicatorStream:
+        """
+        An independent copy.
+        """
+    @typing.overload
+    def update(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> typing.Any:
+        """
+        Take one bar; its value.
+        """
+    @typing.overload
+    def update(
+        self,
+        arg0: typing.SupportsFloat | typing.SupportsIndex,
+        arg1: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> typing.Any: ...
+    @typing.overload
+    def update(
+        self,
+        arg0: typing.SupportsFloat | typing.SupportsIndex,
+        arg1: typing.SupportsFloat | typing.SupportsIndex,
+        arg2: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> typing.Any: ...
+    @typing.overload
+    def update(
+        self,
+        arg0: typing.SupportsFloat | typing.SupportsIndex,
+        arg1: typing.SupportsFloat | typing.SupportsIndex,
+        arg2: typing.SupportsFloat | typing.SupportsIndex,
+        arg3: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> typing.Any: ...
+    @typing.overload
+    def update(
+        self,
+        arg0: typing.SupportsFloat | typing.SupportsIndex,
+        arg1: typing.SupportsFloat | typing.SupportsIndex,
+        arg2: typing.SupportsFloat | typing.SupportsIndex,
+        arg3: typing.SupportsFloat | typing.SupportsIndex,
+        arg4: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> typing.Any: ...
+    @property
+    def name(self) -> str: ...
 
 class StoreView:
     """
@@ -129,6 +207,15 @@ class StoreFile:
         (keys, as_of, target, horizon, flags, records) of all records.
         """
 
+def benchmark_performance(
+    net: numpy.typing.NDArray[numpy.float64],
+    benchmark: numpy.typing.NDArray[numpy.float64],
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Beta, alpha, correlation, active return, tracking error: [strategy, 5], per bar.
+    """
+
 def best_offsets(
     close: numpy.typing.NDArray[numpy.float32],
     high: numpy.typing.NDArray[numpy.float32],
@@ -201,6 +288,39 @@ def best_offsets_of_tensors(
     Best offsets of one problem of tensors: (high, low, profit); None where none fit.
     """
 
+def bootstrap_bars(
+    bars: typing.SupportsInt | typing.SupportsIndex,
+    mean_length: typing.SupportsFloat | typing.SupportsIndex,
+    seed: typing.SupportsInt | typing.SupportsIndex,
+    repetitions: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.int64]:
+    """
+    The bars that each repetition draws: [repetition, bar].
+    """
+
+def bootstrap_maxima(
+    values: numpy.typing.NDArray[numpy.float64],
+    offsets: numpy.typing.NDArray[numpy.float64],
+    scale: numpy.typing.NDArray[numpy.float64],
+    mean_length: typing.SupportsFloat | typing.SupportsIndex,
+    seed: typing.SupportsInt | typing.SupportsIndex,
+    repetitions: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Largest (resampled centred mean + offset) * scale of all strategies: [repetition, kind].
+    """
+
+def bootstrap_performance(
+    net: numpy.typing.NDArray[numpy.float64],
+    active: numpy.typing.NDArray[numpy.bool] | None,
+    mean_length: typing.SupportsFloat | typing.SupportsIndex,
+    seed: typing.SupportsInt | typing.SupportsIndex,
+    repetitions: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Window figures of resampled net returns: [strategy, repetition, figure].
+    """
+
 def compiler() -> str:
     """
     Compiler of this build.
@@ -214,6 +334,20 @@ def context_digests(
 ) -> numpy.typing.NDArray[numpy.uint8]:
     """
     Digest [n, 16] of the last context_length rows (0: all) before each end; values is [column, row].
+    """
+
+def cross_validate(
+    net: numpy.typing.NDArray[numpy.float64],
+    blocks: typing.SupportsInt | typing.SupportsIndex,
+    sharpe: bool,
+) -> tuple[
+    numpy.typing.NDArray[numpy.int64],
+    numpy.typing.NDArray[numpy.float64],
+    numpy.typing.NDArray[numpy.float64],
+    numpy.typing.NDArray[numpy.float64],
+]:
+    """
+    (best in sample, its statistic in sample, out of sample, its rank there) of every split.
     """
 
 def environment_variable(name: str) -> typing.Any:
@@ -286,6 +420,25 @@ def high_low_returns(
 ) -> typing.Any:
     """
     Returns [row, day] of entry at the forecast low or high.
+    """
+
+def indicator_kinds() -> dict[str, tuple[int, int, bool]]:
+    """
+    {name: (inputs, outputs, recursive)} of every indicator.
+    """
+
+def indicator_run(
+    name: str,
+    inputs: collections.abc.Sequence[typing.Annotated[numpy.typing.ArrayLike, numpy.float64]],
+    parameters: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    option: typing.SupportsInt | typing.SupportsIndex,
+    longest: typing.SupportsInt | typing.SupportsIndex,
+    lookback: typing.SupportsInt | typing.SupportsIndex,
+    lags: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    outputs: collections.abc.Sequence[typing.Annotated[numpy.typing.ArrayLike, numpy.float64]],
+) -> None:
+    """
+    Fill the outputs of an indicator; lookback 0 sees all rows before each.
     """
 
 def isa() -> str:
@@ -392,6 +545,37 @@ def record_keys(
 ) -> numpy.typing.NDArray[numpy.uint8]:
     """
     Key [n, 16] of each forecast, from a digest of what is the same for all of them.
+    """
+
+def rolling_quantiles(
+    values: numpy.typing.NDArray[numpy.float64],
+    start: typing.SupportsInt | typing.SupportsIndex,
+    window: typing.SupportsInt | typing.SupportsIndex,
+    levels: numpy.typing.NDArray[numpy.float64],
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Quantiles of the last values before each bar: [series, bars - start + 1, level].
+    """
+
+def rolling_sharpe(
+    net: numpy.typing.NDArray[numpy.float64],
+    window: typing.SupportsInt | typing.SupportsIndex,
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Sharpe ratio per bar of the window that ends at each bar: [strategy, bar].
+    """
+
+def row_performance(
+    net: numpy.typing.NDArray[numpy.float64],
+    active: numpy.typing.NDArray[numpy.bool] | None,
+    tail: typing.SupportsFloat | typing.SupportsIndex,
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+    position: numpy.typing.NDArray[numpy.float64] | None = None,
+    traded: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Figures [strategy, figure] of net returns [strategy, bar].
     """
 
 def rows_of_tensors(tensors: typing.Any) -> typing.Any:
@@ -514,4 +698,15 @@ def weighted_sums(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     Sums [...] of values [..., j] times the weight of each j, in the order of j.
+    """
+
+def window_performance(
+    net: numpy.typing.NDArray[numpy.float64],
+    active: numpy.typing.NDArray[numpy.bool] | None,
+    starts: numpy.typing.NDArray[numpy.int64],
+    length: typing.SupportsInt | typing.SupportsIndex,
+    risk_free: numpy.typing.NDArray[numpy.float64] | None = None,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Figures [window, strategy, figure] of windows of net returns [strategy, bar].
     """

@@ -11,6 +11,9 @@ from marketsim.errors import ArgumentError, MarketsimError
 
 Number = TypeVar("Number", np.float32, np.float64)
 
+# More of anything than there are bars; beyond it arithmetic on rows could overflow.
+_MOST = 1_000_000_000
+
 
 def as_number(name: str, value: object, expected: str = "a number") -> float:
     """`value` as a float; raises ArgumentError for text, truth values and what is no number."""
@@ -53,3 +56,13 @@ def as_flag(name: str, value: object) -> bool:
 def as_argument_error(error: ValueError) -> MarketsimError:
     """The error of a compiled kernel as ArgumentError; our own errors stay what they are."""
     return error if isinstance(error, MarketsimError) else ArgumentError(str(error))
+
+
+def check_whole(name: str, value: object, least: int) -> int:
+    """`value` as an int if it is a whole number from `least` on; raises ArgumentError otherwise."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < least:  # type: ignore[operator]
+        raise ArgumentError(f"{name} must be a whole number of at least {least}: got {value!r}")
+    if value > _MOST:  # type: ignore[operator]
+        raise ArgumentError(f"{name} must be at most {_MOST:,}: got {value!r}")
+    return int(value)  # type: ignore[call-overload, no-any-return]

@@ -110,6 +110,10 @@ class StoreReadOnlyError(StoreWriteError):
     """The store is open for reading, or lies where it must not be written."""
 
 
+class ShortSeriesWarning(UserWarning):
+    """A window is longer than the rows there are: its values are NaN."""
+
+
 class StoreWarning(UserWarning):
     """The prediction store cannot do its work; the run goes on without it."""
 

@@ -108,7 +108,7 @@ def test_demo_data(capsys) -> None:
     pytest.importorskip("arch")
     code, out, _ = run(capsys, "backtest", "demo", "--quiet")
     assert code == 0
-    assert out.startswith("SP500  2018-09-12 to 2018-12-31, 76 days in 70 simulations of 7")
+    assert out.startswith("SP500  2018-09-12 to 2018-12-31, 76 of 5,031 bars evaluated")
 
 
 @pytest.mark.parametrize(

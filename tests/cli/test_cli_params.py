@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from marketsim.cli import main
-from marketsim.legacy.settings import VARIABLES
+from marketsim.legacy.stock.settings import VARIABLES
 
 
 @pytest.fixture

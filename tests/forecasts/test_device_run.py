@@ -25,7 +25,7 @@ from marketsim.forecasts import (
     run_plans,
     run_plans_on,
 )
-from marketsim.forecasts.device_schema import mixture_records_there
+from marketsim.forecasts.device.schema import mixture_records_there
 from marketsim.kernels.cuda import place as cuda
 from marketsim.models import StudentTMixture
 
@@ -62,7 +62,7 @@ def test_what_a_model_makes_stays_and_is_kept(folder, on: str, variates: str, mo
     model = load(folder, **options)
     model.batches.max_tokens = 100  # several batches
     expected = run_plans(PLANS, model, store=store, progress=False)
-    monkeypatch.setattr("marketsim.forecasts.device_run.run_plans", None)  # no way over the host
+    monkeypatch.setattr("marketsim.forecasts.device.run.run_plans", None)  # no way over the host
     same(run_plans_on(PLANS, model, "cuda", store=None, progress=False), expected)
     same(run_plans_on(PLANS, model, "cuda", store=own, progress=False), expected)
     assert kept_in(own) == kept_in(store)
@@ -132,7 +132,7 @@ def test_what_is_no_forecast_is_an_error(folder, on: str, monkeypatch) -> None:
         records, sound = mixture_records_there(parameters)
         return records, sound & (torch.arange(len(sound), device=sound.device) != 3)
 
-    monkeypatch.setattr("marketsim.forecasts.device_run.mixture_records_there", unsound)
+    monkeypatch.setattr("marketsim.forecasts.device.run.mixture_records_there", unsound)
     with pytest.raises(ArgumentError, match=r"not finite for row \d+ of S\d+"):
         run(lambda made: None)
 

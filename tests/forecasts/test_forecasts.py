@@ -64,7 +64,7 @@ def test_long_runs_are_made_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     bars = random_bars(300)
     plan = ForecastPlan(20, 300, 1, 1)
     whole = run_plan(bars, EwmaModel(), plan, store=MemoryStore(), progress=False)
-    monkeypatch.setattr("marketsim.forecasts.asking.BATCH_DAYS", 37)
+    monkeypatch.setattr("marketsim.forecasts.run.BATCH_DAYS", 37)
     model = CountingModel()
     parts = run_plan(bars, model, plan, store=MemoryStore(), progress=False)
     np.testing.assert_array_equal(whole.records, parts.records)

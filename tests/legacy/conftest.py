@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from marketsim.legacy.settings import VARIABLES
+from marketsim.legacy.stock.settings import VARIABLES
 
 
 @pytest.fixture(autouse=True)

@@ -21,9 +21,9 @@ from marketsim.errors import (
     UnknownNameError,
     UnknownSymbolError,
 )
-from marketsim.legacy import backtest_test3_inline as old
-from marketsim.legacy import data_source
-from marketsim.legacy.data_source import (
+from marketsim.legacy.stock import backtest_test3_inline as old
+from marketsim.legacy.stock import data_source
+from marketsim.legacy.stock.data_source import (
     download_daily_stock_data,
     fetch_spread,
     set_data_source,

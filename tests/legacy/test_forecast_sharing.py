@@ -14,8 +14,8 @@ pytest.importorskip("torch")
 from legacy_market import daily
 
 import marketsim as ms
-from marketsim.legacy import backtest_test3_inline as old
-from marketsim.legacy import pipelines
+from marketsim.legacy.stock import backtest_test3_inline as old
+from marketsim.legacy.stock import pipelines
 from marketsim.models import EwmaModel
 
 DATA = daily(120, 11)

@@ -22,7 +22,7 @@ def arguments(days: Days) -> tuple[Any, ...]:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("per_entry", [False, True])
 def test_profit_of_days(kind: int, dtype: Any, per_entry: bool) -> None:
-    from marketsim.legacy import loss_utils as loss
+    from marketsim.legacy.stock import loss_utils as loss
 
     for seed, close_at_eod, fee in itertools.product(range(4), (False, True), (None, 0.003)):
         days, position = awkward_problem(kind, seed=seed)
@@ -46,7 +46,7 @@ def test_profit_of_days(kind: int, dtype: Any, per_entry: bool) -> None:
 
 def test_profit_of_shapes_and_sizes() -> None:
     """Columns become days; positions beyond 10 count as 10, but pay the fee for all of it."""
-    from marketsim.legacy import loss_utils as loss
+    from marketsim.legacy.stock import loss_utils as loss
 
     days, _ = awkward_problem(0, 11)
     position = torch.tensor([-20.0, -10.0, -2.5, -1.0, -0.5, 0.0, 0.25, 1.0, 3.0, 10.0, 25.0])
@@ -63,7 +63,7 @@ def test_profit_of_shapes_and_sizes() -> None:
 
 def test_profit_of_positions_alone() -> None:
     """The four older functions: positions times returns, less fees."""
-    from marketsim.legacy import loss_utils as loss
+    from marketsim.legacy.stock import loss_utils as loss
 
     days, _ = awkward_problem(0, 40)
     rng = np.random.default_rng(5)
@@ -86,7 +86,7 @@ def test_profit_of_positions_alone() -> None:
 
 def test_profit_with_exits_only() -> None:
     """In from the start of the day, out at a forecast level that is touched, else at the close."""
-    from marketsim.legacy import loss_utils as loss
+    from marketsim.legacy.stock import loss_utils as loss
 
     days, _ = awkward_problem(5, 60)
     position = torch.tensor(np.random.default_rng(6).choice([-1.0, 0.0, 1.0, 2.0], 60)).float()
@@ -110,7 +110,7 @@ def test_profit_with_exits_only() -> None:
 
 def test_percent_movements_augment() -> None:
     """1.0 first, then changes cut (not rounded) after three decimals."""
-    from marketsim.legacy import loss_utils as loss
+    from marketsim.legacy.stock import loss_utils as loss
 
     prices = np.array([100.0, 101.99, 100.0, 99.9501, 150.0])
     got = loss.percent_movements_augment(prices)
@@ -121,7 +121,7 @@ def test_percent_movements_augment() -> None:
 @pytest.mark.parametrize("kind", [0, 1, 2, 5, 6])
 def test_optimisers(kind: int) -> None:
     """The pair is a best one, the profit is the formula's at that pair, and all are floats."""
-    from marketsim.legacy import optimization_utils as optimization
+    from marketsim.legacy.stock import optimization_utils as optimization
 
     for seed, close_at_eod in itertools.product(range(2), (False, True)):
         days, position = awkward_problem(kind, 6, seed)
@@ -169,7 +169,7 @@ def test_direct_on_request(monkeypatch: pytest.MonkeyPatch, budget: str) -> None
     """Where asked for, the old search point by point; the exact answer is never worse."""
     from scipy.optimize import direct
 
-    from marketsim.legacy import optimization_utils as optimization
+    from marketsim.legacy.stock import optimization_utils as optimization
 
     for seed in range(2):
         days, position = awkward_problem(0, 6, seed)
@@ -196,7 +196,7 @@ def test_direct_on_request(monkeypatch: pytest.MonkeyPatch, budget: str) -> None
 
 
 def test_differential_evolution_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    from marketsim.legacy import optimization_utils as optimization
+    from marketsim.legacy.stock import optimization_utils as optimization
 
     days, position = awkward_problem(0, 6)
     given = (days.close, position, days.high, days.high_pred, days.low, days.low_pred)

@@ -168,7 +168,7 @@ def test_fees(old: Old, fee: float) -> None:
 
 def test_fees_of_later_versions(old: Old) -> None:
     """Charged on each entry; what run_single_simulation is given stays the rate."""
-    from marketsim.legacy import loss_utils
+    from marketsim.legacy.stock import loss_utils
 
     data = daily(60, 42)
     setting = Setting(Forecaster(data, "noise"), fee=0.002, per_entry=True)

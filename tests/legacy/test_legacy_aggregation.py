@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketsim.errors import ArgumentError, UnknownNameError
-from marketsim.legacy.forecasting import quantile_of_sorted
-from marketsim.legacy.toto_aggregation import (
+from marketsim.legacy.stock.forecasting import quantile_of_sorted
+from marketsim.legacy.stock.toto_aggregation import (
     aggregate_quantile_plus_std,
     aggregate_with_spec,
     setup_toto_aggregation_imports,

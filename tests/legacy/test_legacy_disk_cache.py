@@ -14,9 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketsim.errors import FileFormatError, UnsupportedTypeError
-from marketsim.legacy.cache_values import from_bytes, to_bytes
-from marketsim.legacy.disk_cache import disk_cache
-from marketsim.legacy.prediction_cache import (
+from marketsim.legacy.stock.disk_cache import disk_cache, from_bytes, to_bytes
+from marketsim.legacy.stock.prediction_cache import (
     PredictionCache,
     get_cache,
     hash_dataframe,
@@ -307,7 +306,7 @@ def test_threads_at_once(tmp_path: Path) -> None:
 def test_another_process_finds_it(tmp_path: Path) -> None:
     script = tmp_path / "work.py"
     script.write_text(
-        "from marketsim.legacy.disk_cache import disk_cache\n"
+        "from marketsim.legacy.stock.disk_cache import disk_cache\n"
         "@disk_cache\n"
         "def f(x: float, names={'a', 'b', 'c'} and None) -> float:\n"
         "    print('computed', x in {1.5, 2.5, 3.5})\n"

@@ -14,8 +14,8 @@ pytest.importorskip("torch")
 pytest.importorskip("arch")
 
 from marketsim.legacy.install import MODULES
-from marketsim.legacy.quirks import Quirks
-from marketsim.legacy.settings import VARIABLES
+from marketsim.legacy.stock.quirks import Quirks
+from marketsim.legacy.stock.settings import VARIABLES
 
 ROOT = Path(__file__).parents[2]
 MIGRATION = (ROOT / "docs" / "migration.md").read_text()

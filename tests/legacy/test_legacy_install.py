@@ -181,7 +181,7 @@ def test_without_torch_it_says_what_to_install(tmp_path: Path) -> None:
         """
         import importlib.util
         real = importlib.util.find_spec
-        import marketsim.legacy, marketsim.legacy.settings, sys
+        import marketsim.legacy, marketsim.legacy.stock.settings, sys
         sys.modules["marketsim.legacy.install"].find_spec = (
             lambda name: None if name == "torch" else real(name))
         from marketsim.errors import MissingDependencyError

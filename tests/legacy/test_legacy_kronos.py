@@ -16,8 +16,8 @@ pytest.importorskip("marketsim.models.kronos")
 from kronos_cases import bars, load_pair, write_pair
 
 from marketsim.errors import UnknownNameError
-from marketsim.legacy.kronos_wrapper import KronosForecastingWrapper, KronosForecastResult
-from marketsim.legacy.pipelines import load_kronos_wrapper, release_model_resources
+from marketsim.legacy.stock.kronos_wrapper import KronosForecastingWrapper, KronosForecastResult
+from marketsim.legacy.stock.pipelines import load_kronos_wrapper, release_model_resources
 
 ASK: dict[str, Any] = {"timestamp_col": "timestamp", "columns": ["Close", "high"], "pred_len": 3}
 

@@ -7,8 +7,7 @@ import pytest
 pytest.importorskip("torch")
 
 from marketsim.errors import ArgumentError, UnknownNameError
-from marketsim.legacy.kronos_frames import kronos_input
-from marketsim.legacy.kronos_wrapper import KronosForecastingWrapper
+from marketsim.legacy.stock.kronos_wrapper import KronosForecastingWrapper, kronos_input
 
 
 def frame(rows: int = 6) -> pd.DataFrame:

@@ -62,7 +62,7 @@ def native(data: pd.DataFrame, key: str) -> np.ndarray:
 
 
 def model_of(old: Old) -> str:
-    from marketsim.legacy.settings import current_settings
+    from marketsim.legacy.stock.settings import current_settings
 
     return current_settings().toto_model_id
 

@@ -14,8 +14,8 @@ from marketsim.errors import (
     UnknownNameError,
     UnknownSymbolError,
 )
-from marketsim.legacy.parameter_files import list_symbols, read_parameters, set_sampling
-from marketsim.legacy.parameters import (
+from marketsim.legacy.stock.parameter_files import list_symbols, read_parameters, set_sampling
+from marketsim.legacy.stock.parameters import (
     DEFAULT_KRONOS_PARAMS,
     clamp_toto_params,
     explain_clamp,
@@ -24,7 +24,7 @@ from marketsim.legacy.parameters import (
     resolve_kronos_params,
     resolve_toto_params,
 )
-from marketsim.legacy.settings import LegacySettings
+from marketsim.legacy.stock.settings import LegacySettings
 
 
 @pytest.fixture

@@ -21,16 +21,16 @@ from marketsim.errors import (
     UnknownNameError,
 )
 from marketsim.forecasts import MemoryStore, open_store
-from marketsim.legacy import context_forecasts, pipelines
-from marketsim.legacy.pipelines import (
+from marketsim.legacy.stock import context_forecasts, pipelines
+from marketsim.legacy.stock.pipelines import (
     cached_predict,
     current_pipeline,
     load_toto_pipeline,
     profile_toto_memory,
     release_model_resources,
 )
-from marketsim.legacy.toto_aggregation import aggregate_with_spec
-from marketsim.legacy.toto_wrapper import TotoForecast, TotoPipeline
+from marketsim.legacy.stock.toto_aggregation import aggregate_with_spec
+from marketsim.legacy.stock.toto_wrapper import TotoForecast, TotoPipeline
 from marketsim.models import Model, QuantileDistribution, SampleDistribution, load_model
 
 CONTEXT = torch.randn(150, generator=torch.Generator().manual_seed(3)) * 0.01

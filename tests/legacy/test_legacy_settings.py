@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from marketsim.errors import ArgumentError
-from marketsim.legacy.settings import (
+from marketsim.legacy.stock.settings import (
     VARIABLES,
     LegacySettings,
     active_variables,
@@ -132,7 +132,7 @@ def test_a_floor_above_the_ceiling_is_an_error(monkeypatch: pytest.MonkeyPatch) 
 def test_one_line_says_which_are_active(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, logger="marketsim.legacy.settings")
+    caplog.set_level(logging.INFO, logger="marketsim.legacy.stock.settings")
     monkeypatch.setenv("MARKETSIM_MAX_HORIZON", "5")
     monkeypatch.setenv("FAST_TESTING", "1")
     for _ in range(3):

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from marketsim.errors import InvalidNameError
-from marketsim.legacy import tensorboard
-from marketsim.legacy.tensorboard import NoWriter, log_averages, log_simulation, open_writer
+from marketsim.legacy.stock import tensorboard
+from marketsim.legacy.stock.tensorboard import NoWriter, log_averages, log_simulation, open_writer
 
 STRATEGIES = {
     "simple": "simple_strategy",

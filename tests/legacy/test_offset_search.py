@@ -19,10 +19,10 @@ from marketsim.errors import (  # noqa: E402
     CudaUnavailableError,
     MissingDependencyError,
 )
-from marketsim.kernels import cuda  # noqa: E402
+from marketsim.kernels.cuda import place as cuda  # noqa: E402
 from marketsim.kernels.types import DEFAULT_BOUNDS  # noqa: E402
-from marketsim.legacy import loss_utils, offset_search  # noqa: E402
-from marketsim.legacy.optimization_utils import (  # noqa: E402
+from marketsim.legacy.stock import loss_utils, offset_search  # noqa: E402
+from marketsim.legacy.stock.optimization_utils import (  # noqa: E402
     optimize_always_on_multipliers,
     optimize_entry_exit_multipliers,
     optimize_entry_exit_multipliers_with_callback,

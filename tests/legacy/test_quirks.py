@@ -15,9 +15,10 @@ torch = pytest.importorskip("torch")
 from legacy_forecasts import Forecaster  # noqa: E402
 from legacy_market import daily  # noqa: E402
 
-from marketsim.legacy import backtest_test3_inline as old  # noqa: E402
-from marketsim.legacy.evaluation import SPREAD, score_signals  # noqa: E402
-from marketsim.legacy.quirks import FIXED, LEGACY, Quirks, active_quirks, using  # noqa: E402
+from marketsim.legacy.stock import backtest_test3_inline as old  # noqa: E402
+from marketsim.legacy.stock import outcomes  # noqa: E402
+from marketsim.legacy.stock.evaluation import SPREAD, score_signals  # noqa: E402
+from marketsim.legacy.stock.quirks import FIXED, LEGACY, Quirks, active_quirks, using  # noqa: E402
 
 ROWS = 40
 DATA = daily(ROWS, 7)
@@ -130,7 +131,6 @@ def test_what_is_fitted_is_not_reported() -> None:
 
 def test_levels_are_converted_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
     """With forecasts that are right, the forecast high is the day's own, to the last digit."""
-    from marketsim.legacy import outcomes
 
     kept: list[Any] = []
     made = outcomes.maxdiff
@@ -188,7 +188,7 @@ def test_profits_run_forward_and_are_always_forecast(forecaster: Forecaster) -> 
 
 
 def test_the_fall_back_spread() -> None:
-    from marketsim.legacy.data_source import fetch_spread
+    from marketsim.legacy.stock.data_source import fetch_spread
 
     assert fetch_spread("NOBODY") == 1.05
     with using(without("wide_fallback_spread")):

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 import marketsim as ms  # noqa: E402
 from marketsim.errors import ArgumentError, UnknownNameError  # noqa: E402
-from marketsim.legacy import loss_utils  # noqa: E402
+from marketsim.legacy.stock import loss_utils  # noqa: E402
 
 NAMES = ("y_test", "y_test_high", "y_test_high_pred", "y_test_low", "y_test_low_pred")
 values = loss_utils.calculate_profit_torch_with_entry_buysell_profit_values

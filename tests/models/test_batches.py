@@ -19,8 +19,7 @@ import torch
 from toto1_cases import load, parameters, walk
 
 from marketsim.errors import ArgumentError
-from marketsim.models.neural.batches import Batch, BatchRunner, bucket
-from marketsim.models.neural.rows import Row
+from marketsim.models.neural.batching import Batch, BatchRunner, Row, bucket
 
 PATCH = 4
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import marketsim as ms
 from marketsim.models import Cost, CostedModel
-from marketsim.models.neural.batches import Batch
+from marketsim.models.neural.batching import Batch
 from marketsim.models.neural.cost import batch_cost
 from marketsim.models.neural.model import NeuralModel
 

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 import marketsim as ms
 from marketsim.errors import ArgumentError, UnknownNameError
-from marketsim.models.statistical import LEVELS
+from marketsim.models.statistical.base import LEVELS
 
 NAMES = ("ewma", "persistence")
 Z = np.array([NormalDist().inv_cdf(level) for level in LEVELS])

@@ -18,7 +18,7 @@ import torch
 from toto1_cases import PATCH, SIZES, load, parameters, sharp_weights, walk, write_size
 
 from marketsim.errors import ArgumentError
-from marketsim.models.neural.batches import Batch
+from marketsim.models.neural.batching import Batch
 from marketsim.models.toto1.model import Toto1Model
 
 

@@ -45,7 +45,7 @@ def test_positions_by_hand(long_only: bool) -> None:
     short = 0.0 if long_only else -1.0
     close = [0.01, 0.0, -0.01]
     simple = decide("simple", view(close=close, long_only=long_only))
-    np.testing.assert_array_equal(simple.position, [1, short, short])
+    np.testing.assert_array_equal(simple.position, [1, 0, short])
     returns = [[0, 1, 1, 1], [0, -1, -1, -1], [0, 1, -1, 1], [0, 1, 1, 0]]
     signals = decide("all_signals", view(returns=returns, long_only=long_only))
     np.testing.assert_array_equal(signals.position, [1, short, 0, 0])
@@ -74,11 +74,17 @@ def test_positions_by_hand(long_only: bool) -> None:
     assert always.fitted
     assert always.always_on
     takes = decide("entry_takeprofit", view(close=close, **limits, long_only=long_only))
-    np.testing.assert_array_equal(takes.position, [1, short, short])
+    np.testing.assert_array_equal(takes.position, [1, 0, short])
     np.testing.assert_array_equal(takes.high, limits["high"])
     high_low = decide("high_low", view(close=close, **limits, long_only=long_only))
     assert high_low.exit_at_close
     assert not high_low.fitted
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "buy_and_hold"])
+def test_a_forecast_of_exactly_nothing_is_no_trade(name: str) -> None:
+    orders = decide(name, view(close=[0.0] * 4, last_return=[0.0, 0.1, -0.1, 0.0]))
+    np.testing.assert_array_equal(orders.position, np.zeros(4))
 
 
 def test_confidence_multiplier() -> None:

@@ -53,7 +53,7 @@ def test_only_days_of_a_simulation_are_measured(result: ms.WalkForwardResult) ->
     assert len(result.days) == 35 * 9
     assert len(result.forecasts) == 35 * 4
     assert str(result.summary()).startswith(
-        f"TEST  {index[expected[0]]:%Y-%m-%d} to {index[-1]:%Y-%m-%d}, 35 days in 5 simulations"
+        f"TEST  {index[expected[0]]:%Y-%m-%d} to {index[-1]:%Y-%m-%d}, 35 of 300 bars evaluated"
     )
     assert result.to_dict()["settings"]["evaluated_days"] == 35
     strategies = result.summary().strategies

@@ -37,7 +37,11 @@ class Mine:
             ArgumentError,
             "offset_window must be a whole number of at least 0: got None",
         ),
-        ({"fee": "5bps"}, ArgumentError, "fee must be a fraction .* 5 basis points: got '5bps'"),
+        (
+            {"fee": "5bps"},
+            ArgumentError,
+            "fee must be a fraction .* 5 basis points, or Costs: got '5bps'",
+        ),
         ({"fee": [0.1]}, ArgumentError, r"fee must be a fraction .*: got \[0.1\]"),
         ({"fee": True}, ArgumentError, "fee must be a fraction .*: got True"),
         ({"periods_per_year": "a"}, ArgumentError, "periods_per_year must be a number: got 'a'"),

@@ -24,6 +24,7 @@ torch = pytest.importorskip("torch")
 
 RUN: dict[str, Any] = {
     "simulations": 12, "window": 4, "offset_window": 15, "store": False, "progress": False,
+    "fee": 0.0007,
 }  # fmt: skip
 FILLS = ("open_aware", "close_only", "optimistic")
 BACKENDS = ["cpu", *DEVICES[::2]]
@@ -82,11 +83,11 @@ def bound(result: ms.WalkForwardResult, name: str, fill: str) -> np.ndarray:
     sides = [outcome.position]
     if name == "maxdiff_always_on" and not result.settings.long_only:
         sides = [np.ones(len(high)), -np.ones(len(high))]
-    total = np.abs(outcome.net)
+    total = np.abs(outcome.net) + outcome.fee
     for side in sides:
         part = fills(
             days.close, days.high, days.low, high, low, side,
-            fee=result.settings.costs.rate, fill=fill, open=days.open,
+            fee=2 * result.settings.costs.entry, fill=fill, open=days.open,
         )  # fmt: skip
         total = total + np.abs(part.gross.astype(np.float64) - part.fee)
     return 2.0**-24 * total

@@ -56,7 +56,22 @@ class Transcription:
         return {name: getattr(self.bars, name)[day] / before - 1.0 for name in TARGETS}
 
     def side(self, move: float) -> float:
-        return 1.0 if move > 0.0 else (0.0 if self.long_only else -1.0)
+        """By the sign of a move; none for a move of exactly 0."""
+        return 0.0 if move == 0.0 else 1.0 if move > 0.0 else (0.0 if self.long_only else -1.0)
+
+    def held(self, position: list[float], moves: list[float]) -> list[float]:
+        """Costs of each bar of a position that is held, from the account itself.
+
+        One unit of money before each bar: what is owned before it is worth `owned` of it, the rest
+        is cash; trading to the target pays for the value traded, and the last position is sold.
+        """
+        fees, owned = [], 0.0
+        for target, move in zip(position, moves, strict=True):
+            fees.append(abs(target - owned) * self.cost)
+            stock, cash = target * (1.0 + move), 1.0 - target
+            owned = stock / (stock + cash)
+        fees[-1] += abs(owned) * self.cost
+        return fees
 
     def maxdiff(self, moves: dict[str, float]) -> float:
         if not moves["low"] < moves["high"]:
@@ -85,7 +100,7 @@ class Transcription:
         """(high offset, low offset, gross, fee, in-sample mean) of the fitted strategies."""
         last = day - 1 - self.purge
         window = list(range(last - self.offset_window + 1, last + 1))
-        rule = {"fill": self.fill, "fee": self.cost}
+        rule = {"fill": self.fill, "fee": 2.0 * self.cost}  # of the entry, and of the exit
         fit = best_offsets_reference(
             **self.problem(window, always_on), **rule, always_on=always_on, long_only=self.long_only
         )
@@ -157,24 +172,22 @@ def test_equals_transcription(setup: dict) -> None:
     for name, position in positions.items():
         check(name, "position", position)
         check(name, "gross", [s * came[d]["close"] for s, d in zip(position, days, strict=True)])
-        changes = np.abs(np.diff([0.0, *position]))
-        check(name, "fee", changes * setup["fee"])
+        check(name, "fee", plain.held(position, [came[d]["close"] for d in days]))
 
     # In at the close before, out at the forecast high or low.
     gross, fee, carried = [], [], 0.0
     for s, d in zip(simple, days, strict=True):
-        target = (
-            np.clip(f32(moves[d]["high"]), 0, 10) if s > 0 else np.clip(f32(moves[d]["low"]), -1, 0)
-        )
-        hit = target <= f32(came[d]["high"]) if s > 0 else target >= f32(came[d]["low"])
-        leaves = bool(hit) and s != 0.0 and setup["fill"] != "close_only"
-        price = float(target)
-        if setup["fill"] == "open_aware":
-            at_open = float(f32(came[d]["open"]))
-            price = max(price, at_open) if s > 0 else min(price, at_open)
-        gross.append(s * (price if leaves else came[d]["close"]))
+        limit = f32(moves[d]["high"] if s > 0 else moves[d]["low"])
+        profitable = limit * s > 0.0  # else there is no order
+        through = limit < f32(came[d]["high"]) if s > 0 else limit > f32(came[d]["low"])
+        leaves = bool(profitable and through) and setup["fill"] != "close_only"
+        at_open = f32(came[d]["open"])
+        price = float(max(limit, at_open) if s > 0 else min(limit, at_open))
+        move = price if leaves else came[d]["close"]
+        gross.append(s * move)
         fee.append((abs(s - carried) + (abs(s) if leaves else 0.0)) * setup["fee"])
-        carried = 0.0 if leaves else s
+        carried = 0.0 if leaves else s * (1.0 + move) / (1.0 + s * move)
+    fee[-1] += abs(carried) * setup["fee"]
     check("entry_takeprofit", "gross", gross)
     check("entry_takeprofit", "fee", fee)
 
@@ -202,26 +215,42 @@ def result() -> ms.WalkForwardResult:
     return ms.walk_forward(random_bars(300, seed=1), simulations=40, window=7, progress=False)
 
 
-def test_simulations_are_slices_of_the_days(result: ms.WalkForwardResult) -> None:
-    days, simulations = result.days, result.simulations
-    assert len(simulations) == 40 * 9
-    assert len(days) == 46 * 9
-    for _, row in simulations.sample(60, random_state=0).iterrows():
-        part = days[(days.strategy == row.strategy) & days.date.between(row.start, row.end)]
-        assert len(part) == 7
-        assert row.as_of == row.end
+def test_a_simulation_is_a_run_of_its_own(result: ms.WalkForwardResult) -> None:
+    """Its row is that of a run up to its as-of date with no other simulation."""
+    bars = result.bars.frame
+    for simulation in (0, 17, 39):
+        rows = result.simulations[result.simulations.simulation == simulation]
+        as_of = bars.index.get_loc(rows.as_of.iloc[0])
+        alone = ms.walk_forward(
+            bars.iloc[: as_of + 1], simulations=1, window=7, progress=False
+        ).simulations
+        pd.testing.assert_frame_equal(
+            rows.drop(columns="simulation").reset_index(drop=True),
+            alone.drop(columns="simulation"),
+            check_exact=True,
+        )
+
+
+def test_simulations_measure_their_days() -> None:
+    bars = random_bars(300, seed=1)
+    run = ms.walk_forward(bars, simulations=1, window=7, progress=False)
+    for _, row in run.simulations.iterrows():
+        part = run.days[run.days.strategy == row.strategy]
+        assert (row.start, row.as_of, row.end) == (*part.date.iloc[[0, -1]], part.date.iloc[-1])
         net = part.net.to_numpy()
         assert row.total_return == pytest.approx(np.prod(1 + net) - 1, abs=1e-12)
         assert row.mean_return == pytest.approx(net.mean(), abs=1e-14)
-        if net.std() > 1e-9:
-            assert row.sharpe == pytest.approx(
-                net.mean() / net.std(ddof=1) * math.sqrt(252), rel=1e-9
-            )
+        assert row.std_return == pytest.approx(net.std(ddof=1), abs=1e-14)
+        assert math.isnan(row.sharpe)  # seven days are not annualised
         assert row.fees == pytest.approx(part.fee.sum(), abs=1e-14)
         assert row.ambiguous == part.ambiguous.sum()
         assert row.trades == (part.long_entered.astype(int) + part.short_entered.astype(int)).sum()
-        gap = (part.net_optimistic - part.net_pessimistic).sum()
+        gap = (part.net_optimistic - part.net_open_aware).sum()
         assert row.optimistic_gap == pytest.approx(gap, abs=1e-12)
+        absolute = np.abs(net).sum()
+        if absolute > 0:
+            share = np.abs(net[part.ambiguous]).sum() / absolute
+            assert row.ambiguous_profit_share == pytest.approx(share)
         if row.strategy.startswith("maxdiff"):
             assert row.in_sample == pytest.approx(part.in_sample.mean(), abs=1e-12)
         else:
@@ -232,7 +261,7 @@ def test_frames_are_tidy(result: ms.WalkForwardResult) -> None:
     days, forecasts = result.days, result.forecasts
     np.testing.assert_array_equal(days.net, days.gross - days.fee)
     assert not days.duplicated(["date", "strategy"]).any()
-    assert (days.net_pessimistic <= days.net_optimistic + 1e-12).all()
+    assert (days.net_open_aware <= days.net_optimistic + 1e-12).all()
     assert len(forecasts) == 46 * 4
     assert not forecasts.duplicated(["date", "target"]).any()
     bars = result.bars.frame
@@ -280,22 +309,34 @@ def test_summary(result: ms.WalkForwardResult) -> None:
     row = frame.loc["maxdiff"]
     assert row.total_return == pytest.approx(np.prod(1 + part.net) - 1)
     assert row.trades == part.long_entered.sum() + part.short_entered.sum()
+    assert row.fees == pytest.approx(part.fee.sum())
     assert row.in_sample_bps == pytest.approx(part.in_sample.mean() * 1e4)
     assert row.ambiguous_share == pytest.approx(part.ambiguous.mean())
     forecasts = result.forecasts
     close = forecasts[forecasts.target == "close"]
     mae = (close.actual - close.point).abs().mean()
-    naive = close.actual.diff().abs()  # persistence: the return of the day before
-    assert summary.skill.loc["close", "mae_bps"] == pytest.approx(mae * 1e4)
-    inner = summary.skill.loc["close", "mae_persistence_bps"] * len(close) - naive.sum() * 1e4
-    assert 0 <= inner <= 0.1 * 1e4  # the first day's, which the frame does not show
+    skill = summary.skill.loc["close"]
+    assert skill.mae_bps == pytest.approx(mae * 1e4)
+    assert skill.mae_random_walk_bps == pytest.approx(close.actual.abs().mean() * 1e4)
+    assert skill.mae_ratio == pytest.approx(mae / close.actual.abs().mean())
+    returns = result.bars.close[1:] / result.bars.close[:-1] - 1
+    levels = np.array([float(name[1:]) for name in close.columns if name.startswith("q")])
+    losses = {"own": 0.0, "usual": 0.0}
+    for row, day in zip(close.itertuples(), result.windows.days, strict=True):
+        past = np.quantile(returns[max(0, day - 251) : day - 1], levels)
+        own = np.array([row[close.columns.get_loc(f"q{level:g}") + 1] for level in levels])
+        for name, stated in (("own", own), ("usual", past)):
+            error = row.actual - stated
+            losses[name] += np.maximum(levels * error, (levels - 1) * error).mean()
+    assert skill.pinball_ratio == pytest.approx(losses["own"] / losses["usual"], rel=1e-9)
     inside = ((close["q0.1"] <= close.actual) & (close.actual <= close["q0.9"])).mean()
     assert frame.loc["simple", "coverage"] == pytest.approx(inside)
     assert frame.loc["random_walk", "total_return"] == 0.0
     text = str(summary)
+    assert 0.0 < skill.pinball_p_value <= 1.0
     for word in ("maxdiff_always_on", "in-sample", "persistence", "random_walk", "periods a year"):
         assert word in text
-    assert max(map(len, text.splitlines()[:20])) < 160
+    assert max(map(len, text.splitlines()[2:20])) < 175
 
 
 def test_pinball_and_coverage_by_hand() -> None:
@@ -310,7 +351,8 @@ def test_to_dict_is_json(result: ms.WalkForwardResult) -> None:
     assert found["symbol"] == "TEST"
     assert [row["strategy"] for row in found["strategies"]][-1] == "random_walk"
     assert found["settings"]["periods_per_year"] == 252.0
-    assert found["settings"]["fee_bps"] == 5.0
+    assert found["settings"]["costs"]["fee_bps"] == 5.0
+    assert found["settings"]["market"]["asset_class"] == "equity"
     assert found["provenance"]["data_sha256"] == result.bars.fingerprint
     assert found["provenance"]["model_fingerprint"] == result.model.fingerprint
 
@@ -357,7 +399,8 @@ def test_costs_and_asset_classes() -> None:
     assert crypto.days.position.min() >= 0.0
     assert not crypto.days.short_entered.any()
     assert equity.days.position.min() < 0.0
-    assert equity.settings.costs.rate == pytest.approx(0.0006)
+    assert equity.settings.costs.close_exit == pytest.approx(0.0006)
+    assert equity.settings.costs.entry == pytest.approx(0.0005)
     free = ms.walk_forward(weekday, fee=0.0, **run)
     assert free.days.fee.sum() == 0.0
     spread = ms.walk_forward(weekday, fee=ms.Costs(fee_bps=2, half_spread_bps=3), **run)
@@ -397,7 +440,10 @@ def test_a_strategy_of_the_user() -> None:
     [
         (lambda v: ms.Hold(np.ones(3)), "position must have one value for each of 26 days"),
         (lambda v: np.ones(len(v)), "must return Hold, TakeProfit or LimitOrders: got ndarray"),
-        (lambda v: ms.Hold(np.full(len(v), np.nan)), "position must be finite"),
+        (
+            lambda v: ms.Hold(np.full(len(v), np.nan)),
+            "position must be finite: got nan for the bar 2015",
+        ),
         (lambda v: ms.Hold(np.full(len(v), 11.0)), r"must lie in \[-10, 10\]: got 11"),
         (lambda v: ms.LimitOrders(np.ones(len(v)), v.high, v.low, fitted=True), "fitted is False"),
         (
@@ -464,5 +510,5 @@ def test_errors() -> None:
     ):
         with pytest.raises(kind, match=message):
             ms.walk_forward(bars, **({"progress": False} | options))
-    with pytest.raises(ArgumentError, match="fee_bps"):
-        ms.Costs(fee_bps=-1)
+    with pytest.raises(ArgumentError, match="fee_bps must lie in"):
+        ms.Costs(fee_bps=math.inf)

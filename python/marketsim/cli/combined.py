@@ -138,7 +138,7 @@ class Combined:
 
 _NOTE = (
     "returns: compounded, out of sample, after costs. MAE: of the forecasts of the close, relative "
-    "to persistence; below 1 is better. cover: actual closes between the 10 % and 90 % quantiles."
+    "to no change; below 1 is better. cover: actual closes between the 10 % and 90 % quantiles."
 )
 
 

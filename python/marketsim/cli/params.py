@@ -13,8 +13,8 @@ from marketsim.cli.store_text import plural, print_json, printable
 from marketsim.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from marketsim.legacy.parameter_files import SamplingEdit
-    from marketsim.legacy.settings import LegacySettings
+    from marketsim.legacy.stock.parameter_files import SamplingEdit
+    from marketsim.legacy.stock.settings import LegacySettings
 
 _EXAMPLES = """examples:
   marketsim params show                         what is used for each symbol, and why
@@ -86,7 +86,7 @@ def _settings(args: argparse.Namespace) -> LegacySettings:
     """The settings of the environment, with the folder that the command line tells."""
     from dataclasses import replace
 
-    from marketsim.legacy.settings import current_settings
+    from marketsim.legacy.stock.settings import current_settings
 
     settings = current_settings()
     return settings if args.root is None else replace(settings, hyperparam_root=args.root)
@@ -94,8 +94,8 @@ def _settings(args: argparse.Namespace) -> LegacySettings:
 
 def _run_show(args: argparse.Namespace) -> int:
     """Print the parameters of each symbol; returns 0."""
-    from marketsim.legacy.parameter_files import list_symbols
-    from marketsim.legacy.parameters import SamplingBounds
+    from marketsim.legacy.stock.parameter_files import list_symbols
+    from marketsim.legacy.stock.parameters import SamplingBounds
 
     settings = _settings(args)
     root = settings.hyperparam_root
@@ -117,8 +117,8 @@ def _run_show(args: argparse.Namespace) -> int:
 
 def _row(symbol: str, settings: LegacySettings) -> dict[str, Any]:
     """What is used for a symbol, and what its file says."""
-    from marketsim.legacy.parameter_files import read_parameters
-    from marketsim.legacy.parameters import SamplingBounds, explain_clamp, toto_params_of
+    from marketsim.legacy.stock.parameter_files import read_parameters
+    from marketsim.legacy.stock.parameters import SamplingBounds, explain_clamp, toto_params_of
 
     root = settings.hyperparam_root
     file = read_parameters("toto", symbol, root=root)
@@ -160,7 +160,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 
 def _run_set(args: argparse.Namespace) -> int:
     """Change the files; returns 0."""
-    from marketsim.legacy.parameter_files import set_sampling
+    from marketsim.legacy.stock.parameter_files import set_sampling
 
     if args.samples is None and args.batch is None:
         raise ArgumentError("nothing to set: give --samples, --batch or both")
@@ -186,7 +186,7 @@ def _run_set(args: argparse.Namespace) -> int:
 
 
 def _reasons(edit: SamplingEdit, settings: LegacySettings) -> list[str]:
-    from marketsim.legacy.parameters import explain_clamp, toto_params_of
+    from marketsim.legacy.stock.parameters import explain_clamp, toto_params_of
 
     said = toto_params_of(edit.after, settings, edit.path)
     return explain_clamp(said["num_samples"], said["samples_per_batch"], settings)

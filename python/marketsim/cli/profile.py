@@ -157,7 +157,6 @@ def _import() -> None:
     from marketsim.kernels import loops
 
     values, starts = np.zeros((1, 2)), np.zeros(1, dtype=np.int64)
-    loops.window_metrics(values, np.zeros((1, 2), dtype=np.bool_), starts, 2)
     loops.window_sums(values[None], starts, 2)
     loops.shutdown_positions(values[0], values[0], False)
 

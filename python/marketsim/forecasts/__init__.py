@@ -3,13 +3,12 @@
 from importlib import import_module
 from types import ModuleType
 
-from marketsim.forecasts.asking import cost_of
 from marketsim.forecasts.cube import ForecastCube, target_index
-from marketsim.forecasts.device import DeviceCube
-from marketsim.forecasts.device_run import run_plans_on
-from marketsim.forecasts.keys import Flag, RecordKeys, SeriesId
+from marketsim.forecasts.device.cube import DeviceCube
+from marketsim.forecasts.device.run import run_plans_on
+from marketsim.forecasts.keys import Flag, PlanKeys, RecordKeys, SeriesId
 from marketsim.forecasts.plan import ForecastPlan, ReturnTable
-from marketsim.forecasts.run import PlanKeys, held, run_plan, run_plans
+from marketsim.forecasts.run import cost_of, held, run_plan, run_plans
 from marketsim.forecasts.schema import Schema
 from marketsim.forecasts.store.base import ForecastStore, MemoryStore
 from marketsim.forecasts.store.disk import PredictionStore

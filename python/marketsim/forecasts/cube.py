@@ -14,7 +14,7 @@ from marketsim.forecasts.schema import Schema, Stored
 from marketsim.timing import stage
 
 if TYPE_CHECKING:
-    from marketsim.forecasts.device import DeviceCube
+    from marketsim.forecasts.device.cube import DeviceCube
 
 Floats = npt.NDArray[np.float64]
 
@@ -68,7 +68,7 @@ class ForecastCube:
             CudaUnavailableError: a GPU that cannot be had.
             CudaError: the GPU has no memory left.
         """
-        from marketsim.forecasts.device import to_device
+        from marketsim.forecasts.device.cube import to_device
 
         return to_device(self, device)
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
+
+from marketsim.bars import TARGETS, Bars
+from marketsim.forecasts.plan import ForecastPlan, ReturnTable
+from marketsim.forecasts.schema import Schema
+from marketsim.models import Model
+from marketsim.timing import stage
 
 KEY_BYTES = 16
 
@@ -150,3 +157,44 @@ def record_digests(
         blake3(head + stamp.to_bytes(8, "little", signed=True) + context).digest(length=KEY_BYTES)
         for stamp, context in zip(as_of.tolist(), contexts, strict=True)
     ]
+
+
+@dataclass(frozen=True)
+class PlanKeys:
+    """What a plan asks of a store.
+
+    Attributes:
+        series: where the records are.
+        batch: the keys of all days of the plan for the first target, then for the next one.
+    """
+
+    series: SeriesId
+    batch: RecordKeys
+
+    @cached_property
+    def keys(self) -> tuple[RecordKeys, ...]:
+        """One batch of keys a target, one key a day of the plan."""
+        days = len(self.batch) // len(TARGETS)
+        return tuple(self.batch[i * days : (i + 1) * days] for i in range(len(TARGETS)))
+
+    @classmethod
+    def of(cls, bars: Bars | ReturnTable, model: Model, plan: ForecastPlan) -> PlanKeys:
+        """The keys of all forecasts of a plan; no model is asked."""
+        with stage("store keys"):
+            return cls._hashed(ReturnTable.of(bars), model, plan)
+
+    @classmethod
+    def _hashed(cls, table: ReturnTable, model: Model, plan: ForecastPlan) -> PlanKeys:
+        returns, stamps = table.returns, table.timestamps
+        ends = np.arange(plan.first, plan.stop) - 1  # the forecast for day t sees t - 1 returns
+        as_of = stamps[ends]
+        series = SeriesId(model.fingerprint, table.symbol, Schema.for_model(model).text)
+        digests: list[bytes] = []
+        joint = bool(getattr(model, "joint", False))
+        for i, target in enumerate(TARGETS):
+            seen = returns if joint else returns[i : i + 1]
+            if i == 0 or not joint:
+                contexts = context_digests(stamps[1:], seen, ends, model.context_length)
+            digests += record_digests(series, target, 1, as_of, contexts)
+        codes = np.arange(len(TARGETS), dtype=np.uint8).repeat(len(ends))
+        return cls(series, RecordKeys.of(digests, np.tile(as_of, len(TARGETS)), codes, 1))

@@ -16,18 +16,6 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Columns of `window_metrics`.
-METRICS = (
-    "total_return",
-    "mean_return",
-    "std_return",
-    "sharpe",
-    "sharpe_error",
-    "max_drawdown",
-    "hit_rate",
-    "active_days",
-)
-
 
 def _compiled(function: Function) -> Function:
     # Plain IEEE arithmetic: division by zero gives inf or NaN as in NumPy, nothing is reordered.
@@ -36,73 +24,6 @@ def _compiled(function: Function) -> Function:
         return cast(Function, kept)
     except RuntimeError:  # no folder can be written to: compile in each process instead
         return cast(Function, numba.njit(nogil=True, error_model="numpy")(function))
-
-
-@_compiled
-def window_metrics(
-    net: Floats, active: npt.NDArray[np.bool_], starts: npt.NDArray[np.int64], length: int
-) -> Floats:
-    """Performance of each window of days, for each strategy.
-
-    Args:
-        net: [strategy, day], net return of each day as a fraction of the capital.
-        active: [strategy, day], whether the strategy was in the market.
-        starts: [window], first day of each window.
-        length: days a window, at least 1.
-
-    Returns:
-        [window, strategy, metric] in the order of METRICS, per day and not annualised. NaN where
-        a figure has no meaning: std and Sharpe of one day, Sharpe without variation, hit rate
-        without an active day.
-    """
-    result = np.empty((len(starts), net.shape[0], 8))
-    for i in range(len(starts)):
-        start = starts[i]
-        for s in range(net.shape[0]):
-            equity = 1.0
-            peak = 1.0
-            drawdown = 0.0
-            total = 0.0
-            hits = 0
-            days = 0
-            for t in range(start, start + length):
-                total += net[s, t]
-                equity = max(equity * (1.0 + net[s, t]), 0.0)  # a lost capital stays lost
-                peak = max(peak, equity)
-                drawdown = max(drawdown, 1.0 - equity / peak)
-                if active[s, t]:
-                    days += 1
-                    if net[s, t] > 0.0:
-                        hits += 1
-            mean = total / length
-            m2 = 0.0
-            m3 = 0.0
-            m4 = 0.0
-            for t in range(start, start + length):
-                d = net[s, t] - mean
-                m2 += d * d
-                m3 += d * d * d
-                m4 += d * d * d * d
-            # Rounding leaves a trace of variation in constant returns; it is none.
-            varies = m2 > 1e-24 * length * max(mean * mean, 1e-300)
-            std = np.sqrt(m2 / (length - 1)) if length > 1 else np.nan
-            sharpe = mean / std if length > 1 and varies else np.nan
-            # Standard error of the Sharpe ratio of returns that need not be normal (Mertens, 2002).
-            error = np.nan
-            if length > 1 and varies:
-                skew = (m3 / length) / (m2 / length) ** 1.5
-                kurtosis = (m4 / length) / (m2 / length) ** 2
-                spread = 1.0 + 0.5 * sharpe**2 - skew * sharpe + (kurtosis - 3.0) / 4.0 * sharpe**2
-                error = np.sqrt(max(spread, 0.0) / length)
-            result[i, s, 0] = equity - 1.0
-            result[i, s, 1] = mean
-            result[i, s, 2] = std
-            result[i, s, 3] = sharpe
-            result[i, s, 4] = error
-            result[i, s, 5] = drawdown
-            result[i, s, 6] = hits / days if days > 0 else np.nan
-            result[i, s, 7] = days
-    return result
 
 
 @_compiled
@@ -129,7 +50,8 @@ def shutdown_positions(forecast: Floats, last_return: Floats, long_only: bool) -
     """Positions that pause after a loss.
 
     The first day is long. After a day whose direction was right the position follows the sign of
-    the forecast; after a wrong one it is 0; from 0 it opens by the sign.
+    the forecast; after a wrong one it is 0; from 0 it opens by the sign. A forecast of exactly 0 is
+    no position, on the first day too.
 
     Args:
         forecast: [day], forecast return of the day.
@@ -139,13 +61,10 @@ def shutdown_positions(forecast: Floats, last_return: Floats, long_only: bool) -
     result = np.empty(len(forecast))
     held = 1.0
     for t in range(len(forecast)):
-        if t > 0:
-            wrong = held != 0.0 and held * last_return[t] <= 0.0
-            if wrong:
-                held = 0.0
-            elif forecast[t] > 0.0:
-                held = 1.0
-            else:
-                held = 0.0 if long_only else -1.0
+        wrong = t > 0 and held != 0.0 and held * last_return[t] <= 0.0
+        if wrong or forecast[t] == 0.0:
+            held = 0.0
+        elif t > 0:
+            held = 1.0 if forecast[t] > 0.0 else 0.0 if long_only else -1.0
         result[t] = held
     return result

@@ -45,6 +45,7 @@ SHORT_ENTERED = 4
 SHORT_EXITED = 8
 OPEN_FILLED = 16
 AMBIGUOUS = 32
+STOPPED = 64  # left at a stop, by the walk-forward run; no kernel sets it
 
 
 def fill_code(fill: str) -> int:

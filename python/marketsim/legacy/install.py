@@ -11,20 +11,20 @@ from pathlib import Path
 from types import ModuleType
 
 from marketsim.errors import LegacyInstallError, MissingDependencyError
-from marketsim.legacy.settings import current_settings
+from marketsim.legacy.stock.settings import current_settings
 
 __all__ = ["MODULES", "install"]
 
 # Old import path: the module that takes its place.
 MODULES = {
-    "loss_utils": "marketsim.legacy.loss_utils",
-    "disk_cache": "marketsim.legacy.disk_cache",
-    "backtest_test3_inline": "marketsim.legacy.backtest_test3_inline",
-    "src.optimization_utils": "marketsim.legacy.optimization_utils",
-    "src.prediction_cache": "marketsim.legacy.prediction_cache",
-    "src.models.toto_aggregation": "marketsim.legacy.toto_aggregation",
-    "src.models.toto_wrapper": "marketsim.legacy.toto_wrapper",
-    "src.models.kronos_wrapper": "marketsim.legacy.kronos_wrapper",
+    "loss_utils": "marketsim.legacy.stock.loss_utils",
+    "disk_cache": "marketsim.legacy.stock.disk_cache",
+    "backtest_test3_inline": "marketsim.legacy.stock.backtest_test3_inline",
+    "src.optimization_utils": "marketsim.legacy.stock.optimization_utils",
+    "src.prediction_cache": "marketsim.legacy.stock.prediction_cache",
+    "src.models.toto_aggregation": "marketsim.legacy.stock.toto_aggregation",
+    "src.models.toto_wrapper": "marketsim.legacy.stock.toto_wrapper",
+    "src.models.kronos_wrapper": "marketsim.legacy.stock.kronos_wrapper",
 }
 PACKAGES = ("src", "src.models")
 

@@ -7,7 +7,7 @@ from marketsim.models.fingerprint import ModelIdentity, content_hash, describe_m
 from marketsim.models.load import load_model
 from marketsim.models.mixture import StudentTMixture
 from marketsim.models.neural.cost import Cost
-from marketsim.models.neural.expect import Expectation
+from marketsim.models.neural.estimate import Expectation
 from marketsim.models.protocol import (
     BarModel,
     BatchedModel,
@@ -17,7 +17,8 @@ from marketsim.models.protocol import (
     SeededModel,
 )
 from marketsim.models.samples import SampleDistribution
-from marketsim.models.statistical import EwmaModel, PersistenceModel
+from marketsim.models.statistical.ewma import EwmaModel
+from marketsim.models.statistical.persistence import PersistenceModel
 
 __all__ = [
     "AGGREGATES",

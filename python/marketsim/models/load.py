@@ -15,7 +15,9 @@ from marketsim.models.kronos.config import is_kronos
 from marketsim.models.neural.checkpoint import Checkpoint, is_hub_id, locate
 from marketsim.models.neural.device import Execution
 from marketsim.models.protocol import Model
-from marketsim.models.statistical import EwmaModel, PersistenceModel, StatisticalModel
+from marketsim.models.statistical.base import StatisticalModel
+from marketsim.models.statistical.ewma import EwmaModel
+from marketsim.models.statistical.persistence import PersistenceModel
 from marketsim.models.toto1.config import is_toto1
 from marketsim.models.toto2.config import is_toto2
 

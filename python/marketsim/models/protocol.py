@@ -14,7 +14,7 @@ from marketsim.models.distribution import Distribution
 if TYPE_CHECKING:
     from marketsim.models.neural.cost import Cost
     from marketsim.models.neural.device import Execution
-    from marketsim.models.neural.expect import Expectation
+    from marketsim.models.neural.estimate import Expectation
 
 # [batch, time], [batch, variate, time], or a list of 1-D arrays of any lengths.
 Contexts: TypeAlias = "npt.ArrayLike | list[npt.NDArray[np.float64]]"

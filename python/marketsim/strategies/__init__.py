@@ -2,7 +2,6 @@
 
 from marketsim.strategies.entry_exit import EntryTakeProfit, HighLow, MaxDiff, MaxDiffAlwaysOn
 from marketsim.strategies.orders import (
-    DecisionView,
     Hold,
     LimitOrders,
     Orders,
@@ -22,10 +21,12 @@ from marketsim.strategies.signals import (
     Simple,
     UnprofitShutdown,
 )
+from marketsim.strategies.views import BarView, DecisionView, PastBars
 
 __all__ = [
     "BASELINES",
     "AllSignals",
+    "BarView",
     "BuyAndHold",
     "ConfidenceGuard",
     "DecisionView",
@@ -36,6 +37,7 @@ __all__ = [
     "MaxDiff",
     "MaxDiffAlwaysOn",
     "Orders",
+    "PastBars",
     "Simple",
     "Strategy",
     "TakeProfit",

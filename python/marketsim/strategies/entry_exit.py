@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from marketsim.strategies.orders import DecisionView, LimitOrders, TakeProfit
+from marketsim.strategies.orders import LimitOrders, TakeProfit
+from marketsim.strategies.views import DecisionView
 
 
 @dataclass(frozen=True)
@@ -16,10 +18,11 @@ class EntryTakeProfit:
     name: str = "entry_takeprofit"
     targets: tuple[str, ...] = ("high", "low", "close")
     fitted: bool = False
+    elementwise: ClassVar[bool] = True
 
     def decide(self, view: DecisionView) -> TakeProfit:
         """Position and exit levels of each day."""
-        position = view.allowed(np.where(view.close > 0.0, 1.0, -1.0))
+        position = view.allowed(np.sign(view.close))
         return TakeProfit(position, high=view.high, low=view.low)
 
 
@@ -30,10 +33,11 @@ class HighLow:
     name: str = "high_low"
     targets: tuple[str, ...] = ("high", "low", "close")
     fitted: bool = False
+    elementwise: ClassVar[bool] = True
 
     def decide(self, view: DecisionView) -> LimitOrders:
         """Position and entry levels of each day."""
-        position = view.allowed(np.where(view.close > 0.0, 1.0, -1.0))
+        position = view.allowed(np.sign(view.close))
         return LimitOrders(position, high=view.high, low=view.low, exit_at_close=True)
 
 
@@ -48,6 +52,7 @@ class MaxDiff:
     name: str = "maxdiff"
     targets: tuple[str, ...] = ("high", "low")
     fitted: bool = True
+    elementwise: ClassVar[bool] = True
 
     def decide(self, view: DecisionView) -> LimitOrders:
         """Position and levels of each day."""
@@ -58,13 +63,17 @@ class MaxDiff:
 
 @dataclass(frozen=True)
 class MaxDiffAlwaysOn:
-    """As `MaxDiff`, but a long and, where shorts are possible, a short on every day."""
+    """As `MaxDiff`, but a long and, where shorts are possible, a short on every day.
+
+    None on days whose high and low are forecast at exactly the close before.
+    """
 
     name: str = "maxdiff_always_on"
     targets: tuple[str, ...] = ("high", "low")
     fitted: bool = True
+    elementwise: ClassVar[bool] = True
 
     def decide(self, view: DecisionView) -> LimitOrders:
         """Levels of each day."""
-        both = np.ones(len(view))
+        both = ((view.high != 0.0) | (view.low != 0.0)).astype(np.float64)
         return LimitOrders(both, high=view.high, low=view.low, fitted=True, always_on=True)

@@ -39,7 +39,7 @@ def device_orders(
     import torch
 
     if type(strategy) is MaxDiffAlwaysOn:
-        return DeviceOrders(torch.ones_like(high, dtype=torch.float32), always_on=True)
+        return DeviceOrders(((high != 0.0) | (low != 0.0)).float(), always_on=True)
     side = torch.where(high.abs() > low.abs(), 1.0, -1.0)
     position = torch.where(low < high, side, 0.0).float()
     return DeviceOrders(torch.where(long_only, position.clamp(min=0.0), position), always_on=False)

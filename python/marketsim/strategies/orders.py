@@ -1,70 +1,38 @@
-"""What a strategy sees before a day, and what it can order for it."""
+"""What a strategy can order for a day."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.models import Distribution
+from marketsim.strategies.views import DecisionView
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class DecisionView:
-    """Everything known before each day; element t of every array comes from rows before day t.
-
-    All moves are returns against the close of the day before. The days follow one another.
-
-    Attributes:
-        dates: datetime64[ns] [day], UTC.
-        open, high, low, close: point forecasts of the day's moves [day].
-        band: distance of the 40 % and the 60 % quantile of the close forecast [day], at least 0.
-        last_return: close-to-close return of the day before [day].
-        returns: point forecasts of the one-bar return of each column against itself (the high
-            against the high of the day before) [day, target], targets open, high, low, close.
-        distribution: the distributions that `returns` are points of, [day, target].
-        long_only: short positions are not possible.
-    """
-
-    dates: npt.NDArray[np.datetime64]
-    open: Floats
-    high: Floats
-    low: Floats
-    close: Floats
-    band: Floats
-    last_return: Floats
-    returns: Floats
-    distribution: Distribution
-    long_only: bool
-
-    def __len__(self) -> int:
-        return len(self.dates)
-
-    def allowed(self, position: Floats) -> Floats:
-        """`position` with shorts set to 0 where they are not possible."""
-        return np.maximum(position, 0.0) if self.long_only else np.asarray(position)
-
-
-@dataclass(frozen=True)
 class Hold:
-    """Hold a position from the close of the day before to the close of the day.
+    """Hold a position, traded once a bar: what differs from the target is bought or sold.
 
     Attributes:
-        position: [day], as a fraction of the capital; negative is short.
+        position: [day], as a fraction of the equity; negative is short.
+        execution: "close": traded at the close of the day before and held to the close of the day;
+            "next_open": traded at the open of the day and held to the open of the next one.
     """
 
     position: Floats
+    execution: Literal["close", "next_open"] = "close"
 
 
 @dataclass(frozen=True)
 class TakeProfit:
     """Enter at the close of the day before, leave at a limit if the day reaches it.
 
-    A position that does not leave is carried into the next day.
+    A position that does not leave is carried into the next day. A level that is no better than the
+    entry takes no profit: no order is laid.
 
     Attributes:
         position: [day], as in `Hold`.
@@ -90,6 +58,8 @@ class LimitOrders:
         always_on: trade a long and a short on each day (only the long where shorts are not
             possible).
         exit_at_close: leave at the close, never at a limit.
+        stop: [day], moves at which a position leaves at the market, at a loss; None for no stop.
+            Offsets are fitted without it.
     """
 
     position: Floats
@@ -98,6 +68,7 @@ class LimitOrders:
     fitted: bool = False
     always_on: bool = False
     exit_at_close: bool = False
+    stop: Floats | None = None
 
 
 Orders: TypeAlias = Hold | TakeProfit | LimitOrders

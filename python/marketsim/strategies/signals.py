@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from marketsim.errors import ArgumentError
-from marketsim.strategies.orders import DecisionView, Hold
+from marketsim.strategies.orders import Hold
+from marketsim.strategies.views import DecisionView
 
 _LEAST_BAND = 1e-8
 
 
 @dataclass(frozen=True)
 class Simple:
-    """Long if the forecast of the close is above 0, else short."""
+    """By the sign of the forecast of the close; no position where it is 0."""
 
     name: str = "simple"
     targets: tuple[str, ...] = ("close",)
     fitted: bool = False
+    elementwise: ClassVar[bool] = True
 
     def decide(self, view: DecisionView) -> Hold:
         """Position of each day."""
-        return Hold(view.allowed(np.where(view.close > 0.0, 1.0, -1.0)))
+        return Hold(view.allowed(np.sign(view.close)))
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class AllSignals:
     name: str = "all_signals"
     targets: tuple[str, ...] = ("high", "low", "close")
     fitted: bool = False
+    elementwise: ClassVar[bool] = True
 
     def decide(self, view: DecisionView) -> Hold:
         """Position of each day.
@@ -51,6 +55,7 @@ class BuyAndHold:
     name: str = "buy_and_hold"
     targets: tuple[str, ...] = ()
     fitted: bool = False
+    elementwise: ClassVar[bool] = True
 
     def decide(self, view: DecisionView) -> Hold:
         """Position of each day."""
@@ -84,6 +89,7 @@ class ConfidenceGuard:
     name: str = "confidence_guard"
     targets: tuple[str, ...] = ("close",)
     fitted: bool = False
+    elementwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.multiplier > 0.0:

@@ -3,7 +3,7 @@
 from marketsim.walkforward.costs import COSTS, Costs
 from marketsim.walkforward.prepared import Prepared, prepare, walk_forward
 from marketsim.walkforward.result import WalkForwardResult
-from marketsim.walkforward.settings import Settings
+from marketsim.walkforward.settings import Settings, VolumeCap
 from marketsim.walkforward.summary import Summary
 from marketsim.walkforward.universe import Universe, UniverseResult, walk_forward_universe
 from marketsim.walkforward.windows import Windows, plan_windows
@@ -16,6 +16,7 @@ __all__ = [
     "Summary",
     "Universe",
     "UniverseResult",
+    "VolumeCap",
     "WalkForwardResult",
     "Windows",
     "plan_windows",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from marketsim.bars import Bars
 from marketsim.forecasts import ForecastCube, ForecastPlan, ForecastStore, run_plans, target_index
-from marketsim.models import Model, PersistenceModel
-from marketsim.strategies import DecisionView
+from marketsim.models import Model
+from marketsim.strategies import DecisionView, PastBars
 from marketsim.timing import stage
 from marketsim.walkforward.windows import Stretch, Windows
 
@@ -75,8 +76,11 @@ class Forecasts:
 
     def between(self, start: int, stop: int) -> ForecastCube:
         """The forecasts of the rows start .. stop - 1, which lie within one plan; a view."""
-        cube = next(cube for cube in reversed(self.cubes) if cube.first <= start)
-        return cube.slice(start, stop)
+        return self.around(start).slice(start, stop)
+
+    def around(self, row: int) -> ForecastCube:
+        """The forecasts of the plan that a row lies in."""
+        return next(cube for cube in reversed(self.cubes) if cube.first <= row)
 
     def evaluated(self, windows: Windows) -> ForecastCube:
         """The forecasts of `windows.days`, in this order; a view where there is no gap."""
@@ -87,32 +91,28 @@ class Forecasts:
         return ForecastCube(parts[0].first, parts[0].schema, records)
 
 
-def naive_forecasts(bars: Bars, windows: Windows) -> ForecastCube:
-    """Those of the persistence model for `windows.days`: what forecast skill is relative to."""
-    # In one go even where windows lie apart: for this model a day costs less than a call.
-    first, stop = windows.first_day, windows.stop_day
-    plan = ForecastPlan(first, stop, len(windows.as_of), windows.window)
-    with stage("metrics", whole=True):  # no forecasts of the run
-        made = Forecasts.made(bars, PersistenceModel(), [plan], store=None, progress=False)
-        return made.evaluated(windows)
-
-
 @dataclass(frozen=True)
 class MarketDays:
-    """What came on consecutive days [day], each against the close of the day before.
+    """What came on bars [day], each against the close of the bar before.
 
     Attributes:
-        first: row of the first day in the bars.
-        previous_close: the close of the day before, in price.
+        previous_close: the close of the bar before, in price.
         open, high, low, close: returns.
+        elapsed: calendar days from the close of the bar before to that of this one.
+        breaks: True where nothing is brought from the bar before: at the start and after a gap.
+        value, value_before: volume times close of the bar, and of the bar before, in currency; None
+            where the bars have no volumes.
     """
 
-    first: int
     previous_close: Floats
     open: Floats
     high: Floats
     low: Floats
     close: Floats
+    elapsed: Floats
+    breaks: npt.NDArray[np.bool_]
+    value: Floats | None
+    value_before: Floats | None
 
     @classmethod
     def of(cls, bars: Bars, start: int, stop: int) -> MarketDays:
@@ -120,17 +120,34 @@ class MarketDays:
         return cls.at(bars, np.arange(start, stop))
 
     @classmethod
-    def at(cls, bars: Bars, rows: npt.NDArray[np.int64]) -> MarketDays:
-        """The days of these rows, each at least 1; `slice` is for rows that follow one another."""
-        previous = bars.close[rows - 1]
-        columns = (bars.open, bars.high, bars.low, bars.close)
-        return cls(int(rows[0]), previous, *(column[rows] / previous - 1.0 for column in columns))
+    def at(
+        cls,
+        bars: Bars,
+        rows: npt.NDArray[np.int64],
+        breaks: npt.NDArray[np.bool_] | None = None,
+    ) -> MarketDays:
+        """The days of these rows, each at least 1.
 
-    def slice(self, start: int) -> MarketDays:
-        """The days from row `start` of the bars on."""
-        i = start - self.first
-        parts = (self.previous_close, self.open, self.high, self.low, self.close)
-        return MarketDays(start, *(part[i:] for part in parts))
+        Args:
+            bars: where they are.
+            rows: ascending within each account.
+            breaks: where accounts begin; None: at the first row and after each gap.
+        """
+        before = rows - 1
+        previous = bars.close[before]
+        columns = (bars.open, bars.high, bars.low, bars.close)
+        moves = [column[rows] / previous - 1.0 for column in columns]
+        if breaks is None:
+            breaks = np.ones(len(rows), dtype=np.bool_)
+            breaks[1:] = np.diff(rows) != 1
+        stamps = bars.timestamps
+        elapsed = (stamps[rows] - stamps[before]) / np.timedelta64(1, "D")
+        value = value_before = None
+        if bars.volume.any():
+            value = bars.volume[rows] * bars.close[rows]
+            value_before = bars.volume[before] * previous
+        opened, high, low, close = moves
+        return cls(previous, opened, high, low, close, elapsed, breaks, value, value_before)
 
 
 def decision_view(
@@ -162,8 +179,82 @@ def decision_view(
         returns=returns,
         distribution=cube.distribution,
         long_only=long_only,
+        bars=PastBars.of(bars, cube.first, cube.first + len(cube)),
     )
     # Several strategies are shown the same view: none may change what another sees.
     for array in (view.open, view.high, view.low, view.band, view.last_return, returns, view.close):
         array.setflags(write=False)
     return view
+
+
+_KEPT_VIEWS = 64  # a run without gaps needs two
+_KEPT_FITS = 64
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    """What the strategies of a run see of its days and meet on them, each made once.
+
+    Nothing of it changes a result: what is kept is what would be computed again. Threads share it.
+
+    Attributes:
+        bars, forecasts: of the run.
+    """
+
+    bars: Bars
+    forecasts: Forecasts
+    _views: dict[Any, DecisionView] = field(default_factory=dict, repr=False)
+    _market: dict[Any, MarketDays] = field(default_factory=dict, repr=False)
+    _fits: dict[Any, tuple[Any, Any]] = field(default_factory=dict, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is kept: a process computes it faster than it would read it."""
+        return self.__dict__ | {"_views": {}, "_market": {}, "_fits": {}}
+
+    def view(self, start: int, stop: int, aggregate: str, long_only: bool) -> DecisionView:
+        """What is known before each of the days of rows start .. stop - 1."""
+        whole = self.forecasts.around(start)
+
+        def made() -> DecisionView:
+            with stage("slices"):
+                return decision_view(self.bars, whole, aggregate, long_only=long_only)
+
+        view: DecisionView = kept(
+            self._views, (whole.first, aggregate, long_only), made, _KEPT_VIEWS
+        )
+        return view.part(start - whole.first, stop - whole.first)
+
+    def market(self, rows: npt.NDArray[np.int64], window: int | None = None) -> MarketDays:
+        """What came on these rows; where `window` is given, each that many are one account."""
+
+        def made() -> MarketDays:
+            with stage("slices"):
+                if window is None:
+                    return MarketDays.at(self.bars, rows)
+                breaks = np.arange(len(rows)) % window == 0
+                return MarketDays.at(self.bars, rows, breaks)
+
+        found: MarketDays = kept(self._market, (rows.tobytes(), window), made, _KEPT_VIEWS)
+        return found
+
+    def fit(self, key: Any, inputs: Any, same: Callable[[Any, Any], bool], make: Any) -> Any:
+        """What `make` gives, which is fitted once for each key while `inputs` stay the same."""
+        found = self._fits.get(key)
+        if found is not None and same(found[0], inputs):
+            return found[1]
+        result = make()
+        if len(self._fits) >= _KEPT_FITS:
+            self._fits.clear()
+        self._fits[key] = inputs, result
+        return result
+
+
+def kept(cache: dict[Any, Any], key: Any, make: Callable[[], Any], most: int) -> Any:
+    """`cache[key]`, made where it is missing; a full cache starts anew."""
+    found = cache.get(key)
+    if found is None:
+        found = make()
+        if len(cache) >= most:
+            cache.clear()
+        cache[key] = found
+    return found

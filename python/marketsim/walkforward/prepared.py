@@ -4,43 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from marketsim.arguments import as_flag
+from marketsim.arguments import check_whole
 from marketsim.bars import Bars, read_bars
 from marketsim.errors import ArgumentError
 from marketsim.forecasts import ForecastPlan, StoreLike, open_store
 from marketsim.kernels.rules import check_device
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds
 from marketsim.models import Model, load_model
-from marketsim.strategies import (
-    BuyAndHold,
-    DecisionView,
-    Hold,
-    LimitOrders,
-    Orders,
-    Strategy,
-    select_strategies,
-)
-from marketsim.timing import stage
+from marketsim.strategies import Strategy, select_strategies
 from marketsim.walkforward.costs import Costs
-from marketsim.walkforward.evaluate import Rulebook, StrategyDays, evaluate, joined
-from marketsim.walkforward.inputs import (
-    Forecasts,
-    MarketDays,
-    ModelCard,
-    decision_view,
-    forecast_plans,
-)
+from marketsim.walkforward.inputs import Forecasts, ModelCard, RunInputs, forecast_plans
 from marketsim.walkforward.result import WalkForwardResult
-from marketsim.walkforward.settings import MarketFacts, Settings, resolve_settings
-from marketsim.walkforward.windows import Stretch, Windows, check_whole, plan_windows
-
-_KEPT_VIEWS = 64  # per prepared run; a run without gaps needs two
+from marketsim.walkforward.run import Run
+from marketsim.walkforward.settings import VolumeCap, resolve_settings
+from marketsim.walkforward.windows import Windows, plan_windows
 
 
 def prepare(
@@ -81,12 +63,11 @@ def prepare(
     bars = bars if isinstance(bars, Bars) else read_bars(bars)
     windows = {"simulations": simulations, "window": window, "offset_window": offset_window}
     windows |= {"purge": purge, "embargo": embargo}
-    return _prepared(bars, MarketFacts.of(bars), model, windows, store, progress)
+    return _prepared(bars, model, windows, store, progress)
 
 
 def _prepared(
     bars: Bars,
-    facts: MarketFacts,
     model: str | os.PathLike[str] | Model,
     windows: dict[str, int],
     store: StoreLike,
@@ -98,7 +79,7 @@ def _prepared(
     planned = plan_windows(len(bars), **windows)
     plans = forecast_plans(planned)
     forecasts = Forecasts.made(bars, model, plans, store=open_store(store), progress=progress)
-    return Prepared(bars, ModelCard.of(model), facts, planned, plans, forecasts)
+    return Prepared(ModelCard.of(model), planned, plans, RunInputs(bars, forecasts))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,26 +90,21 @@ class Prepared:
     it is computed at first use and kept.
 
     Attributes:
-        bars: what it runs on.
         model: name, fingerprint and quantile levels of the model that forecast.
-        facts: what the bars tell of their market.
         windows: which days the simulations are made of.
         plans: which forecasts were made; several where days between them are not needed.
-        forecasts: those forecasts, a cube a plan.
+        inputs: those forecasts and the bars, and what strategies see of them.
     """
 
-    bars: Bars
     model: ModelCard
-    facts: MarketFacts
     windows: Windows
     plans: tuple[ForecastPlan, ...]
-    forecasts: Forecasts
-    _views: dict[Any, DecisionView] = field(default_factory=dict, repr=False)
-    _market: dict[Any, MarketDays] = field(default_factory=dict, repr=False)
+    inputs: RunInputs
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Without what is derived: a process that needs it computes it faster than it reads it."""
-        return self.__dict__ | {"_views": {}, "_market": {}}
+    @property
+    def bars(self) -> Bars:
+        """What it runs on."""
+        return self.inputs.bars
 
     def __repr__(self) -> str:
         windows = self.windows
@@ -148,13 +124,14 @@ class Prepared:
         asset_class: str | None = None,
         periods_per_year: float | None = None,
         offset_bounds: Bounds = DEFAULT_BOUNDS,
+        volume_cap: VolumeCap | None = None,
         device: str = "cpu",
     ) -> WalkForwardResult:
         """Run strategies on the prepared days; no forecast, key or plan is made again.
 
         Args:
-            strategies, fill, fee, aggregate, asset_class, periods_per_year, offset_bounds, device:
-                as in `walk_forward`.
+            strategies, fill, fee, aggregate, asset_class, periods_per_year, offset_bounds,
+                volume_cap, device: as in `walk_forward`.
             offset_window: days that offsets are fitted on, at most those prepared; None for them.
 
         Raises:
@@ -162,46 +139,18 @@ class Prepared:
         """
         chosen = select_strategies(strategies)
         settings = resolve_settings(
-            self.facts, fill=fill, fee=fee, aggregate=aggregate, asset_class=asset_class,
-            periods_per_year=periods_per_year, offset_bounds=offset_bounds,
+            self.bars.market, fill=fill, fee=fee, aggregate=aggregate, asset_class=asset_class,
+            periods_per_year=periods_per_year, offset_bounds=offset_bounds, volume_cap=volume_cap,
         )  # fmt: skip
         check_device(device)
         windows = self._windows(chosen, offset_window)
-        run = _Run(self, windows, settings, device)
-        orders, outcomes = run.of_all(chosen)
+        run = Run(self.inputs, windows, settings, device)
         return WalkForwardResult(
-            bars=self.bars,
             model=self.model,
-            settings=settings,
-            windows=windows,
             plans=self.plans,
-            cube=self.forecasts.evaluated(windows),
-            strategies=chosen,
-            orders=orders,
-            outcomes=outcomes,
-            measure_baselines=run.baselines,
+            run=run,
+            runs={strategy.name: run.of(strategy) for strategy in chosen},
         )
-
-    def view(self, start: int, stop: int, aggregate: str, long_only: bool) -> DecisionView:
-        """What is known before each of the days of rows start .. stop - 1."""
-        key = start, stop, aggregate, long_only
-        found = self._views.get(key)
-        if found is None:
-            with stage("slices"):
-                cube = self.forecasts.between(start, stop)
-                found = decision_view(self.bars, cube, aggregate, long_only=long_only)
-            if len(self._views) >= _KEPT_VIEWS:
-                self._views.clear()
-            self._views[key] = found
-        return found
-
-    def market(self, start: int, stop: int) -> MarketDays:
-        """What came on the days of rows start .. stop - 1."""
-        found = self._market.get((start, stop))
-        if found is None:
-            with stage("slices"):
-                found = self._market[start, stop] = MarketDays.of(self.bars, start, stop)
-        return found
 
     def _windows(self, chosen: tuple[Strategy, ...], offset_window: int | None) -> Windows:
         """The windows with the days that offsets are fitted on, 0 where no strategy fits any."""
@@ -239,6 +188,7 @@ def walk_forward(
     asset_class: str | None = None,
     periods_per_year: float | None = None,
     offset_bounds: Bounds = DEFAULT_BOUNDS,
+    volume_cap: VolumeCap | None = None,
     device: str = "cpu",
 ) -> WalkForwardResult:
     """Backtest strategies that decide each day from forecasts of its open, high, low and close.
@@ -257,8 +207,9 @@ def walk_forward(
         window: days each simulation is validated on.
         strategies: names or `Strategy` objects; None for all built-in ones.
         fill: fill policy of limit orders, see `marketsim.kernels.rules`.
-        fee: fraction of the value traded (0.0005 for 5 basis points), or `Costs`, which adds a
-            half spread; None for the asset class's own.
+        fee: fraction of the value traded that every fill pays (0.0005 for 5 basis points; below 0
+            for a rebate), or `Costs`; None for the asset class's own, see
+            `marketsim.walkforward.COSTS`.
         aggregate: point forecast that strategies decide by, see `marketsim.models.aggregation`.
         offset_window: days that offsets are fitted on.
         store: where forecasts are kept and looked up: a path, a `ForecastStore`, None for the
@@ -272,6 +223,8 @@ def walk_forward(
             all days). It decides the costs, and that crypto is not sold short.
         periods_per_year: days a year for annualisation; None judges by the calendar.
         offset_bounds: ((min, max) of the high offset, (min, max) of the low offset).
+        volume_cap: how much of a bar's volume can be traded, see `VolumeCap`; None for any. A bar
+            without volume, where the bars have volumes, fills nothing either way.
         device: where offsets are fitted: "cpu", "cuda", "cuda:<index>" or "auto", as in
             `marketsim.best_offsets`; the result is the same to the last bit. A model's device is
             the model's own.
@@ -304,91 +257,14 @@ def walk_forward(
         "asset_class": asset_class,
         "periods_per_year": periods_per_year,
         "offset_bounds": offset_bounds,
+        "volume_cap": volume_cap,
     }
-    facts = MarketFacts.of(bars)
-    resolve_settings(facts, **rules)
+    resolve_settings(bars.market, **rules)
     check_device(device)
     windows = {"simulations": simulations, "window": window, "purge": purge, "embargo": embargo}
     windows["offset_window"] = offset_window if fitted else 0
-    prepared = _prepared(bars, facts, model, windows, store, progress)
+    prepared = _prepared(bars, model, windows, store, progress)
     return prepared.evaluate(chosen, **rules, device=device)
-
-
-class _Persistence:
-    """By the sign of yesterday's return, whatever is forecast."""
-
-    name, targets, fitted = "persistence", (), False
-
-    def decide(self, view: DecisionView) -> Hold:
-        return Hold(view.allowed(np.where(view.last_return > 0.0, 1.0, -1.0)))
-
-
-class _Flat:
-    """Never trades: what a forecast of no move asks for."""
-
-    name, targets, fitted = "random_walk", (), False
-
-    def decide(self, view: DecisionView) -> Hold:
-        return Hold(np.zeros(len(view)))
-
-
-@dataclass(frozen=True)
-class _Run:
-    """Strategies on the days of a prepared run, under one set of rules."""
-
-    prepared: Prepared
-    windows: Windows
-    settings: Settings
-    device: str
-
-    def of_all(
-        self, strategies: Iterable[Strategy]
-    ) -> tuple[dict[str, Orders], dict[str, StrategyDays]]:
-        """Orders and outcomes by name; see `of`."""
-        orders, outcomes = {}, {}
-        for strategy in strategies:
-            orders[strategy.name], outcomes[strategy.name] = self.of(strategy)
-        return orders, outcomes
-
-    def baselines(self) -> dict[str, StrategyDays]:
-        """Outcomes of the naive strategies on the same days."""
-        return self.of_all((BuyAndHold(), _Persistence(), _Flat()))[1]
-
-    def of(self, strategy: Strategy) -> tuple[Orders, StrategyDays]:
-        """The orders of the last stretch of days, and the outcome of all days.
-
-        Each stretch is run by itself: days between two of them belong to no simulation.
-        """
-        outcomes = []
-        for stretch in self.windows.stretches:
-            try:
-                with stage("strategies"):
-                    orders, outcome = self._stretch(strategy, stretch)
-            except ArgumentError as error:
-                raise ArgumentError(f"strategy {strategy.name!r}: {error}") from error
-            outcomes.append(outcome)
-        return orders, joined(outcomes)
-
-    def _stretch(self, strategy: Strategy, stretch: Stretch) -> tuple[Orders, StrategyDays]:
-        # What is not fitted decides for the evaluated days alone, so that a state it carries starts
-        # at the same day whichever strategies run beside it.
-        start = stretch.first_fit if strategy.fitted else stretch.first
-        settings = self.settings
-        view = self.prepared.view(start, stretch.stop, settings.aggregate, settings.long_only)
-        orders = strategy.decide(view)
-        fitted = isinstance(orders, LimitOrders) and as_flag("fitted", orders.fitted)
-        if fitted != strategy.fitted:
-            raise ArgumentError(f"fitted is {strategy.fitted}, but its orders say otherwise")
-        book = Rulebook(
-            fill=settings.fill,
-            cost=settings.costs.rate,
-            long_only=settings.long_only,
-            offset_window=self.windows.offset_window,
-            bounds=settings.offset_bounds,
-            device=self.device,
-        )
-        market = self.prepared.market(start, stretch.stop)
-        return orders, evaluate(orders, market, stretch.first, book)
 
 
 def _checked_model(model: Any) -> Model:

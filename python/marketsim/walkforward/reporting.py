@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from marketsim.bars import TARGETS
-from marketsim.kernels import rules
 from marketsim.kernels.profit import profit
 from marketsim.report.data import Candles, Fan, Heatmap, Markers, ReportData, Table
-from marketsim.strategies import LimitOrders, TakeProfit
-from marketsim.walkforward.evaluate import StrategyDays, limit_problem
+from marketsim.strategies import LimitOrders
 from marketsim.walkforward.inputs import MarketDays
+from marketsim.walkforward.limits import limit_problem
+from marketsim.walkforward.outcome import StrategyDays
 from marketsim.walkforward.summary import NOTES
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def report_data(result: WalkForwardResult) -> ReportData:
                 "Forecast skill",
                 skill_head,
                 skill_rows,
-                note="One-bar returns of each column, in basis points; below 1 beats persistence.",
+                note="One-bar returns of each column, in basis points; below 1 beats no skill.",
             ),
         ],
         dates=result.dates.tz_localize(None).to_numpy(),
@@ -71,20 +72,18 @@ def report_data(result: WalkForwardResult) -> ReportData:
 
 
 def _equity(outcome: StrategyDays) -> Floats:
-    growth = np.maximum(1.0 + outcome.net, 0.0)  # a lost capital stays lost
-    return np.asarray(np.cumprod(growth), dtype=np.float64)
+    return np.asarray(np.cumprod(1.0 + outcome.net), dtype=np.float64)
 
 
 def _notes(result: WalkForwardResult) -> list[str]:
     settings = result.settings
-    carried = "pay on every change of position"
     return [
         f"Limit orders are filled by the policy {settings.fill}; a decision for a day reads the "
         "days before it and acts on that day.",
-        f"Costs: {settings.costs.fee_bps:g} bp fee and {settings.costs.half_spread_bps:g} bp half "
-        f"spread. Strategies that hold {carried}, from the close of the day before; those that "
-        "trade at limits pay once an entry.",
-        f"Annualised with {settings.periods_per_year:g} periods a year.",
+        f"Costs of every fill: {settings.costs.text()} of the value traded. The last position is "
+        "sold at the end.",
+        f"Market: {settings.market.sentence()}.",
+        *(f"{note[:1].upper()}{note[1:]}." for note in result.summary().notes),
         *(f"Changed on reading: {repair}." for repair in result.bars.repairs),
     ]
 
@@ -120,31 +119,17 @@ def _candles(result: WalkForwardResult) -> Candles:
 
 
 def _markers(result: WalkForwardResult, name: str, shown: slice) -> list[Markers]:
-    """Where the fills of the shown days lie.
-
-    A strategy without limits to enter at enters at the close of the day before, which is drawn at
-    the day.
-    """
-    outcome, market = result.outcomes[name], result.market
-    previous = market.previous_close
-    sell, buy = previous * (1.0 + outcome.high_level), previous * (1.0 + outcome.low_level)
-    at_open = outcome.flags & rules.OPEN_FILLED > 0
-    opened = previous * (1.0 + market.open)
-    long_in = np.where(np.isnan(buy), previous, np.where(at_open, opened, buy))
-    short_in = np.where(np.isnan(sell), previous, np.where(at_open, opened, sell))
-    long_out, short_out = sell, buy
-    if isinstance(result.orders[name], TakeProfit) and result.settings.fill == "open_aware":
-        long_out, short_out = np.fmax(sell, opened), np.fmin(buy, opened)
-    kinds = (
-        ("long entry", rules.LONG_ENTERED, long_in),
-        ("long exit", rules.LONG_EXITED, long_out),
-        ("short entry", rules.SHORT_ENTERED, short_in),
-        ("short exit", rules.SHORT_EXITED, short_out),
-    )
+    """Where the fills of the shown days lie: at the bars whose prices they are."""
+    trades = result.trades
+    own = trades[trades["strategy"] == name]
+    dates = result.dates[shown]
     markers = []
-    for kind, bit, price in kinds:
-        days = np.flatnonzero((outcome.flags & bit > 0)[shown])
-        markers.append(Markers(kind, days, price[shown][days]))
+    for side, word in ((1, "long"), (-1, "short")):
+        part = own[own["side"] == side]
+        for end in ("entry", "exit"):
+            at = dates.get_indexer(pd.DatetimeIndex(part[f"{end}_time"]))
+            prices = part[f"{end}_price"].to_numpy()[at >= 0]
+            markers.append(Markers(f"{word} {end}", at[at >= 0], prices))
     return markers
 
 
@@ -182,10 +167,11 @@ def _heatmap(result: WalkForwardResult) -> Heatmap | None:
     low = np.linspace(low_min, low_max, _HEATMAP_STEPS)
     columns, rows = (grid.reshape(-1) for grid in np.meshgrid(high, low))
     total = np.zeros(columns.size)
+    charged = settings.costs.entry + settings.costs.close_exit
     for side in problem.sides:
         total += profit(
             days.close, days.high, days.low, problem.high[part], problem.low[part], side[part],
-            high_offset=columns, low_offset=rows, fee=settings.costs.rate, fill=settings.fill,
+            high_offset=columns, low_offset=rows, fee=charged, fill=settings.fill,
             open=days.open,
         ).sum(axis=1, dtype=np.float64)  # fmt: skip
     outcome = result.outcomes[name]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,53 +17,100 @@ from marketsim.bars import TARGETS, Bars
 from marketsim.build_info import versions
 from marketsim.forecasts import ForecastCube, ForecastPlan
 from marketsim.kernels import rules
-from marketsim.metrics import Skill, forecast_skill
+from marketsim.metrics import CLIMATOLOGY_WINDOW, Skill, climatology, forecast_skill
 from marketsim.strategies import Orders, Strategy
 from marketsim.timing import stage
-from marketsim.walkforward.evaluate import StrategyDays
-from marketsim.walkforward.inputs import MarketDays, ModelCard, naive_forecasts
+from marketsim.walkforward.inputs import MarketDays, ModelCard
+from marketsim.walkforward.outcome import StrategyDays, ruin_bar
+from marketsim.walkforward.returns import daily_returns
+from marketsim.walkforward.run import BASELINE_STRATEGIES, Run, StrategyRun
 from marketsim.walkforward.settings import Settings
-from marketsim.walkforward.summary import Summary, measure_windows, plain, summarize
+from marketsim.walkforward.summary import (
+    Summary,
+    measure_windows,
+    plain,
+    summarize,
+    whole_figures,
+)
+from marketsim.walkforward.trades import TRADE_COLUMNS, round_trips
 from marketsim.walkforward.windows import Windows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class WalkForwardResult:
     """Result of `walk_forward` for one symbol.
 
+    Frames are handed out as copies: what is written into one changes no other.
+
     Attributes:
-        bars: what it was run on.
         model: name, fingerprint and quantile levels of the model that forecast.
-        settings: how it was run.
-        windows: which days the simulations are made of.
         plans: which forecasts were made; several where days between them are not needed.
-        cube: the forecasts of the evaluated days, `windows.days`, in this order.
-        strategies: the strategies that ran.
-        orders: what each ordered for the last of `windows.stretches`; fitted strategies from the
-            first day that offsets are fitted on.
-        outcomes: their outcome on each evaluated day, by name.
-        measure_baselines: runs the naive strategies; see `baselines`.
+        run: what was run on, and how.
+        runs: the strategies that ran, by name: their orders and outcomes.
     """
 
-    bars: Bars
     model: ModelCard
-    settings: Settings
-    windows: Windows
     plans: tuple[ForecastPlan, ...]
-    cube: ForecastCube
-    strategies: tuple[Strategy, ...]
-    orders: Mapping[str, Orders]
-    outcomes: Mapping[str, StrategyDays]
-    measure_baselines: Callable[[], Mapping[str, StrategyDays]]
+    run: Run
+    runs: Mapping[str, StrategyRun]
+
+    def __repr__(self) -> str:
+        return f"WalkForwardResult({self._heading()}; print(result.summary()) for the figures)"
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+    @property
+    def bars(self) -> Bars:
+        """What it was run on."""
+        return self.run.inputs.bars
+
+    @property
+    def settings(self) -> Settings:
+        """How it was run."""
+        return self.run.settings
+
+    @property
+    def windows(self) -> Windows:
+        """Which days the simulations are made of."""
+        return self.run.windows
 
     @cached_property
-    def baselines(self) -> Mapping[str, StrategyDays]:
-        """Outcomes of naive strategies on the same days.
+    def cube(self) -> ForecastCube:
+        """The forecasts of the evaluated days, `windows.days`, in this order."""
+        return self.run.inputs.forecasts.evaluated(self.windows)
+
+    @property
+    def strategies(self) -> tuple[Strategy, ...]:
+        """The strategies that ran."""
+        return tuple(run.strategy for run in self.runs.values())
+
+    @cached_property
+    def orders(self) -> Mapping[str, Orders]:
+        """What each strategy ordered for the last of `windows.stretches`.
+
+        Fitted strategies from the first day that offsets are fitted on.
+        """
+        return {name: run.last for name, run in self.runs.items()}
+
+    @cached_property
+    def outcomes(self) -> Mapping[str, StrategyDays]:
+        """The strategies' outcome on each evaluated day as one path, by name."""
+        return {name: run.outcome for name, run in self.runs.items()}
+
+    @cached_property
+    def baseline_runs(self) -> Mapping[str, StrategyRun]:
+        """The naive strategies on the same days.
 
         Buy and hold, the sign of yesterday's return, and the random walk's forecast of no move,
         which never trades.
         """
-        return self.measure_baselines()
+        return {s.name: self.run.of(s) for s in BASELINE_STRATEGIES}
+
+    @cached_property
+    def baselines(self) -> Mapping[str, StrategyDays]:
+        """Outcomes of the naive strategies."""
+        return {name: run.outcome for name, run in self.baseline_runs.items()}
 
     @cached_property
     def _index(self) -> pd.DatetimeIndex:
@@ -77,7 +124,7 @@ class WalkForwardResult:
     @cached_property
     def market(self) -> MarketDays:
         """What came on the evaluated days."""
-        return MarketDays.at(self.bars, self.windows.days)
+        return self.run.inputs.market(self.windows.days)
 
     @cached_property
     def actual(self) -> npt.NDArray[np.float64]:
@@ -87,20 +134,35 @@ class WalkForwardResult:
         return np.stack([price[rows] / price[rows - 1] - 1.0 for price in prices], axis=1)
 
     @cached_property
-    def persistence(self) -> ForecastCube:
-        """The forecasts of the persistence model for the evaluated days, to compare with."""
-        return naive_forecasts(self.bars, self.windows)
+    def climatology(self) -> npt.NDArray[np.float64]:
+        """Quantiles [day, target, level] of the last 250 one-bar returns before each day."""
+        rows = self.windows.days
+        first = max(1, int(rows[0]) - CLIMATOLOGY_WINDOW)
+        prices = np.stack([getattr(self.bars, target) for target in TARGETS], axis=1)
+        prices = prices[first - 1 : rows[-1] + 1]
+        returns = prices[1:] / prices[:-1] - 1.0
+        found = climatology(
+            returns, self.model.levels, start=int(rows[0]) - first, window=CLIMATOLOGY_WINDOW
+        )
+        evaluated: npt.NDArray[np.float64] = found[rows - rows[0]]
+        return evaluated
 
-    @cached_property
+    @property
     def days(self) -> pd.DataFrame:
         """One row a day and strategy.
 
         Columns: date, strategy, position, high_offset, low_offset, sell_limit, buy_limit (prices;
         NaN without an order), long_entered, long_exited, short_entered, short_exited, open_filled,
-        ambiguous, gross, fee, net (fractions of the capital), net_optimistic, net_pessimistic (the
-        same orders under these fill policies), in_sample (mean net a day of the offsets on the days
-        they were fitted on; NaN where none are).
+        stopped, ambiguous, exposure (absolute positions in the market, added), traded (value bought
+        and sold), gross, fee, carry (borrow and financing, a part of fee), net, net_optimistic,
+        net_open_aware (the same orders under these fill policies), all fractions of the equity, and
+        in_sample (mean net a day of the offsets on the days they were fitted on; NaN where none
+        are).
         """
+        return self._days.copy(deep=False)
+
+    @cached_property
+    def _days(self) -> pd.DataFrame:
         outcomes = list(self.outcomes.values())
 
         def stacked(name: str) -> npt.NDArray[Any]:
@@ -121,17 +183,21 @@ class WalkForwardResult:
         }
         for name, bit in FLAG_COLUMNS.items():
             columns[name] = flags & bit > 0
-        for name in ("gross", "fee", "net", "net_optimistic", "net_pessimistic", "in_sample"):
+        for name in FIGURE_COLUMNS:
             columns[name] = stacked(name)
         return pd.DataFrame(columns)
 
-    @cached_property
+    @property
     def forecasts(self) -> pd.DataFrame:
         """One row a day and target: date, target, mean, std, point, q<level> columns, actual.
 
         All are one-bar returns of the target's own column; `point` is the aggregate that the
         strategies decided by.
         """
+        return self._forecasts.copy(deep=False)
+
+    @cached_property
+    def _forecasts(self) -> pd.DataFrame:
         count, width = len(self.dates), len(TARGETS)
         distribution = self.cube.distribution
         quantiles = distribution.quantile(self.model.levels)
@@ -147,24 +213,28 @@ class WalkForwardResult:
         columns["actual"] = self.actual.reshape(-1)
         return pd.DataFrame(columns)
 
-    @cached_property
+    @property
     def simulations(self) -> pd.DataFrame:
         """One row a simulation and strategy, with the metrics of its validation window.
 
+        Each simulation is a run of its own: it begins without a position and sells what is left at
+        its end, so its figures do not depend on how many others are asked for.
+
         Columns: simulation, as_of, start, end, strategy, then those of
-        `marketsim.metrics.Performance` (returns compound; Sharpe and volatility are annualised) and
-        trades, fees, ambiguous (days), optimistic_gap (return under the optimistic fill policy less
-        that under the pessimistic one, added up), in_sample (mean net a day on the days that the
-        offsets were fitted on).
+        `marketsim.metrics.Performance` (returns compound; nothing is annualised below 20 sessions)
+        and trades, fees, ambiguous (days), ambiguous_profit_share (of the absolute profit),
+        optimistic_gap (return under the optimistic fill policy less that under open_aware, added
+        up), in_sample (mean net a day on the days that the offsets were fitted on).
         """
-        starts = np.searchsorted(self.windows.days, self.windows.starts)
+        return self._simulations.copy(deep=False)
+
+    @cached_property
+    def _simulations(self) -> pd.DataFrame:
+        windows = self.windows
+        starts = np.arange(len(windows.as_of)) * windows.window
+        outcomes = [self.run.simulated(run) for run in self.runs.values()]
         with stage("metrics"):
-            measured = measure_windows(
-                list(self.outcomes.values()),
-                starts,
-                self.windows.window,
-                self.settings.periods_per_year,
-            )
+            measured = measure_windows(outcomes, starts, windows.window, self.settings)
         index, names = self._index, list(self.outcomes)
         width = len(names)
         count = len(self.windows.as_of)
@@ -186,8 +256,60 @@ class WalkForwardResult:
             self.cube.point(self.settings.aggregate),
             self.cube.distribution,
             self.model.levels,
-            self.persistence.distribution,
+            self.climatology,
         )
+
+    @cached_property
+    def figures(self) -> dict[str, npt.NDArray[np.float64]]:
+        """The summary's figures of the strategies, arrays [strategy] by name; no frame is made."""
+        with stage("metrics"):
+            return whole_figures(list(self.outcomes.values()), self.settings)
+
+    @property
+    def returns(self) -> pd.DataFrame:
+        """Net returns of each calendar day, a column a strategy, the baselines last.
+
+        Fractions of the equity; the index is without a time zone: days by the clock of the bars.
+        Bars within a day compound to their day; longer bars are one row each. Each column is a
+        Series as performance packages take it.
+        """
+        return self._returns.copy(deep=False)
+
+    @cached_property
+    def _returns(self) -> pd.DataFrame:
+        return daily_returns({**self.outcomes, **self._other_baselines}, self.dates)
+
+    @property
+    def equity(self) -> pd.DataFrame:
+        """The equity at the end of each day of `returns`, of 1 at the start: compounded."""
+        return (1.0 + self._returns).cumprod()
+
+    @property
+    def _other_baselines(self) -> dict[str, StrategyDays]:
+        return {n: outcome for n, outcome in self.baselines.items() if n not in self.outcomes}
+
+    @property
+    def trades(self) -> pd.DataFrame:
+        """One row a round trip of a strategy.
+
+        Columns: strategy, side (1 long, -1 short), size, entry_time, exit_time (of the bars whose
+        price it is), entry_price, exit_price, entry_kind, exit_kind (close, open, limit, stop,
+        end), gross, costs, net (fractions of the equity, added over its bars), net_return
+        (compounded), mae, mfe (worst and best price against the entry), bars, ambiguous.
+        """
+        return self._trades.copy(deep=False)
+
+    @cached_property
+    def _trades(self) -> pd.DataFrame:
+        names = list(self.runs)
+        parts = [round_trips(self.run, run) for run in self.runs.values()]
+        codes = np.repeat(np.arange(len(parts)), [len(part["side"]) for part in parts])
+        columns: dict[str, Any] = {"strategy": _categories(names, codes)}
+        columns |= {name: np.concatenate([part[name] for part in parts]) for name in TRADE_COLUMNS}
+        for name in ("entry_time", "exit_time"):
+            stamps = pd.DatetimeIndex(columns[name]).tz_localize("UTC")
+            columns[name] = stamps.tz_convert(self._index.tz)
+        return pd.DataFrame(columns)
 
     def summary(self) -> Summary:
         """Performance over all evaluated days, each once, with baselines and forecast skill."""
@@ -197,8 +319,9 @@ class WalkForwardResult:
                 self.baselines,
                 self.skill,
                 strategies=self.strategies,
-                periods_per_year=self.settings.periods_per_year,
+                settings=self.settings,
                 heading=self._heading(),
+                notes=tuple(self._notes()),
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -208,6 +331,7 @@ class WalkForwardResult:
             "symbol": self.bars.symbol,
             "strategies": plain(summary.strategies.reset_index()),
             "skill": plain(summary.skill.reset_index()),
+            "notes": list(summary.notes),
             "settings": self.described_settings(),
             "provenance": self.provenance(),
         }
@@ -232,6 +356,7 @@ class WalkForwardResult:
             "simulations": len(windows.as_of),
             "window_days": windows.window,
             "evaluated_days": len(self.dates),
+            "bars": len(self.bars),
             "offset_window_days": windows.offset_window,
             "purge_days": windows.purge,
             "embargo_days": windows.embargo,
@@ -243,7 +368,10 @@ class WalkForwardResult:
             "shorts_possible": not settings.long_only,
             "fee_bps": settings.costs.fee_bps,
             "half_spread_bps": settings.costs.half_spread_bps,
+            "costs": asdict(settings.costs),
+            "market": settings.market.to_dict(),
             "periods_per_year": settings.periods_per_year,
+            "volume_cap": None if settings.volume_cap is None else asdict(settings.volume_cap),
             "offset_bounds": [list(bound) for bound in settings.offset_bounds],
             "returns": "compounded, fractions of the capital",
         }
@@ -259,13 +387,25 @@ class WalkForwardResult:
             **versions(),
         }
 
+    def _notes(self) -> Iterator[str]:
+        """What a reader of the table must know."""
+        for name, outcome in {**self.outcomes, **self._other_baselines}.items():
+            bar = ruin_bar(outcome.net)
+            if bar is not None:
+                yield (
+                    f"{name} was ruined on {self.dates[bar]:%Y-%m-%d}, bar {bar + 1:,} of "
+                    f"{len(self.dates):,}: its account ends there, later bars count as 0"
+                )
+
     def _heading(self) -> str:
         windows, settings = self.windows, self.settings
+        days, bars = len(self.dates), len(self.bars)
+        more = "" if days >= windows.possible_days(bars) else ' (all: simulations="all")'
         return (
             f"{self.bars.symbol}  {self.dates[0]:%Y-%m-%d} to {self.dates[-1]:%Y-%m-%d}, "
-            f"{len(self.dates)} days in {len(windows.as_of)} simulations of {windows.window}; "
-            f"model {self.model.name}, fill {settings.fill}, "
-            f"costs {settings.costs.rate * 1e4:g} bp, {settings.periods_per_year:g} periods a year"
+            f"{days:,} of {bars:,} bars evaluated{more} in {len(windows.as_of):,} simulations of "
+            f"{windows.window}; model {self.model.name}, fill {settings.fill}; costs: "
+            f"{settings.costs.text()}; {settings.market.sentence()}"
         )
 
 
@@ -275,8 +415,13 @@ FLAG_COLUMNS = {
     "short_entered": rules.SHORT_ENTERED,
     "short_exited": rules.SHORT_EXITED,
     "open_filled": rules.OPEN_FILLED,
+    "stopped": rules.STOPPED,
     "ambiguous": rules.AMBIGUOUS,
 }
+FIGURE_COLUMNS = (
+    "exposure", "traded", "gross", "fee", "carry", "net", "net_optimistic", "net_open_aware",
+    "in_sample",
+)  # fmt: skip
 
 
 def _categories(names: list[str], codes: npt.NDArray[Any]) -> pd.Categorical[str]:

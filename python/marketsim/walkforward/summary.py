@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ import pandas as pd
 
 from marketsim.bars import TARGETS
 from marketsim.kernels import rules
-from marketsim.metrics import Skill, windowed_performance
+from marketsim.metrics import Skill, performance, windowed_performance
 from marketsim.strategies import Strategy
-from marketsim.walkforward.evaluate import StrategyDays
+from marketsim.walkforward.outcome import StrategyDays
+from marketsim.walkforward.settings import Settings
 
 # Column of `Summary.strategies`, its head in the printed table, and its format.
 COLUMNS: tuple[tuple[str, str, str], ...] = (
@@ -24,38 +26,55 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("sharpe", "Sharpe", "ratio"),
     ("sharpe_error", "±se", "ratio"),
     ("max_drawdown", "max dd", "depth"),
+    ("exposure", "in mkt", "share"),
+    ("max_leverage", "max pos", "position"),
     ("trades", "trades", "count"),
     ("hit_rate", "hit", "share"),
     ("mean_return_bps", "bp/day", "ratio"),
     ("in_sample_bps", "in-sample", "ratio"),
     ("ambiguous_share", "ambig.", "tenth"),
     ("ambiguous_profit_share", "its P/L", "tenth"),
-    ("optimistic_gap", "opt-pess", "percent"),
+    ("optimistic_gap", "opt-aware", "percent"),
     ("mae_ratio", "MAE", "factor"),
     ("pinball_ratio", "pinball", "factor"),
     ("coverage", "cover", "share"),
 )
+# Further columns of `Summary.strategies`, which the printed table has no room for.
+MORE_COLUMNS = (
+    "volatility", "sortino", "calmar", "longest_drawdown", "recovery", "value_at_risk",
+    "conditional_value_at_risk", "skew", "excess_kurtosis", "best", "worst", "mean_leverage",
+    "turnover", "profit_factor", "average_win", "average_loss", "fees", "ruin_bar",
+)  # fmt: skip
 SKILL_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("mae_bps", "MAE bp", "ratio"),
-    ("mae_persistence_bps", "persistence", "ratio"),
     ("mae_random_walk_bps", "random walk", "ratio"),
-    ("mae_ratio", "MAE/pers.", "factor"),
-    ("pinball_ratio", "pinball/pers.", "factor"),
+    ("mae_ratio", "MAE/walk", "factor"),
+    ("mae_p_value", "p", "ratio"),
+    ("pinball_ratio", "pinball/clim.", "factor"),
+    ("pinball_p_value", "p", "ratio"),
+    ("crps_ratio", "CRPS/clim.", "factor"),
     ("coverage", "cover", "share"),
+    ("coverage_low", "from", "share"),
+    ("coverage_high", "to", "share"),
+    ("direction", "direction", "share"),
 )
 NOTES = (
     "return, annual, max dd: compounded. bp/day: arithmetic mean net return. Sharpe: annualised, "
-    "with its standard error.",
+    "with its standard error; – below 20 sessions, which are not annualised.",
+    "in mkt: share of the bars with a position. max pos: largest absolute position, a long and a "
+    "short added, as a multiple of the equity.",
     "in-sample: mean net, bp/day, of the fitted offsets on the days they were fitted on; all else "
     "is out of sample.",
-    "ambig.: days whose bar touches entry and exit in unknown order, and their share of all gains "
-    "and losses. opt-pess: net of the same orders read optimistically less pessimistically.",
-    "MAE, pinball: of the forecasts it decides by, relative to persistence; below 1 is better. "
-    "cover: actual values between their 10 % and 90 % quantiles.",
+    "ambig.: days whose bar leaves open what was filled first, and their share of the absolute "
+    "profit. opt-aware: net of the same orders under the optimistic policy less open_aware.",
+    "MAE, pinball: of the forecasts it decides by, relative to no change (MAE; the random walk) "
+    "and to the quantiles of the last 250 days (pinball, CRPS; the climatology); below 1 is "
+    "better. p: of equal accuracy (Diebold-Mariano). cover: actual values between their 10 % and "
+    "90 % quantiles.",
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Summary:
     """Performance and forecast skill of a run; `print` gives a table.
 
@@ -64,16 +83,42 @@ class Summary:
             "strategy" or "baseline". Fractions, not percent.
         skill: one row a target; columns as `SKILL_COLUMNS`.
         heading: what was run.
+        notes: what happened that a reader must know, such as a ruin.
     """
 
     strategies: pd.DataFrame
     skill: pd.DataFrame
     heading: str
+    notes: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Summary):
+            return NotImplemented
+        same = self.strategies.equals(other.strategies) and self.skill.equals(other.skill)
+        return same and (self.heading, self.notes) == (other.heading, other.notes)
+
+    def __hash__(self) -> int:
+        return hash((self.heading, self.notes))
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        """The tables for a notebook."""
+        parts = [f"<p>{escape(self.heading)}</p>"]
+        parts += [f"<p>{escape(note)}</p>" for note in self.notes]
+        for head, rows in (self.strategy_cells(), self.skill_cells()):
+            cells = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+            body = "".join(
+                f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
+            )
+            parts.append(f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>")
+        return "".join([*parts, *(f"<p><small>{escape(note)}</small></p>" for note in NOTES)])
 
     def __str__(self) -> str:
         head, rows = self.strategy_cells()
         split = int((self.strategies["kind"] == "strategy").sum())
-        lines = [self.heading, "", *aligned(head, rows, split), ""]
+        lines = [self.heading, *self.notes, "", *aligned(head, rows, split), ""]
         lines += [*aligned(*self.skill_cells()), ""]
         return "\n".join([*lines, *NOTES])
 
@@ -90,34 +135,80 @@ def measure_windows(
     outcomes: Sequence[StrategyDays],
     starts: npt.NDArray[np.int64],
     length: int,
-    periods_per_year: float,
+    settings: Settings,
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Figures of each window of `length` days that begins at a day of `starts`.
 
     Returns:
-        Arrays [window, strategy] by name: the fields of `Performance`, then trades, fees,
-        ambiguous, optimistic_gap, ambiguous_profit (net of the ambiguous days, added), in_sample.
+        Arrays [window, strategy] by name: the fields of `WindowPerformance`, then trades, fees,
+        ambiguous, optimistic_gap, ambiguous_profit_share (of the absolute profit), in_sample.
     """
     from marketsim.kernels.loops import window_sums
 
     net = np.stack([outcome.net for outcome in outcomes])
     active = np.stack([outcome.active for outcome in outcomes])
-    measured = windowed_performance(net, active, starts, length, periods_per_year)._asdict()
+    market = settings.market
+    measured = windowed_performance(
+        net, active, starts, length, market.periods_per_year,
+        sessions_per_year=market.sessions_per_year,
+    )._asdict()  # fmt: skip
+    sums, unfitted = _summed(outcomes, net, starts, length, window_sums)
+    measured |= sums
+    measured["in_sample"] = np.where(unfitted, np.nan, measured["in_sample"])
+    return measured
+
+
+def _summed(
+    outcomes: Sequence[StrategyDays],
+    net: npt.NDArray[np.float64],
+    starts: npt.NDArray[np.int64],
+    length: int,
+    window_sums: Any,
+) -> tuple[dict[str, npt.NDArray[np.float64]], npt.NDArray[np.bool_]]:
+    """(sums over windows by name, which strategies fit no offsets)."""
     ambiguous = np.stack([outcome.flags & rules.AMBIGUOUS > 0 for outcome in outcomes])
-    gap = np.stack([outcome.net_optimistic - outcome.net_pessimistic for outcome in outcomes])
+    gap = np.stack([outcome.net_optimistic - outcome.net_open_aware for outcome in outcomes])
     in_sample = np.stack([outcome.in_sample for outcome in outcomes])
     fields = {
         "trades": np.stack([outcome.entries for outcome in outcomes]).astype(np.float64),
         "fees": np.stack([outcome.fee for outcome in outcomes]),
         "ambiguous": ambiguous.astype(np.float64),
         "optimistic_gap": gap,
-        "ambiguous_profit": np.where(ambiguous, net, 0.0),
+        "_ambiguous": np.where(ambiguous, np.abs(net), 0.0),
+        "_absolute": np.abs(net),
         "in_sample": in_sample / length,
     }
-    sums = window_sums(np.stack(list(fields.values())), starts, length)
-    measured |= {name: sums[:, :, i] for i, name in enumerate(fields)}
-    unfitted = np.isnan(in_sample).all(axis=1)
+    sums = window_sums(np.stack(list(fields.values())), np.asarray(starts, np.int64), length)
+    found = {name: sums[:, :, i] for i, name in enumerate(fields)}
+    part, total = found.pop("_ambiguous"), found.pop("_absolute")
+    found["ambiguous_profit_share"] = part / np.where(total > 0.0, total, np.nan)
+    return found, np.asarray(np.isnan(in_sample).all(axis=1))
+
+
+def whole_figures(
+    outcomes: Sequence[StrategyDays], settings: Settings
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Figures over all days, each once: arrays [strategy] by name.
+
+    Those of `marketsim.metrics.Performance`, then trades, fees, ambiguous, ambiguous_share (of the
+    days), ambiguous_profit_share (of the absolute profit), optimistic_gap, in_sample.
+    """
+    from marketsim.kernels.loops import window_sums
+
+    net = np.stack([outcome.net for outcome in outcomes])
+    market, days = settings.market, net.shape[1]
+    measured = performance(
+        net,
+        periods_per_year=market.periods_per_year,
+        sessions_per_year=market.sessions_per_year,
+        active=np.stack([outcome.active for outcome in outcomes]),
+        position=np.stack([outcome.exposure for outcome in outcomes]),
+        traded=np.stack([outcome.traded for outcome in outcomes]),
+    )._asdict()
+    sums, unfitted = _summed(outcomes, net, np.zeros(1, dtype=np.int64), days, window_sums)
+    measured |= {name: values[0] for name, values in sums.items()}
     measured["in_sample"] = np.where(unfitted, np.nan, measured["in_sample"])
+    measured["ambiguous_share"] = measured["ambiguous"] / days
     return measured
 
 
@@ -127,41 +218,36 @@ def summarize(
     skill: Skill,
     *,
     strategies: Sequence[Strategy],
-    periods_per_year: float,
+    settings: Settings,
     heading: str,
+    notes: tuple[str, ...] = (),
 ) -> Summary:
     """Summary of outcomes over all their days, each day counted once."""
     kept = {name: outcome for name, outcome in outcomes.items() if name not in baselines}
     everything = {**kept, **baselines}
-    days = len(next(iter(everything.values())).net)
-    start = np.zeros(1, dtype=np.int64)
-    whole = measure_windows(list(everything.values()), start, days, periods_per_year)
-    net = np.array([np.abs(outcome.net).sum() for outcome in everything.values()])
+    columns: dict[str, Any] = whole_figures(list(everything.values()), settings)
     targets = {strategy.name: strategy.targets for strategy in strategies}
     judged = np.array(
         [_skill_of(targets.get(name, ()) if name in kept else (), skill) for name in everything]
     )
-    columns: dict[str, Any] = {name: values[0] for name, values in whole.items()}
     columns["mean_return_bps"] = columns["mean_return"] * 1e4
     columns["in_sample_bps"] = columns["in_sample"] * 1e4
-    columns["ambiguous_share"] = columns["ambiguous"] / days
-    with np.errstate(invalid="ignore"):
-        columns["ambiguous_profit_share"] = columns["ambiguous_profit"] / net
     for i, name in enumerate(("mae_ratio", "pinball_ratio", "coverage")):
         columns[name] = judged[:, i]
     shown: dict[str, Any] = {name: columns[name] for name, _, _ in COLUMNS}
+    shown |= {name: columns[name] for name in MORE_COLUMNS}
     shown["kind"] = ["strategy"] * len(kept) + ["baseline"] * len(baselines)
     frame = pd.DataFrame(shown, index=pd.Index(list(everything), name="strategy"))
-    return Summary(frame, _skill_frame(skill), heading)
+    return Summary(frame, _skill_frame(skill), heading, notes)
 
 
 def _skill_of(targets: Sequence[str], skill: Skill) -> tuple[float, float, float]:
-    """(MAE and pinball loss relative to persistence, coverage) of some targets together."""
+    """(MAE and pinball loss relative to no skill, coverage) of some targets together."""
     if not targets:
         return math.nan, math.nan, math.nan
     at = [TARGETS.index(target) for target in targets]
-    mae = _ratio(skill.mae[at].sum(), skill.mae_persistence[at].sum())
-    pinball = _ratio(skill.pinball[at].sum(), skill.pinball_persistence[at].sum())
+    mae = _ratio(skill.mae[at].sum(), skill.mae_random_walk[at].sum())
+    pinball = _ratio(skill.pinball[at].sum(), skill.pinball_climatology[at].sum())
     return mae, pinball, float(skill.coverage[at].mean())
 
 
@@ -170,18 +256,9 @@ def _ratio(value: float, naive: float) -> float:
 
 
 def _skill_frame(skill: Skill) -> pd.DataFrame:
-    ratios = [_skill_of([target], skill) for target in TARGETS]
-    return pd.DataFrame(
-        {
-            "mae_bps": skill.mae * 1e4,
-            "mae_persistence_bps": skill.mae_persistence * 1e4,
-            "mae_random_walk_bps": skill.mae_random_walk * 1e4,
-            "mae_ratio": [ratio[0] for ratio in ratios],
-            "pinball_ratio": [ratio[1] for ratio in ratios],
-            "coverage": skill.coverage,
-        },
-        index=pd.Index(TARGETS, name="target"),
-    )
+    in_bps = {"mae_bps": skill.mae * 1e4, "mae_random_walk_bps": skill.mae_random_walk * 1e4}
+    columns = {name: in_bps.get(name, getattr(skill, name, None)) for name, _, _ in SKILL_COLUMNS}
+    return pd.DataFrame(columns, index=pd.Index(TARGETS, name="target"))
 
 
 def format_value(value: float, kind: str) -> str:
@@ -199,6 +276,7 @@ _FORMATS = {
     "ratio": "{:.2f}",
     "factor": "{:.3f}",
     "count": "{:.0f}",
+    "position": "{:.3g}",
 }
 
 

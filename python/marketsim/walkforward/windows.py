@@ -10,11 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.errors import ArgumentError, NotEnoughBarsError
+from marketsim.arguments import check_whole
+from marketsim.errors import NotEnoughBarsError
 from marketsim.forecasts.plan import LEAST_CONTEXT
-
-# More of anything than there are bars; beyond it arithmetic on rows could overflow.
-_MOST = 1_000_000_000
 
 
 class Stretch(NamedTuple):
@@ -56,10 +54,15 @@ class Windows:
         """First row of each validation window [simulation]."""
         return self.as_of - self.window + 1
 
+    @property
+    def fit_days(self) -> int:
+        """How many days before a day its offsets are fitted from; 0 where nothing is fitted."""
+        return self.offset_window + self.purge if self.offset_window else 0
+
     @cached_property
     def stretches(self) -> tuple[Stretch, ...]:
         """The evaluated rows, ascending: windows without a gap between them are one stretch."""
-        fit = self.offset_window + self.purge if self.offset_window else 0
+        fit = self.fit_days
         starts, stops = self.starts, self.as_of + 1
         after_gap = np.flatnonzero(starts[1:] > stops[:-1]) + 1
         firsts = starts[np.concatenate(([0], after_gap))]
@@ -74,6 +77,10 @@ class Windows:
         """Rows that are evaluated, each once, ascending: those of the validation windows."""
         return np.concatenate([np.arange(s.first, s.stop) for s in self.stretches])
 
+    def possible_days(self, bars: int) -> int:
+        """How many of so many bars can be evaluated at most: those after the context needed."""
+        return bars - 1 - LEAST_CONTEXT - self.fit_days
+
     @property
     def first_day(self) -> int:
         """First row that is evaluated."""
@@ -87,17 +94,7 @@ class Windows:
     @property
     def first_fit_day(self) -> int:
         """First row that offsets are fitted on; first_day where nothing is fitted."""
-        return self.first_day - (self.offset_window + self.purge if self.offset_window else 0)
-
-
-def check_whole(name: str, value: object, least: int) -> int:
-    """`value` as an int if it is a whole number from `least` on; raises ArgumentError otherwise."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < least:  # type: ignore[operator]
-        raise ArgumentError(f"{name} must be a whole number of at least {least}: got {value!r}")
-    if value > _MOST:  # type: ignore[operator]
-        raise ArgumentError(f"{name} must be at most {_MOST:,}: got {value!r}")
-    return int(value)  # type: ignore[call-overload, no-any-return]
+        return self.first_day - self.fit_days
 
 
 def plan_windows(

@@ -304,7 +304,7 @@ def test_samples_depend_on_no_order(store: ForecastStore, monkeypatch: pytest.Mo
 
     whole = records(ForecastPlan(60, 120, 1, 1), MemoryStore())
     assert len(np.unique(whole[..., 0])) == whole[..., 0].size
-    monkeypatch.setattr("marketsim.forecasts.asking.BATCH_DAYS", 7)
+    monkeypatch.setattr("marketsim.forecasts.run.BATCH_DAYS", 7)
     for first in (110, 60, 95, 75, 100):  # bits and pieces, in no order
         records(ForecastPlan(first, first + 10, 1, 1), store)
     kept = records(ForecastPlan(60, 120, 1, 1), store)

@@ -30,9 +30,8 @@ from marketsim.errors import (
     StoreWriteError,
 )
 from marketsim.forecasts.cube import ForecastCube
-from marketsim.forecasts.keys import KEY_BYTES, RecordKeys, SeriesId
+from marketsim.forecasts.keys import KEY_BYTES, PlanKeys, RecordKeys, SeriesId
 from marketsim.forecasts.plan import ForecastPlan, ReturnTable
-from marketsim.forecasts.run import PlanKeys
 from marketsim.forecasts.schema import Schema
 from marketsim.forecasts.store.base import Records
 from marketsim.kernels.rules import check_device
@@ -40,7 +39,7 @@ from marketsim.models import Model
 from marketsim.timing import stage
 
 if TYPE_CHECKING:
-    from marketsim.forecasts.device import DeviceCube
+    from marketsim.forecasts.device.cube import DeviceCube
 
 FORMAT = "v1"
 SUFFIX = ".msp"

@@ -21,9 +21,9 @@ from marketsim.models.chronos.pipeline import (
 )
 from marketsim.models.contexts import check_values, is_whole, read_contexts
 from marketsim.models.fingerprint import ModelIdentity
+from marketsim.models.neural.batching import Row, as_variates, window_row
 from marketsim.models.neural.checkpoint import Checkpoint
 from marketsim.models.neural.device import Execution
-from marketsim.models.neural.rows import Row, as_variates, window_row
 from marketsim.models.protocol import Contexts
 from marketsim.timing import stage
 

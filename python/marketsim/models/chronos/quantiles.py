@@ -15,11 +15,10 @@ from marketsim.models.chronos.model import Array, ChronosModel, Progress, given_
 from marketsim.models.chronos.pipeline import BuiltPipeline
 from marketsim.models.contexts import check_horizon, read_series
 from marketsim.models.distribution import QuantileDistribution
-from marketsim.models.neural.batches import Batch, BatchRunner, bucket
+from marketsim.models.neural.batching import Batch, BatchRunner, Row, bucket
 from marketsim.models.neural.checkpoint import Checkpoint
 from marketsim.models.neural.device import Execution
 from marketsim.models.neural.model import VARIATES
-from marketsim.models.neural.rows import Row
 from marketsim.models.protocol import Contexts
 from marketsim.timing import stage
 

@@ -15,9 +15,9 @@ from marketsim.models.chronos.model import Array, ChronosModel, given_values
 from marketsim.models.chronos.pipeline import BuiltPipeline, own_randomness
 from marketsim.models.contexts import check_horizon, is_whole, read_series
 from marketsim.models.fingerprint import ModelIdentity
+from marketsim.models.neural.batching import Row
 from marketsim.models.neural.checkpoint import Checkpoint
 from marketsim.models.neural.device import Execution
-from marketsim.models.neural.rows import Row
 from marketsim.models.protocol import Contexts
 from marketsim.models.samples import SampleDistribution
 from marketsim.timing import stage

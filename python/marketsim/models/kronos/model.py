@@ -19,10 +19,9 @@ from marketsim.models.fingerprint import ModelIdentity
 from marketsim.models.kronos.config import COLUMNS, KronosConfig, TokenizerConfig
 from marketsim.models.kronos.sampling import Sampling
 from marketsim.models.kronos.series import BarSeries, OneSeries, Values, read_series
-from marketsim.models.neural.batches import Batch, BatchRunner
+from marketsim.models.neural.batching import Batch, BatchRunner, Row
 from marketsim.models.neural.checkpoint import Checkpoint, locate
 from marketsim.models.neural.device import Execution
-from marketsim.models.neural.rows import Row
 from marketsim.models.protocol import no_returns
 from marketsim.timing import stage
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-from marketsim.models.neural.batches import Batch, bucket
+from marketsim.models.neural.batching import Batch, bucket
 
 TILE = 16  # see `marketsim.models.neural.blocks`, which needs torch
 # Roughly how often NumPy goes through the values of a series before they reach the network.

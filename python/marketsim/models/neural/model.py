@@ -20,22 +20,24 @@ from marketsim.models.contexts import (
 )
 from marketsim.models.distribution import Distribution
 from marketsim.models.fingerprint import ModelIdentity
-from marketsim.models.neural.batches import Batch, BatchRunner, bucket
-from marketsim.models.neural.checkpoint import Checkpoint
-from marketsim.models.neural.cost import Cost, NetworkSizes, batch_cost
-from marketsim.models.neural.device import Execution, compiled
-from marketsim.models.neural.expect import Expectation, expect
-from marketsim.models.neural.pending import DeviceBatch, Pending, staying
-from marketsim.models.neural.rows import (
+from marketsim.models.neural.batching import (
+    Batch,
+    BatchRunner,
     Row,
     RowGroup,
     Whole,
     aligned_rows,
     as_variates,
+    bucket,
     known_values,
     variates_of,
     window_row,
 )
+from marketsim.models.neural.checkpoint import Checkpoint
+from marketsim.models.neural.cost import Cost, NetworkSizes, batch_cost
+from marketsim.models.neural.device import Execution, compiled
+from marketsim.models.neural.estimate import Expectation, expect
+from marketsim.models.neural.results import DeviceBatch, Pending, staying
 from marketsim.models.protocol import Contexts
 from marketsim.timing import stage
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from marketsim.errors import CheckpointError
+from marketsim.models.neural.cost import NetworkSizes
 
 _HEADS = ("df", "loc_proj", "scale_proj", "mixture_weights")
 _MOST_EXPONENT = 300  # beyond, its power of ten is no number
@@ -135,3 +137,22 @@ def _check_known(config: Mapping[str, Any], sizes: Toto1Config, where: str) -> N
         raise CheckpointError(
             f"config.json of {where} asks for what is not known: " + "; ".join(problems)
         )
+
+
+def network_sizes(config: Toto1Config) -> NetworkSizes:
+    """The sizes in a configuration."""
+    e = config.width
+    shapes = config.tensors(fused=True)
+    layers = [prod(shape) for name, shape in shapes.items() if ".layers." in name]
+    return NetworkSizes(
+        width=e,
+        hidden=config.hidden,
+        keys=e,
+        values=e,
+        across=config.across,
+        inputs=config.patch,
+        embed=config.patch * e,
+        head=lambda steps: steps * (e * e + 4 * config.components * e),
+        weights=sum(map(prod, shapes.values())),
+        layer_weights=sum(layers),
+    )

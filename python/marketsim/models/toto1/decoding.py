@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from marketsim.models.neural.batches import Batch, padded
+from marketsim.models.neural.batching import Batch, Whole, padded
 from marketsim.models.neural.model import Array, Values
-from marketsim.models.neural.rows import Whole
 from marketsim.models.toto1.scaler import in_units, patch_scales, scaled_patches
 
 if TYPE_CHECKING:

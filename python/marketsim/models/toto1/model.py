@@ -12,7 +12,7 @@ from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.models.contexts import check_horizon, is_whole
 from marketsim.models.distribution import Distribution
 from marketsim.models.mixture import StudentTMixture
-from marketsim.models.neural.batches import Batch, padded, positions
+from marketsim.models.neural.batching import Batch, Whole, padded, positions
 from marketsim.models.neural.checkpoint import Checkpoint
 from marketsim.models.neural.cost import NetworkSizes
 from marketsim.models.neural.device import Execution
@@ -22,11 +22,10 @@ from marketsim.models.neural.model import (
     NeuralModel,
     Values,
 )
-from marketsim.models.neural.pending import Pending
-from marketsim.models.neural.rows import Whole
+from marketsim.models.neural.results import Pending
 from marketsim.models.protocol import Contexts
-from marketsim.models.statistical import LEVELS
-from marketsim.models.toto1.config import Toto1Config
+from marketsim.models.statistical.base import LEVELS
+from marketsim.models.toto1.config import Toto1Config, network_sizes
 from marketsim.models.toto1.scaler import (
     clamp_is_idle,
     in_units,
@@ -34,7 +33,6 @@ from marketsim.models.toto1.scaler import (
     patch_scales,
     scaled_patches,
 )
-from marketsim.models.toto1.sizes import network_sizes
 
 if TYPE_CHECKING:
     import torch

@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim.models.mixture import student_t_draws
-from marketsim.models.neural.batches import Batch
+from marketsim.models.neural.batching import Batch, Whole
 from marketsim.models.neural.model import Array, Values
-from marketsim.models.neural.rows import Whole
 from marketsim.models.toto1.decoding import Decoder, appended
 
 if TYPE_CHECKING:

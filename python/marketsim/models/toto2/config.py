@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from marketsim.errors import CheckpointError
+from marketsim.models.neural.cost import NetworkSizes
 
 # What a forecast consists of; the original calls them knots.
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -153,3 +155,27 @@ def _check_known(config: Mapping[str, Any], sizes: Toto2Config, where: str) -> N
     if problems:
         listed = "; ".join(problems)
         raise CheckpointError(f"config.json of {where} asks for what is not known: {listed}")
+
+
+def network_sizes(config: Toto2Config) -> NetworkSizes:
+    """The sizes in a configuration."""
+    d = config.width
+    shapes = config.tensors()
+    layers = [prod(shape) for name, shape in shapes.items() if ".layers." in name]
+    return NetworkSizes(
+        width=d,
+        hidden=config.hidden,
+        keys=config.heads * config.key_size,
+        values=config.heads * config.value_size,
+        across=config.across,
+        inputs=2 * config.patch,
+        embed=_residual_mlp(2 * config.patch, d, d),
+        head=lambda steps: _residual_mlp(d, d, steps * len(LEVELS)),
+        weights=sum(map(prod, shapes.values())),
+        layer_weights=sum(layers),
+    )
+
+
+def _residual_mlp(into: int, width: int, out: int) -> int:
+    """Weights of an MLP four times as wide as the tokens, and of the linear map beside it."""
+    return 4 * width * (into + out) + into * out

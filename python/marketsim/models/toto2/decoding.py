@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from marketsim.arguments import as_numbers
 from marketsim.errors import ArgumentError
+from marketsim.models.neural.batching import Whole
 from marketsim.models.neural.model import Array
-from marketsim.models.neural.rows import Whole
 from marketsim.models.toto2.config import LEVELS
-from marketsim.models.toto2.panel import Panel, hidden_patches, observed_patches
+from marketsim.models.toto2.masking import Panel, hidden_patches, observed_patches
 from marketsim.models.toto2.scaler import Units, Values, confined, in_units, network_patches
 
 if TYPE_CHECKING:

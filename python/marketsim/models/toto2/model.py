@@ -13,15 +13,14 @@ from marketsim.arguments import as_number
 from marketsim.errors import ArgumentError
 from marketsim.models.contexts import check_horizon, is_whole
 from marketsim.models.distribution import Distribution, QuantileDistribution
-from marketsim.models.neural.batches import Batch, positions
+from marketsim.models.neural.batching import Batch, Whole, positions
 from marketsim.models.neural.checkpoint import Checkpoint
 from marketsim.models.neural.cost import NetworkSizes
 from marketsim.models.neural.device import Execution
 from marketsim.models.neural.model import Array, Flags, NeuralModel, Values
-from marketsim.models.neural.pending import Pending
-from marketsim.models.neural.rows import Whole
-from marketsim.models.toto2.config import LEVELS, Toto2Config
-from marketsim.models.toto2.panel import Panel, shareable, sight, split_panels
+from marketsim.models.neural.results import Pending
+from marketsim.models.toto2.config import LEVELS, Toto2Config, network_sizes
+from marketsim.models.toto2.masking import Panel, shareable, sight, split_panels
 from marketsim.models.toto2.scaler import (
     Units,
     confined,
@@ -30,7 +29,6 @@ from marketsim.models.toto2.scaler import (
     patch_units,
     too_large,
 )
-from marketsim.models.toto2.sizes import network_sizes
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -118,7 +118,8 @@ def plan_symbols(
     for one in bars:
         kind = check_asset_class(asset_class(one) if asset is None else asset)
         planned = _planned(one, windows)
-        rate = resolve_costs(fee, kind).rate
+        costs = resolve_costs(fee, kind)
+        rate = costs.entry + costs.close_exit
         found.append(SymbolRun(one, planned, forecast_plans(planned), rate, kind == "crypto"))
     short = [run for run in found if len(run.windows.as_of) < windows["simulations"]]
     if short:

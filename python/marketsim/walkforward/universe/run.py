@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from marketsim.arguments import check_whole
 from marketsim.bars import Bars
 from marketsim.errors import ArgumentError, MissingDependencyError
 from marketsim.forecasts import (
@@ -20,8 +21,8 @@ from marketsim.forecasts import (
     run_plans_on,
     target_index,
 )
-from marketsim.forecasts.device import to_device_together
-from marketsim.forecasts.device_point import point_there
+from marketsim.forecasts.device.cube import to_device_together
+from marketsim.forecasts.device.point import point_there
 from marketsim.kernels.cuda.place import Place, find_place
 from marketsim.kernels.rules import fill_code
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, check_bounds
@@ -39,7 +40,6 @@ from marketsim.walkforward.universe.days import (
 )
 from marketsim.walkforward.universe.fits import Levels, fit_universe
 from marketsim.walkforward.universe.result import UniverseResult
-from marketsim.walkforward.windows import check_whole
 
 if TYPE_CHECKING:
     import torch

@@ -1,0 +1,168 @@
+#include <pybind11/typing.h>
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "bindings/numpy_args.hpp"
+#include "bindings/register.hpp"
+#include "kernels/indicators/indicators.hpp"
+
+namespace marketsim::bindings {
+namespace {
+
+namespace ind = marketsim::indicators;
+
+size_t kind_named(const std::string& name) {
+  const auto kind = ind::kind_of(name);
+  if (!kind) reject("unknown indicator '" + name + "'");
+  return *kind;
+}
+
+ind::Option option_numbered(int option) {
+  if (option < 0 || option > 3) reject("option: expected 0, 1, 2 or 3");
+  return static_cast<ind::Option>(option);
+}
+
+// inputs: [series, row] each; parameters: [set, number]; outputs: [set, series, row], or with lags
+// [set, series, lag, row].
+void run_py(const std::string& name, const std::vector<DoubleArray>& inputs,
+            const DoubleArray& parameters, int option, size_t longest, size_t lookback,
+            const std::vector<size_t>& lags, std::vector<py::array_t<double>> outputs) {
+  const size_t kind = kind_named(name);
+  const ind::KindInfo& info = ind::kinds()[kind];
+  if (inputs.size() != info.inputs || outputs.size() != info.outputs) {
+    reject(name + ": expected " + std::to_string(info.inputs) + " inputs and " +
+           std::to_string(info.outputs) + " outputs");
+  }
+  if (parameters.ndim() != 2 || parameters.shape(1) > py::ssize_t{ind::kMostParameters}) {
+    reject("parameters: expected [set, number]");
+  }
+  for (const DoubleArray& input : inputs) {
+    if (input.ndim() != 2) reject("inputs: expected [series, row]");
+    require_same_shape(inputs[0], "the first input", input, "another");
+  }
+  const auto sets = static_cast<size_t>(parameters.shape(0));
+  const auto series = static_cast<size_t>(inputs[0].shape(0));
+  const auto rows = static_cast<size_t>(inputs[0].shape(1));
+  const size_t each = rows * (lookback ? lags.size() : 1);
+  for (const size_t lag : lags) {
+    if (lag >= lookback) reject("lags: each must be below lookback");
+  }
+  for (const auto& output : outputs) {
+    if (static_cast<size_t>(output.size()) != sets * series * each ||
+        !(output.flags() & py::array::c_style) || !output.writeable()) {
+      reject("outputs: expected writable contiguous arrays of [set, series, (lag,) row]");
+    }
+  }
+  std::vector<ind::Job> jobs(sets * series);
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    const size_t set = i / series, one = i % series;
+    for (size_t k = 0; k < inputs.size(); ++k) jobs[i].in[k] = inputs[k].data() + one * rows;
+    for (size_t j = 0; j < outputs.size(); ++j) {
+      jobs[i].out[j] = outputs[j].mutable_data() + i * each;
+    }
+    for (py::ssize_t k = 0; k < parameters.shape(1); ++k) {
+      jobs[i].parameters[k] = parameters.data()[set * parameters.shape(1) + k];
+    }
+  }
+  const ind::Run run{jobs.data(), jobs.size(), rows,        option_numbered(option),
+                     longest,     lookback,    lags.data(), lags.size()};
+  if (rows == 0 || jobs.empty()) return;
+  const py::gil_scoped_release release;
+  lookback ? ind::run_windowed(kind, run) : ind::run(kind, run);
+}
+
+// An indicator that takes one bar at a time.
+class PyStream {
+ public:
+  using State = py::typing::Tuple<std::string, std::vector<double>, int, size_t, py::bytes>;
+
+  PyStream(const std::string& name, std::vector<double> parameters, int option, size_t longest)
+      : name_(name), parameters_(std::move(parameters)), option_(option), longest_(longest) {
+    const size_t kind = kind_named(name);
+    inputs_ = ind::kinds()[kind].inputs;
+    outputs_ = ind::kinds()[kind].outputs;
+    if (parameters_.size() > ind::kMostParameters) reject("parameters: too many");
+    parameters_.resize(ind::kMostParameters);
+    stream_ = ind::make_stream(kind, parameters_.data(), option_numbered(option), longest);
+  }
+  PyStream(const PyStream& other)
+      : name_(other.name_),
+        parameters_(other.parameters_),
+        option_(other.option_),
+        longest_(other.longest_),
+        inputs_(other.inputs_),
+        outputs_(other.outputs_),
+        stream_(other.stream_->clone()) {}
+
+  template <class... Numbers>
+  py::object update(Numbers... numbers) {
+    if (sizeof...(numbers) != inputs_) {
+      throw py::type_error(name_ + ".update: expected " + std::to_string(inputs_) +
+                           " numbers, got " + std::to_string(sizeof...(numbers)));
+    }
+    const double in[] = {numbers...};
+    double out[ind::kMostOutputs];
+    stream_->update(in, out);
+    if (outputs_ == 1) return py::float_(out[0]);
+    py::tuple all(outputs_);
+    for (size_t j = 0; j < outputs_; ++j) all[j] = py::float_(out[j]);
+    return all;
+  }
+  State state() const {
+    return py::make_tuple(name_, parameters_, option_, longest_, py::bytes(stream_->save()));
+  }
+  static PyStream from_state(const State& state) {
+    if (state.size() != 5) reject("not the state of an indicator");
+    PyStream stream(state[0].cast<std::string>(), state[1].cast<std::vector<double>>(),
+                    state[2].cast<int>(), state[3].cast<size_t>());
+    stream.stream_->load(state[4].cast<std::string>());
+    return stream;
+  }
+  const std::string& name() const { return name_; }
+
+ private:
+  std::string name_;
+  std::vector<double> parameters_;
+  int option_;
+  size_t longest_, inputs_ = 0, outputs_ = 0;
+  std::unique_ptr<ind::Stream> stream_;
+};
+
+}  // namespace
+
+void register_indicators(py::module_& module) {
+  using py::arg;
+  module.def("indicator_run", &run_py, arg("name"), arg("inputs"), arg("parameters"), arg("option"),
+             arg("longest"), arg("lookback"), arg("lags"), arg("outputs"),
+             "Fill the outputs of an indicator; lookback 0 sees all rows before each.");
+  module.def(
+      "indicator_kinds",
+      [] {
+        py::typing::Dict<std::string, std::tuple<size_t, size_t, bool>> all;
+        for (const ind::KindInfo& kind : ind::kinds()) {
+          all[kind.name] = py::make_tuple(kind.inputs, kind.outputs, kind.recursive);
+        }
+        return all;
+      },
+      "{name: (inputs, outputs, recursive)} of every indicator.");
+  py::class_<PyStream>(module, "IndicatorStream", "An indicator that takes one bar at a time.")
+      .def(py::init<const std::string&, std::vector<double>, int, size_t>(), arg("name"),
+           arg("parameters"), arg("option"), arg("longest"))
+      .def_property_readonly("name", &PyStream::name)
+      .def("update", &PyStream::update<double>, "Take one bar; its value.")
+      .def("update", &PyStream::update<double, double>)
+      .def("update", &PyStream::update<double, double, double>)
+      .def("update", &PyStream::update<double, double, double, double>)
+      .def("update", &PyStream::update<double, double, double, double, double>)
+      .def(
+          "copy", [](const PyStream& self) { return PyStream(self); }, "An independent copy.")
+      .def("__copy__", [](const PyStream& self) { return PyStream(self); })
+      .def("__deepcopy__", [](const PyStream& self, const py::object&) { return PyStream(self); })
+      .def(py::pickle([](const PyStream& self) { return self.state(); }, &PyStream::from_state));
+}
+
+}  // namespace marketsim::bindings

@@ -1,0 +1,284 @@
+#include "kernels/indicators/indicators.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "common/isa.hpp"
+#include "kernels/indicators/kinds.hpp"
+#include "kernels/indicators/recursive.hpp"
+#include "kernels/indicators/rolling.hpp"
+#include "kernels/indicators/run_simd.hpp"
+#include "kernels/indicators/sorted_window.hpp"
+
+namespace marketsim::indicators {
+namespace {
+
+using namespace plain::indicators;
+
+#define X(name, State) +1
+constexpr size_t kRecursive = 0 MARKETSIM_RECURSIVE_KINDS(X);
+constexpr size_t kQuantile = kRecursive MARKETSIM_WINDOW_KINDS(X);
+#undef X
+
+std::vector<KindInfo> table() {
+  std::vector<KindInfo> all;
+#define X(name, State) \
+  all.push_back(       \
+      {#name, State<double>::kInputs, State<double>::kOutputs, State<double>::kParameters, true});
+  MARKETSIM_RECURSIVE_KINDS(X)
+#undef X
+#define X(name, Function) \
+  all.push_back({#name, Function::kInputs, Function::kOutputs, kMostParameters, false});
+  MARKETSIM_WINDOW_KINDS(X)
+#undef X
+  all.push_back({"rolling_quantile", 1, 1, kMostParameters, false});
+  return all;
+}
+
+struct Loops {
+  decltype(&baseline::run_recursive) recursive, windowed;
+  decltype(&baseline::run_window) window;
+};
+
+Loops loops() {
+#if defined(__x86_64__)
+  switch (active_isa()) {
+    case Isa::avx512:
+      return {avx512::run_recursive, avx512::run_recursive_windowed, avx512::run_window};
+    case Isa::avx2:
+      return {avx2::run_recursive, avx2::run_recursive_windowed, avx2::run_window};
+    case Isa::baseline:
+      break;
+  }
+#endif
+  return {baseline::run_recursive, baseline::run_recursive_windowed, baseline::run_window};
+}
+
+Window window_of(const double* parameters) {
+  return {static_cast<size_t>(parameters[0]), {parameters[1], parameters[2], parameters[3]}};
+}
+
+// The columns that a window is made of, one row after the other.
+template <class Function>
+void prepare_rows(const Job& job, size_t rows, std::vector<double>& columns, Job& prepared) {
+  if constexpr (Function::kPrepares) {
+    columns.resize(Function::kColumns * rows);
+    for (size_t t = 0; t < rows; ++t) {
+      double now[kMostInputs], before[kMostInputs], to[kMostInputs];
+      for (size_t k = 0; k < Function::kInputs; ++k) {
+        now[k] = job.in[k][t];
+        before[k] = t ? job.in[k][t - 1] : 0.0;
+      }
+      Function::prepare(now, t ? before : nullptr, to);
+      for (size_t k = 0; k < Function::kColumns; ++k) columns[k * rows + t] = to[k];
+    }
+    for (size_t k = 0; k < Function::kColumns; ++k) prepared.in[k] = columns.data() + k * rows;
+  }
+}
+
+Job prepare(size_t kind, const Job& job, size_t rows, std::vector<double>& columns) {
+  Job prepared = job;
+  size_t number = kRecursive;
+#define X(name, Function) \
+  if (kind == number++) prepare_rows<Function>(job, rows, columns, prepared);
+  MARKETSIM_WINDOW_KINDS(X)
+#undef X
+  return prepared;
+}
+
+void run_quantile(const Job& job, size_t rows) {
+  SortedWindow window(static_cast<size_t>(job.parameters[0]));
+  for (size_t t = 0; t < rows; ++t) {
+    window.push(job.in[0][t]);
+    job.out[0][t] = window.quantile(job.parameters[1]);
+  }
+}
+
+template <class State>
+class RecursiveStream final : public Stream {
+ public:
+  RecursiveStream(const double* parameters, Option option, size_t longest) {
+    std::memset(static_cast<void*>(&state_), 0, sizeof state_);  // padding, which save() gives out
+    state_.set(parameters, option, longest);
+  }
+  void update(const double* in, double* out) override { state_.step(in, out); }
+  std::unique_ptr<Stream> clone() const override {
+    return std::make_unique<RecursiveStream>(*this);
+  }
+  std::string save() const override {
+    return {reinterpret_cast<const char*>(&state_), sizeof state_};
+  }
+  void load(const std::string& bytes) override {
+    if (bytes.size() != sizeof state_) throw std::invalid_argument("not a state of this indicator");
+    std::memcpy(static_cast<void*>(&state_), bytes.data(), sizeof state_);
+  }
+
+ private:
+  State state_;
+};
+
+// The last `span` rows, each written twice so that they always lie in one piece.
+template <class Function>
+class WindowStream final : public Stream {
+ public:
+  explicit WindowStream(const double* parameters)
+      : window_(window_of(parameters)),
+        span_(Function::span(window_)),
+        rows_(Function::kColumns * 2 * span_),
+        before_(Function::kInputs) {}
+
+  void update(const double* in, double* out) override {
+    double row[kMostInputs];
+    if constexpr (Function::kPrepares) {
+      Function::prepare(in, seen_ ? before_.data() : nullptr, row);
+      std::copy(in, in + Function::kInputs, before_.begin());
+    } else {
+      std::copy(in, in + Function::kInputs, row);
+    }
+    const double* from[kMostInputs];
+    for (size_t k = 0; k < Function::kColumns; ++k) {
+      double* const column = rows_.data() + k * 2 * span_;
+      column[next_] = column[next_ + span_] = row[k];
+      from[k] = column + next_ + 1;
+    }
+    next_ = next_ + 1 == span_ ? 0 : next_ + 1;
+    seen_ += seen_ < span_;
+    if (seen_ < span_) {
+      std::fill(out, out + Function::kOutputs, std::nan(""));
+    } else {
+      Function::template evaluate<double>(from, window_, out);
+    }
+  }
+  std::unique_ptr<Stream> clone() const override { return std::make_unique<WindowStream>(*this); }
+  std::string save() const override {
+    const double counts[] = {static_cast<double>(next_), static_cast<double>(seen_)};
+    std::string bytes(reinterpret_cast<const char*>(counts), sizeof counts);
+    bytes.append(reinterpret_cast<const char*>(before_.data()), before_.size() * sizeof(double));
+    bytes.append(reinterpret_cast<const char*>(rows_.data()), rows_.size() * sizeof(double));
+    return bytes;
+  }
+  void load(const std::string& bytes) override {
+    double counts[2];
+    const size_t inputs = before_.size() * sizeof(double);
+    const size_t size = sizeof counts + inputs + rows_.size() * sizeof(double);
+    if (bytes.size() == size) std::memcpy(counts, bytes.data(), sizeof counts);
+    const double span = static_cast<double>(span_);
+    if (bytes.size() != size || !(counts[0] >= 0.0 && counts[0] < span) ||
+        !(counts[1] >= 0.0 && counts[1] <= span)) {
+      throw std::invalid_argument("not a state of this indicator");
+    }
+    next_ = static_cast<size_t>(counts[0]);
+    seen_ = static_cast<size_t>(counts[1]);
+    std::memcpy(before_.data(), bytes.data() + sizeof counts, inputs);
+    std::memcpy(rows_.data(), bytes.data() + sizeof counts + inputs, size - sizeof counts - inputs);
+  }
+
+ private:
+  Window window_;
+  size_t span_;
+  std::vector<double> rows_, before_;
+  size_t next_ = 0, seen_ = 0;
+};
+
+// A window function of one series that sorts.
+struct SortedQuantile : OfInputs {
+  static constexpr size_t kInputs = 1, kColumns = 1, kOutputs = 1;
+  template <class R>
+  static void evaluate(const double* const* from, const Window& window, R* out) {
+    std::vector<double> sorted(from[0], from[0] + window.rows);
+    for (const double value : sorted) {
+      if (std::isnan(value)) {
+        out[0] = value;
+        return;
+      }
+    }
+    std::sort(sorted.begin(), sorted.end());
+    out[0] = quantile_of(sorted.data(), sorted.size(), window.extra[0]);
+  }
+};
+
+}  // namespace
+
+const std::vector<KindInfo>& kinds() {
+  static const std::vector<KindInfo> all = table();
+  return all;
+}
+
+std::optional<size_t> kind_of(const std::string& name) {
+  for (size_t i = 0; i < kinds().size(); ++i) {
+    if (name == kinds()[i].name) return i;
+  }
+  return std::nullopt;
+}
+
+size_t span_of(size_t kind, const double* parameters) {
+  size_t number = kRecursive;
+#define X(name, Function)                                                  \
+  if (kind == number++) {                                                  \
+    return Function::span(window_of(parameters)) + Function::kNeedsBefore; \
+  }
+  MARKETSIM_WINDOW_KINDS(X)
+#undef X
+  return kind == kQuantile ? static_cast<size_t>(parameters[0]) : 1;
+}
+
+void run(size_t kind, const Run& run) {
+  if (kind < kRecursive) {
+    loops().recursive(kind, run);
+    return;
+  }
+  std::vector<double> columns;
+  for (size_t i = 0; i < run.count; ++i) {
+    const Job& job = run.jobs[i];
+    if (kind == kQuantile) {
+      run_quantile(job, run.rows);
+    } else {
+      loops().window(kind - kRecursive, prepare(kind, job, run.rows, columns), run.rows);
+    }
+  }
+}
+
+void run_windowed(size_t kind, const Run& run) {
+  if (kind < kRecursive) {
+    loops().windowed(kind, run);
+    return;
+  }
+  // A window inside the lookback is the same window: its value moves by the lag.
+  marketsim::indicators::run(kind, run);
+  for (size_t i = 0; i < run.count; ++i) {
+    const Job& job = run.jobs[i];
+    const size_t span = span_of(kind, job.parameters);
+    for (size_t j = 0; j < kinds()[kind].outputs; ++j) {
+      const std::vector<double> values(job.out[j], job.out[j] + run.rows);
+      for (size_t k = 0; k < run.lag_count; ++k) {
+        const size_t lag = run.lags[k], missing = std::min(lag, run.rows);
+        double* const to = job.out[j] + k * run.rows;
+        std::fill(to, to + missing, std::nan(""));
+        if (span + lag <= run.lookback) {
+          std::copy(values.begin(), values.end() - static_cast<std::ptrdiff_t>(missing),
+                    to + missing);
+        } else {
+          std::fill(to + missing, to + run.rows, std::nan(""));
+        }
+      }
+    }
+  }
+}
+
+std::unique_ptr<Stream> make_stream(size_t kind, const double* parameters, Option option,
+                                    size_t longest) {
+  size_t number = 0;
+#define X(name, State)  \
+  if (kind == number++) \
+    return std::make_unique<RecursiveStream<State<double>>>(parameters, option, longest);
+  MARKETSIM_RECURSIVE_KINDS(X)
+#undef X
+#define X(name, Function) \
+  if (kind == number++) return std::make_unique<WindowStream<Function>>(parameters);
+  MARKETSIM_WINDOW_KINDS(X)
+#undef X
+  return std::make_unique<WindowStream<SortedQuantile>>(parameters);
+}
+
+}  // namespace marketsim::indicators

@@ -1,0 +1,94 @@
+#include "kernels/legacy/scores.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace marketsim {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+// What a fee is multiplied with in a row that is long, short and flat.
+constexpr double kMixedFee = 0.523;
+
+template <typename Value>
+double sum_of(size_t count, const Value& value) {
+  double sum = 0.0;
+  for (size_t i = 0; i < count; ++i) sum += value(i);
+  return sum;
+}
+
+// Mean, annual mean and size of the returns of a row.
+void profile(const double* returns, size_t days, double periods, const Scores& to, size_t row) {
+  const double number = static_cast<double>(days);
+  to.size[row] = sum_of(days, [&](size_t i) { return std::fabs(returns[i]); }) / number;
+  to.mean[row] = to.annual[row] = 0.0;
+  if (periods <= 0.0) return;
+  const auto finite = [](double value) { return std::isfinite(value); };
+  const auto known = std::count_if(returns, returns + days, finite);
+  const double sum = sum_of(days, [&](size_t i) { return finite(returns[i]) ? returns[i] : 0.0; });
+  to.mean[row] = sum / static_cast<double>(std::max<std::ptrdiff_t>(known, 1));
+  to.annual[row] = to.mean[row] * periods;
+}
+
+// What each day of a row leaves after costs.
+void net_returns(const double* signals, const double* returns, size_t days,
+                 const HoldingTerms& terms, double* net) {
+  bool is_long = false, is_short = false, is_flat = false;
+  for (size_t i = 0; i < days; ++i) {
+    is_long |= signals[i] > 0.0;
+    is_short |= signals[i] < 0.0;
+    is_flat |= signals[i] == 0.0;
+  }
+  const double fee = is_long && is_short && is_flat ? terms.fee * kMixedFee : terms.fee;
+  const double rate = fee + std::fabs((1.0 - terms.spread) / 2.0);
+  for (size_t i = 0; i < days; ++i) {
+    const double change = std::fabs(i ? signals[i] - signals[i - 1] : signals[i]);
+    net[i] = signals[i] * returns[i] - change * rate;
+  }
+}
+
+}  // namespace
+
+void score_sums(const double* returns, size_t rows, size_t days, double periods, const Scores& to) {
+  const double number = static_cast<double>(days);
+  for (size_t row = 0; row < rows; ++row, returns += days) {
+    const double total = sum_of(days, [&](size_t i) { return returns[i]; });
+    const double mean = total / number;
+    const double squares = sum_of(days, [&](size_t i) {
+      const double centred = returns[i] - mean;
+      return centred * centred;
+    });
+    const double deviation = std::sqrt(squares / number);
+    const bool defined = deviation != 0.0 && std::isfinite(deviation);
+    to.total[row] = total;
+    to.sharpe[row] = defined ? mean / deviation * std::sqrt(std::max(periods, 1.0)) : 0.0;
+    profile(returns, days, periods, to, row);
+  }
+}
+
+void score_signals(const double* signals, const double* returns, size_t rows, size_t days,
+                   const HoldingTerms& terms, double* net, const Scores& to) {
+  for (size_t row = 0; row < rows; ++row, signals += days, returns += days, net += days) {
+    net_returns(signals, returns, days, terms, net);
+    double growth = 1.0, known = 0.0;
+    for (size_t i = 0; i < days; ++i) {
+      if (std::isnan(net[i])) continue;
+      growth *= 1.0 + net[i];
+      known += 1.0;
+    }
+    const auto or_zero = [&](size_t i, double value) { return std::isnan(net[i]) ? 0.0 : value; };
+    const double mean = sum_of(days, [&](size_t i) { return or_zero(i, net[i]); }) / known;
+    const double squares = sum_of(days, [&](size_t i) {
+      const double centred = net[i] - mean;
+      return or_zero(i, centred * centred);
+    });
+    const double deviation = std::sqrt(squares / (known > 1.0 ? known - 1.0 : kNan));
+    const bool defined = deviation != 0.0 && !std::isnan(deviation);
+    to.total[row] = std::isnan(net[days - 1]) ? kNan : growth - 1.0;
+    to.sharpe[row] = defined ? mean / deviation * std::sqrt(terms.periods) : 0.0;
+    profile(net, days, terms.periods, to, row);
+  }
+}
+
+}  // namespace marketsim

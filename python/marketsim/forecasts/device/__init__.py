@@ -1,0 +1,1 @@
+"""Forecasts on a device: made there, kept there, sliced there."""

@@ -1,0 +1,132 @@
+"""The forecasts of a run on a device: uploaded once, sliced there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from marketsim.errors import ArgumentError
+from marketsim.forecasts.schema import Schema
+from marketsim.kernels.cuda.arrays import upload
+from marketsim.kernels.cuda.place import Place, find_place
+from marketsim.timing import stage
+
+if TYPE_CHECKING:
+    import torch
+
+    from marketsim.forecasts.cube import ForecastCube
+
+
+@dataclass(frozen=True)
+class DeviceCube:
+    """A `ForecastCube` on a device.
+
+    Attributes:
+        first: row number in the bars of the first day; the days follow one another.
+        schema: what the fields of a record are.
+        records: float32 tensor [day, target, field].
+        place: the device as the kernels know it; None on the CPU, and for cubes of a GPU that were
+            made from a tensor.
+    """
+
+    first: int
+    schema: Schema
+    records: torch.Tensor
+    place: Place | None = None
+
+    def __len__(self) -> int:
+        return int(self.records.shape[0])
+
+    def slice(self, start: int, stop: int) -> DeviceCube:
+        """The part for the days from row `start` to before row `stop` of the bars; a view.
+
+        Raises:
+            ArgumentError: days beyond the cube's.
+        """
+        self._require(start, stop)
+        records = self.records[start - self.first : stop - self.first]
+        return DeviceCube(start, self.schema, records, self.place)
+
+    def windows(self, starts: npt.ArrayLike, length: int) -> torch.Tensor:
+        """Records [window, day, target, field] of the windows from these rows of the bars on.
+
+        They are gathered on the device; only the rows go there.
+
+        Raises:
+            ArgumentError: days beyond the cube's.
+        """
+        import torch
+
+        rows = np.asarray(starts, dtype=np.int64).reshape(-1)
+        if rows.size:
+            self._require(int(rows.min()), int(rows.max()) + length)
+        index = (rows - self.first)[:, None] + np.arange(length)
+        place = self.kernels_place()
+        found = (
+            torch.from_numpy(index).to(self.records.device)
+            if place is None
+            else upload(place, [index])[0]
+        )
+        gathered = self.records.index_select(0, found.reshape(-1))
+        return gathered.reshape(*index.shape, *self.records.shape[1:])
+
+    def point(self, aggregate: str) -> torch.Tensor:
+        """Point forecasts float64 [day, target] by an aggregate's name: the bits of the host's.
+
+        The records are taken to be those of forecasts, as a store and a model give them: what
+        `ForecastCube` refuses is not looked for, because looking would mean waiting.
+
+        Raises:
+            UnknownNameError: no such aggregate.
+            CudaUnavailableError, CudaError: the records are on a GPU whose kernels cannot be used.
+        """
+        from marketsim.forecasts.device.point import point_there
+
+        with stage("head"):
+            return point_there(self.schema, self.records, aggregate, self.kernels_place())
+
+    def kernels_place(self) -> Place | None:
+        """Where the kernels run that read the records; None for the CPU.
+
+        Raises:
+            CudaUnavailableError: the records are on a GPU that the kernels cannot use.
+        """
+        return self.place or find_place(str(self.records.device), {"records": self.records})
+
+    def _require(self, start: int, stop: int) -> None:
+        last = self.first + len(self)
+        if not self.first <= start <= stop <= last:
+            raise ArgumentError(
+                f"the cube holds rows {self.first} to {last - 1}: got {start} to {stop - 1}"
+            )
+
+
+def to_device(cube: ForecastCube, device: Any) -> DeviceCube:
+    """The cube on a device, by one asynchronous copy from pinned memory on torch's current stream.
+
+    Raises:
+        UnknownNameError, CudaUnavailableError, CudaError: as `marketsim.profit`.
+    """
+    return to_device_together([cube], find_place(device, {}, work=1))[0]
+
+
+def to_device_together(cubes: Sequence[ForecastCube], place: Place | None) -> list[DeviceCube]:
+    """Cubes on a device, one after the other in memory of their own, by one copy."""
+    import torch
+
+    if not cubes:
+        return []
+    flat = [cube.records.reshape(-1) for cube in cubes]
+    if place is None:
+        whole = torch.from_numpy(np.concatenate(flat))
+        found = list(torch.split(whole, [len(part) for part in flat]))
+    else:
+        found = upload(place, flat)
+    return [
+        DeviceCube(cube.first, cube.schema, records.reshape(cube.records.shape), place)
+        for cube, records in zip(cubes, found, strict=True)
+    ]

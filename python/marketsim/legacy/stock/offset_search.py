@@ -1,0 +1,347 @@
+"""The best offsets of limit orders given as tensors: found exactly, or searched as the old way was.
+
+Exactly is the default. On a processor, float32 tensors go straight to the compiled search, a call
+of a few microseconds; those of a GPU are searched there. float64 tensors are searched in
+float64, by trying all pairs of offsets at which a fill changes. DIRECT and differential evolution
+are SciPy's, on the same profit.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+
+from marketsim import _core
+from marketsim.arguments import as_argument_error
+from marketsim.errors import ArgumentError, CudaUnavailableError, MissingDependencyError
+from marketsim.kernels.cuda import place as cuda
+from marketsim.kernels.offsets import best_offsets
+from marketsim.kernels.rules import FEE_RULES, FILLS, check_fee, fee_rule_code, fill_code
+from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, check_bounds
+from marketsim.legacy.stock.settings import setting
+from marketsim.legacy.stock.tensor_profit import check_tensors, limit_order_profit
+
+logger = logging.getLogger(__name__)
+
+# float64 is searched pair by pair: the work grows with the third power of the days.
+MOST_FLOAT64_DAYS = 128
+
+Found = tuple[float, float, float]
+_FILLS = (fill_code("optimistic"), fill_code("close_only"))
+_RULES = {rule: fee_rule_code(rule) for rule in FEE_RULES}
+
+
+class Effort(NamedTuple):
+    """How hard SciPy searches, in the words of its differential evolution.
+
+    DIRECT evaluates the profit maxiter * popsize times, or 100 with MARKETSIM_FAST_OPTIMIZE.
+    """
+
+    maxiter: int
+    popsize: int
+    atol: float
+    seed: int | None
+    workers: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Days, forecasts and positions of which the best offsets are asked.
+
+    Attributes:
+        days: tensors [day]: close, high, low, high_pred, low_pred.
+        positions: tensors [day]; the total is that of all of them. One or two.
+        close_at_eod: leave at the close.
+        fee, fee_rule: see `marketsim.kernels.rules`.
+    """
+
+    days: tuple[torch.Tensor, ...]
+    positions: tuple[torch.Tensor, ...]
+    close_at_eod: bool
+    fee: float
+    fee_rule: str
+
+    def total(self, high: float | torch.Tensor, low: float | torch.Tensor) -> torch.Tensor:
+        """The profit over all days, of offsets [...] that broadcast against [..., day]."""
+        close, day_high, day_low, high_pred, low_pred = self.days
+        total: torch.Tensor | None = None
+        for position in self.positions:
+            values = limit_order_profit(
+                close,
+                day_high,
+                day_low,
+                high_pred + high,
+                low_pred + low,
+                position,
+                close_at_eod=self.close_at_eod,
+                fee=self.fee,
+                fee_rule=self.fee_rule,
+            )
+            part = values.sum(-1)
+            total = part if total is None else total + part
+        assert total is not None
+        return total
+
+
+def exact_offsets(
+    days: tuple[Any, Any, Any, Any, Any],
+    position: Any,
+    second: Any,
+    bounds: Bounds,
+    close_at_eod: bool,
+    fee: float,
+    fee_rule: str,
+) -> Found | None:
+    """The exact answer, straight from the memory of 1-D float32 tensors on a processor.
+
+    None for tensors that are something else. `second` is another position, or None.
+
+    Raises:
+        ArgumentError: bounds or a fee out of range.
+    """
+    if bounds is not DEFAULT_BOUNDS:
+        bounds = check_bounds(bounds)
+    (high_min, high_max), (low_min, low_max) = bounds
+    close, high, low, high_pred, low_pred = days
+    found: Found | None = _core.best_offsets_of_tensors(
+        close,
+        high,
+        low,
+        high_pred,
+        low_pred,
+        position,
+        second,
+        high_min,
+        high_max,
+        low_min,
+        low_max,
+        _FILLS[close_at_eod],
+        _RULES[fee_rule] if fee_rule in _RULES else fee_rule_code(fee_rule),
+        check_fee(fee),
+    )
+    return found
+
+
+def find_offsets(
+    days: Sequence[torch.Tensor],
+    positions: Sequence[torch.Tensor],
+    *,
+    close_at_eod: bool,
+    fee: float,
+    fee_rule: str,
+    bounds: Bounds,
+    effort: Effort,
+) -> Found:
+    """(high offset, low offset, profit) of one problem, by the optimizer that is set.
+
+    Args:
+        days: close, high, low, high_pred, low_pred; tensors [day].
+        positions: tensors [day], one or two.
+        close_at_eod, fee, fee_rule: as for the profit.
+        bounds: as for `marketsim.best_offsets`.
+        effort: for SciPy.
+
+    Raises:
+        ArgumentError: as for the profit, or bounds out of order, or too many days in float64.
+        MissingDependencyError: SciPy is asked for and not installed.
+    """
+    bounds = check_bounds(bounds)
+    problem = _checked(days, positions, bool(close_at_eod), check_fee(fee), fee_rule)
+    optimizer = setting("optimizer")
+    if optimizer == "exact":
+        return _exact(problem, bounds)
+    return _searched(problem, bounds, effort, optimizer)
+
+
+def _checked(
+    days: Sequence[torch.Tensor],
+    positions: Sequence[torch.Tensor],
+    close_at_eod: bool,
+    fee: float,
+    fee_rule: str,
+) -> Problem:
+    names = ("close_actual", "high_actual", "low_actual", "high_pred", "low_pred")
+    sides = ("positions",) if len(positions) == 1 else ("buy_indicator", "sell_indicator")
+    given = dict(zip((*names, *sides), (*days, *positions), strict=True))
+    rows = check_tensors(**given)
+    rows = list(torch.broadcast_tensors(*rows))
+    fee_rule_code(fee_rule)
+    return Problem(tuple(rows[:5]), tuple(rows[5:]), close_at_eod, fee, fee_rule)
+
+
+def _exact(problem: Problem, bounds: Bounds) -> Found:
+    """The exact answer for tensors of any layout, device and precision.
+
+    float32 tensors of a GPU are searched there. Where its kernels cannot be used, which is logged,
+    and in float64, the search runs on a processor: the days are copied there once, where the old
+    search fetched a number for each of its 500 evaluations.
+    """
+    rows = [*problem.days, *problem.positions]
+    dtype = rows[0].dtype
+    for row in rows:
+        dtype = torch.promote_types(dtype, row.dtype)
+    if dtype != torch.float64 and rows[0].is_cuda and _gpu_has_kernels():
+        return _exact_on_gpu(problem, bounds, str(rows[0].device))
+    rows = [row.detach().cpu().to(dtype).contiguous() for row in rows]
+    if dtype == torch.float64:
+        own = Problem(
+            tuple(rows[:5]), tuple(rows[5:]), problem.close_at_eod, problem.fee, problem.fee_rule
+        )
+        return _exact_float64(own, bounds)
+    numbers = [row.numpy() for row in _one_problem(rows)]
+    try:
+        high, low, profit = _core.best_offsets(
+            numbers[0],
+            numbers[1],
+            numbers[2],
+            numbers[3],
+            numbers[4],
+            numbers[5],
+            None,
+            *bounds[0],
+            *bounds[1],
+            fill=_FILLS[problem.close_at_eod],
+            fee_rule=fee_rule_code(problem.fee_rule),
+            fee=problem.fee,
+            margin=0.0,
+            always_on=False,
+            long_only=False,
+        )
+    except ValueError as error:
+        raise as_argument_error(error) from None
+    return high[0].item(), low[0].item(), profit[0].item()
+
+
+def _one_problem(rows: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """float32 days and one position: two positions are the days once with each."""
+    rows = [row.to(torch.float32) for row in rows]
+    if len(rows) == 6:
+        return [row.contiguous() for row in rows]
+    return [*(torch.cat((row, row)) for row in rows[:5]), torch.cat(tuple(rows[5:]))]
+
+
+@functools.cache
+def _gpu_has_kernels() -> bool:
+    try:
+        cuda.platform()
+    except CudaUnavailableError as error:
+        logger.warning("offsets of tensors on a GPU are searched on the processor: %s", error)
+        return False
+    return True
+
+
+def _exact_on_gpu(problem: Problem, bounds: Bounds, device: str) -> Found:
+    rows = _one_problem([row.detach() for row in (*problem.days, *problem.positions)])
+    fill = FILLS[_FILLS[problem.close_at_eod]]
+    days: Any = rows
+    found: Any = best_offsets(
+        *days,
+        bounds=bounds,
+        fee=problem.fee,
+        fee_rule=problem.fee_rule,
+        fill=fill,
+        device=device,
+    )
+    high, low, profit = torch.stack([value.double() for value in found]).tolist()  # one way back
+    return high, low, profit
+
+
+def _exact_float64(problem: Problem, bounds: Bounds) -> Found:
+    """All pairs of offsets at which a fill changes; of equal totals the pair nearest to (0, 0)."""
+    _, day_high, day_low, high_pred, low_pred = problem.days
+    if day_high.numel() > MOST_FLOAT64_DAYS:
+        raise ArgumentError(
+            f"float64 tensors of {day_high.numel()} days: the exact search takes at most "
+            f"{MOST_FLOAT64_DAYS} in float64; pass float32 tensors, of any length, or set "
+            "MARKETSIM_USE_DIRECT_OPTIMIZER=1"
+        )
+    (high_min, high_max), (low_min, low_max) = bounds
+    # High offsets: the last ones with H <= high and with H < high; low ones with L >= low, L > low.
+    highs = _last_offsets(high_pred, day_high).clamp(high_min, high_max)
+    lows = (-_last_offsets(-low_pred, -day_low)).clamp(low_min, low_max)
+    highs = torch.cat((highs, highs.new_tensor([high_max, min(max(0.0, high_min), high_max)])))
+    lows = torch.cat((lows, lows.new_tensor([low_min, min(max(0.0, low_min), low_max)])))
+    highs = highs[highs.isfinite()].unique()
+    best = (float("-inf"), 0.0, 0.0, 0.0)
+    for low in lows[lows.isfinite()].unique().tolist():
+        totals = problem.total(highs[:, None], low)
+        top = totals.max().item()
+        if top < -best[0] and best[0] != float("-inf"):
+            continue
+        for high in highs[totals == top].tolist():
+            found = (-top, high * high + low * low, high, low)
+            best = found if best[0] == float("-inf") else min(best, found)
+    return best[2], best[3], -best[0]
+
+
+def _last_offsets(predicted: torch.Tensor, limit: torch.Tensor) -> torch.Tensor:
+    """For each day an h with predicted + h <= limit, and one with it < limit, none much larger."""
+    found = []
+    for most in (limit, torch.nextafter(limit, torch.full_like(limit, -torch.inf))):
+        h = most - predicted
+        for _ in range(2):  # the nearest number may lie above by a rounding
+            above = predicted + h > most
+            h = torch.where(above, torch.nextafter(h, torch.full_like(h, -torch.inf)), h)
+        found.append(h)
+    return torch.cat(found)
+
+
+class _Loss:
+    """Minus the profit at a pair of offsets; a class, so that other processes can be handed it."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+
+    def __call__(self, offsets: Sequence[float]) -> float:
+        return -float(self._problem.total(float(offsets[0]), float(offsets[1])).item())
+
+
+def _searched(problem: Problem, bounds: Bounds, effort: Effort, optimizer: str) -> Found:
+    loss = _Loss(problem)
+    if optimizer == "direct":
+        most = 100 if setting("fast_optimize") else effort.maxiter * effort.popsize
+        result = scipy_optimize().direct(loss, bounds=bounds, maxfun=most)
+    else:
+        result = evolve(loss, list(bounds), effort)
+    return float(result.x[0]), float(result.x[1]), float(-result.fun)
+
+
+def evolve(
+    loss: Callable[[Sequence[float]], float], bounds: list[tuple[float, float]], effort: Effort
+) -> Any:
+    """SciPy's differential evolution of a loss.
+
+    Raises:
+        MissingDependencyError: SciPy is not installed.
+    """
+    return scipy_optimize().differential_evolution(
+        loss,
+        bounds=bounds,
+        maxiter=effort.maxiter,
+        popsize=effort.popsize,
+        atol=effort.atol,
+        seed=effort.seed,
+        workers=effort.workers,
+        updating="immediate" if effort.workers == 1 else "deferred",
+    )
+
+
+def scipy_optimize() -> Any:
+    """The module scipy.optimize.
+
+    Raises:
+        MissingDependencyError: SciPy is not installed.
+    """
+    try:
+        import scipy.optimize
+    except ImportError as error:
+        raise MissingDependencyError(
+            "DIRECT and differential evolution are SciPy's, which is not installed: "
+            "pip install scipy, or leave the optimizer at exact"
+        ) from error
+    return scipy.optimize

@@ -1,0 +1,273 @@
+"""Parameters by symbol, from the old program's files of hyperparameters.
+
+    {HYPERPARAM_ROOT}/toto/{SYMBOL}.json          config: num_samples, samples_per_batch, aggregate
+    {HYPERPARAM_ROOT}/kronos/{SYMBOL}.json        config: temperature, top_p, top_k, ...
+    {HYPERPARAM_ROOT}/best/{SYMBOL}.json          model: toto or kronos
+    {HYPERPARAM_ROOT}/close_policy/{SYMBOL}.json  close_policy: INSTANT_CLOSE or KEEP_OPEN
+
+Files are read anew at each call. A file that is not there means the defaults; one that cannot be
+understood is an error that names it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from marketsim.errors import FileFormatError, UnknownNameError
+from marketsim.legacy.stock.parameter_files import read_parameters
+from marketsim.legacy.stock.quirks import crypto_symbols
+from marketsim.legacy.stock.settings import LegacySettings, current_settings, setting
+from marketsim.models.aggregation import parse_aggregate
+
+logger = logging.getLogger(__name__)
+
+CLOSE_POLICIES = ("INSTANT_CLOSE", "KEEP_OPEN")
+DEFAULT_KRONOS_PARAMS: dict[str, float | int] = {
+    "temperature": 0.152,
+    "top_p": 0.83,
+    "top_k": 20,
+    "sample_count": 192,
+    "max_context": 232,
+    "clip": 1.85,
+}
+_WHOLE_KRONOS = ("top_k", "sample_count", "max_context")
+# What has been said of a symbol, so that it is said once.
+_said: dict[tuple[str, str], str] = {}
+
+
+class SamplingBounds(NamedTuple):
+    """What num_samples and samples_per_batch are clamped to; the upper ones are included."""
+
+    min_num_samples: int
+    max_num_samples: int
+    min_samples_per_batch: int
+    max_samples_per_batch: int
+
+    @classmethod
+    def of(cls, settings: LegacySettings) -> SamplingBounds:
+        """The bounds that the environment sets: a batch never needs more draws than there are."""
+        least = max(settings.toto_min_num_samples, settings.toto_min_samples_per_batch)
+        return cls(
+            least,
+            max(least, settings.toto_max_num_samples),
+            settings.toto_min_samples_per_batch,
+            settings.toto_max_samples_per_batch,
+        )
+
+    def clamp(self, num_samples: int, samples_per_batch: int) -> tuple[int, int]:
+        """Both numbers within their bounds; a batch holds at most all samples."""
+        samples = max(self.min_num_samples, min(self.max_num_samples, num_samples))
+        most = min(self.max_samples_per_batch, samples_per_batch, samples)
+        return samples, max(self.min_samples_per_batch, most)
+
+
+def explain_clamp(num_samples: int, samples_per_batch: int, settings: LegacySettings) -> list[str]:
+    """Why these numbers would not be used as they are; one sentence each, none where they would.
+
+    Example:
+        >>> explain_clamp(32, 32, LegacySettings())
+        ['num_samples=32 has no effect: 128 is used, the least (MARKETSIM_TOTO_MIN_NUM_SAMPLES)']
+    """
+    bounds = SamplingBounds.of(settings)
+    samples, batch = bounds.clamp(num_samples, samples_per_batch)
+    reasons = []
+    if samples != num_samples:
+        side = "the least (MARKETSIM_TOTO_MIN_NUM_SAMPLES)"
+        if samples < num_samples:
+            side = "the most (MARKETSIM_TOTO_MAX_NUM_SAMPLES)"
+        elif samples > settings.toto_min_num_samples:
+            side = "a batch at the least (MARKETSIM_TOTO_MIN_SAMPLES_PER_BATCH)"
+        reasons.append(f"num_samples={num_samples} has no effect: {samples} is used, {side}")
+    if batch != samples_per_batch:
+        side = "the least (MARKETSIM_TOTO_MIN_SAMPLES_PER_BATCH)"
+        if batch < samples_per_batch:
+            side = "the most (MARKETSIM_TOTO_MAX_SAMPLES_PER_BATCH)"
+            if batch == samples:
+                side = "all samples"
+        reasons.append(
+            f"samples_per_batch={samples_per_batch} has no effect: {batch} is used, {side}"
+        )
+    if settings.fast_testing:
+        reasons.append("no parameter file has an effect: FAST_TESTING is set")
+    return reasons
+
+
+def clamp_toto_params(symbol: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Clamp num_samples and samples_per_batch in place, and say so once a symbol; returns params.
+
+    Raises:
+        ArgumentError: an environment variable has a value that it does not know.
+
+    Example:
+        >>> clamp_toto_params("AAPL", {"num_samples": 32, "samples_per_batch": 16})["num_samples"]
+        128
+    """
+    return _clamped(symbol, params, current_settings())
+
+
+def _clamped(symbol: str, params: dict[str, Any], settings: LegacySettings) -> dict[str, Any]:
+    given = (
+        int(params.get("num_samples", settings.toto_num_samples)),
+        int(params.get("samples_per_batch", settings.toto_samples_per_batch)),
+    )
+    kept = SamplingBounds.of(settings).clamp(*given)
+    params["num_samples"], params["samples_per_batch"] = kept
+    if kept != given:
+        _say(
+            "clamped",
+            symbol,
+            f"sampling of {symbol} clamped to num_samples={kept[0]}, samples_per_batch={kept[1]} "
+            f"(was {given[0]}, {given[1]})",
+        )
+    return params
+
+
+def resolve_toto_params(symbol: str) -> dict[str, Any]:
+    """num_samples, samples_per_batch and aggregate of a symbol, clamped.
+
+    With FAST_TESTING those of the FAST_TOTO_... variables, else those of its file, else the
+    defaults of the environment.
+
+    Raises:
+        InvalidNameError: the symbol must not become a path.
+        FileFormatError: its file cannot be understood.
+        ArgumentError: an environment variable has a value that it does not know.
+    """
+    settings = current_settings()
+    if settings.fast_testing:
+        _say("toto", symbol, f"FAST_TESTING: fast Toto parameters for {symbol}")
+        fast = {
+            "num_samples": settings.fast_toto_num_samples,
+            "samples_per_batch": settings.fast_toto_samples_per_batch,
+            "aggregate": settings.fast_toto_agg_spec,
+        }
+        return _clamped(symbol, fast, settings)
+    record = read_parameters("toto", symbol, root=settings.hyperparam_root)
+    config = {} if record is None else record.config
+    where = "the defaults" if record is None else str(record.path)
+    _say("toto", symbol, f"Toto parameters of {symbol}: {where}")
+    return _clamped(symbol, toto_params_of(config, settings, where), settings)
+
+
+def toto_params_of(
+    config: dict[str, Any], settings: LegacySettings, where: str | Path
+) -> dict[str, Any]:
+    """num_samples, samples_per_batch and aggregate as a file says, or the defaults; not clamped.
+
+    Raises:
+        FileFormatError: one is not what it has to be; `where` names the file.
+    """
+    samples, batch = settings.toto_num_samples, settings.toto_samples_per_batch
+    return {
+        "num_samples": _whole(config, "num_samples", samples, where),
+        "samples_per_batch": _whole(config, "samples_per_batch", batch, where),
+        "aggregate": _aggregate(config, settings.toto_aggregation_spec, where),
+    }
+
+
+def resolve_kronos_params(symbol: str) -> dict[str, Any]:
+    """temperature, top_p, top_k, sample_count, max_context and clip of a symbol.
+
+    MARKETSIM_KRONOS_SAMPLE_COUNT goes before the file.
+
+    Raises:
+        InvalidNameError, FileFormatError, ArgumentError: as `resolve_toto_params`.
+    """
+    settings = current_settings()
+    record = read_parameters("kronos", symbol, root=settings.hyperparam_root)
+    config = {} if record is None else record.config
+    where = "the defaults" if record is None else str(record.path)
+    _say("kronos", symbol, f"Kronos parameters of {symbol}: {where}")
+    params: dict[str, Any] = {}
+    for name, default in DEFAULT_KRONOS_PARAMS.items():
+        if name in _WHOLE_KRONOS:
+            least = 0 if name == "top_k" else 1
+            params[name] = _whole(config, name, int(default), where, least=least)
+        else:
+            params[name] = _positive(config, name, default, where)
+    if settings.kronos_sample_count is not None:
+        params["sample_count"] = settings.kronos_sample_count
+    return params
+
+
+def resolve_best_model(symbol: str) -> str:
+    """Which model forecasts a symbol: "toto" or "kronos".
+
+    TESTING means toto, MARKETSIM_FORCE_KRONOS kronos; else the file in best/ says it, else toto.
+
+    Raises:
+        InvalidNameError, FileFormatError, ArgumentError: as `resolve_toto_params`.
+    """
+    if setting("testing"):
+        return "toto"
+    if setting("force_kronos"):
+        _say("model", symbol, f"MARKETSIM_FORCE_KRONOS: Kronos forecasts {symbol}")
+        return "kronos"
+    record = read_parameters("best", symbol, root=setting("hyperparam_root"))
+    if record is None:
+        _say("model", symbol, f"no model is chosen for {symbol}: Toto")
+        return "toto"
+    model = record.text("model", "toto").lower()
+    if model not in ("toto", "kronos"):
+        raise FileFormatError(f"{record.path}: model must be toto or kronos: got {model!r}")
+    _say("model", symbol, f"{record.path} chooses {model} for {symbol}")
+    return model
+
+
+def resolve_close_policy(symbol: str) -> str:
+    """INSTANT_CLOSE or KEEP_OPEN: what the file in close_policy/ says, else by the kind of symbol.
+
+    Crypto is closed at once, all else kept open.
+
+    Raises:
+        InvalidNameError, FileFormatError: as `resolve_toto_params`.
+    """
+    record = read_parameters("close_policy", symbol, root=setting("hyperparam_root"))
+    default = "INSTANT_CLOSE" if symbol in crypto_symbols else "KEEP_OPEN"
+    if record is None:
+        _say("close policy", symbol, f"no close policy is kept for {symbol}: {default}")
+        return default
+    policy = record.text("close_policy", default)
+    if policy not in CLOSE_POLICIES:
+        expected = " or ".join(CLOSE_POLICIES)
+        raise FileFormatError(f"{record.path}: close_policy must be {expected}: got {policy!r}")
+    return policy
+
+
+def _say(kind: str, symbol: str, message: str) -> None:
+    """Log what has been decided for a symbol when it is new."""
+    if _said.get((kind, symbol)) != message:
+        _said[kind, symbol] = message
+        logger.info("%s", message)
+
+
+def _whole(
+    config: dict[str, Any], name: str, default: int, where: str | Path, *, least: int = 1
+) -> int:
+    value = config.get(name, default)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if number and math.isfinite(value) and int(value) == value and value >= least:
+        return int(value)
+    raise FileFormatError(
+        f"{where}: config.{name} must be a whole number of at least {least}: got {value!r}"
+    )
+
+
+def _positive(config: dict[str, Any], name: str, default: float, where: str | Path) -> float:
+    value = config.get(name, default)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if number and math.isfinite(value) and value > 0:
+        return float(value)
+    raise FileFormatError(f"{where}: config.{name} must be a number above 0: got {value!r}")
+
+
+def _aggregate(config: dict[str, Any], default: str, where: str | Path) -> str:
+    spec = config.get("aggregate", default)
+    try:
+        parse_aggregate(spec)
+    except UnknownNameError as error:
+        raise FileFormatError(f"{where}: config.aggregate: {error}") from None
+    return str(spec)

@@ -1,0 +1,303 @@
+"""The models of the old functions: loaded once, asked through the prediction store, let go."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from marketsim.errors import CudaUnavailableError
+from marketsim.legacy.stock.settings import LegacySettings, current_settings, setting
+from marketsim.legacy.stock.toto_wrapper import TotoForecast, TotoPipeline, check_device
+from marketsim.models.load import is_statistical
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marketsim.forecasts import ForecastStore
+    from marketsim.legacy.stock.kronos_wrapper import KronosForecastingWrapper
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _Resident:
+    """A model in memory.
+
+    Attributes:
+        key: what it was loaded for.
+        holder: the pipeline or wrapper, with a method `unload`.
+        used: when it was last asked for, by `time.monotonic`.
+    """
+
+    key: tuple[Any, ...]
+    holder: Any
+    used: float = field(default_factory=time.monotonic)
+
+
+# All that is resident, guarded by the lock: one Toto, and a Kronos for each set of parameters.
+_lock = threading.RLock()
+_toto: _Resident | None = None
+_kronos: dict[tuple[Any, ...], _Resident] = {}
+
+
+def load_toto_pipeline() -> TotoPipeline:
+    """The pipeline that the environment asks for; loaded once, and again when that changes.
+
+    TOTO_MODEL_ID says which model, MARKETSIM_TOTO_DEVICE where it computes (a GPU where there is
+    one), TOTO_COMPILE whether torch.compile translates it. Weights are read with the first
+    forecast that the store does not have.
+
+    Raises:
+        CudaUnavailableError: a GPU is asked for that is not there, and MARKETSIM_ALLOW_CPU_FALLBACK
+            is not set; else as `TotoPipeline.from_pretrained`.
+    """
+    global _toto
+    settings = current_settings()
+    device = "cpu" if is_statistical(settings.toto_model_id) else chosen_device(settings)
+    key = (settings.toto_model_id, device, settings.compile_toto, settings.fast_testing)
+    with _lock:
+        if _toto is None or _toto.key != key:
+            _drop_toto()
+            _drop_kronos()
+            _toto = _Resident(key, _loaded_toto(settings, device))
+        _toto.used = time.monotonic()
+        holder: TotoPipeline = _toto.holder
+        return holder
+
+
+def load_kronos_wrapper(params: Mapping[str, Any]) -> KronosForecastingWrapper:
+    """The Kronos wrapper of these parameters; loaded once a set.
+
+    KRONOS_MODEL_ID and KRONOS_TOKENIZER_ID say which checkpoint. It computes on a GPU where there
+    is one.
+
+    Args:
+        params: temperature, top_p, top_k, sample_count, max_context, clip, as
+            `resolve_kronos_params` gives them.
+
+    Raises:
+        As `KronosForecastingWrapper`.
+    """
+    from marketsim.legacy.stock.kronos_wrapper import KronosForecastingWrapper
+
+    settings = current_settings()
+    names = ("temperature", "top_p", "top_k", "sample_count", "max_context", "clip")
+    asked = {name: params[name] for name in names}
+    ids = (settings.kronos_model_id, settings.kronos_tokenizer_id)
+    compiled = bool(settings.kronos_compile)
+    key = (*ids, *asked.values(), compiled)
+    with _lock:
+        if key not in _kronos:
+            wrapper = KronosForecastingWrapper(
+                model_name=ids[0],
+                tokenizer_name=ids[1],
+                device=_best_device(),
+                compile=compiled,
+                **asked,
+            )
+            _kronos[key] = _Resident(key, wrapper)
+        _kronos[key].used = time.monotonic()
+        holder: KronosForecastingWrapper = _kronos[key].holder
+        return holder
+
+
+def cached_predict(
+    context: Any,
+    prediction_length: int,
+    num_samples: int,
+    samples_per_batch: int,
+    *,
+    symbol: str | None = None,
+) -> list[TotoForecast]:
+    """Forecast what follows a context, through the prediction store.
+
+    Args:
+        context: [time] or [batch, time]; see `TotoPipeline.predict`.
+        prediction_length: how many steps.
+        num_samples: how many draws `.numpy()` shows; no draw is made before somebody looks.
+        samples_per_batch: without effect on the numbers.
+        symbol: whose context it is; without effect, since a forecast depends on its context alone.
+
+    Returns:
+        One forecast a context; `.numpy()` is what the old function's was, `.distribution` the exact
+        one. It is the same whether the store had it or not.
+
+    Raises:
+        ArgumentError: as `TotoPipeline.predict`; else as `load_toto_pipeline`.
+    """
+    return load_toto_pipeline().forecast(
+        context,
+        prediction_length,
+        num_samples,
+        store=prediction_store(),
+        samples_per_batch=samples_per_batch,
+    )
+
+
+def prediction_store() -> ForecastStore | None:
+    """Where the old functions keep forecasts; None with TESTING or MARKETSIM_CACHE_PREDICTIONS=0.
+
+    Else the user's store: MARKETSIM_STORE, or the one in the user's cache folder.
+    """
+    from marketsim.forecasts import open_store
+
+    kept = setting("cache_predictions") and not setting("testing")
+    return open_store(None) if kept else None
+
+
+def current_pipeline() -> TotoPipeline | None:
+    """The pipeline that is loaded, if there is one; it is not loaded for this."""
+    with _lock:
+        return None if _toto is None else _toto.holder
+
+
+def release_model_resources(*, force: bool = False) -> None:
+    """Let go of models that nobody has asked for a while; of all with `force`.
+
+    How long that is say MARKETSIM_TOTO_KEEPALIVE_SECONDS and MARKETSIM_KRONOS_KEEPALIVE_SECONDS
+    (900 seconds); MARKETSIM_FORCE_RELEASE_MODELS stands for `force`.
+    """
+    settings = current_settings()
+    every = force or settings.force_release_models
+    now = time.monotonic()
+    with _lock:
+        if _toto is not None and (every or now - _toto.used >= settings.toto_keepalive_seconds):
+            _drop_toto()
+        for key, resident in list(_kronos.items()):
+            if every or now - resident.used >= settings.kronos_keepalive_seconds:
+                del _kronos[key]
+                resident.holder.unload()
+
+
+def profile_toto_memory(
+    *,
+    symbol: str = "AAPL",
+    num_samples: int,
+    samples_per_batch: int,
+    context_length: int = 256,
+    prediction_length: int = 7,
+    runs: int = 1,
+    reset_between_runs: bool = True,
+) -> dict[str, Any]:
+    """The GPU memory that forecasts take, in units of 10^6 bytes; 0 on a CPU.
+
+    Args:
+        symbol: named in the result.
+        num_samples, samples_per_batch: as for `cached_predict`; forecasts take the same memory
+            whatever they are, since no draws are made.
+        context_length, prediction_length: of the forecast, from a context of random numbers.
+        runs: how many forecasts.
+        reset_between_runs: measure the peak of each by itself.
+
+    Returns:
+        symbol, num_samples, samples_per_batch, peak_mb (at most), delta_mb (above what was there
+        before), runs.
+    """
+    pipeline = load_toto_pipeline()
+    peak = delta = 0
+    generator = np.random.default_rng(0)
+    for run in range(max(1, int(runs))):
+        context = generator.standard_normal(int(context_length)).astype(np.float32)
+        before = _allocated(pipeline, reset=reset_between_runs or run == 0)
+        pipeline.predict(
+            context, prediction_length, num_samples, samples_per_batch=samples_per_batch
+        )
+        most = _peak(pipeline)
+        peak, delta = max(peak, most), max(delta, most - before)
+    return {
+        "symbol": symbol,
+        "num_samples": int(num_samples),
+        "samples_per_batch": int(samples_per_batch),
+        "peak_mb": peak / 1e6,
+        "delta_mb": delta / 1e6,
+        "runs": max(1, int(runs)),
+    }
+
+
+def chosen_device(settings: LegacySettings) -> str:
+    """Where networks compute: what MARKETSIM_TOTO_DEVICE says, else a GPU where there is one.
+
+    Raises:
+        CudaUnavailableError: a GPU is asked for that is not there, and MARKETSIM_ALLOW_CPU_FALLBACK
+            is not set.
+    """
+    wanted = settings.toto_device
+    if wanted is None:
+        return _best_device()
+    try:
+        return check_device(wanted)
+    except CudaUnavailableError as error:
+        if not settings.allow_cpu_fallback:
+            raise CudaUnavailableError(
+                f"MARKETSIM_TOTO_DEVICE={wanted}: {error}, or set MARKETSIM_ALLOW_CPU_FALLBACK=1"
+            ) from None
+        logger.warning("MARKETSIM_TOTO_DEVICE=%s is not there: the CPU forecasts instead", wanted)
+        return "cpu"
+
+
+def _best_device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _loaded_toto(settings: LegacySettings, device: str) -> TotoPipeline:
+    dtype = None
+    if settings.fast_testing and device != "cpu":
+        import torch
+
+        dtype = torch.bfloat16
+    if settings.toto_compile_mode is not None and settings.compile_toto:
+        logger.info(
+            "TOTO_COMPILE_MODE=%s has no effect: the network chooses by its device",
+            settings.toto_compile_mode,
+        )
+    return TotoPipeline.from_pretrained(
+        settings.toto_model_id,
+        device_map=device,
+        torch_dtype=dtype,
+        torch_compile=settings.compile_toto,
+        compile_mode=settings.toto_compile_mode,
+        min_samples_per_batch=settings.toto_min_samples_per_batch,
+        min_num_samples=settings.toto_min_num_samples,
+    )
+
+
+def _drop_toto() -> None:
+    global _toto
+    with _lock:
+        if _toto is not None:
+            _toto.holder.unload()
+            _toto = None
+
+
+def _drop_kronos() -> None:
+    with _lock:
+        for resident in _kronos.values():
+            resident.holder.unload()
+        _kronos.clear()
+
+
+def _allocated(pipeline: TotoPipeline, *, reset: bool) -> int:
+    if pipeline.device == "cpu":
+        return 0
+    import torch
+
+    torch.cuda.synchronize(pipeline.device)
+    if reset:
+        torch.cuda.reset_peak_memory_stats(pipeline.device)
+    return int(torch.cuda.memory_allocated(pipeline.device))
+
+
+def _peak(pipeline: TotoPipeline) -> int:
+    if pipeline.device == "cpu":
+        return 0
+    import torch
+
+    torch.cuda.synchronize(pipeline.device)
+    return int(torch.cuda.max_memory_allocated(pipeline.device))

@@ -1,0 +1,336 @@
+"""How much of the best of many backtests is selection, and which are really better."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from marketsim import _core
+from marketsim.errors import ArgumentError, MissingDependencyError
+from marketsim.kernels.performance import net_rows
+from marketsim.metrics.bootstrap import check_block_length
+
+Floats = npt.NDArray[np.float64]
+
+
+class BacktestOverfitting(NamedTuple):
+    """What selecting the best in one half of the bars is worth in the other half.
+
+    Attributes:
+        probability: share of the splits whose best in sample is in the lower half out of sample
+            (its logit is at most 0). 0.5 is what selection without any skill gives.
+        logits: [split], log(w / (1 - w)), w the relative rank out of sample of the best in sample.
+        chosen: [split], the strategy that is best in sample.
+        in_sample, out_of_sample: [split], its statistic in both halves.
+        slope, intercept: of the regression of the second on the first: performance degradation; a
+            slope at or below 0 means that a better backtest is no better afterwards. NaN where the
+            statistic in sample is the same in all splits.
+        r_squared: of that regression.
+        probability_of_loss: share of the splits whose best in sample has a statistic below 0 out of
+            sample.
+        blocks: parts that the bars were divided into.
+        statistic: "sharpe" (per bar) or "mean".
+    """
+
+    probability: float
+    logits: Floats
+    chosen: npt.NDArray[np.int64]
+    in_sample: Floats
+    out_of_sample: Floats
+    slope: float
+    intercept: float
+    r_squared: float
+    probability_of_loss: float
+    blocks: int
+    statistic: str
+
+
+def probability_of_backtest_overfitting(
+    returns: npt.ArrayLike,
+    *,
+    blocks: int = 16,
+    statistic: Literal["sharpe", "mean"] = "sharpe",
+) -> BacktestOverfitting:
+    """Probability of backtest overfitting, by combinatorially symmetric cross-validation.
+
+    The bars are divided into blocks, and every choice of half of them is once in sample: 12,870
+    splits of 16 blocks. Blocks differ by at most one bar; no bar is left out. Equal statistics
+    share a rank; a half without variation has a Sharpe ratio of 0.
+
+    Args:
+        returns: [strategy, bar], net returns of every trial, at least two.
+        blocks: an even number from 2 to 24.
+        statistic: what is the best: the Sharpe ratio per bar, or the mean return.
+
+    Raises:
+        ArgumentError: fewer than two strategies, fewer than two bars a block, values that are not
+            finite, or another statistic.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> noise = probability_of_backtest_overfitting(rng.normal(0, 0.01, (20, 500)), blocks=8)
+        >>> noise.logits.shape, 0.2 < noise.probability < 0.95
+        ((70,), True)
+
+    Source: Bailey, Borwein, López de Prado and Zhu, The probability of backtest overfitting (2017).
+    """
+    rows = net_rows(returns, "returns")
+    if len(rows) < 2:
+        raise ArgumentError("expected the returns of at least two strategies: got one")
+    if statistic not in ("sharpe", "mean"):
+        raise ArgumentError(f"statistic must be 'sharpe' or 'mean': got {statistic!r}")
+    try:
+        found = _core.cross_validate(rows, blocks, statistic == "sharpe")
+    except (ValueError, TypeError) as error:
+        raise ArgumentError(str(error)) from error
+    chosen, inside, outside, rank = found
+    share = rank / (len(rows) + 1.0)
+    logits = np.log(share / (1.0 - share))
+    slope, intercept, r_squared = _regression(inside, outside)
+    return BacktestOverfitting(
+        probability=float((logits <= 0.0).mean()),
+        logits=logits,
+        chosen=chosen,
+        in_sample=inside,
+        out_of_sample=outside,
+        slope=slope,
+        intercept=intercept,
+        r_squared=r_squared,
+        probability_of_loss=float((outside < 0.0).mean()),
+        blocks=blocks,
+        statistic=statistic,
+    )
+
+
+def _regression(x: Floats, y: Floats) -> tuple[float, float, float]:
+    """(slope, intercept, r squared) of y on x."""
+    dx, dy = x - x.mean(), y - y.mean()
+    spread = float((dx * dx).sum())
+    if spread <= 1e-24 * max(float((x * x).sum()), 1e-300):
+        return math.nan, math.nan, math.nan
+    slope = float((dx * dy).sum()) / spread
+    total = float((dy * dy).sum())
+    return (
+        slope,
+        float(y.mean()) - slope * float(x.mean()),
+        slope * slope * spread / total if total > 0.0 else math.nan,
+    )
+
+
+class SuperiorityTest(NamedTuple):
+    """Whether the best of many strategies beats a benchmark, whatever was searched.
+
+    Attributes:
+        lower, consistent, upper: p-values of Hansen's three ways to centre strategies that are
+            worse than the benchmark; `consistent` is the one to read. `upper` without studentising
+            is White's reality check.
+        statistic: largest mean difference to the benchmark, a bar; studentised, times the root of
+            the bars over its standard deviation, at least 0.
+        best: the strategy with it.
+        block_length, repetitions, seed, studentized: how it was resampled.
+    """
+
+    lower: float
+    consistent: float
+    upper: float
+    statistic: float
+    best: int
+    block_length: float
+    repetitions: int
+    seed: int
+    studentized: bool
+
+
+def superior_predictive_ability(
+    returns: npt.ArrayLike,
+    benchmark: npt.ArrayLike = 0.0,
+    *,
+    block_length: float | None = None,
+    repetitions: int = 10_000,
+    seed: int = 0,
+    studentize: bool = False,
+) -> SuperiorityTest:
+    """Hansen's test of superior predictive ability, by the stationary bootstrap.
+
+    The null hypothesis: no strategy is better than the benchmark. Without `studentize` it is the
+        test
+    of the package `arch` (whose statistic is not studentised either); with it, Hansen's own
+    statistic, which a volatile strategy cannot dominate.
+
+    Args:
+        returns: [strategy, bar], net returns, or losses with the sign changed.
+        benchmark: [bar] or 0 (cash), likewise.
+        block_length: mean bars of a block, at least 1; None: the root of the bars, as in `arch`.
+            See `optimal_block_length`.
+        repetitions: bootstrap samples.
+        seed: of the bootstrap.
+        studentize: divide each mean by its standard deviation.
+
+    Raises:
+        ArgumentError: shapes that do not fit, values that are not finite, numbers out of range.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> luck = superior_predictive_ability(rng.normal(0, 0.01, (20, 500)), repetitions=500)
+        >>> luck.lower <= luck.consistent <= luck.upper
+        True
+
+    Sources: Hansen, A test for superior predictive ability (2005); White, A reality check for data
+    snooping (2000); Politis and Romano, The stationary bootstrap (1994).
+    """
+    rows = net_rows(returns, "returns")
+    base = np.asarray(benchmark, dtype=np.float64)
+    bars = rows.shape[1]
+    if (base.ndim and base.shape != (bars,)) or not np.isfinite(base).all():
+        raise ArgumentError(
+            f"benchmark must be 0 or [bar] with {bars} finite returns: got shape {base.shape}"
+        )
+    length = float(int(math.sqrt(bars))) if block_length is None else block_length
+    check_block_length(length, repetitions, bars)
+    better = rows - base
+    mean = better.mean(axis=1)
+    variance = _stationary_variance(better - mean[:, None], length)
+    # Worse by more than this, a strategy does not matter for the distribution of the largest.
+    loglog = 2.0 * math.log(math.log(bars)) if bars > 2 else 0.0
+    matters = mean >= -np.sqrt(variance / bars * max(loglog, 0.0))
+    offsets = np.stack([np.minimum(mean, 0.0), np.where(matters, 0.0, mean), np.zeros(len(mean))])
+    scale = np.ones(len(mean))
+    if studentize:
+        deviation = np.sqrt(variance)
+        scale = np.where(
+            deviation > 0.0, math.sqrt(bars) / np.where(deviation > 0.0, deviation, 1.0), 0.0
+        )
+    drawn = _core.bootstrap_maxima(better, offsets, scale, length, seed, repetitions)
+    values = mean * scale
+    best = int(values.argmax())
+    statistic = float(values[best])
+    if studentize:
+        statistic, drawn = max(statistic, 0.0), np.maximum(drawn, 0.0)
+    # Rounding must not make a difference of a repetition that is the sample itself.
+    above = (drawn > statistic + 1e-12 * max(abs(statistic), 1e-300)).mean(axis=0)
+    lower, consistent, upper = (float(p) for p in above)
+    return SuperiorityTest(
+        lower, consistent, upper, statistic, best, float(length), repetitions, seed, studentize
+    )
+
+
+def _stationary_variance(centered: Floats, length: float) -> Floats:
+    """Variance of the stationary bootstrap's mean times the bars, [strategy].
+
+    Politis and Romano (1994), lemma 1: autocovariances, weighted by (1 - i/n) q^i + (i/n) q^(n-i),
+    q = 1 - 1 / mean block length.
+    """
+    bars = centered.shape[1]
+    size = 1 << (2 * bars - 1).bit_length()
+    spectrum = np.fft.rfft(centered, size, axis=1)
+    covariance = np.fft.irfft(spectrum * spectrum.conj(), size, axis=1)[:, :bars] / bars
+    lag = np.arange(bars)
+    keep = 1.0 - 1.0 / length
+    with np.errstate(under="ignore"):
+        weight = (1.0 - lag / bars) * keep**lag + lag / bars * keep ** (bars - lag)
+    weight[1:] *= 2.0
+    weight[0] = 1.0
+    variance: Floats = np.maximum((covariance * weight).sum(axis=1), 0.0)
+    return variance
+
+
+class FalseDiscoveries(NamedTuple):
+    """Which of many tests are significant at a rate of false discoveries.
+
+    Attributes:
+        rejected: [test], booleans.
+        adjusted: [test], the smallest rate at which each is rejected; NaN of NaN.
+    """
+
+    rejected: npt.NDArray[np.bool_]
+    adjusted: Floats
+
+
+def benjamini_hochberg(p_values: npt.ArrayLike, *, rate: float = 0.05) -> FalseDiscoveries:
+    """Tests to believe when at most `rate` of those believed may be false, in the mean.
+
+    Args:
+        p_values: [test]; NaN are neither counted nor rejected.
+        rate: of false discoveries, in (0, 1).
+
+    Raises:
+        ArgumentError: p-values outside [0, 1], or a rate out of range.
+
+    Example:
+        >>> benjamini_hochberg([0.01, 0.04, 0.03, 0.5]).adjusted.round(4).tolist()
+        [0.04, 0.0533, 0.0533, 0.5]
+
+    Source: Benjamini and Hochberg, Controlling the false discovery rate (1995).
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    if p.ndim != 1 or (p < 0.0).any() or (p > 1.0).any():
+        raise ArgumentError(f"p_values must be [test] in [0, 1]: got {p_values!r}")
+    if not 0.0 < rate < 1.0:
+        raise ArgumentError(f"rate must lie in (0, 1): got {rate!r}")
+    order = np.argsort(p, kind="stable")  # NaN last
+    count = int((~np.isnan(p)).sum())
+    ordered = p[order[:count]] * count / np.arange(1, count + 1)
+    adjusted = np.full(p.shape, np.nan)
+    adjusted[order[:count]] = np.minimum(np.minimum.accumulate(ordered[::-1])[::-1], 1.0)
+    return FalseDiscoveries(adjusted <= rate, adjusted)
+
+
+class ConfidenceSet(NamedTuple):
+    """Strategies that cannot be told from the best.
+
+    Attributes:
+        included: [strategy], booleans.
+        p_values: [strategy], the size of the largest test that would still include each.
+    """
+
+    included: npt.NDArray[np.bool_]
+    p_values: Floats
+
+
+def model_confidence_set(
+    losses: npt.ArrayLike,
+    *,
+    size: float = 0.05,
+    block_length: int | None = None,
+    repetitions: int = 1_000,
+    seed: int = 0,
+) -> ConfidenceSet:
+    """Hansen, Lunde and Nason's model confidence set, through the package `arch`.
+
+    Args:
+        losses: [strategy, bar], losses such as pinball losses, or returns with the sign changed.
+        size: the chance that the best is not in the set.
+        block_length: bars of a block; None: the root of the bars.
+        repetitions, seed: of the stationary bootstrap.
+
+    Raises:
+        MissingDependencyError: arch is not installed (the extra `stats`).
+        ArgumentError: fewer than two strategies, values that are not finite, numbers out of range.
+
+    Source: Hansen, Lunde and Nason, The model confidence set (2011).
+    """
+    rows = net_rows(losses, "losses")
+    if len(rows) < 2 or not 0.0 < size < 1.0:
+        raise ArgumentError(
+            f"expected at least two strategies and a size in (0, 1): got {len(rows)} and {size!r}"
+        )
+    length = int(math.sqrt(rows.shape[1])) if block_length is None else block_length
+    check_block_length(length, repetitions, rows.shape[1])
+    try:
+        bootstrap: Any = importlib.import_module("arch.bootstrap")
+    except ImportError as error:
+        raise MissingDependencyError(
+            "the model confidence set needs arch, which is not installed: pip install "
+            "'marketsim[stats]'"
+        ) from error
+    found = bootstrap.MCS(rows.T, size=size, reps=repetitions, block_size=length, seed=seed)
+    found.compute()
+    p_values = np.empty(len(rows))
+    p_values[found.pvalues.index.to_numpy()] = found.pvalues["Pvalue"].to_numpy()
+    included = np.zeros(len(rows), dtype=np.bool_)
+    included[list(found.included)] = True
+    return ConfidenceSet(included, p_values)

@@ -1,0 +1,56 @@
+"""Forecasts of a batch that a device has been asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from marketsim.errors import ArgumentError
+from marketsim.models.neural.batching import Whole
+
+if TYPE_CHECKING:
+    import torch
+
+# What fetches the parameters [forecast, variate, horizon, width] of a batch from its device.
+Pending: TypeAlias = Callable[[], npt.NDArray[np.float64]]
+
+
+@runtime_checkable
+class StayingPending(Protocol):
+    """A `Pending` whose parameters can also stay where they are."""
+
+    def __call__(self) -> npt.NDArray[np.float64]:
+        """The parameters on the host."""
+        ...
+
+    def there(self) -> torch.Tensor:
+        """The same numbers, float64, on the device; nothing waits for it."""
+        ...
+
+
+class DeviceBatch(NamedTuple):
+    """Forecasts of a batch on the device.
+
+    Attributes:
+        series: int64 [forecast], which of the series asked for each is of.
+        days: int64 [forecast], the how manieth forecast of its series each is.
+        parameters: float64 tensor [forecast, variate, 1, width].
+    """
+
+    series: Whole
+    days: Whole
+    parameters: torch.Tensor
+
+
+def staying(pending: Pending, name: str) -> torch.Tensor:
+    """The parameters of a batch, left on the device.
+
+    Raises:
+        ArgumentError: they are made on the host.
+    """
+    if not isinstance(pending, StayingPending):
+        raise ArgumentError(f"the forecasts of {name} are made on the host, from what a GPU gives")
+    return pending.there()

@@ -1,0 +1,234 @@
+"""Ways to divide bars into training and test, shaped like scikit-learn's splitters.
+
+Each has `split(X, y=None, groups=None)`, which yields (train, test) row numbers in ascending order,
+and `get_n_splits`; rows are in time order. They serve `cross_val_score`, `GridSearchCV` and the
+like as `cv=`.
+
+Two things leak from training into test where rows follow one another in time: an outcome that is
+    only
+known some bars later (a label over 5 bars, a position held that long), and what lingers in the rows
+after a test. `purge` leaves out training rows beside a test, on both sides; `embargo` more of them
+after it. Source: López de Prado, Advances in Financial Machine Learning (2018), chapters 7 and 12.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from marketsim.errors import ArgumentError, NotEnoughBarsError
+
+Rows = npt.NDArray[np.int64]
+
+
+class WalkForwardSplit:
+    """Train on a window, test on the bars after it, go on by the length of the test.
+
+    Args:
+        train: bars of each training window; of the first one where `anchored`.
+        test: bars of each test window.
+        anchored: train from the first bar on, with more bars each time.
+        purge: bars left out between a training window and its test.
+        embargo: bars skipped between one test and the next; no test covers them.
+        shorter_last: test the bars that remain at the end, fewer than `test`.
+
+    Raises:
+        ArgumentError: sizes below 1, or a purge or embargo below 0.
+
+    Example:
+        >>> for train, test in WalkForwardSplit(4, 3, purge=1).split(range(10)):
+        ...     print(train.tolist(), test.tolist())
+        [0, 1, 2, 3] [5, 6, 7]
+        [3, 4, 5, 6] [8, 9]
+    """
+
+    def __init__(
+        self,
+        train: int,
+        test: int,
+        *,
+        anchored: bool = False,
+        purge: int = 0,
+        embargo: int = 0,
+        shorter_last: bool = True,
+    ) -> None:
+        self.train = _whole(train, "train", 1)
+        self.test = _whole(test, "test", 1)
+        self.anchored = bool(anchored)
+        self.purge = _whole(purge, "purge", 0)
+        self.embargo = _whole(embargo, "embargo", 0)
+        self.shorter_last = bool(shorter_last)
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[Rows, Rows]]:
+        """Yield (train, test) rows, the earliest first.
+
+        Raises:
+            NotEnoughBarsError: not a single test fits (how many bars are needed).
+        """
+        bars = _count(X)
+        for start in self._starts(bars):
+            end = start - self.purge
+            first = 0 if self.anchored else end - self.train
+            yield np.arange(first, end), np.arange(start, min(start + self.test, bars))
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """How many splits there are of X, which is needed."""
+        if X is None:
+            raise ArgumentError("X is needed: how many windows there are depends on its bars")
+        return len(self._starts(_count(X)))
+
+    def _starts(self, bars: int) -> range:
+        """First rows of the tests."""
+        first = self.train + self.purge
+        needed = first + (1 if self.shorter_last else self.test)
+        if bars < needed:
+            raise NotEnoughBarsError(
+                f"{bars} bars leave none to test: {self.train} to train, {self.purge} to purge and "
+                f"at least {needed - first} to test are {needed}; use shorter windows or more bars"
+            )
+        last = bars - (1 if self.shorter_last else self.test)
+        return range(first, last + 1, self.test + self.embargo)
+
+    def __repr__(self) -> str:
+        return (
+            f"WalkForwardSplit({self.train}, {self.test}, anchored={self.anchored}, "
+            f"purge={self.purge}, embargo={self.embargo}, shorter_last={self.shorter_last})"
+        )
+
+
+class CombinatorialPurgedSplit:
+    """Every choice of some folds as the test, the purged rest as the training.
+
+    The bars are divided into `folds` runs of equal length (but for one bar). With k of N folds as
+    the test there are N over k splits; together they test each fold in (N - 1) over (k - 1) of
+    them, which makes as many whole out-of-sample histories (`paths`).
+
+    Args:
+        folds: runs of bars, at least 2.
+        test_folds: of these in each test, below `folds`.
+        purge: training rows left out before and after each run of tested bars.
+        embargo: more of them after it.
+
+    Raises:
+        ArgumentError: numbers out of range.
+
+    Example:
+        >>> splitter = CombinatorialPurgedSplit(4, 2, purge=1)
+        >>> splitter.get_n_splits(), len(splitter.paths())
+        (6, 3)
+        >>> train, test = next(splitter.split(range(12)))
+        >>> train.tolist(), test.tolist()
+        ([7, 8, 9, 10, 11], [0, 1, 2, 3, 4, 5])
+    """
+
+    def __init__(
+        self, folds: int = 6, test_folds: int = 2, *, purge: int = 0, embargo: int = 0
+    ) -> None:
+        self.folds = _whole(folds, "folds", 2)
+        self.test_folds = _whole(test_folds, "test_folds", 1)
+        if self.test_folds >= self.folds:
+            raise ArgumentError(
+                f"test_folds must be below the {self.folds} folds: got {self.test_folds}"
+            )
+        self.purge = _whole(purge, "purge", 0)
+        self.embargo = _whole(embargo, "embargo", 0)
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[Rows, Rows]]:
+        """Yield (train, test) rows of each choice of folds, in the order of `choices`.
+
+        Raises:
+            NotEnoughBarsError: fewer bars than folds, or a split without a row to train on.
+        """
+        edges = self._edges(_count(X))
+        for chosen in self.choices():
+            tested = np.zeros(edges[-1], dtype=np.bool_)
+            left_out = np.zeros(edges[-1], dtype=np.bool_)
+            for fold in chosen:
+                start, stop = edges[fold], edges[fold + 1]
+                tested[start:stop] = True
+                left_out[max(0, start - self.purge) : stop + self.purge + self.embargo] = True
+            train = np.flatnonzero(~(tested | left_out))
+            if not len(train):
+                raise NotEnoughBarsError(
+                    f"{edges[-1]} bars leave none to train on when folds {chosen} of {self.folds} "
+                    f"are tested with purge {self.purge} and embargo {self.embargo}: use fewer "
+                    "folds, less of these, or more bars"
+                )
+            yield train, np.flatnonzero(tested)
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """How many splits there are: folds over test_folds."""
+        return math.comb(self.folds, self.test_folds)
+
+    def choices(self) -> list[tuple[int, ...]]:
+        """The folds that each split tests."""
+        return list(itertools.combinations(range(self.folds), self.test_folds))
+
+    def paths(self) -> Rows:
+        """Which split tests each fold in each whole history: [path, fold].
+
+        Path p takes for every fold the p-th of the splits that test it.
+        """
+        tests: list[list[int]] = [[] for _ in range(self.folds)]
+        for split, chosen in enumerate(self.choices()):
+            for fold in chosen:
+                tests[fold].append(split)
+        return np.array(tests, dtype=np.int64).T
+
+    def fold_rows(self, X: Any) -> list[Rows]:
+        """The rows of each fold."""
+        edges = self._edges(_count(X))
+        return [np.arange(a, b) for a, b in itertools.pairwise(edges)]
+
+    def _edges(self, bars: int) -> list[int]:
+        if bars < self.folds:
+            raise NotEnoughBarsError(f"{bars} bars are fewer than the {self.folds} folds")
+        return [fold * bars // self.folds for fold in range(self.folds + 1)]
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.folds}, {self.test_folds}, purge={self.purge}, "
+            f"embargo={self.embargo})"
+        )
+
+
+class PurgedKFold(CombinatorialPurgedSplit):
+    """Each of some runs of bars as the test once, the purged rest as the training.
+
+    Args:
+        folds: runs of bars, at least 2.
+        purge: training rows left out before and after the test.
+        embargo: more of them after it.
+
+    Raises:
+        ArgumentError: numbers out of range.
+
+    Example:
+        >>> splits = PurgedKFold(3, purge=1, embargo=1).split(range(9))
+        >>> [train.tolist() for train, test in splits]
+        [[5, 6, 7, 8], [0, 1, 8], [0, 1, 2, 3, 4]]
+    """
+
+    def __init__(self, folds: int = 5, *, purge: int = 0, embargo: int = 0) -> None:
+        super().__init__(folds, 1, purge=purge, embargo=embargo)
+
+    def __repr__(self) -> str:
+        return f"PurgedKFold({self.folds}, purge={self.purge}, embargo={self.embargo})"
+
+
+def _whole(value: Any, name: str, least: int) -> int:
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise ArgumentError(f"{name} must be a whole number of at least {least}: got {value!r}")
+    return int(value)
+
+
+def _count(X: Any) -> int:
+    """How many rows X has."""
+    shape = getattr(X, "shape", None)
+    return int(shape[0]) if shape else len(X)

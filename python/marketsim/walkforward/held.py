@@ -1,0 +1,249 @@
+"""Positions that are held from bar to bar: what they earn, trade and cost."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from marketsim.kernels import rules
+from marketsim.strategies import Hold, TakeProfit
+from marketsim.walkforward.costs import Costs
+from marketsim.walkforward.inputs import MarketDays
+from marketsim.walkforward.outcome import Flags, Floats, StrategyDays
+
+_DAYS_A_YEAR = 365.0
+
+
+class Account(NamedTuple):
+    """A held position on each bar, as fractions of the equity.
+
+    Attributes:
+        position: held through the bar (`next_open`: from its open on).
+        gross: return before costs.
+        market: value traded at the market.
+        limit: value traded at a limit.
+        carry: borrow and financing.
+        entered: whether the bar opens a position.
+        active: whether any was held in the bar.
+    """
+
+    position: Floats
+    gross: Floats
+    market: Floats
+    limit: Floats
+    carry: Floats
+    entered: Flags
+    active: Flags
+
+
+def drifted(position: Floats, move: Floats) -> Floats:
+    """What a position has become as a fraction of the equity: s (1 + r) / (1 + s r).
+
+    0 where the equity is lost.
+    """
+    left = 1.0 + position * move
+    return np.where(left > 0.0, position * (1.0 + move) / np.where(left > 0.0, left, 1.0), 0.0)
+
+
+def _brought(after: Floats, breaks: Flags) -> Floats:
+    """What each bar begins with: the position after the bar before; 0 after a gap."""
+    before = np.empty_like(after)
+    before[0], before[1:] = 0.0, after[:-1]
+    before[breaks] = 0.0
+    return before
+
+
+def _ends(breaks: Flags) -> Flags:
+    """Bars after which everything is sold: the last one, and those before a gap."""
+    ends = np.empty_like(breaks)
+    ends[:-1], ends[-1] = breaks[1:], True
+    return ends
+
+
+def _carry(position: Floats, days: MarketDays, costs: Costs) -> Floats:
+    """Borrow of shorts and financing beyond 1 over the calendar days up to each bar's close."""
+    if not costs.borrow_bps and not costs.financing_bps:
+        return np.zeros(len(position))
+    yearly = np.maximum(-position, 0.0) * costs.borrow_bps
+    yearly += np.maximum(position - 1.0, 0.0) * costs.financing_bps
+    return yearly * (1e-4 / _DAYS_A_YEAR) * days.elapsed
+
+
+def hold_account(
+    orders: Hold, days: MarketDays, costs: Costs, most: Floats | None = None
+) -> Account:
+    """The account of `Hold` orders.
+
+    Args:
+        orders: target positions.
+        days: what came.
+        costs: for borrow and financing.
+        most: the most value that can be traded for each bar; None for any.
+    """
+    if orders.execution == "next_open":
+        return _hold_from_open(orders.position, days, costs, most)
+    position = orders.position
+    if most is not None:
+        position = _limited(position, days.close, days.breaks, most)
+    after = drifted(position, days.close)
+    before = _brought(after, days.breaks)
+    traded = np.abs(position - before) + np.where(_ends(days.breaks), np.abs(after), 0.0)
+    held = position != 0.0
+    return Account(
+        position=position,
+        gross=position * days.close,
+        market=traded,
+        limit=np.zeros(len(position)),
+        carry=_carry(position, days, costs),
+        entered=held & (np.sign(position) != np.sign(before)),
+        active=held,
+    )
+
+
+def _hold_from_open(target: Floats, days: MarketDays, costs: Costs, most: Floats | None) -> Account:
+    """Decided after the close before, traded at the open.
+
+    Overnight the position of the bar before earns the move from close to open, and from the open on
+    the new one earns the move to the close; the two compound.
+    """
+    rest = (1.0 + days.close) / (1.0 + days.open) - 1.0
+    position = np.empty(len(target))
+    night, at_open = np.empty(len(target)), np.empty(len(target))
+    held = 0.0
+    for t in range(len(target)):  # one bar after the other: a limited trade leaves another position
+        night[t] = 0.0 if days.breaks[t] else held
+        grown = 1.0 + night[t] * days.open[t]
+        at_open[t] = night[t] * (1.0 + days.open[t]) / grown if grown > 0.0 else 0.0
+        wanted = target[t] - at_open[t]
+        position[t] = at_open[t] + (wanted if most is None else np.clip(wanted, -most[t], most[t]))
+        left = 1.0 + position[t] * rest[t]
+        held = position[t] * (1.0 + rest[t]) / left if left > 0.0 else 0.0
+    grown = 1.0 + night * days.open
+    after = drifted(position, rest)
+    traded = grown * np.abs(position - at_open)
+    traded += np.where(_ends(days.breaks), np.abs(after), 0.0)
+    return Account(
+        position=position,
+        gross=grown * (1.0 + position * rest) - 1.0,
+        market=traded,
+        limit=np.zeros(len(position)),
+        carry=_carry(night, days, costs),
+        entered=(position != 0.0) & (np.sign(position) != np.sign(at_open)),
+        active=(position != 0.0) | (night != 0.0),
+    )
+
+
+def _limited(target: Floats, move: Floats, breaks: Flags, most: Floats) -> Floats:
+    """Positions that reach their targets only as fast as the market lets them."""
+    position = np.empty(len(target))
+    held = 0.0
+    for t in range(len(target)):
+        before = 0.0 if breaks[t] else held
+        position[t] = before + np.clip(target[t] - before, -most[t], most[t])
+        left = 1.0 + position[t] * move[t]
+        held = position[t] * (1.0 + move[t]) / left if left > 0.0 else 0.0
+    return position
+
+
+class TakeProfitFills(NamedTuple):
+    """Where positions leave at their limit."""
+
+    exits: Flags
+    move: Floats
+    flags: npt.NDArray[np.uint8]
+    high: Floats
+    low: Floats
+
+
+def take_profit_fills(orders: TakeProfit, days: MarketDays, fill: str) -> TakeProfitFills:
+    """Exits of positions that are open before the bar begins.
+
+    All of the bar comes after the entry, so every policy but `close_only` knows what happens: the
+    limit fills if the price trades through it, at the open if the bar opens beyond it. A limit that
+    is no better than the entry takes no profit: no order is laid.
+    """
+    f32 = np.float32
+    is_long, is_short = orders.position > 0.0, orders.position < 0.0
+    sell, buy = orders.high.astype(f32), orders.low.astype(f32)
+    sells, buys = is_long & (sell > 0.0), is_short & (buy < 0.0)
+    at_open = days.open.astype(f32)
+    up = sells & (sell < days.high.astype(f32))
+    down = buys & (buy > days.low.astype(f32))
+    exits = np.zeros(len(sell), dtype=np.bool_) if fill == "close_only" else up | down
+    level = np.where(is_long, np.maximum(sell, at_open), np.minimum(buy, at_open))
+    flags = np.where(exits & is_long, rules.LONG_EXITED, 0).astype(np.uint8)
+    flags |= np.where(exits & is_short, rules.SHORT_EXITED, 0).astype(np.uint8)
+    return TakeProfitFills(
+        exits,
+        np.where(exits, level.astype(np.float64), days.close),
+        flags,
+        np.where(sells, sell.astype(np.float64), np.nan),
+        np.where(buys, buy.astype(np.float64), np.nan),
+    )
+
+
+def take_profit_account(
+    orders: TakeProfit, fills: TakeProfitFills, days: MarketDays, costs: Costs
+) -> Account:
+    """The account of `TakeProfit` orders with these fills; what does not leave is carried on."""
+    position = orders.position
+    after = np.where(fills.exits, 0.0, drifted(position, days.close))
+    before = _brought(after, days.breaks)
+    held = position != 0.0
+    return Account(
+        position=position,
+        gross=position * fills.move,
+        market=np.abs(position - before) + np.where(_ends(days.breaks), np.abs(after), 0.0),
+        limit=np.where(fills.exits, np.abs(position), 0.0),
+        carry=_carry(position, days, costs),
+        entered=held & (np.sign(position) != np.sign(before)),
+        active=held,
+    )
+
+
+def account_days(
+    account: Account,
+    costs: Costs,
+    flags: npt.NDArray[np.uint8] | None = None,
+    high: Floats | None = None,
+    low: Floats | None = None,
+    other: tuple[Floats, Floats] | None = None,
+) -> StrategyDays:
+    """Outcome of an account: every fill charged by its kind, and what holding costs.
+
+    Args:
+        account: positions and what they traded.
+        costs: rates.
+        flags: of exits; entries are added.
+        high, low: levels of limit orders.
+        other: net of the same orders under the optimistic and the open_aware policy; None where no
+            policy changes anything.
+    """
+    position = account.position
+    zeros, nothing = np.zeros(len(position)), np.full(len(position), np.nan)
+    fee = account.market * costs.close_exit + account.limit * costs.limit_exit + account.carry
+    net = account.gross - fee
+    side = np.where(position > 0.0, rules.LONG_ENTERED, rules.SHORT_ENTERED)
+    entered = np.where(account.entered, side, 0).astype(np.uint8)
+    optimistic, open_aware = (net, net) if other is None else other
+    return StrategyDays(
+        position=position,
+        high_offset=zeros,
+        low_offset=zeros,
+        high_level=nothing if high is None else high,
+        low_level=nothing if low is None else low,
+        flags=entered if flags is None else flags | entered,
+        active=account.active,
+        entries=account.entered.astype(np.int64),
+        exposure=np.abs(position),
+        traded=account.market + account.limit,
+        gross=account.gross,
+        fee=fee,
+        carry=account.carry,
+        net=net,
+        net_optimistic=optimistic,
+        net_open_aware=open_aware,
+        in_sample=nothing,
+    )

@@ -1,0 +1,328 @@
+"""Limit orders: their levels, offsets fitted on the days before, and what fills."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
+
+from marketsim.kernels import rules
+from marketsim.kernels.offsets import best_offsets
+from marketsim.kernels.profit import fills
+from marketsim.kernels.types import Bounds
+from marketsim.strategies import LimitOrders
+from marketsim.walkforward.costs import Costs
+from marketsim.walkforward.inputs import MarketDays
+from marketsim.walkforward.outcome import Flags, Floats, StrategyDays
+
+f32 = np.float32
+Levels = npt.NDArray[np.float32]
+
+LONG, SHORT = (rules.LONG_ENTERED, rules.LONG_EXITED), (rules.SHORT_ENTERED, rules.SHORT_EXITED)
+BOUNDS = ("optimistic", "pessimistic")
+"""The policies that everything unknown of a bar lies between."""
+
+
+@dataclass(frozen=True)
+class Rulebook:
+    """How orders are filled and charged.
+
+    Attributes:
+        fill: fill policy.
+        costs: rates.
+        long_only: shorts are not possible.
+        offset_window, bounds: how many days offsets are fitted on, and within what.
+        device: where they are fitted.
+    """
+
+    fill: str
+    costs: Costs
+    long_only: bool
+    offset_window: int
+    bounds: Bounds
+    device: str = "cpu"
+
+
+class Fit(NamedTuple):
+    """Offsets of each day, and their mean net on the days fitted on."""
+
+    high: Levels
+    low: Levels
+    in_sample: Floats
+
+    def part(self, first: int, stop: int) -> Fit:
+        """Days first .. stop - 1; views."""
+        return Fit(self.high[first:stop], self.low[first:stop], self.in_sample[first:stop])
+
+    @classmethod
+    def none(cls, count: int) -> Fit:
+        """That of orders which fit nothing."""
+        zeros = np.zeros(count, dtype=f32)
+        return cls(zeros, zeros, np.full(count, np.nan))
+
+
+class LimitProblem(NamedTuple):
+    """Limit orders in the form of the kernels: levels [day], and one position [day] a side."""
+
+    high: Levels
+    low: Levels
+    sides: list[Floats]
+
+
+def limit_problem(orders: LimitOrders, long_only: bool) -> LimitProblem:
+    """The levels and sides of limit orders, before offsets.
+
+    Where the exit is the close, its limit lies where no price reaches.
+    """
+    high, low = orders.high.astype(f32), orders.low.astype(f32)
+    position = orders.position
+    if orders.exit_at_close:
+        high = np.where(position > 0.0, f32(10), high)
+        low = np.where(position < 0.0, f32(-2), low)
+    if not orders.always_on:
+        return LimitProblem(high, low, [position])
+    ones = (position != 0.0).astype(np.float64)
+    return LimitProblem(high, low, [ones] if long_only else [ones, -ones])
+
+
+def fit_offsets(
+    orders: LimitOrders, days: MarketDays, count: int, book: Rulebook, most: Floats | None
+) -> Fit:
+    """Offsets for each of the last `count` days, and their mean net on the days fitted on."""
+
+    def problems(values: npt.NDArray[Any]) -> Levels:
+        # Row j: the days that end `purge` days before day j of the last `count`; a view, no copy.
+        return sliding_window_view(np.ascontiguousarray(values, dtype=f32), book.offset_window)[
+            :count
+        ]
+
+    high, low, sides = limit_problem(orders, book.long_only)
+    position = sides[0]
+    if most is not None:
+        position = np.where(most > 0.0, position, 0.0)
+    if orders.always_on:  # there, only what is not finite does not trade
+        position = np.where(position == 0.0, np.nan, position)
+    found = best_offsets(
+        problems(days.close),
+        problems(days.high),
+        problems(days.low),
+        problems(high),
+        problems(low),
+        problems(position),
+        bounds=book.bounds,
+        fee=book.costs.entry + book.costs.close_exit,
+        fill=book.fill,
+        always_on=orders.always_on,
+        long_only=book.long_only,
+        open=problems(days.open),
+        device=book.device,
+    )
+    return Fit(
+        np.asarray(found.high),
+        np.asarray(found.low),
+        np.asarray(found.profit) / book.offset_window,
+    )
+
+
+class SideFills(NamedTuple):
+    """What one side of a day's orders did: the long, or the short.
+
+    Attributes:
+        direction: 1 where a long entered, -1 where a short did, else 0.
+        size: absolute position that entered.
+        gross, fee: return before costs, and costs.
+        entry_move, exit_move: prices of the fills against the close before; NaN without.
+        at_open: entered at the open.
+        exit_kind: "limit", "stop" or "close".
+        flags: bits of `marketsim.kernels.rules`.
+    """
+
+    direction: npt.NDArray[np.int64]
+    size: Floats
+    gross: Floats
+    fee: Floats
+    entry_move: Floats
+    exit_move: Floats
+    at_open: Flags
+    exit_kind: npt.NDArray[np.str_]
+    flags: npt.NDArray[np.uint8]
+
+
+class _Outcome(NamedTuple):
+    """What the sides of a day's orders did, added."""
+
+    gross: Floats
+    fee: Floats
+    exposure: Floats
+    flags: npt.NDArray[np.uint8]
+
+    @property
+    def net(self) -> Floats:
+        return self.gross - self.fee
+
+
+class _Levels(NamedTuple):
+    """Orders as they are laid: levels with offsets, sides as far as they can be filled."""
+
+    high: Levels
+    low: Levels
+    sides: list[Floats]
+    stop: Levels | None
+
+
+def _laid(orders: LimitOrders, fit: Fit, book: Rulebook, most: Floats | None) -> _Levels:
+    high, low, sides = limit_problem(orders, book.long_only)
+    if most is not None:
+        sides = [np.clip(side, -most, most) for side in sides]
+    stop = None if orders.stop is None else orders.stop.astype(f32)
+    return _Levels(high + fit.high, low + fit.low, sides, stop)  # one float32 rounding each
+
+
+def limit_days(
+    orders: LimitOrders, fit: Fit, days: MarketDays, book: Rulebook, most: Floats | None
+) -> StrategyDays:
+    """Outcome of limit orders with their offsets.
+
+    Args:
+        orders, fit, days: of the same days.
+        book: how they are filled and charged.
+        most: the most value that can be filled on each day; None for any.
+    """
+    laid = _laid(orders, fit, book, most)
+    found = {fill: _fill_sides(days, laid, fill, book.costs) for fill in {book.fill, *BOUNDS}}
+    outcome, best, worst = (found[fill] for fill in (book.fill, *BOUNDS))
+    entries = sum((outcome.flags & bit > 0).astype(np.int64) for bit, _ in (LONG, SHORT))
+    ordered = orders.position != 0.0
+    sells = ordered & ~(orders.exit_at_close & (orders.position > 0.0))
+    buys = ordered & ~(orders.exit_at_close & (orders.position < 0.0))
+    return StrategyDays(
+        position=np.sum(laid.sides, axis=0),
+        high_offset=fit.high.astype(np.float64),
+        low_offset=fit.low.astype(np.float64),
+        high_level=np.where(sells, np.clip(laid.high, 0.0, 10.0).astype(np.float64), np.nan),
+        low_level=np.where(buys, np.clip(laid.low, -1.0, 0.0).astype(np.float64), np.nan),
+        flags=outcome.flags,
+        active=np.greater(entries, 0),
+        entries=np.asarray(entries),
+        exposure=outcome.exposure,
+        traded=2.0 * outcome.exposure,
+        gross=outcome.gross,
+        fee=outcome.fee,
+        carry=np.zeros(len(laid.high)),
+        net=outcome.net,
+        net_optimistic=best.net,
+        net_open_aware=worst.net,
+        in_sample=fit.in_sample,
+    )
+
+
+def _fill_sides(days: MarketDays, laid: _Levels, fill: str, costs: Costs) -> _Outcome:
+    """The outcome of a long and a short on the same days, added."""
+    gross, fee, exposure = np.zeros((3, len(laid.high)))
+    flags = np.zeros(len(laid.high), dtype=np.uint8)
+    for side in laid.sides:
+        earned, bits = _filled(days, laid, side, fill)
+        size, paid = _charged(side, bits, costs)
+        gross += earned
+        fee += paid
+        exposure += size
+        flags |= bits
+    return _Outcome(gross, fee, exposure, flags)
+
+
+def _filled(
+    days: MarketDays, laid: _Levels, side: Floats, fill: str
+) -> tuple[Floats, npt.NDArray[np.uint8]]:
+    """Return before costs and flags of one side."""
+    part = fills(
+        days.close, days.high, days.low, laid.high, laid.low, side, fill=fill, open=days.open
+    )
+    gross = part.gross.astype(np.float64)
+    if laid.stop is None:
+        return gross, part.flags
+    return _stopped(days, laid.high, laid.low, side, laid.stop, fill, gross, part.flags)
+
+
+def _charged(side: Floats, flags: npt.NDArray[np.uint8], costs: Costs) -> tuple[Floats, Floats]:
+    """(absolute position that entered, costs): a fill at a limit and one at the market differ."""
+    size = np.where(flags & _ENTERED > 0, np.abs(side), 0.0)
+    exit_rate = np.where(flags & _EXITED > 0, costs.limit_exit, costs.close_exit)
+    return size, size * (costs.entry + exit_rate)
+
+
+_ENTERED = LONG[0] | SHORT[0]
+_EXITED = LONG[1] | SHORT[1]
+
+
+def side_fills(
+    orders: LimitOrders, fit: Fit, days: MarketDays, book: Rulebook, most: Floats | None
+) -> list[SideFills]:
+    """The fills of each side with their prices; arguments of `limit_days`."""
+    laid = _laid(orders, fit, book, most)
+    opened = days.open.astype(f32)
+    found = []
+    for side in laid.sides:
+        gross, flags = _filled(days, laid, side, book.fill)
+        size, fee = _charged(side, flags, book.costs)
+        is_long = side > 0.0
+        entered, left = flags & _ENTERED > 0, flags & _EXITED > 0
+        entry = np.where(is_long, np.minimum(laid.low, opened), np.maximum(laid.high, opened))
+        at_open = entered & np.where(is_long, opened < laid.low, opened > laid.high)
+        beyond = np.where(is_long, np.maximum(laid.high, opened), np.minimum(laid.low, opened))
+        at_limit = np.where(at_open, beyond, np.where(is_long, laid.high, laid.low))
+        exit_move = np.where(left, at_limit.astype(np.float64), days.close)
+        kind = np.where(left, "limit", "close")
+        if laid.stop is not None:
+            stopped = flags & rules.STOPPED > 0
+            at = np.where(is_long, np.minimum(laid.stop, entry), np.maximum(laid.stop, entry))
+            exit_move = np.where(stopped, at.astype(np.float64), exit_move)
+            kind = np.where(stopped, "stop", kind)
+        direction = np.where(entered, np.sign(side), 0.0).astype(np.int64)
+        found.append(
+            SideFills(
+                direction, size, gross, fee, entry.astype(np.float64), exit_move, at_open, kind,
+                flags,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _stopped(
+    days: MarketDays,
+    high: Levels,
+    low: Levels,
+    side: Floats,
+    stop: Levels,
+    fill: str,
+    gross: Floats,
+    flags: npt.NDArray[np.uint8],
+) -> tuple[Floats, npt.NDArray[np.uint8]]:
+    """The same with a stop: the position leaves at the market once the price reaches it.
+
+    After an entry at the open all of the bar counts. After an entry inside the bar the price comes
+    from beyond the entry, so what lies beyond the stop came after it. A bar that reaches the stop
+    and the exit limit leaves open which came first: `optimistic` takes the limit, every other
+    policy the stop. A stop that the price is beyond at the entry leaves at the entry price.
+    """
+    opened, highest, lowest = (v.astype(f32) for v in (days.open, days.high, days.low))
+    is_long = side > 0.0
+    entry = np.where(is_long, np.minimum(low, opened), np.maximum(high, opened))
+    entered = flags & (rules.LONG_ENTERED | rules.SHORT_ENTERED) > 0
+    reached: Flags = entered & np.where(is_long, lowest <= stop, highest >= stop)
+    at = np.where(is_long, np.minimum(stop, entry), np.maximum(stop, entry))
+    loss = side * (at.astype(np.float64) - entry.astype(np.float64))
+    limit = np.where(is_long, highest > high, lowest < low) & (fill != "close_only")
+    unknown = reached & limit
+    first = reached & ~unknown if fill == "optimistic" else reached
+    exits = np.uint8(rules.LONG_EXITED | rules.SHORT_EXITED)
+    changed = np.where(first, flags & ~exits | np.uint8(rules.STOPPED), flags).astype(np.uint8)
+    if fill == "optimistic":
+        at_limit = side * (np.where(is_long, high, low).astype(np.float64) - entry)
+        gross = np.where(unknown, np.maximum(at_limit, loss), gross)
+        side_exit = np.where(is_long, rules.LONG_EXITED, rules.SHORT_EXITED).astype(np.uint8)
+        changed = np.where(unknown, changed | side_exit, changed).astype(np.uint8)
+    changed = np.where(unknown, changed | np.uint8(rules.AMBIGUOUS), changed).astype(np.uint8)
+    return np.where(first, loss, gross), changed
