@@ -27,16 +27,21 @@ RUN = {"simulations": 80, "window": 5, "offset_window": 20, "progress": False}
 COVERED = {
     # name: the test that covers it
     "walk_forward": "test_walk_forward",
+    "prepare": "test_walk_forward",  # which prepares, then evaluates
     "walk_forward_universe": "test_walk_forward_universe",
     "profit": "test_profit",
     "profit_sums": "test_profit_sums_read_no_other_problem",
     "best_offsets": "test_best_offsets_reads_no_other_problem",
     "read_bars": "test_reading_and_returns",
     "load_model": "test_models",
+    "model_from": "test_models",
+    "model_from_frame": "test_models",
 }
 NO_SERIES = {  # takes no series, or holds one without computing
     "Bars", "BarsFolder", "Costs", "DecisionView", "Distribution", "ForecastStore", "Hold",
-    "LimitOrders", "MarketsimError", "MemoryStore", "Model", "Offsets", "PredictionStore",
+    "LimitOrders", "Market", "MarketsimError", "MemoryStore", "Model", "ModelIdentity",
+    "ModelTraits", "VolumeCap", "indicators", "search",
+    "Offsets", "PredictionStore", "Prepared",
     "ProfitSums", "QuantileDistribution", "Strategy", "StudentTMixture", "TakeProfit",
     "UniverseResult", "WalkForwardResult",
     "demo_bars", "read_folder", "register_strategy", "strategy_names", "__version__",

@@ -13,6 +13,9 @@ import numpy.typing
 
 __all__: list[str] = [
     "IndicatorStream",
+    "ReplayBars",
+    "ReplayRun",
+    "ReplaySettings",
     "StoreCounters",
     "StoreFile",
     "StoreView",
@@ -40,6 +43,11 @@ __all__: list[str] = [
     "profit",
     "profit_of_rows",
     "record_keys",
+    "replay_callback",
+    "replay_portfolio",
+    "replay_signals",
+    "replay_strategy",
+    "replay_targets",
     "rolling_quantiles",
     "rolling_sharpe",
     "row_performance",
@@ -125,6 +133,73 @@ class IndicatorStream:
     ) -> typing.Any: ...
     @property
     def name(self) -> str: ...
+
+class ReplayBars:
+    """
+    OHLCV arrays [bar] of a replay, kept alive.
+    """
+    def __init__(
+        self,
+        open: numpy.typing.NDArray[numpy.float64],
+        high: numpy.typing.NDArray[numpy.float64],
+        low: numpy.typing.NDArray[numpy.float64],
+        close: numpy.typing.NDArray[numpy.float64],
+        volume: numpy.typing.NDArray[numpy.float64] | None,
+        time: numpy.typing.NDArray[numpy.int64] | None,
+        split: numpy.typing.NDArray[numpy.float64] | None,
+        dividend: numpy.typing.NDArray[numpy.float64] | None,
+    ) -> None: ...
+
+class ReplaySettings:
+    """
+    Cash, costs and rules of a replay.
+    """
+    def __init__(
+        self,
+        cash: typing.SupportsFloat | typing.SupportsIndex,
+        limit_cost: typing.SupportsFloat | typing.SupportsIndex,
+        market_cost: typing.SupportsFloat | typing.SupportsIndex,
+        fixed_cost: typing.SupportsFloat | typing.SupportsIndex,
+        borrow: typing.SupportsFloat | typing.SupportsIndex,
+        financing: typing.SupportsFloat | typing.SupportsIndex,
+        leverage: typing.SupportsFloat | typing.SupportsIndex,
+        maintenance: typing.SupportsFloat | typing.SupportsIndex,
+        lot: typing.SupportsFloat | typing.SupportsIndex,
+        participation: typing.SupportsFloat | typing.SupportsIndex,
+        policy: typing.SupportsInt | typing.SupportsIndex,
+        same_close: bool,
+        close_at_end: bool,
+    ) -> None: ...
+
+class ReplayRun:
+    """
+    What a replay left.
+    """
+    def fills(self) -> numpy.typing.NDArray[numpy.uint8]: ...
+    def orders(self) -> numpy.typing.NDArray[numpy.uint8]: ...
+    def trades(self) -> numpy.typing.NDArray[numpy.uint8]: ...
+    @property
+    def ended(self) -> int:
+        """
+        0 done, 1 the strategy raised, 2 a request was no order.
+        """
+    @property
+    def equity(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Equity at each close [bar].
+        """
+    @property
+    def position(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Units held at each close [bar].
+        """
+    @property
+    def refusal(self) -> tuple[int, int, int]:
+        """
+        (bar, request, defect) of the first request that was no order.
+        """
+    @property
+    def summary(self) -> dict[str, float]: ...
 
 class StoreView:
     """
@@ -545,6 +620,80 @@ def record_keys(
 ) -> numpy.typing.NDArray[numpy.uint8]:
     """
     Key [n, 16] of each forecast, from a digest of what is the same for all of them.
+    """
+
+def replay_callback(
+    bars: ReplayBars,
+    settings: ReplaySettings,
+    on_bar: collections.abc.Callable[[int], None],
+    state: numpy.typing.NDArray[numpy.uint8],
+    bar: numpy.typing.NDArray[numpy.uint8],
+    requests: numpy.typing.NDArray[numpy.uint8],
+) -> ReplayRun:
+    """
+    Replays a strategy in Python: on_bar(t) is called once a bar.
+    """
+
+def replay_portfolio(
+    open: numpy.typing.NDArray[numpy.float64],
+    close: numpy.typing.NDArray[numpy.float64],
+    weights: numpy.typing.NDArray[numpy.float64],
+    cash: typing.SupportsFloat | typing.SupportsIndex,
+    cost: typing.SupportsFloat | typing.SupportsIndex,
+    fixed_cost: typing.SupportsFloat | typing.SupportsIndex,
+    same_close: bool,
+    keep_units: bool,
+) -> tuple[
+    numpy.typing.NDArray[numpy.float64],
+    numpy.typing.NDArray[numpy.float64],
+    numpy.typing.NDArray[numpy.float64],
+    numpy.typing.NDArray[numpy.float64],
+    numpy.typing.NDArray[numpy.float64],
+]:
+    """
+    (equity, cash, units, cost, turnover) of moving to target weights [bar, asset].
+    """
+
+def replay_signals(
+    bars: ReplayBars,
+    settings: ReplaySettings,
+    long_entry: typing.Annotated[numpy.typing.ArrayLike, numpy.bool] | None,
+    long_exit: typing.Annotated[numpy.typing.ArrayLike, numpy.bool] | None,
+    short_entry: typing.Annotated[numpy.typing.ArrayLike, numpy.bool] | None,
+    short_exit: typing.Annotated[numpy.typing.ArrayLike, numpy.bool] | None,
+    size: typing.SupportsInt | typing.SupportsIndex,
+    quantity: typing.SupportsFloat | typing.SupportsIndex,
+    quantities: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+    stop_loss: typing.SupportsFloat | typing.SupportsIndex,
+    take_profit: typing.SupportsFloat | typing.SupportsIndex,
+    trailing_stop: typing.SupportsFloat | typing.SupportsIndex,
+    cooldown: typing.SupportsInt | typing.SupportsIndex,
+    time_stop: typing.SupportsInt | typing.SupportsIndex,
+) -> ReplayRun:
+    """
+    Replays entries and exits given as flags [bar].
+    """
+
+def replay_strategy(
+    bars: ReplayBars,
+    settings: ReplaySettings,
+    address: typing.SupportsInt | typing.SupportsIndex,
+    features: numpy.typing.NDArray[numpy.float64],
+    state: numpy.typing.NDArray[numpy.uint8],
+    requests: numpy.typing.NDArray[numpy.uint8],
+) -> ReplayRun:
+    """
+    Replays a compiled strategy by the address of its function.
+    """
+
+def replay_targets(
+    bars: ReplayBars,
+    settings: ReplaySettings,
+    target: numpy.typing.NDArray[numpy.float64],
+    fraction: bool,
+) -> ReplayRun:
+    """
+    Replays target positions [bar], in units or as fractions of equity.
     """
 
 def rolling_quantiles(

@@ -53,6 +53,11 @@ def as_flag(name: str, value: object) -> bool:
     return bool(value)
 
 
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number, and not a truth value."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
 def as_argument_error(error: ValueError) -> MarketsimError:
     """The error of a compiled kernel as ArgumentError; our own errors stay what they are."""
     return error if isinstance(error, MarketsimError) else ArgumentError(str(error))

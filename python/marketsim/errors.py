@@ -17,7 +17,10 @@ MarketsimError
 ├── MissingDependencyError (ImportError)  an optional package is not installed
 ├── CheckpointError (ValueError)      a model's files that cannot be read or do not fit together
 ├── CheckpointNotFoundError (FileNotFoundError)  a model's folder, file or hub id does not exist
+├── StrategyError (RuntimeError)     a strategy raised; names the bar, with its own error as cause
+├── OrderError (ValueError)           a strategy asked for what is no order
 ├── ModelReleasedError (RuntimeError)  a model is asked for a forecast after it was let go
+├── ForecastTableError (ValueError)   a table of forecasts with gaps, duplicates or late rows
 └── StoreError                        the prediction store
     ├── StoreNotFoundError (FileNotFoundError)  a store, or part of one, that does not exist
     ├── StoreMissError (LookupError)  forecasts that had to be there are not
@@ -86,8 +89,20 @@ class CheckpointNotFoundError(MarketsimError, FileNotFoundError):
     """A model's folder, one of its files, or its hub id does not exist or cannot be had."""
 
 
+class StrategyError(MarketsimError, RuntimeError):
+    """A strategy raised; the message names the bar, and its own error is the cause."""
+
+
+class OrderError(MarketsimError, ValueError):
+    """A strategy asked for what is no order: after which bar, what was got and expected."""
+
+
 class ModelReleasedError(MarketsimError, RuntimeError):
     """A model is asked for a forecast after it was let go."""
+
+
+class ForecastTableError(MarketsimError, ValueError):
+    """A table of forecasts cannot be used as it is."""
 
 
 class StoreError(MarketsimError):

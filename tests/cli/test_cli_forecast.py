@@ -304,26 +304,28 @@ def test_a_folder_of_which_several_symbols_share_batches(
 
     frame = random_frame(150, 7)
     frame.to_csv(folder / "AAB.csv", index_label="date")
-    ask, sizes = Toto1Model.predict_each_of, []
+    ask, sizes = Toto1Model.predict_batches, []
 
-    def spoiled(self, series, starts, **options):
+    def spoiled(self, series, starts, take, **options):
         sizes.append(len(series))
-        made = ask(self, series, starts, **options)
         close = ms.bars.bar_returns(ms.read_bars(folder / "AAB.csv"))[3]
-        for one, distribution in zip(series, made, strict=True):
-            if np.array_equal(one, close[-len(one) - 1 : -1]):
-                distribution.loc = np.full_like(distribution.loc, np.nan)
-        return made
+        bad = [np.array_equal(one, close[-len(one) - 1 : -1]) for one in series]
+
+        def spoil(batch) -> None:
+            batch.distribution.loc[np.array(bad)[batch.series]] = np.nan
+            take(batch)
+
+        ask(self, series, starts, spoil, **options)
 
     options = ("--model", toto, "--simulations", "5", "--json")
-    monkeypatch.setattr(Toto1Model, "predict_each_of", spoiled)
+    monkeypatch.setattr(Toto1Model, "predict_batches", spoiled)
     code, out, err = run(capsys, folder, "--store", tmp_path / "s", *options)
     assert code == 2, err
     assert [(row["symbol"], row["needed"]) for row in rows(out)] == [("AAA", 284), ("BBB", 284)]
     assert set(json.loads(out)["errors"]) == {"AAB", "CCC"}
     assert "not finite for row" in json.loads(out)["errors"]["AAB"]
     assert sizes[0] == 12  # all of three symbols at once
-    monkeypatch.setattr(Toto1Model, "predict_each_of", ask)
+    monkeypatch.setattr(Toto1Model, "predict_batches", ask)
     together = tmp_path / "together"
     assert run(capsys, folder, "--store", together, *options)[0] == 2
     again = run(capsys, folder / "AAB.csv", "--store", together, *options)[1]

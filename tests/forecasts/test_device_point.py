@@ -46,7 +46,7 @@ def mixtures(rng: np.random.Generator) -> ForecastCube:
 
 def cube(schema: Schema, distribution) -> ForecastCube:
     records = schema.encode(distribution)
-    return ForecastCube(10, schema, records.reshape(40, 4, -1))
+    return ForecastCube(10, schema, records.reshape(40, 1, 4, -1))
 
 
 @pytest.mark.parametrize("name", ["cpu", *DEVICES[::2]])

@@ -94,8 +94,8 @@ def test_a_store_that_has_a_part(folder, on: str) -> None:
     half = run_plans_on(
         PLANS, load(folder, device=on), "cuda", store=None, progress=False, targets=("high",)
     )
-    assert torch.isnan(half[0].records[:, 0]).all()
-    assert torch.equal(half[0].records[:, 1], found[0].records[:, 1])
+    assert torch.isnan(half[0].records[:, 0, 0]).all()
+    assert torch.equal(half[0].records[:, 0, 1], found[0].records[:, 0, 1])
 
 
 @pytest.mark.parametrize("name", ["cpu", *DEVICES[::2]])

@@ -8,19 +8,19 @@ from market import random_bars, random_frame
 import marketsim as ms
 from marketsim.bars import TARGETS, bar_returns
 from marketsim.errors import ArgumentError
-from marketsim.forecasts import ForecastPlan, MemoryStore, SeriesId, run_plan
-from marketsim.forecasts.keys import context_digests, record_digests
-from marketsim.models import EwmaModel, QuantileDistribution
+from marketsim.forecasts import ForecastPlan, MemoryStore, run_plan
+from marketsim.models import EwmaModel, ModelIdentity, QuantileDistribution
 
 
 class CountingModel:
     """ewma that notes what it is asked, and can be told to see only the last values."""
 
     name = "counting"
-    fingerprint = "00ff"
 
     def __init__(self, context_length: int | None = None) -> None:
         self.context_length = context_length
+        self.identity = ModelIdentity(self.name, "1", context_length, EwmaModel().levels)
+        self.fingerprint = self.identity.fingerprint
         self.inner = EwmaModel()
         self.levels = self.inner.levels
         self.asked: list[tuple[int, int]] = []  # (length of the series, start)
@@ -49,7 +49,7 @@ def test_each_forecast_is_made_once_from_the_days_before_it() -> None:
     for day in (124, 150, 199):
         for i in range(len(TARGETS)):
             alone = model.inner.predict([returns[i, : day - 1]])
-            record = cube.records[day - 124, i]
+            record = cube.records[day - 124, 0, i]
             np.testing.assert_array_equal(record[2:], alone.quantiles[0, 0].astype(np.float32))
             assert record[0] == np.float32(alone.mean[0, 0])
             assert record[1] == np.float32(alone.std[0, 0])
@@ -128,41 +128,6 @@ def test_another_model_symbol_or_date_never_hits() -> None:
         store.hits = 0
         run_plan(other, model, plan, store=store, progress=False)
         assert store.hits == 0
-
-
-def test_keys_cover_every_part() -> None:
-    stamps, values = np.arange(5), np.arange(5.0)[None]
-    ends = np.array([3, 5])
-    base = context_digests(stamps, values, ends, None)
-    assert len(set(base)) == 2
-    assert context_digests(stamps, values, ends, 5) == base
-    for row in range(5):
-        for changed in (
-            (stamps + (np.arange(5) == row), values),
-            (stamps, values + (np.arange(5) == row)),
-        ):
-            differs = [
-                a != b for a, b in zip(base, context_digests(*changed, ends, None), strict=True)
-            ]
-            assert differs == [row < 3, True]
-            short = context_digests(*changed, ends, 2)
-            same = context_digests(stamps, values, ends, 2)
-            assert [a != b for a, b in zip(short, same, strict=True)] == [
-                row in (1, 2),
-                row in (3, 4),
-            ]
-    parts = ["model", "series", "schema", "close", 1]
-
-    def digest(*parts, as_of=7, contexts=base[:1]):
-        return record_digests(SeriesId(*parts[:3]), *parts[3:], np.array([as_of]), contexts)
-
-    key = digest(*parts)
-    for i, other in enumerate(["m", "x", "s", "open", 2]):
-        assert digest(*parts[:i], other, *parts[i + 1 :]) != key
-    assert digest(*parts, as_of=8) != key
-    assert digest(*parts, contexts=base[1:]) != key
-    # No two lists of parts run into each other.
-    assert digest("ab", "c", *parts[2:]) != digest("a", "bc", *parts[2:])
 
 
 def test_a_forecast_that_is_not_finite_is_an_error() -> None:

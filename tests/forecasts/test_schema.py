@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from mixture_model import MixtureModel
@@ -8,6 +10,7 @@ from marketsim.errors import ArgumentError
 from marketsim.forecasts import Schema
 from marketsim.models import (
     EwmaModel,
+    ModelTraits,
     QuantileDistribution,
     SampleDistribution,
     StudentTMixture,
@@ -167,17 +170,26 @@ def test_what_cannot_be_stored_as_a_mixture() -> None:
 def test_what_the_forecasts_of_a_model_are_stored_as() -> None:
     assert Schema.for_model(EwmaModel()) == Schema.quantiles(EwmaModel().levels)
     assert Schema.for_model(MixtureModel(24)).text == "student_t_mixture(24);float32"
-    for wrong in (24.0, "24", True, 0):
+    for wrong in (24.0, "24", True, -1):
         with pytest.raises(ArgumentError, match="components"):
-            Schema.for_model(MixtureModel(wrong))
+            ModelTraits((0.1, 0.5), components=wrong)
 
 
 def test_a_model_that_says_so_has_its_samples_stored() -> None:
-    model = EwmaModel()
-    for count, text in ((20, "samples(20);float32"), (None, Schema.for_model(EwmaModel()).text)):
-        model.samples = count
+    class Drawing(EwmaModel):
+        draws: Any = 0
+
+        @property
+        def traits(self) -> ModelTraits:
+            return ModelTraits(self.levels, draws=self.draws)
+
+    model = Drawing()
+    for count, text in ((20, "samples(20);float32"), (0, Schema.for_model(EwmaModel()).text)):
+        model.draws = count
         assert Schema.for_model(model).text == text
-    for wrong in (24.0, "24", True, 0, 65_537):
-        model.samples = wrong
-        with pytest.raises(ArgumentError, match="samples"):
+        assert Schema.for_model(model, "close").text == f"{text};close"
+        assert Schema.parse(f"{text};close") == Schema.for_model(model, "close")
+    for wrong in (24.0, "24", True, -1, 65_537):
+        model.draws = wrong
+        with pytest.raises(ArgumentError, match="draws|samples"):
             Schema.for_model(model)

@@ -9,7 +9,7 @@ import pytest
 from backends import DEVICES, on_backend
 from market import changed_from, random_bars, random_frame
 from mixture_model import MixtureModel
-from store_cases import MuteModel, NotingModel
+from store_cases import NotingModel, mute
 
 import marketsim as ms
 from marketsim.errors import ArgumentError, StoreMissError, UnknownNameError
@@ -31,10 +31,10 @@ def fill(store: PredictionStore, first: int = 11, stop: int = ROWS, model=None) 
 
 def test_it_is_what_a_run_gives_and_no_model_is_asked(store: PredictionStore) -> None:
     made = fill(store)
-    cube = store.cube(random_bars(ROWS), MuteModel())
+    cube = store.cube(random_bars(ROWS), mute(NotingModel()))
     assert (cube.first, cube.schema) == (11, made.schema)
     np.testing.assert_array_equal(cube.records, made.records)
-    part = store.cube(random_bars(ROWS), MuteModel(), 20, 30)
+    part = store.cube(random_bars(ROWS), mute(NotingModel()), 20, 30)
     assert part.first == 20
     np.testing.assert_array_equal(part.records, made.slice(20, 30).records)
     assert store.counters["misses"] == 4 * (ROWS - 11)  # when they were made
@@ -54,14 +54,14 @@ def test_on_a_device(store: PredictionStore, name: str, model) -> None:
 def test_what_is_missing_is_counted(store: PredictionStore) -> None:
     fill(store, 30, 60)
     with pytest.raises(StoreMissError) as miss:
-        store.cube(random_bars(ROWS), MuteModel(), 30)
+        store.cube(random_bars(ROWS), mute(NotingModel()), 30)
     text = str(miss.value)
-    assert text.startswith("80 of 200 forecasts of TEST by mute (fingerprint 00ff) are not in the")
+    assert text.startswith("80 of 200 forecasts of TEST by noting (fingerprint ")
     assert "the first for row 60: run `marketsim forecast` with the same model and data" in text
     with pytest.raises(StoreMissError, match=r"120 of 120 .*, the first for row 30: run"):
         store.cube(random_bars(ROWS), NotingModel(fingerprint="00fe"), 30, 60)
     with pytest.raises(StoreMissError, match=r"4 of 4 .*, the first for row 29: run"):
-        store.cube(random_bars(ROWS), MuteModel(), 29, 30)
+        store.cube(random_bars(ROWS), mute(NotingModel()), 29, 30)
 
 
 def test_a_revised_history_never_hits_and_what_follows_changes_nothing(
@@ -72,14 +72,14 @@ def test_a_revised_history_never_hits_and_what_follows_changes_nothing(
     for cut in (40, ROWS - 1):
         changed = ms.read_bars(changed_from(frame, cut), symbol="TEST")
         # The forecast for the row of the change was made from the rows before it.
-        before = store.cube(changed, MuteModel(), 11, cut + 1)
+        before = store.cube(changed, mute(NotingModel()), 11, cut + 1)
         np.testing.assert_array_equal(
-            before.records, store.cube(random_bars(ROWS), MuteModel(), 11, cut + 1).records
+            before.records, store.cube(random_bars(ROWS), mute(NotingModel()), 11, cut + 1).records
         )
         if cut + 1 < ROWS:
             count = 4 * (ROWS - cut - 1)
             with pytest.raises(StoreMissError, match=f"{count} of {count} forecasts"):
-                store.cube(changed, MuteModel(), cut + 1)
+                store.cube(changed, mute(NotingModel()), cut + 1)
 
 
 @pytest.mark.parametrize(
@@ -87,20 +87,20 @@ def test_a_revised_history_never_hits_and_what_follows_changes_nothing(
 )
 def test_rows_that_are_not_there(store: PredictionStore, rows) -> None:
     with pytest.raises(ArgumentError, match=r"rows with 2 <= start < stop <= 80 .*: got start="):
-        store.cube(random_bars(ROWS), MuteModel(), *rows)
+        store.cube(random_bars(ROWS), mute(NotingModel()), *rows)
 
 
 def test_read_only_and_complete_stores(store: PredictionStore) -> None:
     made = fill(store, 30, 60)
     for options in ({"mode": "r"}, {"mode": "r", "require_complete": True}):
         other = PredictionStore(store.path, **options)
-        found = other.cube(random_bars(ROWS), MuteModel(), 30, 60)
+        found = other.cube(random_bars(ROWS), mute(NotingModel()), 30, 60)
         np.testing.assert_array_equal(found.records, made.records)
         with pytest.raises(StoreMissError, match="4 of 124 forecasts"):
-            other.cube(random_bars(ROWS), MuteModel(), 30, 61)
+            other.cube(random_bars(ROWS), mute(NotingModel()), 30, 61)
 
 
 def test_an_unknown_device_is_named_before_anything_is_read(store: PredictionStore) -> None:
     with pytest.raises(UnknownNameError, match="unknown device 'gpu'"):
-        store.cube(random_bars(ROWS), MuteModel(), device="gpu")
+        store.cube(random_bars(ROWS), mute(NotingModel()), device="gpu")
     assert store.counters["misses"] == 0

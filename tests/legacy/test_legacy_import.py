@@ -21,21 +21,22 @@ from marketsim.forecasts import (
 )
 from marketsim.legacy.stock.cache.files import legacy_key
 from marketsim.legacy.stock.cache.take_over import import_legacy
-from marketsim.models import EwmaModel, SampleDistribution
+from marketsim.models import FunctionModel, SampleDistribution, model_from
 
 LEVELS = (0.25, 0.5, 0.75)
 MODEL = "0123abcd"
 DAYS = range(60, 80)
 
 
-class OldModel(EwmaModel):
+def old_model(context_length: int | None = None) -> FunctionModel:
     """Stands for the model that filled the old cache; it must not be asked again."""
 
-    fingerprint = MODEL
-    levels = LEVELS
-
-    def predict_each(self, *_, **__):
+    def unwilling(past: np.ndarray) -> np.ndarray:
         raise AssertionError("the forecast was not imported")
+
+    model = model_from(unwilling, levels=LEVELS, rows=context_length, version="1")
+    vars(model)["fingerprint"] = MODEL
+    return model
 
 
 def old_cache(folder: Path, bars: Bars) -> Path:
@@ -62,15 +63,15 @@ def test_a_run_finds_what_was_imported(bars: Bars, tmp_path: Path) -> None:
     assert (report.found, report.imported, report.held, report.skipped) == (80, 80, 0, 0)
     assert report.unreadable == []
     plan = ForecastPlan(DAYS.start, DAYS.stop, 1, 1)
-    cube = run_plan(bars, OldModel(), plan, store=store, progress=False)
+    cube = run_plan(bars, old_model(), plan, store=store, progress=False)
     expected = SampleDistribution(np.array(SAMPLES)[:, None])
     assert np.unique(cube.records[..., 0]) == np.float32(expected.mean[0])
     np.testing.assert_array_equal(
-        cube.records[3, 2, 2:], expected.quantile(LEVELS)[0].astype(np.float32)
+        cube.records[3, 0, 2, 2:], expected.quantile(LEVELS)[0].astype(np.float32)
     )
     with pytest.raises(StoreMissError, match="4 of|1 of 21"):
         wider = ForecastPlan(DAYS.start, DAYS.stop + 1, 1, 1)
-        run_plan(bars, OldModel(), wider, store=store, progress=False)
+        run_plan(bars, old_model(), wider, store=store, progress=False)
 
 
 def test_imported_records_are_flagged_and_come_once(bars: Bars, tmp_path: Path) -> None:
@@ -97,7 +98,6 @@ def test_contexts_of_a_later_download(
     """A rolling download saw fewer rows: its forecasts are those of a model that saw as few."""
     short = read_bars(bars.frame.iloc[20:], symbol=bars.symbol)
     folder = old_cache(tmp_path / "old", short)
-    model = OldModel()
     store = MemoryStore()
     report = import_legacy(
         bars, folder, store, model=MODEL, levels=LEVELS, context_length=context_length,
@@ -106,17 +106,9 @@ def test_contexts_of_a_later_download(
     assert report.imported == 80
     for seen, first, hits in ((bars, 20, context_length is not None), (short, 0, True)):
         plan = ForecastPlan(DAYS.start + first, DAYS.stop + first, 1, 1)
-        keys = PlanKeys.of(seen, _Seeing(model, context_length), plan)
+        keys = PlanKeys.of(seen, old_model(context_length), plan)
         found = [store.read(keys.series, batch)[1].all() for batch in keys.keys]
         assert found == [hits] * 4
-
-
-class _Seeing:
-    """A model with another context length."""
-
-    def __init__(self, model: OldModel, context_length: int | None) -> None:
-        self.fingerprint, self.levels = model.fingerprint, model.levels
-        self.context_length = context_length
 
 
 def test_what_is_no_forecast_is_passed_over_and_named(bars: Bars, tmp_path: Path) -> None:

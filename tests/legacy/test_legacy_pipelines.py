@@ -31,7 +31,14 @@ from marketsim.legacy.stock.pipelines import (
 )
 from marketsim.legacy.stock.toto_aggregation import aggregate_with_spec
 from marketsim.legacy.stock.toto_wrapper import TotoForecast, TotoPipeline
-from marketsim.models import Model, QuantileDistribution, SampleDistribution, load_model
+from marketsim.models import (
+    Model,
+    ModelIdentity,
+    ModelTraits,
+    QuantileDistribution,
+    SampleDistribution,
+    load_model,
+)
 
 CONTEXT = torch.randn(150, generator=torch.Generator().manual_seed(3)) * 0.01
 
@@ -180,7 +187,9 @@ def test_one_call_of_the_model_for_a_batch_and_none_for_a_hit(
 
 def test_a_model_of_samples_with_a_short_context() -> None:
     class Sampling:
-        name, fingerprint, context_length, levels, samples = "s", "ab" * 16, 3, (0.5,), 5
+        name, fingerprint, context_length, levels = "s", "ab" * 16, 3, (0.5,)
+        traits = ModelTraits(levels, context_length, draws=5)
+        identity = ModelIdentity(name, "1", context_length, levels)
 
         def predict(self, contexts: Any, *, horizon: int = 1, mask: Any = None) -> Any:
             shape = (5, len(contexts), horizon)

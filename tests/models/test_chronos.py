@@ -33,7 +33,7 @@ from marketsim.errors import (
     UnknownNameError,
 )
 from marketsim.forecasts import ForecastPlan, MemoryStore, run_plan
-from marketsim.models import BatchedModel, ChronosModel, Model, SampleDistribution
+from marketsim.models import Model, SampleDistribution, chronos_from_pipeline
 from marketsim.models.chronos import pipeline as opening
 
 
@@ -44,9 +44,9 @@ def quantiles_of(pipeline: QuantilePipeline, context: np.ndarray, steps: int = 1
 
 def test_each_forecast_is_the_pipelines_own_for_its_context() -> None:
     pipeline = QuantilePipeline()
-    model = ChronosModel.from_pipeline(pipeline, name="mine")
+    model = chronos_from_pipeline(pipeline, name="mine")
     assert isinstance(model, Model)
-    assert isinstance(model, BatchedModel)
+    assert model.traits.batched
     assert (model.name, model.context_length, model.levels) == ("mine", 44, tuple(LEVELS))
     contexts = [walk(n, seed=n) for n in (1, 7, 8, 9, 30, 44, 60)]
     made = model.predict(contexts, horizon=3)
@@ -60,20 +60,20 @@ def test_each_forecast_is_the_pipelines_own_for_its_context() -> None:
 
 def test_a_context_is_filled_up_by_its_own_length_alone() -> None:
     pipeline = QuantilePipeline()
-    model = ChronosModel.from_pipeline(pipeline, name="mine")
+    model = chronos_from_pipeline(pipeline, name="mine")
     model.predict([walk(n) for n in (1, 8, 9, 17, 30, 33, 41, 44)])
     # Whole patches, 1, 2, 3, 4 or 6 of them, but never more than the model sees.
     assert sorted(pipeline.handed) == [(1, 16), (1, 24), (1, 32), (2, 8), (3, 44)]
     overlapping = QuantilePipeline(input_patch_stride=4)
-    model = ChronosModel.from_pipeline(overlapping, name="mine")
+    model = chronos_from_pipeline(overlapping, name="mine")
     model.predict([walk(n) for n in (5, 17, 30)])
     assert sorted(overlapping.handed) == [(1, 5), (1, 17), (1, 30)]
 
 
 def test_every_day_is_forecast_from_its_own_past() -> None:
     pipeline = QuantilePipeline()
-    model = ChronosModel.from_pipeline(pipeline, name="mine", context_length=20)
-    assert isinstance(model, BatchedModel)
+    model = chronos_from_pipeline(pipeline, name="mine", context_length=20)
+    assert model.traits.batched
     one, pair = walk(50), walk(2, 30)
     told: list[int] = []
     parts = model.predict_each_of([pair, one], [29, 5], horizon=2, on_progress=told.append)
@@ -91,7 +91,7 @@ def test_every_day_is_forecast_from_its_own_past() -> None:
 
 def test_what_is_not_observed_reaches_the_pipeline_as_nan() -> None:
     pipeline = QuantilePipeline()
-    model = ChronosModel.from_pipeline(pipeline, name="mine")
+    model = chronos_from_pipeline(pipeline, name="mine")
     context, mask = walk(1, 30), np.ones((1, 30), dtype=bool)
     mask[0, 3:9] = False
     expected = quantiles_of(pipeline, context[0][mask[0]])
@@ -102,7 +102,7 @@ def test_what_is_not_observed_reaches_the_pipeline_as_nan() -> None:
 
 def test_levels_and_quantiles_come_in_order() -> None:
     pipeline = QuantilePipeline(quantiles=[0.9, 0.1, 0.5])
-    model = ChronosModel.from_pipeline(pipeline, name="mine")
+    model = chronos_from_pipeline(pipeline, name="mine")
     assert model.levels == (0.1, 0.5, 0.9)
     found = model.predict(walk(1, 9)).quantiles[0, 0]
     expected = quantiles_of(pipeline, walk(1, 9)[0])[0]
@@ -113,8 +113,8 @@ def test_variates_are_seen_together_where_the_pipeline_can() -> None:
     pipeline = JointPipeline()
     series = walk(3, 20)
     expected = pipeline.predict(torch.from_numpy(series[None]).float(), 1)[0].numpy()
-    model = ChronosModel.from_pipeline(pipeline, name="2")
-    joint = ChronosModel.from_pipeline(pipeline, name="2", variates="joint")
+    model = chronos_from_pipeline(pipeline, name="2")
+    joint = chronos_from_pipeline(pipeline, name="2", variates="joint")
     for some in (model, joint):
         np.testing.assert_array_equal(
             some.predict(series[None]).quantiles[0, :, 0], expected[..., 0]
@@ -128,15 +128,15 @@ def test_variates_are_seen_together_where_the_pipeline_can() -> None:
     assert alone.mean.shape == (3, 1)
     assert np.abs(alone.quantiles[:, 0] - expected[..., 0]).max() > 1e-4
     with pytest.raises(ArgumentError, match="forecasts each series by itself: variates='joint'"):
-        ChronosModel.from_pipeline(QuantilePipeline(), name="bolt", variates="joint")
+        chronos_from_pipeline(QuantilePipeline(), name="bolt", variates="joint")
     with pytest.raises(UnknownNameError, match="variates 'both'"):
-        ChronosModel.from_pipeline(pipeline, name="2", variates="both")
+        chronos_from_pipeline(pipeline, name="2", variates="both")
 
 
 def test_samples_follow_from_the_seeds_alone() -> None:
-    model = ChronosModel.from_pipeline(SamplePipeline(), name="t5", num_samples=7)
-    assert not isinstance(model, BatchedModel)
-    assert model.seeded
+    model = chronos_from_pipeline(SamplePipeline(), name="t5", num_samples=7)
+    assert not model.traits.batched
+    assert model.traits.seeded
     assert model.samples == 7
     series, seeds = walk(2, 60), np.arange(4, dtype=np.uint64) + 2**63
     before = torch.get_rng_state()
@@ -155,7 +155,7 @@ def test_samples_follow_from_the_seeds_alone() -> None:
 
 
 def test_seeds_that_are_not_given_follow_from_the_context() -> None:
-    model = ChronosModel.from_pipeline(SamplePipeline(), name="t5")
+    model = chronos_from_pipeline(SamplePipeline(), name="t5")
     contexts = [walk(n) for n in (9, 10, 11)]
     made = model.predict(contexts).samples
     np.testing.assert_array_equal(model.predict(contexts[::-1]).samples, made[:, ::-1])
@@ -175,7 +175,7 @@ def test_a_run_keeps_what_is_made(kind: Any) -> None:
     bars = random_bars(60)
     plan = ForecastPlan(30, 45, 5, 3)
     pipeline = kind()
-    model = ChronosModel.from_pipeline(pipeline, name="mine", **options)
+    model = chronos_from_pipeline(pipeline, name="mine", **options)
     store = MemoryStore()
     made = run_plan(bars, model, plan, store=store, progress=False)
     assert made.schema.samples == (12 if kind is SamplePipeline else 0)
@@ -190,7 +190,7 @@ def test_a_run_keeps_what_is_made(kind: Any) -> None:
 
 def test_the_fingerprint_covers_weights_configuration_and_options() -> None:
     def fingerprint(pipeline: Any, **options: Any) -> str:
-        return ChronosModel.from_pipeline(pipeline, name="a", **options).fingerprint
+        return chronos_from_pipeline(pipeline, name="a", **options).fingerprint
 
     changed = QuantilePipeline()
     with torch.no_grad():
@@ -206,7 +206,7 @@ def test_the_fingerprint_covers_weights_configuration_and_options() -> None:
     ]
     assert len(set(found)) == len(found)
     assert fingerprint(QuantilePipeline()) == found[0]
-    identity = ChronosModel.from_pipeline(SamplePipeline(), name="a").identity
+    identity = chronos_from_pipeline(SamplePipeline(), name="a").identity
     assert identity.configuration == {
         "num_samples": 12,
         "temperature": 1.0,
@@ -222,7 +222,7 @@ def test_context_lengths_that_the_model_has_not(length: Any) -> None:
     with pytest.raises(
         ArgumentError, match=r"context_length of a must be .* in 1 \.\. 44, or None"
     ):
-        ChronosModel.from_pipeline(QuantilePipeline(), name="a", context_length=length)
+        chronos_from_pipeline(QuantilePipeline(), name="a", context_length=length)
 
 
 @pytest.mark.parametrize(
@@ -237,23 +237,23 @@ def test_context_lengths_that_the_model_has_not(length: Any) -> None:
 )
 def test_sampling_that_cannot_be(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
-        ChronosModel.from_pipeline(SamplePipeline(), name="a", **options)
+        chronos_from_pipeline(SamplePipeline(), name="a", **options)
 
 
 def test_pipelines_that_are_none() -> None:
     with pytest.raises(ArgumentError, match="must be one of chronos-forecasting: got int"):
-        ChronosModel.from_pipeline(3, name="a")
+        chronos_from_pipeline(3, name="a")
     training = QuantilePipeline()
     training.inner_model.train()
     with pytest.raises(ArgumentError, match=r"is in training mode.*inner_model\.eval\(\)"):
-        ChronosModel.from_pipeline(training, name="a")
+        chronos_from_pipeline(training, name="a")
     other = QuantilePipeline()
     other.model_context_length = 43
     with pytest.raises(ArgumentError, match="a sees 43 values, but its configuration says 44"):
-        ChronosModel.from_pipeline(other, name="a")
+        chronos_from_pipeline(other, name="a")
     other.forecast_type = None
     with pytest.raises(ArgumentError, match="QuantilePipeline has None"):
-        ChronosModel.from_pipeline(other, name="a")
+        chronos_from_pipeline(other, name="a")
 
 
 def folder_of(tmp_path: Path, config: dict[str, Any], add: float = 0.0) -> Path:

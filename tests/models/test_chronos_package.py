@@ -22,7 +22,7 @@ from chronos import BaseChronosPipeline
 from chronos_pipelines import walk, write_real
 
 from marketsim.errors import ArgumentError, CheckpointError, CheckpointNotFoundError
-from marketsim.models import ChronosModel
+from marketsim.models import chronos_from_pipeline
 
 QUANTILES = ("bolt", "2")
 # Random weights end in a hyperbolic sine in Chronos-2, which multiplies what rounding does.
@@ -154,13 +154,13 @@ def test_other_precisions(folders: dict[str, Path], kind: str) -> None:
 def test_a_pipeline_that_exists_is_as_good_as_its_folder(
     folders: dict[str, Path], kind: str
 ) -> None:
-    model = ChronosModel.from_pipeline(direct(folders[kind]), name="mine")
+    model = chronos_from_pipeline(direct(folders[kind]), name="mine")
     loaded = ms.load_model(folders[kind])
     assert type(model) is type(loaded)
     assert model.levels == loaded.levels
     context = walk(3, 33)
     np.testing.assert_array_equal(model.predict(context).mean, loaded.predict(context).mean)
-    direct_again = ChronosModel.from_pipeline(direct(folders[kind]), name="mine")
+    direct_again = chronos_from_pipeline(direct(folders[kind]), name="mine")
     assert direct_again.fingerprint == model.fingerprint
 
 
@@ -203,7 +203,7 @@ def test_folders_that_cannot_be_opened(folders: dict[str, Path], tmp_path: Path)
 
 def test_memory_that_does_not_suffice_halves_the_batches(folders: dict[str, Path]) -> None:
     pipeline = direct(folders["bolt"])
-    model = ChronosModel.from_pipeline(pipeline, name="mine")
+    model = chronos_from_pipeline(pipeline, name="mine")
     context = walk(8, 40)
     expected = model.predict(context).quantiles
     inner = pipeline.predict

@@ -14,7 +14,7 @@ from checkpoints import write_toto1, write_toto2
 from torch.utils.flop_counter import FlopCounterMode
 
 import marketsim as ms
-from marketsim.models import Cost, CostedModel
+from marketsim.models import Cost
 from marketsim.models.neural.batching import Batch
 from marketsim.models.neural.cost import batch_cost
 from marketsim.models.neural.model import NeuralModel
@@ -26,7 +26,7 @@ def model(request: pytest.FixtureRequest, tmp_path: Path) -> NeuralModel:
     write = {"toto1": write_toto1, "toto2": write_toto2}[request.param]
     loaded = ms.load_model(write(tmp_path / "m", 3))
     assert isinstance(loaded, NeuralModel)
-    assert isinstance(loaded, CostedModel)
+    assert loaded.traits.costed
     return loaded
 
 

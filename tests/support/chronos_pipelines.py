@@ -47,13 +47,21 @@ def sample_config(**own: Any) -> dict[str, Any]:
     return {**SIZES, "chronos_config": part | own}
 
 
+class _Config:
+    def __init__(self, content: dict[str, Any]) -> None:
+        self.content = content
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(self.content)
+
+
 class _Network(torch.nn.Linear):
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(2, 2)
         with torch.no_grad():
             self.weight.fill_(0.5)
             self.bias.fill_(0.25)
-        self.config = SimpleNamespace(to_dict=lambda: dict(config))
+        self.config = _Config(config)
         self.eval()
 
 

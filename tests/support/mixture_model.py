@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from marketsim.models import StudentTMixture
+from marketsim.models import ModelIdentity, ModelTraits, StudentTMixture
 
 
 class MixtureModel:
     """Mixtures whose parameters follow from the last `seen` values, each forecast by itself."""
 
     name = "mixture"
-    fingerprint = "00aa"
     levels = (0.1, 0.5, 0.9)
 
     def __init__(self, components: int = 5, seen: int = 12) -> None:
         self.components = components
         self.context_length = seen
         self.made = 0
+        self.traits = ModelTraits(self.levels, seen, components=components)
+        self.identity = ModelIdentity(
+            self.name, "1", seen, self.levels, configuration={"components": components}
+        )
+        self.fingerprint = self.identity.fingerprint
 
     def forecast(self, past: np.ndarray) -> list[np.ndarray]:
         """(df, loc, scale, weights) [component] of what follows the values."""

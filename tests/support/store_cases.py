@@ -14,7 +14,7 @@ from blake3 import blake3
 
 from marketsim.forecasts import RecordKeys, Schema, SeriesId
 from marketsim.forecasts.store.base import Records
-from marketsim.models import EwmaModel, SampleDistribution
+from marketsim.models import EwmaModel, ModelIdentity, ModelTraits, SampleDistribution
 
 SCHEMA = Schema.quantiles((0.1, 0.5, 0.9))
 SERIES = SeriesId("00ff", "TEST", SCHEMA.text)
@@ -49,10 +49,21 @@ class NotingModel:
 
     def __init__(self, context_length: int | None = None, fingerprint: str = "00ff") -> None:
         self.context_length = context_length
-        self.fingerprint = fingerprint
+        self.identity = ModelIdentity(fingerprint, self.name, context_length, EwmaModel().levels)
         self.inner = EwmaModel()
         self.levels = self.inner.levels
         self.handed: list[tuple[np.ndarray, int]] = []  # (series, start)
+        self.is_mute = False
+
+    def note(self, series, start) -> None:
+        """Note what is asked; AssertionError of a mute model."""
+        assert not self.is_mute, "the model was run"
+        self.handed.append((np.array(series), start))
+
+    @property
+    def fingerprint(self) -> str:
+        """What its author says of it."""
+        return self.identity.fingerprint
 
     @property
     def made(self) -> int:
@@ -60,10 +71,11 @@ class NotingModel:
         return sum(len(series) - start + 1 for series, start in self.handed)
 
     def predict(self, contexts, *, horizon=1, mask=None):
+        assert not self.is_mute, "the model was run"
         return self.inner.predict(contexts, horizon=horizon, mask=mask)
 
     def predict_each(self, series, start, *, horizon=1):
-        self.handed.append((np.array(series), start))
+        self.note(series, start)
         if self.context_length is None:
             return self.inner.predict_each(series, start, horizon=horizon)
         ends = range(start, len(series) + 1)
@@ -75,10 +87,14 @@ class SampledModel(NotingModel):
     """Draws samples around the last value, each forecast from the seed that it is given."""
 
     name = "sampled"
-    seeded = True
+
+    @property
+    def traits(self) -> ModelTraits:
+        """What it reads and gives."""
+        return ModelTraits(self.levels, self.context_length, draws=64, seeded=True)
 
     def predict_each(self, series, start, *, horizon=1, seeds):
-        self.handed.append((np.array(series), start))
+        self.note(series, start)
         assert seeds.dtype == np.uint64
         assert len(seeds) == len(series) - start + 1
         draws = [
@@ -88,16 +104,10 @@ class SampledModel(NotingModel):
         return SampleDistribution(np.array(draws).T[..., None])
 
 
-class MuteModel(NotingModel):
-    """A model that must not be asked."""
-
-    name = "mute"
-
-    def predict(self, contexts, *, horizon=1, mask=None):
-        raise AssertionError("the model was run")
-
-    def predict_each(self, series, start, *, horizon=1):
-        raise AssertionError("the model was run")
+def mute(model: NotingModel) -> NotingModel:
+    """The same model, which must not be asked."""
+    model.is_mute = True
+    return model
 
 
 def in_child(work: Callable[[], object], *, seconds: int = 60) -> None:

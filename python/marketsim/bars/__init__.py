@@ -9,7 +9,7 @@ from marketsim.bars.folder import BarsFolder, read_folder
 from marketsim.bars.market import Market
 from marketsim.bars.read import read_bars
 from marketsim.bars.repair import REPAIRS
-from marketsim.bars.returns import TARGETS, bar_returns
+from marketsim.bars.returns import TARGETS, bar_returns, close_moves
 from marketsim.bars.symbol import check_symbol
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "asset_class",
     "bar_returns",
     "check_symbol",
+    "close_moves",
     "compare_calendar",
     "demo_bars",
     "periods_per_year",

@@ -1,4 +1,4 @@
-"""What is forecast: the return of each price against the same price one bar earlier."""
+"""What is forecast: moves of each price against the close, or the same price, of the bar before."""
 
 from __future__ import annotations
 
@@ -34,4 +34,27 @@ def bar_returns(bars: Bars) -> FloatArray:
     """
     prices = np.stack([getattr(bars, target) for target in TARGETS])
     result: FloatArray = prices[:, 1:] / prices[:, :-1] - 1.0
+    return result
+
+
+def close_moves(bars: Bars) -> FloatArray:
+    """Return the log moves ``log(x[t] / close[t-1])`` of open, high, low and close.
+
+    Returns:
+        float64 [target, T-1] in the order of `TARGETS`: column i is the move at bar i + 1, known
+        when that bar is complete. Of a bar low <= open, close <= high holds for its moves, too.
+
+    Example:
+        >>> import pandas as pd
+        >>> from marketsim.bars import read_bars
+        >>> frame = pd.DataFrame(
+        ...     {"open": [4, 5], "high": [5, 6], "low": [4, 4], "close": [4, 6], "volume": [0, 0]},
+        ...     index=pd.to_datetime(["2020-01-02", "2020-01-03"]),
+        ... )
+        >>> close_moves(read_bars(frame)).round(3).tolist()
+        [[0.223], [0.405], [0.0], [0.405]]
+
+    """
+    prices = np.stack([getattr(bars, target) for target in TARGETS])
+    result: FloatArray = np.log(prices[:, 1:] / bars.close[:-1])
     return result

@@ -79,6 +79,13 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         action="store_true",
         help="every day that can be forecast, whatever the options above",
     )
+    group.add_argument(
+        "--horizons",
+        type=_horizons,
+        default=(1,),
+        metavar="H[,H...]",
+        help="steps ahead, such as 1,5,20; a backtest decides by 1 (default: 1)",
+    )
     add_data_arguments(parser.add_argument_group("the data"))
     store = parser.add_argument_group("the store")
     store.add_argument(
@@ -92,6 +99,15 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     output.add_argument("--json", action="store_true", help="print JSON instead of tables")
     output.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
+
+
+def _horizons(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be whole numbers with commas between, such as 1,5,20: got {text!r}"
+        ) from None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -135,9 +151,9 @@ def together(model: Model) -> int:
     A model that makes batches of its own fills them better with several; what an interruption costs
     is theirs.
     """
-    from marketsim.models import BatchedModel
+    from marketsim.models.traits import traits_of
 
-    return 32 if isinstance(model, BatchedModel) else 1
+    return 32 if traits_of(model).batched else 1
 
 
 def _each_symbol(

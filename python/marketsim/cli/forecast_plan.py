@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from marketsim.cli.store_text import plural, size_text
 
@@ -64,6 +64,8 @@ def plan_forecasts(args: argparse.Namespace, bars: Bars) -> tuple[ForecastPlan, 
     from marketsim.walkforward.inputs import forecast_plans
     from marketsim.walkforward.windows import plan_windows
 
+    horizons = tuple(args.horizons)
+
     if args.all_days:
         first = 1 + LEAST_CONTEXT
         if len(bars) <= first:
@@ -71,7 +73,7 @@ def plan_forecasts(args: argparse.Namespace, bars: Bars) -> tuple[ForecastPlan, 
                 f"too few bars for one forecast: got {len(bars)}, need {first + 1} "
                 f"(1 + {LEAST_CONTEXT} returns before it + 1)"
             )
-        return (ForecastPlan(first, len(bars), simulations=len(bars) - first, window=1),)
+        return (ForecastPlan.of_rows(len(bars), first, None, horizons),)
     windows = plan_windows(
         len(bars),
         simulations=args.simulations,
@@ -80,7 +82,7 @@ def plan_forecasts(args: argparse.Namespace, bars: Bars) -> tuple[ForecastPlan, 
         purge=args.purge,
         embargo=args.embargo,
     )
-    return forecast_plans(windows)
+    return tuple(replace(plan, horizons=horizons) for plan in forecast_plans(windows))
 
 
 class Planner:
@@ -99,11 +101,12 @@ class Planner:
     def __init__(self, args: argparse.Namespace, model: Model, path: Path) -> None:
         from marketsim.forecasts import PredictionStore
         from marketsim.models import Cost, CostedModel
+        from marketsim.models.traits import traits_of
 
         self._args = args
         self._store = PredictionStore(path, mode="r") if path.is_dir() else None
         self.model = model
-        self._costed = model if isinstance(model, CostedModel) else None
+        self._costed = cast(CostedModel, model) if traits_of(model).costed else None
         self.cost = None if self._costed is None else Cost()
 
     def count_all(
@@ -121,7 +124,7 @@ class Planner:
 
         cost, found = Cost(), 0
         for plan in plans:
-            there = np.zeros((plan.days, len(TARGETS)), dtype=np.bool_)
+            there = np.zeros((plan.days, len(plan.horizons), len(TARGETS)), dtype=np.bool_)
             if self._store is not None:
                 there = held(bars, self.model, plan, self._store)
             found += int(there.sum())

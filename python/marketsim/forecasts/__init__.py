@@ -6,8 +6,9 @@ from types import ModuleType
 from marketsim.forecasts.cube import ForecastCube, target_index
 from marketsim.forecasts.device.cube import DeviceCube
 from marketsim.forecasts.device.run import run_plans_on
-from marketsim.forecasts.keys import Flag, PlanKeys, RecordKeys, SeriesId
+from marketsim.forecasts.keys import Flag, RecordKeys, SeriesId
 from marketsim.forecasts.plan import ForecastPlan, ReturnTable
+from marketsim.forecasts.plan_keys import PlanKeys
 from marketsim.forecasts.run import cost_of, held, run_plan, run_plans
 from marketsim.forecasts.schema import Schema
 from marketsim.forecasts.store.base import ForecastStore, MemoryStore

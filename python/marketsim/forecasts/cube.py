@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim.bars import TARGETS
+from marketsim.errors import ArgumentError
 from marketsim.forecasts.schema import Schema, Stored
 from marketsim.timing import stage
 
@@ -21,17 +22,20 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ForecastCube:
-    """Forecasts of the one-bar returns of each target.
+    """Forecasts of the moves of each target, one or several steps ahead.
 
     Attributes:
-        first: row number in the bars of the first day; the days follow one another.
+        first: row number in the bars of the first bar; the bars follow one another.
         schema: what the fields of a record are.
-        records: float32 [day, target, field].
+        records: float32 [bar, horizon, target, field]. What stands at bar t was made from the rows
+            before t; horizon h of it is of bar t + h - 1.
+        horizons: steps ahead, ascending.
     """
 
     first: int
     schema: Schema
     records: npt.NDArray[np.float32]
+    horizons: tuple[int, ...] = (1,)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -43,19 +47,28 @@ class ForecastCube:
 
     @cached_property
     def distribution(self) -> Stored:
-        """The forecasts as one distribution of shape [day, target]."""
-        with stage("head"):
-            return self.schema.decode(self.records)
+        """The forecasts of the first horizon as one distribution of shape [bar, target]."""
+        return self.at(self.horizons[0])
 
-    def point(self, aggregate: str) -> Floats:
-        """Point forecasts [day, target] by an aggregate's name."""
+    def at(self, horizon: int) -> Stored:
+        """The forecasts of one horizon as a distribution of shape [bar, target].
+
+        Raises:
+            ArgumentError: a horizon that the cube does not hold.
+        """
         with stage("head"):
-            return self.distribution.aggregate(aggregate)
+            return self.schema.decode(self.records[:, step_index(self.horizons, horizon)])
+
+    def point(self, aggregate: str, horizon: int | None = None) -> Floats:
+        """Point forecasts [bar, target] by an aggregate's name; of the first horizon by default."""
+        made = self.distribution if horizon is None else self.at(horizon)
+        with stage("head"):
+            return made.aggregate(aggregate)
 
     def slice(self, start: int, stop: int) -> ForecastCube:
-        """The part for the days from row `start` to before row `stop` of the bars; a view."""
+        """The part for the bars from row `start` to before row `stop`; a view."""
         records = self.records[start - self.first : stop - self.first]
-        return ForecastCube(start, self.schema, records)
+        return ForecastCube(start, self.schema, records, self.horizons)
 
     def to(self, device: str) -> DeviceCube:
         """The same on a device: one asynchronous copy on torch's current stream.
@@ -74,5 +87,14 @@ class ForecastCube:
 
 
 def target_index(name: str) -> int:
-    """Position of a target on the cube's second axis."""
+    """Position of a target on the cube's third axis."""
     return TARGETS.index(name)
+
+
+def step_index(horizons: tuple[int, ...], horizon: int) -> int:
+    """Position of a horizon on a cube's second axis; raises ArgumentError where it is not held."""
+    if horizon not in horizons:
+        raise ArgumentError(
+            f"the forecasts are of horizons {', '.join(map(str, horizons))}: got {horizon!r}"
+        )
+    return horizons.index(horizon)

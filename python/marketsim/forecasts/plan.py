@@ -2,44 +2,65 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.bars import TARGETS, Bars, bar_returns
-from marketsim.errors import ArgumentError
-from marketsim.models.contexts import is_whole
+from marketsim.arguments import is_whole
+from marketsim.bars import TARGETS, Bars, bar_returns, close_moves
+from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.models.inputs import ModelInputs
+from marketsim.models.traits import TARGET_KINDS, ModelTraits
 
 # Returns that a first forecast must at least be made from.
 LEAST_CONTEXT = 10
+MOST_STEPS = (1 << 16) - 1  # a record holds its horizon in 16 bits
 
 
 @dataclass(frozen=True)
 class ForecastPlan:
-    """The days first .. stop - 1, for all four targets.
+    """The bars first .. stop - 1, for all four targets and some horizons.
 
-    Days are row numbers of the bars; the forecast for day t uses the rows before t.
+    Bars are row numbers; the forecasts of bar t are made from the rows before t. That of horizon 1
+    is of bar t itself, that of horizon h of bar t + h - 1.
 
     Attributes:
         first: the first day to forecast, at least 2 (one return must lie before it).
         stop: one past the last day.
         simulations, window: the run that it is for, to say what it saves.
+        horizons: steps ahead, ascending from at least 1.
     """
 
     first: int
     stop: int
     simulations: int
     window: int
+    horizons: tuple[int, ...] = (1,)
+
+    def __post_init__(self) -> None:
+        steps = self.horizons
+        ascending = all(a < b for a, b in itertools.pairwise(steps))
+        if not steps or not all(map(is_whole, steps)) or steps[0] < 1 or not ascending:
+            raise ArgumentError(
+                "horizons must be whole numbers of at least 1 in ascending order: got "
+                f"{', '.join(map(str, steps)) or 'none'}"
+            )
+        if steps[-1] > MOST_STEPS:
+            raise ArgumentError(f"horizons must be at most {MOST_STEPS:,}: got {steps[-1]:,}")
 
     @classmethod
-    def of_rows(cls, count: int, start: int | None, stop: int | None) -> ForecastPlan:
+    def of_rows(
+        cls, count: int, start: int | None, stop: int | None, horizons: tuple[int, ...] = (1,)
+    ) -> ForecastPlan:
         """Every row from `start` to before `stop` of `count` rows.
 
         Args:
             count: how many rows there are.
             start: at least 2; None for the first row that `marketsim forecast --all-days` makes.
             stop: at most `count`, which None stands for.
+            horizons: steps ahead.
 
         Raises:
             ArgumentError: other rows, or none.
@@ -52,17 +73,18 @@ class ForecastPlan:
                 f"start and stop must be rows with 2 <= start < stop <= {count} (the forecast for "
                 f"a row needs a return before it): got start={first!r}, stop={last!r}"
             )
-        return cls(int(first), int(last), simulations=int(last - first), window=1)
+        number = int(last - first)
+        return cls(int(first), int(last), simulations=number, window=1, horizons=horizons)
 
     @property
     def days(self) -> int:
-        """How many days are forecast."""
+        """How many bars are forecast."""
         return self.stop - self.first
 
     @property
     def forecasts(self) -> int:
-        """How many forecasts are made: pairs of target and day."""
-        return self.days * len(TARGETS)
+        """How many forecasts are made: one for each bar, horizon and target."""
+        return self.days * len(self.horizons) * len(TARGETS)
 
     @property
     def without_sharing(self) -> int:
@@ -72,26 +94,49 @@ class ForecastPlan:
 
 @dataclass(frozen=True)
 class ReturnTable:
-    """The one-bar returns that forecasts are made of and from, where there are no `Bars`.
+    """The moves that forecasts are made of and from, where there are no `Bars`.
 
     Bars are checked rows; a table may also stand for rows that are not, such as a frame with
-    missing prices of which the returns are known all the same.
+    missing prices whose moves are known all the same.
 
     Attributes:
         symbol: the name of what is traded.
         timestamps: int64 [row], nanoseconds since 1970; the forecast for row t carries that of row
             t - 1.
         returns: float64 [target, row - 1], finite, in the order of `marketsim.bars.TARGETS`; column
-            i is the return at row i + 1.
+            i is the move at row i + 1.
+        targets: what the moves are: "own" for each column's own returns, x[t]/x[t-1] - 1, "close"
+            for log(x[t]/close[t-1]).
     """
 
     symbol: str
     timestamps: npt.NDArray[np.int64]
     returns: npt.NDArray[np.float64]
+    targets: str = "own"
 
     @classmethod
-    def of(cls, bars: Bars | ReturnTable) -> ReturnTable:
-        """The returns of bars; a table stays what it is."""
+    def of(cls, bars: Bars | ReturnTable, targets: str = "own") -> ReturnTable:
+        """The moves of bars of that kind; a table stays what it is.
+
+        Raises:
+            UnknownNameError: no such kind of targets.
+        """
         if isinstance(bars, ReturnTable):
             return bars
-        return cls(bars.symbol, bars.timestamps.astype(np.int64), bar_returns(bars))
+        if targets not in TARGET_KINDS:
+            raise UnknownNameError("targets", str(targets), TARGET_KINDS)
+        moves = bar_returns(bars) if targets == "own" else close_moves(bars)
+        return cls(bars.symbol, bars.timestamps.astype(np.int64), moves, targets)
+
+    def inputs(self, traits: ModelTraits, targets: slice) -> ModelInputs:
+        """What a model of these traits may see to forecast these targets."""
+        seen = slice(0, len(TARGETS)) if traits.joint else targets
+        ends = np.full(1, -1, dtype=np.int64)
+        return ModelInputs(
+            self.symbol,
+            tuple(TARGETS)[seen],
+            self.returns[seen],
+            self.timestamps[1:],
+            np.concatenate((self.timestamps[1:], ends)),
+            traits.timestamps,
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -13,25 +13,28 @@ import numpy.typing as npt
 from marketsim.bars import TARGETS, Bars
 from marketsim.errors import ArgumentError, StoreWarning, StoreWriteError
 from marketsim.forecasts.cube import ForecastCube
-from marketsim.forecasts.keys import PlanKeys
 from marketsim.forecasts.plan import ForecastPlan, ReturnTable
-from marketsim.forecasts.schema import Records, Schema
+from marketsim.forecasts.plan_keys import PlanKeys
+from marketsim.forecasts.schema import Records, Schema, check_made
 from marketsim.forecasts.store.base import ForecastStore
-from marketsim.models import (
-    BatchedModel,
-    Cost,
-    CostedModel,
-    Distribution,
-    Model,
-    SeededModel,
-    describe_model,
-)
+from marketsim.models import Cost, Distribution, Model, describe_model
+from marketsim.models.fingerprint import stored_as
+from marketsim.models.inputs import ModelInputs
+from marketsim.models.neural.estimate import CostedModel
+from marketsim.models.protocol import BatchedModel, BatchForecasts, InputsModel, SeededModel
+from marketsim.models.traits import ModelTraits, traits_of
 from marketsim.progress import ProgressBar
 from marketsim.timing import stage
 
+Whole = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
 # Forecasts of one call to a model that makes no batches of its own: enough to amortise its start,
-# few enough for a lively bar.
+# few enough for a lively bar. One that draws samples takes long for each.
 BATCH_DAYS = 1024
+BATCH_DRAWN = 16
+# Classes of models without an identity, of which was said that nothing is stored of them.
+_reported: set[type] = set()
 
 
 def run_plan(
@@ -43,7 +46,7 @@ def run_plan(
     progress: bool = True,
     targets: Collection[str] = TARGETS,
 ) -> ForecastCube:
-    """Forecast every target on every day of the plan; see `run_plans`."""
+    """Forecast every target on every bar of the plan; see `run_plans`."""
     return run_plans([(bars, plan)], model, store=store, progress=progress, targets=targets)[0]
 
 
@@ -55,71 +58,77 @@ def run_plans(
     progress: bool = True,
     targets: Collection[str] = TARGETS,
 ) -> list[ForecastCube]:
-    """Forecast every target on every day of several plans, of one symbol or of many.
+    """Forecast every target on every bar and horizon of several plans, of one symbol or of many.
 
-    The model is handed the one-bar returns of one target that the days' keys cover, nothing else,
-    and only where the store lacks a forecast; a model that makes batches of its own is asked once
-    for all of them. The result is the same whether a forecast comes from the store or from the
-    model. Where the store cannot keep what is made, a StoreWarning says so once, and the run goes
-    on.
+    The model is given exactly what the forecasts' keys cover, and only where the store lacks a
+    forecast; one that makes batches of its own is asked once for all of them. The result is the
+    same whether a forecast comes from the store or from the model. Each batch is stored as soon as
+    it is made, so an interruption costs one batch. Where the store cannot keep what is made, or
+    the model states no identity to keep it under, a StoreWarning says so once, and the run goes on.
 
-    A model is not asked for targets outside `targets`, unless it forecasts a day's targets
+    A model is not asked for targets outside `targets`, unless it forecasts a bar's targets
     together; where the store does not have them either, their records are NaN.
 
     Raises:
-        ArgumentError: the model returned a forecast that is not finite.
+        ArgumentError: a forecast that is not finite, or not what the model's traits say.
         StoreMissError: the store was told that it must hold everything, and does not.
     """
-    schema = Schema.for_model(model)
-    keeper = None if store is None else Keeper(store, model)
+    keeper = Keeper.of(store, model)
     with plans_bar(wanted, progress) as bar:
-        work = [look_up(one, model, schema, keeper, targets, bar) for one in wanted]
-        for i, piece, made in ask([one.request for one in work], model, schema, bar):
-            work[i].cube.records[piece.days, piece.targets] = made
-            if keeper:
-                keeper.keep(work[i], piece, made)
+        work = [look_up(one, model, keeper, targets, bar) for one in wanted]
+        make_missing(work, model, keeper, bar)
     return [one.cube for one in work]
 
 
-class PlanWork(NamedTuple):
+@dataclass(frozen=True)
+class PlanWork:
     """A plan's forecasts as far as a store has them, and what is to be made.
 
     Attributes:
         cube: the forecasts; NaN where there is none yet.
-        request: what is to be asked of the model.
+        table, plan: what is to be forecast from what.
+        found: bool [bar, horizon, target], what is known already or not wanted.
         keys: what they are kept by; None where nothing is kept and no seeds are needed.
     """
 
     cube: ForecastCube
-    request: Request
+    table: ReturnTable
+    plan: ForecastPlan
+    found: Flags
     keys: PlanKeys | None
 
 
 def look_up(
     wanted: tuple[Bars | ReturnTable, ForecastPlan],
     model: Model,
-    schema: Schema,
     keeper: Keeper | None,
     targets: Collection[str],
     bar: ProgressBar,
 ) -> PlanWork:
     """What the store has of a plan; `bar` is told how much that is."""
     bars, plan = wanted
-    table = ReturnTable.of(bars)
-    seeded = bool(getattr(model, "seeded", False))
-    asked = PlanKeys.of(table, model, plan) if keeper or seeded else None
-    if keeper and asked:
-        records, found = keeper.read(asked)
+    table, traits = ReturnTable.of(bars), traits_of(model)
+    most = traits.horizons
+    if most is not None and plan.horizons[-1] > most:
+        raise ArgumentError(
+            f"{model.name} forecasts at most {most} steps ahead (trait horizons): got horizon "
+            f"{plan.horizons[-1]}"
+        )
+    schema = Schema.for_model(model, table.targets)
+    keys = PlanKeys.of(table, model, plan) if keeper or traits.seeded else None
+    if keeper and keys:
+        records, found = keeper.read(keys)
     else:
-        shape = (plan.days, len(TARGETS))
+        shape = (plan.days, len(plan.horizons), len(TARGETS))
         records = np.full((*shape, schema.width), np.nan, dtype=np.float32)
         found = np.zeros(shape, dtype=np.bool_)
-    if not getattr(model, "joint", False):
-        found[:, [target not in targets for target in TARGETS]] = True
-    found = _whole_days(model, found)
+    if not traits.joint:
+        found[..., [target not in targets for target in TARGETS]] = True
+    found = _whole_bars(traits, found)
     bar.skip(int(found.sum()))
-    request = Request(table, plan, found, asked if seeded else None)
-    return PlanWork(ForecastCube(plan.first, schema, records), request, asked)
+    return PlanWork(
+        ForecastCube(plan.first, schema, records, plan.horizons), table, plan, found, keys
+    )
 
 
 def plans_bar(
@@ -135,20 +144,20 @@ def _title(wanted: Sequence[tuple[Bars | ReturnTable, ForecastPlan]]) -> str:
     return f"forecasting {symbols[0] if len(symbols) == 1 else f'{len(symbols)} symbols'}"
 
 
-def held(
-    bars: Bars, model: Model, plan: ForecastPlan, store: ForecastStore
-) -> npt.NDArray[np.bool_]:
-    """What `run_plan` would find in the store, bool [day, target]; no model is asked."""
+def held(bars: Bars | ReturnTable, model: Model, plan: ForecastPlan, store: ForecastStore) -> Flags:
+    """What `run_plan` would find in the store, bool [bar, horizon, target]; no model is asked."""
+    traits = traits_of(model)
+    if stored_as(model) is None:
+        return np.zeros((plan.days, len(plan.horizons), len(TARGETS)), dtype=np.bool_)
     asked = PlanKeys.of(bars, model, plan)
-    found = [store.read(asked.series, keys)[1] for keys in asked.keys]
-    return _whole_days(model, np.stack(found, axis=1))
+    return _whole_bars(traits, asked.by_bar(store.read(asked.series, asked.batch)[1]))
 
 
-def _whole_days(model: Model, found: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """What need not be made: of a model that forecasts a day's targets together, whole days."""
-    if not getattr(model, "joint", False):
+def _whole_bars(traits: ModelTraits, found: Flags) -> Flags:
+    """What need not be made: of a model that forecasts a bar's targets together, whole bars."""
+    if not traits.joint:
         return found
-    return np.repeat(found.all(axis=1, keepdims=True), found.shape[1], axis=1)
+    return np.repeat(found.all(axis=2, keepdims=True), found.shape[2], axis=2)
 
 
 @dataclass
@@ -159,158 +168,227 @@ class Keeper:
     model: Model
     works: bool = True
 
-    def read(self, asked: PlanKeys) -> tuple[Records, npt.NDArray[np.bool_]]:
-        """Records [day, target, field], and whether each is there [day, target]."""
+    @classmethod
+    def of(cls, store: ForecastStore | None, model: Model) -> Keeper | None:
+        """The keeper of a model's forecasts; None, and once a warning, where they have no key."""
+        if store is None:
+            return None
+        if stored_as(model) is not None:
+            return cls(store, model)
+        if type(model) not in _reported:
+            _reported.add(type(model))
+            warnings.warn(
+                f"forecasts of {model.name} are not stored: it states no identity, and a "
+                "fingerprint alone does not tell it from another model. Give it `identity`, a "
+                "marketsim.models.ModelIdentity, build it by marketsim.model_from(...), or pass "
+                "store=False",
+                StoreWarning,
+                stacklevel=4,
+            )
+        return None
+
+    def read(self, asked: PlanKeys) -> tuple[Records, Flags]:
+        """Records [bar, horizon, target, field], and whether each is there."""
         with stage("store read"):
             records, found = self.store.read(asked.series, asked.batch)
-        by_target = records.reshape(len(TARGETS), -1, records.shape[1])
-        there = found.reshape(len(TARGETS), -1)
-        return np.ascontiguousarray(by_target.swapaxes(0, 1)), np.ascontiguousarray(there.T)
+        return asked.by_bar(records), asked.by_bar(found)
 
-    def keep(self, work: PlanWork, piece: Piece, records: Records) -> None:
-        """Keep the records of a piece of a plan; warns where that fails for the first time."""
+    def keep(self, work: PlanWork, piece: Piece, days: Whole, records: Records) -> None:
+        """Keep records [bar, horizon, target, field] of some bars; warns where that fails first."""
         if not self.works or work.keys is None:
             return
         try:
             with stage("store append"):
-                self._append(work.keys, piece, records)
+                self._append(work.keys, piece, days, records)
         except StoreWriteError as error:
             self.works = False
             warnings.warn(f"forecasts are not kept: {error}", StoreWarning, stacklevel=4)
 
-    def _append(self, asked: PlanKeys, piece: Piece, records: Records) -> None:
+    def _append(self, asked: PlanKeys, piece: Piece, days: Whole, records: Records) -> None:
         self.store.describe(asked.series.model, describe_model(self.model))
-        for i in range(piece.targets.start, piece.targets.stop):
-            mine = np.ascontiguousarray(records[:, i - piece.targets.start])
-            self.store.append(asked.series, asked.keys[i][piece.days], mine)
+        targets = np.arange(piece.targets.start, piece.targets.stop)
+        steps = np.arange(piece.steps.start, piece.steps.stop)
+        keys = asked.some(targets[:, None, None], steps[None, :, None], days[None, None, :])
+        flat = np.ascontiguousarray(records.swapaxes(0, 2)).reshape(len(keys), -1)
+        self.store.append(asked.series, keys, flat)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Days without a gap that are forecast together, of one target or of all.
+    """Bars without a gap that are forecast together, of one target or of all.
 
     Attributes:
         days: positions in the plan.
         targets: positions in `marketsim.bars.TARGETS`.
+        steps: positions among the plan's horizons.
+        horizon: how many steps the model is asked for: the last of these horizons.
     """
 
     days: slice
     targets: slice
+    steps: slice
+    horizon: int
+
+    @property
+    def each(self) -> int:
+        """How many forecasts of each bar it is: horizons times targets."""
+        steps = self.steps.stop - self.steps.start
+        return int(steps * (self.targets.stop - self.targets.start))
 
     @property
     def forecasts(self) -> int:
         """How many forecasts it is."""
-        days = self.days.stop - self.days.start
-        return int(days * (self.targets.stop - self.targets.start))
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked of a model for one plan.
-
-    Attributes:
-        table, plan: what is to be forecast from what.
-        found: bool [day, target], what is known already.
-        seeds: keys that seeds derive from, for a `SeededModel`.
-    """
-
-    table: ReturnTable
-    plan: ForecastPlan
-    found: npt.NDArray[np.bool_]
-    seeds: PlanKeys | None = None
-
-
-def ask(
-    requests: Sequence[Request], model: Model, schema: Schema, bar: ProgressBar
-) -> Iterator[tuple[int, Piece, Records]]:
-    """Each piece of what is missing: position of its request, and records [day, target, width].
-
-    A model that makes batches of its own gets all pieces at once: passes of several targets and
-    symbols share batches, and a day's pass serves others.
-
-    Args:
-        requests: what is asked for.
-        model: who is asked.
-        schema: how the forecasts become records.
-        bar: told of each forecast that is made.
-
-    Raises:
-        ArgumentError: the model returned a forecast that is not finite.
-    """
-    calls = calls_of(requests, model)
-    if not calls:
-        return
-    if isinstance(model, BatchedModel):
-        with stage("model"):
-            made = model.predict_each_of(
-                [call.series for _, call in calls],
-                [call.start for _, call in calls],
-                on_progress=bar.advance,
-            )
-        for (i, call), distribution in zip(calls, made, strict=True):
-            yield i, call.piece, _records(requests[i], model, schema, distribution, call.piece)
-        return
-    for i, call in calls:
-        with stage("model"):
-            one = _ask_once(requests[i], model, call)
-        yield i, call.piece, _records(requests[i], model, schema, one, call.piece)
-        bar.advance(call.piece.forecasts)
-
-
-def calls_of(requests: Sequence[Request], model: Model) -> list[tuple[int, Call]]:
-    """What a model is asked for what is missing, with the positions of the requests."""
-    return [
-        (i, call)
-        for i, request in enumerate(requests)
-        for call in _calls(request.table, model, request.plan, request.found)
-    ]
-
-
-def _ask_once(request: Request, model: Model, call: Call) -> Distribution:
-    if request.seeds is None:
-        return model.predict_each(call.series, call.start)
-    seeds = request.seeds.keys[call.piece.targets.start][call.piece.days].seeds()
-    return cast(SeededModel, model).predict_each(call.series, call.start, seeds=seeds)
-
-
-def cost_of(
-    bars: Bars, model: CostedModel, plan: ForecastPlan, found: npt.NDArray[np.bool_]
-) -> Cost:
-    """What `ask` will cost with the same arguments; the model is not run."""
-    assert isinstance(model, Model)
-    calls = _calls(ReturnTable.of(bars), model, plan, found)
-    return model.cost([call.series for call in calls], [call.start for call in calls])
+        return int(self.days.stop - self.days.start) * self.each
 
 
 class Call(NamedTuple):
-    """A piece, and what `predict_each` is asked for it."""
+    """A piece, what a model is given for it, and from how many rows on it forecasts."""
 
     piece: Piece
-    series: npt.NDArray[np.float64]
+    inputs: ModelInputs
     start: int
+
+    def series(self, traits: ModelTraits) -> npt.NDArray[np.float64]:
+        """The values [time], or [target, time] for a model of all targets together."""
+        return self.inputs.values if traits.joint else self.inputs.values[0]
+
+
+def make_missing(
+    work: Sequence[PlanWork], model: Model, keeper: Keeper | None, bar: ProgressBar
+) -> None:
+    """Make what is missing, put it into the cubes, and keep each batch as it is made.
+
+    Horizon 1 is asked for by itself, so that it is the same bits whichever others are wanted.
+
+    Raises:
+        ArgumentError: a forecast that is not finite, or not what the model's traits say.
+    """
+    traits = traits_of(model)
+    calls = calls_of(work, traits)
+
+    def place(i: int, piece: Piece, days: Whole, records: Records) -> None:
+        _require_finite(work[i], model, days, records)
+        steps, targets = (np.arange(part.start, part.stop) for part in (piece.steps, piece.targets))
+        work[i].cube.records[np.ix_(days, steps, targets)] = records
+        if keeper:
+            keeper.keep(work[i], piece, days, records)
+
+    if traits.batched:
+        for horizon in sorted({call.piece.horizon for _, call in calls}):
+            mine = [one for one in calls if one[1].piece.horizon == horizon]
+            with stage("model"):
+                _make_batches(work, mine, model, horizon, place, bar)
+        return
+    for i, call in calls:
+        with stage("model"):
+            made = _make_one(work[i], model, traits, call)
+        days = np.arange(call.piece.days.start, call.piece.days.stop)
+        place(i, call.piece, days, _records(work[i], model, made, call.piece, len(days)))
+        bar.advance(call.piece.forecasts)
+
+
+Place = Callable[[int, Piece, Whole, Records], None]
+
+
+def _make_batches(
+    work: Sequence[PlanWork],
+    calls: Sequence[tuple[int, Call]],
+    model: Model,
+    horizon: int,
+    place: Place,
+    bar: ProgressBar,
+) -> None:
+    """Have a model make batches over all calls; what a batch holds of each call is placed."""
+    traits = traits_of(model)
+
+    def take(batch: BatchForecasts) -> None:
+        done, encoded = 0, {}
+        for which in np.unique(batch.series):
+            i, call = calls[which]
+            piece = call.piece
+            steps = work[i].plan.horizons[piece.steps]
+            if steps not in encoded:  # plans of other horizons share batches
+                count = len(batch.series)
+                encoded[steps] = _records(work[i], model, batch.distribution, piece, count)
+            mine = batch.series == which
+            place(i, piece, batch.days[mine] + piece.days.start, encoded[steps][mine])
+            done += int(mine.sum()) * piece.each
+        bar.advance(done)
+
+    def started(made: int) -> None:
+        if made == 0:  # reported once, before the first batch
+            bar.advance(0)
+
+    cast(BatchedModel, model).predict_batches(
+        [call.series(traits) for _, call in calls],
+        [call.start for _, call in calls],
+        take,
+        horizon=horizon,
+        on_progress=started,
+    )
+
+
+def _make_one(work: PlanWork, model: Model, traits: ModelTraits, call: Call) -> Distribution:
+    piece = call.piece
+    if traits.timestamps:
+        dated = cast(InputsModel, model)
+        return dated.predict_inputs(call.inputs, call.start, horizon=piece.horizon)
+    series = call.series(traits)
+    if not traits.seeded:
+        return model.predict_each(series, call.start, horizon=piece.horizon)
+    assert work.keys is not None
+    seeds = work.keys.seeds[piece.targets.start, piece.days]
+    drawing = cast(SeededModel, model)
+    return drawing.predict_each(series, call.start, horizon=piece.horizon, seeds=seeds)
+
+
+def cost_of(bars: Bars | ReturnTable, model: CostedModel, plan: ForecastPlan, found: Flags) -> Cost:
+    """What `run_plan` will cost where the store has what is found; the model is not run."""
+    assert isinstance(model, Model)
+    traits = traits_of(model)
+    calls = list(_calls(ReturnTable.of(bars), traits, plan, found))
+    return model.cost([call.series(traits) for call in calls], [call.start for call in calls])
+
+
+def calls_of(work: Sequence[PlanWork], traits: ModelTraits) -> list[tuple[int, Call]]:
+    """What a model is asked for what is missing, with the positions of the plans."""
+    return [
+        (i, call)
+        for i, one in enumerate(work)
+        for call in _calls(one.table, traits, one.plan, one.found)
+    ]
 
 
 def _calls(
-    table: ReturnTable, model: Model, plan: ForecastPlan, found: npt.NDArray[np.bool_]
-) -> list[Call]:
-    """What a model is asked for what is missing."""
+    table: ReturnTable, traits: ModelTraits, plan: ForecastPlan, found: Flags
+) -> Iterator[Call]:
+    """What a model is asked for what is missing, each given the rows that its keys cover."""
     if found.all():
-        return []
-    batched = isinstance(model, BatchedModel)
-    joint = bool(getattr(model, "joint", False))
-    pieces = _pieces(found, joint, len(found) if batched else BATCH_DAYS)
-    return [Call(piece, *_seen(table.returns, model, plan, piece, joint)) for piece in pieces]
+        return
+    longest = BATCH_DRAWN if traits.draws else BATCH_DAYS
+    for piece in _pieces(found, plan, traits, len(found) if traits.batched else longest):
+        inputs = table.inputs(traits, piece.targets)
+        # The move of bar t is row t - 1 of the inputs; the forecast of bar t sees t - 1 of them.
+        first, stop = plan.first + piece.days.start - 1, plan.first + piece.days.stop - 2
+        begin = 0 if traits.rows is None else max(0, first - traits.rows)
+        yield Call(piece, inputs.part(begin, stop), first - begin)
 
 
-def _pieces(found: npt.NDArray[np.bool_], joint: bool, longest: int) -> Iterator[Piece]:
-    """Runs of missing days, none longer than `longest`."""
-    groups = [slice(0, len(TARGETS))] if joint else [slice(i, i + 1) for i in range(len(TARGETS))]
-    for targets in groups:
-        for days in _runs(~found[:, targets.start], longest):
-            yield Piece(days, targets)
+def _pieces(found: Flags, plan: ForecastPlan, traits: ModelTraits, longest: int) -> Iterator[Piece]:
+    """Runs of missing bars, none longer than `longest`; horizon 1 by itself."""
+    whole = slice(0, len(TARGETS))
+    ones = int(plan.horizons[0] == 1)
+    for part in (slice(0, ones), slice(ones, len(plan.horizons))):
+        if part.start == part.stop:
+            continue
+        targets = [whole] if traits.joint else [slice(i, i + 1) for i in range(len(TARGETS))]
+        for some in targets:
+            missing = np.logical_not(found[:, part, some].all(axis=(1, 2)))
+            for days in _runs(missing, longest):
+                yield Piece(days, some, part, plan.horizons[part.stop - 1])
 
 
-def _runs(missing: npt.NDArray[np.bool_], longest: int) -> Sequence[slice]:
+def _runs(missing: Flags, longest: int) -> Sequence[slice]:
     edges = np.flatnonzero(np.diff(np.concatenate(([False], missing, [False])).astype(np.int8)))
     return [
         slice(at, min(at + longest, int(stop)))
@@ -319,37 +397,27 @@ def _runs(missing: npt.NDArray[np.bool_], longest: int) -> Sequence[slice]:
     ]
 
 
-def _seen(
-    returns: npt.NDArray[np.float64], model: Model, plan: ForecastPlan, piece: Piece, joint: bool
-) -> tuple[npt.NDArray[np.float64], int]:
-    """What `predict_each` is handed for a piece: the part of the returns that its days' keys cover.
-
-    The return of day t is returns[:, t - 1].
-    """
-    first, stop = plan.first + piece.days.start, plan.first + piece.days.stop
-    seen = model.context_length
-    begin = 0 if seen is None else max(0, first - 1 - seen)
-    part = returns[piece.targets, begin : stop - 2]
-    return (part if joint else part[0]), first - 1 - begin
-
-
 def _records(
-    request: Request, model: Model, schema: Schema, distribution: Distribution, piece: Piece
+    work: PlanWork, model: Model, distribution: Distribution, piece: Piece, count: int
 ) -> Records:
-    """Records [day, target, width] of forecasts [day, 1] or [day, target, 1]."""
+    """Records [forecast, horizon, target, width] of forecasts [forecast, (target,) horizon]."""
+    schema, traits = work.cube.schema, traits_of(model)
+    shape = (count, *((len(TARGETS),) if traits.joint else ()), piece.horizon)
+    check_made(model.name, traits, distribution, shape)
     with stage("head"):
-        records = schema.encode(distribution)
-    records = records if records.ndim > 2 else records[:, None]
-    finite = np.isfinite(records).all(axis=(1, 2))
+        parts = [schema.encode(distribution, h) for h in work.plan.horizons[piece.steps]]
+    return np.stack([part if traits.joint else part[:, None] for part in parts], axis=1)
+
+
+def _require_finite(work: PlanWork, model: Model, days: Whole, records: Records) -> None:
+    finite = np.isfinite(records).all(axis=(1, 2, 3))
     if not finite.all():
-        day = piece.days.start + int(np.flatnonzero(~finite)[0])
-        raise not_finite(request, model, day)
-    return records
+        raise not_finite(work, model, int(days[np.flatnonzero(~finite)[0]]))
 
 
-def not_finite(request: Request, model: Model, day: int) -> ArgumentError:
-    """The error of a forecast for a day of a plan that is not finite."""
+def not_finite(work: PlanWork, model: Model, day: int) -> ArgumentError:
+    """The error of a forecast for a bar of a plan that is not finite."""
     return ArgumentError(
-        f"{model.name} returned a forecast that is not finite for row {request.plan.first + day} "
-        f"of {request.table.symbol}"
+        f"{model.name} returned a forecast that is not finite for row {work.plan.first + day} "
+        f"of {work.table.symbol}"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from marketsim.errors import ArgumentError
 from marketsim.models import (
-    BarModel,
     Distribution,
     Model,
     QuantileDistribution,
@@ -21,6 +20,7 @@ from marketsim.models import (
 )
 from marketsim.models.mixture import weight_sums
 from marketsim.models.protocol import no_returns
+from marketsim.models.traits import ModelTraits, traits_of
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +32,11 @@ MAX_WIDTH = 1 << 16  # values a record, see csrc/kernels/store/format.hpp
 MIXTURE_FIELDS = ("df", "loc", "scale", "weight")  # of each component, in the order of a record
 # Weights further from a sum of 1 than float32 leaves them are normalised before they are stored.
 WEIGHT_NOISE = 1e-6
+_CLOSE = ";float32;close"
+_TARGETS_TEXT = {
+    "close": "moves against the close before",
+    "own": "each column's own returns",
+}
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Schema:
         samples: how many samples are stored; 0 where none are.
         components: of how many Student-t distributions the parameters are stored: all degrees of
             freedom, then all locations, all scales, all weights; 0 where none are.
+        targets: what the forecasts are of: "own" for each column's own one-bar returns, "close" for
+            log moves against the close before.
 
     Example:
         >>> Schema.quantiles((0.1, 0.5, 0.9)).text
@@ -55,29 +62,38 @@ class Schema:
     levels: tuple[float, ...] = ()
     samples: int = 0
     components: int = 0
+    targets: str = "own"
 
     @classmethod
-    def for_model(cls, model: Model) -> Schema:
-        """What the forecasts of a model are stored as.
+    def for_model(cls, model: Model, targets: str = "own") -> Schema:
+        """What the forecasts of a model are stored as, by its traits.
 
-        Mixtures of as many components as its attribute `components` says, or as many samples as
-        its attribute `samples` says, where it has one of them; else the quantiles at its levels.
+        Mixtures of as many `components`, or as many samples as it `draws`, where it states one of
+        them; else the quantiles at its `levels`.
+
+        Args:
+            model: whose.
+            targets: what is forecast: "own" or "close", see `marketsim.models.ModelTraits`.
 
         Raises:
-            ArgumentError: such an attribute is no number that a record can hold, or the model
-                forecasts bars as a whole.
+            ArgumentError: more than a record can hold, a kind of targets that the model does not
+                forecast, or a model that forecasts bars as a whole.
         """
-        if hasattr(model, "predict_bars") and isinstance(model, BarModel):  # quick where it is not
-            raise no_returns(model)
-        kinds = (("components", cls.student_t_mixture), ("samples", cls.of_samples))
-        for attribute, kind in kinds:
-            count = getattr(model, attribute, None)
-            if count is None:
-                continue
-            if not isinstance(count, int) or isinstance(count, bool):
-                raise ArgumentError(f"{attribute} of a model must be an int: got {count!r}")
-            return kind(count)
-        return cls.quantiles(model.levels)
+        traits = traits_of(model)
+        if traits.bars:
+            raise no_returns(model.name)
+        if targets not in traits.targets:
+            raise ArgumentError(
+                f"{model.name} forecasts {_TARGETS_TEXT[traits.targets[0]]} (trait targets): use "
+                f"targets={traits.targets[0]!r}, got targets={targets!r}"
+            )
+        if traits.components:
+            made = cls.student_t_mixture(traits.components)
+        elif traits.draws:
+            made = cls.of_samples(traits.draws)
+        else:
+            made = cls.quantiles(traits.levels)
+        return made if targets == "own" else _of_targets(made, targets)
 
     @classmethod
     def quantiles(cls, levels: tuple[float, ...]) -> Schema:
@@ -119,19 +135,20 @@ class Schema:
     @cached_property
     def text(self) -> str:
         """What the fields are, in words that never change."""
+        end = ";float32" if self.targets == "own" else f";float32;{self.targets}"
         if self.samples:
-            return f"samples({self.samples});float32"
+            return f"samples({self.samples}){end}"
         if self.components:
-            return f"student_t_mixture({self.components});float32"
-        return f"quantiles({','.join(repr(level) for level in self.levels)})+mean+std;float32"
+            return f"student_t_mixture({self.components}){end}"
+        return f"quantiles({','.join(repr(level) for level in self.levels)})+mean+std{end}"
 
     @property
     def width(self) -> int:
         """How many values a record has."""
         return self.samples or len(MIXTURE_FIELDS) * self.components or 2 + len(self.levels)
 
-    def encode(self, distribution: Distribution) -> Records:
-        """Records [row, width] of one-step forecasts of shape [row, 1].
+    def encode(self, distribution: Distribution, step: int = 1) -> Records:
+        """Records [..., width] of the forecasts of one step of shape [..., horizon].
 
         What `decode` makes of records is encoded as the same records.
 
@@ -141,11 +158,13 @@ class Schema:
         if self.samples:
             if not isinstance(distribution, SampleDistribution):
                 raise ArgumentError("only a SampleDistribution can be stored as samples")
-            return np.ascontiguousarray(distribution.samples[..., 0].T, dtype=np.float32)
+            drawn = np.moveaxis(distribution.samples[..., step - 1], 0, -1)
+            return np.ascontiguousarray(drawn, dtype=np.float32)
         if self.components:
-            return _mixture_records(self.components, distribution)
-        quantiles = distribution.quantile(self.levels)[..., 0, :]
-        parts = [distribution.mean[..., :1], distribution.std[..., :1], quantiles]
+            return _mixture_records(self.components, distribution, step)
+        quantiles = distribution.quantile(self.levels)[..., step - 1, :]
+        part = slice(step - 1, step)
+        parts = [distribution.mean[..., part], distribution.std[..., part], quantiles]
         return np.concatenate(parts, axis=-1).astype(np.float32)
 
     def decode(self, records: Records) -> Stored:
@@ -165,6 +184,53 @@ class Schema:
         )
 
 
+def check_made(name: str, traits: ModelTraits, made: Distribution, shape: tuple[int, ...]) -> None:
+    """Raise ArgumentError, naming the trait, unless forecasts are what a model's traits say.
+
+    Args:
+        name: the model's.
+        traits: what it states.
+        made: what it returned.
+        shape: what that must be: [bar, horizon], or [bar, target, horizon] of a joint model.
+    """
+    kinds = {"samples": SampleDistribution, "student_t_mixture": StudentTMixture}
+    trait = {"samples": "draws", "student_t_mixture": "components"}.get(traits.output, "levels")
+    kind = kinds.get(traits.output)
+    if kind is not None and not isinstance(made, kind):
+        raise ArgumentError(
+            f"{name} returned a {type(made).__name__} where its trait {trait} "
+            f"({getattr(traits, trait)}) announces a {kind.__name__}: return that, or state 0"
+        )
+    number = 0
+    if isinstance(made, SampleDistribution):
+        got, number = made.samples.shape[1:], len(made.samples)
+    elif isinstance(made, StudentTMixture):
+        got, number = made.df.shape[:-1], made.df.shape[-1]
+    else:
+        got = np.shape(made.mean)
+    if trait != "levels" and number != getattr(traits, trait):
+        raise ArgumentError(
+            f"{name} returned {number} {trait} a forecast; its trait {trait} says "
+            f"{getattr(traits, trait)}"
+        )
+    if isinstance(made, QuantileDistribution) and not set(traits.levels) <= set(made.levels):
+        raise ArgumentError(
+            f"{name} returned quantiles at {made.levels}; its trait levels says {traits.levels}"
+        )
+    if got != shape:
+        inside = len(got) == len(shape) and got[1:-1] == shape[1:-1]
+        wrong = "horizons" if inside else "joint"
+        if wrong == "horizons" and got[-1] == shape[-1]:
+            raise ArgumentError(
+                f"{name} returned {got[0]} forecasts where {shape[0]} were asked for: predict_each "
+                "must return one for each t in start .. T"
+            )
+        raise ArgumentError(
+            f"{name} returned forecasts of shape {got}, expected {shape}: its trait {wrong} "
+            f"({getattr(traits, wrong)}) says otherwise"
+        )
+
+
 def mixture_parts(records: npt.NDArray[Float]) -> tuple[npt.NDArray[Float], ...]:
     """(df, loc, scale, weight) [..., component] of records [..., 4 * component]; views."""
     components = records.shape[-1] // len(MIXTURE_FIELDS)
@@ -177,7 +243,7 @@ def mixture_fields(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
     return tuple(values.unflatten(-1, (len(MIXTURE_FIELDS), -1)).unbind(-2))
 
 
-def _mixture_records(components: int, distribution: Distribution) -> Records:
+def _mixture_records(components: int, distribution: Distribution, step: int) -> Records:
     """Parameters rounded to float32, but not out of their range.
 
     Rounding leaves the sum of the weights within 6e-8 of itself, so a sum is put right at most
@@ -198,7 +264,7 @@ def _mixture_records(components: int, distribution: Distribution) -> Records:
         scale = np.clip(mixture.scale, limits.tiny, limits.max).astype(np.float32)
         weights = mixture.weights / total[..., None]
         parts = [df, mixture.loc.astype(np.float32), scale, weights.astype(np.float32)]
-    return np.concatenate([part[..., 0, :] for part in parts], axis=-1)
+    return np.concatenate([part[..., step - 1, :] for part in parts], axis=-1)
 
 
 @lru_cache(maxsize=64)
@@ -207,7 +273,14 @@ def _of_quantiles(levels: tuple[float, ...]) -> Schema:
 
 
 @lru_cache(maxsize=64)
+def _of_targets(schema: Schema, targets: str) -> Schema:
+    return replace(schema, targets=targets)
+
+
+@lru_cache(maxsize=64)
 def _parse(text: str) -> Schema:
+    if text.endswith(_CLOSE):
+        return _of_targets(_parse(text.removesuffix(_CLOSE) + ";float32"), "close")
     number = r"[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?"
     if found := re.fullmatch(rf"quantiles\(({number}(?:,{number})*)\)\+mean\+std;float32", text):
         return Schema.quantiles(tuple(float(level) for level in found[1].split(",")))
@@ -217,5 +290,6 @@ def _parse(text: str) -> Schema:
         return Schema.student_t_mixture(int(found[1]))
     raise ArgumentError(
         f"unknown record schema {text!r}: expected quantiles(...)+mean+std;float32, "
-        "samples(n);float32 or student_t_mixture(k);float32"
+        "samples(n);float32 or student_t_mixture(k);float32, with ;close after it for moves "
+        "against the close before"
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.arguments import as_numbers
+from marketsim.arguments import as_numbers, is_whole
 from marketsim.errors import ArgumentError
 from marketsim.models.protocol import Contexts
 
@@ -110,11 +110,6 @@ def check_context_length(value: int | None) -> int | None:
             f"context_length must be a whole number of at least 1, or None: got {value!r}"
         )
     return value
-
-
-def is_whole(value: object) -> bool:
-    """Whether a value is a whole number, and not a truth value."""
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def _differ_in_length(contexts: Sequence[Any]) -> bool:

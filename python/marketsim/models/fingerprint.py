@@ -12,6 +12,7 @@ from typing import Any
 from blake3 import blake3
 
 from marketsim.errors import ArgumentError
+from marketsim.models.code import code_digest
 from marketsim.models.protocol import Model
 
 
@@ -67,10 +68,35 @@ class ModelIdentity:
         return {part.name: getattr(self, part.name) for part in fields(self)}
 
 
+def identity_of(model: Model) -> ModelIdentity | None:
+    """What a model says it is; None of one that does not say."""
+    identity = getattr(model, "identity", None)
+    return identity if isinstance(identity, ModelIdentity) else None
+
+
+def stored_as(model: Model) -> str | None:
+    """The fingerprint under which a model's forecasts are stored; None where they are not.
+
+    That of its identity, for the models of marketsim. For a class of one's own it also covers the
+    class, its code and the values that this names, so that neither an edited class nor another one
+    with the same identity finds these forecasts. A model without an identity is not stored: the
+    fingerprint that its author typed says nothing of what it computes.
+    """
+    identity = identity_of(model)
+    if identity is None:
+        return None
+    kind = type(model)
+    if kind.__module__.partition(".")[0] == "marketsim":
+        return model.fingerprint
+    code = code_digest(kind)
+    parts = [identity.fingerprint, f"{kind.__module__}.{kind.__qualname__}", code or ""]
+    return blake3("\n".join(parts).encode()).hexdigest()
+
+
 def describe_model(model: Model) -> dict[str, Any]:
     """What there is to say of a model, for people: its identity where it states one."""
-    identity = getattr(model, "identity", None)
-    if isinstance(identity, ModelIdentity):
+    identity = identity_of(model)
+    if identity is not None:
         return identity.to_dict()
     return {
         "name": model.name,

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from marketsim.errors import ArgumentError
 from marketsim.models.distribution import Distribution
-
-if TYPE_CHECKING:
-    from marketsim.models.neural.cost import Cost
-    from marketsim.models.neural.device import Execution
-    from marketsim.models.neural.estimate import Expectation
+from marketsim.models.inputs import ModelInputs
 
 # [batch, time], [batch, variate, time], or a list of 1-D arrays of any lengths.
 Contexts: TypeAlias = "npt.ArrayLike | list[npt.NDArray[np.float64]]"
@@ -31,14 +27,10 @@ class Model(Protocol):
         context_length: how many last values a forecast depends on; None for all of them.
         levels: the quantile levels that it states itself, ascending in (0, 1).
 
-    A model whose forecasts are all `StudentTMixture`s has an attribute `components`, int, of how
-    many distributions each is made. Their parameters are kept then, and `levels`, at least one, are
-    those at which forecasts are shown and judged. The same holds of `SampleDistribution`s and an
-    attribute `samples`, of how many draws each is made. Of other models the quantiles at `levels`
-    are kept.
-
-    A model may also state its `identity`, a `ModelIdentity`, from which its fingerprint follows.
-    One that draws samples is a `SeededModel` instead.
+    What else a model reads and gives stands in its `traits`, a `marketsim.models.ModelTraits`; a
+    class without them forecasts each target from its own past, and its quantiles at `levels` are
+    kept. Forecasts are stored only of a model that states an `identity`, a `ModelIdentity`, from
+    which its fingerprint follows.
     """
 
     @property
@@ -95,19 +87,11 @@ class Model(Protocol):
 
 
 class SeededModel(Protocol):
-    """A model that draws samples: it is told the seed of each forecast.
+    """A model whose trait `seeded` is True: it draws samples, each forecast from its own seed.
 
-    The seeds derive from what is forecast from what, so a forecast does not depend on the order or
-    the company in which it is made.
-
-    Attributes:
-        seeded: True.
+    The seeds derive from what is forecast from what, so a forecast does not depend on the order in
+    which it is made or on what is made with it.
     """
-
-    @property
-    def seeded(self) -> bool:
-        """True."""
-        ...
 
     def predict_each(
         self,
@@ -121,34 +105,57 @@ class SeededModel(Protocol):
         ...
 
 
-@runtime_checkable
-class BatchedModel(Protocol):
-    """A model that makes batches of its own: it is asked for many series at once.
+class InputsModel(Protocol):
+    """A model whose trait `timestamps` is True: it is given `ModelInputs` instead of an array."""
 
-    It may also state `joint`, bool: whether it forecasts the targets of a day together, from the
-    past of them all.
-    """
+    def predict_inputs(self, inputs: ModelInputs, start: int, *, horizon: int = 1) -> Distribution:
+        """Forecast what follows the first t rows for every t in start .. len(inputs).
 
-    def predict_each_of(
-        self,
-        series: Sequence[npt.ArrayLike],
-        starts: Sequence[int],
-        *,
-        horizon: int = 1,
-        on_progress: Callable[[int], None] | None = None,
-    ) -> list[Distribution]:
-        """`Model.predict_each` of each series.
-
-        `on_progress` is told how many forecasts have been made since it was last told.
+        Returns:
+            Shapes [len(inputs) - start + 1, horizon], or [..., target, horizon] if `joint`.
         """
         ...
 
 
-@runtime_checkable
-class BarModel(Protocol):
-    """A model that forecasts bars as a whole, from all of their columns and their timestamps.
+class BatchForecasts(NamedTuple):
+    """The forecasts of one batch, of several series.
 
-    What it needs is not in the returns of a target, so it refuses `Model.predict`, and no
+    Attributes:
+        series: int64 [forecast], index of the series among those asked for.
+        days: int64 [forecast], index of each forecast within its series.
+        distribution: shape [forecast, horizon] or, of series [variate, time], [forecast, variate,
+            horizon].
+    """
+
+    series: npt.NDArray[np.int64]
+    days: npt.NDArray[np.int64]
+    distribution: Distribution
+
+
+class BatchedModel(Protocol):
+    """A model whose trait `batched` is True: it puts the forecasts of many series into batches."""
+
+    def predict_batches(
+        self,
+        series: Sequence[npt.ArrayLike],
+        starts: Sequence[int],
+        take: Callable[[BatchForecasts], None],
+        *,
+        horizon: int = 1,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """`Model.predict_each` of each series, handed to `take` batch by batch.
+
+        What is made is handed over also where the work is interrupted. `on_progress` is told how
+        many forecasts have been made since the last call.
+        """
+        ...
+
+
+class BarModel(Protocol):
+    """A model whose trait `bars` is True: it forecasts bars as a whole from their columns.
+
+    What it needs is not in the moves of a target, so it refuses `Model.predict`, and no
     walk-forward run can use it.
     """
 
@@ -164,28 +171,10 @@ class BarModel(Protocol):
         ...
 
 
-def no_returns(model: BarModel) -> ArgumentError:
-    """The error of asking a `BarModel` for the returns of a target."""
+def no_returns(name: str) -> ArgumentError:
+    """The error of asking a model of whole bars for the moves of a target."""
     return ArgumentError(
-        f"{model.name} forecasts bars as a whole, from all of their columns and their timestamps, "
+        f"{name} forecasts bars as a whole, from all of their columns and their timestamps, "
         "and not the returns of one column from those alone, as walk_forward and forecasts ask "
         "for: use model.predict_bars(...)"
     )
-
-
-@runtime_checkable
-class CostedModel(Protocol):
-    """A model that knows what forecasts will cost before it makes any."""
-
-    @property
-    def execution(self) -> Execution:
-        """Device, precision and compilation."""
-        ...
-
-    def cost(self, series: Sequence[npt.ArrayLike], starts: Sequence[int]) -> Cost:
-        """What `BatchedModel.predict_each_of` will do for one step ahead; the model is not run."""
-        ...
-
-    def expect(self, cost: Cost) -> Expectation:
-        """The time and memory that forecasts of that cost will take, at the speed of now."""
-        ...

@@ -85,14 +85,16 @@ def test_walk_forward_keeps_its_forecasts_by_default(
         assert other.forecasts.equals(first.forecasts)
 
 
-def test_no_model_is_asked_when_the_store_is_warm(tmp_path: Path) -> None:
-    class Unwilling(ms.models.EwmaModel):
-        def predict_each(self, *_, **__):
-            raise AssertionError("asked")
+def test_no_model_is_asked_when_the_store_is_warm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*_: object, **__: object) -> None:
+        raise AssertionError("asked")
 
     bars = random_bars(300)
     made = ms.walk_forward(bars, "ewma", store=tmp_path, progress=False)
-    found = ms.walk_forward(bars, Unwilling(), store=tmp_path, progress=False)
+    monkeypatch.setattr(ms.models.EwmaModel, "predict_each", asked)
+    found = ms.walk_forward(bars, "ewma", store=tmp_path, progress=False)
     assert found.days.equals(made.days)
 
 

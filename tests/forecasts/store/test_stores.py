@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,11 +14,11 @@ from market import random_frame
 from store_cases import (
     SCHEMA,
     SERIES,
-    MuteModel,
     NotingModel,
     SampledModel,
     bits,
     keys_for,
+    mute,
     records_for,
 )
 
@@ -33,6 +34,7 @@ from marketsim.forecasts import (
     SeriesId,
     run_plan,
 )
+from marketsim.forecasts.keys import seeds_of
 
 MAKERS: dict[str, Callable[[Path], ForecastStore]] = {
     "memory": lambda path: MemoryStore(),
@@ -241,8 +243,8 @@ class Runner:
         fresh = run_plan(bars, self.model, plan, store=MemoryStore(), progress=False)
         assert bits(cube.records) == bits(fresh.records)
         assert not np.isnan(cube.records).any()
-        mute = MuteModel(self.model.context_length, self.model.fingerprint)
-        again = run_plan(bars, mute, plan, store=self.store, progress=False)
+        other = mute(NotingModel(self.model.context_length, self.model.identity.name))
+        again = run_plan(bars, other, plan, store=self.store, progress=False)
         assert bits(again.records) == bits(cube.records)
         return made
 
@@ -290,9 +292,9 @@ def test_another_model_symbol_or_date_never_hits(runner: Runner) -> None:
     assert runner.made(frame, symbol="OTHER") == 360
     assert runner.made(frame.set_axis(frame.index + pd.Timedelta("1D"))) == 360
     assert runner.made(frame.set_axis(frame.index + pd.Timedelta("1ns"))) == 360
-    runner.model.fingerprint = "00fe"
+    runner.model.identity = dataclasses.replace(runner.model.identity, name="00fe")
     assert runner.made(frame) == 360
-    runner.model.fingerprint = "00ff"
+    runner.model.identity = dataclasses.replace(runner.model.identity, name="00ff")
     assert runner.made(frame) == 0
 
 
@@ -309,7 +311,9 @@ def test_samples_depend_on_no_order(store: ForecastStore, monkeypatch: pytest.Mo
         records(ForecastPlan(first, first + 10, 1, 1), store)
     kept = records(ForecastPlan(60, 120, 1, 1), store)
     assert bits(kept) == bits(whole)
-    again = run_plan(bars, MuteModel(), ForecastPlan(60, 120, 1, 1), store=store, progress=False)
+    again = run_plan(
+        bars, mute(SampledModel()), ForecastPlan(60, 120, 1, 1), store=store, progress=False
+    )
     assert bits(again.records) == bits(whole)
 
 
@@ -320,5 +324,5 @@ def test_keys_select_and_flag() -> None:
     assert keys.flagged(1).flags.tolist() == [1] * 5
     assert keys.digests() == keys.flagged(1).digests()
     expected = [int.from_bytes(digest[:8], "little") for digest in keys.digests()]
-    assert keys.seeds().tolist() == expected
+    assert seeds_of(keys.tags).tolist() == expected
     assert len(RecordKeys.of([], np.empty(0, dtype=np.int64), 0, 1)) == 0

@@ -13,10 +13,10 @@ import pytest
 from market import random_bars
 from store_cases import (
     SERIES,
-    MuteModel,
     NotingModel,
     bits,
     keys_for,
+    mute,
     records_for,
 )
 from store_files import settle
@@ -31,6 +31,7 @@ from marketsim.errors import (
     StoreWriteError,
 )
 from marketsim.forecasts import ForecastPlan, MemoryStore, PredictionStore, SeriesId, run_plan
+from marketsim.models.fingerprint import stored_as
 
 PLAN = ForecastPlan(50, 70, 1, 1)
 
@@ -142,7 +143,7 @@ def test_require_complete(tmp_path: Path) -> None:
         run_plan(bars, model, PLAN, store=strict, progress=False)
     assert model.made == 0
     run_plan(bars, model, PLAN, store=PredictionStore(tmp_path), progress=False)
-    run_plan(bars, MuteModel(), PLAN, store=strict, progress=False)
+    run_plan(bars, mute(NotingModel()), PLAN, store=strict, progress=False)
     wider = ForecastPlan(49, 72, 1, 1)
     first = str(bars.timestamps[48])[:10]
     with pytest.raises(StoreMissError, match=rf"12 of 92 .* the first as of {first}"):
@@ -258,14 +259,15 @@ def test_few_files_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_model_is_described_once(tmp_path: Path) -> None:
     store = PredictionStore(tmp_path)
     run_plan(random_bars(80), NotingModel(), PLAN, store=store, progress=False)
-    path = tmp_path / "v1" / "00ff" / "model.json"
+    model = str(stored_as(NotingModel()))
+    path = tmp_path / "v1" / model / "model.json"
     found = json.loads(path.read_text())
-    assert found["fingerprint"] == "00ff"
-    assert found["name"] == "noting"
+    assert found["fingerprint"] == model
+    assert found["code"] == "noting"
     assert found["levels"] == list(NotingModel().levels)
     before = path.stat()
-    store.describe("00ff", {"name": "another"})
-    PredictionStore(tmp_path).describe("00ff", {"name": "another"})
+    store.describe(model, {"name": "another"})
+    PredictionStore(tmp_path).describe(model, {"name": "another"})
     after = path.stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     store.describe("00fe", {"name": "b"})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,13 @@ from marketsim.forecasts import (
     Schema,
     run_plan,
 )
-from marketsim.models import EwmaModel, ModelIdentity, PersistenceModel
+from marketsim.models import (
+    EwmaModel,
+    FunctionModel,
+    ModelIdentity,
+    PersistenceModel,
+    model_from,
+)
 
 # ---- known answers ------------------------------------------------------------------------------
 #
@@ -48,80 +56,79 @@ def fixed_bars() -> Bars:
     return ms.read_bars(frame, symbol="FIXED")
 
 
-class FixedModel(NotingModel):
+def fixed_model(context_length: int | None) -> FunctionModel:
     """Known by a fingerprint and levels of its own."""
-
-    def __init__(self, context_length: int | None) -> None:
-        super().__init__(context_length, "0123456789abcdef")
-        self.levels = (0.1, 0.5, 0.9)
+    model = model_from(len, levels=(0.1, 0.5, 0.9), rows=context_length, version="1")
+    vars(model)["fingerprint"] = "0123456789abcdef"
+    return model
 
 
 GOLDEN_KEYS: dict[int | None, dict[str, list[str]]] = {
     None: {
         "open": [
-            "7232bf8e1deffab70dcf7a66060803d3",
-            "c365983f44b32e77b0dad0787b39fe71",
-            "049e354b18420db3a64990e732454742",
-            "04bc6bd5b23d822847f858fad69b6d46",
-            "f797b3656e1bb7178f17dd4a77c90755",
+            "c670c70d32d12a96d5a97f64f90fafa5",
+            "670168a62baa4698b70e41192e73b6bf",
+            "07031bd121955bc3dc7c75a6b5f9f919",
+            "7d1f1e4d5a5136d1d0d48eae06641887",
+            "9e58fe7e476b4a9486ba5f9fcfed6b1a",
         ],
         "high": [
-            "708b156c745541168aaf08f8668078c7",
-            "cc97303737dc08f05bd898635211acb1",
-            "3ab25a75c70df9cb51c3f2dd85388d5c",
-            "67abe1ae61a58ce7ae19926c41eb5c27",
-            "c4cd3b44a86525d26ca5d45f601330d2",
+            "f718ff501540b9403391fcda2b330d4e",
+            "c9f653bbb21fedbcea8dbb5837a61d1f",
+            "06a6efc2e57c9004e72a86b354eefd70",
+            "c2386563425432d7f64012e21503f31c",
+            "d1c5b055a0f2462e164401b442d72a8b",
         ],
         "low": [
-            "42e25de5013fcb8356a88d5b75625b38",
-            "b0b30788946dab8a13d9a56eb3190b21",
-            "458134d7c7827f3808c1d9f188393962",
-            "3925fb13c4a2c9edd1eae1a38f7bda4d",
-            "9f32f0aea73e5d7b9b0521456698205b",
+            "8ef2a947b9be3ace6fe5b6daca1d63d1",
+            "cb91d0338e1884a5283f7f47bb17f174",
+            "fc8e02c218f9e599f9ccd89dc2fdd5be",
+            "42060cee2b1bcf7f0c8a599574db117e",
+            "3926a6b6f6d0b1103c2ef5464c16ef48",
         ],
         "close": [
-            "a3cc506cca5c15f52ab3891b5047413c",
-            "17879e8217d33ed3d7541bdd13c62923",
-            "c2462a851937979b3b8e27d8b97805f4",
-            "58e65c5ea1b664b0091a7d9d7ee912ba",
-            "dcab83177ea2a37c1374c67ac4f623d3",
+            "0748cd72160c6ba489f25c0f7acc605c",
+            "42b0fa3897acc13e297698b28db672da",
+            "483d5a74edf048606ffc575b2011c8c5",
+            "d811474784835f933e86aa4c4b5ee027",
+            "b2e991d1c662b54cc503801d2a76031e",
         ],
     },
     4: {
         "open": [
-            "7232bf8e1deffab70dcf7a66060803d3",
-            "c365983f44b32e77b0dad0787b39fe71",
-            "ae43b3e5f4b5b6607f12f0b25a31c2c3",
-            "1d947f88b134002144853cb82e726846",
-            "37b0bb688907fca1f1bd4989f1b8b8dd",
+            "c670c70d32d12a96d5a97f64f90fafa5",
+            "670168a62baa4698b70e41192e73b6bf",
+            "8ba7309ea6867ddcd0f434eed1fbecdc",
+            "30d14e2636b00c0568b8ee42591a9e83",
+            "49c72867eed58a1ffb455fa8d71e14ee",
         ],
         "high": [
-            "708b156c745541168aaf08f8668078c7",
-            "cc97303737dc08f05bd898635211acb1",
-            "16b52c3deb4a50e2488d9436c54e644c",
-            "d7ef0a5154162ed3de04ab2ac563d51c",
-            "791c755df6edbcc1ec4326ec984fdbb5",
+            "f718ff501540b9403391fcda2b330d4e",
+            "c9f653bbb21fedbcea8dbb5837a61d1f",
+            "905956b40dc6645e630dca8a8e922390",
+            "d2b51377860865268fec02cb1c9c8574",
+            "2957f5ff7bcdd62c47439673a9233af3",
         ],
         "low": [
-            "42e25de5013fcb8356a88d5b75625b38",
-            "b0b30788946dab8a13d9a56eb3190b21",
-            "bb4edce4b3c1c79047f3e04ff77afcc4",
-            "1e66b6397b7e7874328dfe8009a87391",
-            "017db4fcc743dd94adf5ac8e0703d5d4",
+            "8ef2a947b9be3ace6fe5b6daca1d63d1",
+            "cb91d0338e1884a5283f7f47bb17f174",
+            "8166056deb67baa58e4feaf7554bcc1e",
+            "f894d2e76e67f568cf3abd6089af4d5b",
+            "e2411b67b7be89c285174b0c33d63946",
         ],
         "close": [
-            "a3cc506cca5c15f52ab3891b5047413c",
-            "17879e8217d33ed3d7541bdd13c62923",
-            "72b11884e90fd848761695fa525c3cc1",
-            "c3159173ddad32f5226031a2ed52b1eb",
-            "dde81fd24ef24f4f0db865a0204ecd61",
+            "0748cd72160c6ba489f25c0f7acc605c",
+            "42b0fa3897acc13e297698b28db672da",
+            "c162e221b32f4747adfa896216b1c46a",
+            "9a4c02e0e3158982e7f01c812aa1f981",
+            "2a7ed0dbf45b4fd491495cdaa04fa040",
         ],
     },
 }
 
 
 def golden_keys(context_length: int | None) -> dict[str, list[str]]:
-    asked = PlanKeys.of(fixed_bars(), FixedModel(context_length), ForecastPlan(4, 9, 1, 1))
+    asked = PlanKeys.of(fixed_bars(), fixed_model(context_length), ForecastPlan(4, 9, 1, 1))
     return {
         target: [digest.hex() for digest in keys.digests()]
         for target, keys in zip(TARGETS, asked.keys, strict=True)
@@ -135,21 +142,27 @@ def test_keys_are_those_of_the_format(context_length: int | None) -> None:
 
 def test_a_key_follows_from_its_recipe() -> None:
     """The recipe in plain words: what a reader of the format would write."""
-    bars, model = fixed_bars(), FixedModel(4)
+    bars, model = fixed_bars(), fixed_model(4)
     asked = PlanKeys.of(bars, model, ForecastPlan(4, 9, 1, 1))
     returns, stamps = bar_returns(bars), bars.timestamps.astype(np.int64).tolist()
     for i, target in enumerate(TARGETS):
         for day, key in zip(range(4, 9), asked.keys[i].digests(), strict=True):
-            context = b""
-            for bar in range(max(1, day - 4), day):
-                context += stamps[bar].to_bytes(8, "little")
-                context += np.array(returns[i, bar - 1], dtype="<f8").tobytes()
-            text = b""
+            rows = [
+                struct.pack("<qd", stamps[bar], returns[i, bar - 1])
+                for bar in range(max(1, day - 4), day)
+            ]
+            leaves = [blake3(row).digest() for row in rows]
+            pairs = [blake3(a + b).digest() for a, b in itertools.pairwise(leaves)]
+            # The spans of the first and of the last 2^k rows: pairs of 3 rows, all 4 of 4.
+            first, last = pairs[0], pairs[-1]
+            if len(rows) == 4:
+                first = last = blake3(first + last).digest()
+            context = blake3(len(rows).to_bytes(8, "little") + first + last).digest(length=16)
+            head = b""
             schema = "quantiles(0.1,0.5,0.9)+mean+std;float32"
             for part in (schema, model.fingerprint, "FIXED", target, "1"):
-                text += len(part).to_bytes(8, "little") + part.encode()
-            text += stamps[day - 1].to_bytes(8, "little")
-            text += blake3(context).digest(length=16)
+                head += len(part).to_bytes(8, "little") + part.encode()
+            text = blake3(head).digest() + stamps[day - 1].to_bytes(8, "little") + context
             assert key == blake3(text).digest(length=16)
         assert asked.keys[i].as_of.tolist() == stamps[3:8]
         assert set(asked.keys[i].target.tolist()) == {i}
@@ -200,7 +213,9 @@ def test_a_file_is_that_of_the_format(tmp_path: Path) -> None:
 
 def all_keys(bars: Bars, context_length: int | None, plan: ForecastPlan) -> np.ndarray:
     """Keys [target, day], as text."""
-    asked = PlanKeys.of(bars, NotingModel(context_length), plan)
+    model = NotingModel()  # one identity, so that what is seen alone counts
+    model.context_length = context_length
+    asked = PlanKeys.of(bars, model, plan)
     return np.array([[digest.hex() for digest in keys.digests()] for keys in asked.keys])
 
 
@@ -274,7 +289,7 @@ class IdentifiedModel(NotingModel):
     """Known by an identity."""
 
     def __init__(self, identity: ModelIdentity) -> None:
-        super().__init__(identity.context_length, identity.fingerprint)
+        super().__init__(identity.context_length, identity.name)
         self.identity = identity
 
 
@@ -358,7 +373,7 @@ def test_stored_records_are_those_of_the_schema(tmp_path: Path) -> None:
     alone = model.predict_each(bar_returns(bars)[3][:68], 59)
     records, found = store.read(asked.series, asked.keys[3])
     assert found.all()
-    assert bits(records) == bits(cube.records[:, 3])
+    assert bits(records) == bits(cube.records[:, 0, 3])
     assert bits(records) == bits(Schema.quantiles(model.levels).encode(alone))
     assert bits(records[:, 0]) == bits(alone.mean[:, 0])
     assert bits(records[:, 2:]) == bits(alone.quantiles[:, 0])

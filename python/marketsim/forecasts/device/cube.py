@@ -28,15 +28,17 @@ class DeviceCube:
     Attributes:
         first: row number in the bars of the first day; the days follow one another.
         schema: what the fields of a record are.
-        records: float32 tensor [day, target, field].
+        records: float32 tensor [bar, horizon, target, field].
         place: the device as the kernels know it; None on the CPU, and for cubes of a GPU that were
             made from a tensor.
+        horizons: steps ahead, ascending.
     """
 
     first: int
     schema: Schema
     records: torch.Tensor
     place: Place | None = None
+    horizons: tuple[int, ...] = (1,)
 
     def __len__(self) -> int:
         return int(self.records.shape[0])
@@ -49,10 +51,10 @@ class DeviceCube:
         """
         self._require(start, stop)
         records = self.records[start - self.first : stop - self.first]
-        return DeviceCube(start, self.schema, records, self.place)
+        return DeviceCube(start, self.schema, records, self.place, self.horizons)
 
     def windows(self, starts: npt.ArrayLike, length: int) -> torch.Tensor:
-        """Records [window, day, target, field] of the windows from these rows of the bars on.
+        """Records [window, bar, horizon, target, field] of windows that begin at these rows.
 
         They are gathered on the device; only the rows go there.
 
@@ -75,7 +77,7 @@ class DeviceCube:
         return gathered.reshape(*index.shape, *self.records.shape[1:])
 
     def point(self, aggregate: str) -> torch.Tensor:
-        """Point forecasts float64 [day, target] by an aggregate's name: the bits of the host's.
+        """Point forecasts float64 [bar, target] of the first horizon: the bits of the host's.
 
         The records are taken to be those of forecasts, as a store and a model give them: what
         `ForecastCube` refuses is not looked for, because looking would mean waiting.
@@ -87,7 +89,7 @@ class DeviceCube:
         from marketsim.forecasts.device.point import point_there
 
         with stage("head"):
-            return point_there(self.schema, self.records, aggregate, self.kernels_place())
+            return point_there(self.schema, self.records[:, 0], aggregate, self.kernels_place())
 
     def kernels_place(self) -> Place | None:
         """Where the kernels run that read the records; None for the CPU.
@@ -127,6 +129,8 @@ def to_device_together(cubes: Sequence[ForecastCube], place: Place | None) -> li
     else:
         found = upload(place, flat)
     return [
-        DeviceCube(cube.first, cube.schema, records.reshape(cube.records.shape), place)
+        DeviceCube(
+            cube.first, cube.schema, records.reshape(cube.records.shape), place, cube.horizons
+        )
         for cube, records in zip(cubes, found, strict=True)
     ]

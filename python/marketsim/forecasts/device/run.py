@@ -16,6 +16,7 @@ from marketsim.forecasts.plan import ForecastPlan, ReturnTable
 from marketsim.forecasts.run import (
     Call,
     Keeper,
+    Piece,
     PlanWork,
     calls_of,
     look_up,
@@ -23,11 +24,12 @@ from marketsim.forecasts.run import (
     plans_bar,
     run_plans,
 )
-from marketsim.forecasts.schema import Schema, mixture_parts
+from marketsim.forecasts.schema import mixture_parts
 from marketsim.forecasts.store.base import ForecastStore
 from marketsim.kernels.cuda.arrays import upload
 from marketsim.kernels.cuda.place import Place, find_place
 from marketsim.models import Model, StudentTMixture
+from marketsim.models.traits import traits_of
 from marketsim.timing import stage
 
 if TYPE_CHECKING:
@@ -62,36 +64,34 @@ def run_plans_on(
         UnknownNameError, CudaUnavailableError, CudaError: as `ForecastCube.to`.
     """
     place = find_place(device, {}, work=1)
-    if place is None or not stays(model, place):
+    one_step = all(plan.horizons == (1,) for _, plan in wanted)
+    if place is None or not one_step or not stays(model, place):
         made = run_plans(wanted, model, store=store, progress=progress, targets=targets)
         return to_device_together(made, place)
-    schema = Schema.for_model(model)
-    keeper = None if store is None else Keeper(store, model)
+    keeper, traits = Keeper.of(store, model), traits_of(model)
     with plans_bar(wanted, progress) as bar:
-        work = [look_up(one, model, schema, keeper, targets, bar) for one in wanted]
+        work = [look_up(one, model, keeper, targets, bar) for one in wanted]
         cubes = to_device_together([one.cube for one in work], place)
-        calls = calls_of([one.request for one in work], model)
+        calls = calls_of(work, traits)
         if calls:
-            there = _whole(cubes, schema.width)
-            sink = _Sink(place, model, work, calls, there, kept=keeper is not None)
+            on_device = _whole(cubes, work[0].cube.schema.width)
+            sink = _Sink(place, model, work, calls, on_device, keeper)
             with stage("model"):
-                cast("NeuralModel", model).parameters_each_of(
-                    [call.series for _, call in calls],
-                    [call.start for _, call in calls],
-                    sink.take,
-                    on_progress=bar.advance,
-                )
-                sink.finish()
-        if keeper:
-            for i, call in calls:
-                records = work[i].cube.records[call.piece.days, call.piece.targets]
-                keeper.keep(work[i], call.piece, records)
+                try:
+                    cast("NeuralModel", model).parameters_each_of(
+                        [call.series(traits) for _, call in calls],
+                        [call.start for _, call in calls],
+                        sink.take,
+                        on_progress=bar.advance,
+                    )
+                finally:  # what was copied for the last batch is kept, also if this is interrupted
+                    sink.finish()
     return cubes
 
 
 def stays(model: Model, place: Place) -> bool:
     """Whether the forecasts that a model makes are on that device, and can stay there."""
-    if not getattr(model, "stays_on_device", False):
+    if not traits_of(model).stays_on_device:
         return False
     own = cast("NeuralModel", model).execution.torch_device
     if own.type != place.device.type:
@@ -131,16 +131,16 @@ class _Sink:
         place, model: where, and whose.
         work: what is made; its cubes take the host's copies.
         calls: what the model was asked, and for which of `work`.
-        there: all records on the device, [row, field].
-        kept: whether records are wanted on the host.
+        on_device: all records on the device, [row, field].
+        keeper: stores each batch; None where none is stored.
     """
 
     place: Place
     model: Model
     work: Sequence[PlanWork]
     calls: Sequence[tuple[int, Call]]
-    there: torch.Tensor
-    kept: bool
+    on_device: torch.Tensor
+    keeper: Keeper | None
     _before: _OnTheWay | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -159,13 +159,14 @@ class _Sink:
         variates = batch.parameters.shape[1]
         first = self._starts[batch.series] + batch.days * len(TARGETS)
         rows = (first[:, None] + np.arange(variates)).reshape(-1)
-        width = self.there.shape[1]
+        width = self.on_device.shape[1]
         records, sound = mixture_records_there(batch.parameters.reshape(-1, width))
         (index,) = upload(self.place, [rows])
-        self.there.index_copy_(0, index, records)
-        copies = [self._copied(values) for values in ((sound, records) if self.kept else (sound,))]
+        self.on_device.index_copy_(0, index, records)
+        kept = self.keeper is not None
+        copies = [self._copied(values) for values in ((sound, records) if kept else (sound,))]
         way = _OnTheWay(
-            self.place.mark(), rows, copies[1] if self.kept else None, copies[0], batch.parameters
+            self.place.mark(), rows, copies[1] if kept else None, copies[0], batch.parameters
         )
         self.finish()
         self._before = way
@@ -195,13 +196,20 @@ class _Sink:
         which = np.searchsorted(self._first, days, side="right") - 1
         for i in np.unique(which):
             mine = which == i
-            self.work[i].cube.records[days[mine] - self._first[i], targets[mine]] = records[mine]
+            at = days[mine] - self._first[i]
+            work = self.work[i]
+            work.cube.records[at, 0, targets[mine]] = records[mine]
+            for target in np.unique(targets[mine]):
+                some = targets[mine] == target
+                piece = Piece(slice(0), slice(target, target + 1), slice(0, 1), 1)
+                if self.keeper:
+                    self.keeper.keep(work, piece, at[some], records[mine][some][:, None, None])
 
     def _wrong(self, way: _OnTheWay) -> Exception:
         """The error that the host's way would raise."""
-        width = self.there.shape[1]
+        width = self.on_device.shape[1]
         values: Any = way.parameters.reshape(-1, 1, width).cpu().numpy()
         StudentTMixture(*mixture_parts(values))  # raises for what is no mixture
         row = int(way.rows[np.flatnonzero(~way.sound.numpy())[0]]) // len(TARGETS)
         i = int(np.searchsorted(self._first, row, side="right")) - 1
-        return not_finite(self.work[i].request, self.model, row - int(self._first[i]))
+        return not_finite(self.work[i], self.model, row - int(self._first[i]))

@@ -9,7 +9,7 @@ import math
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -30,12 +30,14 @@ from marketsim.errors import (
     StoreWriteError,
 )
 from marketsim.forecasts.cube import ForecastCube
-from marketsim.forecasts.keys import KEY_BYTES, PlanKeys, RecordKeys, SeriesId
+from marketsim.forecasts.keys import KEY_BYTES, RecordKeys, SeriesId
 from marketsim.forecasts.plan import ForecastPlan, ReturnTable
+from marketsim.forecasts.plan_keys import PlanKeys
 from marketsim.forecasts.schema import Schema
 from marketsim.forecasts.store.base import Records
 from marketsim.kernels.rules import check_device
 from marketsim.models import Model
+from marketsim.models.fingerprint import stored_as
 from marketsim.timing import stage
 
 if TYPE_CHECKING:
@@ -177,13 +179,13 @@ class PredictionStore:
     @overload
     def cube(
         self, bars: Bars | ReturnTable, model: Model, start: int | None = None,
-        stop: int | None = None, *, device: Literal["cpu"] = "cpu",
+        stop: int | None = None, *, horizons: Sequence[int] = (1,), device: Literal["cpu"] = "cpu",
     ) -> ForecastCube: ...  # fmt: skip
 
     @overload
     def cube(
         self, bars: Bars | ReturnTable, model: Model, start: int | None = None,
-        stop: int | None = None, *, device: str,
+        stop: int | None = None, *, horizons: Sequence[int] = (1,), device: str,
     ) -> ForecastCube | DeviceCube: ...  # fmt: skip
 
     def cube(
@@ -193,12 +195,13 @@ class PredictionStore:
         start: int | None = None,
         stop: int | None = None,
         *,
+        horizons: Sequence[int] = (1,),
         device: str = "cpu",
     ) -> ForecastCube | DeviceCube:
-        """The stored one-step forecasts of all four targets for rows start .. stop - 1 of the bars.
+        """The stored forecasts of all four targets for rows start .. stop - 1 of the bars.
 
-        The forecast for row t was made from the rows before t, and is found by what they hold. The
-        model is not run and its weights are not loaded.
+        Those of row t were made from the rows before t, and are found by what these hold; horizon h
+        is of row t + h - 1. The model is not run and its weights are not loaded.
 
         Args:
             bars: the rows that the forecasts are of.
@@ -206,6 +209,7 @@ class PredictionStore:
             start: first row, at least 2; None for 11, the first that `marketsim forecast
                 --all-days` makes.
             stop: one past the last row; None for all.
+            horizons: steps ahead, ascending.
             device: "cpu"; or "cuda" or "cuda:<index>", to which they are copied at once, from
                 pinned memory and on torch's current stream, without waiting.
 
@@ -219,15 +223,19 @@ class PredictionStore:
         """
         check_device(device)
         table = ReturnTable.of(bars)
-        plan = ForecastPlan.of_rows(len(table.timestamps), start, stop)
+        plan = ForecastPlan.of_rows(len(table.timestamps), start, stop, tuple(horizons))
+        if stored_as(model) is None:
+            raise StoreMissError(
+                f"forecasts of {model.name} are never stored: it states no identity (a "
+                "marketsim.models.ModelIdentity), and a fingerprint alone may be another model's"
+            )
         asked = PlanKeys.of(table, model, plan)
-        file = self._file(asked.series)
         with stage("store read"):
-            parts = [file.read(keys.tags) for keys in asked.keys]
-        missing = plan.forecasts - sum(hits for _, _, hits in parts)
+            flat, found, hits = self._file(asked.series).read(asked.batch.tags)
+        missing = plan.forecasts - hits
         if missing:
-            there = np.all([found for _, found, _ in parts], axis=0)
-            row = plan.first + int(np.flatnonzero(~there)[0])
+            complete = found.reshape(-1, plan.days).all(axis=0)
+            row = plan.first + int(np.flatnonzero(~complete)[0])
             raise StoreMissError(
                 f"{missing} of {plan.forecasts} forecasts of {table.symbol} by {model.name} "
                 f"(fingerprint {model.fingerprint}) are not in the store at {self.path}, the first "
@@ -235,7 +243,7 @@ class PredictionStore:
                 "makes them (with --all-days those of every row from 11 on)"
             )
         schema = Schema.parse(asked.series.schema)
-        cube = ForecastCube(plan.first, schema, np.stack([part for part, _, _ in parts], axis=1))
+        cube = ForecastCube(plan.first, schema, asked.by_bar(flat), plan.horizons)
         return cube if device == "cpu" else cube.to(device)
 
     def append(self, series: SeriesId, keys: RecordKeys, records: Records) -> int:

@@ -24,6 +24,7 @@ from marketsim.models import (
     StudentTMixture,
     describe_model,
 )
+from marketsim.models.fingerprint import stored_as
 
 Array = npt.NDArray[np.float64]
 Records = npt.NDArray[np.float32]
@@ -59,8 +60,9 @@ def forecast_contexts(
     keys: list[RecordKeys] = []
     missing = list(range(len(contexts)))
     series = None
-    if store is not None:
-        series = SeriesId(model.fingerprint, SERIES, schema.text)
+    stored = None if store is None else stored_as(model)
+    if store is not None and stored is not None:
+        series = SeriesId(stored, SERIES, schema.text)
         keys = [_keys(series, model, context, horizon) for context in contexts]
         missing = _read(store, series, keys, records)
     if missing:

@@ -127,7 +127,7 @@ class _Known(NamedTuple):
             made = [(points[:, column], bands[:, column]) for column in _COLUMNS]
         else:
             made = [
-                summarised(cube.schema.decode(cube.records[:, column]), data.params)
+                summarised(cube.schema.decode(cube.records[:, 0, column]), data.params)
                 for cube, column in zip(cubes, _COLUMNS, strict=True)
             ]
         before = [0, *itertools.accumulate(len(cube) for cube in cubes[:-1])]

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from marketsim.arguments import is_whole
 from marketsim.errors import (
     ArgumentError,
     UnknownNameError,
@@ -22,7 +23,6 @@ from marketsim.errors import (
 )
 from marketsim.legacy.stock.toto_wrapper import check_device
 from marketsim.models import load_model
-from marketsim.models.contexts import is_whole
 
 PRICES = ("open", "high", "low", "close")
 

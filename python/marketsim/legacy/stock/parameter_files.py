@@ -11,10 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from marketsim.arguments import is_whole
 from marketsim.atomic import new_file, replace_file
 from marketsim.bars.symbol import check_symbol
 from marketsim.errors import ArgumentError, FileFormatError, UnknownNameError, UnknownSymbolError
-from marketsim.models.contexts import is_whole
 
 KINDS = ("toto", "kronos", "best", "close_policy")
 # A file of parameters has a few hundred bytes.

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
 
+from marketsim.arguments import is_whole
 from marketsim.errors import (
     ArgumentError,
     ModelReleasedError,
@@ -23,7 +24,6 @@ from marketsim.errors import (
 from marketsim.legacy.stock.context_forecasts import forecast_contexts
 from marketsim.legacy.stock.settings import DEFAULT_MODEL_ID
 from marketsim.models import Distribution, Model, load_model
-from marketsim.models.contexts import is_whole
 from marketsim.models.load import is_statistical
 from marketsim.models.neural.device import check_cuda
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.arguments import is_whole
 from marketsim.errors import ArgumentError
 from marketsim.models.chronos.config import ChronosConfig
 from marketsim.models.chronos.pipeline import (
@@ -19,12 +20,13 @@ from marketsim.models.chronos.pipeline import (
     package_version,
     weights_digest,
 )
-from marketsim.models.contexts import check_values, is_whole, read_contexts
+from marketsim.models.contexts import check_values, read_contexts
 from marketsim.models.fingerprint import ModelIdentity
 from marketsim.models.neural.batching import Row, as_variates, window_row
 from marketsim.models.neural.checkpoint import Checkpoint
 from marketsim.models.neural.device import Execution
 from marketsim.models.protocol import Contexts
+from marketsim.models.traits import ModelTraits
 from marketsim.timing import stage
 
 Array = npt.NDArray[np.float64]
@@ -78,42 +80,16 @@ class ChronosModel(ABC):
             )
         self.context_length = longest if context_length is None else int(context_length)
 
-    @staticmethod
-    def from_pipeline(pipeline: Any, *, name: str, **options: Any) -> ChronosModel:
-        """The model of a pipeline that has been built already, one of chronos-forecasting's.
+    @property
+    def traits(self) -> ModelTraits:
+        """What it reads and gives, and how it is run."""
+        return ModelTraits(
+            levels=self.levels, rows=self.context_length, device=self.execution.device
+        )
 
-        It computes where and how it is, and must not be changed afterwards: stored forecasts are
-        reached through the weights that it has now.
-
-        Args:
-            pipeline: a ChronosPipeline, ChronosBoltPipeline, Chronos2Pipeline, or one derived.
-            name: what people call it.
-            **options: those of `ChronosQuantileModel` or `ChronosSampleModel`.
-
-        Raises:
-            ArgumentError: it is no such pipeline, or not in evaluation mode.
-        """
-        from marketsim.models.chronos.quantiles import ChronosQuantileModel
-        from marketsim.models.chronos.samples import ChronosSampleModel
-
-        models: dict[str, type[ChronosModel]] = {
-            "quantiles": ChronosQuantileModel,
-            "samples": ChronosSampleModel,
-        }
-        built = BuiltPipeline.of(pipeline, name)
-        kind = getattr(getattr(pipeline, "forecast_type", None), "value", None)
-        if kind not in models:
-            raise ArgumentError(
-                "forecast_type of a pipeline must be quantiles or samples: "
-                f"{type(pipeline).__name__} has {kind!r}"
-            )
-        model = models[kind](built, built.execution, **options)
-        if pipeline.model_context_length != model.config.context_length:
-            raise ArgumentError(
-                f"the pipeline {name} sees {pipeline.model_context_length} values, but its "
-                f"configuration says {model.config.context_length}"
-            )
-        return model
+    def __getstate__(self) -> dict[str, Any]:
+        """What pickles: the files and options; a copy opens the pipeline itself on first use."""
+        return {k: v for k, v in vars(self).items() if k not in ("pipeline", "batches")}
 
     def options(self) -> dict[str, Any]:
         """The options that change a forecast, for the fingerprint."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -15,11 +16,12 @@ from marketsim.models.chronos.model import Array, ChronosModel, Progress, given_
 from marketsim.models.chronos.pipeline import BuiltPipeline
 from marketsim.models.contexts import check_horizon, read_series
 from marketsim.models.distribution import QuantileDistribution
-from marketsim.models.neural.batching import Batch, BatchRunner, Row, bucket
+from marketsim.models.neural.batching import Batch, BatchRunner, Row, Whole, bucket
 from marketsim.models.neural.checkpoint import Checkpoint
 from marketsim.models.neural.device import Execution
 from marketsim.models.neural.model import VARIATES
-from marketsim.models.protocol import Contexts
+from marketsim.models.protocol import BatchForecasts, Contexts
+from marketsim.models.traits import ModelTraits, joint_columns
 from marketsim.timing import stage
 
 
@@ -59,6 +61,13 @@ class ChronosQuantileModel(ChronosModel):
             )
         self.joint = variates == "joint"
         self.levels = tuple(sorted(self.config.levels))
+
+    @property
+    def traits(self) -> ModelTraits:
+        """What it reads and gives, and how it is run."""
+        return replace(
+            super().traits, columns=joint_columns(self.joint), joint=self.joint, batched=True
+        )
 
     def options(self) -> dict[str, Any]:
         """The options that change a forecast, for the fingerprint."""
@@ -100,32 +109,105 @@ class ChronosQuantileModel(ChronosModel):
         horizon: int = 1,
         on_progress: Progress | None = None,
     ) -> list[QuantileDistribution]:
-        """`predict_each` of several series, which share batches; see `BatchedModel`."""
+        """`predict_each` of several series, which share batches."""
         steps = check_horizon(horizon)
         arrays = [read_series(one, start) for one, start in zip(series, starts, strict=True)]
-        parts: list[tuple[int, Array]] = []
-        # Series with other numbers of variates are other batches, and other shapes of results.
-        for variates in sorted({array.shape[:-1] for array in arrays}):
-            mine = [i for i, array in enumerate(arrays) if array.shape[:-1] == variates]
-            rows: list[Row] = []
-            counts = []
-            for i in mine:
-                more = self.series_rows(arrays[i], starts[i], len(rows), together=self.config.joint)
-                rows += more
-                counts.append(arrays[i].shape[-1] - starts[i] + 1)
-            made = self._forecast(rows, steps, on_progress)
-            made = made.reshape(-1, *variates, steps, len(self.levels))
-            parts += zip(mine, np.split(made, np.cumsum(counts)[:-1]), strict=True)
-        return [QuantileDistribution(self.levels, part) for _, part in sorted(parts, key=_first)]
+        parts = [
+            np.empty((array.shape[-1] - start + 1, *array.shape[:-1], steps, len(self.levels)))
+            for array, start in zip(arrays, starts, strict=True)
+        ]
 
-    def _forecast(self, rows: list[Row], steps: int, on_progress: Progress | None = None) -> Array:
+        def place(which: Whole, days: Whole, variates: Whole, made: Array) -> None:
+            for i, day, variate, one in zip(which, days, variates, made, strict=True):
+                into = parts[i][day]
+                if arrays[i].ndim == 1:
+                    into[...] = one[0]
+                else:
+                    into[variate : variate + len(one)] = one
+
+        self._each(arrays, starts, steps, place, on_progress)
+        return [QuantileDistribution(self.levels, part) for part in parts]
+
+    def predict_batches(
+        self,
+        series: Sequence[npt.ArrayLike],
+        starts: Sequence[int],
+        take: Callable[[BatchForecasts], None],
+        *,
+        horizon: int = 1,
+        on_progress: Progress | None = None,
+    ) -> None:
+        """`predict_each_of`, each batch handed to `take` as soon as it is made.
+
+        Series are all [time], or all [variate, time] for a model that sees variates together.
+
+        Raises:
+            ArgumentError: [variate, time] for a model that takes each series by itself.
+        """
+        steps = check_horizon(horizon)
+        arrays = [read_series(one, start) for one, start in zip(series, starts, strict=True)]
+        flat = all(array.ndim == 1 for array in arrays)
+        if not flat and not self.config.joint:
+            raise ArgumentError(f"{self.name} takes each series by itself: give them as [time]")
+
+        def place(which: Whole, days: Whole, variates: Whole, made: Array) -> None:
+            values = made[:, 0] if flat else made
+            take(BatchForecasts(which, days, QuantileDistribution(self.levels, values)))
+
+        self._each(arrays, starts, steps, place, on_progress)
+
+    def _each(
+        self,
+        arrays: Sequence[Array],
+        starts: Sequence[int],
+        steps: int,
+        place: Callable[[Whole, Whole, Whole, Array], None],
+        on_progress: Progress | None,
+    ) -> None:
+        """Hand over each batch: series, day and first variate of each row, and its quantiles."""
+        together = self.config.joint
+        # Series with other numbers of variates are other batches, and other shapes of results.
+        for shape in sorted({array.shape[:-1] for array in arrays}):
+            rows: list[Row] = []
+            of: list[tuple[int, int, int]] = []
+            for i, array in enumerate(arrays):
+                if array.shape[:-1] != shape:
+                    continue
+                more = self.series_rows(array, starts[i], len(rows), together=together)
+                groups = len(more) // (array.shape[-1] - starts[i] + 1)
+                of += [(i, *divmod(at, groups)) for at in range(len(more))]
+                rows += more
+            places = np.array(of, dtype=np.int64).reshape(-1, 3)
+
+            def work(slots: Whole, made: Array, places: Whole = places) -> None:
+                which, days, variates = places[slots].T
+                place(which, days, variates, made)
+
+            self._run(rows, steps, work, on_progress)
+
+    def _forecast(self, rows: list[Row], steps: int) -> Array:
         """Quantiles [row, variate, step, level] of rows that all have as many variates."""
         if not rows:
             return np.empty((0, 1, steps, len(self.levels)))
+        made = np.empty((len(rows), rows[0].variates, steps, len(self.levels)))
+
+        def take(slots: Whole, quantiles: Array) -> None:
+            made[slots] = quantiles
+
+        self._run(rows, steps, take, None)
+        return made
+
+    def _run(
+        self,
+        rows: list[Row],
+        steps: int,
+        take: Callable[[Whole, Array], None],
+        on_progress: Progress | None,
+    ) -> None:
+        """Hand over the slots of each batch of rows, and its quantiles."""
         order = np.argsort(self.config.levels)
         patch = self.config.patch if self.config.aligned else 1
         widened = [_widened(row, self.config) for row in rows]
-        made = np.empty((len(rows), rows[0].variates, steps, len(self.levels)))
 
         def work(batch: Batch) -> Array:
             return self._quantiles(np.stack([given_values(row) for row in batch.rows]), steps)
@@ -133,10 +215,9 @@ class ChronosQuantileModel(ChronosModel):
         for batch, quantiles in self.batches.run(widened, patch, work, equal=True):
             slots = np.concatenate([row.slots for row in batch.rows])
             # quantiles: [row, variate, level, step]
-            made[slots] = np.sort(quantiles[:, :, order], axis=2).swapaxes(2, 3)
+            take(slots, np.sort(quantiles[:, :, order], axis=2).swapaxes(2, 3))
             if on_progress is not None:
                 on_progress(len(slots))
-        return made
 
     def _quantiles(self, values: npt.NDArray[np.float32], steps: int) -> Array:
         """What the pipeline says [row, variate, level, step] of contexts [row, variate, time]."""
@@ -164,7 +245,3 @@ def _widened(row: Row, config: ChronosConfig) -> Row:
     width = min(bucket(-(-size // config.patch)) * config.patch, config.context_length)
     room = ((0, 0), (max(0, width - size), 0))
     return Row(np.pad(row.values, room), np.pad(row.observed, room), row.ends, row.slots)
-
-
-def _first(pair: tuple[int, Any]) -> int:
-    return pair[0]

@@ -9,17 +9,18 @@ import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
 
-from marketsim.arguments import as_number
+from marketsim.arguments import as_number, is_whole
 from marketsim.errors import ArgumentError
 from marketsim.models.chronos.model import Array, ChronosModel, given_values
 from marketsim.models.chronos.pipeline import BuiltPipeline, own_randomness
-from marketsim.models.contexts import check_horizon, is_whole, read_series
+from marketsim.models.contexts import check_horizon, read_series
 from marketsim.models.fingerprint import ModelIdentity
 from marketsim.models.neural.batching import Row
 from marketsim.models.neural.checkpoint import Checkpoint
 from marketsim.models.neural.device import Execution
 from marketsim.models.protocol import Contexts
 from marketsim.models.samples import SampleDistribution
+from marketsim.models.traits import ModelTraits
 from marketsim.timing import stage
 
 Seeds = npt.NDArray[np.uint64]
@@ -47,7 +48,6 @@ class ChronosSampleModel(ChronosModel):
 
     version = 1
     levels = LEVELS
-    seeded = True
 
     def __init__(
         self,
@@ -70,6 +70,11 @@ class ChronosSampleModel(ChronosModel):
         chosen = {key: value for key, value in given.items() if value is not None}
         self.sampling = _checked({**self.config.sampling, **chosen})
         self.samples = int(self.sampling["num_samples"])
+
+    @property
+    def traits(self) -> ModelTraits:
+        """What it reads and gives, and how it is run."""
+        return replace(super().traits, draws=self.samples, seeded=True)
 
     def options(self) -> dict[str, Any]:
         """The options that change a forecast, for the fingerprint."""

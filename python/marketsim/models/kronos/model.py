@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.arguments import as_number
+from marketsim.arguments import as_number, is_whole
 from marketsim.errors import ArgumentError, CheckpointError
-from marketsim.models.contexts import check_horizon, is_whole
+from marketsim.models.contexts import check_horizon
 from marketsim.models.fingerprint import ModelIdentity
 from marketsim.models.kronos.config import COLUMNS, KronosConfig, TokenizerConfig
 from marketsim.models.kronos.sampling import Sampling
@@ -23,6 +23,7 @@ from marketsim.models.neural.batching import Batch, BatchRunner, Row
 from marketsim.models.neural.checkpoint import Checkpoint, locate
 from marketsim.models.neural.device import Execution
 from marketsim.models.protocol import no_returns
+from marketsim.models.traits import ModelTraits
 from marketsim.timing import stage
 
 _MAX_CONTEXT = 512
@@ -100,6 +101,14 @@ class Kronos:
     # All that it is given decides how a series is scaled.
     context_length = None
     levels: tuple[float, ...] = ()
+
+    @property
+    def traits(self) -> ModelTraits:
+        """What it reads and gives."""
+        return ModelTraits(
+            levels=(), columns=COLUMNS, joint=True, bars=True, timestamps=True,
+            draws=Sampling().samples, device=self.execution.device,
+        )  # fmt: skip
 
     def __init__(
         self,
@@ -253,7 +262,7 @@ class Kronos:
         Raises:
             ArgumentError: always; `predict_bars` is what to use.
         """
-        raise no_returns(self)
+        raise no_returns(self.name)
 
     def predict_each(self, series: Any, start: int, *, horizon: int = 1) -> NoReturn:
         """Refuse, as `predict`.
@@ -261,7 +270,7 @@ class Kronos:
         Raises:
             ArgumentError: always.
         """
-        raise no_returns(self)
+        raise no_returns(self.name)
 
     def _made(self, series: Sequence[BarSeries], horizon: int, sampling: Sampling) -> Any:
         """Batches with their scaled paths float32 [row, sample, step, column]."""

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.arguments import as_number
+from marketsim.arguments import as_number, is_whole
 from marketsim.errors import ArgumentError
-from marketsim.models.contexts import is_whole
 
 if TYPE_CHECKING:
     from torch import Tensor

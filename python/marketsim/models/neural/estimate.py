@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from marketsim.models.neural.batching import Batch, Row
-from marketsim.models.neural.cost import Cost, batch_cost
+from marketsim.models.neural.batching import Batch, Row, Whole
+from marketsim.models.neural.cost import Cost, NetworkSizes, batch_cost
+from marketsim.models.neural.device import Execution
 
 if TYPE_CHECKING:
-    from marketsim.models.neural.model import NeuralModel
+    from marketsim.models.neural.blocks import Rotation
 
 # Bytes moved through fresh memory for each weight that is loaded: read, multiplied in float64,
 # rounded, permuted.
@@ -44,6 +46,54 @@ class Expectation:
     rate: float
 
 
+class CostedModel(Protocol):
+    """A model whose trait `costed` is True: it foresees what forecasts cost."""
+
+    @property
+    def execution(self) -> Execution:
+        """Device, precision and compilation."""
+        ...
+
+    def cost(self, series: Sequence[npt.ArrayLike], starts: Sequence[int]) -> Cost:
+        """What `BatchedModel.predict_batches` will do for one step ahead; the model is not run."""
+        ...
+
+    def expect(self, cost: Cost) -> Expectation:
+        """The time and memory that forecasts of that cost will take, at the speed of now."""
+        ...
+
+
+class TimedNetwork(Protocol):
+    """What an estimate needs of a model: its sizes, and a smaller network like its own."""
+
+    @property
+    def execution(self) -> Execution:
+        """Device, precision and compilation."""
+        ...
+
+    @property
+    def sizes(self) -> NetworkSizes:
+        """The sizes of the network."""
+        ...
+
+    @property
+    def patch(self) -> int:
+        """How many steps a patch has."""
+        ...
+
+    def bytes_per_token(self) -> int:
+        """Memory that a patch takes on its way through the network, at most."""
+        ...
+
+    def sample_network(self, layers: int) -> Any:
+        """A network of random weights and so many layers along time, on the CPU in float32."""
+        ...
+
+    def rotation(self, numbers: Whole, centre: float = 0.0) -> Rotation:
+        """Rotary factors of patch numbers on the model's device."""
+        ...
+
+
 @dataclass(frozen=True)
 class _Speed:
     """What the machine showed, a second.
@@ -61,7 +111,7 @@ class _Speed:
     fresh: float
 
 
-def expect(model: NeuralModel, cost: Cost) -> Expectation:
+def expect(model: TimedNetwork, cost: Cost) -> Expectation:
     """The time and memory that forecasts of that cost will take, from a second of measuring.
 
     What is measured is a network of a few layers of the model's size, on random weights. What
@@ -93,7 +143,7 @@ def expect(model: NeuralModel, cost: Cost) -> Expectation:
     )
 
 
-def _measured(model: NeuralModel, cost: Cost) -> _Speed:
+def _measured(model: TimedNetwork, cost: Cost) -> _Speed:
     import torch
 
     settle, sizes = model.execution.settle, model.sizes
@@ -128,7 +178,7 @@ def _batch(rows: int, width: int, patch: int) -> Batch:
     return Batch((row,) * rows, width, rows)
 
 
-def _network(model: NeuralModel, rows: int, width: int) -> Callable[[], Any]:
+def _network(model: TimedNetwork, rows: int, width: int) -> Callable[[], Any]:
     """A pass of a network of random weights over that many rows."""
     import torch
 

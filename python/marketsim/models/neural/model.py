@@ -38,7 +38,8 @@ from marketsim.models.neural.cost import Cost, NetworkSizes, batch_cost
 from marketsim.models.neural.device import Execution, compiled
 from marketsim.models.neural.estimate import Expectation, expect
 from marketsim.models.neural.results import DeviceBatch, Pending, staying
-from marketsim.models.protocol import Contexts
+from marketsim.models.protocol import BatchForecasts, Contexts
+from marketsim.models.traits import ModelTraits, joint_columns
 from marketsim.timing import stage
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ Values = npt.NDArray[np.float32]
 Progress = Callable[[int], None]
 # Whether the targets of a symbol are series by themselves, as the old code has them, or of one.
 VARIATES = ("independent", "joint")
+# What a model has only once it has run: it is left out of a pickle, and made again on use.
+_LOADED = ("network", "batches", "_call")
 
 
 class NeuralModel(ABC):
@@ -91,6 +94,11 @@ class NeuralModel(ABC):
         self.context_length = check_context_length(context_length)
         self.execution = execution.check()
         self.joint = variates == "joint"
+
+    @property
+    def components(self) -> int:
+        """Of how many Student-t distributions a forecast is mixed; 0 if it states quantiles."""
+        return 0
 
     @property
     @abstractmethod
@@ -139,6 +147,21 @@ class NeuralModel(ABC):
         """Forecasts of shape [...] from their parameters [..., width]."""
 
     @property
+    def traits(self) -> ModelTraits:
+        """What it reads and gives, and how it is run."""
+        return ModelTraits(
+            levels=self.levels,
+            rows=self.context_length,
+            columns=joint_columns(self.joint),
+            joint=self.joint,
+            components=self.components,
+            batched=True,
+            costed=True,
+            device=self.execution.device,
+            stays_on_device=self.stays_on_device,
+        )
+
+    @property
     def identity(self) -> ModelIdentity:
         """Everything that a forecast depends on besides its context."""
         return ModelIdentity(
@@ -171,6 +194,10 @@ class NeuralModel(ABC):
         """How rows are put together, and how often memory did not suffice."""
         most = self.execution.max_tokens(self.bytes_per_token())
         return BatchRunner(most, bucketed=self.execution.compile)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What pickles: the files and options; a copy reads the weights itself on first use."""
+        return {name: value for name, value in vars(self).items() if name not in _LOADED}
 
     def predict(
         self, contexts: Contexts, *, horizon: int = 1, mask: npt.ArrayLike | None = None
@@ -223,6 +250,30 @@ class NeuralModel(ABC):
                 part = made[first:stop]
                 parts[i] = self._distribution(part if arrays[i].ndim > 1 else part[:, 0])
         return [part for part in parts if part is not None]
+
+    def predict_batches(
+        self,
+        series: Sequence[npt.ArrayLike],
+        starts: Sequence[int],
+        take: Callable[[BatchForecasts], None],
+        *,
+        horizon: int = 1,
+        on_progress: Progress | None = None,
+    ) -> None:
+        """`predict_each_of`, each batch handed to `take` as soon as it is made."""
+        steps = check_horizon(horizon)
+        arrays = [read_series(one, start) for one, start in zip(series, starts, strict=True)]
+        for group in self._grouped(arrays, starts, steps):
+            flat = arrays[group.series[0]].ndim == 1
+
+            def hand_over(
+                slots: Whole, pending: Pending, group: RowGroup = group, flat: bool = flat
+            ) -> None:
+                made = pending()
+                which, days = group.places(slots)
+                take(BatchForecasts(which, days, self._distribution(made[:, 0] if flat else made)))
+
+            self._run(group.rows, steps, hand_over, on_progress)
 
     def parameters_each_of(
         self,
@@ -361,12 +412,14 @@ class NeuralModel(ABC):
         equal = horizon > self.patch
         with torch.inference_mode():
             # One batch behind: while a GPU works on a batch, the next one is prepared.
-            for after in self.batches.run(rows, self.patch, launch, equal=equal):
+            try:
+                for after in self.batches.run(rows, self.patch, launch, equal=equal):
+                    done, before = before, after
+                    if done is not None:
+                        collect(*done)
+            finally:  # an interruption costs the batch that is being made, not the one before
                 if before is not None:
                     collect(*before)
-                before = after
-            if before is not None:
-                collect(*before)
 
     @property
     @abstractmethod

@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.arguments import is_whole
 from marketsim.errors import ArgumentError
 from marketsim.models.contexts import (
     check_horizon,
     check_values,
-    is_whole,
     read_contexts,
     read_series,
     rows_of,
@@ -26,6 +26,7 @@ from marketsim.models.contexts import (
 from marketsim.models.distribution import QuantileDistribution
 from marketsim.models.fingerprint import ModelIdentity
 from marketsim.models.protocol import Contexts
+from marketsim.models.traits import ModelTraits
 
 LEVELS = (0.01, 0.025, *(round(0.05 * i, 2) for i in range(1, 20)), 0.975, 0.99)
 
@@ -48,6 +49,11 @@ class StatisticalModel(ABC):
     def levels(self) -> tuple[float, ...]:
         """The quantile levels that are stated."""
         return self._stated
+
+    @property
+    def traits(self) -> ModelTraits:
+        """What it reads and gives."""
+        return ModelTraits(levels=self.levels, rows=self.context_length)
 
     @property
     def identity(self) -> ModelIdentity:

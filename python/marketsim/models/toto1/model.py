@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.arguments import is_whole
 from marketsim.errors import ArgumentError, UnknownNameError
-from marketsim.models.contexts import check_horizon, is_whole
+from marketsim.models.contexts import check_horizon
 from marketsim.models.distribution import Distribution
 from marketsim.models.mixture import StudentTMixture
 from marketsim.models.neural.batching import Batch, Whole, padded, positions

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.arguments import as_number
+from marketsim.arguments import as_number, is_whole
 from marketsim.errors import ArgumentError
-from marketsim.models.contexts import check_horizon, is_whole
+from marketsim.models.contexts import check_horizon
 from marketsim.models.distribution import Distribution, QuantileDistribution
 from marketsim.models.neural.batching import Batch, Whole, positions
 from marketsim.models.neural.checkpoint import Checkpoint

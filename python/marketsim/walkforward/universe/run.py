@@ -263,7 +263,7 @@ class Universe:
         """Forecast moves of high and low against the close before, as `decision_view` has them."""
         first, second = (target_index(name) for name in _TARGETS)
         with stage("head"):
-            records = forecasts.records[:, first : second + 1]
+            records = forecasts.records[:, 0, first : second + 1]
             returns: torch.Tensor = point_there(
                 forecasts.schema, records, aggregate, forecasts.kernels_place()
             )

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim.bars import TARGETS, Bars, bar_returns
-from marketsim.forecasts.keys import Flag, RecordKeys, SeriesId, context_digests, record_digests
+from marketsim.forecasts.digests import digest_contexts, digest_records
+from marketsim.forecasts.keys import Flag, RecordKeys, SeriesId
 from marketsim.forecasts.schema import Schema
 from marketsim.forecasts.store.base import ForecastStore
 from marketsim.legacy.stock.cache.files import (
@@ -162,14 +163,14 @@ class _Importer:
     def _digest(self, series: SeriesId, forecast: LegacyForecast, target: int) -> bytes:
         """The key of a forecast from the rows that the old model saw."""
         first, end = forecast.first_row, forecast.day - 1
-        contexts = context_digests(
+        contexts = digest_contexts(
             self.stamps[1 + first :],
             self.returns[target : target + 1, first:],
             np.array([end - first]),
             self.context_length,
         )
         as_of = self.stamps[forecast.day - 1 : forecast.day]
-        return record_digests(series, forecast.target, 1, as_of, contexts)[0]
+        return bytes(digest_records(series, forecast.target, 1, as_of, contexts)[0])
 
 
 def _records(schema: Schema, forecasts: list[LegacyForecast]) -> npt.NDArray[np.float32]:

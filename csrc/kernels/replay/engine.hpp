@@ -1,0 +1,138 @@
+// The account and the working orders of one instrument, moved bar by bar.
+//
+// The fill contract (docs/replay.md has it in words):
+//   - An order that is asked for after bar t works from bar t + 1 on.
+//   - A limit fills at its limit or better, and only if the price trades through it. A stop fills
+//     when the price touches it, at its level. Either fills at the open where the open is beyond
+//     it.
+//   - Of the prices inside a bar only open and close have a known time. After a fill inside the bar
+//     some extremes are certain to come later: a price that moved down to a buy limit has the low
+//     before it. `Range` keeps what is certain. open_aware takes an exit at a loss (a stop)
+//     whenever it is possible and an exit at a profit (a limit) only when it is certain; optimistic
+//     the other way round.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "kernels/replay/records.hpp"
+
+namespace marketsim::replay {
+
+struct Order {
+  int64_t ticket;
+  Kind kind;
+  Size size;
+  double quantity;  // what is left to fill, signed; of a target, the target
+  double limit, stop, trail, trail_part;
+  int64_t last_bar;  // works through this bar; -1: until cancelled
+  int64_t group, parent;
+  bool reduce_only, at_close, relative, triggered;
+  Status status;
+  int64_t record;   // its row in the results
+  int64_t started;  // the bar it began to work in; a trailing stop moves with later bars in full
+};
+
+// Why a request is refused before it becomes an order.
+enum class Defect : int64_t {
+  none = 0,
+  quantity,     // not finite, or 0 where not a target
+  limit_price,  // a limit order without a limit above 0, or another kind with one
+  stop_price,   // a stop without a level above 0
+  trail,        // not exactly one distance above 0; a fraction must lie below 1
+  wrong_side,   // a stop that the close has already passed
+  parent,       // no such order is working
+  bars,         // a negative number of bars
+  ticket,       // cancels an order that never was
+  kind,         // no such kind, size or action
+};
+
+class Engine {
+ public:
+  Engine(const BarArrays& bars, const Settings& settings);
+
+  // Moves the account over bar t: events, financing, fills, valuation.
+  void step(int64_t t);
+
+  // Takes a request made after bar t was seen. Returns Defect::none, or why it is refused.
+  Defect accept(int64_t t, const Request& request);
+
+  // Fills market orders that were accepted after bar t at its close (same_close).
+  void fill_at_seen_close(int64_t t);
+
+  // Closes what is open at the close of bar t where the settings ask for it, and completes results.
+  void finish(int64_t t);
+
+  // Whether a market order still works: a bar without volume, or a cap on it, made it wait.
+  bool market_order_waits() const;
+
+  void describe(State& state) const;
+  int64_t next_ticket() const { return next_ticket_; }
+  bool ruined() const { return ruined_bar_ >= 0; }
+  double position() const { return position_; }
+  double equity() const { return equity_; }
+  int64_t entry_bar() const { return current_.entry_bar; }  // of the position held
+  int64_t last_exit_bar() const { return trades.empty() ? -1 : trades.back().exit_bar; }
+
+  Summary summary(const double* equity, int64_t count) const;
+
+  std::vector<FillRecord> fills;
+  std::vector<TradeRecord> trades;
+  std::vector<OrderRecord> orders;
+  int64_t ambiguous_bars = 0;
+
+ private:
+  // The prices that are certain to come after the last fill.
+  struct Range {
+    double low, high;
+  };
+  // An order that the rest of the bar can reach, and where.
+  struct Touch {
+    size_t order;
+    double level;
+    bool up, certain, loss_exit, gain_exit;
+  };
+
+  void process_orders(int64_t t);
+  void fill_inside(int64_t t, double price);
+  void fill_at_close(int64_t t, double close);
+  void fill_passed(int64_t t, double price, int64_t place);
+  void find_touches(int64_t t, double price);
+  bool fill(int64_t t, Order& order, double price, bool is_limit, int64_t place);
+  double allowed_quantity(Order& order, double price, double rate, bool& capped);
+  void trade(int64_t t, const Order* order, double quantity, double price, double rate,
+             int64_t kind, int64_t place);
+  void add_fill(int64_t t, const Order* order, double quantity, double price, double cost,
+                int64_t kind, int64_t place);
+  void widen(double price);
+  void close_trade(int64_t t, int64_t kind);
+  void settle(Order& order, Status status, int64_t t);
+  void after_fill(const Order& order, int64_t t, double price);
+  void start(Order& order, int64_t t, double price);
+  void ratchet(int64_t t);
+  void accrue(int64_t t);
+  void apply_events(int64_t t);
+  void mark(int64_t t, double close);
+  void liquidate(int64_t t, double price, int64_t kind);
+  void drop_settled();
+
+  BarArrays bars_;
+  Settings settings_;
+  std::vector<Order> working_;
+  std::vector<Touch> touches_;
+  double cash_, position_ = 0.0, equity_, last_price_ = kNone;
+  // The open trade: cash flows before costs, costs with financing, sums for its average prices.
+  TradeRecord current_{};
+  double trade_gross_ = 0.0, trade_cost_ = 0.0;
+  double entry_value_ = 0.0, entry_quantity_ = 0.0, exit_value_ = 0.0, exit_quantity_ = 0.0;
+  double average_price_ = 0.0;
+  int64_t next_ticket_ = 1, ruined_bar_ = -1, refused_ = 0, exposed_bars_ = 0;
+  int64_t previous_time_ = 0;
+  bool has_previous_time_ = false;
+  double volume_left_ = 0.0;
+  double total_cost_ = 0.0, turnover_ = 0.0;
+  Range certain_{};
+  bool doubtful_ = false, settled_ = false, trailing_ = false;
+};
+
+}  // namespace marketsim::replay

@@ -1,0 +1,117 @@
+"""The keys of all forecasts of a plan, from exactly what the model is given for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from blake3 import blake3
+
+from marketsim.bars import TARGETS, Bars
+from marketsim.forecasts.digests import digest_contexts, digest_records
+from marketsim.forecasts.keys import KEY_BYTES, RecordKeys, SeriesId, seeds_of
+from marketsim.forecasts.plan import ForecastPlan, ReturnTable
+from marketsim.forecasts.schema import Schema
+from marketsim.models import Model
+from marketsim.models.fingerprint import stored_as
+from marketsim.models.inputs import ModelInputs
+from marketsim.models.traits import traits_of
+from marketsim.timing import stage
+
+
+@dataclass(frozen=True)
+class PlanKeys:
+    """What a plan asks of a store.
+
+    Attributes:
+        series: where the records are.
+        batch: the keys of all forecasts, [target, horizon, bar] flattened.
+        shape: (targets, horizons, bars).
+        seeds: uint64 [target, bar], the seed of each bar's samples: the first eight bytes of
+            its key of horizon 1, whichever horizons are asked for.
+    """
+
+    series: SeriesId
+    batch: RecordKeys
+    shape: tuple[int, int, int]
+    seeds: npt.NDArray[np.uint64]
+
+    @cached_property
+    def keys(self) -> tuple[RecordKeys, ...]:
+        """One batch of keys a target: one key a bar of the plan for each horizon."""
+        size = self.shape[1] * self.shape[2]
+        return tuple(self.batch[i * size : (i + 1) * size] for i in range(self.shape[0]))
+
+    def by_bar(self, flat: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What belongs to `batch`, [key, ...], as [bar, horizon, target, ...]; contiguous."""
+        return np.ascontiguousarray(flat.reshape(*self.shape, *flat.shape[1:]).swapaxes(0, 2))
+
+    def some(self, targets: npt.ArrayLike, steps: npt.ArrayLike, days: npt.ArrayLike) -> RecordKeys:
+        """The keys at positions in the plan: targets, horizons and bars, broadcast together."""
+        _, horizons, bars = self.shape
+        at = (np.asarray(targets) * horizons + np.asarray(steps)) * bars + np.asarray(days)
+        return self.batch[at.reshape(-1).astype(np.int64)]
+
+    @classmethod
+    def of(cls, bars: Bars | ReturnTable, model: Model, plan: ForecastPlan) -> PlanKeys:
+        """The keys of all forecasts of a plan; no model is asked."""
+        with stage("store keys"):
+            return cls._hashed(ReturnTable.of(bars), model, plan)
+
+    @classmethod
+    def _hashed(cls, table: ReturnTable, model: Model, plan: ForecastPlan) -> PlanKeys:
+        traits = traits_of(model)
+        ends = np.arange(plan.first, plan.stop) - 1  # the forecast of bar t sees t - 1 moves
+        as_of = table.timestamps[ends]
+        schema = Schema.for_model(model, table.targets)
+        # A model without an identity has no place in a store; its keys still seed its samples.
+        series = SeriesId(stored_as(model) or model.fingerprint, table.symbol, schema.text)
+        tags: list[npt.NDArray[np.uint8]] = []
+        seeds = []
+        contexts = None
+        for i, target in enumerate(TARGETS):
+            if contexts is None or not traits.joint:
+                inputs = table.inputs(traits, slice(i, i + 1))
+                contexts = _digests(inputs, ends, traits.rows)
+            made = {h: digest_records(series, target, h, as_of, contexts) for h in plan.horizons}
+            tags += made.values()
+            one = made.get(1)
+            one = digest_records(series, target, 1, as_of, contexts) if one is None else one
+            seeds.append(seeds_of(one))
+        shape = (len(TARGETS), len(plan.horizons), len(ends))
+        return cls(series, _batch(np.concatenate(tags), as_of, plan, shape), shape, np.stack(seeds))
+
+
+def _batch(
+    tags: npt.NDArray[np.uint8],
+    as_of: npt.NDArray[np.int64],
+    plan: ForecastPlan,
+    shape: tuple[int, int, int],
+) -> RecordKeys:
+    targets, horizons, days = shape
+    steps = np.array(plan.horizons, dtype=np.uint16)
+    return RecordKeys(
+        tags,
+        np.tile(as_of, targets * horizons),
+        np.arange(targets, dtype=np.uint8).repeat(horizons * days),
+        np.tile(steps.repeat(days), targets),
+        np.zeros(len(tags), dtype=np.uint8),
+    )
+
+
+def _digests(
+    inputs: ModelInputs, ends: npt.NDArray[np.int64], rows: int | None
+) -> npt.NDArray[np.uint8]:
+    """Digest of what the model is given for each bar; with the bar's own date if it sees dates."""
+    found = digest_contexts(inputs.timestamps, inputs.values, ends, rows)
+    if not inputs.dated:
+        return found
+    coming = np.ascontiguousarray(inputs.coming[ends], dtype="<i8")
+    parts = [
+        blake3(one.tobytes() + when.tobytes()).digest(length=KEY_BYTES)
+        for one, when in zip(found, coming, strict=True)
+    ]
+    return np.frombuffer(b"".join(parts), dtype=np.uint8).reshape(-1, KEY_BYTES)

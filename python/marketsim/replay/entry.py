@@ -1,0 +1,459 @@
+"""Replay a strategy bar by bar: signals, targets, or a function that is called after each bar."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from marketsim import _core
+from marketsim.arguments import as_flag, as_number
+from marketsim.bars import Bars, read_bars
+from marketsim.errors import ArgumentError, OrderError, StrategyError, UnknownNameError
+from marketsim.replay.compiled import Buffers, Compiled, OnBar, callback, plain
+from marketsim.replay.records import OrderKind, SizeUnit
+from marketsim.replay.result import ReplayResult
+
+BarsLike = Bars | pd.DataFrame | str | os.PathLike[str]
+Flags = npt.ArrayLike
+Fill = Literal["next_open", "same_close"]
+Policy = Literal["open_aware", "optimistic"]
+Unit = Literal["equity", "units", "cash"]
+
+_FILLS = ("next_open", "same_close")
+_POLICIES = ("open_aware", "optimistic")
+_UNITS = {"equity": SizeUnit.EQUITY, "units": SizeUnit.UNITS, "cash": SizeUnit.CASH}
+_NAN = float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """Cash, costs and rules of a replay.
+
+    Attributes:
+        cash: at the start.
+        fee_bps: fee of every fill, in basis points of the value traded; below 0 is a rebate.
+        slippage_bps: half spread and slippage of market and stop fills, charged on top of the fee.
+            It is a cost, so that every fill keeps a price that traded.
+        fee_per_fill: cash a fill.
+        borrow: yearly rate on the value of a short position.
+        financing: yearly rate on borrowed cash (leverage beyond 1).
+        leverage: largest value held over equity; an order beyond it is refused.
+        maintenance: closes the position at a close where the equity has fallen below this share of
+            the value held. Equity at or below 0 always ends the replay.
+        lot: quantities are multiples of it; 0 for fractions.
+        participation: largest share of a bar's volume that fills; the rest works on. 0: no cap.
+        fill: "next_open": market orders fill at the next open; "same_close": at the close of the
+            bar that the decision has seen.
+        policy: what is assumed of prices inside a bar where open and close prove nothing:
+            "open_aware" takes a stop before a target, "optimistic" a target before a stop.
+        close_at_end: sells what is held at the last close, and pays for it.
+        periods_per_year: to annualise with; None takes it from the bars' market.
+    """
+
+    cash: float = 10_000.0
+    fee_bps: float = 0.0
+    slippage_bps: float = 0.0
+    fee_per_fill: float = 0.0
+    borrow: float = 0.0
+    financing: float = 0.0
+    leverage: float = 1.0
+    maintenance: float = 0.0
+    lot: float = 0.0
+    participation: float = 0.0
+    fill: Fill = "next_open"
+    policy: Policy = "open_aware"
+    close_at_end: bool = False
+    periods_per_year: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, low in (
+            ("cash", np.nextafter(0.0, 1.0)), ("fee_bps", -np.inf), ("slippage_bps", -np.inf),
+            ("fee_per_fill", -np.inf), ("borrow", -np.inf), ("financing", -np.inf),
+            ("leverage", np.nextafter(0.0, 1.0)), ("maintenance", 0.0), ("lot", 0.0),
+            ("participation", 0.0),
+        ):  # fmt: skip
+            value = as_number(name, getattr(self, name))
+            if not (np.isfinite(value) and value >= low):
+                least = "a finite number" if low == -np.inf else f"finite and at least {low:.3g}"
+                raise ArgumentError(f"{name} must be {least}: got {value}")
+        if self.fill not in _FILLS:
+            raise UnknownNameError("fill", self.fill, _FILLS)
+        if self.policy not in _POLICIES:
+            raise UnknownNameError("policy", self.policy, _POLICIES)
+        as_flag("close_at_end", self.close_at_end)
+
+    def _compiled(self) -> _core.ReplaySettings:
+        return _core.ReplaySettings(
+            self.cash,
+            self.fee_bps * 1e-4,
+            (self.fee_bps + self.slippage_bps) * 1e-4,
+            self.fee_per_fill,
+            self.borrow,
+            self.financing,
+            self.leverage,
+            self.maintenance,
+            self.lot,
+            self.participation,
+            0 if self.policy == "open_aware" else 1,
+            self.fill == "same_close",
+            self.close_at_end,
+        )
+
+
+def replay(
+    bars: BarsLike,
+    entries: Flags,
+    exits: Flags,
+    *,
+    fee_bps: float = 0.0,
+    slippage_bps: float = 0.0,
+    fill: Fill = "next_open",
+    direction: Literal["long", "short", "both"] = "long",
+    cash: float = 10_000.0,
+    short_entries: Flags | None = None,
+    short_exits: Flags | None = None,
+    size: npt.ArrayLike = 1.0,
+    size_unit: Unit = "equity",
+    stop_loss: float | None = None,
+    take_profit: float | None = None,
+    trailing_stop: float | None = None,
+    cooldown: int = 0,
+    time_stop: int = 0,
+    account: Account | None = None,
+    split: npt.ArrayLike | None = None,
+    dividend: npt.ArrayLike | None = None,
+) -> ReplayResult:
+    """Replay entries and exits given as flags, one a bar.
+
+    A flag of bar t is a decision after bar t has closed: its order fills at the open of bar t + 1,
+    or with `fill="same_close"` at the close of bar t. A bar with both an entry and an exit closes
+    what is held, or enters where nothing is.
+
+    Args:
+        bars: `Bars`, or what `read_bars` takes.
+        entries, exits: truth values [bar].
+        fee_bps: fee of every fill in basis points of the value traded.
+        slippage_bps: half spread and slippage of market and stop fills, in basis points.
+        fill: "next_open" or "same_close".
+        direction: "long" or "short" says which side `entries` opens; "both": `entries` opens long
+            and closes short, `exits` opens short and closes long, or as `short_entries` and
+            `short_exits` say where they are given.
+        cash: at the start.
+        short_entries, short_exits: truth values [bar], for `direction="both"`.
+        size: of an entry, one number or one a bar (NaN or 0: no entry), above 0.
+        size_unit: of `size`: "equity" (fraction of the equity), "units" or "cash".
+        stop_loss, take_profit, trailing_stop: distance of an exit from the price at entry (of the
+            trailing stop: from the best price since), as a fraction; None for none.
+        cooldown: bars after an exit without entries.
+        time_stop: closes a position after so many bars; 0 never.
+        account: everything else; its cash, fee_bps, slippage_bps and fill are then used, and the
+            arguments of these names must not be given.
+        split: new shares for one old, from the open of that bar on [bar]; 1 where none.
+        dividend: cash a share, paid to who holds at that open [bar].
+
+    Returns:
+        `ReplayResult`: `.equity`, `.trades`, `.fills`, `.orders`, `.metrics`, `.summary()`.
+
+    Raises:
+        ArgumentError: lengths that differ from the bars', values out of range.
+        UnknownNameError: no such fill, direction or unit.
+
+    Example:
+        >>> import marketsim as ms
+        >>> from marketsim.replay import replay
+        >>> bars = ms.demo_bars()  # doctest: +SKIP
+        >>> up = bars.close > bars.open  # doctest: +SKIP
+        >>> replay(bars, up, ~up, fee_bps=10).metrics["trades"]  # doctest: +SKIP
+    """
+    if account is None:
+        account = Account(cash=cash, fee_bps=fee_bps, slippage_bps=slippage_bps, fill=fill)
+    elif (cash, fee_bps, slippage_bps, fill) != (10_000.0, 0.0, 0.0, "next_open"):
+        raise ArgumentError("cash, fee_bps, slippage_bps and fill: state them in account= alone")
+    bars = bars if isinstance(bars, Bars) else read_bars(bars)
+    long_entry, long_exit, short_entry, short_exit = _sides(
+        direction, entries, exits, short_entries, short_exits
+    )
+    if size_unit not in _UNITS:
+        raise UnknownNameError("size_unit", size_unit, _UNITS)
+    sizes = np.asarray(size, dtype=np.float64)
+    if sizes.ndim == 0 and not (np.isfinite(sizes) and sizes > 0.0):
+        raise ArgumentError(f"size must be finite and above 0: got {size!r}")
+    if sizes.ndim and (np.isinf(sizes).any() or (sizes < 0.0).any()):
+        raise ArgumentError("size must be at least 0 and finite, or NaN for no entry, in each bar")
+    if sizes.ndim and sizes.shape != (len(bars),):
+        raise ArgumentError(
+            f"size must be one number or one a bar ({len(bars)}): got shape {sizes.shape}"
+        )
+    count = len(bars)
+    run = _core.replay_signals(
+        _arrays(bars, account, split, dividend),
+        account._compiled(),
+        _flags("entries", long_entry, count),
+        _flags("exits", long_exit, count),
+        _flags("short_entries", short_entry, count),
+        _flags("short_exits", short_exit, count),
+        int(_UNITS[size_unit]),
+        float(sizes) if sizes.ndim == 0 else _NAN,
+        None if sizes.ndim == 0 else np.ascontiguousarray(sizes),
+        _distance("stop_loss", stop_loss),
+        _distance("take_profit", take_profit),
+        _distance("trailing_stop", trailing_stop),
+        _count("cooldown", cooldown),
+        _count("time_stop", time_stop),
+    )
+    return _result(bars, run, account)
+
+
+def replay_targets(
+    bars: BarsLike,
+    target: npt.ArrayLike,
+    *,
+    unit: Literal["equity", "units"] = "equity",
+    account: Account | None = None,
+    split: npt.ArrayLike | None = None,
+    dividend: npt.ArrayLike | None = None,
+) -> ReplayResult:
+    """Replay target positions: after bar t the position is traded to `target[t]`.
+
+    Args:
+        bars: `Bars`, or what `read_bars` takes.
+        target: [bar]; below 0 is short, NaN keeps what is held.
+        unit: "equity": the target is a fraction of the equity when it fills; "units".
+        account: cash, costs and rules.
+        split, dividend: as for `replay`.
+
+    Raises:
+        ArgumentError: a length that differs from the bars', an infinite target.
+    """
+    bars = bars if isinstance(bars, Bars) else read_bars(bars)
+    account = Account() if account is None else account
+    if unit not in ("equity", "units"):
+        raise UnknownNameError("unit", unit, ("equity", "units"))
+    wanted = np.ascontiguousarray(np.asarray(target, dtype=np.float64))
+    if wanted.shape != (len(bars),):
+        raise ArgumentError(f"target must have one number a bar ({len(bars)}): got {wanted.shape}")
+    if np.isinf(wanted).any():
+        raise ArgumentError(f"target must be finite or NaN: bar {np.isinf(wanted).argmax()} is not")
+    arrays = _arrays(bars, account, split, dividend)
+    run = _core.replay_targets(arrays, account._compiled(), wanted, unit == "equity")
+    return _result(bars, run, account)
+
+
+def replay_strategy(
+    bars: BarsLike,
+    on_bar: OnBar,
+    features: Mapping[str, npt.ArrayLike] | None = None,
+    *,
+    account: Account | None = None,
+    jit: bool = True,
+    split: npt.ArrayLike | None = None,
+    dividend: npt.ArrayLike | None = None,
+) -> ReplayResult:
+    """Replay a function that is called after each bar, compiled by Numba into the engine's loop.
+
+    `on_bar(state, bar, features, orders)` sees the account (`state.position`, `.equity`, `.cash`,
+    `.average_price`, `.open_profit`, `.entry_bar`, `.orders`; `state.user` are 32 numbers of its
+    own, 0 at the start), the bar that has just closed (`bar.index`, `.open`, ... `.volume`), that
+    bar's row of features by name, and writes orders with the functions of
+    `marketsim.replay.orders`. It is handed nothing of any later bar.
+
+    Args:
+        bars: `Bars`, or what `read_bars` takes.
+        on_bar: the strategy.
+        features: numbers [bar] by name.
+        account: cash, costs and rules.
+        jit: False calls it as plain Python, for a debugger and `print`; the results are the same.
+        split, dividend: as for `replay`.
+
+    Raises:
+        StrategyError: the function raised; names the bar and its time, with its own error as cause.
+        OrderError: it asked for what is no order; names the bar, the order and what is expected.
+        ArgumentError: features whose length differs from the bars'.
+    """
+    bars = bars if isinstance(bars, Bars) else read_bars(bars)
+    account = Account() if account is None else account
+    rows = _feature_rows(features or {}, len(bars))
+    buffers = Buffers()
+    arrays, settings = _arrays(bars, account, split, dividend), account._compiled()
+    if not as_flag("jit", jit):
+        return _result(bars, _run_plain(bars, on_bar, rows, buffers, arrays, settings), account)
+    compiled = Compiled(on_bar, rows.dtype)
+    width = len(rows.dtype.names or ())
+    matrix = rows.view(np.float64).reshape(len(rows), width)
+    run = _core.replay_strategy(
+        arrays, settings, compiled.address, matrix, buffers.raw("state"), buffers.raw("requests")
+    )
+    if run.ended == 1:
+        # Compiled code cannot hand its error over: the same bars in Python raise it again.
+        _run_plain(bars, on_bar, rows, Buffers(), arrays, settings)
+        raise StrategyError(f"on_bar raised after {_named(bars, run.refusal[0])}, compiled only")
+    if run.ended == 2:
+        raise _order_error(bars, run, buffers)
+    return _result(bars, run, account)
+
+
+def _run_plain(
+    bars: Bars,
+    on_bar: OnBar,
+    rows: npt.NDArray[Any],
+    buffers: Buffers,
+    arrays: _core.ReplayBars,
+    settings: _core.ReplaySettings,
+) -> _core.ReplayRun:
+    try:
+        run = _core.replay_callback(
+            arrays,
+            settings,
+            callback(plain(on_bar), rows, buffers),
+            buffers.raw("state"),
+            buffers.raw("bar"),
+            buffers.raw("requests"),
+        )
+    except Exception as error:
+        where = _named(bars, int(buffers.bar[0]["index"]))
+        name = type(error).__name__
+        raise StrategyError(f"on_bar raised {name} after {where}: {error}") from error
+    if run.ended == 2:
+        raise _order_error(bars, run, buffers)
+    return run
+
+
+_EXPECTED = {
+    1: "a finite quantity other than 0",
+    2: "a limit price above 0, for limit orders alone",
+    3: "a finite stop price above 0, for stop orders alone",
+    4: "one distance above 0 of a trailing stop (a fraction below 1), for trailing stops alone",
+    5: "a stop that the price has not passed yet: below it to sell, above it to buy",
+    6: "an entry that is still working or asked for before, for an exit by a factor",
+    7: "a number of bars of at least 0",
+    8: "the ticket of an order that was asked for before",
+    9: "a kind and size that go together (targets are market orders)",
+}
+
+
+def _order_error(bars: Bars, run: _core.ReplayRun, buffers: Buffers) -> OrderError:
+    bar, index, defect = run.refusal
+    request = buffers.requests[index]
+    kind = int(request["kind"])
+    name = OrderKind(kind).name.lower() if 0 <= kind <= 4 else f"kind {kind}"
+    values = ", ".join(
+        f"{field}={request[field]:g}"
+        for field in ("quantity", "limit", "stop", "trail", "trail_part")
+        if not np.isnan(request[field])
+    )
+    return OrderError(
+        f"order {index} after {_named(bars, bar)} is no order: got {name} with {values}; "
+        f"expected {_EXPECTED[defect]}"
+    )
+
+
+def _named(bars: Bars, bar: int) -> str:
+    return f"bar {bar} ({bars.frame.index[bar]})"
+
+
+def _sides(
+    direction: str,
+    entries: Flags,
+    exits: Flags,
+    short_entries: Flags | None,
+    short_exits: Flags | None,
+) -> tuple[Flags | None, Flags | None, Flags | None, Flags | None]:
+    if direction not in ("long", "short", "both"):
+        raise UnknownNameError("direction", direction, ("long", "short", "both"))
+    if direction != "both" and (short_entries is not None or short_exits is not None):
+        raise ArgumentError(
+            f'short_entries and short_exits need direction="both": got {direction!r}'
+        )
+    if direction == "long":
+        return entries, exits, None, None
+    if direction == "short":
+        return None, None, entries, exits
+    if short_entries is None and short_exits is None:
+        return entries, exits, exits, entries
+    return entries, exits, short_entries, short_exits
+
+
+def _flags(name: str, values: Flags | None, count: int) -> npt.NDArray[np.bool_] | None:
+    if values is None:
+        return None
+    array = np.asarray(values)
+    if array.shape != (count,):
+        raise ArgumentError(f"{name} must have one value a bar ({count}): got {array.shape}")
+    if array.dtype != np.bool_:
+        if array.dtype.kind not in "bOiu" or not np.isin(array, (0, 1)).all():
+            raise ArgumentError(
+                f"{name} must be truth values, one a bar: got dtype {array.dtype}; "
+                "compare first, such as fast > slow"
+            )
+        array = array.astype(np.bool_)
+    return np.ascontiguousarray(array)
+
+
+def _distance(name: str, value: float | None) -> float:
+    if value is None:
+        return _NAN
+    number = as_number(name, value)
+    if not 0.0 < number < 1.0:
+        raise ArgumentError(f"{name} must lie in (0, 1), a fraction of the price: got {value}")
+    return number
+
+
+def _count(name: str, value: object) -> int:
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 0:
+        raise ArgumentError(f"{name} must be a whole number of bars, at least 0: got {value!r}")
+    return int(value)
+
+
+def _arrays(
+    bars: Bars, account: Account, split: npt.ArrayLike | None, dividend: npt.ArrayLike | None
+) -> _core.ReplayBars:
+    events = []
+    for name, values in (("split", split), ("dividend", dividend)):
+        array = None if values is None else np.ascontiguousarray(np.asarray(values, np.float64))
+        least = np.nextafter(0.0, 1.0) if name == "split" else -np.inf
+        if array is not None and (
+            array.shape != (len(bars),) or not (np.isfinite(array) & (array >= least)).all()
+        ):
+            raise ArgumentError(
+                f"{name} must have one finite number a bar ({len(bars)}; a split above 0): "
+                f"got shape {array.shape}"
+            )
+        events.append(array)
+    # Where no bar has a volume, none is known: such bars may still fill.
+    volume = bars.volume if account.participation > 0.0 or bars.volume.any() else None
+    times = bars.timestamps.view(np.int64) if account.borrow or account.financing else None
+    return _core.ReplayBars(bars.open, bars.high, bars.low, bars.close, volume, times, *events)
+
+
+def _feature_rows(features: Mapping[str, npt.ArrayLike], count: int) -> npt.NDArray[Any]:
+    """Features as records [bar]; a strategy without any gets one that is never named."""
+    columns = {name: np.asarray(values, dtype=np.float64) for name, values in features.items()}
+    for name, values in columns.items():
+        if not name.isidentifier():
+            raise ArgumentError(f"features are read as features.<name>: {name!r} is no such name")
+        if values.shape != (count,):
+            raise ArgumentError(
+                f"feature {name!r} must have one number a bar ({count}): got shape {values.shape}"
+            )
+    rows = np.zeros(count, [(name, np.float64) for name in columns or ("unused",)])
+    for name, values in columns.items():
+        rows[name] = values
+    return rows
+
+
+def _result(bars: Bars, run: _core.ReplayRun, account: Account) -> ReplayResult:
+    settings = {name: getattr(account, name) for name in account.__dataclass_fields__}
+    if account.periods_per_year is not None:
+        settings["market"] = f"{account.periods_per_year:g} periods a year"
+    elif len(bars) < 2:
+        settings["periods_per_year"], settings["market"] = _NAN, "too few bars to annualise"
+    else:
+        settings["periods_per_year"] = bars.market.periods_per_year
+        settings["market"] = bars.market.sentence()
+    return ReplayResult(bars, run, settings)

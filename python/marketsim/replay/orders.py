@@ -1,0 +1,213 @@
+"""What a strategy writes its orders with, in compiled and in plain Python alike.
+
+Each function takes the `orders` that `on_bar` was given and returns the ticket of the new order.
+Orders work from the next bar on. A price that does not belong to an order is left out (NaN).
+
+    from marketsim.replay import orders as o
+
+    def on_bar(state, bar, features, orders):
+        if state.position == 0 and features.fast > features.slow:
+            entry = o.buy(orders, 1.0, o.EQUITY)
+            o.exit_stop(orders, entry, 0.95)    # 5 % below the price at which it fills
+        elif state.position > 0 and features.fast < features.slow:
+            o.close_position(orders)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from marketsim.replay.records import REQUEST_ROOM, OrderKind, SizeUnit
+
+UNITS = int(SizeUnit.UNITS)
+EQUITY = int(SizeUnit.EQUITY)
+CASH = int(SizeUnit.CASH)
+_MARKET, _LIMIT, _STOP = int(OrderKind.MARKET), int(OrderKind.LIMIT), int(OrderKind.STOP)
+_STOP_LIMIT, _TRAILING = int(OrderKind.STOP_LIMIT), int(OrderKind.TRAILING_STOP)
+_TARGET_UNITS, _TARGET_EQUITY = int(SizeUnit.TARGET_UNITS), int(SizeUnit.TARGET_EQUITY)
+# Beyond any position: a reduce-only order of this size closes all that is held.
+_ALL = float(np.finfo(np.float64).max)
+_NAN = float("nan")
+
+
+@register_jitable
+def _submit(
+    orders: Any,
+    kind: int,
+    quantity: float,
+    size: int,
+    limit: float,
+    stop: float,
+    trail: float,
+    trail_part: float,
+    bars: int,
+    group: int,
+    parent: int,
+    reduce_only: int,
+    at_close: int,
+    relative: int,
+) -> int:
+    count = orders[0].action + 1
+    if count > REQUEST_ROOM:
+        raise ValueError("more than 64 orders after one bar")
+    request = orders[count]
+    ticket = orders[0].ticket
+    request.action = 0
+    request.ticket = ticket
+    request.kind = kind
+    request.size = size
+    request.quantity = quantity
+    request.limit = limit
+    request.stop = stop
+    request.trail = trail
+    request.trail_part = trail_part
+    request.bars = bars
+    request.group = group
+    request.parent = parent
+    request.reduce_only = reduce_only
+    request.at_close = at_close
+    request.relative = relative
+    orders[0].action = count
+    orders[0].ticket = ticket + 1
+    return int(ticket)
+
+
+@register_jitable
+def buy(
+    orders: Any,
+    quantity: float,
+    size: int = UNITS,
+    limit: float = _NAN,
+    stop: float = _NAN,
+    bars: int = 0,
+    group: int = 0,
+    at_close: int = 0,
+) -> int:
+    """Buy `quantity`: at the market, or with a limit, a stop, or both (a stop-limit).
+
+    Args:
+        orders: what `on_bar` was given.
+        quantity: above 0, in the unit of `size`.
+        size: UNITS, EQUITY (fraction of the equity when it fills) or CASH.
+        limit: highest price to pay.
+        stop: price from which on it buys.
+        bars: how many bars it works for; 0 until cancelled.
+        group: orders of one group above 0 cancel one another when one fills.
+        at_close: 1 fills at the close of the next bar.
+    """
+    return _submit(
+        orders, _kind(limit, stop), quantity, size, limit, stop, _NAN, _NAN, bars, group, 0, 0,
+        at_close, 0,
+    )  # fmt: skip
+
+
+@register_jitable
+def sell(
+    orders: Any,
+    quantity: float,
+    size: int = UNITS,
+    limit: float = _NAN,
+    stop: float = _NAN,
+    bars: int = 0,
+    group: int = 0,
+    at_close: int = 0,
+) -> int:
+    """Sell `quantity`, also below zero (a short position); arguments as for `buy`."""
+    return _submit(
+        orders, _kind(limit, stop), -quantity, size, limit, stop, _NAN, _NAN, bars, group, 0, 0,
+        at_close, 0,
+    )  # fmt: skip
+
+
+@register_jitable
+def _kind(limit: float, stop: float) -> int:
+    if np.isnan(limit):
+        return _MARKET if np.isnan(stop) else _STOP
+    return _LIMIT if np.isnan(stop) else _STOP_LIMIT
+
+
+@register_jitable
+def target(orders: Any, quantity: float, of_equity: bool = False) -> int:
+    """Trade to a position: units, or with `of_equity` a fraction of the equity; at the market."""
+    size = _TARGET_EQUITY if of_equity else _TARGET_UNITS
+    return _submit(
+        orders, _MARKET, quantity, size, _NAN, _NAN, _NAN, _NAN, 0, 0, 0, 0, 0, 0
+    )  # fmt: skip
+
+
+@register_jitable
+def close_position(orders: Any) -> int:
+    """Close all that is held, at the market."""
+    return target(orders, 0.0)
+
+
+@register_jitable
+def exit_limit(orders: Any, entry: int, factor: float, quantity: float = _ALL) -> int:
+    """Take profit at `factor` times the price at which `entry` fills, long or short.
+
+    Args:
+        orders: what `on_bar` was given.
+        entry: the ticket of an order of this bar; the exit starts when it fills.
+        factor: above 1 for a long position, below 1 for a short one.
+        quantity: units to close; everything by default.
+    """
+    side = -1.0 if _quantity_of(orders, entry) > 0.0 else 1.0
+    return _submit(
+        orders, _LIMIT, side * quantity, UNITS, factor, _NAN, _NAN, _NAN, 0, 0, entry, 1, 0, 1
+    )  # fmt: skip
+
+
+@register_jitable
+def exit_stop(orders: Any, entry: int, factor: float, quantity: float = _ALL) -> int:
+    """Stop a loss at `factor` times the price at which `entry` fills; see `exit_limit`."""
+    side = -1.0 if _quantity_of(orders, entry) > 0.0 else 1.0
+    return _submit(
+        orders, _STOP, side * quantity, UNITS, _NAN, factor, _NAN, _NAN, 0, 0, entry, 1, 0, 1
+    )  # fmt: skip
+
+
+@register_jitable
+def exit_trailing(
+    orders: Any, entry: int, distance: float = _NAN, fraction: float = _NAN, quantity: float = _ALL
+) -> int:
+    """Trail a stop behind the best price since `entry` filled, by a distance or a fraction of it.
+
+    The level moves after each bar, by that bar's high (of a long position) or low, and never back.
+    """
+    side = -1.0 if _quantity_of(orders, entry) > 0.0 else 1.0
+    return _submit(
+        orders, _TRAILING, side * quantity, UNITS, _NAN, _NAN, distance, fraction, 0, 0, entry, 1,
+        0, 0,
+    )  # fmt: skip
+
+
+@register_jitable
+def _quantity_of(orders: Any, ticket: int) -> float:
+    for i in range(1, orders[0].action + 1):
+        if orders[i].ticket == ticket and orders[i].action == 0:
+            return float(orders[i].quantity)
+    raise ValueError("the entry of an exit must be an order of the same bar")
+
+
+@register_jitable
+def cancel(orders: Any, ticket: int) -> None:
+    """Cancel an order; nothing happens if it is done already."""
+    count = orders[0].action + 1
+    if count > REQUEST_ROOM:
+        raise ValueError("more than 64 orders after one bar")
+    orders[count].action = 1
+    orders[count].ticket = ticket
+    orders[0].action = count
+
+
+@register_jitable
+def cancel_all(orders: Any) -> None:
+    """Cancel every order that works or waits."""
+    count = orders[0].action + 1
+    if count > REQUEST_ROOM:
+        raise ValueError("more than 64 orders after one bar")
+    orders[count].action = 2
+    orders[0].action = count

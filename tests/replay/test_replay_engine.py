@@ -1,0 +1,235 @@
+"""The compiled engine against a plain one in Python, and what holds for every replay."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from replay_oracle import Ask, Oracle
+
+import marketsim as ms
+from marketsim.replay import Account, replay_strategy
+from marketsim.replay.records import OrderKind, SizeUnit
+
+KINDS = {kind.name.lower(): int(kind) for kind in OrderKind}
+SIZES = {
+    "units": SizeUnit.UNITS,
+    "equity": SizeUnit.EQUITY,
+    "target_units": SizeUnit.TARGET_UNITS,
+    "target_equity": SizeUnit.TARGET_EQUITY,
+}
+
+
+def bars_of(rows: list[tuple[float, float, float, float, float]]) -> ms.Bars:
+    frame = pd.DataFrame(rows, columns=["open", "high", "low", "close", "volume"])
+    frame.index = pd.date_range("2024-01-01", periods=len(rows), tz="UTC")
+    return ms.Bars(frame.astype(float), "T")
+
+
+@st.composite
+def price_rows(draw, least=1, most=12):
+    """Prices on a coarse grid, so that ties, touches, gaps and zero ranges are common."""
+    count = draw(st.integers(least, most))
+    rows = []
+    for _ in range(count):
+        a, b, c, d = (draw(st.integers(90, 110)) for _ in range(4))
+        low, high = min(a, b, c, d), max(a, b, c, d)
+        volume = draw(st.sampled_from([0.0, 1.0, 5.0, 5.0, 5.0]))
+        rows.append((float(a), float(high), float(low), float(b), volume))
+    return rows
+
+
+@st.composite
+def asked(draw, close: float, tickets: int):
+    """An order that the engine accepts after a bar with this close."""
+    kind = draw(st.sampled_from(list(KINDS)))
+    quantity = draw(st.sampled_from([-3.0, -2.0, -1.0, 1.0, 2.0, 3.0]))
+    buys = quantity > 0
+    grid = st.integers(88, 112).map(float)
+    ask = Ask(kind, quantity, bars=draw(st.sampled_from([0, 0, 1, 2])))
+    if kind in ("limit", "stop_limit"):
+        ask.limit = draw(grid)
+    if kind in ("stop", "stop_limit"):
+        ask.stop = close + draw(st.integers(1, 8)) * (1.0 if buys else -1.0)
+    if kind == "trailing_stop":
+        if draw(st.booleans()):
+            ask.trail = float(draw(st.integers(1, 8)))
+        else:
+            ask.fraction = draw(st.sampled_from([0.01, 0.03125]))
+    if kind == "market":
+        ask.size = draw(st.sampled_from(list(SIZES)))
+        if ask.size == "equity":
+            ask.quantity = math.copysign(draw(st.sampled_from([0.25, 0.5, 1.0])), quantity)
+        if ask.size == "target_equity":
+            ask.quantity = draw(st.sampled_from([-0.5, 0.0, 0.5, 1.0]))
+        ask.at_close = draw(st.booleans())
+    elif kind == "limit":
+        ask.at_close = draw(st.sampled_from([False, False, True]))
+    ask.group = draw(st.sampled_from([0, 0, 0, 1, 2]))
+    ask.reduce_only = draw(st.sampled_from([False, False, True]))
+    return ask
+
+
+@st.composite
+def scripts(draw):
+    """Bars, and after each bar the orders asked for: single ones and brackets."""
+    rows = draw(price_rows())
+    script, tickets = [], 0
+    for row in rows:
+        asks = []
+        for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2, 3]))):
+            ask = draw(asked(row[3], tickets))
+            asks.append(ask)
+            tickets += 1
+            if ask.size in ("units", "equity") and not ask.reduce_only and draw(st.booleans()):
+                entry, side = tickets, math.copysign(1.0, ask.quantity)
+                group = entry + 1000 if draw(st.booleans()) else 0
+                for kind in draw(st.sampled_from([("stop",), ("limit", "stop"), ("limit",)])):
+                    away = draw(st.sampled_from([0.01, 0.02, 0.05]))
+                    factor = 1.0 + side * (away if kind == "limit" else -away)
+                    child = Ask(
+                        kind, -side * draw(st.sampled_from([1.0, 1e9])), group=group, parent=entry,
+                        reduce_only=True, relative=True,
+                    )  # fmt: skip
+                    setattr(child, kind, factor)
+                    asks.append(child)
+                    tickets += 1
+        script.append(asks)
+    return rows, script
+
+
+def write(orders, ask: Ask) -> None:
+    count = int(orders[0]["action"]) + 1
+    orders[0]["action"] = count
+    orders[count] = (
+        0, 0, KINDS[ask.kind], int(SIZES[ask.size]), ask.quantity, ask.limit, ask.stop, ask.trail,
+        ask.fraction, ask.bars, ask.group, ask.parent, ask.reduce_only, ask.at_close, ask.relative,
+    )  # fmt: skip
+
+
+def replayed(rows, script, account):
+    def on_bar(state, bar, features, orders):
+        for ask in script[bar.index]:
+            write(orders, ask)
+
+    return replay_strategy(bars_of(rows), on_bar, account=account, jit=False)
+
+
+@pytest.mark.parametrize("policy", ["open_aware", "optimistic"])
+@pytest.mark.parametrize("fill", ["next_open", "same_close"])
+@settings(max_examples=120)
+@given(case=scripts(), cost=st.sampled_from([0.0, 10.0, -2.0]), leverage=st.sampled_from([1, 3]))
+def test_the_engine_does_what_the_plain_one_does(policy, fill, case, cost, leverage) -> None:
+    rows, script = case
+    cash = 300.0  # few units: margin is refused at times, and a short can be ruined
+    account = Account(
+        cash=cash, fee_bps=cost, slippage_bps=5.0, leverage=leverage, policy=policy, fill=fill
+    )
+    found = replayed(rows, script, account)
+    oracle = Oracle(
+        rows, cash, cost * 1e-4, (cost + 5.0) * 1e-4, leverage, policy, fill == "same_close",
+        has_volume=any(row[4] for row in rows),
+    )  # fmt: skip
+    oracle.run(lambda t, _: script[t])
+    got = [
+        (bar, ticket, place)
+        for bar, ticket, place in zip(
+            found.bars.frame.index.get_indexer(found.fills["time"]),
+            found.fills["ticket"],
+            found.fills["place"],
+            strict=True,
+        )
+    ]
+    assert got == [(f[0], f[1], f[5]) for f in oracle.fills]
+    np.testing.assert_allclose(found.fills["quantity"], [f[3] for f in oracle.fills], rtol=1e-12)
+    np.testing.assert_array_equal(found.fills["price"], [f[4] for f in oracle.fills])
+    np.testing.assert_allclose(found.equity, oracle.equity, rtol=1e-12, atol=1e-9)
+    assert found.metrics["ambiguous_bars"] == oracle.doubtful
+    check_invariants(found, rows)
+
+
+def check_invariants(found, rows) -> None:
+    equity, position = found.equity.to_numpy(), found.position.to_numpy()
+    fills, trades = found.fills, found.trades
+    bars = found.bars
+    at = bars.frame.index.get_indexer(fills["time"])
+    # Cash and the value held are the equity, at every bar.
+    paid = np.zeros(len(rows))
+    np.add.at(paid, at, fills["quantity"] * fills["price"] + fills["cost"])
+    cash = found.settings["cash"] - np.cumsum(paid)
+    np.testing.assert_allclose(cash + position * bars.close, equity, rtol=1e-9, atol=1e-9)
+    # No fill lies outside its bar, precedes its order, or comes through a bar without volume.
+    price = fills["price"].to_numpy()
+    assert ((price >= bars.low[at]) & (price <= bars.high[at])).all()
+    ordered = fills["ticket"].to_numpy() > 0
+    asked_at = bars.frame.index.get_indexer(found.orders["submitted"])
+    asked_at = asked_at[fills["ticket"].to_numpy()[ordered] - 1]
+    late = 0 if found.settings["fill"] == "same_close" else 1
+    assert (at[ordered] >= asked_at + late).all()
+    if bars.volume.any():
+        assert (bars.volume[at[ordered]] > 0).all()
+    # The profits of the trades are the change of the equity.
+    total = equity[-1] - found.settings["cash"]
+    np.testing.assert_allclose(trades["profit"].sum(), total, rtol=1e-9, atol=1e-7)
+    assert (trades["worst"] <= trades["best"] + 1e-9).all()
+
+
+@settings(max_examples=60)
+@given(case=scripts(), cut=st.integers(1, 11))
+def test_a_replay_of_the_first_bars_is_a_prefix(case, cut) -> None:
+    rows, script = case
+    cut = min(cut, len(rows))
+    account = Account(cash=300.0, fee_bps=3.0, leverage=2.0)
+    whole, part = (replayed(r, script, account) for r in (rows, rows[:cut]))
+    np.testing.assert_array_equal(whole.equity.to_numpy()[:cut], part.equity)
+    got, expected = part.fills, whole.fills[: len(part.fills)]
+    pd.testing.assert_frame_equal(got, expected)
+
+
+@settings(max_examples=60)
+@given(case=scripts(), power=st.sampled_from([-3, 4]))
+def test_the_unit_of_money_does_not_matter(case, power) -> None:
+    rows, script = case
+    scale = 2.0**power
+    account = Account(cash=300.0, fee_bps=3.0, leverage=2.0)
+    plain = replayed(rows, script, account)
+    scaled_rows = [(*(x * scale for x in row[:4]), row[4]) for row in rows]
+
+    def scaled(ask: Ask) -> Ask:
+        factor = 1.0 if ask.relative else scale
+        values = {n: getattr(ask, n) * factor for n in ("limit", "stop")}
+        return Ask(**{**vars(ask), **values, "trail": ask.trail * scale})
+
+    other = replayed(
+        scaled_rows,
+        [[scaled(ask) for ask in asks] for asks in script],
+        Account(cash=300.0 * scale, fee_bps=3.0, leverage=2.0),
+    )
+    np.testing.assert_array_equal(other.equity, plain.equity.to_numpy() * scale)
+
+
+@settings(max_examples=60)
+@given(case=scripts())
+def test_a_short_on_mirrored_prices_earns_what_the_long_earns(case) -> None:
+    rows, script = case
+    account = Account(cash=1e6, leverage=100.0)  # no costs, and no order is refused
+
+    def mirrored(ask: Ask) -> Ask | None:
+        if ask.size != "units" or ask.relative or not math.isnan(ask.fraction):
+            return None
+        return Ask(
+            **{**vars(ask), "quantity": -ask.quantity, "limit": 200 - ask.limit,
+               "stop": 200 - ask.stop}
+        )  # fmt: skip
+
+    # A bracket's levels are factors of a price and have no mirror image: entries go alone.
+    keep = [[ask for ask in asks if not ask.parent and mirrored(ask)] for asks in script]
+    turned = [(200 - o, 200 - low, 200 - h, 200 - c, v) for o, h, low, c, v in rows]
+    plain = replayed(rows, keep, account)
+    other = replayed(turned, [[mirrored(ask) for ask in asks] for asks in keep], account)
+    np.testing.assert_array_equal(other.equity, plain.equity)
+    np.testing.assert_array_equal(other.position, -plain.position.to_numpy())

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from market import random_bars
+
+import marketsim as ms
+from marketsim.search import Ledger, grid, grid_sets, one_by_one, walk_forward_objective
+
+SPACE = {"fast": [2, 5, 9], "slow": [4, 8, 12, 20], "kind": ["a", "b"]}
+
+
+def hill(sets: dict[str, np.ndarray]) -> np.ndarray:
+    return -((sets["fast"] - 5.0) ** 2) - (sets["slow"] - 8.0) ** 2 + (sets["kind"] == "b")
+
+
+def test_every_combination_is_tried_in_batches() -> None:
+    for batch in (1, 5, 1000):
+        seen: list[tuple] = []
+
+        def objective(
+            sets: dict[str, np.ndarray], batch: int = batch, seen: list = seen
+        ) -> np.ndarray:
+            seen += list(zip(*(sets[name].tolist() for name in SPACE), strict=True))
+            assert len(sets["fast"]) <= batch
+            return hill(sets)
+
+        found = grid(objective, SPACE, batch=batch, progress=False)
+        assert seen == list(itertools.product(*SPACE.values()))
+        assert found.best_params == {"fast": 5, "slow": 8, "kind": "b"}
+        assert found.scores[found.best] == 1.0 and len(found) == 24
+    assert found.to_frame().columns.tolist() == ["fast", "slow", "kind", "score"]
+    assert found.params(0) == {"fast": 2, "slow": 4, "kind": "a"}
+
+
+def test_a_condition_leaves_sets_out() -> None:
+    found = grid(hill, SPACE, where=lambda s: s["fast"] < s["slow"], progress=False)
+    assert len(found) == 18 and (found.sets["fast"] < found.sets["slow"]).all()
+    assert np.isnan(found.heatmap("fast", "slow").loc[9, 4])
+
+
+def test_directions_and_scores_that_cannot_win() -> None:
+    scores = np.array([math.nan, math.inf, 3.0, -math.inf, 1.0, 3.0])
+    for direction, best in (("maximize", 2), ("minimize", 4)):
+        found = grid(
+            lambda s: scores[s["x"]], {"x": list(range(6))}, direction=direction, progress=False
+        )
+        assert found.best == best
+        assert np.isnan(found.scores[[0, 1, 3]]).all()
+    nothing = grid(lambda s: np.full(len(s["x"]), np.nan), {"x": [1, 2]}, progress=False)
+    for call in (lambda: nothing.best, nothing.plateau):
+        with pytest.raises(ValueError, match="none of the 2 sets has a finite score"):
+            call()
+
+
+def test_the_plateau_is_not_the_lucky_cell() -> None:
+    values = list(range(9))
+    surface = np.zeros((9, 9))
+    surface[1, 7] = 10.0  # one lucky cell
+    surface[3:6, 2:5] = 5.0
+    found = grid(lambda s: surface[s["x"], s["y"]], {"x": values, "y": values}, progress=False)
+    assert found.best_params == {"x": 1, "y": 7}
+    plateau = found.plateau()
+    assert plateau.params == {"x": 4, "y": 3}
+    assert (plateau.score, plateau.cells) == (5.0, 9)
+    lowest = grid(
+        lambda s: -surface[s["x"], s["y"]], {"x": values, "y": values},
+        direction="minimize", progress=False,
+    )  # fmt: skip
+    assert lowest.plateau().params == {"x": 4, "y": 3}
+    with pytest.raises(ValueError, match="radius"):
+        found.plateau(0)
+
+
+def test_plateau_by_the_plain_definition() -> None:
+    rng = np.random.default_rng(0)
+    surface = rng.normal(size=(5, 4, 3))
+    surface[rng.random(surface.shape) < 0.3] = np.nan
+    space = {"a": list(range(5)), "b": list(range(4)), "c": list(range(3))}
+    found = grid(lambda s: surface[s["a"], s["b"], s["c"]], space, progress=False)
+    for radius in (1, 2):
+        best = (-math.inf, None, 0)
+        for at in itertools.product(*space.values()):
+            box = tuple(slice(max(0, i - radius), i + radius + 1) for i in at)
+            near = surface[box]
+            known = near[~np.isnan(near)]
+            if not np.isnan(surface[at]) and 2 * len(known) >= near.size and known.mean() > best[0]:
+                best = (known.mean(), at, len(known))
+        plateau = found.plateau(radius)
+        assert tuple(plateau.params.values()) == best[1]
+        assert plateau.score == pytest.approx(best[0]) and plateau.cells == best[2]
+
+
+def test_heatmap_and_parameters_without_effect() -> None:
+    found = grid(
+        lambda s: s["fast"] * 10.0 + s["slow"],
+        {**SPACE, "typo": [1, 2], "one": [1]},
+        progress=False,
+    )
+    heat = found.heatmap("fast", "slow")
+    assert heat.loc[5, 12] == 62.0 and heat.shape == (3, 4)
+    assert found.without_effect == ("kind", "typo")
+    least = grid(lambda s: hill(s), SPACE, direction="minimize", progress=False)
+    assert least.heatmap("fast", "slow").loc[5, 8] == 0.0  # the lesser of 0 and 1
+    with pytest.raises(ValueError, match="'x' is no parameter: expected fast"):
+        found.heatmap("x", "slow")
+    with pytest.raises(ValueError, match="twice"):
+        found.heatmap("slow", "slow")
+
+
+def test_a_stopped_grid_goes_on(tmp_path: Path) -> None:
+    calls = []
+
+    def objective(sets: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        calls.append(len(sets["fast"]))
+        if len(calls) == 3:
+            raise RuntimeError("power cut")
+        return {"score": hill(sets), "trades": sets["fast"] * 1.0}
+
+    with Ledger(tmp_path / "t.sqlite") as ledger:
+        options = {"batch": 10, "ledger": ledger, "progress": False}
+        with pytest.raises(RuntimeError, match="power cut"):
+            grid(objective, SPACE, **options)
+        assert ledger.summary("grid").complete == 20
+        found = grid(objective, SPACE, **options)
+        assert (found.reused, calls) == (20, [10, 10, 4, 4])
+        assert ledger.summary("grid").attempts == 24
+        again = grid(objective, SPACE, **options)
+        assert again.reused == 24 and len(calls) == 4
+        np.testing.assert_array_equal(again.scores, hill(found.sets))
+        np.testing.assert_array_equal(again.figures["trades"], found.sets["fast"])
+        best = ledger.summary("grid").best
+        assert best is not None and best.params == found.best_params
+        # Other data are other trials.
+        assert grid(objective, SPACE, data="other bars", **options).reused == 0
+
+
+@pytest.mark.parametrize(
+    ("space", "objective", "options", "message"),
+    [
+        ({}, hill, {}, "the space is empty"),
+        ({"x": []}, hill, {}, "parameter 'x' has no values"),
+        ({"x": [1, 2, 1]}, hill, {}, "parameter 'x' has the value 1 twice"),
+        ({"x": [1]}, lambda s: ["text"], {}, r"must return numbers: 'score' is \['text'\]"),
+        ({"x": [1, 2]}, lambda s: 1.0, {}, "a number for each of 2 sets"),
+        ({"x": [1]}, lambda s: {"sharpe": [1.0]}, {}, "need 'score': got sharpe"),
+        ({"x": [1]}, hill, {"direction": "up"}, "direction"),
+        ({"x": [1]}, hill, {"batch": 0}, "batch"),
+        ({"x": [1]}, hill, {"where": lambda s: s["x"] > 1}, "leaves none of the 1 sets"),
+        ({"x": [1]}, hill, {"where": lambda s: s["x"]}, "a boolean for each"),
+    ],
+)
+def test_bad_arguments(space, objective, options, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        grid(objective, space, progress=False, **options)
+
+
+def test_a_function_of_one_set() -> None:
+    objective = one_by_one(lambda fast, slow, kind: {"score": fast * slow, "kind": len(kind)})
+    found = grid(objective, SPACE, progress=False)
+    assert found.best_params == {"fast": 9, "slow": 20, "kind": "a"}
+    assert (found.figures["kind"] == 1).all()
+    assert list(grid_sets({"a": [True, False]})["a"]) == [True, False]
+
+
+class Threshold:
+    """Long where the forecast of the close exceeds a threshold."""
+
+    name, targets, fitted = "threshold", ("close",), False
+
+    def __init__(self, threshold: float) -> None:
+        self.threshold = threshold
+
+    def decide(self, view: ms.DecisionView) -> ms.Hold:
+        return ms.Hold((view.last_return > self.threshold).astype(float))
+
+
+def test_a_walk_forward_run_is_searched() -> None:
+    bars = random_bars(200, seed=3)
+    prepared = ms.prepare(bars, simulations=60, store=False, progress=False)
+    space = {"threshold": [-1.0, 0.0, 0.01, 1.0]}
+    objective = walk_forward_objective(prepared, Threshold, "total_return", fee=0.0)
+    found = grid(objective, space, progress=False)
+    for i, threshold in enumerate(space["threshold"]):
+        alone = ms.walk_forward(
+            bars, simulations=60, strategies=[Threshold(threshold)], fee=0.0, store=False,
+            progress=False,
+        )  # fmt: skip
+        row = alone.summary().strategies.loc["threshold"]
+        assert found.scores[i] == pytest.approx(row.total_return, abs=1e-12)
+        assert found.figures["max_drawdown"][i] == pytest.approx(row.max_drawdown, abs=1e-12)
+    with pytest.raises(ValueError, match="unknown metric 'alpha2'"):
+        grid(walk_forward_objective(prepared, Threshold, "alpha2"), space, progress=False)

@@ -1,0 +1,281 @@
+"""A slow, plain replay in Python: the fill contract of docs/replay.md, one sentence after another.
+
+It shares nothing with the compiled engine but the names of what an order can be.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+ALL = float("inf")
+
+
+@dataclass
+class Ask:
+    """One order as a strategy asks for it."""
+
+    kind: str  # market, limit, stop, stop_limit, trailing_stop
+    quantity: float
+    limit: float = math.nan
+    stop: float = math.nan
+    trail: float = math.nan
+    fraction: float = math.nan
+    size: str = "units"
+    bars: int = 0
+    group: int = 0
+    parent: int = 0
+    reduce_only: bool = False
+    at_close: bool = False
+    relative: bool = False
+
+
+@dataclass
+class Live:
+    ask: Ask
+    ticket: int
+    asked: int
+    left: float
+    limit: float
+    stop: float
+    status: str
+    started: int
+    triggered: bool = False
+    relative: bool = False
+
+
+@dataclass
+class Oracle:
+    bars: list[tuple[float, float, float, float, float]]  # open, high, low, close, volume
+    cash: float = 10_000.0
+    limit_cost: float = 0.0
+    market_cost: float = 0.0
+    leverage: float = 1.0
+    policy: str = "open_aware"
+    same_close: bool = False
+    has_volume: bool = True
+
+    live: list[Live] = field(default_factory=list)
+    position: float = 0.0
+    fills: list[tuple[Any, ...]] = field(default_factory=list)
+    equity: list[float] = field(default_factory=list)
+    tickets: int = 0
+    ruined: bool = False
+    value: float = 0.0
+    doubtful: int = 0
+
+    def run(self, strategy) -> Oracle:
+        self.value = self.cash
+        for t, bar in enumerate(self.bars):
+            if not self.ruined:
+                self.bar(t, bar)
+            if not self.ruined:
+                for ask in strategy(t, self):
+                    self.ask(t, ask)
+                if self.same_close and not (self.has_volume and bar[4] == 0):
+                    for order in list(self.live):
+                        market = order.ask.kind == "market" and not order.ask.at_close
+                        if market and order in self.live and order.status == "working":
+                            self.fill(t, order, bar[3], "close")
+                    self.value = self.cash + self.position * bar[3]
+                    self.ruined = self.value <= 0
+            self.equity.append(self.value)
+        return self
+
+    def ask(self, t: int, ask: Ask) -> None:
+        self.tickets += 1
+        waits = ask.parent != 0
+        live = Live(
+            ask, self.tickets, t, ask.quantity, ask.limit, ask.stop,
+            "waiting" if waits else "working", t, relative=ask.relative,
+        )  # fmt: skip
+        self.live.append(live)
+        if ask.kind == "trailing_stop" and not waits:
+            self.first_level(live, self.bars[t][3])
+            live.started = t - 1
+
+    def first_level(self, order: Live, price: float) -> None:
+        if order.ask.kind == "trailing_stop" and math.isnan(order.stop):
+            away = order.ask.trail if math.isnan(order.ask.fraction) else order.ask.fraction * price
+            order.stop = price - away if order.left < 0 else price + away
+
+    def bar(self, t: int, bar) -> None:
+        o, h, low, c, volume = bar
+        after = (low, h)
+        if self.live and not (self.has_volume and volume == 0):
+            after = self.trade_bar(t, o, h, low, c)
+        self.value = self.cash + self.position * c
+        if self.position and self.value <= 0:
+            self.book(t, 0, -self.position, c, self.market_cost, "liquidation", "close")
+            self.value = self.cash
+            self.live = [x for x in self.live if not x.ask.reduce_only]
+        if self.value <= 0:
+            self.ruined = True
+            self.live = []
+            return
+        del after
+        for order in self.live:
+            if order.ask.kind == "trailing_stop" and order.status == "working":
+                sells = order.left < 0
+                best = c if order.started == t else (h if sells else low)
+                away = (
+                    order.ask.trail if math.isnan(order.ask.fraction) else order.ask.fraction * best
+                )
+                order.stop = max(order.stop, best - away) if sells else min(order.stop, best + away)
+
+    def trade_bar(self, t, o, h, low, c):
+        price, certain_low, certain_high = o, low, h
+        doubt = False
+        self.marketable(t, price, "open")
+        while True:
+            reach = []
+            for order in self.working():
+                buys = order.left > 0
+                as_limit = self.limits(order)
+                level = order.limit if as_limit else order.stop
+                rising = buys != as_limit
+                if (level < price) if rising else (level > price):
+                    continue
+
+                def gets_there(lowest, highest, level=level, rising=rising, as_limit=as_limit):
+                    if rising:
+                        return highest > level if as_limit else highest >= level
+                    return lowest < level if as_limit else lowest <= level
+
+                if gets_there(low, h):
+                    closing = self.position != 0 and buys == (self.position < 0)
+                    sure = gets_there(certain_low, certain_high)
+                    reach.append((order, level, rising, sure, closing, as_limit))
+            if not reach:
+                break
+
+            def first(policy, reach=reach, price=price):
+                loss_first = policy == "open_aware"
+                now = [x for x in reach if x[4] and x[5] != loss_first]
+                pool = now or [x for x in reach if x[3]]
+                return min(pool, key=lambda x: abs(x[1] - price), default=None)
+
+            goal = first(self.policy)
+            other = first("optimistic" if self.policy == "open_aware" else "open_aware")
+            doubt |= goal is not other
+            if goal is None:
+                break
+            doubt |= any(x[2] != goal[2] and x[3] and goal[3] for x in reach)
+            way = [x for x in reach if x[2] == goal[2]]
+            # In the order in which they were asked for where two levels are equal; the goal first.
+            nearest = min(way, key=lambda x: (abs(x[1] - price), x is not goal))
+            order, level = nearest[0], nearest[1]
+            if nearest[2]:
+                certain_low = min(level, c)
+                certain_high = certain_high if goal[3] else h
+            else:
+                certain_high = max(level, c)
+                certain_low = certain_low if goal[3] else low
+            price = level
+            if order.ask.kind == "stop_limit" and not order.triggered:
+                order.triggered = True
+            else:
+                self.fill(t, order, price, "inside")
+            self.marketable(t, price, "inside")
+        for order in list(self.live):
+            closing = order in self.live and order.status == "working" and order.ask.at_close
+            if closing and self.beyond(order, c):
+                self.fill(t, order, c, "close")
+        for order in list(self.live):
+            if order in self.live and order.ask.bars and order.asked + order.ask.bars == t:
+                self.drop(order)
+        self.doubtful += doubt
+        return certain_low, certain_high
+
+    def working(self):
+        return [x for x in self.live if x.status == "working" and not x.ask.at_close]
+
+    def limits(self, order: Live) -> bool:
+        return order.ask.kind == "limit" or (order.ask.kind == "stop_limit" and order.triggered)
+
+    def beyond(self, order: Live, price: float) -> bool:
+        if order.ask.kind == "market":
+            return True
+        if self.limits(order):
+            return price < order.limit if order.left > 0 else price > order.limit
+        return price >= order.stop if order.left > 0 else price <= order.stop
+
+    def marketable(self, t, price, place):
+        again = True
+        while again:
+            again = False
+            for order in list(self.live):
+                if order not in self.live or order.status != "working" or order.ask.at_close:
+                    continue
+                if not self.beyond(order, price):
+                    continue
+                if order.ask.kind == "stop_limit" and not order.triggered:
+                    order.triggered = again = True
+                elif self.fill(t, order, price, place):
+                    again = True
+
+    def fill(self, t, order: Live, price, place) -> bool:
+        rate = self.limit_cost if self.limits(order) else self.market_cost
+        equity = self.cash + self.position * price
+        size, quantity = order.ask.size, order.left
+        if size == "equity":
+            quantity = quantity * equity / (price * (1 + rate))
+        elif size == "target_units":
+            quantity -= self.position
+        elif size == "target_equity":
+            gap = quantity * equity - self.position * price
+            quantity = gap / (price * (1 + math.copysign(rate, gap) * quantity))
+        if order.ask.reduce_only:
+            if self.position * quantity >= 0:
+                self.drop(order)
+                return False
+            quantity = math.copysign(min(abs(quantity), abs(self.position)), quantity)
+        if quantity == 0:
+            self.drop(order)
+            return False
+        after = self.position + quantity
+        if abs(after) > abs(self.position) or after * self.position < 0:
+            left = equity - abs(quantity) * price * rate
+            if not abs(after) * price <= self.leverage * left * (1 + 1e-9):
+                self.drop(order)
+                return False
+        self.book(t, order.ticket, quantity, price, rate, order.ask.kind, place)
+        self.live.remove(order)
+        for other in list(self.live):
+            if other not in self.live:
+                continue
+            if order.ask.group and other.ask.group == order.ask.group:
+                self.drop(other)
+            elif other.status == "waiting" and other.ask.parent == order.ticket:
+                other.status, other.started = "working", t
+                if other.relative:
+                    other.limit *= price
+                    other.stop *= price
+                    other.relative = False
+                self.first_level(other, price)
+            elif self.position == 0 and other.ask.reduce_only and other.status == "working":
+                self.drop(other)
+        return True
+
+    def drop(self, order: Live) -> None:
+        if order not in self.live:
+            return
+        self.live.remove(order)
+        for child in list(self.live):
+            if child.status == "waiting" and child.ask.parent == order.ticket:
+                self.drop(child)
+
+    def book(self, t, ticket, quantity, price, rate, kind, place) -> None:
+        self.cash -= quantity * price + abs(quantity) * price * rate
+        closes = self.position != 0 and (quantity > 0) != (self.position > 0)
+        whole = closes and abs(quantity) >= abs(self.position)
+        rest = quantity + self.position if whole else 0.0
+        parts = [quantity - rest, rest] if whole and rest else [quantity]
+        if whole:
+            parts[0] = -self.position
+            self.position = quantity + self.position if rest else 0.0
+        else:
+            self.position += quantity
+        for part in parts:
+            self.fills.append((t, ticket, kind, part, price, place))
