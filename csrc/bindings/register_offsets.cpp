@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <tuple>
@@ -121,7 +122,8 @@ FillOffsetArrays best_offsets_of_fills_py(FloatRows close, FloatRows high, Float
   return {chosen, high_out, low_out, profit_out};
 }
 
-// One problem given as tensors; None where they are not all as `borrow_floats` wants them. With a
+// One problem given as tensors; None where they are not all as `borrow_floats` wants them, or where
+// a level is infinite. With a
 // second position the problem is the days once with each.
 py::object best_offsets_of_tensors(py::handle close, py::handle high, py::handle low,
                                    py::handle high_pred, py::handle low_pred, py::handle position,
@@ -135,6 +137,9 @@ py::object best_offsets_of_tensors(py::handle close, py::handle high, py::handle
   for (size_t i = 0; i < count; ++i) {
     const std::optional<FloatRow> row = borrow_floats(given[i]);
     if (!row || row->dimensions != 1 || (i > 0 && row->size != days)) return py::none();
+    const auto infinite = [](float value) { return std::isinf(value); };
+    const bool is_level = i >= 1 && i <= 4;  // the kernels take days with infinite ones for missing
+    if (is_level && std::any_of(row->data, row->data + row->size, infinite)) return py::none();
     rows[i] = row->data;
     days = row->size;
   }

@@ -168,6 +168,10 @@ class UnknownSymbolError(UnknownNameError, KeyError):
         return type(self), (self.got, self.known, self.where)
 
 
+class LegacyReplacementError(MarketsimError, TypeError):
+    """A function of the old modules was replaced by a program, and that cannot be honoured."""
+
+
 class BarsError(MarketsimError, ValueError):
     """OHLCV data that cannot be used as they are.
 

@@ -15,7 +15,7 @@ pytest.importorskip("arch")
 
 from marketsim.legacy.install import MODULES
 from marketsim.legacy.stock.quirks import Quirks
-from marketsim.legacy.stock.settings import VARIABLES
+from marketsim.legacy.stock.settings import VARIABLES, WITHOUT_EFFECT
 
 ROOT = Path(__file__).parents[2]
 MIGRATION = (ROOT / "docs" / "migration.md").read_text()
@@ -28,9 +28,10 @@ def test_every_variable_quirk_and_module_is_named() -> None:
 
 
 def test_no_variable_is_named_that_does_not_exist() -> None:
-    known = {variable.name for variable in VARIABLES} | {"MARKETSIM_STORE"}
+    known = {variable.name for variable in VARIABLES} | {"MARKETSIM_STORE"} | set(WITHOUT_EFFECT)
     named = set(re.findall(r"\b(?:MARKETSIM|TOTO|KRONOS|FAST|REAL)_[A-Z_]*[A-Z]\b", MIGRATION))
     assert named <= known
+    assert all(f"`{name}`" in MIGRATION for name in WITHOUT_EFFECT)
 
 
 def test_links_lead_somewhere() -> None:

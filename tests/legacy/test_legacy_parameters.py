@@ -177,15 +177,18 @@ def test_other_files_that_cannot_be_understood(root: Path) -> None:
     write(root, "kronos", "A", {"config": {"temperature": "hot"}})
     with pytest.raises(FileFormatError, match=r"config\.temperature must be a number above 0"):
         resolve_kronos_params("A")
-    write(root, "best", "A", {"model": "chronos"})
-    with pytest.raises(FileFormatError, match="model must be toto or kronos"):
-        resolve_best_model("A")
     write(root, "best", "A", {"model": 1})
     with pytest.raises(FileFormatError, match='"model" must be text'):
         resolve_best_model("A")
     write(root, "close_policy", "A", {"close_policy": "SELL"})
     with pytest.raises(FileFormatError, match="close_policy must be INSTANT_CLOSE or KEEP_OPEN"):
         resolve_close_policy("A")
+
+
+def test_toto_stands_in_for_another_model(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(root, "best", "OTHER", {"model": "Chronos2"})
+    assert resolve_best_model("OTHER") == "chronos2"
+    assert "TOTO_MODEL_ID" in caplog.text
 
 
 def test_set_sampling_changes_two_numbers_and_nothing_else(root: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from typing import Any
 
@@ -23,6 +24,8 @@ from marketsim.kernels.cuda import place as cuda  # noqa: E402
 from marketsim.kernels.types import DEFAULT_BOUNDS  # noqa: E402
 from marketsim.legacy.stock import loss_utils, offset_search  # noqa: E402
 from marketsim.legacy.stock.optimization_utils import (  # noqa: E402
+    _evaluate_entry_exit_profit,
+    _prepare_entry_exit_context,
     optimize_always_on_multipliers,
     optimize_entry_exit_multipliers,
     optimize_entry_exit_multipliers_with_callback,
@@ -30,6 +33,7 @@ from marketsim.legacy.stock.optimization_utils import (  # noqa: E402
 )
 
 DAY_NAMES = ("close_actual", "high_actual", "low_actual", "high_pred", "low_pred")
+_CONTEXT = ("close_actual", "positions", "high_actual", "high_pred", "low_actual", "low_pred")
 EXACT = "MARKETSIM_USE_DIRECT_OPTIMIZER"
 
 
@@ -152,8 +156,48 @@ def test_float64_is_not_rounded() -> None:
     found = optimize_entry_exit_multipliers(**rows, bounds=tight, trading_fee=0.0)
     assert found[2] == pytest.approx(0.03, abs=1e-10)
     assert found[0] < 0.0 < found[1]
-    with pytest.raises(ArgumentError, match="float64 tensors of 129 days.*float32"):
-        optimize_entry_exit_multipliers(**problem(0, 129, torch.float64))
+
+
+def test_many_days_of_float64_are_not_below_float32() -> None:
+    """Beyond the days of which all pairs are tried: at least what float32 finds."""
+    rows = problem(0, offset_search.MOST_PAIRED_DAYS + 1, torch.float64)
+    found = optimize_entry_exit_multipliers(**rows)
+    single = optimize_entry_exit_multipliers(**{n: row.float() for n, row in rows.items()})
+    assert found[2] >= single[2] - 1e-6
+    ctx = _prepare_entry_exit_context(*(rows[name] for name in _CONTEXT))
+    again = _evaluate_entry_exit_profit(
+        ctx, high_mult=found[0], low_mult=found[1], close_at_eod=False, trading_fee=None
+    )
+    assert again.item() == found[2]
+
+
+def test_infinite_forecasts_mean_no_limit() -> None:
+    """An infinite level is cut as the profit function cuts it."""
+    rows = problem(3, 6)
+    for name, sign in itertools.product(("high_pred", "low_pred", "high_actual"), (1.0, -1.0)):
+        given = rows | {name: rows[name].clone()}
+        given[name][::2] = sign * torch.inf
+        finite = rows | {name: given[name].clamp(-500.0, 500.0)}
+        assert optimize_entry_exit_multipliers(**given) == optimize_entry_exit_multipliers(**finite)
+
+
+def test_fees_and_bounds_beyond_the_kernels() -> None:
+    """As DIRECT would be given them: a fee above one half, a rebate, offsets beyond 1."""
+    rows = problem(4, 6)
+    ctx = _prepare_entry_exit_context(*(rows[name] for name in _CONTEXT))
+    wide = ((-3.0, 3.0), (-3.0, 3.0))
+    for fee, bounds in ((0.7, DEFAULT_BOUNDS), (-0.01, DEFAULT_BOUNDS), (0.001, wide)):
+        high, low, profit = optimize_entry_exit_multipliers(**rows, trading_fee=fee, bounds=bounds)
+
+        def total(h: float, low_: float, fee: float = fee) -> float:
+            value = _evaluate_entry_exit_profit(
+                ctx, high_mult=h, low_mult=low_, close_at_eod=False, trading_fee=fee
+            )
+            return float(value.item())
+
+        assert profit == total(high, low)
+        grid = np.linspace(*bounds[0], 41)
+        assert profit >= max(total(h, low_) for h in grid for low_ in grid) - 1e-6
 
 
 def test_mixed_precision_is_that_of_torch() -> None:
@@ -165,17 +209,16 @@ def test_mixed_precision_is_that_of_torch() -> None:
 
 def test_errors() -> None:
     rows = problem(1, 6)
-    with pytest.raises(ArgumentError, match="positions requires a gradient"):
-        optimize_entry_exit_multipliers(**rows | {"positions": rows["positions"].requires_grad_()})
-    rows = problem(1, 6)
+    asks = {"positions": rows["positions"].clone().requires_grad_()}
+    assert optimize_entry_exit_multipliers(**rows | asks) == optimize_entry_exit_multipliers(**rows)
     with pytest.raises(ArgumentError, match="lengths differ.*high_pred has 5"):
         optimize_entry_exit_multipliers(**rows | {"high_pred": rows["high_pred"][:5]})
     with pytest.raises(ArgumentError, match="low_pred must be a torch tensor"):
         optimize_entry_exit_multipliers(**rows | {"low_pred": rows["low_pred"].numpy()})
     with pytest.raises(ArgumentError, match="bounds must be"):
         optimize_entry_exit_multipliers(**rows, bounds=((0.1, -0.1), (0.0, 0.0)))
-    with pytest.raises(ArgumentError, match="fee must be"):
-        optimize_entry_exit_multipliers(**rows, trading_fee=0.7)
+    with pytest.raises(ArgumentError, match="trading_fee must be"):
+        optimize_entry_exit_multipliers(**rows, trading_fee="a lot")
 
 
 def test_scipy_is_imported_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +244,6 @@ def test_searches_of_functions() -> None:
 def test_empty_and_single_days() -> None:
     rows = {name: row[:0] for name, row in problem(0, 3).items()}
     assert optimize_entry_exit_multipliers(**rows) == (0.0, 0.0, 0.0)
-    assert offset_search.MOST_FLOAT64_DAYS == 128
 
 
 def test_tensors_of_a_gpu_are_searched_there(monkeypatch: pytest.MonkeyPatch) -> None:

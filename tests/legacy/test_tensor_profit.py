@@ -68,14 +68,74 @@ def test_gaps_and_shapes_do_not_matter() -> None:
     assert torch.equal(one, values(*rows[:5], torch.ones(50)))
 
 
-@pytest.mark.parametrize("at", range(5))
-def test_gradients_are_refused(at: int) -> None:
-    rows = days()
-    rows[at].requires_grad_()
-    with pytest.raises(ArgumentError, match=rf"^{NAMES[at]} requires a gradient.*detach"):
-        values(*rows)
-    with pytest.raises(ArgumentError, match="requires a gradient"):
-        loss_utils.calculate_trading_profit_torch(None, None, rows[at], rows[5])
+@pytest.mark.parametrize("rule", ["touched_both", "per_entry"])
+@pytest.mark.parametrize("close_at_eod", [False, True])
+def test_gradients_are_those_of_the_plain_formula(close_at_eod: bool, rule: str) -> None:
+    """Of every argument, as torch derives them from the formula written out a second time."""
+    options = {"close_at_eod": close_at_eod, "fee_rule": rule, "trading_fee": 0.001}
+    rows = [row.double() for row in days()]
+    rows[5][rows[5] == 0] = 0.5  # at 0 the cut into long and short has no one gradient
+    ours, plain = ([row.clone().requires_grad_() for row in rows] for _ in range(2))
+    values(*ours, **options).sum().backward()
+    _written_out(*plain, close_at_eod, rule, 0.001).sum().backward()
+    for name, row, other in zip((*NAMES, "y_test_pred"), ours, plain, strict=True):
+        expected = torch.zeros_like(other) if other.grad is None else other.grad
+        got = torch.zeros_like(row) if row.grad is None else row.grad
+        torch.testing.assert_close(got, expected, msg=name)
+
+
+def _written_out(
+    close: torch.Tensor,
+    high: torch.Tensor,
+    high_pred: torch.Tensor,
+    low: torch.Tensor,
+    low_pred: torch.Tensor,
+    position: torch.Tensor,
+    close_at_eod: bool,
+    rule: str,
+    fee: float,
+) -> torch.Tensor:
+    """Day by day."""
+    made = []
+    for c, h, hp, lo, lp, s in zip(close, high, high_pred, low, low_pred, position, strict=True):
+        top, bottom = hp.clamp(0, 10), lp.clamp(-1, 0)
+        size = s.clamp(-10, 10)
+        bought, sold = bool(bottom > lo), bool(top < h)
+        total = torch.zeros((), dtype=c.dtype)
+        if size > 0 and bought:
+            total = size * ((top if top <= h and not close_at_eod else c) - bottom)
+        if size < 0 and sold:
+            total = size * ((bottom if bottom >= lo and not close_at_eod else c) - top)
+        if rule == "per_entry":
+            charged = (size > 0 and bought) or (size < 0 and sold)
+            made.append(total - size.abs() * fee * charged)
+        else:
+            both = (bought or sold) if close_at_eod else (bought and sold)
+            made.append(total - s.abs() * fee * both)
+    return torch.stack(made)
+
+
+def test_a_position_learns() -> None:
+    """The gradient of the mean profit of held positions is move minus fee, as it was."""
+    move = torch.tensor([0.01, -0.02, 0.03])
+    position = torch.tensor([0.5, -0.5, 0.2], requires_grad=True)
+    (-loss_utils.calculate_trading_profit_torch(None, None, move, position)).backward()
+    side = torch.tensor([1.0, -1.0, 1.0])
+    torch.testing.assert_close(position.grad, -(move - 0.0005 * side) / 3)
+
+
+def test_leverage_is_charged_where_it_is_asked_for() -> None:
+    move, position = torch.tensor([0.01, 0.01]), torch.tensor([0.5, -3.0])
+    plain = loss_utils.get_trading_profits_list(None, None, move, position, 0.0)
+    torch.testing.assert_close(plain, move * position)
+    paid = loss_utils.get_trading_profits_list(None, None, move, position, 0.0, 0.001, 2.0)
+    torch.testing.assert_close(plain - paid, torch.tensor([0.0, 2.0 * 0.001 * 2.0]))
+    loss_utils.use_fees("later")
+    try:
+        later = loss_utils.get_trading_profits_list(None, None, move, position, 0.0)
+    finally:
+        loss_utils.use_fees("snapshot")
+    torch.testing.assert_close(plain - later, torch.tensor([0.0, 2.0 * 0.065 / 252]))
 
 
 def test_errors_say_what_is_wrong() -> None:

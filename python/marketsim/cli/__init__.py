@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from marketsim.cli import backtest, doctor, forecast, params, profile, store
+from marketsim.cli import backtest, doctor, forecast, params, profile, replay, store
 from marketsim.cli.store_text import printable_lines
 from marketsim.errors import MarketsimError
 
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (backtest, forecast, profile, store, params, doctor):
+    for module in (backtest, forecast, replay, profile, store, params, doctor):
         command = module.add_parser(commands)
         command.add_argument(
             "--debug", action="store_true", help="show where an error comes from (traceback)"

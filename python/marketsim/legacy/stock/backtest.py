@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,8 @@ from marketsim.legacy.stock import loss_utils
 from marketsim.legacy.stock.context_forecasts import forecast_contexts
 from marketsim.legacy.stock.forecasting import Predict, samples_of
 from marketsim.legacy.stock.pipelines import load_toto_pipeline, prediction_store
-from marketsim.legacy.stock.quirks import active_quirks, crypto_symbols
+from marketsim.legacy.stock.quirks import active_quirks
+from marketsim.legacy.stock.replaced import Functions
 from marketsim.legacy.stock.result_rows import STRATEGIES
 from marketsim.legacy.stock.settings import setting
 from marketsim.legacy.stock.simulation import Costs, Simulations, Sources
@@ -167,22 +168,38 @@ class Hooks:
         download: (path, symbols=[...]) -> frame.
         fetch_spread: symbol -> ask / bid.
         predict: a function in the place of `cached_predict`; None: ours.
+        forecast_frame: a function in the place of `_compute_toto_forecast`, or None.
+        aggregate: a function in the place of `aggregate_with_spec`, or None.
         load_kronos: parameters -> wrapper.
         kronos_is_replaced: whether that is not ours.
         toto_params, kronos_params: symbol -> parameters.
-        best_model: symbol -> "toto" or "kronos".
+        best_model: symbol -> "kronos", or what Toto forecasts.
         writer: takes scalars for TensorBoard.
+        crypto_symbols: those that are crypto.
+        functions: the strategies, and which of them were replaced.
+        fits: functions in the place of those that fit offsets, by name.
+        simulate: a function in the place of `run_single_simulation`, or None.
+        walk_forward_stats: frame -> averages.
+        finish: called with the symbol at the end, or None.
     """
 
     download: Callable[..., pd.DataFrame]
     fetch_spread: Callable[[str], float]
     predict: Predict | None
+    forecast_frame: Callable[..., Any] | None
+    aggregate: Callable[..., Any] | None
     load_kronos: Callable[[Mapping[str, Any]], Any]
     kronos_is_replaced: bool
     toto_params: Callable[[str], dict[str, Any]]
     kronos_params: Callable[[str], dict[str, Any]]
     best_model: Callable[[str], str]
     writer: Writer
+    crypto_symbols: Collection[str]
+    functions: Functions
+    fits: Mapping[str, Callable[..., Any]]
+    simulate: Callable[..., Row] | None
+    walk_forward_stats: Callable[[pd.DataFrame], dict[str, float]]
+    finish: Callable[..., object] | None
 
     def sources(self, symbol: str) -> Sources:
         """Where the forecasts of a symbol come from.
@@ -197,7 +214,20 @@ class Hooks:
             params = self.kronos_params(symbol)
             return self.load_kronos(params), params
 
-        return Sources(model, self.toto_params(symbol), self.predict, kronos if asked else None)
+        return Sources(
+            "kronos" if model == "kronos" else "toto",
+            self.toto_params(symbol),
+            self.predict,
+            kronos if asked else None,
+            self.forecast_frame,
+            self.aggregate,
+        )
+
+    def simulations(self, data: pd.DataFrame, symbol: str, costs: Costs) -> Simulations:
+        """Simulations of the data by these functions."""
+        sources = self.sources(symbol)
+        horizon = setting("max_horizon")
+        return Simulations(data, symbol, costs, sources, horizon, self.fits, self.functions)
 
 
 def simulate_once(
@@ -208,9 +238,9 @@ def simulate_once(
     number: int,
 ) -> Row:
     """One simulation that sees all rows of the data."""
-    run = Simulations(data, symbol, costs, hooks.sources(symbol), setting("max_horizon"))
+    run = hooks.simulations(data, symbol, costs)
     row = run.run([len(data)])[0]
-    _note(hooks.writer, symbol, number, row)
+    _note(hooks.writer, symbol, number, row, run.daily_returns(len(data)))
     return row
 
 
@@ -225,22 +255,36 @@ def backtest(hooks: Hooks, symbol: str, num_simulations: int) -> pd.DataFrame:
         logger.error("no data for %s: the source returned an empty frame", symbol)
         return pd.DataFrame()
     spread = float(hooks.fetch_spread(symbol))
-    is_crypto = symbol in crypto_symbols
+    is_crypto = symbol in hooks.crypto_symbols
     fee = loss_utils.CRYPTO_TRADING_FEE if is_crypto else loss_utils.TRADING_FEE
     rows = simulation_rows(len(data), num_simulations)
     if not rows:
         return pd.DataFrame()
+    if setting("max_horizon") == 1:
+        logger.warning(
+            "MARKETSIM_MAX_HORIZON=1 leaves no day to validate on: returns, losses and the "
+            "calibration are empty, and only the forecast of the next day is filled in; "
+            "unset it for all seven days"
+        )
     costs = Costs(fee, is_crypto, spread, spread)
-    run = Simulations(data, symbol, costs, hooks.sources(symbol), setting("max_horizon"))
-    results = run.run(rows)
-    for number, row in enumerate(results):
-        _note(hooks.writer, symbol, number, row)
+    if hooks.simulate is None:
+        run = hooks.simulations(data, symbol, costs)
+        results = run.run(rows)
+        for number, (count, row) in enumerate(zip(rows, results, strict=True)):
+            _note(hooks.writer, symbol, number, row, run.daily_returns(count))
+    else:
+        results = [
+            hooks.simulate(data.iloc[:count].copy(), symbol, fee, is_crypto, number, spread)
+            for number, count in enumerate(rows)
+        ]
     frame = pd.DataFrame(results)
-    added = compute_walk_forward_stats(frame)
+    added = hooks.walk_forward_stats(frame)
     added.update(forecast_profits(_daily_means(results), symbol, hooks.predict))
     frame = frame.assign(**added)
     log_averages(hooks.writer, symbol, frame)
     log_summary(frame, symbol, len(results))
+    if hooks.finish is not None:
+        hooks.finish(symbol, num_comparisons=10)
     return frame
 
 
@@ -258,16 +302,18 @@ def simulation_rows(rows: int, simulations: int) -> list[int]:
 def _daily_means(results: Sequence[Row]) -> dict[str, list[float]]:
     """By strategy, its average daily returns."""
     return {
-        name: [row[f"{start}_avg_daily_return"] for row in results]
+        name: [row.get(f"{start}_avg_daily_return", math.nan) for row in results]
         for name, (start, _) in STRATEGIES.items()
     }
 
 
-def _note(writer: Writer, symbol: str, number: int, row: Row) -> None:
+def _note(
+    writer: Writer, symbol: str, number: int, row: Row, returns: Mapping[str, Sequence[float]]
+) -> None:
     """Scalars of a simulation for TensorBoard."""
     if isinstance(writer, NoWriter):
         return
     preds = row["last_preds"]
     losses = {key: preds[f"{key.lower()}_val_loss"] for key in ("Close", "Low", "High", "Open")}
     known = {key: loss for key, loss in losses.items() if not math.isnan(loss)}
-    log_simulation(writer, symbol, number, row, losses=known)
+    log_simulation(writer, symbol, number, row, losses=known, returns=returns)

@@ -8,16 +8,19 @@
     set_spread_source({"AAPL": 1.0002})  # or a number, or symbol -> number
 
 Where a program sets none, MARKETSIM_DATA names a folder or a provider. A provider is an entry point
-of the group "marketsim.data": a function symbol -> DataFrame.
+of the group "marketsim.data": a function symbol -> DataFrame. Where there is neither, the program's
+own module `data_curate_daily` is asked, as the old functions did.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import pandas as pd
 
@@ -39,6 +42,9 @@ PROVIDERS = "marketsim.data"
 # What the old code took for the spread of a symbol that it knew none of.
 WIDE_SPREAD = 1.05
 
+logger = logging.getLogger(__name__)
+
+_said: set[str] = set()
 _data: DataFunction | None = None
 _spreads: SpreadSource = None
 
@@ -120,6 +126,8 @@ def fetch_spread(symbol: str) -> float:
         ArgumentError: the source gives something else than a number of at least 1.
     """
     found: Any = _spreads
+    if found is None and _data is None:
+        found = _of_program("fetch_spread")
     if isinstance(found, Mapping):
         found = found.get(symbol)
     elif callable(found):
@@ -127,6 +135,21 @@ def fetch_spread(symbol: str) -> float:
     if found is None:
         return WIDE_SPREAD if active_quirks().wide_fallback_spread else SPREAD
     return _checked_spread(found)
+
+
+def _of_program(name: str) -> Any:
+    """A function of the program's own `data_curate_daily`, where the old module took it from."""
+    try:
+        module = import_module("data_curate_daily")
+    except ModuleNotFoundError as error:
+        if error.name != "data_curate_daily":
+            raise
+        return None
+    found = getattr(module, name, None)
+    if found is not None and name not in _said:
+        _said.add(name)
+        logger.info("%s of the program's own data_curate_daily is used", name)
+    return found
 
 
 def _checked_spread(value: object) -> float:
@@ -160,6 +183,9 @@ def download_daily_stock_data(
     told = setting("data")
     source = _named(told) if _data is None and told is not None else _data
     if source is None:
+        own = _of_program("download_daily_stock_data")
+        if own is not None:
+            return cast(pd.DataFrame, own(path, symbols=asked))
         raise ArgumentError(
             "no source of prices is set: call marketsim.legacy.data_source.set_data_source(...) "
             "with a folder of CSV or Parquet files, a function symbol -> DataFrame, or the name of "

@@ -34,10 +34,10 @@ import inspect
 import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import CodeType
-from typing import ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeVar, cast, overload
 
 from blake3 import blake3
 
@@ -238,8 +238,19 @@ class CachedFunction(Protocol[P, R]):
         ...
 
 
-def disk_cache(func: Callable[P, R]) -> CachedFunction[P, R]:
+@overload
+def disk_cache(func: Callable[P, R]) -> CachedFunction[P, R]: ...
+@overload
+def disk_cache(
+    func: None = None, *, ignore_kwargs: Iterable[str] | None = None
+) -> Callable[[Callable[P, R]], CachedFunction[P, R]]: ...
+
+
+def disk_cache(func: Any = None, *, ignore_kwargs: Iterable[str] | None = None) -> Any:
     """Keep what a function returns, by its arguments, in files that later processes find.
+
+    Used as `@disk_cache` or `@disk_cache(ignore_kwargs={"samples_per_batch"})`: arguments of these
+    names are not in the key, since no result depends on them.
 
     A call is the same however its arguments are written. With TESTING or MARKETSIM_DISK_CACHE=off
     the function is simply called. A file that cannot be read is computed anew; one that cannot be
@@ -257,6 +268,13 @@ def disk_cache(func: Callable[P, R]) -> CachedFunction[P, R]:
         3.0
         >>> double.cache_clear()
     """
+    ignored = frozenset(ignore_kwargs or ())
+    if func is None:
+        return functools.partial(_cached, ignored=ignored)
+    return _cached(func, ignored)
+
+
+def _cached(func: Callable[P, R], ignored: frozenset[str]) -> CachedFunction[P, R]:
     signature = inspect.signature(func)
     name = f"{func.__module__}.{getattr(func, '__qualname__', type(func).__qualname__)}"
     home = blake3(_VERSION)
@@ -272,6 +290,8 @@ def disk_cache(func: Callable[P, R]) -> CachedFunction[P, R]:
         key = home.copy()
         update_digest(key, model_identity(), "the model")
         for argument, value in bound.arguments.items():
+            if argument in ignored:
+                continue
             update_digest(key, argument, "a name")
             update_digest(key, value, f"{name}: argument {argument!r}")
         return folder / f"{key.hexdigest(length=20)}{_SUFFIX}"

@@ -6,7 +6,9 @@ its own row alone.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +19,7 @@ from marketsim.kernels.rules import check_fee, fee_rule_code, fill_code
 from marketsim.kernels.types import DEFAULT_BOUNDS
 from marketsim.legacy.stock import loss_utils
 from marketsim.legacy.stock.evaluation import Scores, score_sums
-from marketsim.legacy.stock.offset_search import Effort, find_offsets
+from marketsim.legacy.stock.offset_search import Effort, Found, find_offsets, without_infinity
 from marketsim.legacy.stock.quirks import Quirks
 from marketsim.legacy.stock.settings import setting
 
@@ -29,22 +31,31 @@ Flags = npt.NDArray[np.bool_]
 _FITTED_SHARE = 0.3
 _MAXDIFF_EFFORT = Effort(50, 10, 1e-5, 42, 1)
 _ALWAYS_ON_EFFORT = Effort(30, 8, 1e-5, 42, 1)
+_FIT_ONE, _FIT_BOTH = "optimize_entry_exit_multipliers", "optimize_always_on_multipliers"
 
 
 class Terms(NamedTuple):
     """How trades are charged and counted.
 
     Attributes:
-        fee: fraction of the position.
+        fee: fraction of the position; None: `loss_utils.TRADING_FEE`.
         periods: trading days of a year.
         is_crypto: no shorts.
         close_at_eod: leave at the close; None: whichever fitted better.
+        fits: functions in the place of `optimize_entry_exit_multipliers` and
+            `optimize_always_on_multipliers`, by name.
     """
 
-    fee: float
+    fee: float | None
     periods: int
     is_crypto: bool
     close_at_eod: bool | None = None
+    fits: Mapping[str, Callable[..., Any]] = {}
+
+    @property
+    def rate(self) -> float:
+        """The fee, or the default of `loss_utils` for None, as there."""
+        return loss_utils.TRADING_FEE if self.fee is None else self.fee
 
     @property
     def choices(self) -> tuple[bool, ...]:
@@ -193,9 +204,17 @@ class _Search(NamedTuple):
     def _offsets(self) -> tuple[Flags, Array, Array]:
         """The way to leave, and the offsets of high and low, [simulation], by the optimizer set."""
         choices = self.terms.choices
+        both = len(self.positions) == 2 or self.effort is _ALWAYS_ON_EFFORT
+        fit = self.terms.fits.get(_FIT_BOTH if both else _FIT_ONE)
+        if fit is not None:
+            return self._searched(choices, functools.partial(self._fit_by, fit, both))
         if setting("optimizer") == "exact":
             found, high, low, _ = _core.best_offsets_of_fills(
-                *self.moves,
+                self.moves.close,
+                without_infinity(self.moves.high),
+                without_infinity(self.moves.low),
+                without_infinity(self.moves.high_pred),
+                without_infinity(self.moves.low_pred),
                 self.positions[0],
                 *DEFAULT_BOUNDS[0],
                 *DEFAULT_BOUNDS[1],
@@ -204,24 +223,52 @@ class _Search(NamedTuple):
                 len(self.positions) == 2,
             )
             return np.array(choices)[found], high.astype(np.float64), low.astype(np.float64)
-        return self._searched(choices)
+        return self._searched(choices, self._by_scipy)
 
-    def _searched(self, choices: tuple[bool, ...]) -> tuple[Flags, Array, Array]:
-        """The same by SciPy, simulation by simulation."""
+    def _by_scipy(self, i: int, choice: bool) -> Found:
+        return find_offsets(
+            [torch.from_numpy(row[i]) for row in self.moves],
+            [torch.from_numpy(position[i]) for position in self.positions],
+            close_at_eod=choice,
+            fee=self.terms.rate,
+            fee_rule=loss_utils.FEE_RULE,
+            bounds=DEFAULT_BOUNDS,
+            effort=self.effort,
+        )
+
+    def _fit_by(self, fit: Callable[..., Any], both: bool, i: int, choice: bool) -> Found:
+        """The offsets that a program's own function gives, called as the old backtest did."""
+        close, high, low, high_pred, low_pred = (torch.from_numpy(row[i]) for row in self.moves)
+        longs = torch.from_numpy(self.positions[0, i])
+        sides: tuple[torch.Tensor, ...] = (longs,)
+        options: dict[str, Any] = {}
+        if both:
+            shorts = torch.zeros_like(longs) if self.terms.is_crypto else -longs
+            sides = (longs, shorts)
+            options["is_crypto"] = self.terms.is_crypto
+        found = fit(
+            close,
+            *sides,
+            high,
+            high_pred,
+            low,
+            low_pred,
+            close_at_eod=choice,
+            trading_fee=self.terms.rate,
+            maxiter=self.effort.maxiter,
+            popsize=self.effort.popsize,
+            workers=self.effort.workers,
+            **options,
+        )
+        return float(found[0]), float(found[1]), float(found[2])
+
+    def _searched(
+        self, choices: tuple[bool, ...], find: Callable[[int, bool], Found]
+    ) -> tuple[Flags, Array, Array]:
+        """The same simulation by simulation."""
         best = []
         for i in range(len(self.moves.close)):
-            answers = [
-                find_offsets(
-                    [torch.from_numpy(row[i]) for row in self.moves],
-                    [torch.from_numpy(position[i]) for position in self.positions],
-                    close_at_eod=choice,
-                    fee=self.terms.fee,
-                    fee_rule=loss_utils.FEE_RULE,
-                    bounds=DEFAULT_BOUNDS,
-                    effort=self.effort,
-                )
-                for choice in choices
-            ]
+            answers = [find(i, choice) for choice in choices]
             totals = [total for _, _, total in answers]
             at = totals.index(max(totals))  # the first of several
             best.append((choices[at], *answers[at][:2]))
@@ -236,7 +283,7 @@ class _Search(NamedTuple):
 
     def _fee(self) -> tuple[int, float]:
         """Fee rule and fee, as kernels take them."""
-        return fee_rule_code(loss_utils.FEE_RULE), check_fee(self.terms.fee)
+        return fee_rule_code(loss_utils.FEE_RULE), check_fee(self.terms.rate)
 
 
 def scored(orders: Orders, terms: Terms, quirks: Quirks) -> EntryExit:

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import torch
 
 from marketsim import _core
 from marketsim.bars import TARGETS
+from marketsim.errors import ArgumentError
 from marketsim.forecasts import ForecastCube, run_plan, target_index
 from marketsim.legacy.stock.pipelines import load_toto_pipeline, prediction_store
 from marketsim.legacy.stock.price_frame import (
@@ -158,10 +160,51 @@ def summarised(made: Distribution, params: Mapping[str, Any]) -> tuple[Floats, F
     return points.astype(np.float32), bands.astype(np.float32)
 
 
-def forecasts_by_function(
-    data: Data, groups: Sequence[Indices], predict: Predict
+def forecasts_by_frames(
+    data: Data, groups: Sequence[Indices], forecast: Callable[..., Any]
 ) -> list[Forecasts]:
-    """Forecasts by a function with the signature of `cached_predict`, called once a context."""
+    """Forecasts by a function like `_compute_toto_forecast`, called once a simulation and price.
+
+    It is handed the frame of the old backtest: moves of its price in the column y, by day.
+
+    Raises:
+        ArgumentError: it gives another number of forecasts than there are days.
+    """
+    moves = all_moves(data.prices, data.series)
+    made = []
+    for ends in groups:
+        points: Floats = np.zeros(ends.shape, dtype=np.float32)
+        bands: Floats = np.zeros(ends.shape, dtype=np.float32)
+        if not ends.size:
+            points, bands = no_forecasts(ends.shape[1])
+        for price, key in enumerate(KEYS):
+            for i in range(ends.shape[1] if ends.size else 0):
+                end = int(ends[price, i, -1]) + 1
+                last = float(data.prices[key][data.series[key].rows[end - 1] + 1])
+                frame = pd.DataFrame({"y": moves[price][:end].astype(np.float64)})
+                found = forecast(data.symbol, key, frame, last, dict(data.params))
+                for to, values in ((points, found[0]), (bands, found[1])):
+                    row = np.asarray(values, dtype=np.float32).reshape(-1)
+                    if row.size != ends.shape[2]:
+                        raise ArgumentError(
+                            f"the function in the place of _compute_toto_forecast must give "
+                            f"{ends.shape[2]} forecasts and bands of {key}: got {row.size}"
+                        )
+                    to[price, i] = row
+        made.append(Forecasts(points, bands))
+    return made
+
+
+def forecasts_by_function(
+    data: Data,
+    groups: Sequence[Indices],
+    predict: Predict,
+    aggregate: Callable[..., Any] | None = None,
+) -> list[Forecasts]:
+    """Forecasts by a function with the signature of `cached_predict`, called once a context.
+
+    `aggregate`, where there is one, makes a point forecast of samples in the place of ours.
+    """
     sampling = {name: data.params[name] for name in ("num_samples", "samples_per_batch")}
     moves = all_moves(data.prices, data.series)
     at: dict[tuple[int, int], int] = {}  # (price, context's end): number of its forecast
@@ -178,12 +221,20 @@ def forecasts_by_function(
         predict(torch.from_numpy(moves[price][:end].copy()), 1, **sampling, symbol=data.symbol)[0]
         for price, end in at
     ]
-    points, bands = (part.astype(np.float32) for part in _read(made, data.params))
+    points, bands = _read(made, data.params)
+    if aggregate is not None:
+        spec = data.params["aggregate"]
+        each = [np.atleast_1d(aggregate(samples_of(one), spec))[0] for one in made]
+        points = np.array(each, dtype=np.float64)
+    all_points: Floats = points.astype(np.float32)
+    all_bands: Floats = bands.astype(np.float32)
 
     def picked(ends: Indices, which: list[int]) -> Forecasts:
         if not ends.size:
             return no_forecasts(ends.shape[1])
-        return Forecasts(points[which].reshape(ends.shape), bands[which].reshape(ends.shape))
+        return Forecasts(
+            all_points[which].reshape(ends.shape), all_bands[which].reshape(ends.shape)
+        )
 
     return [picked(ends, which) for ends, which in zip(groups, numbers, strict=True)]
 
@@ -249,7 +300,7 @@ def quantile_of_sorted(rows: Floats, level: float) -> Floats:
 def samples_of(made: Any) -> Floats:
     """The samples of a forecast, float32 [sample]: a tensor's, an array's, or by `.numpy()`."""
     if isinstance(made, torch.Tensor):
-        array = made.numpy(force=True)
+        array = made.float().numpy(force=True)  # NumPy has no bfloat16
     else:
         array = made.numpy() if callable(getattr(made, "numpy", None)) else made
     samples = np.asarray(array, dtype=np.float32).reshape(-1)

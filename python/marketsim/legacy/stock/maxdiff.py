@@ -13,7 +13,9 @@ import torch
 
 from marketsim.errors import ArgumentError
 from marketsim.legacy.stock.entry_exit import (
+    Array,
     EntryExit,
+    Floats,
     Moves,
     Terms,
     always_on,
@@ -41,7 +43,7 @@ def evaluate_maxdiff_strategy(
     last_preds: dict[str, Any],
     simulation_data: pd.DataFrame,
     *,
-    trading_fee: float,
+    trading_fee: float | None,
     trading_days_per_year: int,
     is_crypto: bool = False,
     skip_invalid_forecasts: bool = True,
@@ -54,7 +56,7 @@ def evaluate_maxdiff_strategy(
             low_actual_movement_values, high_predictions and low_predictions, tensors [day], and
             high_predicted_price_value and low_predicted_price_value for the prices reported.
         simulation_data: High, Low and Close; the last rows belong to the days of the tensors.
-        trading_fee: fraction of the position, see `loss_utils`.
+        trading_fee: fraction of the position, see `loss_utils`; None: `TRADING_FEE`.
         trading_days_per_year: for the annual figures.
         is_crypto: no shorts.
         skip_invalid_forecasts: no trade where the forecast low is not below the forecast high.
@@ -72,7 +74,7 @@ def evaluate_maxdiff_strategy(
     last_preds.setdefault("close_actual_movement_values", torch.zeros(0))
     terms = Terms(trading_fee, trading_days_per_year, is_crypto, close_at_eod)
     quirks = active_quirks()
-    moves = _moves(last_preds, simulation_data, quirks)
+    moves = moves_of(last_preds, simulation_data, quirks)
     prices = _reference_prices(last_preds)
     if moves is None:
         return (*_nothing(), no_maxdiff(prices))
@@ -87,7 +89,7 @@ def evaluate_maxdiff_always_on_strategy(
     last_preds: dict[str, Any],
     simulation_data: pd.DataFrame,
     *,
-    trading_fee: float,
+    trading_fee: float | None,
     trading_days_per_year: int,
     is_crypto: bool = False,
     close_at_eod: bool | None = None,
@@ -99,7 +101,7 @@ def evaluate_maxdiff_always_on_strategy(
     """
     terms = Terms(trading_fee, trading_days_per_year, is_crypto, close_at_eod)
     quirks = active_quirks()
-    moves = _moves(last_preds, simulation_data, quirks)
+    moves = moves_of(last_preds, simulation_data, quirks)
     prices = _reference_prices(last_preds)
     if moves is None:
         return (*_nothing(), no_always_on(prices))
@@ -115,27 +117,42 @@ def days_before(rows: int, days: int, quirks: Quirks) -> slice:
     return slice(last - days, last)
 
 
-def _moves(last_preds: Mapping[str, Any], data: pd.DataFrame, quirks: Quirks) -> Moves | None:
+def moves_of(last_preds: Mapping[str, Any], data: pd.DataFrame, quirks: Quirks) -> Moves | None:
     """The moves of one simulation; None where there are no days."""
     close = _row(last_preds.get("close_actual_movement_values"))
     days = 0 if close is None else close.shape[1]
-    rows = days_before(len(data), days, quirks)
-    if close is None or days == 0 or rows.start < 0:
+    if close is None or days == 0 or days_before(len(data), days, quirks).start < 0:
         return None
-    extremes = [_row(last_preds.get(name)) for name in _TENSORS]
-    missing = [name for name, values in zip(_TENSORS, extremes, strict=True) if values is None]
+    missing = [name for name in _TENSORS if last_preds.get(name) is None]
     if missing:
         logger.warning("no entry and exit strategy: last_preds lacks %s", ", ".join(missing))
         return None
-    for name, values in zip(_TENSORS, extremes, strict=True):
-        if values is not None and values.shape != close.shape:
+    return moves_against_close(*prices_before(last_preds, data, quirks), quirks)
+
+
+def prices_before(
+    last_preds: Mapping[str, Any], data: pd.DataFrame, quirks: Quirks
+) -> tuple[Floats, tuple[Floats, ...], tuple[Array, Array, Array]]:
+    """What `moves_against_close` takes, of one simulation: [1, day] each.
+
+    Raises:
+        ArgumentError: tensors of different lengths.
+    """
+    close = _row(last_preds["close_actual_movement_values"])
+    assert close is not None  # the caller has looked
+    given = []
+    for name in _TENSORS:
+        values = _row(last_preds[name])
+        if values is None or values.shape != close.shape:
+            got = 0 if values is None else values.shape[1]
             raise ArgumentError(
-                f"{name} must have as many days as close_actual_movement_values, {days}: "
-                f"got {values.shape[1]}"
+                f"{name} must have as many days as close_actual_movement_values, "
+                f"{close.shape[1]}: got {got}"
             )
-    before = tuple(column_values(data, name)[None, rows] for name in ("High", "Low", "Close"))
-    given = tuple(values for values in extremes if values is not None)
-    return moves_against_close(close, given, before, quirks)
+        given.append(values)
+    rows = days_before(len(data), close.shape[1], quirks)
+    high, low, last = (column_values(data, name)[None, rows] for name in ("High", "Low", "Close"))
+    return close, tuple(given), (high, low, last)
 
 
 def _row(values: Any) -> npt.NDArray[np.float32] | None:

@@ -1,15 +1,16 @@
 """The best offsets of limit orders given as tensors: found exactly, or searched as the old way was.
 
 Exactly is the default. On a processor, float32 tensors go straight to the compiled search, a call
-of a few microseconds; those of a GPU are searched there. float64 tensors are searched in
-float64, by trying all pairs of offsets at which a fill changes. DIRECT and differential evolution
-are SciPy's, on the same profit.
+of a few microseconds; those of a GPU are searched there. float64 tensors, and fees and bounds that
+the kernels do not take, are searched by trying all pairs of offsets at which a fill changes.
+DIRECT and differential evolution are SciPy's, on the same profit.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 
 from marketsim import _core
-from marketsim.arguments import as_argument_error
+from marketsim.arguments import as_argument_error, as_number
 from marketsim.errors import ArgumentError, CudaUnavailableError, MissingDependencyError
 from marketsim.kernels.cuda import place as cuda
 from marketsim.kernels.offsets import best_offsets
@@ -28,8 +29,11 @@ from marketsim.legacy.stock.tensor_profit import check_tensors, limit_order_prof
 
 logger = logging.getLogger(__name__)
 
-# float64 is searched pair by pair: the work grows with the third power of the days.
-MOST_FLOAT64_DAYS = 128
+# Searched pair by pair, where the work grows with the third power of the days. More days start from
+# the maximum of float32, and improve one offset after the other.
+MOST_PAIRED_DAYS = 128
+# Limits are cut to [-1, 10]: larger levels, infinite ones too, mean what these mean.
+_LARGEST_LEVEL = 1000.0
 
 Found = tuple[float, float, float]
 _FILLS = (fill_code("optimistic"), fill_code("close_only"))
@@ -66,6 +70,23 @@ class Problem:
     fee: float
     fee_rule: str
 
+    @property
+    def fits_kernel(self) -> bool:
+        """Whether the fee is one that the kernels know."""
+        try:
+            check_fee(self.fee)
+        except ArgumentError:
+            return False
+        return True
+
+    def totals(self, high: float, low: float) -> float:
+        """The profit of one pair of offsets, positions added in double precision, as it was."""
+        parts = (Problem(self.days, (one,), *self._terms()) for one in self.positions)
+        return sum(float(part.total(high, low).item()) for part in parts)
+
+    def _terms(self) -> tuple[bool, float, str]:
+        return self.close_at_eod, self.fee, self.fee_rule
+
     def total(self, high: float | torch.Tensor, low: float | torch.Tensor) -> torch.Tensor:
         """The profit over all days, of offsets [...] that broadcast against [..., day]."""
         close, day_high, day_low, high_pred, low_pred = self.days
@@ -99,13 +120,15 @@ def exact_offsets(
 ) -> Found | None:
     """The exact answer, straight from the memory of 1-D float32 tensors on a processor.
 
-    None for tensors that are something else. `second` is another position, or None.
-
-    Raises:
-        ArgumentError: bounds or a fee out of range.
+    None for tensors that are something else, for infinite levels, and for bounds or a fee that the
+    kernels do not take. `second` is another position, or None.
     """
-    if bounds is not DEFAULT_BOUNDS:
-        bounds = check_bounds(bounds)
+    if bounds is not DEFAULT_BOUNDS and not _fit_kernel(bounds):
+        return None
+    try:
+        fee = check_fee(fee)
+    except ArgumentError:
+        return None
     (high_min, high_max), (low_min, low_max) = bounds
     close, high, low, high_pred, low_pred = days
     found: Found | None = _core.best_offsets_of_tensors(
@@ -122,9 +145,40 @@ def exact_offsets(
         low_max,
         _FILLS[close_at_eod],
         _RULES[fee_rule] if fee_rule in _RULES else fee_rule_code(fee_rule),
-        check_fee(fee),
+        fee,
     )
     return found
+
+
+def _fit_kernel(bounds: Bounds) -> bool:
+    try:
+        check_bounds(bounds)
+    except ArgumentError:
+        return False
+    return True
+
+
+def check_pairs(bounds: Any) -> Bounds:
+    """Bounds of two offsets as numbers.
+
+    Raises:
+        ArgumentError: they are not two pairs of finite numbers, each in ascending order.
+    """
+    try:
+        (a, b), (c, d) = ((float(low), float(high)) for low, high in bounds)
+    except (TypeError, ValueError):
+        a, b, c, d = math.nan, math.nan, math.nan, math.nan
+    if math.isfinite(a + b + c + d) and a <= b and c <= d:
+        return (a, b), (c, d)
+    raise ArgumentError(
+        "bounds must be ((lowest, highest) high offset, (lowest, highest) low offset), finite and "
+        f"in ascending order: got {bounds!r}"
+    )
+
+
+def without_infinity(levels: Any) -> Any:
+    """Levels with finite numbers in the place of infinite ones that mean the same limit."""
+    return levels.clip(-_LARGEST_LEVEL, _LARGEST_LEVEL)
 
 
 def find_offsets(
@@ -136,6 +190,7 @@ def find_offsets(
     fee_rule: str,
     bounds: Bounds,
     effort: Effort,
+    optimizer: str | None = None,
 ) -> Found:
     """(high offset, low offset, profit) of one problem, by the optimizer that is set.
 
@@ -145,14 +200,16 @@ def find_offsets(
         close_at_eod, fee, fee_rule: as for the profit.
         bounds: as for `marketsim.best_offsets`.
         effort: for SciPy.
+        optimizer: "exact", "direct" or "differential_evolution"; None: what the environment says.
 
     Raises:
-        ArgumentError: as for the profit, or bounds out of order, or too many days in float64.
+        ArgumentError: as for the profit, or bounds out of order, or a fee that is no number.
         MissingDependencyError: SciPy is asked for and not installed.
     """
-    bounds = check_bounds(bounds)
-    problem = _checked(days, positions, bool(close_at_eod), check_fee(fee), fee_rule)
-    optimizer = setting("optimizer")
+    bounds = check_pairs(bounds)
+    fee = as_number("trading_fee", fee, "a fraction of the traded value, such as 0.0005")
+    problem = _checked(days, positions, bool(close_at_eod), fee, fee_rule)
+    optimizer = optimizer or setting("optimizer")
     if optimizer == "exact":
         return _exact(problem, bounds)
     return _searched(problem, bounds, effort, optimizer)
@@ -168,7 +225,8 @@ def _checked(
     names = ("close_actual", "high_actual", "low_actual", "high_pred", "low_pred")
     sides = ("positions",) if len(positions) == 1 else ("buy_indicator", "sell_indicator")
     given = dict(zip((*names, *sides), (*days, *positions), strict=True))
-    rows = check_tensors(**given)
+    rows = [row.detach() for row in check_tensors(**given)]
+    rows = [*rows[:1], *map(without_infinity, rows[1:5]), *rows[5:]]
     rows = list(torch.broadcast_tensors(*rows))
     fee_rule_code(fee_rule)
     return Problem(tuple(rows[:5]), tuple(rows[5:]), close_at_eod, fee, fee_rule)
@@ -185,6 +243,8 @@ def _exact(problem: Problem, bounds: Bounds) -> Found:
     dtype = rows[0].dtype
     for row in rows:
         dtype = torch.promote_types(dtype, row.dtype)
+    if not problem.fits_kernel or not _fit_kernel(bounds):
+        return _by_pairs(problem, bounds, problem.fits_kernel)
     if dtype != torch.float64 and rows[0].is_cuda and _gpu_has_kernels():
         return _exact_on_gpu(problem, bounds, str(rows[0].device))
     rows = [row.detach().cpu().to(dtype).contiguous() for row in rows]
@@ -192,7 +252,7 @@ def _exact(problem: Problem, bounds: Bounds) -> Found:
         own = Problem(
             tuple(rows[:5]), tuple(rows[5:]), problem.close_at_eod, problem.fee, problem.fee_rule
         )
-        return _exact_float64(own, bounds)
+        return _by_pairs(own, bounds, start_in_float32=True)
     numbers = [row.numpy() for row in _one_problem(rows)]
     try:
         high, low, profit = _core.best_offsets(
@@ -251,32 +311,69 @@ def _exact_on_gpu(problem: Problem, bounds: Bounds, device: str) -> Found:
     return high, low, profit
 
 
-def _exact_float64(problem: Problem, bounds: Bounds) -> Found:
-    """All pairs of offsets at which a fill changes; of equal totals the pair nearest to (0, 0)."""
+def _by_pairs(problem: Problem, bounds: Bounds, start_in_float32: bool) -> Found:
+    """The best pair of offsets at which a fill changes; of equal totals the one nearest to (0, 0).
+
+    Beyond `MOST_PAIRED_DAYS` not all pairs are tried: from the maximum of float32 (or no offsets)
+    each offset in turn goes to its best value for the other one, until neither improves.
+    """
     _, day_high, day_low, high_pred, low_pred = problem.days
-    if day_high.numel() > MOST_FLOAT64_DAYS:
-        raise ArgumentError(
-            f"float64 tensors of {day_high.numel()} days: the exact search takes at most "
-            f"{MOST_FLOAT64_DAYS} in float64; pass float32 tensors, of any length, or set "
-            "MARKETSIM_USE_DIRECT_OPTIMIZER=1"
-        )
     (high_min, high_max), (low_min, low_max) = bounds
     # High offsets: the last ones with H <= high and with H < high; low ones with L >= low, L > low.
     highs = _last_offsets(high_pred, day_high).clamp(high_min, high_max)
     lows = (-_last_offsets(-low_pred, -day_low)).clamp(low_min, low_max)
     highs = torch.cat((highs, highs.new_tensor([high_max, min(max(0.0, high_min), high_max)])))
     lows = torch.cat((lows, lows.new_tensor([low_min, min(max(0.0, low_min), low_max)])))
-    highs = highs[highs.isfinite()].unique()
-    best = (float("-inf"), 0.0, 0.0, 0.0)
-    for low in lows[lows.isfinite()].unique().tolist():
-        totals = problem.total(highs[:, None], low)
+    highs, lows = (offsets[offsets.isfinite()].unique() for offsets in (highs, lows))
+    if day_high.numel() > MOST_PAIRED_DAYS:
+        start = (0.0, 0.0)
+        if start_in_float32 and _fit_kernel(bounds):
+            rows = (row.float() for row in (*problem.days, *problem.positions))
+            days = list(rows)
+            own = Problem(tuple(days[:5]), tuple(days[5:]), *problem._terms())
+            start = _exact(own, bounds)[:2]
+        return _one_by_one(problem, highs, lows, start)
+    best = _Best()
+    for low in lows.tolist():
+        best.offer(problem.total(highs[:, None], low), highs, low)
+    return best.high, best.low, best.total
+
+
+class _Best:
+    """The highest total, and of several the pair nearest to (0, 0)."""
+
+    total = -math.inf
+    high = low = 0.0
+
+    def offer(self, totals: torch.Tensor, highs: torch.Tensor, low: float) -> None:
         top = totals.max().item()
-        if top < -best[0] and best[0] != float("-inf"):
-            continue
+        if top < self.total:
+            return
+        size = self.high * self.high + self.low * self.low
         for high in highs[totals == top].tolist():
-            found = (-top, high * high + low * low, high, low)
-            best = found if best[0] == float("-inf") else min(best, found)
-    return best[2], best[3], -best[0]
+            nearer = high * high + low * low < size
+            if top > self.total or nearer:
+                self.total, self.high, self.low = top, high, low
+                size = high * high + low * low
+
+
+def _one_by_one(
+    problem: Problem, highs: torch.Tensor, lows: torch.Tensor, start: tuple[float, float]
+) -> Found:
+    high, low = start
+    best = problem.total(high, low).item()
+    while True:
+        before = best
+        for offsets, is_high in ((highs, True), (lows, False)):
+            for part in offsets.split(max(1, 2_000_000 // max(problem.days[0].numel(), 1))):
+                pair = (part[:, None], low) if is_high else (high, part[:, None])
+                totals = problem.total(*pair)
+                at = int(totals.argmax())
+                if totals[at].item() > best:
+                    best = totals[at].item()
+                    high, low = (part[at].item(), low) if is_high else (high, part[at].item())
+        if best == before:
+            return high, low, best
 
 
 def _last_offsets(predicted: torch.Tensor, limit: torch.Tensor) -> torch.Tensor:
@@ -298,17 +395,39 @@ class _Loss:
         self._problem = problem
 
     def __call__(self, offsets: Sequence[float]) -> float:
-        return -float(self._problem.total(float(offsets[0]), float(offsets[1])).item())
+        return -self._problem.totals(float(offsets[0]), float(offsets[1]))
 
 
 def _searched(problem: Problem, bounds: Bounds, effort: Effort, optimizer: str) -> Found:
     loss = _Loss(problem)
-    if optimizer == "direct":
-        most = 100 if setting("fast_optimize") else effort.maxiter * effort.popsize
-        result = scipy_optimize().direct(loss, bounds=bounds, maxfun=most)
-    else:
-        result = evolve(loss, list(bounds), effort)
+    result = minimize(loss, list(bounds), effort, optimizer)
     return float(result.x[0]), float(result.x[1]), float(-result.fun)
+
+
+# What a program put in the place of SciPy's functions, by their names in `optimization_utils`.
+searches: dict[str, Callable[..., Any]] = {}
+
+
+def minimize(
+    loss: Callable[[Sequence[float]], float],
+    bounds: list[tuple[float, float]],
+    effort: Effort,
+    optimizer: str,
+) -> Any:
+    """SciPy's answer by DIRECT; by differential evolution where that is asked for, or DIRECT fails.
+
+    Raises:
+        MissingDependencyError: SciPy is not installed.
+    """
+    if optimizer != "differential_evolution":
+        fast = searches.get("_FAST_MODE", setting("fast_optimize"))
+        most = 100 if fast else effort.maxiter * effort.popsize
+        direct = searches.get("direct") or scipy_optimize().direct
+        try:
+            return direct(loss, bounds=bounds, maxfun=most)
+        except Exception as error:
+            logger.warning("DIRECT failed, differential evolution searches instead: %s", error)
+    return evolve(loss, bounds, effort)
 
 
 def evolve(
@@ -319,7 +438,8 @@ def evolve(
     Raises:
         MissingDependencyError: SciPy is not installed.
     """
-    return scipy_optimize().differential_evolution(
+    search = searches.get("differential_evolution") or scipy_optimize().differential_evolution
+    return search(
         loss,
         bounds=bounds,
         maxiter=effort.maxiter,

@@ -9,20 +9,168 @@ only then. Fitted offsets are in-sample figures, found exactly or not.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 
+from marketsim.errors import ArgumentError
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds
 from marketsim.legacy.stock import loss_utils
-from marketsim.legacy.stock.offset_search import Effort, evolve, exact_offsets, find_offsets
+from marketsim.legacy.stock.offset_search import (
+    Effort,
+    evolve,
+    exact_offsets,
+    find_offsets,
+    minimize,
+    scipy_optimize,
+    searches,
+)
 from marketsim.legacy.stock.settings import setting
 
 __all__ = [
+    "ENTRY_EXIT_OPTIMIZER_BACKEND",
     "optimize_always_on_multipliers",
     "optimize_entry_exit_multipliers",
     "optimize_entry_exit_multipliers_with_callback",
     "optimize_single_parameter",
+    "run_bounded_optimizer",
 ]
+
+ENTRY_EXIT_OPTIMIZER_BACKEND = "marketsim-exact"
+
+
+def __getattr__(name: str) -> Any:
+    """Flags that the environment decides, and SciPy's functions.
+
+    A program may set them: `_USE_DIRECT = False` asks for differential evolution, `_FAST_MODE` for
+    100 evaluations where DIRECT searches, `direct` and `differential_evolution` are called.
+    """
+    if name == "_USE_DIRECT":
+        return setting("optimizer") != "differential_evolution"
+    if name == "_FAST_MODE":
+        return bool(setting("fast_optimize"))
+    if name in _SCIPY:
+        return getattr(scipy_optimize(), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+_SCIPY = ("direct", "differential_evolution")
+_FLAGS = ("_USE_DIRECT", "_FAST_MODE", *_SCIPY)
+
+
+def _optimizer() -> Any:
+    """The optimizer that is set, by this module's flags before the environment."""
+    asked = setting("optimizer")
+    own = globals()
+    if not own.keys().isdisjoint(_FLAGS):
+        searches.clear()
+        searches.update({name: own[name] for name in _FLAGS[1:] if name in own})
+        if "_USE_DIRECT" in own and not own["_USE_DIRECT"]:
+            asked = "differential_evolution"
+        elif asked == "differential_evolution" and "_USE_DIRECT" in own:
+            asked = "direct"
+    elif searches:
+        searches.clear()
+    return asked
+
+
+class _EntryExitObjective:
+    """Minus the total profit at a pair of offsets; can be handed to other processes."""
+
+    def __init__(
+        self,
+        close_actual: torch.Tensor,
+        positions: torch.Tensor,
+        high_actual: torch.Tensor,
+        high_pred: torch.Tensor,
+        low_actual: torch.Tensor,
+        low_pred: torch.Tensor,
+        close_at_eod: bool,
+        trading_fee: float | None,
+    ) -> None:
+        self._levels = (high_actual, high_pred, low_actual, low_pred)
+        self._close = close_actual
+        self._positions: tuple[torch.Tensor, ...] = (positions,)
+        self._close_at_eod, self._fee = close_at_eod, trading_fee
+
+    def __call__(self, multipliers: Sequence[float]) -> float:
+        high, low = (float(offset) for offset in multipliers)
+        day_high, high_pred, day_low, low_pred = self._levels
+        levels = (day_high, high_pred + high, day_low, low_pred + low)
+        values = loss_utils.calculate_profit_torch_with_entry_buysell_profit_values
+        totals = (
+            values(
+                self._close,
+                *levels,
+                position,
+                close_at_eod=self._close_at_eod,
+                trading_fee=self._fee,
+            )
+            .sum()
+            .item()
+            for position in self._positions
+        )
+        return -float(sum(totals))
+
+
+class _AlwaysOnObjective(_EntryExitObjective):
+    """The same of two positions a day; of crypto only the first counts."""
+
+    def __init__(
+        self,
+        close_actual: torch.Tensor,
+        buy_indicator: torch.Tensor,
+        sell_indicator: torch.Tensor,
+        high_actual: torch.Tensor,
+        high_pred: torch.Tensor,
+        low_actual: torch.Tensor,
+        low_pred: torch.Tensor,
+        close_at_eod: bool,
+        trading_fee: float | None,
+        is_crypto: bool,
+    ) -> None:
+        levels = (high_actual, high_pred, low_actual, low_pred)
+        super().__init__(close_actual, buy_indicator, *levels, close_at_eod, trading_fee)
+        self._positions = (buy_indicator,) if is_crypto else (buy_indicator, sell_indicator)
+
+
+class _EntryExitContext(NamedTuple):
+    """The tensors of a problem, in one row each."""
+
+    close_actual: torch.Tensor
+    positions: torch.Tensor
+    high_actual: torch.Tensor
+    high_pred: torch.Tensor
+    low_actual: torch.Tensor
+    low_pred: torch.Tensor
+
+
+def _prepare_entry_exit_context(*tensors: torch.Tensor, **named: torch.Tensor) -> _EntryExitContext:
+    given = _EntryExitContext(*tensors, **named)
+    return _EntryExitContext(*(tensor.reshape(-1) for tensor in given))
+
+
+def _evaluate_entry_exit_profit(
+    ctx: _EntryExitContext,
+    *,
+    high_mult: float,
+    low_mult: float,
+    close_at_eod: bool,
+    trading_fee: float | None,
+) -> torch.Tensor:
+    """The total profit at a pair of offsets, a tensor of one value; later versions had it."""
+    return loss_utils.calculate_trading_profit_torch_with_entry_buysell(
+        None,
+        None,
+        ctx.close_actual,
+        ctx.positions,
+        ctx.high_actual,
+        ctx.high_pred + high_mult,
+        ctx.low_actual,
+        ctx.low_pred + low_mult,
+        close_at_eod=close_at_eod,
+        trading_fee=trading_fee,
+    )
 
 
 def optimize_entry_exit_multipliers(
@@ -62,7 +210,8 @@ def optimize_entry_exit_multipliers(
     """
     fee = loss_utils.TRADING_FEE if trading_fee is None else trading_fee
     days = (close_actual, high_actual, low_actual, high_pred, low_pred)
-    if setting("optimizer") == "exact":
+    optimizer = _optimizer()
+    if optimizer == "exact":
         rule = loss_utils.FEE_RULE
         found = exact_offsets(days, positions, None, bounds, bool(close_at_eod), fee, rule)
         if found is not None:
@@ -75,6 +224,7 @@ def optimize_entry_exit_multipliers(
         fee_rule=loss_utils.FEE_RULE,
         bounds=bounds,
         effort=Effort(maxiter, popsize, atol, seed, workers),
+        optimizer=optimizer,
     )
 
 
@@ -109,7 +259,8 @@ def optimize_always_on_multipliers(
     fee = loss_utils.TRADING_FEE if trading_fee is None else trading_fee
     days = (close_actual, high_actual, low_actual, high_pred, low_pred)
     second = None if is_crypto else sell_indicator
-    if setting("optimizer") == "exact":
+    optimizer = _optimizer()
+    if optimizer == "exact":
         rule = loss_utils.FEE_RULE
         found = exact_offsets(days, buy_indicator, second, bounds, bool(close_at_eod), fee, rule)
         if found is not None:
@@ -122,6 +273,7 @@ def optimize_always_on_multipliers(
         fee_rule=loss_utils.FEE_RULE,
         bounds=bounds,
         effort=Effort(maxiter, popsize, atol, seed, workers),
+        optimizer=optimizer,
     )
 
 
@@ -147,6 +299,7 @@ def optimize_entry_exit_multipliers_with_callback(
     def loss(offsets: Sequence[float]) -> float:
         return -profit_calculator(float(offsets[0]), float(offsets[1]))
 
+    _optimizer()
     result = evolve(loss, list(bounds), Effort(maxiter, popsize, atol, seed, workers))
     return float(result.x[0]), float(result.x[1]), float(-result.fun)
 
@@ -173,5 +326,34 @@ def optimize_single_parameter(
     def loss(parameters: Sequence[float]) -> float:
         return -profit_calculator(float(parameters[0]))
 
+    _optimizer()
     result = evolve(loss, [bounds], Effort(maxiter, popsize, atol, seed, workers))
     return float(result.x[0]), float(-result.fun)
+
+
+def run_bounded_optimizer(
+    objective: Callable[[Sequence[float]], float],
+    bounds: Sequence[tuple[float, float]],
+    *,
+    maxiter: int = 50,
+    popsize: int = 10,
+    atol: float = 1e-5,
+    seed: int | None = 42,
+    workers: int = 1,
+) -> tuple[tuple[float, ...], float]:
+    """The numbers within bounds at which a function of yours is lowest, by DIRECT.
+
+    By differential evolution with MARKETSIM_USE_DIRECT_OPTIMIZER=0; of any number of parameters.
+
+    Returns:
+        (numbers, the function's value).
+
+    Raises:
+        ArgumentError: no bounds.
+        MissingDependencyError: SciPy is not installed.
+    """
+    if not bounds:
+        raise ArgumentError("bounds must hold at least one pair: got none")
+    effort = Effort(maxiter, max(popsize, 1), atol, seed, workers)
+    result = minimize(objective, list(bounds), effort, _optimizer())
+    return tuple(float(value) for value in result.x), float(result.fun)

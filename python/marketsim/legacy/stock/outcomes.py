@@ -116,13 +116,13 @@ def _by_signals(days: Validation, terms: Terms, spread: float) -> dict[str, Outc
         "unprofit_shutdown": _core.shutdown_signals(close, returns, crypto),
     }
     count, number = returns.shape
-    cost = 2 * terms.fee * spread
+    cost = 2 * terms.rate * spread
     held = np.array(list(signals.values()))[..., close.shape[1] - number :].astype(np.float64, "C")
-    scores = score_signals(held, returns, terms.fee, spread, terms.periods)
+    scores = score_signals(held, returns, terms.rate, spread, terms.periods)
     with np.errstate(all="ignore"):
         last = held[..., -1] * returns[:, -1] - cost if number else np.zeros(held.shape[:2])
     found = {name: Outcome(*pair) for name, *pair in zip(signals, scores, last, strict=True)}
-    total, last_held = _bought_and_held(returns, terms.fee)
+    total, last_held = _bought_and_held(returns, terms.rate)
     found["buy_hold"] = Outcome(found["buy_hold"].scores._replace(total=total), last_held)
     if not number:
         found["unprofit_shutdown"] = Outcome(no_scores(count), np.full(count, -cost))
@@ -145,7 +145,7 @@ def _day_trades(days: Validation, terms: Terms, quirks: Quirks) -> tuple[Array, 
     """
     close_pred, low_pred, high_pred, _ = days.predictions
     close, low, high, _ = days.actuals
-    fee = terms.fee
+    fee = terms.rate
     first, charged_pred, charged_close = _core.take_profit_returns(
         close_pred, high_pred, low_pred, close, high, low, fee
     )

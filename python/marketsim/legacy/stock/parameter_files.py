@@ -16,7 +16,7 @@ from marketsim.atomic import new_file, replace_file
 from marketsim.bars.symbol import check_symbol
 from marketsim.errors import ArgumentError, FileFormatError, UnknownNameError, UnknownSymbolError
 
-KINDS = ("toto", "kronos", "best", "close_policy")
+KINDS = ("toto", "kronos", "chronos2", "best", "close_policy")
 # A file of parameters has a few hundred bytes.
 _LARGEST = 1 << 20
 # Whatever bounds clamp to, no more than this is meant.

@@ -2,7 +2,7 @@
 
     {HYPERPARAM_ROOT}/toto/{SYMBOL}.json          config: num_samples, samples_per_batch, aggregate
     {HYPERPARAM_ROOT}/kronos/{SYMBOL}.json        config: temperature, top_p, top_k, ...
-    {HYPERPARAM_ROOT}/best/{SYMBOL}.json          model: toto or kronos
+    {HYPERPARAM_ROOT}/best/{SYMBOL}.json          model: toto, kronos, or what Toto stands in for
     {HYPERPARAM_ROOT}/close_policy/{SYMBOL}.json  close_policy: INSTANT_CLOSE or KEEP_OPEN
 
 Files are read anew at each call. A file that is not there means the defaults; one that cannot be
@@ -11,13 +11,16 @@ understood is an error that names it.
 
 from __future__ import annotations
 
+import json
 import logging
 import math
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from marketsim.atomic import replace_file
 from marketsim.errors import FileFormatError, UnknownNameError
-from marketsim.legacy.stock.parameter_files import read_parameters
+from marketsim.legacy.stock.parameter_files import parameter_path, read_parameters
 from marketsim.legacy.stock.quirks import crypto_symbols
 from marketsim.legacy.stock.settings import LegacySettings, current_settings, setting
 from marketsim.models.aggregation import parse_aggregate
@@ -125,7 +128,94 @@ def _clamped(symbol: str, params: dict[str, Any], settings: LegacySettings) -> d
     return params
 
 
-def resolve_toto_params(symbol: str) -> dict[str, Any]:
+class HyperparamRecord(NamedTuple):
+    """What a file of parameters says, as `load_best_config` of the old program gave it.
+
+    Attributes:
+        config: the parameters.
+        validation, test, metadata: what they were chosen by.
+        path: the file.
+    """
+
+    config: dict[str, Any]
+    validation: dict[str, Any]
+    test: dict[str, Any]
+    metadata: dict[str, Any]
+    path: Path
+
+
+def load_best_config(model: str, symbol: str) -> HyperparamRecord | None:
+    """The parameters of a symbol for "toto", "kronos" or "chronos2"; None without a file.
+
+    Raises:
+        InvalidNameError, FileFormatError: as `resolve_toto_params`.
+    """
+    record = read_parameters(model, symbol, root=setting("hyperparam_root"))
+    if record is None:
+        return None
+    content = record.content
+    return HyperparamRecord(
+        record.config,
+        content.get("validation", {}),
+        content.get("test", {}),
+        content.get("metadata", {}),
+        record.path,
+    )
+
+
+def load_model_selection(symbol: str) -> dict[str, Any] | None:
+    """What best/{SYMBOL}.json says; None without a file."""
+    record = read_parameters("best", symbol, root=setting("hyperparam_root"))
+    return None if record is None else record.content
+
+
+def load_close_policy(symbol: str) -> str | None:
+    """What close_policy/{SYMBOL}.json says; None without a file.
+
+    Raises:
+        FileFormatError: it says neither INSTANT_CLOSE nor KEEP_OPEN.
+    """
+    record = read_parameters("close_policy", symbol, root=setting("hyperparam_root"))
+    if record is None or "close_policy" not in record.content:
+        return None
+    policy = record.text("close_policy", "")
+    if policy not in CLOSE_POLICIES:
+        expected = " or ".join(CLOSE_POLICIES)
+        raise FileFormatError(f"{record.path}: close_policy must be {expected}: got {policy!r}")
+    return policy
+
+
+def save_close_policy(
+    symbol: str, close_policy: str, comparison_results: dict[str, Any] | None = None
+) -> Path:
+    """Write close_policy/{SYMBOL}.json in one step; returns its path.
+
+    Raises:
+        UnknownNameError: the policy is neither INSTANT_CLOSE nor KEEP_OPEN.
+        InvalidNameError: the symbol must not become a path.
+    """
+    if close_policy not in CLOSE_POLICIES:
+        raise UnknownNameError("close policy", close_policy, CLOSE_POLICIES)
+    content: dict[str, Any] = {"symbol": symbol, "close_policy": close_policy}
+    if comparison_results:
+        content["comparison"] = comparison_results
+    path = parameter_path("close_policy", symbol, root=setting("hyperparam_root"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, (json.dumps(content, indent=2) + "\n").encode())
+    return path
+
+
+def _config(load: Callable[[str, str], Any], model: str, symbol: str) -> tuple[dict[str, Any], str]:
+    """The parameters of a symbol, and where they come from."""
+    record = load(model, symbol)
+    if record is None:
+        return {}, "the defaults"
+    return dict(record.config), str(getattr(record, "path", "load_best_config"))
+
+
+def resolve_toto_params(
+    symbol: str, load: Callable[[str, str], Any] = load_best_config
+) -> dict[str, Any]:
     """num_samples, samples_per_batch and aggregate of a symbol, clamped.
 
     With FAST_TESTING those of the FAST_TOTO_... variables, else those of its file, else the
@@ -145,9 +235,7 @@ def resolve_toto_params(symbol: str) -> dict[str, Any]:
             "aggregate": settings.fast_toto_agg_spec,
         }
         return _clamped(symbol, fast, settings)
-    record = read_parameters("toto", symbol, root=settings.hyperparam_root)
-    config = {} if record is None else record.config
-    where = "the defaults" if record is None else str(record.path)
+    config, where = _config(load, "toto", symbol)
     _say("toto", symbol, f"Toto parameters of {symbol}: {where}")
     return _clamped(symbol, toto_params_of(config, settings, where), settings)
 
@@ -168,7 +256,9 @@ def toto_params_of(
     }
 
 
-def resolve_kronos_params(symbol: str) -> dict[str, Any]:
+def resolve_kronos_params(
+    symbol: str, load: Callable[[str, str], Any] = load_best_config
+) -> dict[str, Any]:
     """temperature, top_p, top_k, sample_count, max_context and clip of a symbol.
 
     MARKETSIM_KRONOS_SAMPLE_COUNT goes before the file.
@@ -177,9 +267,7 @@ def resolve_kronos_params(symbol: str) -> dict[str, Any]:
         InvalidNameError, FileFormatError, ArgumentError: as `resolve_toto_params`.
     """
     settings = current_settings()
-    record = read_parameters("kronos", symbol, root=settings.hyperparam_root)
-    config = {} if record is None else record.config
-    where = "the defaults" if record is None else str(record.path)
+    config, where = _config(load, "kronos", symbol)
     _say("kronos", symbol, f"Kronos parameters of {symbol}: {where}")
     params: dict[str, Any] = {}
     for name, default in DEFAULT_KRONOS_PARAMS.items():
@@ -193,10 +281,25 @@ def resolve_kronos_params(symbol: str) -> dict[str, Any]:
     return params
 
 
-def resolve_best_model(symbol: str) -> str:
-    """Which model forecasts a symbol: "toto" or "kronos".
+def check_override(model: str, symbol: str) -> str:
+    """A model that a program asks for: "toto" or "kronos".
+
+    Raises:
+        UnknownNameError: another one.
+    """
+    if model.lower() not in ("toto", "kronos"):
+        raise UnknownNameError("model of model_override", model, ("toto", "kronos"))
+    return model.lower()
+
+
+def resolve_best_model(
+    symbol: str, load: Callable[[str], Mapping[str, Any] | None] = load_model_selection
+) -> str:
+    """Which model forecasts a symbol: "toto", "kronos", or what its file says.
 
     TESTING means toto, MARKETSIM_FORCE_KRONOS kronos; else the file in best/ says it, else toto.
+    Toto forecasts for any name but kronos, as it did in the version of November 2025; a line of the
+    log says so.
 
     Raises:
         InvalidNameError, FileFormatError, ArgumentError: as `resolve_toto_params`.
@@ -206,18 +309,32 @@ def resolve_best_model(symbol: str) -> str:
     if setting("force_kronos"):
         _say("model", symbol, f"MARKETSIM_FORCE_KRONOS: Kronos forecasts {symbol}")
         return "kronos"
-    record = read_parameters("best", symbol, root=setting("hyperparam_root"))
-    if record is None:
+    selection = load(symbol)
+    if selection is None:
         _say("model", symbol, f"no model is chosen for {symbol}: Toto")
         return "toto"
-    model = record.text("model", "toto").lower()
+    model = selection.get("model", "toto")
+    if not isinstance(model, str):
+        path = parameter_path("best", symbol, root=setting("hyperparam_root"))
+        raise FileFormatError(f'{path}: "model" must be text: got {model!r}')
+    model = model.lower()
+    _say("model", symbol, f"{model} is chosen for {symbol}")
     if model not in ("toto", "kronos"):
-        raise FileFormatError(f"{record.path}: model must be toto or kronos: got {model!r}")
-    _say("model", symbol, f"{record.path} chooses {model} for {symbol}")
+        _say(
+            "stand-in",
+            symbol,
+            f"{symbol}: the drop-in forecasts with Toto where {model} is chosen; set TOTO_MODEL_ID "
+            f"to a checkpoint of {model}, or use marketsim.walk_forward with it",
+            logging.WARNING,
+        )
     return model
 
 
-def resolve_close_policy(symbol: str) -> str:
+def resolve_close_policy(
+    symbol: str,
+    crypto: Collection[str] = crypto_symbols,
+    load: Callable[[str], str | None] = load_close_policy,
+) -> str:
     """INSTANT_CLOSE or KEEP_OPEN: what the file in close_policy/ says, else by the kind of symbol.
 
     Crypto is closed at once, all else kept open.
@@ -225,23 +342,19 @@ def resolve_close_policy(symbol: str) -> str:
     Raises:
         InvalidNameError, FileFormatError: as `resolve_toto_params`.
     """
-    record = read_parameters("close_policy", symbol, root=setting("hyperparam_root"))
-    default = "INSTANT_CLOSE" if symbol in crypto_symbols else "KEEP_OPEN"
-    if record is None:
-        _say("close policy", symbol, f"no close policy is kept for {symbol}: {default}")
-        return default
-    policy = record.text("close_policy", default)
-    if policy not in CLOSE_POLICIES:
-        expected = " or ".join(CLOSE_POLICIES)
-        raise FileFormatError(f"{record.path}: close_policy must be {expected}: got {policy!r}")
-    return policy
+    policy = load(symbol)
+    if policy is not None:
+        return policy
+    default = "INSTANT_CLOSE" if symbol in crypto else "KEEP_OPEN"
+    _say("close policy", symbol, f"no close policy is kept for {symbol}: {default}")
+    return default
 
 
-def _say(kind: str, symbol: str, message: str) -> None:
+def _say(kind: str, symbol: str, message: str, level: int = logging.INFO) -> None:
     """Log what has been decided for a symbol when it is new."""
     if _said.get((kind, symbol)) != message:
         _said[kind, symbol] = message
-        logger.info("%s", message)
+        logger.log(level, "%s", message)
 
 
 def _whole(

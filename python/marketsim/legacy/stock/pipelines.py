@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from marketsim.forecasts import ForecastStore
-    from marketsim.legacy.stock.kronos_wrapper import KronosForecastingWrapper
 
 logger = logging.getLogger(__name__)
+
+
+# What makes and asks a pipeline of ours; a test may have patched the class.
+_OWN_METHODS = {name: TotoPipeline.__dict__[name] for name in ("from_pretrained", "predict")}
 
 
 @dataclass
@@ -42,15 +45,29 @@ class _Resident:
 # All that is resident, guarded by the lock: one Toto, and a Kronos for each set of parameters.
 _lock = threading.RLock()
 _toto: _Resident | None = None
-_kronos: dict[tuple[Any, ...], _Resident] = {}
+kronos_wrappers: dict[tuple[Any, ...], Any] = {}
+_kronos_used: dict[tuple[Any, ...], float] = {}
 
 
-def load_toto_pipeline() -> TotoPipeline:
+def is_ours(pipeline: object) -> bool:
+    """Whether that is a pipeline of marketsim, whose model is asked directly."""
+    return type(pipeline) is TotoPipeline
+
+
+def is_patched(pipeline_class: type) -> bool:
+    """Whether a method that makes or asks pipelines was replaced in their class."""
+    return any(pipeline_class.__dict__.get(name) is not own for name, own in _OWN_METHODS.items())
+
+
+def load_toto_pipeline(pipeline_class: Any = TotoPipeline) -> Any:
     """The pipeline that the environment asks for; loaded once, and again when that changes.
 
     TOTO_MODEL_ID says which model, MARKETSIM_TOTO_DEVICE where it computes (a GPU where there is
     one), TOTO_COMPILE whether torch.compile translates it. Weights are read with the first
     forecast that the store does not have.
+
+    Args:
+        pipeline_class: its `from_pretrained` makes the pipeline.
 
     Raises:
         CudaUnavailableError: a GPU is asked for that is not there, and MARKETSIM_ALLOW_CPU_FALLBACK
@@ -59,18 +76,18 @@ def load_toto_pipeline() -> TotoPipeline:
     global _toto
     settings = current_settings()
     device = "cpu" if is_statistical(settings.toto_model_id) else chosen_device(settings)
-    key = (settings.toto_model_id, device, settings.compile_toto, settings.fast_testing)
+    made_by = vars(pipeline_class).get("from_pretrained", pipeline_class)
+    key = (settings.toto_model_id, device, settings.compile_toto, settings.fast_testing, made_by)
     with _lock:
         if _toto is None or _toto.key != key:
             _drop_toto()
             _drop_kronos()
-            _toto = _Resident(key, _loaded_toto(settings, device))
+            _toto = _Resident(key, _loaded_toto(settings, device, pipeline_class))
         _toto.used = time.monotonic()
-        holder: TotoPipeline = _toto.holder
-        return holder
+        return _toto.holder
 
 
-def load_kronos_wrapper(params: Mapping[str, Any]) -> KronosForecastingWrapper:
+def load_kronos_wrapper(params: Mapping[str, Any], wrapper_class: Any = None) -> Any:
     """The Kronos wrapper of these parameters; loaded once a set.
 
     KRONOS_MODEL_ID and KRONOS_TOKENIZER_ID say which checkpoint. It computes on a GPU where there
@@ -79,31 +96,32 @@ def load_kronos_wrapper(params: Mapping[str, Any]) -> KronosForecastingWrapper:
     Args:
         params: temperature, top_p, top_k, sample_count, max_context, clip, as
             `resolve_kronos_params` gives them.
+        wrapper_class: makes the wrapper; None: `KronosForecastingWrapper`.
 
     Raises:
         As `KronosForecastingWrapper`.
     """
-    from marketsim.legacy.stock.kronos_wrapper import KronosForecastingWrapper
+    if wrapper_class is None:
+        from marketsim.legacy.stock.kronos_wrapper import KronosForecastingWrapper
 
+        wrapper_class = KronosForecastingWrapper
     settings = current_settings()
     names = ("temperature", "top_p", "top_k", "sample_count", "max_context", "clip")
     asked = {name: params[name] for name in names}
     ids = (settings.kronos_model_id, settings.kronos_tokenizer_id)
     compiled = bool(settings.kronos_compile)
-    key = (*ids, *asked.values(), compiled)
+    key = (*ids, *asked.values(), compiled, wrapper_class)
     with _lock:
-        if key not in _kronos:
-            wrapper = KronosForecastingWrapper(
+        if key not in kronos_wrappers:
+            kronos_wrappers[key] = wrapper_class(
                 model_name=ids[0],
                 tokenizer_name=ids[1],
                 device=_best_device(),
                 compile=compiled,
                 **asked,
             )
-            _kronos[key] = _Resident(key, wrapper)
-        _kronos[key].used = time.monotonic()
-        holder: KronosForecastingWrapper = _kronos[key].holder
-        return holder
+        _kronos_used[key] = time.monotonic()
+        return kronos_wrappers[key]
 
 
 def cached_predict(
@@ -113,6 +131,7 @@ def cached_predict(
     samples_per_batch: int,
     *,
     symbol: str | None = None,
+    pipeline: Any = None,
 ) -> list[TotoForecast]:
     """Forecast what follows a context, through the prediction store.
 
@@ -122,6 +141,8 @@ def cached_predict(
         num_samples: how many draws `.numpy()` shows; no draw is made before somebody looks.
         samples_per_batch: without effect on the numbers.
         symbol: whose context it is; without effect, since a forecast depends on its context alone.
+        pipeline: who forecasts; None: the pipeline that is set. One that is not ours, or whose
+            `predict` was replaced, is asked by `predict`, and nothing is kept.
 
     Returns:
         One forecast a context; `.numpy()` is what the old function's was, `.distribution` the exact
@@ -130,13 +151,23 @@ def cached_predict(
     Raises:
         ArgumentError: as `TotoPipeline.predict`; else as `load_toto_pipeline`.
     """
-    return load_toto_pipeline().forecast(
+    asked = load_toto_pipeline() if pipeline is None else pipeline
+    if not is_ours(asked) or is_patched(type(asked)):
+        made: list[TotoForecast] = asked.predict(
+            context=context,
+            prediction_length=prediction_length,
+            num_samples=num_samples,
+            samples_per_batch=samples_per_batch,
+        )
+        return made
+    forecasts: list[TotoForecast] = asked.forecast(
         context,
         prediction_length,
         num_samples,
         store=prediction_store(),
         samples_per_batch=samples_per_batch,
     )
+    return forecasts
 
 
 def prediction_store() -> ForecastStore | None:
@@ -150,7 +181,33 @@ def prediction_store() -> ForecastStore | None:
     return open_store(None) if kept else None
 
 
-def current_pipeline() -> TotoPipeline | None:
+def log_store() -> None:
+    """Log where forecasts of the old functions are kept, or that they are not."""
+    store = prediction_store()
+    where = "nowhere" if store is None else str(getattr(store, "root", store))
+    logger.info("forecasts are kept: %s; `marketsim store stat` counts them", where)
+
+
+def require_cuda(feature: str, symbol: str | None, allow_cpu_fallback: bool) -> None:
+    """Raise where there is no GPU, unless the CPU may stand in and MARKETSIM_ALLOW_CPU_FALLBACK=1.
+
+    Raises:
+        CudaUnavailableError: there is no GPU.
+    """
+    if _best_device() != "cpu":
+        return
+    target = f"{feature} ({symbol})" if symbol else feature
+    if allow_cpu_fallback and setting("allow_cpu_fallback"):
+        logger.warning("%s: there is no GPU; the CPU computes the same, slower", target)
+        return
+    hint = ", or set MARKETSIM_ALLOW_CPU_FALLBACK=1 to use the CPU" if allow_cpu_fallback else ""
+    raise CudaUnavailableError(
+        f"{target} requires a CUDA-capable GPU, and torch finds none: install a driver and a torch "
+        f"that is built with CUDA{hint}"
+    )
+
+
+def current_pipeline() -> Any:
     """The pipeline that is loaded, if there is one; it is not loaded for this."""
     with _lock:
         return None if _toto is None else _toto.holder
@@ -168,10 +225,10 @@ def release_model_resources(*, force: bool = False) -> None:
     with _lock:
         if _toto is not None and (every or now - _toto.used >= settings.toto_keepalive_seconds):
             _drop_toto()
-        for key, resident in list(_kronos.items()):
-            if every or now - resident.used >= settings.kronos_keepalive_seconds:
-                del _kronos[key]
-                resident.holder.unload()
+        for key in list(kronos_wrappers):
+            idle = now - _kronos_used.get(key, 0.0)
+            if every or idle >= settings.kronos_keepalive_seconds:
+                _drop_wrapper(key)
 
 
 def profile_toto_memory(
@@ -246,7 +303,7 @@ def _best_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _loaded_toto(settings: LegacySettings, device: str) -> TotoPipeline:
+def _loaded_toto(settings: LegacySettings, device: str, pipeline_class: Any) -> Any:
     dtype = None
     if settings.fast_testing and device != "cpu":
         import torch
@@ -257,8 +314,8 @@ def _loaded_toto(settings: LegacySettings, device: str) -> TotoPipeline:
             "TOTO_COMPILE_MODE=%s has no effect: the network chooses by its device",
             settings.toto_compile_mode,
         )
-    return TotoPipeline.from_pretrained(
-        settings.toto_model_id,
+    return pipeline_class.from_pretrained(
+        model_id=settings.toto_model_id,
         device_map=device,
         torch_dtype=dtype,
         torch_compile=settings.compile_toto,
@@ -272,15 +329,22 @@ def _drop_toto() -> None:
     global _toto
     with _lock:
         if _toto is not None:
-            _toto.holder.unload()
+            if hasattr(_toto.holder, "unload"):
+                _toto.holder.unload()
             _toto = None
 
 
 def _drop_kronos() -> None:
     with _lock:
-        for resident in _kronos.values():
-            resident.holder.unload()
-        _kronos.clear()
+        for key in list(kronos_wrappers):
+            _drop_wrapper(key)
+
+
+def _drop_wrapper(key: tuple[Any, ...]) -> None:
+    wrapper = kronos_wrappers.pop(key)
+    _kronos_used.pop(key, None)
+    if hasattr(wrapper, "unload"):
+        wrapper.unload()
 
 
 def _allocated(pipeline: TotoPipeline, *, reset: bool) -> int:

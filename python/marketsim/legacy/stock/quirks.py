@@ -6,15 +6,28 @@ turns all switches off; `using` sets single ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from importlib import import_module
 
 from marketsim.legacy.stock.settings import setting
 
 # What the old program traded; others of its crypto symbols were only recognised elsewhere.
 crypto_symbols = ["BNBUSD", "BTCUSD", "ETHUSD", "PAXGUSD", "UNIUSD"]
+
+
+def symbols_of_program(default: Collection[str]) -> Collection[str]:
+    """`crypto_symbols` of the program's own `src.fixtures`, as it is now; else the default."""
+    try:
+        fixtures = import_module("src.fixtures")
+    except ModuleNotFoundError as error:
+        if error.name not in ("src", "src.fixtures"):
+            raise
+        return default
+    found: Collection[str] = getattr(fixtures, "crypto_symbols", default)
+    return found
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,7 @@ def current_settings() -> LegacySettings:
         ArgumentError: a variable has a value that it does not know, or lower bounds exceed upper
             ones.
     """
+    _log_unused(tuple(unused_variables()))
     return _settings(tuple(active_variables().items()))
 
 
@@ -173,6 +174,23 @@ def _settings(texts: tuple[tuple[str, str], ...]) -> LegacySettings:
     active = ", ".join(f"{name}={text}" for name, text in texts)
     logger.info("settings from the environment: %s", active or "none; all are at their defaults")
     return settings
+
+
+def unused_variables() -> dict[str, str]:
+    """The variables that are set and have no effect, and why; `WITHOUT_EFFECT` has them all."""
+    return {
+        name: reason
+        for name, reason in WITHOUT_EFFECT.items()
+        if (_core.environment_variable(name) or "").strip()
+    }
+
+
+@lru_cache(maxsize=64)
+def _log_unused(names: tuple[str, ...]) -> None:
+    """One line, once for each set of variables."""
+    if names:
+        told = "; ".join(f"{name}: {WITHOUT_EFFECT[name]}" for name in names)
+        logger.warning("variables that are set and have no effect: %s", told)
 
 
 def _check_bounds(settings: LegacySettings) -> None:
@@ -310,6 +328,25 @@ VARIABLES = (
     Variable("MARKETSIM_KRONOS_KEEPALIVE_SECONDS", "kronos_keepalive_seconds", _number),
     Variable("MARKETSIM_LEGACY_QUIRKS", "quirks", _one_of("legacy", "fixed")),
 )
+# What the old modules read and ours has no use for: why.
+WITHOUT_EFFECT = {
+    "TOTO_COMPILE_BACKEND": "the network chooses its own way of compiling",
+    "REAL_TOTO_COMPILE_BACKEND": "the network chooses its own way of compiling",
+    "KRONOS_COMPILE_BACKEND": "Kronos is not compiled",
+    "TOTO_DTYPE": "precision is float32 unless torch_dtype or amp_dtype says otherwise",
+    "KRONOS_DTYPE": "precision is float32 unless the wrapper's dtype says otherwise",
+    "COMPILED_MODELS_DIR": "nothing compiled is kept",
+    "TORCHINDUCTOR_CACHE_DIR": "torch reads it by itself",
+    "MARKETSIM_ALLOW_MOCK_ANALYTICS": "there are no mock analytics; TESTING=1 makes the model Toto",
+    "MARKETSIM_GPU_METRICS_MODE": "GPU memory is not logged; see profile_toto_memory",
+    "MARKETSIM_GPU_METRICS_PEAK_TOLERANCE_MB": "GPU memory is not logged",
+    "MARKETSIM_TOTO_MAX_OOM_RETRIES": "a model short of memory makes smaller batches",
+    "MARKETSIM_TOTO_BACKTEST_MAX_RETRIES": "a model short of memory makes smaller batches",
+    "TORCH_COMPILED": "TOTO_COMPILE asks for torch.compile",
+    "CHRONOS_COMPILE": "Chronos-2 is the program's own wrapper here",
+    "CHRONOS2_FREQUENCY": "parameters of Chronos-2 are those of daily bars",
+    "MARKETSIM_FORCE_TOTO": "Toto is the default",
+}
 _BY_NAME = {variable.name: variable for variable in VARIABLES}
 _NAMES = {
     field: tuple(variable.name for variable in VARIABLES if variable.field == field)

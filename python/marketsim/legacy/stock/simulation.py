@@ -18,15 +18,17 @@ from marketsim.legacy.stock.forecasting import (
     Data,
     Forecasts,
     Predict,
+    forecasts_by_frames,
     forecasts_by_function,
     forecasts_by_model,
     no_forecasts,
 )
 from marketsim.legacy.stock.kronos_forecasting import KronosForecast, as_forecasts, kronos_forecasts
 from marketsim.legacy.stock.maxdiff import days_before
-from marketsim.legacy.stock.outcomes import Validation, run_strategies
+from marketsim.legacy.stock.outcomes import Outcomes, Validation, run_strategies
 from marketsim.legacy.stock.price_frame import KEYS, Prices, Series, last_moves, moves_before
 from marketsim.legacy.stock.quirks import Quirks, active_quirks
+from marketsim.legacy.stock.replaced import Functions, Simulation
 from marketsim.legacy.stock.result_rows import Made, Subject, result_rows
 
 Array = npt.NDArray[np.float64]
@@ -47,12 +49,17 @@ class Sources:
         predict: a function like `cached_predict` that is called for each context; None for the
             model that is set, asked for all contexts at once through the prediction store.
         kronos: gives the Kronos wrapper, and its parameters; None where none is to be asked.
+        forecast_frame: a function like `_compute_toto_forecast` that forecasts the last days of a
+            frame; None where contexts are forecast.
+        aggregate: a function like `aggregate_with_spec`; None: ours.
     """
 
     model: str
     params: Mapping[str, Any]
     predict: Predict | None
     kronos: Callable[[], tuple[Any, Mapping[str, Any]]] | None
+    forecast_frame: Callable[..., Any] | None = None
+    aggregate: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,10 +80,25 @@ class Costs:
 
 
 class Simulations:
-    """Simulations of one symbol, each of the first so many rows of the data."""
+    """Simulations of one symbol, each of the first so many rows of the data.
+
+    Args:
+        frame, symbol: the data.
+        costs, sources: see there.
+        horizon: forecasts of a simulation.
+        fits: functions in the place of those that fit offsets, by name.
+        functions: the strategies as a program has replaced them; None: ours.
+    """
 
     def __init__(
-        self, frame: pd.DataFrame, symbol: str, costs: Costs, sources: Sources, horizon: int
+        self,
+        frame: pd.DataFrame,
+        symbol: str,
+        costs: Costs,
+        sources: Sources,
+        horizon: int,
+        fits: Mapping[str, Callable[..., Any]] | None = None,
+        functions: Functions | None = None,
     ) -> None:
         self._frame = frame
         self._prices = Prices.of(frame)
@@ -84,6 +106,9 @@ class Simulations:
         self._costs = costs
         self._sources = sources
         self._horizon = horizon
+        self._fits = fits or {}
+        self._functions = functions
+        self._outcomes: dict[int, tuple[Outcomes, int]] = {}
         self._quirks: Quirks = active_quirks()
         series = Series.all_of(self._prices)
         self._data = Data(self._prices, symbol, series, sources.params)
@@ -106,7 +131,38 @@ class Simulations:
             made = self._made(part, forecasts, bars)
             results = result_rows(self._prices, stats, self._subject, part.rows, made)
             found.update(zip(part.rows, results, strict=True))
+            for i, count in enumerate(part.rows):
+                self._outcomes[count] = made.outcomes, i
+                self._replace(found[count], count, made.days, i)
         return [found[count] for count in rows]
+
+    def daily_returns(self, count: int) -> dict[str, list[float]]:
+        """The daily returns of each strategy in the simulation of so many rows."""
+        outcomes, i = self._outcomes[count]
+        return {
+            name: outcome.scores.returns[i].tolist() for name, outcome in outcomes.by_name.items()
+        }
+
+    def _replace(self, row: Row, count: int, days: Validation, i: int) -> None:
+        """What functions of the program decide in the place of ours."""
+        if self._functions is None or not self._functions.replaced:
+            return
+        terms = self._terms()
+        simulation = Simulation(
+            self._frame.iloc[:count],
+            days.returns[i],
+            days.actuals[KEYS.index("Close"), i],
+            days.predictions[KEYS.index("High"), i],
+            terms.rate,
+            int(terms.periods),
+            terms.is_crypto,
+            self._costs.spread,
+        )
+        self._functions.apply(row, simulation)
+
+    def _terms(self) -> Terms:
+        periods = _CRYPTO_DAYS if self._costs.is_crypto else _STOCK_DAYS
+        return Terms(self._costs.fee, periods, self._costs.is_crypto, fits=self._fits)
 
     def _parts(self, rows: Sequence[int]) -> list[_Part]:
         """The simulations, grouped by the numbers of their forecasts and returns.
@@ -142,9 +198,12 @@ class Simulations:
     def _toto(self, groups: list[Indices]) -> list[Forecasts | None]:
         if self._sources.model == "kronos":
             return [None for _ in groups]
+        if self._sources.forecast_frame is not None:
+            return list(forecasts_by_frames(self._data, groups, self._sources.forecast_frame))
         if self._sources.predict is None:
             return list(forecasts_by_model(self._data, groups))
-        return list(forecasts_by_function(self._data, groups, self._sources.predict))
+        predict, aggregate = self._sources.predict, self._sources.aggregate
+        return list(forecasts_by_function(self._data, groups, predict, aggregate))
 
     def _kronos(self, parts: list[_Part]) -> list[dict[str, KronosForecast] | None]:
         if self._sources.kronos is None:
@@ -175,9 +234,7 @@ class Simulations:
             part.returns,
             self._days_before(part.rows, predictions.shape[2]),
         )
-        periods = _CRYPTO_DAYS if self._costs.is_crypto else _STOCK_DAYS
-        terms = Terms(self._costs.fee, periods, self._costs.is_crypto)
-        outcomes = run_strategies(validation, terms, self._costs.spread, self._quirks)
+        outcomes = run_strategies(validation, self._terms(), self._costs.spread, self._quirks)
         return Made(validation, moves, followed, toto, kronos, outcomes)
 
     def _days_before(self, rows: Sequence[int], days: int) -> tuple[Array, Array, Array]:

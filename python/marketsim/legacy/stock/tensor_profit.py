@@ -21,14 +21,13 @@ FeeRule: TypeAlias = Literal["touched_both", "per_entry"]
 
 
 def check_tensors(**tensors: object) -> list[torch.Tensor]:
-    """The tensors, each as one row of days; none of them may ask for a gradient.
+    """The tensors, each as one row of days.
 
     Whole numbers, as positions often are, become numbers of the precision of the others: torch
     would multiply them with a fee in float32.
 
     Raises:
-        ArgumentError: something else than a tensor, lengths or devices that differ, or a tensor
-            that requires a gradient.
+        ArgumentError: something else than a tensor, or lengths or devices that differ.
     """
     rows = []
     for name, tensor in tensors.items():
@@ -36,12 +35,6 @@ def check_tensors(**tensors: object) -> list[torch.Tensor]:
             raise ArgumentError(
                 f"{name} must be a torch tensor: got {type(tensor).__name__}; "
                 "torch.as_tensor(...) makes one"
-            )
-        if tensor.requires_grad:
-            raise ArgumentError(
-                f"{name} requires a gradient, and the profit has none that is of use: it jumps "
-                "where an order is just filled, and a fill does not change with small steps "
-                f"elsewhere; pass {name}.detach()"
             )
         rows.append(tensor.reshape(-1))
     _check_alike(dict(zip(tensors, rows, strict=True)))
