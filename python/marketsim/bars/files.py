@@ -25,6 +25,8 @@ from marketsim.errors import (
     UnknownSymbolError,
 )
 
+# Bytes that a packed file may unpack to: four million bars as text.
+MAX_UNPACKED = 256 << 20
 _DELIMITERS = ",;\t"
 _HEADER_EXAMPLE = "timestamp,open,high,low,close,volume"
 
@@ -177,11 +179,17 @@ def _read_bytes(path: Path) -> bytes:
 
 def _read_gzip(path: Path, data: bytes) -> pd.DataFrame:
     try:
-        text = gzip.decompress(data)
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            text = file.read(MAX_UNPACKED + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise FileFormatError(
             f"{path} is not a whole gzip file ({error}): expected {_EXPECTED['.csv.gz']}"
         ) from None
+    if len(text) > MAX_UNPACKED:
+        raise FileFormatError(
+            f"{path} unpacks to more than {MAX_UNPACKED:,} bytes: expected bars of one symbol; "
+            "split it, or unpack it and read the .csv"
+        )
     return _read_text(path, text)
 
 
@@ -267,7 +275,14 @@ def _read_parquet(path: Path, data: bytes) -> pd.DataFrame:
             f'{path} needs pyarrow, which is not installed: pip install "marketsim[parquet]"'
         ) from None
     try:
-        frame: pd.DataFrame = pq.ParquetFile(pa.BufferReader(data)).read().to_pandas()
+        file = pq.ParquetFile(pa.BufferReader(data))
+        cells = file.metadata.num_rows * file.metadata.num_columns
+        if cells * 8 > MAX_UNPACKED:
+            raise FileFormatError(
+                f"{path} holds {file.metadata.num_rows:,} rows of {file.metadata.num_columns:,} "
+                f"columns, which is more than {MAX_UNPACKED:,} bytes: expected bars of one symbol"
+            )
+        frame: pd.DataFrame = file.read().to_pandas()
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise FileFormatError(f"{path} cannot be read as Parquet ({reason}): {expected}") from None
