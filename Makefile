@@ -11,7 +11,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
 CXX_FILES = $(shell find csrc tests/faults/native benchmarks/native \
   -name '*.cpp' -o -name '*.hpp' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh')
 
-.PHONY: demo test faults upstream lint format types stubs check-stubs wheel-test sanitize bench bench-gpu bench-smoke precision claims clean
+.PHONY: demo test faults torture upstream lint format types stubs check-stubs wheel-test sanitize bench bench-gpu bench-smoke precision claims clean
 
 demo: $(VENV)/.demo
 	$(BIN)/marketsim backtest demo --simulations 70 --report demo-report.html
@@ -22,6 +22,10 @@ test: $(VENV)/.dev
 # The fault suite in full: 10,000 kills, long fuzzing, every crash point many times. Half an hour.
 faults: $(VENV)/.dev
 	MARKETSIM_FAULTS=full $(BIN)/python -m pytest tests/faults tests/forecasts -p no:xdist
+
+# Damage the store's files at random for five minutes; prints one line of counts.
+torture: $(VENV)/.dev
+	PYTHONPATH=tests/support $(BIN)/python tests/faults/torture.py 300
 
 # Our models against the original code, which gets an environment of its own (1.3 GB).
 upstream: $(VENV)/.dev .venv-upstream/.built

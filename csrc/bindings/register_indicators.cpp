@@ -78,22 +78,44 @@ void run_py(const std::string& name, const std::vector<DoubleArray>& inputs,
 // An indicator that takes one bar at a time.
 class PyStream {
  public:
-  using State = py::typing::Tuple<std::string, std::vector<double>, int, size_t, py::bytes>;
+  using State = py::typing::Tuple<std::string, std::vector<double>, int, size_t, size_t,
+                                  std::vector<size_t>, py::bytes>;
+  static constexpr size_t kMostLags = 64;
 
-  PyStream(const std::string& name, std::vector<double> parameters, int option, size_t longest)
-      : name_(name), parameters_(std::move(parameters)), option_(option), longest_(longest) {
+  PyStream(const std::string& name, std::vector<double> parameters, int option, size_t longest,
+           size_t lookback, std::vector<size_t> lags)
+      : name_(name),
+        parameters_(std::move(parameters)),
+        option_(option),
+        longest_(longest),
+        lookback_(lookback),
+        lags_(std::move(lags)) {
     const size_t kind = kind_named(name);
     inputs_ = ind::kinds()[kind].inputs;
     outputs_ = ind::kinds()[kind].outputs;
     if (parameters_.size() > ind::kMostParameters) reject("parameters: too many");
     parameters_.resize(ind::kMostParameters);
-    stream_ = ind::make_stream(kind, parameters_.data(), option_numbered(option), longest);
+    const ind::Option chosen = option_numbered(option);
+    if (lookback_ == 0) {
+      lags_.clear();
+      stream_ = ind::make_stream(kind, parameters_.data(), chosen, longest);
+    } else {
+      if (lags_.empty() || lags_.size() > kMostLags) reject("lags: expected 1 to 64 of them");
+      for (const size_t lag : lags_) {
+        if (lag >= lookback_) reject("lags: each must be below lookback");
+      }
+      stream_ =
+          ind::make_windowed_stream(kind, parameters_.data(), chosen, longest, lookback_, lags_);
+      outputs_ *= lags_.size();
+    }
   }
   PyStream(const PyStream& other)
       : name_(other.name_),
         parameters_(other.parameters_),
         option_(other.option_),
         longest_(other.longest_),
+        lookback_(other.lookback_),
+        lags_(other.lags_),
         inputs_(other.inputs_),
         outputs_(other.outputs_),
         stream_(other.stream_->clone()) {}
@@ -105,7 +127,7 @@ class PyStream {
                            " numbers, got " + std::to_string(sizeof...(numbers)));
     }
     const double in[] = {numbers...};
-    double out[ind::kMostOutputs];
+    double out[ind::kMostOutputs * kMostLags];
     stream_->update(in, out);
     if (outputs_ == 1) return py::float_(out[0]);
     py::tuple all(outputs_);
@@ -113,13 +135,15 @@ class PyStream {
     return all;
   }
   State state() const {
-    return py::make_tuple(name_, parameters_, option_, longest_, py::bytes(stream_->save()));
+    return py::make_tuple(name_, parameters_, option_, longest_, lookback_, lags_,
+                          py::bytes(stream_->save()));
   }
   static PyStream from_state(const State& state) {
-    if (state.size() != 5) reject("not the state of an indicator");
+    if (state.size() != 7) reject("not the state of an indicator");
     PyStream stream(state[0].cast<std::string>(), state[1].cast<std::vector<double>>(),
-                    state[2].cast<int>(), state[3].cast<size_t>());
-    stream.stream_->load(state[4].cast<std::string>());
+                    state[2].cast<int>(), state[3].cast<size_t>(), state[4].cast<size_t>(),
+                    state[5].cast<std::vector<size_t>>());
+    stream.stream_->load(state[6].cast<std::string>());
     return stream;
   }
   const std::string& name() const { return name_; }
@@ -128,7 +152,9 @@ class PyStream {
   std::string name_;
   std::vector<double> parameters_;
   int option_;
-  size_t longest_, inputs_ = 0, outputs_ = 0;
+  size_t longest_, lookback_;
+  std::vector<size_t> lags_;
+  size_t inputs_ = 0, outputs_ = 0;
   std::unique_ptr<ind::Stream> stream_;
 };
 
@@ -150,8 +176,10 @@ void register_indicators(py::module_& module) {
       },
       "{name: (inputs, outputs, recursive)} of every indicator.");
   py::class_<PyStream>(module, "IndicatorStream", "An indicator that takes one bar at a time.")
-      .def(py::init<const std::string&, std::vector<double>, int, size_t>(), arg("name"),
-           arg("parameters"), arg("option"), arg("longest"))
+      .def(py::init<const std::string&, std::vector<double>, int, size_t, size_t,
+                    std::vector<size_t>>(),
+           arg("name"), arg("parameters"), arg("option"), arg("longest"), arg("lookback") = 0,
+           arg("lags") = std::vector<size_t>{})
       .def_property_readonly("name", &PyStream::name)
       .def("update", &PyStream::update<double>, "Take one bar; its value.")
       .def("update", &PyStream::update<double, double>)

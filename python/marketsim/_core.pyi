@@ -12,6 +12,8 @@ import numpy
 import numpy.typing
 
 __all__: list[str] = [
+    "FeatureProgram",
+    "FeatureStream",
     "IndicatorStream",
     "ReplayBars",
     "ReplayRun",
@@ -68,19 +70,85 @@ __all__: list[str] = [
     "window_performance",
 ]
 
+class FeatureStream:
+    """
+    Features, one bar at a time.
+    """
+    def copy(self) -> FeatureStream:
+        """
+        An independent copy.
+        """
+    def load(self, parts: collections.abc.Sequence[bytes]) -> None:
+        """
+        Take up a saved state.
+        """
+    def save(self) -> list[bytes]:
+        """
+        The state as bytes.
+        """
+    def update(
+        self, row: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]
+    ) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Take one bar; its features.
+        """
+
+class FeatureProgram:
+    """
+    Features as numbered steps.
+    """
+    def __init__(
+        self,
+        inputs: typing.SupportsInt | typing.SupportsIndex,
+        steps: collections.abc.Sequence[
+            tuple[
+                typing.SupportsInt | typing.SupportsIndex,
+                collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+                typing.SupportsInt | typing.SupportsIndex,
+                typing.SupportsFloat | typing.SupportsIndex,
+            ]
+        ],
+        indicators: collections.abc.Sequence[
+            tuple[
+                str,
+                collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
+                typing.SupportsInt | typing.SupportsIndex,
+                typing.SupportsInt | typing.SupportsIndex,
+                typing.SupportsInt | typing.SupportsIndex,
+                collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+                collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+            ]
+        ],
+        features: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    ) -> None: ...
+    def run(
+        self,
+        columns: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        first: typing.SupportsInt | typing.SupportsIndex = 0,
+    ) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Features [row, feature] of columns [input, row], from row `first` on.
+        """
+    def stream(self) -> FeatureStream:
+        """
+        A form that takes one bar at a time.
+        """
+
 class IndicatorStream:
     """
     An indicator that takes one bar at a time.
     """
     def __copy__(self) -> IndicatorStream: ...
     def __deepcopy__(self, arg0: typing.Any) -> IndicatorStream: ...
-    def __getstate__(self) -> tuple[str, list[float], int, int, bytes]: ...
+    def __getstate__(self) -> tuple[str, list[float], int, int, int, list[int], bytes]: ...
     def __init__(
         self,
         name: str,
         parameters: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
         option: typing.SupportsInt | typing.SupportsIndex,
         longest: typing.SupportsInt | typing.SupportsIndex,
+        lookback: typing.SupportsInt | typing.SupportsIndex = 0,
+        lags: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [],
     ) -> None: ...
     def __setstate__(
         self,
@@ -89,6 +157,8 @@ class IndicatorStream:
             collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
             typing.SupportsInt | typing.SupportsIndex,
             typing.SupportsInt | typing.SupportsIndex,
+            typing.SupportsInt | typing.SupportsIndex,
+            collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
             bytes,
         ],
     ) -> None: ...

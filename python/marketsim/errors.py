@@ -177,9 +177,13 @@ class BarsError(MarketsimError, ValueError):
 
     Attributes:
         defects: one `marketsim.bars.Defect` for each kind of defect found, in one pass.
+        understood: how the source was read before the defects were found, in words.
 
     """
 
-    def __init__(self, message: str, defects: Iterable[object] = ()) -> None:
+    def __init__(
+        self, message: str, defects: Iterable[object] = (), understood: Iterable[str] = ()
+    ) -> None:
         self.defects = tuple(defects)
+        self.understood = tuple(understood)
         super().__init__(message)

@@ -4,6 +4,7 @@ import gc
 import weakref
 from collections.abc import Mapping
 
+import pandas as pd
 import pytest
 
 from marketsim.bars import BarsFolder, read_bars, read_folder
@@ -106,7 +107,8 @@ def test_symbols_select(folder):
 
 
 def test_options_reach_every_file(folder, make_frame, write):
-    write("data/A.txt", make_frame().iloc[::-1].to_csv(index=False))
+    hours = make_frame(times=pd.date_range("2020-01-06", periods=10, freq="h"))
+    write("data/A.txt", hours.iloc[::-1].to_csv(index=False))
     bars = read_folder(folder, timezone="Asia/Tokyo", repair="sort")
     assert str(bars["A"].frame.index.tz) == "Asia/Tokyo"
     assert len(bars["A"].repairs) == 1
@@ -137,30 +139,56 @@ def test_defects_name_the_file(folder, write):
 def test_names_that_are_not_symbols_are_all_named(folder, write):
     write("data/my data.csv")
     write("data/-x.csv")
-    with pytest.raises(InvalidNameError, match=r"not symbols: '-x\.csv', 'my data\.csv'; "):
-        read_folder(folder)
+    bars = read_folder(folder)
+    assert list(bars) == ["A", "B", "C"]
+    assert list(bars.problems) == ["-x.csv", "my data.csv"]
+    assert "gives no symbol" in bars.problems["my data.csv"]
     assert list(read_folder(folder, symbols=["A"])) == ["A"]
 
 
-def test_long_lists_of_names_are_cut(folder, write):
-    for i in range(20):
+def test_a_folder_without_any_symbol(tmp_path, write):
+    for i in range(21):
         write(f"data/x {i:02}.csv")
     with pytest.raises(InvalidNameError, match=r"'x 19\.csv'; allowed"):
-        read_folder(folder)
-    write("data/x 20.csv")
-    with pytest.raises(InvalidNameError, match=r"'x 19\.csv' and 1 more; allowed"):
-        read_folder(folder)
+        read_folder(tmp_path / "data")
+
+
+def test_what_is_no_table_is_left_out_and_named(folder, write):
+    write("data/README.txt", "notes\n")
+    write("data/tickers.txt", "AAPL\nMSFT\n")
+    write("data/config.json", "nothing")
+    bars = read_folder(folder)
+    assert list(bars) == ["A", "B", "C"]
+    assert list(bars.skipped) == ["README.txt", "config.json", "tickers.txt"]
+    assert bars.skipped["README.txt"] == "text without a table"
+    assert bars.problems == {}
+
+
+def test_names_of_tradingview_give_their_symbol(folder, write, make_frame):
+    write("data/NASDAQ_AAPL, 1D.csv", make_frame().to_csv(index=False))
+    assert read_folder(folder)["AAPL"].symbol == "AAPL"
+
+
+def test_adjusted_where_there_is_an_adjusted_close(folder, write, make_frame):
+    half = make_frame().assign(adj_close=lambda f: f["close"] / 2)
+    write("data/A.txt", half.to_csv(index=False))
+    bars = read_folder(folder, adjusted="auto")
+    assert bars["A"].close == pytest.approx(make_frame()["close"].to_numpy() / 2)
+    assert bars["A"].repairs and not bars["B"].repairs
 
 
 def test_two_files_of_one_symbol(folder, write):
     write("data/A.csv")
+    bars = read_folder(folder)
+    assert list(bars) == ["B", "C"]
+    assert "2 files of A: A.csv and A.txt" in bars.problems["A"]
     with pytest.raises(FileFormatError, match=r"2 files of A: A\.csv and A\.txt"):
-        read_folder(folder)
+        read_folder(folder, symbols=["A"])
     assert list(read_folder(folder, symbols=["B"])) == ["B"]
 
 
 def test_empty_and_missing_folders(tmp_path, write):
-    with pytest.raises(BarsFileNotFoundError, match=r"\.csv, \.csv\.gz, \.tsv, \.txt, \.parquet"):
+    with pytest.raises(BarsFileNotFoundError, match=r"\.csv, \.csv\.gz, .*\.parquet"):
         read_folder(tmp_path)
     with pytest.raises(BarsFileNotFoundError, match="does not exist"):
         read_folder(tmp_path / "nope")

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from marketsim.bars import files, read_bars
+from marketsim.bars import read_bars, text
 
 
 # A signal between the opening of a file and what closes it leaves that to the interpreter.
@@ -50,6 +50,7 @@ class Raising(io.BytesIO):
 
 @pytest.mark.parametrize("source", [Interrupted, Raising])
 def test_an_interrupt_inside_of_the_source(write, monkeypatch, source):
-    monkeypatch.setattr(files.io, "BytesIO", source)
+    monkeypatch.setattr(text, "_parse_arrow", lambda *_: None)  # as without pyarrow
+    monkeypatch.setattr(text.io, "BytesIO", source)
     with pytest.raises(KeyboardInterrupt):
         read_bars(write("A.csv"))

@@ -79,7 +79,7 @@ def test_folder_gives_a_combined_table_and_names_what_failed(
 ) -> None:
     reports = tmp_path / "reports"
     code, out, err = run(capsys, "backtest", folder, *QUICK, "--report", reports)
-    assert code == 2
+    assert code == 3
     assert "CCC: too few bars for one simulation: got 20, need 78" in err
     rows = [line.split()[0] for line in out.splitlines() if line]
     assert rows[:4] == ["symbol", "----------------"[: len(rows[1])], "AAA", "BBB"]
@@ -123,7 +123,7 @@ def test_demo_data(capsys) -> None:
         (["AAA.csv", "--aggregate", "best"], "unknown aggregate 'best'"),
         (["AAA.csv", "--asset-class", "bond"], "expected one of equity, crypto, forex"),
         (["AAA.csv", "--symbols", "A,B"], "takes one name for a file, which is what its symbol"),
-        (["spaced/A B.csv"], "pass symbol= (--symbols on the command line)"),
+        (["spaced/A B.csv"], "pass symbol= (--symbol on the command line)"),
         ([""], "got an empty path"),
         (["AAA.csv", "--embargo", "1" + "0" * 20], "embargo must be at most 1,000,000,000"),
         (["AAA.csv", "--report", "AAA.csv"], "must end in .html or .htm"),
@@ -276,7 +276,7 @@ def test_what_the_system_refuses_is_one_symbol_s_error(folder: Path, capsys) -> 
         pytest.skip("needs a file that opens and cannot be read")
     (folder / "BAD.csv").symlink_to("/proc/self/mem")
     code, out, err = run(capsys, "backtest", folder, *QUICK, "--json")
-    assert code == 2
+    assert code == 3
     found = json.loads(out)
     assert [row["symbol"] for row in found["symbols"]] == ["AAA", "BBB"]
     assert str(folder / "BAD.csv") in found["errors"]["BAD"]
@@ -471,7 +471,7 @@ def test_a_model_with_weights_is_loaded_once_for_a_folder(
     model = write_toto2(tmp_path / "toto", 1)
     options = ("--model", model, "--context-length", "32", "--json")
     code, out, err = run(capsys, "backtest", folder, *QUICK, *options)
-    assert code == 2  # one symbol is too short
+    assert code == 3  # one symbol is too short
     assert "CCC" in err
     assert len(loads) == 1
     single = ms.walk_forward(

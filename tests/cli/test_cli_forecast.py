@@ -285,7 +285,7 @@ def test_all_days(bars: Path, tmp_path: Path, capsys) -> None:
 def test_a_folder(folder: Path, tmp_path: Path, capsys) -> None:
     path = tmp_path / "s"
     code, out, err = run(capsys, folder, "--store", path, "--simulations", "5")
-    assert code == 2
+    assert code == 3
     assert [line.split()[0] for line in out.splitlines()[4:6]] == ["AAA", "BBB"]
     assert "568 forecasts of 2 symbols: 568 made" in out
     assert err.startswith("error: CCC: too few bars for one simulation: got 20")
@@ -320,14 +320,14 @@ def test_a_folder_of_which_several_symbols_share_batches(
     options = ("--model", toto, "--simulations", "5", "--json")
     monkeypatch.setattr(Toto1Model, "predict_batches", spoiled)
     code, out, err = run(capsys, folder, "--store", tmp_path / "s", *options)
-    assert code == 2, err
+    assert code == 3, err
     assert [(row["symbol"], row["needed"]) for row in rows(out)] == [("AAA", 284), ("BBB", 284)]
     assert set(json.loads(out)["errors"]) == {"AAB", "CCC"}
     assert "not finite for row" in json.loads(out)["errors"]["AAB"]
     assert sizes[0] == 12  # all of three symbols at once
     monkeypatch.setattr(Toto1Model, "predict_batches", ask)
     together = tmp_path / "together"
-    assert run(capsys, folder, "--store", together, *options)[0] == 2
+    assert run(capsys, folder, "--store", together, *options)[0] == 3
     again = run(capsys, folder / "AAB.csv", "--store", together, *options)[1]
     assert [(row["held"], row["missing"]) for row in rows(again)] == [(284, 0)]
 

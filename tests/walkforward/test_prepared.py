@@ -128,6 +128,6 @@ def test_a_result_pickles(prepared: ms.Prepared) -> None:
 
 def test_repr_is_one_line(prepared: ms.Prepared) -> None:
     assert repr(prepared) == (
-        "Prepared(Bars('TEST', 200 rows, 2015-01-01 to 2015-10-07, UTC), model ewma, "
+        "Prepared(Bars('TEST', 200 bars of 1 day, 2015-01-01 to 2015-10-07), model ewma, "
         "18 days in 12 simulations of 7)"
     )

@@ -10,6 +10,7 @@
 #include "kernels/indicators/rolling.hpp"
 #include "kernels/indicators/run_simd.hpp"
 #include "kernels/indicators/sorted_window.hpp"
+#include "kernels/indicators/swings.hpp"
 
 namespace marketsim::indicators {
 namespace {
@@ -20,6 +21,7 @@ using namespace plain::indicators;
 constexpr size_t kRecursive = 0 MARKETSIM_RECURSIVE_KINDS(X);
 constexpr size_t kQuantile = kRecursive MARKETSIM_WINDOW_KINDS(X);
 #undef X
+constexpr size_t kSwings = kQuantile + 1;
 
 std::vector<KindInfo> table() {
   std::vector<KindInfo> all;
@@ -33,6 +35,7 @@ std::vector<KindInfo> table() {
   MARKETSIM_WINDOW_KINDS(X)
 #undef X
   all.push_back({"rolling_quantile", 1, 1, kMostParameters, false});
+  all.push_back({"swings", 3, 8, kMostParameters, true});
   return all;
 }
 
@@ -93,6 +96,15 @@ void run_quantile(const Job& job, size_t rows) {
     window.push(job.in[0][t]);
     job.out[0][t] = window.quantile(job.parameters[1]);
   }
+}
+
+std::string bytes_of(const std::vector<double>& numbers) {
+  return {reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(double)};
+}
+std::vector<double> numbers_of(const std::string& bytes) {
+  std::vector<double> numbers(bytes.size() % sizeof(double) ? 0 : bytes.size() / sizeof(double));
+  std::memcpy(numbers.data(), bytes.data(), numbers.size() * sizeof(double));
+  return numbers;
 }
 
 template <class State>
@@ -181,6 +193,97 @@ class WindowStream final : public Stream {
   size_t next_ = 0, seen_ = 0;
 };
 
+class SwingStream final : public Stream {
+ public:
+  explicit SwingStream(const double* parameters) : state_(swing_settings(parameters)) {}
+  void update(const double* in, double* out) override { state_.step(in[0], in[1], in[2], out); }
+  std::unique_ptr<Stream> clone() const override { return std::make_unique<SwingStream>(*this); }
+  std::string save() const override { return bytes_of(state_.save()); }
+  void load(const std::string& bytes) override {
+    if (!state_.load(numbers_of(bytes))) {
+      throw std::invalid_argument("not a state of this indicator");
+    }
+  }
+
+ private:
+  SwingState state_;
+};
+
+// Keeps the last `lookback` rows and runs a fresh stream over them at each.
+class WindowedStream final : public Stream {
+ public:
+  WindowedStream(size_t kind, const double* parameters, Option option, size_t longest,
+                 size_t lookback, std::vector<size_t> lags)
+      : kind_(kind),
+        parameters_(parameters, parameters + kMostParameters),
+        option_(option),
+        longest_(longest),
+        lookback_(lookback),
+        lags_(std::move(lags)),
+        inputs_(kinds()[kind].inputs),
+        outputs_(kinds()[kind].outputs),
+        rows_(lookback * inputs_) {}
+
+  void update(const double* in, double* out) override {
+    std::copy(in, in + inputs_, rows_.begin() + static_cast<std::ptrdiff_t>(next_ * inputs_));
+    next_ = next_ + 1 == lookback_ ? 0 : next_ + 1;
+    ++seen_;
+    std::fill(out, out + outputs_ * lags_.size(), std::nan(""));
+    const size_t count = std::min(seen_, lookback_);
+    const auto fresh = make_stream(kind_, parameters_.data(), option_, longest_);
+    const size_t widest = *std::max_element(lags_.begin(), lags_.end());
+    for (size_t row = 0; row < count; ++row) {
+      const size_t at = (next_ + lookback_ - count + row) % lookback_;
+      double values[kMostOutputs];
+      fresh->update(rows_.data() + at * inputs_, values);
+      const size_t lag = count - 1 - row;
+      if (lag > widest) continue;
+      for (size_t k = 0; k < lags_.size(); ++k) {
+        if (lags_[k] != lag) continue;
+        for (size_t j = 0; j < outputs_; ++j) out[j * lags_.size() + k] = values[j];
+      }
+    }
+    move_swings(out, seen_ - count);
+  }
+  std::unique_ptr<Stream> clone() const override { return std::make_unique<WindowedStream>(*this); }
+  std::string save() const override {
+    std::vector<double> numbers = {static_cast<double>(next_), static_cast<double>(seen_)};
+    numbers.insert(numbers.end(), rows_.begin(), rows_.end());
+    return bytes_of(numbers);
+  }
+  void load(const std::string& bytes) override {
+    const std::vector<double> numbers = numbers_of(bytes);
+    const double length = static_cast<double>(lookback_);
+    if (numbers.size() != rows_.size() + 2 || !(numbers[0] >= 0.0 && numbers[0] < length) ||
+        !(numbers[1] >= 0.0 && numbers[1] < 9e15)) {
+      throw std::invalid_argument("not a state of this indicator");
+    }
+    next_ = static_cast<size_t>(numbers[0]);
+    seen_ = static_cast<size_t>(numbers[1]);
+    rows_.assign(numbers.begin() + 2, numbers.end());
+  }
+
+ private:
+  // Rows of swings are counted from the first row of the series, not of the window.
+  void move_swings(double* out, size_t first) const {
+    if (kind_ != kSwings) return;
+    for (const size_t j : {1, 2, 5, 6}) {
+      for (size_t k = 0; k < lags_.size(); ++k) {
+        out[j * lags_.size() + k] += static_cast<double>(first);
+      }
+    }
+  }
+
+  size_t kind_;
+  std::vector<double> parameters_;
+  Option option_;
+  size_t longest_, lookback_;
+  std::vector<size_t> lags_;
+  size_t inputs_, outputs_;
+  std::vector<double> rows_;
+  size_t next_ = 0, seen_ = 0;
+};
+
 // A window function of one series that sorts.
 struct SortedQuantile : OfInputs {
   static constexpr size_t kInputs = 1, kColumns = 1, kOutputs = 1;
@@ -231,7 +334,10 @@ void run(size_t kind, const Run& run) {
   std::vector<double> columns;
   for (size_t i = 0; i < run.count; ++i) {
     const Job& job = run.jobs[i];
-    if (kind == kQuantile) {
+    if (kind == kSwings) {
+      run_swings(job.in[0], job.in[1], job.in[2], run.rows, swing_settings(job.parameters),
+                 job.out);
+    } else if (kind == kQuantile) {
       run_quantile(job, run.rows);
     } else {
       loops().window(kind - kRecursive, prepare(kind, job, run.rows, columns), run.rows);
@@ -242,6 +348,14 @@ void run(size_t kind, const Run& run) {
 void run_windowed(size_t kind, const Run& run) {
   if (kind < kRecursive) {
     loops().windowed(kind, run);
+    return;
+  }
+  if (kind == kSwings) {
+    for (size_t i = 0; i < run.count; ++i) {
+      const Job& job = run.jobs[i];
+      run_swings_windowed(job.in[0], job.in[1], job.in[2], run.rows, run.lookback, run.lags,
+                          run.lag_count, swing_settings(job.parameters), job.out);
+    }
     return;
   }
   // A window inside the lookback is the same window: its value moves by the lag.
@@ -278,7 +392,14 @@ std::unique_ptr<Stream> make_stream(size_t kind, const double* parameters, Optio
   if (kind == number++) return std::make_unique<WindowStream<Function>>(parameters);
   MARKETSIM_WINDOW_KINDS(X)
 #undef X
+  if (kind == kSwings) return std::make_unique<SwingStream>(parameters);
   return std::make_unique<WindowStream<SortedQuantile>>(parameters);
+}
+
+std::unique_ptr<Stream> make_windowed_stream(size_t kind, const double* parameters, Option option,
+                                             size_t longest, size_t lookback,
+                                             const std::vector<size_t>& lags) {
+  return std::make_unique<WindowedStream>(kind, parameters, option, longest, lookback, lags);
 }
 
 }  // namespace marketsim::indicators

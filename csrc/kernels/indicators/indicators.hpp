@@ -16,7 +16,7 @@
 
 namespace marketsim::indicators {
 
-constexpr size_t kMostInputs = 5, kMostOutputs = 6, kMostParameters = 4;
+constexpr size_t kMostInputs = 5, kMostOutputs = 8, kMostParameters = 7;
 
 struct KindInfo {
   const char* name;
@@ -65,5 +65,11 @@ class Stream {
 };
 std::unique_ptr<Stream> make_stream(size_t kind, const double* parameters, Option option,
                                     size_t longest);
+
+// run_windowed one row at a time: update() gives each output's lags one after the other.
+// O(lookback) a row.
+std::unique_ptr<Stream> make_windowed_stream(size_t kind, const double* parameters, Option option,
+                                             size_t longest, size_t lookback,
+                                             const std::vector<size_t>& lags);
 
 }  // namespace marketsim::indicators

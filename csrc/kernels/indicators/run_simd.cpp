@@ -224,4 +224,37 @@ void run_window(size_t kind, const Job& job, size_t rows) {
 #undef X
 }
 
+namespace {
+
+// A lane is a window. The last ones repeat no row beyond the series: they are done one by one.
+template <class R>
+void ranges_of(const double* high, const double* low, const double* close, size_t first,
+               size_t length, double* to) {
+  constexpr size_t stride = marketsim::indicators::kRangeLanes;
+  const R rate = spread<R>(1.0 / 14.0), rest = spread<R>(1.0) - rate;
+  R value = load<R>(high + first) - load<R>(low + first);
+  store(to, value);
+  for (size_t row = 1; row < length; ++row) {
+    const R top = load<R>(high + first + row), bottom = load<R>(low + first + row);
+    const R before = load<R>(close + first + row - 1);
+    const R wide =
+        larger(larger(top - bottom, magnitude(top - before)), magnitude(bottom - before));
+    value = rest * value + rate * wide;
+    store(to + row * stride, value);
+  }
+}
+
+}  // namespace
+
+void swing_ranges(const double* high, const double* low, const double* close, size_t first,
+                  size_t length, size_t lanes, double* to) {
+  constexpr size_t stride = marketsim::indicators::kRangeLanes;
+  using Lanes = Pack<stride / kVectorWidth>;
+  if (lanes == stride) {
+    ranges_of<Lanes>(high, low, close, first, length, to);
+    return;
+  }
+  for (size_t i = 0; i < lanes; ++i) ranges_of<double>(high, low, close, first + i, length, to + i);
+}
+
 }  // namespace marketsim::MARKETSIM_ISA

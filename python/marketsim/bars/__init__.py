@@ -5,7 +5,8 @@ from marketsim.bars.calendar import asset_class, periods_per_year
 from marketsim.bars.defect import Defect
 from marketsim.bars.demo import demo_bars
 from marketsim.bars.exchange import CalendarFit, compare_calendar
-from marketsim.bars.folder import BarsFolder, read_folder
+from marketsim.bars.folder import BarsFolder, read_folder, read_many
+from marketsim.bars.gaps import Gap
 from marketsim.bars.market import Market
 from marketsim.bars.read import read_bars
 from marketsim.bars.repair import REPAIRS
@@ -19,6 +20,7 @@ __all__ = [
     "BarsFolder",
     "CalendarFit",
     "Defect",
+    "Gap",
     "Market",
     "asset_class",
     "bar_returns",
@@ -29,4 +31,5 @@ __all__ = [
     "periods_per_year",
     "read_bars",
     "read_folder",
+    "read_many",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Iterable
 from typing import Any
@@ -10,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from marketsim.bars.clock import FloatArray
 from marketsim.bars.columns import COLUMNS
-from marketsim.bars.defect import counted
+from marketsim.bars.gaps import Gap, find_gaps
 from marketsim.bars.market import Market, judge_market
 from marketsim.bars.span import describe_span
 from marketsim.bars.symbol import check_symbol
-from marketsim.bars.table import FloatArray
 from marketsim.errors import ArgumentError
 
 
@@ -46,7 +47,7 @@ class Bars:
         ... )
         >>> bars = read_bars(frame, symbol="ABC")
         >>> bars
-        Bars('ABC', 2 rows, 2020-01-02 to 2020-01-03, UTC)
+        Bars('ABC', 2 bars of 1 day, 2020-01-02 to 2020-01-03)
         >>> bars.close
         array([2., 3.])
 
@@ -56,13 +57,13 @@ class Bars:
         "_calendar",
         "_columns",
         "_fingerprint",
-        "_frame",
-        "_index",
         "_market",
         "_notes",
         "_repairs",
+        "_shown",
         "_symbol",
         "_timestamps",
+        "_zone",
     )
 
     def __init__(
@@ -75,23 +76,75 @@ class Bars:
         calendar: str | None = None,
     ) -> None:
         index = _check_layout(frame)
+        # [column, row] in C order, so that each column is contiguous.
+        block: FloatArray = np.array(frame.to_numpy().T, dtype=np.float64, order="C")
+        utc = index.tz_convert("UTC").tz_localize(None).as_unit("ns")
+        times: npt.NDArray[np.datetime64] = np.array(utc.to_numpy(), dtype="M8[ns]")
+        self._keep(times, tuple(block), index.tz, symbol, repairs, notes, calendar)
+
+    @classmethod
+    def of_columns(
+        cls,
+        times: npt.NDArray[np.datetime64],
+        columns: tuple[FloatArray, ...],
+        zone: dt.tzinfo | None,
+        symbol: str,
+        repairs: Iterable[str] = (),
+        *,
+        notes: Iterable[str] = (),
+        calendar: str | None = None,
+    ) -> Bars:
+        """Make bars of checked arrays that nobody else holds; they are not copied.
+
+        Args:
+            times: datetime64[ns] in UTC, strictly ascending [row].
+            columns: open, high, low, close, volume, float64 [row] each.
+            zone: in which `frame` shows the times.
+            symbol: as in the constructor, as are the others.
+            repairs: what was changed.
+            notes: how the source was understood.
+            calendar: the name of a calendar.
+
+        """
+        bars = cls.__new__(cls)
+        bars._keep(times, columns, zone, symbol, repairs, notes, calendar)
+        return bars
+
+    def _keep(
+        self,
+        times: npt.NDArray[np.datetime64],
+        columns: tuple[FloatArray, ...],
+        zone: Any,
+        symbol: str,
+        repairs: Iterable[str],
+        notes: Iterable[str],
+        calendar: str | None,
+    ) -> None:
         self._symbol = check_symbol(symbol)
         self._repairs = tuple(repairs)
         self._notes = tuple(notes)
         self._calendar = calendar
         self._market: Market | None = None
         self._fingerprint: str | None = None
-        # [column, row] in C order, so that each column is contiguous.
-        block: FloatArray = np.array(frame.to_numpy().T, dtype=np.float64, order="C")
-        block.flags.writeable = False
-        self._columns: tuple[FloatArray, ...] = tuple(block)
-        utc = index.tz_convert("UTC").tz_localize(None).as_unit("ns")
-        times: npt.NDArray[np.datetime64] = np.array(utc.to_numpy(), dtype="M8[ns]")
-        times.flags.writeable = False
-        self._timestamps = times[:]  # of a view, a caller cannot lift the write protection
-        stamps = pd.DatetimeIndex(self._timestamps, name="timestamp")
-        self._index = stamps.tz_localize("UTC").tz_convert(index.tz)
-        self._frame = pd.DataFrame(block.T, self._index, list(COLUMNS), copy=False)
+        # Of a view, a caller cannot lift the write protection.
+        self._timestamps = _protected(times)
+        self._columns = tuple(_protected(column) for column in columns)
+        self._zone = zone
+        self._shown: pd.DataFrame | None = None
+
+    @property
+    def _index(self) -> pd.DatetimeIndex:
+        return self._frame.index  # type: ignore[return-value]
+
+    @property
+    def _frame(self) -> pd.DataFrame:
+        """Built when it is first asked for: many a run needs the arrays only."""
+        if self._shown is None:
+            stamps = pd.DatetimeIndex(self._timestamps, name="timestamp")
+            index = stamps.tz_localize("UTC").tz_convert(self._zone)
+            columns = dict(zip(COLUMNS, self._columns, strict=True))
+            self._shown = pd.DataFrame(columns, index, copy=False)
+        return self._shown
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -134,6 +187,13 @@ class Bars:
         return self._market
 
     @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """Holes in the data, each with the first row after it; see `marketsim.bars.gaps`."""
+        if len(self) < 3:
+            return ()
+        return find_gaps(self, self.market.asset_class == "crypto")
+
+    @property
     def open(self) -> FloatArray:
         """Opening prices, float64 [row], read-only."""
         return self._columns[0]
@@ -166,11 +226,13 @@ class Bars:
     @property
     def timezone(self) -> str:
         """The name of the time zone of the frame's index."""
-        return str(self._index.tz)
+        return str(self._zone)
 
     @property
     def local_times(self) -> npt.NDArray[np.datetime64]:
         """The wall clock in the bars' time zone, datetime64[ns] [row]: dates of sessions."""
+        if self._zone is dt.UTC:
+            return self._timestamps
         return self._index.tz_localize(None).to_numpy()
 
     def span(self, start: int = 0, stop: int | None = None) -> str:
@@ -203,13 +265,16 @@ class Bars:
         return len(self._timestamps)
 
     def __repr__(self) -> str:
-        index = self._index
-        span = f", {index[0].date()} to {index[-1].date()}" if len(self) else ""
-        return f"Bars({self.symbol!r}, {counted(len(self))}{span}, {index.tz})"
+        return f"Bars({self.symbol!r}, {self.span()})"
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         # Rebuilt through the constructor, so that a copy in another process is read-only too.
         return _rebuild, (self._frame, self._symbol, self._repairs, self._notes, self._calendar)
+
+
+def _protected(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    array.flags.writeable = False
+    return array[:]
 
 
 def _rebuild(

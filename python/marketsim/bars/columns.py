@@ -1,26 +1,41 @@
-"""Which columns of a frame are meant: names of any case, nested names, the timestamps' place."""
+"""Which columns of a frame are meant: names of any case, by layout, and the timestamps' place."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
+from marketsim.bars.dates import read_times
 from marketsim.bars.defect import Defect
+from marketsim.bars.layouts import GENERIC, ROLES, Layout, fold
+from marketsim.bars.layouts.names import WEAK
+from marketsim.bars.timestamps import TimeOptions, parse_timestamps
+from marketsim.bars.zones import NAT, Fault
+from marketsim.errors import ArgumentError
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")
 ADJUSTED_CLOSE = "adj close"
+SPLIT = "split"
 
-_TIME_NAMES = frozenset({"timestamp", "datetime", "date", "time", "opentime"})
-_CANONICAL = {name: name for name in COLUMNS} | {
-    "adjclose": ADJUSTED_CLOSE,
-    "adjustedclose": ADJUSTED_CLOSE,
-}
+_TIME_ROLES = frozenset({"timestamp", "date", "time"})
+_USED = (*COLUMNS, ADJUSTED_CLOSE, SPLIT)
 # What pandas calls a first column without a name after read_csv and after reset_index.
 _NO_NAME = frozenset({"", "unnamed:0", "index"})
+# Of several columns of full timestamps that agree, the first of these is read.
+_RANK = (
+    "timestamp",
+    "datetime",
+    "opentime",
+    "windowstart",
+    "tsevent",
+    "mts",
+    "unix",
+    "unixtimestamp",
+)
 
 
 @dataclass(frozen=True)
@@ -30,47 +45,123 @@ class Selection:
     Attributes:
         columns: canonical name to column as given.
         timestamps: the index or column that holds them; None if there is no single one.
+        times: a column of times of the day that belong to the dates in `timestamps`.
         found: the names as given, for messages.
         defects: defects of the columns' names.
+        notes: how columns were understood.
 
     """
 
     columns: dict[str, pd.Series]
     timestamps: pd.Index | pd.Series | None
+    times: pd.Series | None
     found: tuple[str, ...]
     defects: tuple[Defect, ...]
+    notes: tuple[str, ...] = field(default=())
 
 
-def fold(name: object) -> str:
-    """Reduce a column's name to lower case without blanks, underscores and dots."""
-    missing = name is None or name != name  # NaN is the name of an empty header in some sources
-    return "" if missing else re.sub(r"[\s_.]+", "", str(name)).casefold()
+def check_columns(columns: Mapping[str, str] | None) -> dict[str, str]:
+    """Return folded source name to role; both directions of the mapping are understood.
+
+    Raises:
+        ArgumentError: no side of an entry is a role.
+
+    """
+    if not columns:
+        return {}
+    if not isinstance(columns, Mapping):
+        raise ArgumentError(
+            f'columns got {columns!r}: expected a mapping such as {{"open": "o", "high": "h"}}'
+        )
+    keys, values = [str(k) for k in columns], [str(v) for v in columns.values()]
+    roles = {fold(role): role for role in ROLES}
+    roles_first = all(fold(key) in roles for key in keys)
+    if not roles_first and not all(fold(value) in roles for value in values):
+        bad = [
+            k
+            for k, v in zip(keys, values, strict=True)
+            if fold(k) not in roles and fold(v) not in roles
+        ]
+        raise ArgumentError(
+            f"columns got {', '.join(map(repr, bad or keys))}: expected a mapping from "
+            f"{', '.join(ROLES)} to names of the file, such as "
+            '{"open": "o"}'
+        )
+    pairs = zip(values, keys, strict=True) if roles_first else zip(keys, values, strict=True)
+    return {fold(name): roles[fold(role)] for name, role in pairs}
 
 
-def time_positions(names: Sequence[Hashable]) -> list[int]:
-    """Return the positions of the columns that can hold timestamps, by their names alone."""
-    named = [i for i, name in enumerate(names) if fold(name) in _TIME_NAMES]
-    return named or [i for i, name in enumerate(names[:1]) if fold(name) in _NO_NAME]
+def assign_roles(
+    names: Sequence[Hashable], layout: Layout | None, mapped: Mapping[str, str]
+) -> list[str]:
+    """The role of each column; "" for those that are none.
+
+    What the caller maps wins over the layout, the layout over names that mean the same anywhere.
+    """
+    folded = [fold(name) for name in names]
+    roles = [""] * len(folded)
+    own = {} if layout is None else layout.columns
+    stated = set(mapped.values())
+    for i, name in enumerate(folded):
+        if name in mapped:
+            roles[i] = mapped[name]
+    by_layout = {own[name] for name in folded if name in own} - stated
+    for i, name in enumerate(folded):
+        if not roles[i] and name in own and own[name] not in stated:
+            roles[i] = own[name]
+    taken = stated | by_layout
+    if stated & _TIME_ROLES:
+        taken |= _TIME_ROLES
+    generic = [GENERIC.get(name, "") for name in folded]
+    exact = {role for name, role in zip(folded, generic, strict=True) if name == fold(role)}
+    strong = {r for n, r in zip(folded, generic, strict=True) if n not in WEAK}
+    for i, (name, role) in enumerate(zip(folded, generic, strict=True)):
+        if roles[i] or not role or (role in taken and role != "timestamp"):
+            continue
+        if role == "timestamp":
+            if not (stated & _TIME_ROLES) and not (by_layout & {"timestamp"}):
+                roles[i] = role
+        elif role == "volume" and role in exact and name != role:
+            continue  # "vol" beside "volume" is another measure
+        elif name not in WEAK or role not in strong:
+            roles[i] = role
+    if "volume" not in roles:  # "Volume BTC", of which the first is the base
+        first = next(
+            (i for i, n in enumerate(folded) if n.startswith(("volume", "vol(")) and not roles[i]),
+            None,
+        )
+        if first is not None:
+            roles[first] = "volume"
+    return roles
 
 
-def select_columns(frame: pd.DataFrame) -> Selection:
-    """Find the five columns, the adjusted close and the timestamps of a frame."""
-    names, defects = _flat_names(frame.columns)
-    if defects:  # several tickers: nothing can be said of columns that are not chosen yet
-        found = tuple(str(name) for name in frame.columns)
-        index = frame.index if isinstance(frame.index, pd.DatetimeIndex) else None
-        return Selection({}, index, found, tuple(defects))
+def select_columns(
+    frame: pd.DataFrame, layout: Layout | None, mapped: Mapping[str, str], how: TimeOptions
+) -> Selection:
+    """Find the five columns, the adjusted close, splits and the timestamps of a flat frame."""
+    names: list[Hashable] = list(frame.columns)
+    roles = assign_roles(names, layout, mapped)
     columns: dict[str, pd.Series] = {}
     given: dict[str, list[str]] = {}
-    for position, name in enumerate(names):
-        canonical = _CANONICAL.get(fold(name))
-        if canonical is not None:
-            given.setdefault(canonical, []).append(repr(name))
-            columns.setdefault(canonical, frame.iloc[:, position])
+    for position, role in enumerate(roles):
+        if role in _USED:
+            given.setdefault(role, []).append(repr(names[position]))
+            columns.setdefault(role, frame.iloc[:, position])
     found = tuple(str(name) for name in names)
-    defects += [_repeated(name, others) for name, others in given.items() if len(others) > 1]
-    timestamps, time_defect = _timestamps(frame, names)
-    return Selection(columns, timestamps, found, (*defects, *time_defect))
+    defects = [_repeated(role, others) for role, others in given.items() if len(others) > 1]
+    absent = [name for name in mapped if name not in {fold(n) for n in names}]
+    if absent:
+        defects.append(_unmapped(absent, names))
+    stamps, times, notes, more = _timestamps(frame, names, roles, how)
+    return Selection(columns, stamps, times, found, (*defects, *more), tuple(notes))
+
+
+def _unmapped(absent: list[str], names: Sequence[Hashable]) -> Defect:
+    return Defect(
+        "unknown_column", len(absent),
+        f"columns= names {', '.join(map(repr, absent))}: found {listed(names)}",
+        "give names of the file",
+    )  # fmt: skip
 
 
 def _repeated(canonical: str, names: list[str]) -> Defect:
@@ -79,53 +170,121 @@ def _repeated(canonical: str, names: list[str]) -> Defect:
         len(names),
         f"one column must be {canonical}: {len(names)} are, {', '.join(names)} "
         "(case, blanks, underscores and dots do not tell names apart)",
-        "drop or rename all but one",
+        f'columns={{"{canonical}": ...}} chooses one of different names; drop or rename the others',
     )
 
 
-def _flat_names(columns: pd.Index) -> tuple[list[Hashable], list[Defect]]:
-    """Take the names of one level; the others may hold a single ticker, as yfinance gives them."""
-    if not isinstance(columns, pd.MultiIndex):
-        return list(columns), []
-    levels = [list(columns.get_level_values(level)) for level in range(columns.nlevels)]
-    known = _CANONICAL.keys() | _TIME_NAMES
-    price_level = max(range(len(levels)), key=lambda i: sum(fold(n) in known for n in levels[i]))
-    for position, level in enumerate(levels):
-        tickers = list(dict.fromkeys(str(name) for name in level if fold(name)))
-        if position != price_level and len(tickers) > 1:
-            defect = Defect(
-                "several_tickers",
-                len(tickers),
-                f"the columns must be of one ticker: level {position} holds {len(tickers)}, "
-                f"{', '.join(tickers[:5])}{', ...' if len(tickers) > 5 else ''}",
-                f"select one: frame.xs({tickers[0]!r}, axis=1, level={position})",
-            )
-            return [], [defect]
-    return levels[price_level], []
+_Stamps = pd.Index | pd.Series
 
 
 def _timestamps(
-    frame: pd.DataFrame, names: list[Hashable]
-) -> tuple[pd.Index | pd.Series | None, list[Defect]]:
+    frame: pd.DataFrame, names: list[Hashable], roles: list[str], how: TimeOptions
+) -> tuple[_Stamps | None, pd.Series | None, list[str], list[Defect]]:
     index = frame.index
-    if isinstance(index, pd.DatetimeIndex | pd.PeriodIndex):
-        return index, []
-    candidates: dict[str, pd.Index | pd.Series] = {}
-    if index.nlevels == 1 and fold(index.name) in _TIME_NAMES:
-        candidates[f"the index {index.name!r}"] = index
-    positions = time_positions(names)
-    text_index = index.nlevels == 1 and index.name is None and _is_text(index)
-    if positions and fold(names[positions[0]]) in _TIME_NAMES:
-        for position in positions:
-            # Two columns may have one name, so the position is part of the key.
-            candidates[f"{names[position]!r} (column {position})"] = frame.iloc[:, position]
-    elif not candidates and text_index:
-        candidates["the index"] = index
-    elif not candidates and positions:
-        candidates["the first column"] = frame.iloc[:, 0]
+    if isinstance(index, pd.DatetimeIndex | pd.PeriodIndex) and not (
+        "timestamp" in roles and how is None
+    ):
+        return index, None, [], []
+    candidates: list[tuple[str, str, _Stamps]] = []  # folded name, how it is called, values
+    if index.nlevels == 1 and GENERIC.get(fold(index.name)) == "timestamp":
+        candidates.append((fold(index.name), f"the index {index.name!r}", index))
+    for position, role in enumerate(roles):
+        if role in _TIME_ROLES:
+            name = names[position]
+            key = role if role != "timestamp" else fold(name)
+            candidates.append((key, f"{name!r} (column {position})", frame.iloc[:, position]))
+    if not candidates:
+        if index.nlevels == 1 and index.name is None and _is_text(index):
+            return index, None, [], []
+        if names and fold(names[0]) in _NO_NAME and not roles[0]:
+            return frame.iloc[:, 0], None, [], []
+        return None, None, [], [_no_timestamps(names, index)]
     if len(candidates) == 1:
-        return next(iter(candidates.values())), []
-    return None, [_no_single_time(list(candidates), names, index)]
+        return candidates[0][2], None, [], []
+    return _one_of(candidates, how)
+
+
+def _one_of(
+    candidates: list[tuple[str, str, _Stamps]], how: TimeOptions
+) -> tuple[_Stamps | None, pd.Series | None, list[str], list[Defect]]:
+    """Combine a date and a time of the day, or choose one of several that agree."""
+    full: list[tuple[str, str, _Stamps]] = []
+    of_day: list[tuple[str, str, _Stamps]] = []
+    for name, shown, column in candidates:
+        is_time = (
+            name in ("time", "时间") and isinstance(column, pd.Series) and _is_time_of_day(column)
+        )
+        (of_day if is_time else full).append((name, shown, column))
+    dates = [c for c in full if c[0] in ("date", "日期", "tradedate", "datum", "data")]
+    if len(of_day) == 1 and len(full) == 1 and isinstance(of_day[0][2], pd.Series):
+        return full[0][2], of_day[0][2], [f"date and time from {full[0][1]} and {of_day[0][1]}"], []
+    if len(of_day) == 1 and len(full) == 2 and len(dates) == 1:
+        full = [c for c in full if c is not dates[0]] or full
+        if len(full) == 1 and _agree(
+            parse_of(full[0][2], how), _combined(dates[0], of_day[0], how)
+        ):
+            return full[0][2], None, [f"timestamps from {full[0][1]}"], []
+        return None, None, [], [_several(candidates)]
+    if of_day:
+        return None, None, [], [_several(candidates)]
+    ranked = sorted(full, key=lambda c: _RANK.index(c[0]) if c[0] in _RANK else len(_RANK))
+    read = [parse_of(column, how) for _, _, column in ranked]
+    usable = [i for i, values in enumerate(read) if (values != NAT).all() and len(values)]
+    if not usable or any(not _agree(read[usable[0]], read[i]) for i in usable[1:]):
+        return None, None, [], [_several(candidates)]
+    fine = [i for i in usable if (read[i] % 86_400_000_000_000 != 0).any()]
+    chosen = (fine or usable)[0]
+    others = ", ".join(shown for i, (_, shown, _) in enumerate(ranked) if i != chosen)
+    note = (
+        f"timestamps from {ranked[chosen][1]}; {others} {'agree' if len(ranked) > 2 else 'agrees'}"
+    )
+    return ranked[chosen][2], None, [note], []
+
+
+def parse_of(column: _Stamps, how: TimeOptions) -> np.ndarray:
+    """The wall clock of a column where it has one, else its instants."""
+    parsed = parse_timestamps(column, how)
+    known = parsed.faults == Fault.NONE
+    return np.where(known, np.where(parsed.wall != NAT, parsed.wall, parsed.values), NAT)
+
+
+def _combined(
+    date: tuple[str, str, _Stamps], time: tuple[str, str, _Stamps], how: TimeOptions
+) -> np.ndarray:
+    assert isinstance(time[2], pd.Series)
+    parsed = parse_timestamps(date[2], how, time[2])
+    return np.where(parsed.faults == Fault.NONE, parsed.wall, NAT)
+
+
+def _agree(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether two columns are the same moments, or one the dates of the other."""
+    apart = np.abs(first - second)
+    return bool((apart <= 86_400_000_000_000 * 14 // 12).all())
+
+
+def _is_time_of_day(column: pd.Series) -> bool:
+    """Whether most of the first cells are times without a date."""
+    cells = column.dropna().iloc[:20]
+    if len(cells) == 0:
+        return False
+    texts = cells.astype(str).str.strip()
+    if texts.str.len().max() > 16:
+        return False
+    digits = texts.str.fullmatch(r"\d+(?:\.0)?")
+    if digits.all() and texts.str.len().max() > 6:
+        return False
+    return read_times(cells) is not None
+
+
+def _several(candidates: list[tuple[str, str, _Stamps]]) -> Defect:
+    shown = ", ".join(shown for _, shown, _ in candidates)
+    first = candidates[0][1].split("'")[1] if "'" in candidates[0][1] else "Date"
+    return Defect(
+        "several_timestamp_columns",
+        len(candidates),
+        f"one column must hold the timestamps: {shown} all could, and they do not agree",
+        f'columns={{"timestamp": "{first}"}} chooses one',
+    )
 
 
 def _is_text(index: pd.Index) -> bool:
@@ -134,14 +293,7 @@ def _is_text(index: pd.Index) -> bool:
     )
 
 
-def _no_single_time(candidates: list[str], names: list[Hashable], index: pd.Index) -> Defect:
-    if candidates:
-        return Defect(
-            "several_timestamp_columns",
-            len(candidates),
-            f"one column must hold the timestamps: {', '.join(candidates)} all could",
-            "drop all but one, or combine a date and a time column into one",
-        )
+def _no_timestamps(names: list[Hashable], index: pd.Index) -> Defect:
     inside = (
         f"; the index is {type(index).__name__} {list(index.names)}" if index.nlevels > 1 else ""
     )
@@ -150,11 +302,13 @@ def _no_single_time(candidates: list[str], names: list[Hashable], index: pd.Inde
         1,
         "timestamps are missing: expected a DatetimeIndex or a column named timestamp, datetime, "
         f"date, time or open_time, found {listed(names)}{inside}",
-        "add or rename that column, or set a DatetimeIndex",
+        'columns={"timestamp": ...} names the column; or set a DatetimeIndex',
     )
 
 
 def listed(names: Sequence[Hashable]) -> str:
     """Write column names for a message, at most 12."""
-    shown = ", ".join(repr(str(name)) for name in names[:12])
+    shown = ", ".join(
+        repr(str(name)) if len(str(name)) <= 60 else f"{str(name)[:57]!r}..." for name in names[:12]
+    )
     return f"columns {shown}{', ...' if len(names) > 12 else ''}" if names else "no columns"

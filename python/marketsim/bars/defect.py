@@ -34,13 +34,16 @@ def counted(count: int, noun: str = "row") -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def raise_defects(where: str, row_count: int, defects: Sequence[Defect]) -> None:
+def raise_defects(
+    where: str, row_count: int, defects: Sequence[Defect], understood: Sequence[str] = ()
+) -> None:
     """Raise one BarsError that lists all `defects`; do nothing if there are none.
 
     Args:
         where: the file, or "DataFrame".
         row_count: rows in the data as given.
         defects: in the order in which they are to be read.
+        understood: how the source was read.
 
     Raises:
         BarsError: there is a defect.
@@ -51,4 +54,4 @@ def raise_defects(where: str, row_count: int, defects: Sequence[Defect]) -> None
     lines = [f"{where}: {counted(len(defects), 'kind')} of defect in {counted(row_count)}"]
     for defect in defects:
         lines += [f"  - {defect.message}", f"    fix: {defect.fix}"]
-    raise BarsError("\n".join(lines), defects)
+    raise BarsError("\n".join(lines), defects, understood)

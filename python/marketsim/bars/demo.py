@@ -22,7 +22,7 @@ def demo_bars() -> Bars:
 
     Example:
         >>> demo_bars()
-        Bars('SP500', 5,031 rows, 1999-01-04 to 2018-12-31, UTC)
+        Bars('SP500', 5,031 bars of 1 day, 1999-01-04 to 2018-12-31)
 
     """
     # Only located: importing arch takes seconds, and its code is not needed.

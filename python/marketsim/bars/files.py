@@ -1,34 +1,35 @@
-"""Files of bars: which suffixes are known, what a folder holds, and one file to a raw frame."""
+"""Files of bars: which suffixes are known, what a folder holds, and one file to a raw table."""
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import os
 import re
 import stat
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
-from marketsim.bars.columns import time_positions
+from marketsim.bars.arrow import read_feather, read_parquet
+from marketsim.bars.nested import read_json
 from marketsim.bars.symbol import is_symbol
+from marketsim.bars.text import EXPECTED, RawTable, read_text
 from marketsim.errors import (
     ArgumentError,
     BarsFileNotFoundError,
     FileFormatError,
     InvalidNameError,
-    MissingDependencyError,
     UnknownSymbolError,
 )
 
-# Bytes that a packed file may unpack to: four million bars as text.
-MAX_UNPACKED = 256 << 20
-_DELIMITERS = ",;\t"
-_HEADER_EXAMPLE = "timestamp,open,high,low,close,volume"
+LARGEST = 256 << 20
+"""Bytes that an archive may unpack to."""
+
+_PACKED = (".gz", ".zip")
 
 
 def as_path(source: str | os.PathLike[str]) -> Path:
@@ -45,9 +46,7 @@ def as_path(source: str | os.PathLike[str]) -> Path:
             raise ArgumentError("got an empty path: expected a file or a folder; write . for here")
         if isinstance(text, str):
             return Path(text)
-    raise ArgumentError(
-        f"got a {type(source).__name__}: expected a path (str or os.PathLike) or a pandas DataFrame"
-    )
+    raise ArgumentError(f"got a {type(source).__name__}: expected a path (str or os.PathLike)")
 
 
 def is_folder(path: Path) -> bool:
@@ -77,7 +76,7 @@ def is_folder(path: Path) -> bool:
 def split_name(path: Path) -> tuple[str, str]:
     """Split a file's name into its stem and its suffix in lower case; "" if it is not known."""
     name = path.name
-    for suffix in SUFFIXES:
+    for suffix in _BY_LENGTH:
         if name.lower().endswith(suffix):
             return name[: -len(suffix)], suffix
     return name, ""
@@ -86,6 +85,10 @@ def split_name(path: Path) -> tuple[str, str]:
 class FolderListing:
     """The files of bars in a folder, not in the folders below it; hidden files do not count.
 
+    Attributes:
+        folder: the folder.
+        problems: file name to why it gives no symbol.
+
     Raises:
         BarsFileNotFoundError: there is no such file in the folder.
 
@@ -93,6 +96,7 @@ class FolderListing:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.problems: dict[str, str] = {}
         self._files: dict[str, list[Path]] = {}
         for path in sorted(folder.iterdir()):
             stem, suffix = split_name(path)
@@ -102,27 +106,40 @@ class FolderListing:
             raise BarsFileNotFoundError(
                 f"{folder} holds no file of bars: looked for names ending in {', '.join(SUFFIXES)}"
             )
+        for stem, files in list(self._files.items()):
+            if not is_symbol(stem):
+                self._rename(stem, files)
+
+    def _rename(self, stem: str, files: list[Path]) -> None:
+        """Take the symbol out of TradingView's names; others that are no symbols are problems."""
+        del self._files[stem]
+        match = re.fullmatch(r"(?:[A-Z0-9]+_)?([A-Za-z0-9^._=+-]+), [0-9A-Z]+(?:_[0-9a-f]+)?", stem)
+        if match and is_symbol(match[1]) and match[1] not in self._files:
+            self._files[match[1]] = files
+            return
+        for path in files:
+            self.problems[path.name] = (
+                f"the name {path.name!r} gives no symbol: allowed are letters, digits and "
+                "^ . _ = + -; rename it (BTC-USD for BTC/USD), or read it by its path with symbol="
+            )
 
     @property
     def symbols(self) -> list[str]:
-        """Every stem that is a valid symbol, sorted."""
-        return sorted(filter(is_symbol, self._files))
+        """Every symbol, sorted."""
+        return sorted(self._files)
 
     def check_names(self) -> None:
-        """Refuse stems that are not symbols.
+        """Refuse a folder in which no name is a symbol.
 
         Raises:
-            InvalidNameError: there are such files; all are named.
+            InvalidNameError: there is none; the files are named.
 
         """
-        invalid = [files[0].name for stem, files in self._files.items() if not is_symbol(stem)]
-        if invalid:
-            shown = ", ".join(map(repr, invalid[:20]))
-            more = f" and {len(invalid) - 20} more" if len(invalid) > 20 else ""
+        if not self._files:
+            shown = ", ".join(map(repr, list(self.problems)[:20]))
             raise InvalidNameError(
-                f"{self.folder} holds files whose names are not symbols: {shown}{more}; allowed "
-                "are letters, digits and ^ . _ = + -; rename them (BTC-USD for BTC/USD), or "
-                "select others with symbols="
+                f"{self.folder} holds only files whose names are not symbols: {shown}; allowed "
+                "are letters, digits and ^ . _ = + -; rename them (BTC-USD for BTC/USD)"
             )
 
     def path(self, symbol: str) -> Path:
@@ -146,8 +163,8 @@ class FolderListing:
         return files[0]
 
 
-def read_file(path: Path) -> pd.DataFrame:
-    """Read one file to a frame of raw columns.
+def read_file(path: Path) -> RawTable:
+    """Read one file to a table of raw columns; packed files by their content.
 
     Raises:
         FileFormatError: the suffix is not known, or the content is not what it promises.
@@ -161,10 +178,58 @@ def read_file(path: Path) -> pd.DataFrame:
             f"{path} has {f'the suffix {path.suffix!r}' if path.suffix else 'no suffix'}: expected "
             f"one of {', '.join(SUFFIXES)}; convert or rename the file, or pass a DataFrame"
         )
+    if suffix in (".parquet", ".pq") and path.stat().st_size:
+        return read_parquet(path, None)
     data = _read_bytes(path)
     if not data:
-        raise FileFormatError(f"{path} is empty (0 bytes): expected {_EXPECTED[suffix]}")
-    return _READERS[suffix](path, data)
+        raise FileFormatError(f"{path} is empty (0 bytes): {_expected(suffix)}")
+    return _read_content(path, suffix, data)
+
+
+def _read_content(path: Path, suffix: str, data: bytes) -> RawTable:
+    """Unpack by the first bytes, then read by the suffix within, or by the first bytes again."""
+    notes, name = [], path.name
+    if data.startswith(b"\x1f\x8b"):
+        data = _gunzip(path, data)
+        notes.append("unpacked gzip")
+    elif data.startswith(b"PK\x03\x04"):
+        name, data = _unzip(path, data)
+        suffix = split_name(Path(name))[1] or ".csv"
+        notes.append(f"unpacked {name}")
+    elif suffix.endswith(_PACKED):
+        kind = suffix.rsplit(".", 1)[1]
+        raise FileFormatError(f"{path} is not a whole {kind} file: {_expected(suffix)}")
+    for packed in _PACKED:
+        suffix = suffix.removesuffix(packed) or ".csv"
+    if data.startswith(b"PAR1"):
+        suffix = ".parquet"
+    elif data.startswith((b"ARROW1", b"FEA1")):
+        suffix = ".feather"
+    elif suffix in _BINARY:
+        raise FileFormatError(
+            f"{path} does not begin {'and end with PAR1' if 'p' in suffix else 'as Feather does'}: "
+            f"{_expected(suffix)}"
+        )
+    elif suffix != ".json" and data.lstrip()[:1] in (b"[", b"{"):
+        suffix = ".json"
+    table = _READERS[suffix](path, data)
+    table.notes[:0] = notes
+    if table.layout is not None and table.layout.name == "lean-minute":
+        _add_date(path, name, table)
+    return table
+
+
+def _add_date(path: Path, name: str, table: RawTable) -> None:
+    """Milliseconds of a day to times; the date begins the name of the file or of the archive."""
+    date = re.match(r"\d{8}", name) or re.match(r"\d{8}", path.name)
+    if date is None:
+        raise FileFormatError(
+            f"{path} holds milliseconds of a day: expected the date at the start of its name, as "
+            "20240131_trade.zip"
+        )
+    days = pd.to_datetime(pd.Series([date[0]] * len(table.frame)), format="%Y%m%d", errors="coerce")
+    of_day = pd.to_numeric(table.frame["milliseconds"], errors="coerce")
+    table.frame.insert(0, "timestamp", days + pd.to_timedelta(of_day, "ms"))
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -177,129 +242,62 @@ def _read_bytes(path: Path) -> bytes:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
-def _read_gzip(path: Path, data: bytes) -> pd.DataFrame:
+def _gunzip(path: Path, data: bytes) -> bytes:
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            text = file.read(MAX_UNPACKED + 1)
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+            content = stream.read(LARGEST + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise FileFormatError(
-            f"{path} is not a whole gzip file ({error}): expected {_EXPECTED['.csv.gz']}"
-        ) from None
-    if len(text) > MAX_UNPACKED:
-        raise FileFormatError(
-            f"{path} unpacks to more than {MAX_UNPACKED:,} bytes: expected bars of one symbol; "
-            "split it, or unpack it and read the .csv"
-        )
-    return _read_text(path, text)
+        raise FileFormatError(f"{path} is not a whole gzip file ({error}): {EXPECTED}") from None
+    if len(content) > LARGEST:
+        raise FileFormatError(f"{path} unpacks to more than {LARGEST:,} bytes: expected less")
+    return content
 
 
-def _read_text(path: Path, data: bytes) -> pd.DataFrame:
-    """Text with a header line; its delimiter is the one that the header holds most often."""
-    text = _decode(path, data)
-    header_line = next((line for line in io.StringIO(text) if line.strip()), "")
-    delimiter = max(_DELIMITERS, key=header_line.count)
-    if delimiter not in header_line:
-        raise FileFormatError(
-            f"{path} has no comma, semicolon or tab in its first line "
-            f"{header_line.strip()[:60]!r}: expected a header such as {_HEADER_EXAMPLE}; remove "
-            "lines above it"
-        )
+def _unzip(path: Path, data: bytes) -> tuple[str, bytes]:
+    """The one file of bars in a zip archive."""
     try:
-        names = _header(text, delimiter)
-        frame: pd.DataFrame = pd.read_csv(
-            # Bytes, which the parser reads without running any Python: it turns a Ctrl-C that is
-            # noticed while it reads text into a ParserError.
-            io.BytesIO(text.encode()),
-            sep=delimiter,
-            header=0,
-            names=list(range(len(names))),
-            # As text, so that neither digits nor formats are lost before they are understood.
-            dtype=dict.fromkeys(time_positions(names), str),
-            skipinitialspace=True,
-            low_memory=False,  # in chunks, one column could get several types
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, OverflowError) as error:
-        if "on source failed" in str(error):  # memory does not fail: it was interrupted
-            raise KeyboardInterrupt from None
-        reason = re.sub(r"^.*C error: ", "", str(error)).strip()
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = [
+                entry for entry in archive.infolist()
+                if split_name(Path(entry.filename))[1] and "__MACOSX" not in entry.filename
+            ]  # fmt: skip
+            if len(names) != 1:
+                shown = ", ".join(repr(entry.filename) for entry in names[:5]) or "none"
+                raise FileFormatError(
+                    f"{path} holds {len(names)} files of bars ({shown}): expected one; unpack it, "
+                    "and read the folder"
+                )
+            if names[0].file_size > LARGEST:
+                raise FileFormatError(f"{path} unpacks to more than {LARGEST:,} bytes")
+            with archive.open(names[0]) as stream:
+                return names[0].filename, stream.read(LARGEST)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise FileFormatError(
-            f"{path} is not a table ({reason}): expected rows with as many fields as the header"
+            f"{path} is not a whole zip file ({str(error)[:100]}): {EXPECTED}"
         ) from None
-    # Set afterwards, as pandas would rename a repeated column, and it must be seen.
-    frame.columns = pd.Index(names, dtype=object)
-    return frame
 
 
-def _decode(path: Path, data: bytes) -> str:
-    expected = f"expected text in UTF-8 with a header such as {_HEADER_EXAMPLE}"
-    for magic, name in ((b"\x1f\x8b", "gzip"), (b"PAR1", "Parquet"), (b"PK\x03\x04", "zip")):
-        if data.startswith(magic):
-            raise FileFormatError(f"{path} holds {name} data: {expected}; give it its own suffix")
-    try:
-        text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-    except UnicodeDecodeError as error:
-        raise FileFormatError(
-            f"{path} is not UTF-8 text (byte {data[error.start]:#04x} at {error.start}): "
-            f"{expected}; save it as UTF-8"
-        ) from None
-    if "\0" in text:
-        raise FileFormatError(f"{path} holds binary data (a zero byte): {expected}")
-    if not text.strip():
-        raise FileFormatError(f"{path} holds only blanks: {expected}")
-    return text
-
-
-def _header(text: str, delimiter: str) -> list[str]:
-    """Return the header's fields; refuse a first row that is longer.
-
-    pandas would take the first field of such rows for an index and shift all others.
-    """
-    lines = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
-    filled = (fields for fields in lines if len(fields) > 1 or "".join(fields).strip())
-    names = next(filled, [])
-    first = next(filled, [])
-    if len(first) > len(names):
-        raise csv.Error(f"{len(first)} fields in the first row, {len(names)} in the header")
-    return [name.strip() for name in names]
-
-
-def _read_parquet(path: Path, data: bytes) -> pd.DataFrame:
-    expected = f"expected {_EXPECTED['.parquet']}"
-    if len(data) < 12 or not (data.startswith(b"PAR1") and data.endswith(b"PAR1")):
-        raise FileFormatError(f"{path} does not begin and end with PAR1: {expected}")
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise MissingDependencyError(
-            f'{path} needs pyarrow, which is not installed: pip install "marketsim[parquet]"'
-        ) from None
-    try:
-        file = pq.ParquetFile(pa.BufferReader(data))
-        cells = file.metadata.num_rows * file.metadata.num_columns
-        if cells * 8 > MAX_UNPACKED:
-            raise FileFormatError(
-                f"{path} holds {file.metadata.num_rows:,} rows of {file.metadata.num_columns:,} "
-                f"columns, which is more than {MAX_UNPACKED:,} bytes: expected bars of one symbol"
-            )
-        frame: pd.DataFrame = file.read().to_pandas()
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise FileFormatError(f"{path} cannot be read as Parquet ({reason}): {expected}") from None
-    return frame
-
-
-_READERS: dict[str, Callable[[Path, bytes], pd.DataFrame]] = {
-    ".csv": _read_text,
-    ".csv.gz": _read_gzip,
-    ".tsv": _read_text,
-    ".txt": _read_text,
-    ".parquet": _read_parquet,
-    ".pq": _read_parquet,
+_READERS: dict[str, Callable[[Path, bytes], RawTable]] = {
+    ".csv": read_text,
+    ".tsv": read_text,
+    ".txt": read_text,
+    ".parquet": read_parquet,
+    ".pq": read_parquet,
+    ".feather": read_feather,
+    ".json": read_json,
 }
-_TEXT = f"a header such as {_HEADER_EXAMPLE} and one line a bar"
-_PARQUET = "a Parquet file with the columns of bars"
-_EXPECTED = {suffix: _PARQUET if suffix in (".parquet", ".pq") else _TEXT for suffix in _READERS}
+_BINARY = (".parquet", ".pq", ".feather")
 
-SUFFIXES = tuple(_READERS)
+SUFFIXES = (
+    ".csv", ".csv.gz", ".csv.zip", ".tsv", ".txt", ".txt.gz", ".parquet", ".pq", ".feather",
+    ".json", ".json.gz", ".zip", ".gz",
+)  # fmt: skip
 """The suffixes of files that can be read."""
+
+_BY_LENGTH = tuple(sorted(SUFFIXES, key=len, reverse=True))
+
+
+def _expected(suffix: str) -> str:
+    if suffix in _BINARY:
+        return "expected a Parquet or Feather file with the columns of bars"
+    return EXPECTED

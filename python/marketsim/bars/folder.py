@@ -1,16 +1,20 @@
-"""A folder of bars as a mapping that reads one symbol at a time."""
+"""A folder of bars as a mapping that reads one symbol at a time, and tables of several symbols."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from marketsim.bars.bars import Bars
 from marketsim.bars.files import FolderListing, as_path, is_folder, read_file
-from marketsim.bars.read import ReadOptions, bars_from_frame, check_options
+from marketsim.bars.options import ReadOptions, check_options
+from marketsim.bars.read import bars_of_table, layout_of, read_bars
+from marketsim.bars.sources import table_of_object
 from marketsim.bars.symbol import check_symbol
-from marketsim.errors import ArgumentError, UnknownSymbolError
+from marketsim.bars.symbols import find_tables
+from marketsim.errors import ArgumentError, BarsError, FileFormatError, UnknownSymbolError
 
 
 class BarsFolder(Mapping[str, Bars]):
@@ -20,21 +24,40 @@ class BarsFolder(Mapping[str, Bars]):
     ``for symbol, bars in folder.items()`` needs memory for one symbol only.
     """
 
-    def __init__(self, folder: Path, paths: Mapping[str, Path], options: ReadOptions) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        paths: Mapping[str, Path],
+        options: ReadOptions,
+        problems: Mapping[str, str],
+        skipped: Mapping[str, str],
+    ) -> None:
         self._folder = folder
         self._paths = dict(paths)
         self._options = options
+        self._problems = dict(problems)
+        self._skipped = dict(skipped)
 
     @property
     def path(self) -> Path:
         """The folder."""
         return self._folder
 
+    @property
+    def problems(self) -> dict[str, str]:
+        """File name to why no symbol could be told from it; such files are not in the mapping."""
+        return dict(self._problems)
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """File name to why it is no file of bars at all, such as a README.txt."""
+        return dict(self._skipped)
+
     def __getitem__(self, symbol: str) -> Bars:
         if symbol not in self._paths:
             raise UnknownSymbolError(symbol, self._paths, str(self._folder))
         path = self._paths[symbol]
-        return bars_from_frame(read_file(path), symbol, str(path), self._options)
+        return bars_of_table(read_file(path), None, symbol, str(path), self._options)
 
     def __contains__(self, symbol: object) -> bool:
         return symbol in self._paths  # the inherited test would read the file
@@ -53,23 +76,18 @@ class BarsFolder(Mapping[str, Bars]):
 
 
 def read_folder(
-    path: str | os.PathLike[str],
-    *,
-    symbols: str | Iterable[str] | None = None,
-    timezone: str = "UTC",
-    adjusted: bool | None = None,
-    repair: str | Iterable[str] = (),
-    calendar: str | None = None,
+    path: str | os.PathLike[str], *, symbols: str | Iterable[str] | None = None, **options: Any
 ) -> BarsFolder:
     r"""List the files of bars in a folder; each is read and checked when its symbol is asked for.
+
+    A file whose name gives no symbol does not stop the others: `BarsFolder.problems` says why.
+    Text without a table, such as a README.txt, is left out: `BarsFolder.skipped` says so.
 
     Args:
         path: the folder; the folders below it, hidden files and other suffixes are ignored.
         symbols: only these; all by default.
-        timezone: as in `read_bars`, as are `adjusted` and `repair`.
-        adjusted: see `read_bars`.
-        repair: see `read_bars`.
-        calendar: see `read_bars`.
+        options: as in `read_bars`: timezone, adjusted, repair, calendar, layout, columns,
+            date_format, dayfirst, decimal, splits.
 
     Returns:
         A mapping from symbol to Bars, sorted by symbol. Asking it for a symbol raises what
@@ -77,11 +95,10 @@ def read_folder(
 
     Raises:
         BarsFileNotFoundError: the folder does not exist, or holds no file of bars.
-        ArgumentError: the path is a file, or the time zone does not exist.
-        InvalidNameError: files have names that are not symbols (without `symbols`), or one of
-            `symbols` is not valid.
+        ArgumentError: the path is a file, or an option is out of its range.
+        InvalidNameError: no file has a name that is a symbol, or one of `symbols` is not valid.
         UnknownNameError: the folder holds no file of one of `symbols`, or a repair does not exist.
-        FileFormatError: two files are of the same symbol.
+        FileFormatError: two files are of one of `symbols`.
 
     Example:
         >>> import tempfile
@@ -94,15 +111,116 @@ def read_folder(
         [('ABC', 2)]
 
     """
-    options = check_options(timezone, adjusted, repair, calendar=calendar)
+    checked = _checked(options)
     folder = as_path(path)
     if not is_folder(folder):
         raise ArgumentError(f"{folder} is a file: expected a folder; use read_bars for one file")
     listing = FolderListing(folder)
-    if symbols is None:
-        listing.check_names()
-        names = listing.symbols
-    else:
+    if symbols is not None:
         chosen = [symbols] if isinstance(symbols, str) else symbols
         names = sorted({check_symbol(symbol) for symbol in chosen})
-    return BarsFolder(folder, {name: listing.path(name) for name in names}, options)
+        return BarsFolder(folder, {name: listing.path(name) for name in names}, checked, {}, {})
+    paths: dict[str, Path] = {}
+    problems, skipped = dict(listing.problems), {}
+    for name in listing.symbols:
+        try:
+            file = listing.path(name)
+        except FileFormatError as error:  # several files of one symbol
+            problems[name] = str(error)
+            continue
+        reason = _no_table(file)
+        if reason:
+            skipped[file.name] = reason
+        else:
+            paths[name] = file
+    if not paths and not skipped:
+        listing.check_names()
+    return BarsFolder(folder, paths, checked, problems, skipped)
+
+
+def _no_table(path: Path) -> str:
+    """Why a text file is no table of bars, from its first lines; "" if it may be one."""
+    if path.suffix.lower() not in (".txt", ".json"):
+        return ""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(4096)
+    except OSError:
+        return ""  # reported when it is read
+    if path.suffix.lower() == ".json":
+        return "" if head.lstrip()[:1] in (b"[", b"{") else "no JSON"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"PAR1", b"\x1f\x8b", b"PK")):
+        return ""
+    lines = [line for line in head.splitlines()[:20] if line.strip()]
+    if any(line.count(mark) >= 3 for line in lines for mark in (b",", b";", b"\t", b"|")):
+        return ""
+    return "text without a table"
+
+
+def _checked(options: Mapping[str, Any]) -> ReadOptions:
+    given = dict(options)
+    try:
+        return check_options(
+            given.pop("timezone", None),
+            given.pop("adjusted", None),
+            given.pop("repair", ()),
+            **given,
+        )
+    except TypeError as error:
+        if "unexpected keyword" in str(error):
+            raise ArgumentError(f"an option of read_bars does not exist: {error}") from None
+        raise
+
+
+def read_many(source: Any, **options: Any) -> Mapping[str, Bars]:
+    """Read all symbols of a table or of a folder.
+
+    Args:
+        source: a folder; or a file, a frame or a list of candles with a column, a level or names
+            of several symbols, long or wide.
+        options: as in `read_bars`.
+
+    Returns:
+        Symbol to Bars: a `BarsFolder` for a folder, else a dict in the order of the table. Rows
+        of other symbols are never joined, and none is dropped.
+
+    Raises:
+        BarsError: symbols have defects; all are named in one error.
+        Exception: else as `read_bars`.
+
+    Example:
+        >>> import pandas as pd
+        >>> rows = pd.DataFrame({
+        ...     "date": ["2024-01-02", "2024-01-02", "2024-01-03", "2024-01-03"],
+        ...     "ticker": ["AAPL", "MSFT"] * 2,
+        ...     "open": [1, 5, 1, 5], "high": [2, 6, 2, 6], "low": [1, 5, 1, 5],
+        ...     "close": [2, 6, 2, 6], "volume": [9, 9, 9, 9],
+        ... })
+        >>> {symbol: bars.close.tolist() for symbol, bars in read_many(rows).items()}
+        {'AAPL': [2.0, 2.0], 'MSFT': [6.0, 6.0]}
+
+    """
+    if isinstance(source, str | os.PathLike):
+        path = as_path(source)
+        if is_folder(path):
+            return read_folder(path, **options)
+        raw, where = read_file(path), str(path)
+    else:
+        raw, where = table_of_object(source), type(source).__name__
+    checked = _checked(options)
+    layout, _ = layout_of(raw, checked)
+    names = find_tables(raw.frame, layout, checked.columns).names
+    if len(names) < 2:
+        only = read_bars(source, **options)
+        return {only.symbol: only}
+    found: dict[str, Bars] = {}
+    errors: list[BarsError] = []
+    for name in names:
+        try:
+            found[name] = bars_of_table(raw, name, name, f"{where}, {name}", checked)
+        except BarsError as error:
+            errors.append(error)
+    if errors:
+        defects = [defect for error in errors for defect in error.defects]
+        raise BarsError("\n".join(str(error) for error in errors), defects)
+    return found

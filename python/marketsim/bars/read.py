@@ -2,93 +2,69 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from marketsim.bars.bars import Bars
-from marketsim.bars.columns import ADJUSTED_CLOSE, COLUMNS, PRICES, select_columns
+from marketsim.bars.columns import ADJUSTED_CLOSE, COLUMNS, PRICES, SPLIT, select_columns
 from marketsim.bars.defect import counted, raise_defects
-from marketsim.bars.exchange import check_calendar, require_fit
+from marketsim.bars.exchange import require_fit
 from marketsim.bars.files import FolderListing, as_path, is_folder, read_file, split_name
-from marketsim.bars.repair import apply_repairs, check_repairs
-from marketsim.bars.symbol import check_symbol, is_symbol
-from marketsim.bars.table import Table, build_table
-from marketsim.bars.timestamps import parse_timezone
-from marketsim.bars.validate import find_defects
-from marketsim.errors import ArgumentError, InvalidNameError
-
-
-@dataclass(frozen=True)
-class ReadOptions:
-    """The checked arguments of `read_bars` that do not depend on the source."""
-
-    timezone: dt.tzinfo
-    adjusted: bool | None
-    repairs: frozenset[str]
-    min_bars: int
-    calendar: str | None = None
-
-
-def check_options(
-    timezone: str,
-    adjusted: bool | None,
-    repair: str | Iterable[str],
-    min_bars: int = 2,
-    calendar: str | None = None,
-) -> ReadOptions:
-    """Check arguments before any file is opened.
-
-    Raises:
-        ArgumentError: the time zone does not exist, or `adjusted` or `min_bars` is out of range.
-        UnknownNameError: a repair does not exist.
-
-    """
-    if adjusted is not None and not isinstance(adjusted, bool | np.bool_):
-        raise ArgumentError(f"adjusted got {adjusted!r}: expected True, False or None")
-    if not _is_count(min_bars):
-        raise ArgumentError(f"min_bars got {min_bars!r}: expected a whole number of at least 1")
-    choice = None if adjusted is None else bool(adjusted)
-    named = None if calendar is None else check_calendar(calendar)
-    zone = parse_timezone(timezone)
-    return ReadOptions(zone, choice, check_repairs(repair), int(min_bars), named)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)
+from marketsim.bars.gaps import longest_hole
+from marketsim.bars.layouts import Layout, choose_headed
+from marketsim.bars.options import ReadOptions, check_options
+from marketsim.bars.repair import apply_repairs
+from marketsim.bars.sources import table_of_object
+from marketsim.bars.splits import adjust
+from marketsim.bars.symbol import check_symbol, is_symbol, symbol_of
+from marketsim.bars.symbols import Tables, find_tables
+from marketsim.bars.table import Table, TableOptions, build_table
+from marketsim.bars.text import RawTable
+from marketsim.bars.timestamps import TimeOptions
+from marketsim.bars.validate import find_defects, is_clean
+from marketsim.bars.zones import NAT, parse_timezone
+from marketsim.errors import ArgumentError, InvalidNameError, UnknownSymbolError
 
 
 def read_bars(
-    path_or_frame: str | os.PathLike[str] | pd.DataFrame,
+    path_or_frame: str | os.PathLike[str] | Any,
     *,
     symbol: str | None = None,
-    timezone: str = "UTC",
-    adjusted: bool | None = None,
+    timezone: str | None = None,
+    adjusted: bool | str | None = None,
     repair: str | Iterable[str] = (),
     min_bars: int = 2,
     calendar: str | None = None,
+    layout: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    date_format: str | None = None,
+    dayfirst: bool | None = None,
+    decimal: str | None = None,
+    splits: str | None = None,
 ) -> Bars:
     """Read OHLCV rows and check them; all defects of the data are named in one error.
 
     Args:
-        path_or_frame: a file (.csv, .csv.gz, .tsv, .txt, .parquet, .pq), a folder of such files
-            (with `symbol`, if it holds several), or a DataFrame. Column names may have any case,
-            and blanks, underscores and dots in them do not count; other columns are ignored. The
-            timestamps are the DatetimeIndex, else the column timestamp, datetime, date, time or
-            open_time, else a first column without a name. They may be text of one format
-            (1/4/1999 is January 4th), dates, datetimes, integers YYYYMMDD, or Unix time in
-            seconds to nanoseconds.
-        symbol: the name of what is traded; in a folder, which file to read. By default the
-            file's name without its suffix, and "UNNAMED" for a DataFrame.
-        timezone: an IANA name. Timestamps without a zone are in it, others are converted to it.
+        path_or_frame: a file (text, Parquet, Feather or JSON, also in .gz and .zip), a folder of
+            such files (with `symbol`, if it holds several), a frame of pandas, polars or
+            pyarrow, or a list of candles. Layouts of some thirty providers are recognised, see
+            docs/bars.md; other columns are ignored. `Bars.notes` says how all was understood.
+        symbol: the name of what is traded. In a folder, and in a table of several symbols, it
+            chooses. By default the file's name without its suffix; of a frame, what its column
+            of symbols says, or "UNNAMED".
+        timezone: an IANA name, by default what the layout documents, else UTC. Timestamps
+            without a zone are in it, others are converted to it. Daily and slower bars keep the
+            date that the source writes, and are stamped at midnight UTC.
         adjusted: needed if a column "adj close" differs from close: True scales open, high, low
-            and close by adj close / close, False ignores the column.
+            and close by adj close / close, False ignores the column; "auto" scales where there
+            is one, and takes other files as they are.
         repair: names out of `REPAIRS`, applied in this order: "sort" (by timestamp),
+            "drop_running" (a last row with a time of the day among dates),
             "drop_duplicates" (keeps the last row of each timestamp), "widen_range" (high and low
             become the highest and lowest of the row's prices), "zero_volume" (a missing volume
             becomes 0), "drop_invalid" (drops rows with an unusable timestamp, with prices that
@@ -96,6 +72,13 @@ def read_bars(
         min_bars: fewer rows than this are a defect.
         calendar: "24/7", "24/5", or an exchange of exchange_calendars such as "XNYS"; by default
             the market is judged by the bars. Bars on dates that are no sessions are an error.
+        layout: a layout's name, where the choice by evidence is not the right one.
+        columns: role to name in the source, as {"open": "o", "timestamp": "MTS"}.
+        date_format: of the timestamps, as "%d/%m/%Y %H:%M"; a Unix unit "s", "ms", "us" or "ns";
+            "excel" for days of a spreadsheet.
+        dayfirst: the order of day and month, where no row proves it.
+        decimal: "." or ",", where no cell proves it.
+        splits: what to do about splits that are not in the prices: "adjust" or "ignore".
 
     Returns:
         Bars with float64 columns, ascending unique timestamps, finite prices > 0,
@@ -109,7 +92,8 @@ def read_bars(
         FileFormatError: the file is not what its suffix says.
         InvalidNameError: the symbol, or the file's name in its place, has other characters than
             `check_symbol` allows.
-        UnknownNameError: the folder holds no such symbol, or a repair does not exist.
+        UnknownNameError: the folder or the table holds no such symbol, or a repair or a layout
+            does not exist.
         ArgumentError: another argument is out of its range.
         MissingDependencyError: a Parquet file, and pyarrow is not installed.
         OSError: the system refuses to read the file; it names the file.
@@ -117,65 +101,216 @@ def read_bars(
     Example:
         >>> import pandas as pd
         >>> frame = pd.DataFrame({
-        ...     "Date": ["2020-01-03", "2020-01-02"],
-        ...     "Open": [10.0, 10.5], "High": [11.0, 10.9], "Low": [9.5, 10.0],
-        ...     "Close": [10.5, 10.2], "Volume": [1000, 2000],
+        ...     "Date": ["2020-01-03", "2020-01-06", "2020-01-02"],
+        ...     "Open": [10.0, 10.4, 10.5], "High": [11.0, 10.9, 10.9], "Low": [9.5, 10.1, 10.0],
+        ...     "Close": [10.5, 10.3, 10.2], "Volume": [1000, 1500, 2000],
         ... })
         >>> bars = read_bars(frame, symbol="ABC", repair="sort")
         >>> bars.repairs
         ('sorted by timestamp (1 row was earlier than the row before)',)
         >>> bars.close
-        array([10.2, 10.5])
+        array([10.2, 10.5, 10.3])
 
     """
-    options = check_options(timezone, adjusted, repair, min_bars, calendar)
+    options = check_options(
+        timezone, adjusted, repair, min_bars, calendar, layout=layout, columns=columns,
+        date_format=date_format, dayfirst=dayfirst, decimal=decimal, splits=splits,
+    )  # fmt: skip
     if symbol is not None:
         check_symbol(symbol)
-    if isinstance(path_or_frame, pd.DataFrame):
-        name = "UNNAMED" if symbol is None else symbol
-        return bars_from_frame(path_or_frame, name, "DataFrame", options)
+    if not isinstance(path_or_frame, str | os.PathLike):
+        raw = table_of_object(path_or_frame)
+        return bars_of_table(raw, symbol, "UNNAMED", type(path_or_frame).__name__, options)
     path = as_path(path_or_frame)
     if is_folder(path):
         path = _choose(FolderListing(path), symbol)
-    name = _default_symbol(path) if symbol is None else symbol
-    return bars_from_frame(read_file(path), name, str(path), options)
+    return bars_of_file(path, symbol, options)
+
+
+def bars_of_file(path: Path, symbol: str | None, options: ReadOptions) -> Bars:
+    """Read one file; the symbol by default is its name."""
+    default = _default_symbol(path) if symbol is None else symbol
+    return bars_of_table(read_file(path), symbol, default, str(path), options)
+
+
+def bars_of_table(
+    raw: RawTable, symbol: str | None, default: str, where: str, options: ReadOptions
+) -> Bars:
+    """The bars of one symbol of a table; an error if it holds several and none is chosen."""
+    layout, notes = layout_of(raw, options)
+    tables = find_tables(raw.frame, layout, options.columns)
+    defect = tables.defect() if symbol is None else None
+    if defect is not None:
+        raise_defects(where, len(raw.frame), [defect])
+    chosen, name, more = _pick(tables, symbol, default, where)
+    taken = tables.take(chosen)
+    return bars_of_rows(taken, name, where, options, layout, [*notes, *more], raw.owned)
+
+
+def layout_of(raw: RawTable, options: ReadOptions) -> tuple[Layout | None, list[str]]:
+    """The layout of a table, stated or by evidence, and what to note."""
+    if options.layout is not None:
+        return options.layout, [*raw.notes, f"read as {options.layout.title}, as stated"]
+    if raw.layout is not None:
+        return raw.layout, raw.notes
+    names = raw.frame.columns
+    if isinstance(names, pd.MultiIndex):
+        return None, raw.notes
+    choice = choose_headed(list(names))
+    notes = [*raw.notes, choice.evidence] if choice.evidence else raw.notes
+    return choice.layout, notes
+
+
+def _pick(
+    tables: Tables, symbol: str | None, default: str, where: str
+) -> tuple[str | None, str, list[str]]:
+    """The symbol as given, the name of the bars, and what to note."""
+    if not tables.raw:
+        return None, default if symbol is None else symbol, []
+    names = tables.names
+    if len(tables.raw) == 1:
+        only = tables.raw[0]
+        if symbol is None:
+            return only, symbol_of(only) if default == "UNNAMED" else default, []
+        same = symbol in (only, symbol_of(only))
+        return only, symbol, [] if same else [f"{tables.where} says {only!r}; named {symbol}"]
+    if symbol not in names:
+        raise UnknownSymbolError(symbol, names, where)
+    return names[symbol], symbol, [f"{symbol} out of {len(names)} symbols in {tables.where}"]
 
 
 def bars_from_frame(frame: pd.DataFrame, symbol: str, where: str, options: ReadOptions) -> Bars:
+    """Check a frame of one symbol; `symbol` names it."""
+    return bars_of_table(RawTable(frame), None, symbol, where, options)
+
+
+def bars_of_rows(
+    frame: pd.DataFrame,
+    symbol: str,
+    where: str,
+    options: ReadOptions,
+    layout: Layout | None,
+    notes: list[str],
+    owned: bool,
+) -> Bars:
     """Select, convert, repair, check and adjust: the steps after a source is open."""
-    selection = select_columns(frame)
-    table = build_table(frame, selection, options.timezone, options.adjusted)
+    time = _time_options(options, layout)
+    selection = select_columns(frame, layout, options.columns, time)
+    adjusted = (
+        (ADJUSTED_CLOSE in selection.columns) if options.adjusted == "auto" else options.adjusted
+    )
+    midnight = parse_timezone(layout.midnight) if layout and layout.midnight else None
+    how = TableOptions(
+        time, options.timezone, midnight,
+        None if adjusted is None else bool(adjusted), options.decimal,
+        1 if layout is None else layout.scale,
+    )  # fmt: skip
+    table = build_table(frame, selection, how, owned)
+    notes = [*notes, *selection.notes, *table.notes, *_layout_notes(layout, options, table)]
+    if not selection.defects and is_clean(table, options.min_bars):
+        return _bars_of(table, symbol, (), notes, options)
+    table, turned = _oldest_first(table) if "sort" not in options.repairs else (table, [])
     table, repairs = apply_repairs(table, options.repairs)
-    defects = [*selection.defects, *find_defects(table, options.min_bars)]
-    raise_defects(where, len(frame), defects)
-    if options.adjusted:
-        table, scaled = _scale(table)
-        repairs += scaled
-        # A factor close to 0 or infinite would give prices that are no longer valid.
-        raise_defects(where, len(frame), find_defects(table, options.min_bars))
-    index = pd.DatetimeIndex(table.times.view("M8[ns]")).tz_localize("UTC")
-    columns = {name: table.values[name] for name in COLUMNS}
-    checked = pd.DataFrame(columns, index.tz_convert(options.timezone))
-    bars = Bars(checked, symbol, repairs, calendar=options.calendar)
+    raise_defects(
+        where,
+        len(frame),
+        [*selection.defects, *find_defects(table, options.min_bars, options.splits)],
+        notes,
+    )
+    for step in (_scale, _split):
+        changed, said = step(table, options)
+        if said:
+            # A factor close to 0 or infinite would give prices that are no longer valid.
+            raise_defects(
+                where, len(frame), find_defects(changed, options.min_bars, options.splits)
+            )
+            table, repairs = changed, (*repairs, *said)
+    return _bars_of(table, symbol, repairs, [*notes, *turned], options)
+
+
+def _bars_of(
+    table: Table, symbol: str, repairs: tuple[str, ...], notes: list[str], options: ReadOptions
+) -> Bars:
+    """Bars of a table without defects."""
+    own = table.owned
+    columns = tuple(
+        table.values[name] if own else np.array(table.values[name], np.float64) for name in COLUMNS
+    )
+    hole = longest_hole(table.times, table.times)
+    if hole:
+        notes = [*notes, hole]
+    times = table.times.view("M8[ns]")
+    bars = Bars.of_columns(
+        times if own else times.copy(), columns, table.timezone, symbol, repairs,
+        notes=notes, calendar=options.calendar,
+    )  # fmt: skip
     if options.calendar is not None:
         require_fit(bars, options.calendar)
     return bars
 
 
-def _scale(table: Table) -> tuple[Table, tuple[str, ...]]:
+def _time_options(options: ReadOptions, layout: Layout | None) -> TimeOptions:
+    documented = "UTC" if layout is None or layout.timezone is None else layout.timezone
+    dayfirst = options.dayfirst
+    if dayfirst is None and layout is not None:
+        dayfirst = layout.dayfirst
+    return TimeOptions(
+        options.timezone or parse_timezone(documented), dayfirst, options.date_format
+    )
+
+
+def _layout_notes(layout: Layout | None, options: ReadOptions, table: Table) -> list[str]:
+    notes = [f"timestamps {table.read_as}"] if table.read_as else []
+    if layout is None:
+        return notes
+    if layout.timezone and options.timezone is None and not table.dated:
+        notes.append(f"times are in {layout.timezone}, as documented")
+    return [*notes, f"{layout.title}: {layout.note}"] if layout.note else notes
+
+
+def _oldest_first(table: Table) -> tuple[Table, list[str]]:
+    """Turn rows around that are strictly newest first, as many sites export them."""
+    times = table.times
+    if len(times) < 2 or (times == NAT).any() or not (times[1:] < times[:-1]).all():
+        return table, []
+    return table.take(np.arange(len(table))[::-1]), [
+        "rows were newest first, and are turned around"
+    ]
+
+
+def _scale(table: Table, options: ReadOptions) -> tuple[Table, tuple[str, ...]]:
     """Multiply the four prices of each row by one factor, which keeps their order; say so."""
+    if not table.adjusted:
+        return table, ()
     with np.errstate(over="ignore", under="ignore"):
         factor = table.values[ADJUSTED_CLOSE] / table.values["close"]
         scaled = table.with_values(**{name: table.values[name] * factor for name in PRICES})
     count = int((factor != 1.0).sum())
-    said = (f"scaled the prices of {counted(count)} by adj close / close",) if count else ()
-    return scaled, said
+    if not count:
+        return table, ()
+    return scaled, (f"scaled the prices of {counted(count)} by adj close / close",)
+
+
+def _split(table: Table, options: ReadOptions) -> tuple[Table, tuple[str, ...]]:
+    """Take splits out of the prices and volumes before them."""
+    if options.splits != "adjust":
+        return table, ()
+    factors = table.split_factors()
+    rows = np.flatnonzero(factors != 1.0)
+    if len(rows) == 0:
+        return table, ()
+    prices = {name: table.values[name] for name in PRICES}
+    prices, volume = adjust(factors, prices, table.values["volume"])
+    ratio = ", ".join(f"{factors[row]:g}:1 on {table.show_time(row)}" for row in rows[:3].tolist())
+    changed = table.with_values(**prices, volume=volume)
+    if SPLIT in changed.values:
+        changed = changed.with_values(split=np.ones(len(table)))
+    return changed, (f"took {counted(len(rows), 'split')} out of the prices before: {ratio}",)
 
 
 def _choose(listing: FolderListing, symbol: str | None) -> Path:
     if symbol is not None:
         return listing.path(symbol)
-    listing.check_names()
     symbols = listing.symbols
     if len(symbols) > 1:
         shown = f"{', '.join(symbols[:20])}{', ...' if len(symbols) > 20 else ''}"
@@ -183,6 +318,7 @@ def _choose(listing: FolderListing, symbol: str | None) -> Path:
             f"{listing.folder} holds {len(symbols)} symbols ({shown}): expected one; pass symbol= "
             "to read one of them, or use read_folder to read all"
         )
+    listing.check_names()
     return listing.path(symbols[0])
 
 
@@ -191,6 +327,6 @@ def _default_symbol(path: Path) -> str:
     if not is_symbol(stem):
         raise InvalidNameError(
             f"the file's name {path.name!r} gives no valid symbol: allowed are letters, digits and "
-            "^ . _ = + -; pass symbol= (--symbols on the command line) or rename the file"
+            "^ . _ = + -; pass symbol= (--symbol on the command line) or rename the file"
         )
     return stem

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 
 from marketsim.bars.columns import PRICES
 from marketsim.bars.defect import counted
 from marketsim.bars.table import Table
-from marketsim.bars.timestamps import NAT
-from marketsim.bars.validate import (
-    invalid_prices,
-    invalid_volume,
-    out_of_order,
-    repeats,
-)
+from marketsim.bars.validate import invalid_prices, invalid_volume
+from marketsim.bars.validate_times import out_of_order, repeats
+from marketsim.bars.zones import NAT
 from marketsim.errors import UnknownNameError
 
 _Step = Callable[[Table], tuple[Table, list[str]]]
@@ -69,7 +66,18 @@ def _drop_duplicates(table: Table) -> tuple[Table, list[str]]:
     count = int(again.sum())
     if not count:
         return table, []
-    return table.take(~again), [f"dropped {counted(count)} with a repeated timestamp"]
+    said = f"dropped {count:,} of {counted(len(table))} with a repeated timestamp"
+    return table.take(~again), [said]
+
+
+def _drop_running(table: Table) -> tuple[Table, list[str]]:
+    if not table.running:
+        return table, []
+    newest = int(np.argmax(table.times))  # NAT is the smallest
+    kept = np.ones(len(table), np.bool_)
+    kept[newest] = False
+    said = f"left out the last row, {table.show_time(newest)}: its day was not over"
+    return replace(table.take(kept), running=False), [said]
 
 
 def _widen_range(table: Table) -> tuple[Table, list[str]]:
@@ -114,12 +122,13 @@ def _drop_invalid(table: Table) -> tuple[Table, list[str]]:
         count = int((mask & ~dropped).sum())  # a row counts under its first reason only
         dropped |= mask
         if count:
-            said.append(f"dropped {counted(count)} {reason}")
+            said.append(f"dropped {count:,} of {counted(len(table))} {reason}")
     return (table.take(~dropped), said) if said else (table, said)
 
 
 _STEPS: dict[str, _Step] = {
     "sort": _sort,
+    "drop_running": _drop_running,
     "drop_duplicates": _drop_duplicates,
     "widen_range": _widen_range,
     "zero_volume": _zero_volume,

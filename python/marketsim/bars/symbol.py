@@ -66,3 +66,16 @@ def _advice(text: object) -> str:
         if mended != text and is_symbol(mended):
             return f"write {mended} instead"
     return "write BTC-USD for BTC/USD, for example"
+
+
+def symbol_of(text: str) -> str:
+    """A valid symbol for the name that a source gives: BTC-USDT for BTC/USDT.
+
+    Raises:
+        InvalidNameError: nothing of it can be a symbol.
+
+    """
+    if is_symbol(text):
+        return text
+    mended = re.sub(r"\.{2,}", ".", _FOREIGN.sub("-", text.strip())).strip("._=+-")[:_MAX_LENGTH]
+    return check_symbol(mended if is_symbol(mended) else text)

@@ -9,16 +9,35 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from marketsim.bars.columns import ADJUSTED_CLOSE, PRICES, Selection
-from marketsim.bars.timestamps import (
-    NAT,
-    BoolArray,
-    IntArray,
-    ObjectArray,
-    parse_timestamps,
-)
+from marketsim.bars.columns import ADJUSTED_CLOSE, PRICES, SPLIT, Selection
+from marketsim.bars.numbers import Marks, find_marks, to_numbers
+from marketsim.bars.splits import named_splits, split_factors, suspected_splits
+from marketsim.bars.timestamps import DAY, TimeOptions, Timestamps, parse_timestamps
+from marketsim.bars.zones import NAT, BoolArray, Fault, IntArray, nanoseconds
 
 FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """What is stated of a table, by the caller or by its layout.
+
+    Attributes:
+        time: of the timestamps.
+        stated_zone: the zone that the caller states; None if it is the default.
+        midnight: the zone at whose midnight the layout stamps daily bars.
+        adjusted: the caller's choice about the adjusted close.
+        decimal: the caller's decimal mark.
+        scale: prices are whole numbers, this many to the unit.
+
+    """
+
+    time: TimeOptions
+    stated_zone: dt.tzinfo | None = None
+    midnight: dt.tzinfo | None = None
+    adjusted: bool | None = None
+    decimal: str | None = None
+    scale: int = 1
 
 
 @dataclass(frozen=True)
@@ -34,7 +53,13 @@ class Table:
         selection: the source, from which messages quote.
         timezone: in which messages show the timestamps.
         read_as: how the timestamps were understood.
+        unclear: why the column of timestamps as a whole cannot be read; empty if it can.
         adjusted: the caller's choice about the adjusted close.
+        dated: the bars are of a day or longer, and `times` are their dates at midnight UTC.
+        running: all rows are dates but the newest, which has a time of the day.
+        marks: how numbers are written.
+        notes: how the columns were understood.
+        owned: nobody else holds the memory of the columns.
 
     """
 
@@ -46,7 +71,13 @@ class Table:
     selection: Selection
     timezone: dt.tzinfo
     read_as: str
+    unclear: str
     adjusted: bool | None
+    dated: bool
+    running: bool
+    marks: Marks
+    notes: tuple[str, ...]
+    owned: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -72,6 +103,20 @@ class Table:
             values={name: column[chosen] for name, column in self.values.items()},
             text={name: column[chosen] for name, column in self.text.items()},
         )
+
+    def split_factors(self) -> FloatArray:
+        """Factors of splits that are still in the prices, 1 where there is none [row]."""
+        names = ("open", "close", "volume")
+        if not all(name in self.values for name in names):
+            return np.ones(len(self))
+        open_, close, volume = (self.values[name] for name in names)
+        if SPLIT in self.values:
+            factors = self.values[SPLIT]
+            return np.where(named_splits(factors, open_, close), factors, 1.0)
+        factors = np.ones(len(self))
+        for row, factor in suspected_splits(open_, close, volume).items():
+            factors[row] = factor
+        return factors
 
     def with_values(self, **columns: FloatArray) -> Table:
         """Replace or add columns; a cell that was text stays marked as text."""
@@ -110,18 +155,30 @@ def quoted(cell: object) -> str:
 
 
 def build_table(
-    frame: pd.DataFrame, selection: Selection, timezone: dt.tzinfo, adjusted: bool | None
+    frame: pd.DataFrame, selection: Selection, options: TableOptions, owned: bool = False
 ) -> Table:
     """Convert the selected columns of a frame."""
     count = len(frame)
-    values, text = {}, {}
-    for name, column in selection.columns.items():
-        if name != ADJUSTED_CLOSE or adjusted is not False:
-            values[name], text[name] = to_numbers(column)
-    times, faults, read_as = np.full(count, NAT, np.int64), np.zeros(count, np.uint8), ""
+    values, text, marks, notes = _numbers(selection, options)
+    times, faults = np.empty(0, np.int64), np.empty(0, np.uint8)
+    read_as = unclear = ""
+    dated = running = False
+    timezone = options.time.zone
     if selection.timestamps is not None:
-        parsed = parse_timestamps(selection.timestamps, timezone)
-        times, faults, read_as = parsed.values, parsed.faults, parsed.read_as
+        parsed = parse_timestamps(selection.timestamps, options.time, selection.times)
+        times, faults = parsed.values, parsed.faults
+        read_as, unclear = parsed.read_as, parsed.unclear
+        dates = find_dates(parsed, options)
+        if dates is not None:
+            times, dated = dates, True
+            if timezone is not dt.UTC:
+                notes.append("daily bars: dates as the source writes them")
+            timezone = dt.UTC
+        else:
+            running = _ends_within_a_day(parsed)
+            notes += _stamped_within_a_day(parsed, timezone)
+    else:
+        times, faults = np.full(count, NAT, np.int64), np.zeros(count, np.uint8)
     return Table(
         rows=np.arange(count, dtype=np.int64),
         times=times,
@@ -131,42 +188,113 @@ def build_table(
         selection=selection,
         timezone=timezone,
         read_as=read_as,
-        adjusted=adjusted,
+        unclear=unclear,
+        adjusted=options.adjusted,
+        dated=dated,
+        running=running,
+        marks=marks,
+        notes=tuple(notes),
+        owned=owned,
     )
 
 
-def to_numbers(column: pd.Series) -> tuple[FloatArray, BoolArray]:
-    """Convert a column to float64 [row], with a mask of the cells that are not numbers.
+def _numbers(
+    selection: Selection, options: TableOptions
+) -> tuple[dict[str, FloatArray], dict[str, BoolArray], Marks, list[str]]:
+    """All columns as numbers, under the one decimal mark that all cells together prove."""
+    columns = {
+        name: column
+        for name, column in selection.columns.items()
+        if name != ADJUSTED_CLOSE or options.adjusted is not False
+    }
+    read = {name: to_numbers(column) for name, column in columns.items()}
+    marks, notes = Marks(), []
+    odd = [name for name, (_, mask) in read.items() if mask.any()]
+    if odd or options.decimal is not None:
+        texts = [_strings(columns[name]) for name in (odd if options.decimal is None else columns)]
+        marks = find_marks(texts, options.decimal)
+        if marks.decimal == "," and options.decimal is None:
+            notes.append(f"decimal comma, as in {marks.why!r}")
+        again = columns if marks.decimal == "," else odd
+        for name in again:
+            if name in odd or not _plain(columns[name]):
+                read[name] = to_numbers(columns[name], marks)
+        if marks.decimal == "." and any(not read[name][1].all() for name in odd) and marks.why:
+            cells = [
+                cell for cells in texts for cell in cells if isinstance(cell, str) and "," in cell
+            ]
+            if cells:
+                notes.append(f"thousands separators, as in {cells[0]!r}")
+    values = {name: column for name, (column, _) in read.items()}
+    text = {name: mask for name, (_, mask) in read.items()}
+    if SPLIT in values:
+        values[SPLIT], text[SPLIT] = split_factors(columns[SPLIT], values[SPLIT])
+    if options.scale != 1:
+        for name in PRICES:
+            if name in values:
+                values[name] = values[name] / options.scale
+    return values, text, marks, notes
 
-    Missing cells become NaN and are not in the mask. Text is read as Python's float() reads it,
-    which rounds correctly, so a number next to a bad cell keeps its last bit.
-    """
+
+def _plain(column: pd.Series) -> bool:
     kinds = pd.api.types
-    dtype = column.dtype
-    if isinstance(dtype, pd.CategoricalDtype):
-        column, dtype = column.astype(object), np.dtype(object)
-    clean = np.zeros(len(column), np.bool_)
-    plain = kinds.is_float_dtype(dtype) or kinds.is_integer_dtype(dtype)
-    if plain:
-        return column.to_numpy(dtype=np.float64, na_value=np.nan), clean
-    missing = np.asarray(column.isna(), dtype=np.bool_)
-    if not (kinds.is_object_dtype(dtype) or kinds.is_string_dtype(dtype)):
-        return np.full(len(column), np.nan), ~missing  # booleans, dates, durations, complex
-    cells: ObjectArray = column.to_numpy(dtype=object, na_value=np.nan)
-    if kinds.infer_dtype(cells, skipna=True) in ("string", "empty", "integer", "floating"):
-        try:
-            return cells.astype(np.float64), clean
-        except (ValueError, TypeError, OverflowError):
-            pass  # some cell is not a number: find out which
-    numbers = [np.nan if gap else _number(cell) for cell, gap in zip(cells, missing, strict=True)]
-    text = np.array([number is None for number in numbers], np.bool_)
-    return np.array([np.nan if n is None else n for n in numbers], np.float64), text
+    return bool(kinds.is_float_dtype(column.dtype) or kinds.is_integer_dtype(column.dtype))
 
 
-def _number(cell: object) -> float | None:
-    if isinstance(cell, bool | np.bool_ | complex | np.complexfloating):
+def _strings(column: pd.Series) -> list[object]:
+    return list(column.dropna().to_numpy(dtype=object))
+
+
+def find_dates(parsed: Timestamps, options: TableOptions) -> IntArray | None:
+    """Dates at midnight UTC, where bars are a day or longer and stamped at their midnight.
+
+    The date that the source writes is the exchange's own, in any zone. Instants without a clock,
+    such as Unix time, are dates where they are midnight in the zone that the caller states, or
+    in that which the layout documents.
+    """
+    known = parsed.faults == Fault.NONE
+    if not known.any():
         return None
-    try:
-        return float(cell)  # type: ignore[arg-type]
-    except (ValueError, TypeError, OverflowError):
+    wall = parsed.wall
+    zones = [zone for zone in (options.stated_zone, options.midnight) if zone is not None]
+    if not zones and parsed.utc:
         return None
+    candidates = [wall] if (wall[known] != NAT).all() else []
+    if candidates and (parsed.values[known] == wall[known]).all() and not zones:
+        return None  # UTC already
+    for zone in zones:
+        stamps = pd.DatetimeIndex(parsed.values[known].view("M8[ns]")).tz_localize("UTC")
+        local = np.full(len(wall), NAT, np.int64)
+        local[known] = nanoseconds(stamps.tz_convert(zone).tz_localize(None))
+        candidates.append(local)
+    for clock in candidates:
+        times = clock[known]
+        if (times % DAY == 0).all():
+            return np.where(known, clock, NAT)
+    return None
+
+
+def _stamped_within_a_day(parsed: Timestamps, zone: dt.tzinfo) -> list[str]:
+    """A word on daily instants at one time of the UTC day: midnight elsewhere, as a rule."""
+    times = parsed.values
+    if zone is not dt.UTC or len(times) < 3 or (parsed.wall[0] == parsed.values[0]):
+        return []
+    of_day = np.unique(times[:1000] % DAY)
+    if len(of_day) > 2 or 0 in of_day or np.median(np.diff(times[:1000])) < 0.95 * DAY:
+        return []
+    shown = " and ".join(str(np.datetime64(int(t), "ns"))[11:16] for t in of_day.tolist())
+    return [f"daily bars at {shown} UTC: dates are UTC's; timezone= gives the exchange's own"]
+
+
+def _ends_within_a_day(parsed: Timestamps) -> bool:
+    """Whether all rows are dates but the last, which has a time of the day."""
+    head = np.where(parsed.wall[:3] != NAT, parsed.wall[:3], parsed.values[:3])
+    if np.count_nonzero(head % DAY) > 1:
+        return False
+    known = np.flatnonzero(parsed.faults == Fault.NONE)
+    if len(known) < 3:
+        return False
+    wall = np.where(parsed.wall != NAT, parsed.wall, parsed.values)[known]
+    late = np.argmax(wall)
+    whole = wall % DAY == 0
+    return bool(not whole[late] and whole.sum() == len(wall) - 1)

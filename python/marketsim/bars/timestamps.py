@@ -3,44 +3,71 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import re
-import warnings
-import zoneinfo
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pandas.tseries.api import guess_datetime_format
 
+from marketsim.bars.dates import DateReading, read_dates, read_times
+from marketsim.bars.digits import (
+    EXCEL,
+    UNITS,
+    fraction_of_seconds,
+    read_digits,
+    read_excel,
+    read_unix,
+)
+from marketsim.bars.zones import (
+    NAT,
+    BoolArray,
+    Fault,
+    IntArray,
+    ObjectArray,
+    localize,
+    nanoseconds,
+)
 from marketsim.errors import ArgumentError
 
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-ObjectArray = npt.NDArray[np.object_]
+DAY = 86_400_000_000_000
 
-NAT = np.iinfo(np.int64).min
-"""What numpy stores for a missing datetime64."""
-
-# One day inside of what int64 nanoseconds can hold, so that no time zone leads beyond it.
-_FIRST, _LAST = np.datetime64("1678-01-01"), np.datetime64("2262-01-01")
-_YEAR_1900, _YEAR_2200 = -2_208_988_800, 7_258_118_400  # Unix seconds
-_UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 _INTEGER = re.compile(r"([+-]?(?:\d{1,18}|[1-8]\d{18}))(?:\.0*)?")
-_ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ]\d|$)"
-_OFFSET = r"(?:Z|[+-]\d{2}(?::?\d{2})?)$"
+_DECIMAL = re.compile(r"\d{9,10}\.\d+")
 
 
-class Fault(IntEnum):
-    """Why a row has no usable timestamp."""
+@dataclass(frozen=True)
+class TimeOptions:
+    """What the caller states of the timestamps.
 
-    NONE = 0
-    MISSING = 1
-    UNREADABLE = 2
-    NONEXISTENT = 3
-    AMBIGUOUS = 4
+    Attributes:
+        zone: of the values that name none.
+        dayfirst: the order of day and month; None if the column must prove it.
+        date_format: a strptime format, a Unix unit ("s", "ms", "us", "ns") or "excel".
+
+    """
+
+    zone: dt.tzinfo
+    dayfirst: bool | None = None
+    date_format: str | None = None
+
+
+def check_date_format(date_format: object) -> str | None:
+    """Return the format.
+
+    Raises:
+        ArgumentError: it is neither a Unix unit, "excel", nor a strptime format with a day.
+
+    """
+    if date_format is None or date_format in UNITS or date_format == EXCEL:
+        return date_format if date_format is None else str(date_format)
+    names_a_day = isinstance(date_format, str) and re.search(r"%[djxcsD]", date_format)
+    if not names_a_day:
+        raise ArgumentError(
+            f"date_format got {date_format!r}: expected a format such as '%d/%m/%Y %H:%M', a Unix "
+            'unit ("s", "ms", "us", "ns"), or "excel" for spreadsheet days'
+        )
+    return str(date_format)
 
 
 @dataclass(frozen=True)
@@ -49,66 +76,97 @@ class Timestamps:
 
     Attributes:
         values: int64 nanoseconds since 1970 in UTC, [row]; NAT where there is a fault.
+        wall: the clock as written, in its own zone, [row]; NAT where there is none (Unix time).
         faults: uint8 codes of `Fault`, [row].
         read_as: how they were understood, for messages; may be empty.
+        unclear: why the column as a whole cannot be read; empty if it can.
+        utc: the clock as written is UTC, and `wall` is `values`.
 
     """
 
     values: IntArray
+    wall: IntArray
     faults: npt.NDArray[np.uint8]
     read_as: str
+    unclear: str
+    utc: bool = False
 
 
 class _Reading:
     """Times of the clock and instants, filled by the readers below; NAT where not (yet) read."""
 
     def __init__(self, count: int) -> None:
-        self.wall = np.full(count, NAT, np.int64)  # ns of a local clock, zone still to be applied
-        self.instant = np.full(count, NAT, np.int64)  # ns in UTC
+        self.wall = np.full(count, NAT, np.int64)  # ns of a local clock
+        self.instant = np.full(count, NAT, np.int64)  # ns in UTC, where the source says it
         self.read_as = ""
+        self.unclear = ""
 
 
-def parse_timezone(name: str) -> dt.tzinfo:
-    """Return the time zone of an IANA name.
-
-    Raises:
-        ArgumentError: there is no such time zone.
-
-    """
-    if name == "UTC":
-        return dt.UTC
-    try:
-        return zoneinfo.ZoneInfo(name)
-    except (KeyError, ValueError, TypeError, AttributeError, OSError):
-        known = {zone.casefold(): zone for zone in zoneinfo.available_timezones()}
-        near = [known[match] for match in difflib.get_close_matches(str(name).casefold(), known)]
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-        raise ArgumentError(
-            f"unknown timezone {name!r}: expected an IANA name such as 'UTC', "
-            f"'America/New_York' or 'Asia/Tokyo'{hint}"
-        ) from None
-
-
-def parse_timestamps(raw: pd.Index | pd.Series, timezone: dt.tzinfo) -> Timestamps:
-    """Read timestamps; those without a zone are taken to be in `timezone`.
+def parse_timestamps(
+    raw: pd.Index | pd.Series, options: TimeOptions, times: pd.Series | None = None
+) -> Timestamps:
+    """Read timestamps; those without a zone are taken to be in `options.zone`.
 
     Args:
-        raw: [row] datetimes, dates, text in one format, or integers (YYYYMMDD, or Unix time of
-            which the unit is told from the magnitude).
-        timezone: the zone of the values that name none.
+        raw: [row] datetimes, dates, text, or integers (calendar digits or Unix time).
+        options: what the caller states.
+        times: [row] times of the day that belong to dates in `raw`.
 
     """
+    plain = _plain_utc(raw, options) if times is None else None
+    if plain is not None:
+        return plain
     missing = np.asarray(pd.isna(raw), dtype=np.bool_)
     reading = _Reading(len(raw))
-    _read(raw, missing, reading)
+    _read(raw, missing, reading, options)
+    if times is not None:
+        _add_times(reading, times)
     faults = np.zeros(len(raw), np.uint8)
     faults[(reading.wall == NAT) & (reading.instant == NAT)] = Fault.UNREADABLE
     faults[missing] = Fault.MISSING
-    _apply_timezone(reading, faults, timezone)
-    return Timestamps(reading.instant, faults, reading.read_as)
+    instants = reading.instant.copy()
+    rows = np.flatnonzero((reading.wall != NAT) & (reading.instant == NAT))
+    if len(rows):
+        instants[rows], found = localize(reading.wall[rows], options.zone)
+        faults[rows] = np.where(found != Fault.NONE, found, faults[rows])
+    return Timestamps(instants, reading.wall, faults, reading.read_as, reading.unclear)
 
 
-def _read(raw: pd.Index | pd.Series, missing: BoolArray, reading: _Reading) -> None:
+def _plain_utc(raw: pd.Index | pd.Series, options: TimeOptions) -> Timestamps | None:
+    """Complete datetimes or ISO dates of Arrow in UTC, in one pass; None for all else."""
+    read_as = ""
+    if isinstance(raw.dtype, pd.DatetimeTZDtype) and str(raw.dtype.tz) == "UTC":
+        values = nanoseconds(pd.DatetimeIndex(raw))
+    elif options.zone is not dt.UTC:
+        return None
+    elif pd.api.types.is_datetime64_dtype(raw.dtype):
+        values = nanoseconds(pd.DatetimeIndex(raw))
+    else:
+        reading = _Reading(0)
+        if options.date_format is not None or not _read_arrow(raw, reading):
+            return None
+        values, read_as = reading.wall, reading.read_as
+    if len(values) == 0 or (values == NAT).any():
+        return None
+    faults = np.zeros(len(values), np.uint8)
+    return Timestamps(values, values, faults, read_as, "", utc=True)
+
+
+def _add_times(reading: _Reading, times: pd.Series) -> None:
+    """Add times of the day to dates at midnight."""
+    of_day = read_times(times)
+    if of_day is None:
+        reading.wall[:] = NAT
+        reading.read_as = "the column of times holds none"
+        return
+    both = (reading.wall != NAT) & (of_day != NAT)
+    reading.wall[:] = np.where(both, reading.wall + np.where(both, of_day, 0), NAT)
+    reading.read_as = f"{reading.read_as} and a column of times"
+
+
+def _read(
+    raw: pd.Index | pd.Series, missing: BoolArray, reading: _Reading, how: TimeOptions
+) -> None:
     """Choose the reader by dtype."""
     kinds = pd.api.types
     if isinstance(raw.dtype, pd.CategoricalDtype):
@@ -116,59 +174,79 @@ def _read(raw: pd.Index | pd.Series, missing: BoolArray, reading: _Reading) -> N
     if isinstance(raw.dtype, pd.PeriodDtype):
         raw = pd.PeriodIndex(raw).to_timestamp()
     if isinstance(raw.dtype, pd.DatetimeTZDtype):
-        reading.instant = _nanoseconds(pd.DatetimeIndex(raw).tz_convert("UTC"))
+        index = pd.DatetimeIndex(raw)
+        reading.instant = nanoseconds(index.tz_convert("UTC"))
+        reading.wall = nanoseconds(index.tz_localize(None))
     elif kinds.is_datetime64_dtype(raw.dtype):
-        reading.wall = _nanoseconds(pd.DatetimeIndex(raw))
+        reading.wall = nanoseconds(pd.DatetimeIndex(raw))
     elif kinds.is_integer_dtype(raw.dtype):
-        _read_integers(raw[~missing].to_numpy(dtype=np.int64), ~missing, reading)
+        _read_integers(raw[~missing].to_numpy(dtype=np.int64), ~missing, reading, how)
     elif kinds.is_float_dtype(raw.dtype):
-        values = raw.to_numpy(dtype=np.float64, na_value=np.nan)
-        whole = np.isfinite(values) & (np.abs(values) < 9e18) & (np.trunc(values) == values)
-        _read_integers(values[whole].astype(np.int64), whole, reading)
+        _read_floats(raw.to_numpy(dtype=np.float64, na_value=np.nan), ~missing, reading, how)
+    elif how.date_format is None and _read_arrow(raw, reading):
+        return
     elif kinds.is_object_dtype(raw.dtype) or kinds.is_string_dtype(raw.dtype):
-        _read_objects(raw.to_numpy(dtype=object), missing, reading)
+        _read_objects(raw.to_numpy(dtype=object), missing, reading, how)
     # Whatever is left (booleans, durations) stays unread and is reported as such.
 
 
-def _nanoseconds(index: pd.DatetimeIndex) -> IntArray:
-    """int64 nanoseconds of a naive or UTC index; NAT outside of 1678 to 2261."""
-    values: npt.NDArray[np.datetime64] = index.to_numpy(dtype=f"M8[{index.unit}]")
-    # NaT compares false.
-    inside = (values >= _FIRST) & (values < _LAST)
-    result = np.full(len(values), NAT, np.int64)
-    result[inside] = values[inside].astype("M8[ns]").view(np.int64)
-    return result
+def _read_arrow(raw: pd.Index | pd.Series, reading: _Reading) -> bool:
+    """Read a column of Arrow text through Arrow, if all of it are ISO dates without a zone."""
+    if getattr(raw.dtype, "storage", "") != "pyarrow" or len(raw) == 0:
+        return False
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        found = pc.cast(pa.array(raw.array), pa.timestamp("ns"))
+    except pa.ArrowInvalid:
+        return False
+    values = found.to_numpy(zero_copy_only=False)
+    reading.wall = nanoseconds(pd.DatetimeIndex(values))
+    reading.read_as = "read as ISO dates"
+    return bool((reading.wall != NAT).any())
 
 
-def _read_integers(values: IntArray, where: BoolArray, reading: _Reading) -> None:
-    """YYYYMMDD or Unix time; the median decides which, and what does not fit stays unread."""
+def _read_floats(
+    values: npt.NDArray[np.float64], present: BoolArray, reading: _Reading, how: TimeOptions
+) -> None:
+    whole = np.isfinite(values) & (np.abs(values) < 9e18) & (np.trunc(values) == values)
+    if (present & ~whole).any() and how.date_format in (None, "s"):
+        instants, fits = fraction_of_seconds(values)
+        if fits[present].all():
+            reading.instant[present] = instants[present]
+            reading.read_as = "read as Unix seconds"
+            return
+    _read_integers(values[whole].astype(np.int64), whole, reading, how)
+
+
+def _read_integers(values: IntArray, where: BoolArray, reading: _Reading, how: TimeOptions) -> None:
+    """Calendar digits or Unix time, or what the caller states."""
     if len(values) == 0:
         return
-    middle = int(np.median(values))
-    if 19_000_101 <= middle <= 22_001_231:
-        digits = pd.Series(values).astype("str")
-        dates = pd.to_datetime(digits, format="%Y%m%d", errors="coerce")
-        reading.wall[where] = _nanoseconds(pd.DatetimeIndex(dates))
-        reading.read_as = "read as YYYYMMDD"
-    elif np.abs(values).max() < 10_000_000:
-        # As Unix seconds all of these were in the first four months of 1970.
-        reading.read_as = "such small integers are row numbers or dates of a spreadsheet"
+    stated = how.date_format
+    if stated is None:
+        found = read_digits(values)
+        reading.wall[where], reading.instant[where] = found.wall, found.instant
+        reading.read_as, reading.unclear = found.read_as, found.unclear
+    elif stated in UNITS:
+        reading.instant[where] = read_unix(values, stated)
+        reading.read_as = f"read as Unix time in {stated}, as stated"
+    elif stated == EXCEL:
+        reading.wall[where] = read_excel(values)
+        reading.read_as = "read as spreadsheet days, as stated"
     else:
-        for unit, scale in _UNITS.items():
-            if _YEAR_1900 * scale <= middle < _YEAR_2200 * scale:
-                fits = (values >= _YEAR_1900 * scale) & (values < _YEAR_2200 * scale)
-                factor = 10**9 // scale
-                reading.instant[where] = np.where(fits, np.where(fits, values, 0) * factor, NAT)
-                reading.read_as = f"read as Unix {unit} between 1900 and 2200"
-                return
-        reading.read_as = "no Unix time of any unit between 1900 and 2200"
+        texts = values.astype(str).astype(object)
+        _copy_dates(read_dates(texts, how.dayfirst, stated), where, reading)
 
 
-def _read_objects(cells: ObjectArray, missing: BoolArray, reading: _Reading) -> None:
+def _read_objects(
+    cells: ObjectArray, missing: BoolArray, reading: _Reading, how: TimeOptions
+) -> None:
     """Cells of any Python type: text, dates and datetimes (naive or aware), integers."""
-    texts = np.array([isinstance(cell, str) for cell in cells], np.bool_)
+    texts = np.fromiter((isinstance(cell, str) for cell in cells), np.bool_, len(cells))
     if texts.any():
-        _read_text(pd.Series(cells[texts], dtype=object), texts, reading)
+        _read_text(cells[texts], texts, reading, how)
     others = ~texts & ~missing
     if not others.any():
         return
@@ -178,9 +256,12 @@ def _read_objects(cells: ObjectArray, missing: BoolArray, reading: _Reading) -> 
         if chosen.any():
             column = pd.Series(list(cells[chosen]), dtype=object)
             parsed = pd.to_datetime(column, errors="coerce", utc=target is reading.instant)
-            target[chosen] = _nanoseconds(pd.DatetimeIndex(parsed))
+            target[chosen] = nanoseconds(pd.DatetimeIndex(parsed))
+    if aware.any():
+        bare = pd.Series([cell.replace(tzinfo=None) for cell in cells[aware]], dtype=object)
+        reading.wall[aware] = nanoseconds(pd.DatetimeIndex(pd.to_datetime(bare, errors="coerce")))
     integers = others & np.array([_is_int64(cell) for cell in cells])
-    _read_integers(cells[integers].astype(np.int64), integers, reading)
+    _read_integers(cells[integers].astype(np.int64), integers, reading, how)
 
 
 def _is_int64(cell: object) -> bool:
@@ -188,73 +269,38 @@ def _is_int64(cell: object) -> bool:
     return whole and abs(int(cell)) < 9 * 10**18  # type: ignore[call-overload]
 
 
-def _read_text(texts: pd.Series, where: BoolArray, reading: _Reading) -> None:
-    """Text: integers, or one date format for the column, which the first readable cell sets."""
-    found = _first_format(texts)
-    if found is None:
-        reading.read_as = "no date format fits"
-        return
-    if found == "integer":
-        digits = [_INTEGER.fullmatch(text.strip()) for text in texts]
-        whole = where.copy()
-        whole[where] = [match is not None for match in digits]
-        values = np.array([int(match[1]) for match in digits if match], np.int64)
-        _read_integers(values, whole, reading)
-        return
-    reading.read_as = f"read as {found}, the format of the first"
-    aware = "%z" in found or found.endswith(("UTC", "GMT"))
-    target = reading.instant if aware else reading.wall
-    parsed = pd.to_datetime(texts.str.strip(), format=found, errors="coerce", utc=aware)
-    target[where] = _nanoseconds(pd.DatetimeIndex(parsed))
-    if found.startswith("%Y-%m-%d"):
-        _read_other_iso(texts, where, reading)
+def _read_text(cells: ObjectArray, where: BoolArray, reading: _Reading, how: TimeOptions) -> None:
+    """Text: digits where a cell is nothing else, dates otherwise; a mixture is read as both."""
+    stated = how.date_format
+    numeric = stated in UNITS or stated == EXCEL
+    if stated is None or numeric:
+        first = cells[0].strip()
+        looks_digital = first[:1].isdigit() or first[:1] in "+-"
+        digits = (
+            [_INTEGER.fullmatch(text.strip()) for text in cells] if looks_digital or numeric else []
+        )
+        if not digits and any(_INTEGER.fullmatch(text.strip()) for text in cells[:400]):
+            digits = [_INTEGER.fullmatch(text.strip()) for text in cells]
+        if any(digits):
+            whole = np.fromiter((match is not None for match in digits), np.bool_, len(cells))
+            place = np.flatnonzero(where)
+            chosen = np.zeros(len(where), np.bool_)
+            chosen[place[whole]] = True
+            values = np.array([int(match[1]) for match in digits if match], np.int64)
+            _read_integers(values, chosen, reading, how)
+            return
+        if looks_digital and _DECIMAL.fullmatch(first):
+            values = pd.to_numeric(pd.Series(cells), errors="coerce").to_numpy(np.float64)
+            instants, fits = fraction_of_seconds(values)
+            reading.instant[where] = np.where(fits, instants, NAT)
+            reading.read_as = "read as Unix seconds"
+            return
+        if numeric:
+            reading.read_as = f"no whole numbers, as date_format={stated!r} states"
+            return
+    _copy_dates(read_dates(cells, how.dayfirst, stated), where, reading)
 
 
-def _first_format(texts: pd.Series) -> str | None:
-    """Return "integer", a strptime format, or None if none of the first 50 cells is readable."""
-    for text in texts.iloc[:50]:
-        cell = text.strip()
-        if _INTEGER.fullmatch(cell):
-            return "integer"
-        with warnings.catch_warnings():
-            # A day above 12 makes it day first, and unknown zone names are refused below.
-            warnings.simplefilter("ignore")
-            # The format of 12:00 AM is not guessed, that of 11:00 AM is.
-            guess = guess_datetime_format(re.sub(r"(?i)\b12(:[\d:]+ ?[ap]m)", r"11\1", cell))
-        if guess is None or "%d" not in guess:  # a bare year or month names no day
-            continue
-        if "%Z" not in guess:
-            return guess
-        if cell.endswith(("UTC", "GMT")):  # names such as EST or IST mean several zones
-            return guess.replace("%Z", cell[-3:])
-    return None
-
-
-def _read_other_iso(texts: pd.Series, where: BoolArray, reading: _Reading) -> None:
-    """ISO writes fractions, midnights and offsets only where needed: read what is left over."""
-    positions = np.flatnonzero(where & (reading.wall == NAT) & (reading.instant == NAT))
-    if len(positions) == 0:
-        return
-    left = texts.str.strip()[np.isin(np.flatnonzero(where), positions)]
-    iso = left.str.match(_ISO_DATE).to_numpy(np.bool_)
-    aware = left.str.slice(10).str.contains(_OFFSET).to_numpy(np.bool_)
-    for chosen, target in ((iso & ~aware, reading.wall), (iso & aware, reading.instant)):
-        if chosen.any():
-            utc = target is reading.instant
-            parsed = pd.to_datetime(left[chosen], format="ISO8601", errors="coerce", utc=utc)
-            target[positions[chosen]] = _nanoseconds(pd.DatetimeIndex(parsed))
-
-
-def _apply_timezone(reading: _Reading, faults: npt.NDArray[np.uint8], timezone: dt.tzinfo) -> None:
-    """Turn times of the local clock into instants; mark those that a clock change makes unclear."""
-    rows = np.flatnonzero(reading.wall != NAT)
-    if len(rows) == 0:
-        return
-    clock = pd.DatetimeIndex(reading.wall[rows].view("M8[ns]"))
-    local = clock.tz_localize(timezone, ambiguous="NaT", nonexistent="NaT")
-    reading.instant[rows] = _nanoseconds(local.tz_convert("UTC"))
-    lost = np.flatnonzero(local.isna())
-    if len(lost):
-        # Moved forward, a time that does not exist becomes one; an ambiguous one stays NaT.
-        moved = clock[lost].tz_localize(timezone, ambiguous="NaT", nonexistent="shift_forward")
-        faults[rows[lost]] = np.where(moved.isna(), Fault.AMBIGUOUS, Fault.NONEXISTENT)
+def _copy_dates(found: DateReading, where: BoolArray, reading: _Reading) -> None:
+    reading.wall[where], reading.instant[where] = found.wall, found.instant
+    reading.read_as, reading.unclear = found.read_as, found.unclear

@@ -7,41 +7,69 @@ between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 
-from marketsim.bars.columns import ADJUSTED_CLOSE, COLUMNS, listed
+from marketsim.bars.columns import ADJUSTED_CLOSE, COLUMNS, SPLIT, listed
 from marketsim.bars.defect import Defect, counted
 from marketsim.bars.table import FloatArray, Table
-from marketsim.bars.timestamps import NAT, BoolArray, Fault
+from marketsim.bars.timestamps import DAY
+from marketsim.bars.validate_times import DROP, drop_fix, out_of_order, row_defect, time_defects
+from marketsim.bars.zones import NAT, BoolArray
 
-_DROP = 'repair="drop_invalid" drops these rows, or correct the data'
-_SHOWN = 3
 
-
-def find_defects(table: Table, min_bars: int) -> list[Defect]:
-    """Find every kind of defect of a table.
+def find_defects(table: Table, min_bars: int, splits: str | None) -> list[Defect]:
+    """Find every kind of defect of a table, as read or as repaired.
 
     Args:
-        table: as read, or as repaired.
+        table: the rows.
         min_bars: fewer rows than this are a defect.
+        splits: "adjust" or "ignore" where splits in the prices are no defect.
 
     """
     found = [
         _missing_columns(table),
-        *_timestamp_faults(table),
-        _unsorted(table),
-        _duplicates(table),
+        *time_defects(table),
         *_bad_numbers(table),
         _negative_volume(table),
         _high_below_low(table),
         _outside_range(table),
         _adjustment(table),
+        _unadjusted_split(table, splits),
         _too_short(table, min_bars),
     ]
     return [defect for defect in found if defect is not None]
+
+
+_CHUNK = 1 << 16  # rows that stay in the processor's cache
+
+
+def is_clean(table: Table, min_bars: int) -> bool:
+    """Whether a table can have no defect at all, and needs no repair, by a few passes over it.
+
+    False says nothing: `find_defects` then says what is wrong, if anything is.
+    """
+    values = table.values
+    if len(table) < max(min_bars, 1) or table.unclear or table.running or table.marks.decimal == "":
+        return False
+    if not all(name in values for name in COLUMNS) or SPLIT in values or ADJUSTED_CLOSE in values:
+        return False
+    if table.faults.any() or any(table.text[name].any() for name in COLUMNS):
+        return False
+    times = table.times
+    for start in range(0, len(table), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        part = times[start : start + _CHUNK + 1]
+        if not (part[1:] > part[:-1]).all():
+            return False
+        open_, high, low, close, volume = (values[name][rows] for name in COLUMNS)
+        top = np.maximum(open_, close)  # NaN stays NaN, and compares false
+        bottom = np.minimum(open_, close)
+        fine = (low > 0) & (low <= bottom) & (top <= high) & (high < np.inf)
+        if not (fine & (volume >= 0) & (volume < np.inf)).all():
+            return False
+    return not _steps_of_days(table) or not (table.split_factors() != 1.0).any()
 
 
 def invalid_prices(table: Table) -> BoolArray:
@@ -71,43 +99,6 @@ def invalid_volume(table: Table) -> BoolArray:
     return ~(np.isfinite(volume) & (volume >= 0))
 
 
-def out_of_order(table: Table) -> BoolArray:
-    """Rows with a timestamp earlier than the last one before them, [row]."""
-    result = np.zeros(len(table), np.bool_)
-    known = np.flatnonzero(table.times != NAT)
-    times = table.times[known]
-    result[known[1:]] = times[1:] < times[:-1]  # a difference could overflow after 292 years
-    return result
-
-
-def repeats(table: Table, keep: str) -> BoolArray:
-    """Rows with the timestamp of another; all but the "first" or the "last" of each, [row]."""
-    result = np.zeros(len(table), np.bool_)
-    known = np.flatnonzero(table.times != NAT)
-    times = pd.Series(table.times[known])
-    again = times.duplicated(keep="first") if keep == "first" else times.duplicated(keep="last")
-    result[known] = again.to_numpy()
-    return result
-
-
-def _row_defect(
-    table: Table,
-    kind: str,
-    broken: BoolArray,
-    rule: str,
-    fix: str,
-    show: Callable[[int], str],
-) -> Defect | None:
-    """Describe the rows of a mask; `show` writes the offending values of one row."""
-    rows = np.flatnonzero(broken)
-    if len(rows) == 0:
-        return None
-    examples = [f"{table.show_time(row)} ({show(row)})" for row in rows[:_SHOWN].tolist()]
-    verb = "breaks" if len(rows) == 1 else "break"
-    message = f"{rule}: {counted(len(rows))} {verb} it, first at {', '.join(examples)}"
-    return Defect(kind, len(rows), message, fix, tuple(table.rows[rows].tolist()))
-
-
 def _cells_defect(
     table: Table, kind: str, broken: Mapping[str, BoolArray], rule: str, fix: str
 ) -> Defect | None:
@@ -119,7 +110,7 @@ def _cells_defect(
     def show(row: int) -> str:
         return ", ".join(table.show_cell(name, row) for name in broken if broken[name][row])
 
-    return _row_defect(table, kind, anywhere, rule, fix, show)
+    return row_defect(table, kind, anywhere, rule, fix, show)
 
 
 def _missing_columns(table: Table) -> Defect | None:
@@ -142,60 +133,6 @@ def _missing_columns(table: Table) -> Defect | None:
     return Defect("missing_column", len(missing), message, fix)
 
 
-def _timestamp_faults(table: Table) -> list[Defect | None]:
-    zone = str(table.timezone)
-    how = f" ({table.read_as})" if table.read_as else ""
-    by_hand = f"give times with an offset or in UTC, or another timezone= than {zone}"
-    kinds = (
-        (Fault.MISSING, "missing_timestamp", "timestamps must not be missing", _DROP),
-        (
-            Fault.UNREADABLE,
-            "unreadable_timestamp",
-            f"timestamps must be dates of one format{how}",
-            'write ISO dates such as 2020-01-31; repair="drop_invalid" drops these rows',
-        ),
-        (
-            Fault.NONEXISTENT,
-            "nonexistent_time",
-            f"local times must exist in {zone}, which these do not, as the clock moved forward",
-            f'{by_hand}; repair="drop_invalid" drops these rows',
-        ),
-        (
-            Fault.AMBIGUOUS,
-            "ambiguous_time",
-            f"local times must be clear in {zone}; these happen twice, as the clock moved back",
-            f'{by_hand}; repair="drop_invalid" drops these rows',
-        ),
-    )
-    return [
-        _row_defect(table, kind, table.faults == fault, rule, fix, table.show_raw_time)
-        for fault, kind, rule, fix in kinds
-    ]
-
-
-def _unsorted(table: Table) -> Defect | None:
-    known = np.flatnonzero(table.times != NAT)
-
-    def show(row: int) -> str:
-        previous = int(known[np.searchsorted(known, row) - 1])
-        return f"row {table.rows[row]}, after {table.show_time(previous)}"
-
-    return _row_defect(
-        table, "unsorted", out_of_order(table), "timestamps must ascend", 'repair="sort"', show
-    )
-
-
-def _duplicates(table: Table) -> Defect | None:
-    return _row_defect(
-        table,
-        "duplicate_timestamp",
-        repeats(table, keep="first"),
-        "each timestamp must occur once",
-        'repair="drop_duplicates" keeps the last row of each timestamp',
-        lambda row: f"again in row {table.rows[row]}",
-    )
-
-
 def _bad_numbers(table: Table) -> list[Defect | None]:
     values, names = table.values, table.used_names
     text = {name: table.text[name] for name in names}
@@ -203,15 +140,33 @@ def _bad_numbers(table: Table) -> list[Defect | None]:
     infinite = {name: np.isinf(values[name]) for name in names}
     # Minus infinity is infinite first.
     low = {name: (values[name] <= 0) & ~infinite[name] for name in table.price_names}
-    nan_fix = _DROP
+    nan_fix = DROP
     if "volume" in names and nan["volume"].any():
-        nan_fix = f'repair="zero_volume" sets a missing volume to 0; {_DROP}'
+        nan_fix = f'repair="zero_volume" sets a missing volume to 0; {DROP}'
+    unclear = _unclear_marks(table)
+    if unclear is not None:
+        return [unclear]
+    anywhere = np.logical_or.reduce([*text.values(), np.zeros(len(table), np.bool_)])
+    number_fix = drop_fix(table, anywhere, "correct the data")
     return [
-        _cells_defect(table, "not_a_number", text, "values must be plain numbers", _DROP),
+        _cells_defect(table, "not_a_number", text, "values must be numbers", number_fix),
         _cells_defect(table, "nan", nan, "values must not be missing (NaN)", nan_fix),
-        _cells_defect(table, "infinite", infinite, "values must be finite", _DROP),
-        _cells_defect(table, "nonpositive_price", low, "prices must be > 0", _DROP),
+        _cells_defect(table, "infinite", infinite, "values must be finite", DROP),
+        _cells_defect(table, "nonpositive_price", low, "prices must be > 0", DROP),
     ]
+
+
+def _unclear_marks(table: Table) -> Defect | None:
+    """Commas that may be decimal marks or separate thousands."""
+    marks = table.marks
+    if marks.decimal == "":
+        return Defect(
+            "unclear_numbers", len(table),
+            f"numbers must be clear: the comma of {marks.unclear!r} may be a decimal mark or "
+            "separate thousands, and no cell proves which",
+            'decimal="," or decimal="." states it (--decimal on the command line)',
+        )  # fmt: skip
+    return None
 
 
 def _negative_volume(table: Table) -> Defect | None:
@@ -219,11 +174,11 @@ def _negative_volume(table: Table) -> Defect | None:
     if volume is None:
         return None
     broken = {"volume": (volume < 0) & np.isfinite(volume)}
-    return _cells_defect(table, "negative_volume", broken, "volume must be >= 0", _DROP)
+    return _cells_defect(table, "negative_volume", broken, "volume must be >= 0", DROP)
 
 
 def _high_below_low(table: Table) -> Defect | None:
-    return _row_defect(
+    return row_defect(
         table,
         "high_below_low",
         usable(table, "high") < usable(table, "low"),
@@ -240,7 +195,7 @@ def _outside_range(table: Table) -> Defect | None:
         price = usable(table, name)
         outside |= (price < low) | (price > high)
     shown = [name for name in ("open", "high", "low", "close") if name in table.values]
-    return _row_defect(
+    return row_defect(
         table,
         "outside_range",
         outside & ~(high < low),
@@ -255,7 +210,7 @@ def _adjustment(table: Table) -> Defect | None:
     adjusted, close = table.values.get(ADJUSTED_CLOSE), table.values.get("close")
     if table.adjusted is not None or adjusted is None or close is None:
         return None
-    return _row_defect(
+    return row_defect(
         table,
         "adjustment",
         np.isfinite(close) & (adjusted != close),
@@ -264,6 +219,39 @@ def _adjustment(table: Table) -> Defect | None:
         "adjusted=False ignores adj close",
         lambda row: f"{table.show_cell('close', row)}, {table.show_cell(ADJUSTED_CLOSE, row)}",
     )
+
+
+def _unadjusted_split(table: Table, choice: str | None) -> Defect | None:
+    """Splits that the file names or that the prices show, and that are not taken out of them."""
+    if choice is not None or (table.times == NAT).any() or len(table) == 0:
+        return None
+    if invalid_prices(table).any() or invalid_volume(table).any() or out_of_order(table).any():
+        return None
+    named = SPLIT in table.values
+    if not named and not _steps_of_days(table):
+        return None
+    factors = table.split_factors()
+    if not (factors != 1.0).any():
+        return None
+    why = "the column of splits names it" if named else "the price falls or rises by the factor"
+    return row_defect(
+        table,
+        "unadjusted_split",
+        factors != 1.0,
+        f"prices must be adjusted for splits, and {why} overnight",
+        'splits="adjust" takes it out of the prices before, splits="ignore" keeps them '
+        "(--splits on the command line)",
+        lambda row: (
+            f"{factors[row]:g}:1, close {table.values['close'][row - 1]:g} to open "
+            f"{table.values['open'][row]:g}"
+        ),
+    )
+
+
+def _steps_of_days(table: Table) -> bool:
+    """Whether bars are of days: within a day, no split happens."""
+    steps = np.diff(table.times[:1000])
+    return len(steps) > 0 and bool(np.median(steps) >= 0.95 * DAY)
 
 
 def _too_short(table: Table, min_bars: int) -> Defect | None:

@@ -13,7 +13,17 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from marketsim.cli import backtest, doctor, forecast, params, profile, replay, store
+from marketsim.cli import (
+    backtest,
+    convert,
+    doctor,
+    forecast,
+    inspect,
+    params,
+    profile,
+    replay,
+    store,
+)
 from marketsim.cli.store_text import printable_lines
 from marketsim.errors import MarketsimError
 
@@ -24,6 +34,8 @@ EXIT_INTERRUPTED = 130
 _EXAMPLES = """examples:
   marketsim backtest demo                          the S&P 500 bars that a package carries
   marketsim backtest AAPL.csv --report AAPL.html   one symbol, and an offline report
+  marketsim inspect AAPL.csv                       how a file of bars is understood
+  marketsim convert export.csv AAPL.parquet        clean bars of any export
   marketsim forecast bars/ --plan                  what a folder's forecasts would cost
   marketsim profile AAPL.csv                       where the time of a backtest goes
   marketsim store stat                             what has been forecast and kept
@@ -82,7 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (backtest, forecast, replay, profile, store, params, doctor):
+    modules = (backtest, inspect, convert, forecast, replay, profile, store, params, doctor)
+    for module in modules:
         command = module.add_parser(commands)
         command.add_argument(
             "--debug", action="store_true", help="show where an error comes from (traceback)"

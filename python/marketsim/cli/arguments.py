@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from marketsim.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from marketsim.bars import Bars
+    from marketsim.bars import Bars, BarsFolder
     from marketsim.forecasts import ForecastStore
     from marketsim.models import Model
+
+
+EXIT_PARTIAL = 3  # some symbols of a folder could not be run
 
 
 class Names(argparse.Action):
@@ -119,6 +121,71 @@ def add_plan_arguments(group: argparse._ArgumentGroup) -> None:
         add_with_default(group, flag, help, default, type=int, metavar=unit)
 
 
+_READING: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("--layout", {"metavar": "NAME"}, "of the file, such as metatrader5 (default: by evidence)"),
+    (
+        "--columns",
+        NAMES | {"metavar": "ROLE=NAME"},
+        "which column is what: open=o high=h timestamp=MTS",
+    ),
+    ("--date-format", {"metavar": "FORMAT"}, "such as %%d/%%m/%%Y, or a Unix unit: s, ms, us, ns"),
+    ("--dayfirst", {"choices": ("yes", "no")}, "order of day and month where no row proves it"),
+    ("--decimal", {"choices": (".", ",")}, "decimal mark where no cell proves it"),
+    ("--splits", {"choices": ("adjust", "ignore")}, "splits that are not in the prices"),
+    (
+        "--calendar",
+        {"metavar": "NAME"},
+        "24/7, 24/5 or an exchange such as XNYS (default: judged by the bars)",
+    ),
+)
+
+
+def read_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What `add_data_arguments` was told, as `read_bars` takes it.
+
+    Raises:
+        ArgumentError: an entry of --columns has no "=".
+    """
+    return {
+        "timezone": args.timezone,
+        "adjusted": {"yes": True, "no": False, "auto": "auto", None: None}[args.adjusted],
+        "repair": args.repair or (),
+        "layout": args.layout,
+        "columns": _columns(args.columns),
+        "date_format": args.date_format,
+        "dayfirst": None if args.dayfirst is None else args.dayfirst == "yes",
+        "decimal": args.decimal,
+        "splits": args.splits,
+        "calendar": args.calendar,
+    }
+
+
+def _columns(entries: list[str] | None) -> dict[str, str] | None:
+    if not entries:
+        return None
+    wrong = [entry for entry in entries if "=" not in entry]
+    if wrong:
+        raise ArgumentError(f"--columns takes ROLE=NAME, such as open=o: got {', '.join(wrong)}")
+    return dict(entry.split("=", 1) for entry in entries)
+
+
+def report_reading(bars: Bars, args: argparse.Namespace) -> None:
+    """Say what was repaired, above the table; and on stderr how the source was understood.
+
+    Plain sources need no word; what was changed always gets one.
+    """
+    for text in bars.repairs:
+        print(f"{bars.symbol}: {text}", file=sys.stderr if getattr(args, "json", False) else None)
+    for text in bars.notes:
+        if text != "timestamps read as ISO dates":
+            print(f"{bars.symbol}: {text}", file=sys.stderr)
+
+
+def folder_exit(found: int, errors: int) -> int:
+    """0 if all symbols ran, 3 if some did, 2 if none."""
+    return 0 if not errors else EXIT_PARTIAL if found else 2
+
+
 def add_data_arguments(group: argparse._ArgumentGroup) -> None:
     """Which symbols are read, and how."""
     group.add_argument(
@@ -127,10 +194,19 @@ def add_data_arguments(group: argparse._ArgumentGroup) -> None:
         metavar="SYMBOL",
         help="which of a folder (default: all); for a file what to call its symbol",
     )
-    group.add_argument("--timezone", metavar="ZONE", help="of bare timestamps (default: UTC)")
     group.add_argument(
-        "--adjusted", choices=("yes", "no"), help="scale prices by adj close, or ignore it"
+        "--symbol", metavar="SYMBOL", help="one of a table of several, or what to call the bars"
     )
+    group.add_argument(
+        "--timezone", metavar="ZONE", help="of bare timestamps (default: as documented, else UTC)"
+    )
+    group.add_argument(
+        "--adjusted",
+        choices=("yes", "no", "auto"),
+        help="scale prices by adj close, ignore it, or scale where there is one",
+    )
+    for flag, options, help in _READING:
+        group.add_argument(flag, help=help, **options)
     group.add_argument(
         "--repair", **NAMES, metavar="NAME", help="mend defects; an error names them"
     )
@@ -192,23 +268,23 @@ def read_source(args: argparse.Namespace) -> Bars:
     if args.source == "demo":
         _refuse_for_demo(args)
         return demo_bars()
+    if args.symbol is not None and args.symbols:
+        raise ArgumentError("--symbol and --symbols exclude each other: got both")
     if args.symbols and len(args.symbols) > 1:
         raise ArgumentError(
             f"--symbols takes one name for a file, which is what its symbol is called: got "
             f"{', '.join(args.symbols)} for {args.source}; several choose from a folder"
         )
-    return read_bars(
-        args.source,
-        symbol=args.symbols[0] if args.symbols else None,
-        timezone=timezone(args),
-        adjusted=adjusted(args),
-        repair=args.repair or (),
-    )
+    symbol = args.symbols[0] if args.symbols else args.symbol
+    bars = read_bars(args.source, symbol=symbol, **read_options(args))
+    report_reading(bars, args)
+    return bars
 
 
 def _refuse_for_demo(args: argparse.Namespace) -> None:
-    names = ("symbols", "timezone", "adjusted", "repair")
-    got = [f"--{name}" for name in names if getattr(args, name) is not None]
+    names = ("symbols", "symbol", "timezone", "adjusted", "repair")
+    more = [flag.removeprefix("--").replace("-", "_") for flag, _, _ in _READING]
+    got = [f"--{name}" for name in (*names, *more) if getattr(args, name) is not None]
     if got:
         every = ", ".join(f"--{name}" for name in names)
         raise ArgumentError(
@@ -217,24 +293,15 @@ def _refuse_for_demo(args: argparse.Namespace) -> None:
         )
 
 
-def read_folder_source(args: argparse.Namespace) -> Mapping[str, Bars]:
-    """The bars of a folder by symbol, read when they are asked for."""
+def read_folder_source(args: argparse.Namespace) -> BarsFolder:
+    """The bars of a folder by symbol, read when they are asked for.
+
+    Files that are no bars are named on stderr, and do not count as symbols that failed.
+    """
     from marketsim.bars import read_folder
 
-    return read_folder(
-        args.source,
-        symbols=args.symbols,
-        timezone=timezone(args),
-        adjusted=adjusted(args),
-        repair=args.repair or (),
-    )
-
-
-def timezone(args: argparse.Namespace) -> str:
-    """What --timezone says, as `timezone=` takes it."""
-    return "UTC" if args.timezone is None else str(args.timezone)
-
-
-def adjusted(args: argparse.Namespace) -> bool | None:
-    """What --adjusted says, as `adjusted=` takes it."""
-    return None if args.adjusted is None else bool(args.adjusted == "yes")
+    symbols = [args.symbol] if args.symbol is not None else args.symbols
+    folder = read_folder(args.source, symbols=symbols, **read_options(args))
+    for name, why in folder.skipped.items():
+        print(f"left out {name}: {why}", file=sys.stderr)
+    return folder

@@ -16,10 +16,12 @@ from marketsim.cli.arguments import (
     add_plan_arguments,
     add_store_arguments,
     add_with_default,
+    folder_exit,
     loaded_model,
     opened_store,
     read_folder_source,
     read_source,
+    report_reading,
 )
 from marketsim.errors import ArgumentError, MarketsimError
 from marketsim.kernels.rules import FILLS
@@ -38,7 +40,8 @@ _EXAMPLES = """examples:
   marketsim backtest AAPL.csv --model Datadog/Toto-2.0-22m --dtype bfloat16
   marketsim backtest AAPL.csv --model checkpoints/toto --device cuda --variates joint
 
-exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 130 interrupted
+exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 3 some symbols of a folder
+failed, 130 interrupted
 """
 
 
@@ -128,6 +131,8 @@ def _run_folder(args: argparse.Namespace) -> int:
     if args.report:
         _require_folder(args.report)
     combined, pages = Combined(), page_names(folder)
+    for name, why in folder.problems.items():
+        combined.fail(name, why)
     store = opened_store(args)
     before = _counts(store)
     model = loaded_model(args)
@@ -136,7 +141,9 @@ def _run_folder(args: argparse.Namespace) -> int:
     ) as bar:
         for symbol in folder:
             try:
-                result = run_symbol(folder[symbol], model, args, store, progress=False)
+                bars = folder[symbol]
+                report_reading(bars, args)
+                result = run_symbol(bars, model, args, store, progress=False)
                 combined.add(result)
                 if args.report:
                     result.report(args.report / pages[symbol])
@@ -155,7 +162,7 @@ def _run_folder(args: argparse.Namespace) -> int:
     if args.report and not args.json:
         print(f"\nreports: {args.report / INDEX}")
     _tell_of(store, before, args)
-    return 2 if combined.errors else 0
+    return folder_exit(len(combined.symbols), len(combined.errors))
 
 
 def _counts(store: ForecastStore | None) -> dict[str, int]:

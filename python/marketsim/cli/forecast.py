@@ -16,6 +16,7 @@ from marketsim.cli.arguments import (
     add_data_arguments,
     add_model_arguments,
     add_plan_arguments,
+    folder_exit,
     loaded_model,
     read_folder_source,
     read_source,
@@ -120,7 +121,9 @@ def run(args: argparse.Namespace) -> int:
     errors: dict[str, str] = {}
     if folder:
         most = 1 if planner else together(model)
-        found = _each_symbol(read_folder_source(args), work, most, errors, args)
+        listed = read_folder_source(args)
+        errors |= listed.problems
+        found = _each_symbol(listed, work, most, errors, args)
     else:
         bars = read_source(args)
         found = work([(bars, plan_forecasts(args, bars))])
@@ -138,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
             print("\n".join(estimate_lines(planner)))
     for symbol, message in errors.items():
         print(f"error: {symbol}: {message}", file=sys.stderr)
-    return 2 if errors else 0
+    return folder_exit(len(found), len(errors))
 
 
 Planned: TypeAlias = "tuple[Bars, tuple[ForecastPlan, ...]]"

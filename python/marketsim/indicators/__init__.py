@@ -60,6 +60,12 @@ from marketsim.indicators.rolling import (
     rolling_std,
     zscore,
 )
+from marketsim.indicators.swings import (
+    Swings,
+    fibonacci_distances,
+    fibonacci_levels,
+    swings,
+)
 from marketsim.indicators.volume import obv, vwap
 
 __all__ = [
@@ -69,6 +75,7 @@ __all__ = [
     "Donchian",
     "Macd",
     "Stochastic",
+    "Swings",
     "adx",
     "atr",
     "bollinger",
@@ -76,6 +83,8 @@ __all__ = [
     "correlation",
     "donchian",
     "ema",
+    "fibonacci_distances",
+    "fibonacci_levels",
     "garman_klass_volatility",
     "keltner",
     "macd",
@@ -89,6 +98,7 @@ __all__ = [
     "sma",
     "stochastic",
     "stream",
+    "swings",
     "true_range",
     "volatility_ratio",
     "vwap",

@@ -161,6 +161,22 @@ _ALL = (
     ),
     Spec("obv", ("close", "volume"), numbers={}, windows=(), rows=_one),
     Spec("vwap", (*HLC, "volume", "session"), numbers={}, windows=(), rows=_one),
+    Spec(
+        "swings",
+        HLC,
+        ("high", "high_row", "high_known_at", "highs", "low", "low_row", "low_known_at", "lows"),
+        numbers={
+            "depth": 6.0,
+            "most": 8.0,
+            "reach": 250.0,
+            "spacing": 10.0,
+            "threshold": 1.1,
+            "least": 0.45,
+            "step": 0.2,
+        },
+        windows=("depth", "most", "reach", "spacing"),
+        rows=_one,
+    ),
     Spec("close_volatility", ("close",), numbers={"window": 20.0}, rows=_after(1), least=2),
     Spec("parkinson_volatility", ("high", "low"), numbers={"window": 20.0}),
     Spec("garman_klass_volatility", OHLC, numbers={"window": 20.0}),
@@ -252,5 +268,11 @@ def _check_numbers(name: str, numbers: Numbers) -> None:
         raise ArgumentError(f"{name}: ddof must be at least 0 and below the window")
     if "level" in numbers and not ((numbers["level"] >= 0) & (numbers["level"] <= 1)).all():
         raise ArgumentError(f"{name}: level must lie in 0 .. 1: got {numbers['level']}")
+    if "step" in numbers:
+        steps, fall = numbers["step"], numbers["threshold"] - numbers["least"]
+        if ((steps < 0) | ((steps > 0) & (steps * 999 < fall))).any():
+            raise ArgumentError(
+                f"{name}: step must be 0, or reach `least` within 999 rounds: got {steps}"
+            )
     if "slow" in numbers and "fast" in numbers and not (numbers["fast"] < numbers["slow"]).all():
         raise ArgumentError(f"{name}: fast must be below slow")

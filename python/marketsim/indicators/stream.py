@@ -7,6 +7,8 @@ form's, bit for bit. A stream can be copied (`copy()`, `copy.copy`) and pickled.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from marketsim._core import IndicatorStream
 from marketsim.errors import ArgumentError
 from marketsim.indicators.specs import Call, power_of, prepare
@@ -32,25 +34,36 @@ __all__ = [
     "rsi",
     "sma",
     "stochastic",
+    "swings",
     "true_range",
     "volatility_ratio",
     "vwap",
     "wilder",
+    "windowed",
     "wma",
     "yang_zhang_volatility",
     "zscore",
 ]
 
 
-def start(call: Call) -> IndicatorStream:
-    """A stream of an indicator with one parameter set."""
+def start(call: Call, lookback: int = 0, lags: Sequence[int] = ()) -> IndicatorStream:
+    """A stream of an indicator with one parameter set.
+
+    lookback and lags: those of the windowed form; `update` then gives the lags of each result one
+    after the other. It keeps the rows and runs over them at each: O(lookback).
+    """
     if call.shape:
         raise ArgumentError(
             f"stream.{call.spec.name}: expected one number a parameter, got arrays of shape "
             f"{call.shape}: keep one stream for each"
         )
     return IndicatorStream(
-        call.spec.name, [float(x) for x in call.parameters[0]], call.option, call.longest
+        call.spec.name,
+        [float(x) for x in call.parameters[0]],
+        call.option,
+        call.longest,
+        lookback,
+        lags,
     )
 
 
@@ -184,3 +197,47 @@ def obv() -> IndicatorStream:
 def vwap() -> IndicatorStream:
     """`update(high, low, close, volume, session)`."""
     return start(prepare("vwap"))
+
+
+def windowed(
+    name: str, lookback: int, *, lags: Sequence[int] = (0,), choice: str = "", **parameters: float
+) -> IndicatorStream:
+    """The windowed form of any indicator, bar by bar: seeded anew `lookback` rows before each.
+
+    choice: the indicator's seed or convention. `update` gives the lags of each result one after the
+    other. O(lookback) a bar.
+
+    Example:
+        >>> live = windowed("ema", 3, window=2, choice="first")
+        >>> [live.update(x) for x in (1.0, 2.0, 4.0)]
+        [1.0, 1.6666666666666665, 3.2222222222222223]
+
+    """
+    if lookback < 1 or not lags or not all(0 <= lag < lookback for lag in lags):
+        raise ArgumentError(f"lookback must be above every lag: got {lookback}, lags={list(lags)}")
+    return start(prepare(name, choice, **parameters), lookback, list(lags))
+
+
+def swings(
+    *,
+    depth: int = 6,
+    most: int = 8,
+    reach: int = 250,
+    spacing: int = 10,
+    threshold: float = 1.1,
+    least: float = 0.45,
+    step: float = 0.2,
+) -> IndicatorStream:
+    """`update(high, low, close)` -> the eight results of `marketsim.indicators.Swings`."""
+    return start(
+        prepare(
+            "swings",
+            depth=depth,
+            most=most,
+            reach=reach,
+            spacing=spacing,
+            threshold=threshold,
+            least=least,
+            step=step,
+        )
+    )

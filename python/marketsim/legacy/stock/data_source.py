@@ -25,9 +25,10 @@ from typing import Any, TypeAlias, cast
 import pandas as pd
 
 from marketsim.arguments import as_number
-from marketsim.bars.columns import COLUMNS, fold
+from marketsim.bars.columns import COLUMNS, assign_roles
 from marketsim.bars.files import FolderListing, read_file
-from marketsim.bars.read import bars_from_frame, check_options
+from marketsim.bars.options import check_options
+from marketsim.bars.read import bars_of_table
 from marketsim.bars.symbol import check_symbol
 from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.legacy.stock.evaluation import SPREAD
@@ -96,8 +97,10 @@ class _FolderSource:
         path = FolderListing(self._folder).path(check_symbol(symbol))
         written = read_file(path)
         options = check_options("UTC", None, ())
-        bars = bars_from_frame(written, symbol, str(path), options)
-        labels = {fold(label): str(label) for label in reversed(list(written.columns))}
+        bars = bars_of_table(written, None, symbol, str(path), options)
+        names = [str(label) for label in written.frame.columns]
+        roles = assign_roles(names, written.layout, {})
+        labels = dict(zip(reversed(roles), reversed(names), strict=True))
         return bars.frame.rename(columns={name: labels[name] for name in COLUMNS})
 
 

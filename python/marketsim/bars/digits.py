@@ -1,0 +1,159 @@
+"""Timestamps written as digits: calendar digits such as 202401020930, or Unix time.
+
+The length and the range of a number tell which it is, row by row; a column that holds both kinds
+is refused. No range of one kind overlaps one of the other for the years 1980 to 2029, except
+that ten digits beginning with 19, 20 or 21 are YYYYMMDDHH and not Unix seconds of 2030 to 2039.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from marketsim.bars.zones import NAT, BoolArray, IntArray, nanoseconds
+
+CALENDARS = {8: "YYYYMMDD", 10: "YYYYMMDDHH", 12: "YYYYMMDDHHMM", 14: "YYYYMMDDHHMMSS"}
+CALENDARS[17] = "YYYYMMDDHHMMSSmmm"
+UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+"""Unix units, and how many nanoseconds each is."""
+
+_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_SURE, _END = 315_532_800, 7_258_118_400  # Unix seconds of 1980 and 2200
+_FIRST = -2_208_988_800  # 1900
+EXCEL = "excel"
+"""The name of spreadsheet days in `date_format=`."""
+
+
+@dataclass(frozen=True)
+class Digits:
+    """What whole numbers were read as.
+
+    Attributes:
+        wall: local clock in ns, NAT where not read [row].
+        instant: UTC in ns, NAT where not read [row].
+        read_as: for messages and notes.
+        unclear: why the column as a whole cannot be read; empty if it can.
+
+    """
+
+    wall: IntArray
+    instant: IntArray
+    read_as: str
+    unclear: str = ""
+
+
+def read_digits(values: IntArray) -> Digits:
+    """Read whole numbers [row] as calendar digits or Unix time."""
+    none = np.full(len(values), NAT, np.int64)
+    if len(values) == 0:
+        return Digits(none, none.copy(), "")
+    calendar_length, wall = _as_calendar(values)
+    unit = _sure_units(values)
+    is_calendar = calendar_length > 0
+    lengths = np.unique(calendar_length[is_calendar])
+    is_unix = (unit >= 0) & ~is_calendar
+    if is_calendar.any() and is_unix.any():
+        first, second = values[is_calendar][0], values[is_unix][0]
+        return Digits(
+            none, none.copy(), "",
+            f"some read as {CALENDARS[int(lengths[0])]}, as {first}, and some as Unix time, as "
+            f"{second}",
+        )  # fmt: skip
+    if is_calendar.any():
+        if len(lengths) > 1:
+            kinds = " and ".join(CALENDARS[int(length)] for length in lengths)
+            return Digits(wall, none.copy(), f"read as {kinds}")
+        return Digits(wall, none.copy(), f"read as {CALENDARS[int(lengths[0])]}")
+    return _as_unix(values, unit, none)
+
+
+def read_unix(values: IntArray, unit: str) -> IntArray:
+    """Instants of Unix time in a unit; NAT beyond 1900 to 2200."""
+    scale = UNITS[unit]
+    per_second = 10**9 // scale
+    fits = (values >= _FIRST * per_second) & (values < _END * per_second)
+    return np.where(fits, np.where(fits, values, 0) * scale, NAT)
+
+
+def read_excel(values: IntArray) -> IntArray:
+    """Wall clock of whole spreadsheet days since 1899-12-30; NAT beyond 1900 to 2200."""
+    fits = (values >= 1) & (values < 109_575)
+    days = np.where(fits, values, 0) - 25_569
+    return np.where(fits, days * 86_400_000_000_000, NAT)
+
+
+def _as_calendar(values: IntArray) -> tuple[IntArray, IntArray]:
+    """Length of the calendar digits of each number, 0 if it is none, and the time that they say."""
+    length = np.zeros(len(values), np.int64)
+    wall = np.full(len(values), NAT, np.int64)
+    for digits in CALENDARS:
+        tail = 10 ** (digits - 4)
+        chosen = np.flatnonzero((values >= 1900 * tail) & (values < 2201 * tail))
+        if len(chosen) == 0:
+            continue
+        rest = values[chosen]
+        fields = []
+        if digits == 17:
+            fields.append(rest % 1000)
+            rest = rest // 1000
+        for _ in range((min(digits, 14) - 8) // 2):
+            fields.append(rest % 100)
+            rest = rest // 100
+        fields.reverse()
+        limits = (24, 60, 60, 1000)
+        scales = (3_600_000_000_000, 60_000_000_000, 1_000_000_000, 1_000_000)
+        dates = pd.to_datetime(pd.Series(rest).astype("str"), format="%Y%m%d", errors="coerce")
+        times = nanoseconds(pd.DatetimeIndex(dates))
+        good = times != NAT
+        for field, limit, scale in zip(fields, limits, scales, strict=False):
+            good &= field < limit
+            times = np.where(good, times + field * scale, NAT)
+        length[chosen[good]] = digits
+        wall[chosen[good]] = times[good]
+    return length, wall
+
+
+def _sure_units(values: IntArray) -> IntArray:
+    """Index into UNITS where the size of a number leaves one unit, from 1980 to 2200; else -1."""
+    result = np.full(len(values), -1, np.int64)
+    for position, scale in enumerate(UNITS.values()):
+        per_second = 10**9 // scale
+        high = min(_END * per_second, np.iinfo(np.int64).max)
+        result[(values >= _SURE * per_second) & (values < high)] = position
+    return result
+
+
+def _as_unix(values: IntArray, unit: IntArray, none: IntArray) -> Digits:
+    names = list(UNITS)
+    sure = list(dict.fromkeys(unit[unit >= 0].tolist()))
+    if not sure:
+        if np.abs(values).max() < 10_000_000:
+            # As Unix seconds all of these were in the first four months of 1970.
+            said = "such small integers are row numbers or dates of a spreadsheet"
+            if ((values > 14_000) & (values < 110_000)).all():
+                said += f'; date_format="{EXCEL}" reads spreadsheet days'
+            return Digits(none, none.copy(), said)
+        said = (
+            "no calendar digits such as 20240131, and no Unix time of any unit from 1980 to 2200; "
+            'date_format="s", "ms", "us" or "ns" reads earlier ones'
+        )
+        return Digits(none, none.copy(), said)
+    instant = none.copy()
+    for position in sure:
+        chosen = unit == position
+        instant[chosen] = values[chosen] * UNITS[names[position]]
+    words = ", then ".join(_NAMES[names[position]] for position in sure)
+    if len(sure) == 1:  # the rest, before 1980, is in the unit of the others
+        early = np.flatnonzero(unit < 0)
+        instant[early] = read_unix(values[early], names[sure[0]])
+    return Digits(none, instant, f"read as Unix {words}")
+
+
+def fraction_of_seconds(values: np.ndarray) -> tuple[IntArray, BoolArray]:
+    """Unix seconds with fractions, float64 [row]: instants, and which rows are such."""
+    fits = np.isfinite(values) & (values >= _SURE) & (values < _END)
+    whole = np.floor(np.where(fits, values, 0.0))
+    part = np.round((np.where(fits, values, 0.0) - whole) * 1e6) * 1e3
+    return np.where(fits, whole.astype(np.int64) * 10**9 + part.astype(np.int64), NAT), fits

@@ -1,0 +1,62 @@
+"""What one layout is: which columns mean what, in which clock and units, and how it is known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+ROLES = (
+    "timestamp", "date", "time", "open", "high", "low", "close", "volume", "adj close", "symbol",
+    "split",
+)  # fmt: skip
+"""What a column can be; `columns=` takes these names."""
+
+
+def fold(name: object) -> str:
+    """Reduce a column's name to lower case without blanks, underscores, dots and brackets.
+
+    Example:
+        >>> fold(" Open_Time"), fold("<TICKVOL>"), fold("1. open"), fold("Close*")
+        ('opentime', 'tickvol', 'open', 'close')
+
+    """
+    missing = name is None or name != name  # NaN is the name of an empty header in some sources
+    if missing:
+        return ""
+    text = re.sub(r"^\s*\d+[a-z]?\.\s+", "", str(name))  # Alpha Vantage numbers its names
+    return re.sub(r"[\s_.<>*\ufeff]+", "", text).casefold()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A documented layout.
+
+    Attributes:
+        name: what `layout=` takes.
+        title: as in "read as MetaTrader 5 export".
+        columns: folded column name to role.
+        signature: sets of folded names; a header that holds all of one set has this layout.
+        fields: names of the columns of files without a header, in order.
+        pattern: what each field of the first line must match, where there is no header.
+        scale: the prices are whole numbers, this many to the unit.
+        timezone: the documented clock of times without a zone.
+        midnight: the zone at whose midnight daily bars are stamped, given as instants.
+        dayfirst: the documented order of day and month; None where the column must prove it.
+        note: what a reader should know, such as a clock that is not documented.
+        source: where it is documented.
+
+    """
+
+    name: str
+    title: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+    signature: tuple[frozenset[str], ...] = ()
+    fields: tuple[str, ...] = ()
+    pattern: tuple[str, ...] = ()
+    scale: int = 1
+    timezone: str | None = None
+    midnight: str | None = None
+    dayfirst: bool | None = None
+    note: str = ""
+    source: str = ""

@@ -1,0 +1,32 @@
+"""Names of columns that mean the same in any layout, folded."""
+
+from __future__ import annotations
+
+_WORDS: dict[str, str] = {
+    "timestamp": "timestamp datetime opentime date time gmttime localtime begin starttime "
+    "windowstart bartime mts tradedate tradingdate time(utc) timestamp(utc) time(eet) "
+    "timestart tsevent starttimestamp candlebegintime opentimeutc unix unixtimestamp epoch "
+    "日期 时间 交易日期 交易时间 日時 日付 datum data fecha datetime(utc) date(utc)",
+    "open": "open openprice 开盘 开盘价 始値 otwarcie eröffnung eröffn eröffnungskurs apertura "
+    "ouverture ouv abertura openbid openask",
+    "high": "high highprice 最高 最高价 高値 najwyzszy najwyższy hoch tageshoch máximo maximo max "
+    "plushaut hochkurs",
+    "low": "low lowprice 最低 最低价 安値 najnizszy najniższy tief tagestief mínimo minimo min "
+    "plusbas tiefkurs",
+    "close": "close closeprice close/last last lastprice price 收盘 收盘价 終値 zamkniecie "
+    "zamknięcie schlusskurs schluss zuletzt cierre último ultimo clôture dernier fechamento",
+    "volume": "volume vol volumen wolumen tickvol tickvolume shares sharestraded quantity qty "
+    "volumetraded totaltradequantity totaltradedquantity 成交量 成交量(手) 成交量(股) 出来高 "
+    "volumefrom basevolume volumebtc volume(btc) vol(btc)",
+    "adj close": "adjclose adjustedclose adjcloseprice",
+    "symbol": "symbol ticker code tscode instrument instrumentid sym secid contract pair "
+    "stockcode 股票代码 代码 证券代码",
+    "split": "stocksplits stocksplit splitratio splitfactor splitcoefficient splits",
+}
+
+GENERIC: dict[str, str] = {name: role for role, names in _WORDS.items() for name in names.split()}
+"""Folded name to role."""
+
+WEAK = frozenset({"last", "lastprice", "price", "max", "min", "quantity", "qty", "shares",
+                  "openbid", "openask", "data", "begin"})  # fmt: skip
+"""Names that count only where no other column has the role."""

@@ -1,0 +1,107 @@
+"""JSON of exchanges, brokers and tools to a frame: lists of candles, and records by symbol."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from marketsim.bars.layouts import choose_headless, find_layout
+from marketsim.bars.text import RawTable
+from marketsim.errors import FileFormatError
+
+_EXPECTED = "expected a list of candles [time, open, high, low, close, volume], or of records"
+_KEYS = ("bars", "results", "result", "candles", "data", "values", "historical", "prices", "quotes")
+_DEPTH = 6
+
+
+def read_json(path: Path, data: bytes) -> RawTable:
+    """Read JSON of candles.
+
+    Raises:
+        FileFormatError: it is no JSON, or holds no candles.
+
+    """
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"{path} is not JSON ({str(error)[:100]}): {_EXPECTED}") from None
+    return table_of(content, str(path))
+
+
+def table_of(content: Any, where: str) -> RawTable:
+    """A table of nested lists and dicts, such as ccxt's.
+
+    Raises:
+        FileFormatError: there are no candles in it.
+
+    """
+    found = _rows(content, 0)
+    if found is None:
+        raise FileFormatError(f"{where} holds no candles: {_EXPECTED}")
+    rows, symbols = found
+    if isinstance(rows[0], dict):
+        frame = pd.DataFrame.from_records(rows)
+        layout = None
+        notes: list[str] = []
+    else:
+        width = max(len(row) for row in rows)
+        head = [[str(cell) for cell in row] for row in rows[:40]]
+        chosen = choose_headless([row for row in head if len(row) == width])
+        if chosen is None:
+            raise FileFormatError(
+                f"{where} holds lists of {width} values, first {rows[0]!r:.80}: {_EXPECTED}, in "
+                "which high is the highest and low the lowest price"
+            )
+        frame = pd.DataFrame(list(rows), columns=pd.Index(chosen.fields, dtype=object))
+        layout, notes = chosen.layout, [chosen.evidence]
+        if layout is find_layout("kraken8"):
+            notes = ["read as Kraken OHLC of the API"]
+    if symbols is not None and "symbol" not in frame.columns:
+        frame["symbol"] = symbols
+    return RawTable(frame, notes, layout)
+
+
+def _rows(content: Any, depth: int) -> tuple[list[Any], list[str] | None] | None:
+    """The list of candles in nested content, and the symbol of each where they are by symbol."""
+    if depth > _DEPTH:
+        return None
+    if isinstance(content, list | tuple):
+        rows = list(content)
+        if rows and all(isinstance(row, list | tuple) and len(row) >= 5 for row in rows):
+            return rows, None
+        if rows and all(isinstance(row, dict) for row in rows):
+            return (rows, None) if len(rows[0]) >= 5 else None
+        return None
+    if not isinstance(content, dict):
+        return None
+    series = next((v for k, v in content.items() if "Time Series" in str(k)), None)
+    if isinstance(series, dict):  # Alpha Vantage: date -> record
+        return [{"timestamp": date, **record} for date, record in series.items()], None
+    symbol = content.get("symbol") or content.get("ticker")
+    for key in _KEYS:
+        if key in content:
+            found = _rows(content[key], depth + 1)
+            if found is not None:
+                rows, symbols = found
+                named = isinstance(symbol, str) and symbols is None
+                return rows, [str(symbol)] * len(rows) if named else symbols
+    by_symbol = {key: _rows(value, depth + 1) for key, value in content.items()}
+    held = {key: found for key, found in by_symbol.items() if found is not None}
+    if not held:
+        return _columns(content)
+    rows = [row for found, _ in held.values() for row in found]
+    symbols = [str(key) for key, (found, _) in held.items() for _ in found]
+    if len({type(row) for row in rows}) != 1:
+        return None
+    return rows, symbols
+
+
+def _columns(content: dict[str, Any]) -> tuple[list[Any], None] | None:
+    """Columns of equal length, as pandas and some brokers write them."""
+    lists = {key: value for key, value in content.items() if isinstance(value, list)}
+    if len(lists) < 5 or len({len(value) for value in lists.values()}) != 1:
+        return None
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)], None

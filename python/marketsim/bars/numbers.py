@@ -1,0 +1,177 @@
+"""Numbers written as text: decimal comma, thousands separators, currency signs, suffixes.
+
+A file has one decimal mark, decided from all its cells together: a cell with both marks, with one
+mark twice, or with other than three digits after it proves which. Where nothing proves it, as in
+``1,002`` alone, the file is unclear.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+_SIGNS = "$€£¥₹₩"
+_BLANKS = " \u00a0\u202f\u2009'’_"
+_SUFFIX = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12, "万": 1e4, "亿": 1e8}
+_CLEAN = re.compile(
+    rf"(?P<sign>[+-]?)[{_SIGNS}]?\s*(?P<digits>\d[\d.,{_BLANKS}]*|[.,]\d+)\s*"
+    rf"(?P<exponent>e[+-]?\d+)?(?P<suffix>[kmbt万亿])?\s*[{_SIGNS}]?",
+    re.IGNORECASE,
+)
+_GROUPS = re.compile(rf"\d{{1,3}}(?:[{_BLANKS}]\d{{3}})+(?:[.,]\d*)?")
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The decimal mark of a file.
+
+    Attributes:
+        decimal: "." or ","; "" where no cell with a comma proves it.
+        why: a cell that proves it.
+        unclear: a cell that could be either; "" if there is none or something proves it.
+
+    """
+
+    decimal: str = "."
+    why: str = ""
+    unclear: str = ""
+
+
+def find_marks(columns: Iterable[Iterable[object]], stated: str | None = None) -> Marks:
+    """Decide the decimal mark from all the cells that are text."""
+    proof = {".": "", ",": ""}
+    unclear = ""
+    for cells in columns:
+        for cell in cells:
+            if not isinstance(cell, str):
+                if isinstance(cell, float) and cell % 1 > 0:
+                    proof["."] = proof["."] or repr(cell)
+                continue
+            match = _CLEAN.fullmatch(cell.strip())
+            if match is None:
+                continue
+            digits = match["digits"]
+            if "," not in digits:
+                # A point proves a decimal point unless it may separate thousands.
+                if digits.count(".") == 1 and not re.fullmatch(r"\d{1,3}\.\d{3}", digits):
+                    proof["."] = proof["."] or cell
+                elif digits.count(".") > 1:
+                    proof[","] = proof[","] or cell
+                continue
+            if "." in digits:
+                last = "." if digits.rfind(".") > digits.rfind(",") else ","
+                proof[last] = proof[last] or cell
+            elif digits.count(",") > 1:
+                proof["."] = proof["."] or cell
+            elif not re.fullmatch(r"[1-9]\d{0,2},\d{3}", digits):
+                proof[","] = proof[","] or cell
+            else:
+                unclear = unclear or cell
+    if stated is not None:
+        return Marks(stated, "as stated")
+    if proof["."]:  # cells with a decimal comma are no numbers then, and are reported
+        return Marks(".", proof["."])
+    if proof[","]:
+        return Marks(",", proof[","])
+    return Marks("" if unclear else ".", unclear=unclear)
+
+
+def read_number(cell: str, marks: Marks) -> float | None:
+    """One cell of text as a number; None if it is none under these marks."""
+    text = cell.strip()
+    if marks.decimal == "." and re.fullmatch(
+        r"[+-]?[\d.]+(?:[eE][+-]?\d+)?|[+-]?(?:inf|nan)", text, re.I
+    ):
+        try:
+            return float(text)
+        except ValueError:
+            return None
+    match = _CLEAN.fullmatch(text)
+    if match is None or (marks.decimal == "" and "," in match["digits"]):
+        return None
+    digits = match["digits"]
+    if any(blank in digits for blank in _BLANKS):
+        if not _GROUPS.fullmatch(digits):
+            return None
+        digits = re.sub(f"[{_BLANKS}]", "", digits)
+    thousands = "," if marks.decimal in (".", "") else "."
+    whole, _, fraction = digits.partition(marks.decimal or ".")
+    if thousands in fraction or not re.fullmatch(
+        rf"\d*|\d{{1,3}}(?:{re.escape(thousands)}\d{{2,3}})+", whole
+    ):
+        return None
+    plain = whole.replace(thousands, "") + ("." + fraction if fraction else "")
+    try:
+        value = float(match["sign"] + plain + (match["exponent"] or ""))
+    except ValueError:
+        return None
+    return value * _SUFFIX.get((match["suffix"] or "").casefold(), 1.0)
+
+
+def to_numbers(column: pd.Series, marks: Marks | None = None) -> tuple[FloatArray, BoolArray]:
+    """Convert a column to float64 [row], with a mask of the cells that are not numbers.
+
+    Missing cells become NaN and are not in the mask. Text is read as Python's float() reads it,
+    which rounds correctly, so a number next to a bad cell keeps its last bit.
+
+    Args:
+        column: of any dtype.
+        marks: how text is written; None leaves all text but plain numbers in the mask.
+
+    """
+    kinds = pd.api.types
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        column, dtype = column.astype(object), np.dtype(object)
+    clean = np.zeros(len(column), np.bool_)
+    if kinds.is_float_dtype(dtype) or kinds.is_integer_dtype(dtype):
+        return column.to_numpy(dtype=np.float64, na_value=np.nan), clean
+    if getattr(dtype, "storage", "") == "pyarrow":
+        quick = _arrow_numbers(column)
+        if quick is not None:
+            return quick, clean
+    missing = np.asarray(column.isna(), dtype=np.bool_)
+    if not (kinds.is_object_dtype(dtype) or kinds.is_string_dtype(dtype)):
+        return np.full(len(column), np.nan), ~missing  # booleans, dates, durations, complex
+    cells = column.to_numpy(dtype=object, na_value=np.nan)
+    if kinds.infer_dtype(cells, skipna=True) in ("string", "empty", "integer", "floating"):
+        try:
+            return cells.astype(np.float64), clean
+        except (ValueError, TypeError, OverflowError):
+            pass  # some cell is not a number: find out which
+    numbers = [
+        np.nan if gap else _number(cell, marks) for cell, gap in zip(cells, missing, strict=True)
+    ]
+    text = np.array([number is None for number in numbers], np.bool_)
+    return np.array([np.nan if n is None else n for n in numbers], np.float64), text
+
+
+def _arrow_numbers(column: pd.Series) -> FloatArray | None:
+    """Plain numbers of an Arrow column of text; None if some cell is something else."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        cast = pc.cast(pa.array(column.array), pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    return np.asarray(cast.to_numpy(zero_copy_only=False), np.float64)
+
+
+def _number(cell: object, marks: Marks | None) -> float | None:
+    if isinstance(cell, bool | np.bool_ | complex | np.complexfloating):
+        return None
+    if isinstance(cell, str) and marks is not None:
+        return read_number(cell, marks)
+    try:
+        return float(cell)  # type: ignore[arg-type]
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,0 +1,87 @@
+"""Stock splits: those that a column names, and steps of the price that look like one."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+FACTORS = (2.0, 3.0, 4.0, 5.0, 10.0)
+"""Factors that are looked for where no column names a split; their inverses, too."""
+
+_CLOSE_TO = 0.02  # of the factor
+_AROUND = 10  # bars on each side that must be quiet
+_QUIET = 0.15  # largest move from bar to bar on each side, of the logarithm
+
+
+def split_factors(column: pd.Series, values: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """Factors [row] of a column of splits: 4 for 4:1, 1 where there is none."""
+    text = np.isnan(values) & column.notna().to_numpy(np.bool_)
+    factors = np.where(np.isfinite(values) & (values > 0), values, 1.0)
+    for row in np.flatnonzero(text):
+        match = re.fullmatch(
+            r"\s*(\d+(?:\.\d+)?)\s*(?::|/|for|-for-)\s*(\d+(?:\.\d+)?)\s*", str(column.iloc[row])
+        )
+        if match and float(match[2]) > 0 and float(match[1]) > 0:
+            factors[row] = float(match[1]) / float(match[2])
+            text[row] = False
+    return factors, text
+
+
+def named_splits(factors: FloatArray, open_: FloatArray, close: FloatArray) -> BoolArray:
+    """Rows whose price really steps by the factor that the file names, [row].
+
+    Where the prices are adjusted already, they go on without a step.
+    """
+    result = np.zeros(len(factors), np.bool_)
+    rows = np.flatnonzero((factors != 1.0) & (np.arange(len(factors)) > 0))
+    for row in rows:
+        step = np.log(close[row - 1] / open_[row])
+        whole = np.log(factors[row])
+        result[row] = abs(step - whole) < abs(step)
+    return result
+
+
+def suspected_splits(open_: FloatArray, close: FloatArray, volume: FloatArray) -> dict[int, float]:
+    """Rows of which the open is a usual split factor below or above the close before.
+
+    A suspect is within 2 % of 2, 3, 4, 5 or 10 (or the inverse), has volume, and stands between
+    ten bars on each side that move by less than 15 %: news move a price by other amounts, and
+    leave it restless.
+
+    Returns:
+        Row to factor: 4.0 where the price falls to a quarter.
+
+    """
+    count = len(close)
+    if count < 2 * _AROUND or not (volume > 0).any():
+        return {}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        step = close[:-1] / open_[1:]
+        moves = np.abs(np.diff(np.log(close)))
+    found: dict[int, float] = {}
+    wide = np.flatnonzero((step > 1.9) | (step < 0.53)) + 1
+    for row in wide:
+        if row < _AROUND or row + _AROUND > count or volume[row] <= 0:
+            continue
+        ratio = float(step[row - 1])
+        factor = min((*FACTORS, *(1 / f for f in FACTORS)), key=lambda f: abs(ratio / f - 1.0))
+        if abs(ratio / factor - 1.0) > _CLOSE_TO:
+            continue
+        around = np.concatenate([moves[row - _AROUND : row - 1], moves[row : row + _AROUND - 1]])
+        if around.max() < _QUIET and abs(np.log(close[row] / open_[row])) < _QUIET:
+            found[int(row)] = factor
+    return found
+
+
+def adjust(
+    factors: FloatArray, prices: dict[str, FloatArray], volume: FloatArray
+) -> tuple[dict[str, FloatArray], FloatArray]:
+    """Divide the prices before each split by its factor, and multiply their volume by it."""
+    later = np.append(np.cumprod(factors[::-1])[::-1][1:], 1.0)  # of all splits after each row
+    return {name: column / later for name, column in prices.items()}, volume * later

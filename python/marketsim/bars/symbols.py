@@ -1,0 +1,187 @@
+"""Several symbols in one table, long or wide; one is chosen by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from marketsim.bars.columns import assign_roles
+from marketsim.bars.defect import Defect
+from marketsim.bars.layouts import GENERIC, Layout, fold
+from marketsim.bars.symbol import symbol_of
+
+_PRICES = frozenset({"open", "high", "low", "close"})
+_PRICE_ROLES = _PRICES | {"volume", "adj close", "split"}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """One table a symbol.
+
+    Attributes:
+        raw: symbols as given, in the order in which they are found; empty where none is named.
+        where: what holds them, for messages.
+        take: the rows or columns of one of `raw` as a flat frame; of the whole for None.
+
+    """
+
+    raw: tuple[str, ...]
+    where: str
+    take: Callable[[str | None], pd.DataFrame]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Symbol as `symbol=` takes it to symbol as given: BTC-USDT for BTC/USDT."""
+        return {symbol_of(raw): raw for raw in self.raw}
+
+    def defect(self) -> Defect | None:
+        """Several symbols, of which none was chosen."""
+        if len(self.raw) < 2:
+            return None
+        names = list(self.names)
+        shown = f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
+        return Defect(
+            "several_symbols",
+            len(names),
+            f"the rows must be of one symbol: {self.where} holds {len(names)}, {shown}",
+            f'symbol="{names[0]}" chooses one (--symbols {names[0]} on the command line); '
+            "read_many reads all",
+        )
+
+
+def find_tables(frame: pd.DataFrame, layout: Layout | None, mapped: Mapping[str, str]) -> Tables:
+    """Find out which symbols a frame holds."""
+    if isinstance(frame.columns, pd.MultiIndex):
+        return _nested_columns(frame)
+    if isinstance(frame.index, pd.MultiIndex):
+        frame = _flat_index(frame)
+    roles = assign_roles(list(frame.columns), layout, mapped)
+    position = next((i for i, role in enumerate(roles) if role == "symbol"), None)
+    if position is not None:
+        return _column(frame, position)
+    if not _PRICES & set(roles):
+        wide = _wide_names(list(frame.columns))
+        if wide:
+            return _wide(frame, wide)
+    return Tables((), "", lambda _: frame)
+
+
+def _flat_index(frame: pd.DataFrame) -> pd.DataFrame:
+    """Levels of the index as columns; a level without a name is named by what it holds."""
+    names: list[Hashable] = []
+    for i, name in enumerate(frame.index.names):
+        values = frame.index.get_level_values(i)
+        is_time = isinstance(values, pd.DatetimeIndex) or GENERIC.get(fold(name)) == "timestamp"
+        names.append(name if name is not None else "timestamp" if is_time else "symbol")
+    flat = frame.copy(deep=False)
+    flat.index = flat.index.set_names(names)
+    kept = [name for name in names if name not in flat.columns]
+    return flat.reset_index(level=kept).reset_index(drop=True)
+
+
+def _column(frame: pd.DataFrame, position: int) -> Tables:
+    column = frame.iloc[:, position]
+    values = column.dropna()
+    unique: list[str] = list(pd.unique(values.astype(str).str.strip()))
+    name = frame.columns[position]
+
+    def take(raw: str | None) -> pd.DataFrame:
+        if raw is None or len(unique) < 2:
+            return frame
+        return frame[(column.astype(str).str.strip() == raw).to_numpy()]
+
+    return Tables(tuple(str(value) for value in unique), f"the column {str(name)!r}", take)
+
+
+def _nested_columns(frame: pd.DataFrame) -> Tables:
+    """Levels of names and of symbols, as yfinance gives them."""
+    columns = frame.columns
+    levels = [list(columns.get_level_values(level)) for level in range(columns.nlevels)]
+    price_level = max(
+        range(len(levels)),
+        key=lambda i: sum(GENERIC.get(fold(n), "") in _PRICE_ROLES for n in levels[i]),
+    )
+    symbol_level: int | None = None
+    symbols: list[str] = []
+    for position, level in enumerate(levels):
+        found = [
+            str(level[i])
+            for i in range(len(level))
+            if fold(level[i]) and GENERIC.get(fold(levels[price_level][i])) in _PRICE_ROLES
+        ]
+        unique = list(dict.fromkeys(found))
+        if position != price_level and len(unique) > len(symbols):
+            symbol_level, symbols = position, unique
+
+    def take(raw: str | None) -> pd.DataFrame:
+        names = levels[price_level]
+        keep = list(range(len(names)))
+        if raw is not None and symbol_level is not None and len(symbols) > 1:
+            level = levels[symbol_level]
+            keep = [
+                i for i in keep
+                if str(level[i]) == raw or GENERIC.get(fold(names[i])) not in _PRICE_ROLES
+            ]  # fmt: skip
+        flat = frame.iloc[:, keep].copy(deep=False)
+        flat.columns = pd.Index([_label(levels, i, price_level) for i in keep], dtype=object)
+        if raw is not None and len(symbols) > 1:
+            flat = _trim(flat)
+        return flat
+
+    where = f"level {symbol_level} of the columns"
+    return Tables(tuple(symbols), where, take)
+
+
+def _label(levels: list[list[Hashable]], i: int, price_level: int) -> Hashable:
+    """The name of a column: on another level where the level of names says nothing of it."""
+    name = levels[price_level][i]
+    if GENERIC.get(fold(name)) or not any(GENERIC.get(fold(level[i])) for level in levels):
+        return name
+    return next(level[i] for level in levels if GENERIC.get(fold(level[i])))
+
+
+def _trim(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without the rows on which only other symbols trade: all prices are missing there."""
+    prices = [i for i, n in enumerate(frame.columns) if GENERIC.get(fold(n)) in _PRICE_ROLES]
+    if not prices:
+        return frame
+    present = frame.iloc[:, prices].notna().any(axis=1).to_numpy()
+    return frame if present.all() else frame[present]
+
+
+_WIDE = re.compile(r"(?P<a>.+?)[ _.:|/-]+(?P<b>[^ _.:|/-]+)")
+
+
+def _wide_names(names: list[Hashable]) -> dict[str, dict[int, str]]:
+    """Symbols in the names of columns, as AAPL_Close or Close AAPL: symbol to position to role."""
+    for front in (True, False):
+        found: dict[str, dict[int, str]] = {}
+        for i, name in enumerate(names):
+            text = str(name)
+            for cut in (m.start() for m in re.finditer(r"[ _.:|/-]", text)):
+                first, second = text[:cut], text[cut + 1 :]
+                symbol, field = (first, second) if front else (second, first)
+                role = GENERIC.get(fold(field), "")
+                if role in _PRICE_ROLES and symbol and not GENERIC.get(fold(symbol)):
+                    found.setdefault(symbol, {})[i] = role
+                    break
+        whole = {s: roles for s, roles in found.items() if set(roles.values()) >= _PRICES}
+        if whole:
+            return whole
+    return {}
+
+
+def _wide(frame: pd.DataFrame, symbols: dict[str, dict[int, str]]) -> Tables:
+    of_symbols = {i for roles in symbols.values() for i in roles}
+
+    def take(raw: str | None) -> pd.DataFrame:
+        roles = symbols[raw if raw is not None else next(iter(symbols))]
+        keep = [i for i in range(frame.shape[1]) if i not in of_symbols or i in roles]
+        flat = frame.iloc[:, keep].copy(deep=False)
+        flat.columns = pd.Index([roles.get(i, frame.columns[i]) for i in keep], dtype=object)
+        return _trim(flat) if len(symbols) > 1 else flat
+
+    return Tables(tuple(symbols), "the names of the columns", take)

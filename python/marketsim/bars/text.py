@@ -1,0 +1,314 @@
+"""Text with rows of bars to a frame of strings: where the table begins, its delimiter and names."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from marketsim.bars.encoding import decode
+from marketsim.bars.layouts import GENERIC, LAYOUTS, Layout, choose_headless, fold
+from marketsim.errors import FileFormatError
+
+HEADER_EXAMPLE = "timestamp,open,high,low,close,volume"
+EXPECTED = f"expected a header such as {HEADER_EXAMPLE} and one line a bar"
+
+_DELIMITERS = (",", ";", "\t", "|")
+_LOOKED_AT = 40  # lines above the table
+_KNOWN = GENERIC.keys() | {name for layout in LAYOUTS for name in layout.columns}
+_MISSING = ["", "#N/A", "N/A", "NA", "NULL", "null", "NaN", "nan", "None", "n/a", "<NA>", "NaT"]
+
+
+@dataclass
+class RawTable:
+    """Rows of one source before any judgement.
+
+    Attributes:
+        frame: columns as given; text of files as strings.
+        notes: how the source was understood.
+        layout: chosen by the shape of the lines, where they have no header.
+        owned: nobody else holds the memory of the frame.
+        line: number of the first data line in the file, counted from 1; 0 if it is no text.
+
+    """
+
+    frame: pd.DataFrame
+    notes: list[str] = field(default_factory=list)
+    layout: Layout | None = None
+    line: int = 0
+    owned: bool = False
+
+
+@dataclass
+class _Start:
+    """Where a table begins.
+
+    Attributes:
+        delimiter: between fields.
+        names: of the columns; a tuple for each where there are several header lines.
+        line: index of the first data line.
+        notes: what was left out above, and how lines without a header were read.
+
+    """
+
+    delimiter: str
+    names: list[Any]
+    line: int
+    notes: list[str]
+    layout: Layout | None = None
+
+
+def read_text(path: Path, data: bytes) -> RawTable:
+    """Read text in any usual encoding, with or without a header line.
+
+    Raises:
+        FileFormatError: there is no table in it.
+
+    """
+    text, encoding = decode(path, data, EXPECTED)
+    start = _find_start(path, text)
+    body, above = _skip_lines(text, start.line)
+    body, below = _cut_footer(body, start.delimiter)
+    notes = [*([f"the text is in {encoding}"] if encoding else []), *start.notes, *below]
+    frame = _parse(path, body, start, above)
+    return RawTable(frame, notes, start.layout, start.line + 1, owned=True)
+
+
+def _skip_lines(text: str, count: int) -> tuple[str, int]:
+    position = 0
+    for _ in range(count):
+        end = text.find("\n", position)
+        if end < 0:
+            return "", count
+        position = end + 1
+    return text[position:], count
+
+
+def _find_start(path: Path, text: str) -> _Start:
+    """The header line is the one with the most known names; without one, lines must be numbers."""
+    lines = text[:400_000].split("\n", _LOOKED_AT)[:_LOOKED_AT]
+    first = next(i for i, line in enumerate(lines) if line.strip())
+    stated = re.fullmatch(r"sep=(.)", lines[first].strip(), re.IGNORECASE)
+    delimiters = (stated[1],) if stated else _DELIMITERS
+    if lines[first].strip().casefold() == "sep=":
+        delimiters = ("\t",)
+    best: tuple[int, int, int] | None = None  # known names, minus the line, minus the delimiter
+    for place, delimiter in enumerate(delimiters):
+        for i, line in enumerate(lines):
+            if delimiter not in line:
+                continue
+            roles = [GENERIC.get(n, n) for n in map(fold, _fields(line, delimiter)) if n in _KNOWN]
+            prices = len({"open", "high", "low", "close"} & set(roles)) or len(
+                {"o", "h", "l", "c"} & set(roles)
+            )
+            if prices >= 2 and (best is None or (len(set(roles)), -i, -place) > best):
+                best = (len(set(roles)), -i, -place)
+    if best is not None:
+        return _headed(lines, -best[1], delimiters[-best[2]])
+    found = _headless(lines, first, delimiters)
+    if found is not None:
+        return found
+    return _unknown_header(path, lines, first, delimiters)
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    """Fields of one line; quotes as in CSV."""
+    if '"' not in line:
+        return [cell.strip() for cell in line.split(delimiter)]
+    try:
+        return [
+            cell.strip()
+            for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
+        ]
+    except (csv.Error, StopIteration):
+        return []
+
+
+def _headed(lines: list[str], line: int, delimiter: str) -> _Start:
+    """A header, what stands above it, and further header lines of tickers and labels."""
+    names = _fields(lines[line], delimiter)
+    levels = [names]
+    first = line
+    above = _fields(lines[line - 1], delimiter) if line else []
+    if len(above) == len(names) > 2 and all(map(_is_label, above[1:])) and above[1:] != names[1:]:
+        levels.insert(0, above)
+        first = line - 1
+    after = line + 1
+    label = names[0]
+    while after < len(lines) and after < line + 4:
+        cells = _fields(lines[after], delimiter)
+        if len(cells) != len(names) or fold(cells[0]) not in ("ticker", "symbol", "date",
+                                                              "datetime", "price", ""):  # fmt: skip
+            break
+        rest = cells[1:]
+        if not any(rest):
+            label = cells[0] or label
+        elif all(map(_is_label, rest)) and cells[0]:
+            levels.append(cells)
+        else:
+            break
+        after += 1
+    left_out = [text.strip() for text in lines[:first] if text.strip()]
+    left_out = [text for text in left_out if not text.casefold().startswith("sep=")]
+    notes = []
+    if left_out:
+        shown = left_out[0] if len(left_out[0]) <= 60 else f"{left_out[0][:57]}..."
+        count = len(left_out)
+        notes = [f"left out {count} line{'s' if count > 1 else ''} above the header: {shown!r}"]
+    if len(levels) == 1:
+        if after > line + 1:
+            names = [label, *names[1:]]
+        return _Start(delimiter, list(names), after, notes)
+    columns: list[Any] = [(label, *[""] * (len(levels) - 1))]
+    columns += [tuple(level[i] for level in levels) for i in range(1, len(names))]
+    return _Start(delimiter, columns, after, [*notes, f"read {len(levels)} header lines"])
+
+
+def _is_label(cell: str) -> bool:
+    """Whether a cell is a name: not empty, not a number, not a time."""
+    return bool(cell) and not re.fullmatch(r"[-+$€£]?[\d.,:/ -]+%?[KMBkmb]?", cell)
+
+
+def _headless(lines: list[str], first: int, delimiters: tuple[str, ...]) -> _Start | None:
+    for delimiter in delimiters:
+        rows = [_fields(line, delimiter) for line in lines[first:] if line.strip()]
+        if len(rows) == _LOOKED_AT - first:
+            rows = rows[:-1]  # it may be cut
+        if rows and len(rows[0]) >= 5:
+            same = [row for row in rows if len(row) == len(rows[0])]
+            chosen = choose_headless(same)
+            if chosen is not None:
+                return _Start(
+                    delimiter, list(chosen.fields), first, [chosen.evidence], chosen.layout
+                )
+    return None
+
+
+def _unknown_header(
+    path: Path, lines: list[str], first: int, delimiters: tuple[str, ...]
+) -> _Start:
+    """A header whose names are not known: `columns=` can still map them."""
+    header = lines[first]
+    counts = {d: len(_fields(header, d)) for d in delimiters}
+    delimiter = max(delimiters, key=lambda d: counts[d])
+    shown = header.strip()[:60]
+    if counts[delimiter] < 2:
+        raise FileFormatError(
+            f"{path} has no comma, semicolon or tab in its first line {shown!r}, and no header "
+            f"below it: {EXPECTED}"
+        )
+    names = _fields(header, delimiter)
+    numbers = sum(not _is_label(name) for name in names)
+    if numbers > len(names) / 2:
+        raise FileFormatError(
+            f"{path} has no header: its first line {shown!r} holds numbers, and they are neither "
+            "a time with open, high, low and close in this order nor a layout that is known; add a "
+            f"line such as {HEADER_EXAMPLE}"
+        )
+    return _Start(delimiter, names, first + 1, [])
+
+
+def _cut_footer(body: str, delimiter: str) -> tuple[str, list[str]]:
+    """Leave out a last line of prose, as some sites append one; a cut row is kept."""
+    stripped = body.rstrip()
+    last = stripped[stripped.rfind("\n") + 1 :]
+    plain = last.strip().strip('"')
+    words = len(re.findall(r"[A-Za-z]{3,}", plain))
+    if "\n" in stripped and words >= 3 and not re.match(r"\d", plain):
+        cells = _fields(last, delimiter)
+        if sum(bool(cell) for cell in cells) <= 2:
+            shown = plain if len(plain) <= 60 else f"{plain[:57]}..."
+            return stripped[: len(stripped) - len(last)], [f"left out the last line: {shown!r}"]
+    return body, []
+
+
+def _parse(path: Path, body: str, start: _Start, above: int) -> pd.DataFrame:
+    """All fields as strings, so that neither digits nor formats are lost before judgement."""
+    names = start.names
+    width = len(names)
+    first = next((line for line in body.split("\n", 20)[:20] if line.strip()), "")
+    cells = _fields(first, start.delimiter)
+    if len(cells) == width + 1 and cells[-1] == "":
+        width += 1  # each line ends in a delimiter
+    elif len(cells) > width:
+        raise FileFormatError(
+            f"{path} is not a table ({len(cells)} fields in the first row, {width} in the "
+            "header): expected rows with as many fields as the header"
+        )
+    raw = body.encode()
+    frame = _parse_arrow(raw, width, start.delimiter)
+    if frame is None:
+        frame = _parse_pandas(path, raw, width, start.delimiter, above)
+    frame = frame.iloc[:, : len(names)]
+    if any(isinstance(name, tuple) for name in names):
+        frame.columns = pd.MultiIndex.from_tuples(names)
+    else:
+        # Set afterwards, as pandas would rename a repeated column, and it must be seen.
+        frame.columns = pd.Index(names, dtype=object)
+    return frame
+
+
+def _parse_arrow(raw: bytes, width: int, delimiter: str) -> pd.DataFrame | None:
+    """Rows through Arrow; None where it is not installed or the lines differ in length."""
+    try:
+        import pyarrow as pa
+        import pyarrow.csv as pc
+    except ImportError:
+        return None
+    names = [str(i) for i in range(width)]
+    # Its handler can lose a Ctrl-C between two reads; Python's own notices it after this one.
+    pa.enable_signal_handlers(False)
+    try:
+        table = pc.read_csv(
+            pa.py_buffer(raw),
+            read_options=pc.ReadOptions(
+                column_names=names, use_threads=len(raw) > 4_000_000, block_size=1 << 22
+            ),
+            parse_options=pc.ParseOptions(delimiter=delimiter),
+            convert_options=pc.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                null_values=_MISSING,
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+            ),
+        )
+    except (pa.ArrowException, ValueError):
+        return None
+    arrays = {
+        int(name): pd.array(column, dtype=pd.StringDtype("pyarrow", na_value=float("nan")))
+        for name, column in zip(names, table.columns, strict=True)
+    }
+    return pd.DataFrame(arrays, copy=False)
+
+
+def _parse_pandas(path: Path, raw: bytes, width: int, delimiter: str, above: int) -> pd.DataFrame:
+    try:
+        frame: pd.DataFrame = pd.read_csv(
+            # Bytes, which the parser reads without running any Python: it turns a Ctrl-C that is
+            # noticed while it reads text into a ParserError.
+            io.BytesIO(raw),
+            sep=delimiter,
+            header=None,
+            names=list(range(width)),
+            dtype=str,
+            skipinitialspace=True,
+            low_memory=False,
+            keep_default_na=False,
+            na_values=_MISSING,
+        )
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame({i: pd.Series(dtype=str) for i in range(width)})
+    except (pd.errors.ParserError, csv.Error, OverflowError) as error:
+        if "on source failed" in str(error):  # memory does not fail: it was interrupted
+            raise KeyboardInterrupt from None
+        reason = re.sub(r"^.*C error: ", "", str(error)).strip()
+        reason = re.sub(r"line (\d+)", lambda m: f"line {int(m[1]) + above}", reason)
+        raise FileFormatError(
+            f"{path} is not a table ({reason}): expected rows with as many fields as the header"
+        ) from None
+    return frame

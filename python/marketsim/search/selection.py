@@ -1,0 +1,216 @@
+"""What choosing the best is worth: walk-forward selection, and the evidence of a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from marketsim.errors import ArgumentError
+from marketsim.kernels.performance import net_rows
+from marketsim.metrics import (
+    BacktestOverfitting,
+    DeflatedSharpe,
+    deflated_sharpe_ratio,
+    effective_trials,
+    probability_of_backtest_overfitting,
+)
+from marketsim.search.ledger import Ledger
+
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
+# Net returns [set, bar] to a score [set]; more is better.
+Statistic = Callable[[Floats], Floats]
+
+
+class Splitter(Protocol):
+    """What divides bars: those of `marketsim.search`, of scikit-learn and the like."""
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Any:
+        """Yield (train, test) row numbers."""
+
+
+class WalkForwardSelection(NamedTuple):
+    """The best set of each training, held in the test after it.
+
+    Attributes:
+        chosen: [split], the set with the best score in training; of equals the first.
+        in_sample, out_of_sample: [split], its score in training and in test.
+        rows: [tested bar], the bars of all tests, joined in the order of the splits.
+        net: [tested bar], what the chosen sets earned on them: the out-of-sample returns.
+        in_sample_net: [tested bar], what the set that is best over these very bars earned: what
+            hindsight would have shown.
+        changes: how often the choice was another one than in the split before: each change trades
+            from one set's position to the other's, which `net` does not charge.
+    """
+
+    chosen: Rows
+    in_sample: Floats
+    out_of_sample: Floats
+    rows: Rows
+    net: Floats
+    in_sample_net: Floats
+    changes: int
+
+
+def select_walk_forward(
+    returns: npt.ArrayLike, splitter: Splitter, *, statistic: str | Statistic = "sharpe"
+) -> WalkForwardSelection:
+    """Choose the best set on each training and hold it in the test after it.
+
+    The sets' returns are those of one whole run each, so every set has to be causal: its return of
+    a bar must not depend on later bars. Then this is the walk-forward search, without running a set
+    again.
+
+    Args:
+        returns: [set, bar], net returns of every parameter set.
+        splitter: as `WalkForwardSplit`; its tests must not share bars.
+        statistic: what is the best: "sharpe", "mean", or a function of returns [set, bar] to scores
+            [set], such as `median_over_folds`. Sets with a NaN are not chosen.
+
+    Raises:
+        ArgumentError: returns that are not finite, tests that share bars, another statistic, or a
+            training without any score.
+
+    Example:
+        >>> from marketsim.search import WalkForwardSplit
+        >>> returns = np.array([[1, 1, 1, -1, -1, -1], [-1, 1, -1, 1, 2, 1]]) / 100
+        >>> found = select_walk_forward(returns, WalkForwardSplit(2, 2), statistic="mean")
+        >>> found.chosen.tolist(), found.net.tolist()
+        ([0, 0], [0.01, -0.01, -0.01, -0.01])
+    """
+    rows = net_rows(returns, "returns")
+    score = _statistic(statistic)
+    chosen, inside, outside, tested = [], [], [], []
+    for train, test in splitter.split(rows.T):
+        scores = score(rows[:, train])
+        if np.isnan(scores).all():
+            raise ArgumentError(
+                f"no set has a score on the training bars {train[0]} to {train[-1]}: use longer "
+                "training windows"
+            )
+        best = int(np.nanargmax(scores))
+        chosen.append(best)
+        inside.append(float(scores[best]))
+        outside.append(float(score(rows[best : best + 1, test])[0]))
+        tested.append(np.asarray(test, dtype=np.int64))
+    joined = np.concatenate(tested)
+    if len(np.unique(joined)) < len(joined):
+        raise ArgumentError(
+            "the tests share bars, which would count twice: use a splitter whose tests follow one "
+            "another, such as WalkForwardSplit"
+        )
+    net = np.concatenate([rows[best, test] for best, test in zip(chosen, tested, strict=True)])
+    hindsight = score(rows[:, joined])
+    best = int(np.nanargmax(hindsight)) if not np.isnan(hindsight).all() else 0
+    return WalkForwardSelection(
+        np.array(chosen),
+        np.array(inside),
+        np.array(outside),
+        joined,
+        net,
+        rows[best, joined],
+        int((np.diff(chosen) != 0).sum()),
+    )
+
+
+def sharpe_scores(returns: Floats) -> Floats:
+    """Sharpe ratio per bar of each row [set, bar]; NaN without variation."""
+    deviation = returns.std(axis=1, ddof=1) if returns.shape[1] > 1 else np.zeros(len(returns))
+    size = np.abs(returns).max(axis=1, initial=0.0)
+    scores: Floats = returns.mean(axis=1) / np.where(deviation > 1e-12 * size, deviation, np.nan)
+    return scores
+
+
+def median_over_folds(folds: int = 5, statistic: Statistic = sharpe_scores) -> Statistic:
+    """A statistic that one lucky stretch cannot win: the median over equal runs of bars.
+
+    Args:
+        folds: runs, at least 2.
+        statistic: what is computed in each; a run without a score counts as 0.
+
+    Raises:
+        ArgumentError: fewer than two folds; when called, fewer bars than two a fold.
+
+    Example:
+        >>> score = median_over_folds(3)
+        >>> lucky = np.array([[0.5, 0.4, -0.01, -0.02, -0.01, -0.02]])
+        >>> bool(sharpe_scores(lucky)[0] > 0), bool(score(lucky)[0] > 0)
+        (True, False)
+    """
+    if folds < 2:
+        raise ArgumentError(f"folds must be at least 2: got {folds!r}")
+
+    def score(returns: Floats) -> Floats:
+        if returns.shape[1] < 2 * folds:
+            raise ArgumentError(
+                f"{returns.shape[1]} bars are fewer than two for each of {folds} folds"
+            )
+        parts = [statistic(part) for part in np.array_split(returns, folds, axis=1)]
+        return np.median(np.nan_to_num(np.stack(parts)), axis=0)
+
+    return score
+
+
+class Evidence(NamedTuple):
+    """How much of the best of a ledger's trials is luck.
+
+    Attributes:
+        trials: different sets that were tried, failed and pruned ones included.
+        effective: groups of those whose returns move together, of the ones that kept their returns.
+        params: of the best of these by the Sharpe ratio.
+        deflated: its deflated Sharpe ratio, by `trials`.
+        overfitting: probability of backtest overfitting; None below two sets or 32 bars.
+    """
+
+    trials: int
+    effective: int
+    params: dict[str, Any]
+    deflated: DeflatedSharpe
+    overfitting: BacktestOverfitting | None
+
+
+def evidence(ledger: Ledger, study: str) -> Evidence:
+    """Deflated Sharpe ratio and probability of backtest overfitting of a study.
+
+    Args:
+        ledger: with the net returns of its trials (`Trial.net`).
+        study: the name of the search.
+
+    Raises:
+        ArgumentError: no trial kept its returns, or they have different bars.
+    """
+    params, returns = ledger.returns(study)
+    if not params:
+        raise ArgumentError(
+            f"no complete trial of {study!r} kept its returns: record Trial(..., net=returns)"
+        )
+    trials = ledger.summary(study).trials
+    deflated = deflated_sharpe_ratio(
+        returns, trials=trials, variance=None if len(params) > 1 else 0.0
+    )
+    enough = len(params) > 1 and returns.shape[1] >= 32
+    return Evidence(
+        trials,
+        effective_trials(returns).number,
+        params[deflated.strategy],
+        deflated,
+        probability_of_backtest_overfitting(returns) if enough else None,
+    )
+
+
+def _statistic(statistic: str | Statistic) -> Statistic:
+    if callable(statistic):
+        return statistic
+    if statistic == "sharpe":
+        return sharpe_scores
+    if statistic == "mean":
+        return _mean_scores
+    raise ArgumentError(f"statistic must be 'sharpe', 'mean' or a function: got {statistic!r}")
+
+
+def _mean_scores(returns: Floats) -> Floats:
+    mean: Floats = returns.mean(axis=1)
+    return mean

@@ -1,0 +1,134 @@
+"""What a parameter may be: a range of numbers, or some values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from marketsim.errors import ArgumentError
+
+
+@dataclass(frozen=True)
+class Float:
+    """A number from low to high.
+
+    Attributes:
+        low, high: bounds, both included.
+        log: search evenly over its logarithm; both bounds are above 0 then.
+        step: distance of the values from low on; not with log.
+
+    Raises:
+        ArgumentError: bounds that are not finite or not in order, a logarithm of 0 or less, a step
+            that is not above 0, both.
+
+    Example:
+        >>> Float(0.01, 1.0, log=True)
+        Float(low=0.01, high=1.0, log=True, step=None)
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_range(self, self.step)
+
+
+@dataclass(frozen=True)
+class Int:
+    """A whole number from low to high.
+
+    Attributes:
+        low, high: bounds, both included.
+        log: search evenly over its logarithm; both bounds are above 0 then.
+        step: distance of the values from low on; 1 with log.
+
+    Raises:
+        ArgumentError: as `Float`, or bounds that are not whole.
+
+    Example:
+        >>> Int(2, 200, step=2).step
+        2
+    """
+
+    low: int
+    high: int
+    log: bool = False
+    step: int = 1
+
+    def __post_init__(self) -> None:
+        for value in (self.low, self.high, self.step):
+            if type(value) is not int:
+                raise ArgumentError(f"{self!r}: expected whole numbers, got {value!r}")
+        _check_range(self, None if self.step == 1 else self.step)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some values: numbers, text, booleans or None.
+
+    Attributes:
+        values: at least one, each once.
+
+    Raises:
+        ArgumentError: no value, one twice, or of another type.
+
+    Example:
+        >>> Choice(["sma", "ema"]).values
+        ('sma', 'ema')
+    """
+
+    values: tuple[Any, ...]
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        object.__setattr__(self, "values", tuple(values))
+        if not self.values:
+            raise ArgumentError("Choice needs at least one value")
+        for value in self.values:
+            if not (value is None or isinstance(value, (bool, int, float, str))):
+                raise ArgumentError(f"Choice takes numbers, text, booleans and None: got {value!r}")
+        if len({(type(value), value) for value in self.values}) < len(self.values):
+            raise ArgumentError(f"Choice has a value twice: {self.values!r}")
+
+
+Dimension: TypeAlias = Float | Int | Choice
+
+
+def as_space(space: Mapping[str, Any]) -> dict[str, Dimension]:
+    """A space with every parameter as a dimension; sequences of values become `Choice`.
+
+    Raises:
+        ArgumentError: an empty space, or a parameter that is neither a dimension nor values.
+
+    Example:
+        >>> as_space({"kind": ["a", "b"]})
+        {'kind': Choice(values=('a', 'b'))}
+    """
+    if not space:
+        raise ArgumentError("the space is empty: give each parameter a range or some values")
+    found: dict[str, Dimension] = {}
+    for name, dimension in space.items():
+        if isinstance(dimension, (Float, Int, Choice)):
+            found[name] = dimension
+        elif isinstance(dimension, Sequence) and not isinstance(dimension, (str, bytes)):
+            found[name] = Choice(dimension)
+        else:
+            raise ArgumentError(
+                f"parameter {name!r} must be Float, Int, Choice or a list of values: "
+                f"got {dimension!r}"
+            )
+    return found
+
+
+def _check_range(of: Float | Int, step: float | None) -> None:
+    if not (math.isfinite(of.low) and math.isfinite(of.high) and of.low <= of.high):
+        raise ArgumentError(f"{of!r}: expected finite bounds with low <= high")
+    if of.log and of.low <= 0:
+        raise ArgumentError(f"{of!r}: a logarithm needs bounds above 0")
+    if step is not None and not (math.isfinite(step) and step > 0):
+        raise ArgumentError(f"{of!r}: step must be above 0")
+    if of.log and step is not None:
+        raise ArgumentError(f"{of!r}: log and step exclude each other")
