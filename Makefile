@@ -11,7 +11,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
 CXX_FILES = $(shell find csrc tests/faults/native benchmarks/native \
   -name '*.cpp' -o -name '*.hpp' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh')
 
-.PHONY: demo test faults torture upstream lint format types stubs check-stubs wheel-test sanitize bench bench-gpu bench-smoke precision claims clean
+.PHONY: demo test test-oldest test-upstream faults upstream lint format types stubs check-stubs wheel-test sanitize bench bench-gpu bench-smoke precision claims clean
 
 demo: $(VENV)/.demo
 	$(BIN)/marketsim backtest demo --simulations 70 --report demo-report.html
@@ -19,11 +19,25 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto
 
+# The bars and the old functions with the oldest versions that pyproject.toml declares.
+test-oldest: .venv-oldest/.built
+	.venv-oldest/bin/python -m pytest -n auto tests/bars tests/legacy/test_golden_frames.py \
+	  tests/legacy/test_golden_parts.py tests/legacy/test_golden_profit.py \
+	  tests/legacy/test_old_names.py tests/legacy/test_replaced.py
+
+.venv-oldest/.built: tools/oldest_env.py pyproject.toml $(SOURCES)
+	$(PYTHON) tools/oldest_env.py
+
+# The old repository's own tests, with the old code and with ours; LEGACY_CHECKOUT names a checkout.
+test-upstream: $(VENV)/.dev
+	$(BIN)/python tools/legacy_upstream.py
+
 # The fault suite in full: 10,000 kills, long fuzzing, every crash point many times. Half an hour.
 faults: $(VENV)/.dev
 	MARKETSIM_FAULTS=full $(BIN)/python -m pytest tests/faults tests/forecasts -p no:xdist
 
 # Damage the store's files at random for five minutes; prints one line of counts.
+.PHONY: torture
 torture: $(VENV)/.dev
 	PYTHONPATH=tests/support $(BIN)/python tests/faults/torture.py 300
 
@@ -86,7 +100,7 @@ claims: $(VENV)/.dev
 	$(BIN)/python benchmarks/old_claims.py
 
 clean:
-	rm -rf $(VENV) .venv-upstream build dist
+	rm -rf $(VENV) .venv-oldest .venv-upstream build dist
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
