@@ -159,7 +159,9 @@ def bench_append_to_stored_features(benchmark: Any, tmp_path: Path) -> None:
 
     append()
     benchmark(append)
-    assert np.array_equal(stored.table().values[:100_000], pipeline.all(bars).values)
+    assert np.array_equal(
+        stored.table().values[:100_000], pipeline.all(bars).values, equal_nan=True
+    )
 
 
 def bench_warm_store(benchmark: Any, tmp_path: Path) -> None:
@@ -169,4 +171,4 @@ def bench_warm_store(benchmark: Any, tmp_path: Path) -> None:
     pipeline = Pipeline(fifteen(199), asof="previous")
     FeatureStore(tmp_path).table(pipeline, bars)
     table = benchmark(lambda: FeatureStore(tmp_path, mode="r").table(pipeline, bars))
-    assert np.array_equal(table.values, pipeline.all(bars).values)
+    assert np.array_equal(table.values, pipeline.all(bars).values, equal_nan=True)

@@ -5,6 +5,10 @@
 The folder holds a CSV or Parquet file a symbol. Nothing is traded: for each symbol the strategy
 with the best average over its simulations is picked, and what it would do is written down. Averages
 of the past promise nothing; most of what they find is noise.
+
+PAPER=1, which is the default, is what this program does anyway; PAPER=0 is refused. With the speed
+guide's MARKETSIM_MAX_HORIZON=1 no day is left to judge strategies by: the sign of the forecast
+decides, and the order says so.
 """
 
 import marketsim.legacy
@@ -41,6 +45,9 @@ LIMITS = {
 def main() -> int:
     """Decide for each symbol and write the orders; returns 0, or 2 where a symbol failed."""
     args = parsed_arguments()
+    if os.environ.get("PAPER", "1").strip().lower() in ("0", "false", "no", "off"):
+        print("PAPER=0: this program writes orders and sends none; unset PAPER", file=sys.stderr)
+        return 2
     os.environ["MARKETSIM_DATA"] = str(args.data)
     os.environ["MARKETSIM_LEGACY_QUIRKS"] = args.quirks
     os.environ.setdefault("TOTO_MODEL_ID", args.model)
@@ -83,16 +90,19 @@ def decision(symbol, results) -> dict:
     """What the best strategy of a symbol would do tomorrow; side is "none" for nothing."""
     newest = results.iloc[0]
     averages = {name: float(results[column].mean()) for name, column in STRATEGIES.items()}
-    best = max(averages, key=averages.get)
-    move = float(newest["calibrated_expected_move_pct"])
+    judged = any(averages.values())
+    best = max(averages, key=averages.get) if judged else "simple"
+    move = float(newest["calibrated_expected_move_pct" if judged else "raw_expected_move_pct"])
     is_crypto = symbol in crypto_symbols
     side = "buy" if move > 0 else "sell"
-    if averages[best] <= 0 or (is_crypto and side == "sell"):  # crypto is not sold short
+    # Crypto is not sold short.
+    if (judged and averages[best] <= 0) or (is_crypto and side == "sell"):
         side = "none"
     order = {
         "symbol": symbol,
         "as_of": newest["date"].isoformat(),
         "strategy": best,
+        "judged": judged,  # by past days; False where the settings leave none
         "side": side,
         "kind": "limit" if best in LIMITS else "market",
         "expected_move": move,

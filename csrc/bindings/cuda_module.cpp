@@ -37,17 +37,15 @@ void check(const Error& error) {
   if (!error.empty()) throw std::runtime_error(error);
 }
 
-Rules rules_of(int fill, int fee_rule, float fee) {
-  if (fill < 0 || fill > 3) throw std::invalid_argument("fill: expected 0, 1, 2 or 3");
+Rules rules_of(int fill, int fee_rule, float limit_cost, float close_cost) {
+  if (fill < 0 || fill >= kFills) throw std::invalid_argument("fill: no policy of that code");
   if (fee_rule < 0 || fee_rule > 1) throw std::invalid_argument("fee_rule: expected 0 or 1");
-  return {static_cast<Fill>(fill), static_cast<FeeRule>(fee_rule), fee};
+  return {static_cast<Fill>(fill), static_cast<FeeRule>(fee_rule), limit_cost, close_cost};
 }
 
 Windows windows_of(const Rules& rules, const Addresses& days, const Strides& strides,
                    uintptr_t starts, size_t problems, size_t count) {
-  if (rules.fill == Fill::open_aware && days[6] == 0) {
-    throw std::invalid_argument("fill=\"open_aware\" needs the open");
-  }
+  if (!is_legacy(rules.fill) && days[6] == 0) throw std::invalid_argument("open: none given");
   OffsetProblems of{};
   of.first = {at<const float>(days[0]), at<const float>(days[1]), at<const float>(days[2]),
               at<const float>(days[3]), at<const float>(days[4]), at<const float>(days[5]),
@@ -66,8 +64,8 @@ ProfitSums sums_of(uintptr_t total, uintptr_t squares, uintptr_t wins, uintptr_t
 ProfitBatch make_batch(const Addresses& days, const Strides& strides, uintptr_t starts,
                        size_t problems, size_t count, uintptr_t high, uintptr_t low,
                        size_t offset_stride, size_t candidates, size_t grid_lows, int fill,
-                       int fee_rule, float fee) {
-  const Rules rules = rules_of(fill, fee_rule, fee);
+                       int fee_rule, float limit_cost, float close_cost) {
+  const Rules rules = rules_of(fill, fee_rule, limit_cost, close_cost);
   return {rules,
           windows_of(rules, days, strides, starts, problems, count),
           at<const float>(high),
@@ -79,11 +77,12 @@ ProfitBatch make_batch(const Addresses& days, const Strides& strides, uintptr_t 
 
 OffsetGroup make_group(const Addresses& days, const Strides& strides, uintptr_t starts,
                        size_t problems, size_t count, const std::array<float, 4>& bounds, int fill,
-                       int fee_rule, float fee, float margin, bool always_on, bool long_only,
-                       uintptr_t high, uintptr_t low, uintptr_t profit, uintptr_t applied,
-                       size_t applied_gap, size_t applied_days) {
+                       int fee_rule, float limit_cost, float close_cost, float margin,
+                       bool always_on, bool long_only, uintptr_t high, uintptr_t low,
+                       uintptr_t profit, uintptr_t applied, size_t applied_gap,
+                       size_t applied_days) {
   OffsetGroup group{};
-  group.rules = {rules_of(fill, fee_rule, fee),
+  group.rules = {rules_of(fill, fee_rule, limit_cost, close_cost),
                  {bounds[0], bounds[1], bounds[2], bounds[3]},
                  margin,
                  always_on,
@@ -173,13 +172,14 @@ void register_types(py::module_& module) {
       .def(py::init(&make_batch), py::kw_only(), arg("days"), arg("strides"), arg("starts"),
            arg("problems"), arg("day_count"), arg("high_offset"), arg("low_offset"),
            arg("offset_stride"), arg("candidates"), arg("grid_lows"), arg("fill"), arg("fee_rule"),
-           arg("fee"));
+           arg("limit_cost"), arg("close_cost"));
   py::class_<OffsetGroup>(module, "OffsetGroup", py::module_local(),
                           "Problems of one kind, and where answers go.")
       .def(py::init(&make_group), py::kw_only(), arg("days"), arg("strides"), arg("starts"),
            arg("problems"), arg("day_count"), arg("bounds"), arg("fill"), arg("fee_rule"),
-           arg("fee"), arg("margin"), arg("always_on"), arg("long_only"), arg("high"), arg("low"),
-           arg("profit"), arg("applied"), arg("applied_gap"), arg("applied_days"));
+           arg("limit_cost"), arg("close_cost"), arg("margin"), arg("always_on"), arg("long_only"),
+           arg("high"), arg("low"), arg("profit"), arg("applied"), arg("applied_gap"),
+           arg("applied_days"));
 }
 
 void register_launches(py::module_& module) {

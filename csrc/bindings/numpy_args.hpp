@@ -11,7 +11,9 @@
 #include <stdexcept>
 #include <string>
 
-#include "kernels/fill.hpp"
+#include "common/isa.hpp"
+#include "common/parallel.hpp"
+#include "kernels/profit.hpp"
 
 namespace marketsim::bindings {
 
@@ -55,14 +57,34 @@ inline void require_same_shape(const py::array& first, const char* first_name,
 constexpr std::array<const char*, 7> kDayNames = {"close",    "high",     "low", "high_pred",
                                                   "low_pred", "position", "open"};
 
-inline Rules make_rules(int fill, int fee_rule, float fee, bool has_open) {
-  if (fill < 0 || fill > 3) reject("fill: expected 0, 1, 2 or 3");
+// How many threads a kernel may use. Reads environment variables, so it wants the GIL, under which
+// Python writes them: kernels are told and never look.
+inline int threads_allowed() {
+  active_isa();  // reads its variable at the first call
+  return thread_limit();
+}
+
+// `limit_cost` and `close_cost`: see Rules.
+inline Rules make_rules(int fill, int fee_rule, float limit_cost, float close_cost, bool has_open) {
+  if (fill < 0 || fill >= kFills) reject("fill: expected 0 to " + std::to_string(kFills - 1));
   if (fee_rule < 0 || fee_rule > 1) reject("fee_rule: expected 0 or 1");
-  const Rules rules{static_cast<Fill>(fill), static_cast<FeeRule>(fee_rule), fee};
-  if (rules.fill == Fill::open_aware && !has_open) {
-    reject("fill=\"open_aware\" needs open=, the open against the previous close");
-  }
+  const Rules rules{static_cast<Fill>(fill), static_cast<FeeRule>(fee_rule), limit_cost,
+                    close_cost};
+  if (!is_legacy(rules.fill) && !has_open) reject("open= is needed: the open of each day");
   return rules;
+}
+
+// Raises for a limit that is no price.
+inline void require_prices(const Rules& rules, const Days& days, size_t count, float high_offset,
+                           float low_offset, bool always_on, const std::string& where) {
+  if (is_legacy(rules.fill)) return;
+  const size_t i = find_no_price(days, count, high_offset, low_offset, always_on);
+  if (i == count) return;
+  reject("a limit must be a price, a move above -1 against the previous close: got high_pred " +
+         std::to_string(days.high_pred[i]) + " with offset " + std::to_string(high_offset) +
+         " and low_pred " + std::to_string(days.low_pred[i]) + " with offset " +
+         std::to_string(low_offset) + " on day " + std::to_string(i) + where +
+         "; raise the offsets, or set the day's position to 0");
 }
 
 }  // namespace marketsim::bindings

@@ -67,24 +67,46 @@ OffsetBounds inward_bounds(double high_min, double high_max, double low_min, dou
           inward(low_max, true)};
 }
 
+// Looks at each problem only where the lowest levels of all are no prices.
+void require_problem_prices(const OffsetRules& rules, const OffsetProblems& problems) {
+  const size_t count = problems.count, days = problems.days;
+  const auto least = [&](const float* rows, size_t stride) {
+    if (stride <= days) return count == 0 ? 0.0f : lowest(rows, (count - 1) * stride + days);
+    float found = 0.0f;
+    for (size_t i = 0; i < count; ++i) found = std::min(found, lowest(rows + i * stride, days));
+    return found;
+  };
+  const OffsetBounds& bounds = rules.bounds;
+  if (least(problems.first.high_pred, problems.high_pred_stride) + bounds.high_min > -1.0f &&
+      least(problems.first.low_pred, problems.low_pred_stride) + bounds.low_min > -1.0f) {
+    return;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    require_prices(rules.rules, problems.row(i), days, bounds.high_min, bounds.low_min,
+                   rules.always_on, " of problem " + std::to_string(i));
+  }
+}
+
 OffsetArrays best_offsets_py(FloatRows close, FloatRows high, FloatRows low, FloatRows high_pred,
                              FloatRows low_pred, FloatRows position, std::optional<FloatRows> open,
                              double high_min, double high_max, double low_min, double low_max,
-                             int fill, int fee_rule, float fee, float margin, bool always_on,
-                             bool long_only) {
+                             int fill, int fee_rule, float limit_cost, float close_cost,
+                             float margin, bool always_on, bool long_only) {
   const OffsetProblems problems = check_problems(
       {&close, &high, &low, &high_pred, &low_pred, &position, open ? &*open : nullptr});
-  const OffsetRules rules{make_rules(fill, fee_rule, fee, open.has_value()),
+  const OffsetRules rules{make_rules(fill, fee_rule, limit_cost, close_cost, open.has_value()),
                           inward_bounds(high_min, high_max, low_min, low_max), margin, always_on,
                           long_only};
+  require_problem_prices(rules, problems);
   const py::ssize_t count = static_cast<py::ssize_t>(problems.count);
+  const int threads = threads_allowed();
   py::array_t<float> high_out(count), low_out(count);
   py::array_t<double> profit_out(count);
   const OffsetAnswers answers{high_out.mutable_data(), low_out.mutable_data(),
                               profit_out.mutable_data()};
   {
     const py::gil_scoped_release release;  // no Python object is touched below
-    best_offsets(rules, problems, answers);
+    best_offsets(rules, problems, threads, answers);
   }
   return {high_out, low_out, profit_out};
 }
@@ -105,19 +127,20 @@ FillOffsetArrays best_offsets_of_fills_py(FloatRows close, FloatRows high, Float
   rules.always_on = always_on;
   std::array<Fill, 4> tried{};
   for (size_t i = 0; i < fills.size(); ++i) {
-    rules.rules = make_rules(fills[i], fee_rule, fee, false);
+    rules.rules = make_rules(fills[i], fee_rule, fee, fee, false);
     tried[i] = rules.rules.fill;
   }
   const py::ssize_t count = static_cast<py::ssize_t>(problems.count);
   py::array_t<unsigned char> chosen(count);
   py::array_t<float> high_out(count), low_out(count);
   py::array_t<double> profit_out(count);
+  const int threads = threads_allowed();
   unsigned char* const chosen_to = chosen.mutable_data();
   const OffsetAnswers answers{high_out.mutable_data(), low_out.mutable_data(),
                               profit_out.mutable_data()};
   {
     const py::gil_scoped_release release;  // no Python object is touched below
-    best_offsets_of_fills(rules, tried.data(), fills.size(), problems, answers, chosen_to);
+    best_offsets_of_fills(rules, tried.data(), fills.size(), problems, threads, answers, chosen_to);
   }
   return {chosen, high_out, low_out, profit_out};
 }
@@ -143,7 +166,7 @@ py::object best_offsets_of_tensors(py::handle close, py::handle high, py::handle
     rows[i] = row->data;
     days = row->size;
   }
-  const OffsetRules rules{make_rules(fill, fee_rule, fee, false),
+  const OffsetRules rules{make_rules(fill, fee_rule, fee, fee, false),
                           inward_bounds(high_min, high_max, low_min, low_max)};
   std::vector<float> twice;
   if (count == 7) {
@@ -160,11 +183,12 @@ py::object best_offsets_of_tensors(py::handle close, py::handle high, py::handle
   problem.first = {rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], nullptr};
   problem.count = 1;
   problem.days = days;
+  const int threads = threads_allowed();
   float best_high, best_low;
   double profit;
   {
     const py::gil_scoped_release release;  // the caller holds the tensors
-    best_offsets(rules, problem, {&best_high, &best_low, &profit});
+    best_offsets(rules, problem, threads, {&best_high, &best_low, &profit});
   }
   return py::make_tuple(static_cast<double>(best_high), static_cast<double>(best_low), profit);
 }
@@ -176,8 +200,8 @@ void register_offsets(py::module_& module) {
   module.def("best_offsets", &best_offsets_py, arg("close").noconvert(), arg("high").noconvert(),
              arg("low").noconvert(), arg("high_pred").noconvert(), arg("low_pred").noconvert(),
              arg("position").noconvert(), arg("open").noconvert(), arg("high_min"), arg("high_max"),
-             arg("low_min"), arg("low_max"), arg("fill"), arg("fee_rule"), arg("fee"),
-             arg("margin"), arg("always_on"), arg("long_only"),
+             arg("low_min"), arg("low_max"), arg("fill"), arg("fee_rule"), arg("limit_cost"),
+             arg("close_cost"), arg("margin"), arg("always_on"), arg("long_only"),
              "Best offsets and their profit for each row: (high, low, profit).");
   module.def("best_offsets_of_fills", &best_offsets_of_fills_py, arg("close").noconvert(),
              arg("high").noconvert(), arg("low").noconvert(), arg("high_pred").noconvert(),

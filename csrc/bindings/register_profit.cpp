@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <tuple>
 
@@ -41,23 +42,41 @@ void require_offsets(const FloatArray& offsets, const char* name) {
   }
 }
 
+// Looks at each day only where the lowest levels of all are no prices.
+void require_level_prices(const Rules& rules, const Days& days, size_t count, float high_offset,
+                          float low_offset) {
+  if (lowest(days.high_pred, count) + high_offset > -1.0f &&
+      lowest(days.low_pred, count) + low_offset > -1.0f) {
+    return;
+  }
+  require_prices(rules, days, count, high_offset, low_offset, false, "");
+}
+
 py::array_t<float> profit_py(const FloatArray& close, const FloatArray& high, const FloatArray& low,
                              const FloatArray& high_pred, const FloatArray& low_pred,
                              const FloatArray& position, const std::optional<FloatArray>& open,
                              const FloatArray& high_offset, const FloatArray& low_offset, int fill,
-                             int fee_rule, float fee) {
+                             int fee_rule, float limit_cost, float close_cost) {
   const DayArgs args = check_days(close, high, low, high_pred, low_pred, position, open);
-  const Rules rules = make_rules(fill, fee_rule, fee, open.has_value());
+  const Rules rules = make_rules(fill, fee_rule, limit_cost, close_cost, open.has_value());
   require_offsets(high_offset, "high_offset");
   require_offsets(low_offset, "low_offset");
   require_same_shape(high_offset, "high_offset", low_offset, "low_offset");
   const py::ssize_t candidates = high_offset.size();
+  if (candidates > 0) {
+    const auto least = [](const FloatArray& of) {
+      return *std::min_element(of.data(), of.data() + of.size());
+    };
+    require_level_prices(rules, args.days, static_cast<size_t>(args.count), least(high_offset),
+                         least(low_offset));
+  }
+  const int threads = threads_allowed();
   py::array_t<float> out({candidates, args.count});
   float* to = out.mutable_data();
   {
     const py::gil_scoped_release release;  // no Python object is touched below
     profit(rules, args.days, static_cast<size_t>(args.count), high_offset.data(), low_offset.data(),
-           static_cast<size_t>(candidates), to);
+           static_cast<size_t>(candidates), threads, to);
   }
   return out;
 }
@@ -91,7 +110,8 @@ py::array_t<float> profit_of_rows_py(const FloatArray& close, const FloatArray& 
       if (!std::isfinite(offsets->data()[i])) reject("offsets must be finite");
     }
   }
-  for (py::ssize_t i = 0; i < fill.size(); ++i) make_rules(fill.data()[i], fee_rule, fee, false);
+  for (py::ssize_t i = 0; i < fill.size(); ++i)
+    make_rules(fill.data()[i], fee_rule, fee, fee, false);
   const py::ssize_t pairs = high_offset.shape(0), positions = position.shape(0);
   py::array_t<float> out({pairs, positions, rows, days});
   float* to = out.mutable_data();
@@ -100,7 +120,7 @@ py::array_t<float> profit_of_rows_py(const FloatArray& close, const FloatArray& 
     for (py::ssize_t i = 0; i < pairs * positions * rows; ++i, to += days) {
       const py::ssize_t row = i % rows, held = i / rows % positions, pair = i / rows / positions;
       const py::ssize_t at = row * days, offset = pair * rows + row;
-      const Rules rules = make_rules(fill.data()[offset], fee_rule, fee, false);
+      const Rules rules = make_rules(fill.data()[offset], fee_rule, fee, fee, false);
       const Days input{close.data() + at,
                        high.data() + at,
                        low.data() + at,
@@ -109,7 +129,7 @@ py::array_t<float> profit_of_rows_py(const FloatArray& close, const FloatArray& 
                        position.data() + held * rows * days + at,
                        nullptr};
       profit(rules, input, static_cast<size_t>(days), high_offset.data() + offset,
-             low_offset.data() + offset, 1, to);
+             low_offset.data() + offset, 1, 1, to);
     }
   }
   return out;
@@ -118,9 +138,10 @@ py::array_t<float> profit_of_rows_py(const FloatArray& close, const FloatArray& 
 FillArrays fills_py(const FloatArray& close, const FloatArray& high, const FloatArray& low,
                     const FloatArray& high_pred, const FloatArray& low_pred,
                     const FloatArray& position, const std::optional<FloatArray>& open, int fill,
-                    int fee_rule, float fee) {
+                    int fee_rule, float limit_cost, float close_cost) {
   const DayArgs args = check_days(close, high, low, high_pred, low_pred, position, open);
-  const Rules rules = make_rules(fill, fee_rule, fee, open.has_value());
+  const Rules rules = make_rules(fill, fee_rule, limit_cost, close_cost, open.has_value());
+  require_level_prices(rules, args.days, static_cast<size_t>(args.count), 0.0f, 0.0f);
   py::array_t<float> gross(args.count), paid(args.count);
   py::array_t<unsigned char> flags(args.count);
   float *gross_to = gross.mutable_data(), *paid_to = paid.mutable_data();
@@ -138,7 +159,7 @@ void register_profit(py::module_& module) {
   using py::arg;
   module.def("profit", &profit_py, arg("close"), arg("high"), arg("low"), arg("high_pred"),
              arg("low_pred"), arg("position"), arg("open"), arg("high_offset"), arg("low_offset"),
-             arg("fill"), arg("fee_rule"), arg("fee"),
+             arg("fill"), arg("fee_rule"), arg("limit_cost"), arg("close_cost"),
              "Profit of each candidate and day, float32 [candidate, day].");
   module.def("profit_of_rows", &profit_of_rows_py, arg("close"), arg("high"), arg("low"),
              arg("high_pred"), arg("low_pred"), arg("position"), arg("high_offset"),
@@ -146,7 +167,8 @@ void register_profit(py::module_& module) {
              "Profit of each day of rows, float32 [pair of offsets, position, row, day].");
   module.def("fills", &fills_py, arg("close"), arg("high"), arg("low"), arg("high_pred"),
              arg("low_pred"), arg("position"), arg("open"), arg("fill"), arg("fee_rule"),
-             arg("fee"), "Gross profit, fee and FillFlag bits of each day.");
+             arg("limit_cost"), arg("close_cost"),
+             "Gross profit, cost and FillFlag bits of each day.");
 }
 
 }  // namespace marketsim::bindings

@@ -9,6 +9,10 @@
 // code built for a newer processor to run on an older one.
 #pragma once
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -109,11 +113,35 @@ inline Pack<N> select(PackMask<N> mask, Pack<N> yes, Pack<N> no) {
 inline double root(double x) {
   return std::sqrt(x);
 }
+inline Vector root_of(Vector x) {
+#if defined(__AVX512F__)
+  return (Vector)_mm512_sqrt_pd((__m512d)x);
+#elif defined(__AVX__)
+  return (Vector)_mm256_sqrt_pd((__m256d)x);
+#elif defined(__SSE2__)
+  return (Vector)_mm_sqrt_pd((__m128d)x);
+#else
+  for (size_t j = 0; j < kVectorWidth; ++j) x[j] = std::sqrt(x[j]);
+  return x;
+#endif
+}
 template <size_t N>
 inline Pack<N> root(Pack<N> x) {
-  for (size_t i = 0; i < N; ++i) {
-    for (size_t j = 0; j < kVectorWidth; ++j) x.v[i][j] = std::sqrt(x.v[i][j]);
-  }
+  for (size_t i = 0; i < N; ++i) x.v[i] = root_of(x.v[i]);
+  return x;
+}
+// x where the mask is set, 0 elsewhere: without a branch, which prices would not let a processor
+// predict.
+inline double keep(bool mask, double x) {
+  uint64_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  bits &= -static_cast<uint64_t>(mask);
+  std::memcpy(&x, &bits, sizeof bits);
+  return x;
+}
+template <size_t N>
+inline Pack<N> keep(PackMask<N> mask, Pack<N> x) {
+  for (size_t i = 0; i < N; ++i) x.v[i] = (Vector)(mask.m[i] & (VectorMask)x.v[i]);
   return x;
 }
 // x to the power 0.5 as the C library gives it: now and then not the nearest number, which root()
@@ -179,6 +207,14 @@ template <class R>
 inline R larger(R x, R y) {
   return select(either(y > x, y != y), y, x);
 }
+inline double larger(double x, double y) {
+  const double top = y > x ? y : x;  // one instruction; the line below is as good as always true
+  return y == y ? top : y;
+}
+inline double smaller(double x, double y) {
+  const double least = y < x ? y : x;
+  return y == y ? least : y;
+}
 template <class R>
 inline R smaller(R x, R y) {
   return select(either(y < x, y != y), y, x);
@@ -186,6 +222,37 @@ inline R smaller(R x, R y) {
 template <class R>
 inline R nan() {
   return spread<R>(__builtin_nan(""));
+}
+
+// Lanes of two vectors one after the other, by number.
+inline Vector shuffle(Vector x, Vector y, VectorMask lanes) {
+#if defined(__clang__)
+  Vector to;
+  for (size_t j = 0; j < kVectorWidth; ++j) {
+    const size_t lane = static_cast<size_t>(lanes[j]);
+    to[j] = lane < kVectorWidth ? x[lane] : y[lane - kVectorWidth];
+  }
+  return to;
+#else
+  return __builtin_shuffle(x, y, lanes);
+#endif
+}
+// Rows of a square of numbers become its columns.
+inline void transpose(Vector (&rows)[kVectorWidth]) {
+  for (size_t block = kVectorWidth / 2; block > 0; block /= 2) {
+    VectorMask first, second;
+    for (size_t j = 0; j < kVectorWidth; ++j) {
+      const bool high = (j & block) != 0;
+      first[j] = static_cast<int64_t>(high ? kVectorWidth + (j ^ block) : j);
+      second[j] = static_cast<int64_t>(high ? kVectorWidth + j : j ^ block);
+    }
+    for (size_t i = 0; i < kVectorWidth; ++i) {
+      if (i & block) continue;
+      const Vector x = rows[i], y = rows[i | block];
+      rows[i] = shuffle(x, y, first);
+      rows[i | block] = shuffle(x, y, second);
+    }
+  }
 }
 
 }  // namespace marketsim::MARKETSIM_LANES::lanes

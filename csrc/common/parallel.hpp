@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <system_error>
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -18,10 +18,14 @@ namespace marketsim {
 int thread_limit();
 void set_thread_limit(int threads);
 
+// As many as have at least the smallest share each, at most `most` of them.
+inline int threads_for(size_t items, size_t smallest_share, int most) {
+  const size_t useful = items / std::max<size_t>(smallest_share, 1);
+  return static_cast<int>(std::clamp<size_t>(useful, 1, static_cast<size_t>(std::max(most, 1))));
+}
 inline int threads_for(size_t items, size_t smallest_share) {
   const size_t useful = items / std::max<size_t>(smallest_share, 1);
-  if (useful <= 1) return 1;
-  return static_cast<int>(std::clamp<size_t>(useful, 1, static_cast<size_t>(thread_limit())));
+  return useful <= 1 ? 1 : threads_for(items, smallest_share, thread_limit());
 }
 
 // Calls work(thread, begin, end) for `threads` contiguous shares of [0, items). `work` must not
@@ -40,8 +44,8 @@ void parallel_for(size_t items, int threads, const Work& work) {
         work(started, begin, end);
       });
     }
-  } catch (const std::system_error&) {
-    // The system has no thread to spare: the caller's thread does the remaining shares itself.
+  } catch (const std::exception&) {
+    // No thread or memory to spare: the caller's thread does the remaining shares itself.
   }
   work(0, share(0), share(1));
   for (int i = started; i < threads; ++i) work(i, share(i), share(i + 1));

@@ -61,17 +61,13 @@ MARKETSIM_BODY void list_all_candidates(Team& team, const OffsetRules& rules, La
   team.each([&](unsigned rank) {
     for (size_t i = rank; i < count; i += Team::kSize) {
       const Legs leg = broadcast_leg(legs, i);
-      const Thresholds found = find_thresholds(rules.rules, leg);
+      const Thresholds found = find_thresholds(rules.rules, leg, true);
       MARKETSIM_UNROLL
       for (int j = 0; j < kConditions; ++j) {
         if (!uses(rules.rules, static_cast<Condition>(j))) continue;
         store(work.high_threshold[j] + i, found.high[j]);
         store(work.low_threshold[j] + i, found.low[j]);
       }
-      store(work.high_threshold[kConditions] + i,
-            choose(leg.is_long, -leg.exit_pred, leg.entry_pred));
-      store(work.low_threshold[kConditions] + i,
-            choose(leg.is_long, -leg.entry_pred, leg.exit_pred));
       const Candidates points = list_candidates(rules.rules, rules.bounds, leg, found);
       store(work.high + i, points.high[0]);
       store(work.low + i, points.low[0]);
@@ -161,12 +157,11 @@ MARKETSIM_BODY void rank_thresholds(Team& team, const OffsetRules& rules, LargeW
   team.each([&](unsigned rank) {
     for (size_t i = rank; i < work.legs_used; i += Team::kSize) {
       MARKETSIM_UNROLL
-      for (int j = 0; j <= kConditions; ++j) {
-        if (j < kConditions && !uses(rules.rules, static_cast<Condition>(j))) continue;
-        uint32_t* columns = j < kConditions ? work.columns_of.at[j] : work.columns_of.zero;
-        uint32_t* rows = j < kConditions ? work.rows_of.at[j] : work.rows_of.zero;
-        columns[i] = count_below<true>(work.high, work.columns, work.high_threshold[j][i]);
-        rows[i] = count_below<false>(work.low, work.rows, work.low_threshold[j][i]);
+      for (int j = 0; j < kConditions; ++j) {
+        if (!uses(rules.rules, static_cast<Condition>(j))) continue;
+        work.columns_of.at[j][i] =
+            count_below<true>(work.high, work.columns, work.high_threshold[j][i]);
+        work.rows_of.at[j][i] = count_below<false>(work.low, work.rows, work.low_threshold[j][i]);
       }
     }
   });
@@ -184,11 +179,12 @@ MARKETSIM_BODY void write_all_events(Team& team, const OffsetRules& rules, Large
     }
   });
   team.each([&](unsigned rank) {
-    EventWriter<LargeWork> writer(rules, work);
-    for (size_t i = rank; i < work.legs_used; i += Team::kSize) {
-      work.event_counts[i] = 0;
-      writer.add(i);
-    }
+    write_events_of(rules, work, [&](const auto& add) {
+      for (size_t i = rank; i < work.legs_used; i += Team::kSize) {
+        work.event_counts[i] = 0;
+        add(i);
+      }
+    });
   });
   add_up(team, work.row_begin, work.rows + 1, false);
   team.each([&](unsigned rank) {  // row_begin[row] ends up where the events of the row end
@@ -239,7 +235,7 @@ MARKETSIM_BODY void prepare(Team& team, const OffsetRules& rules, const Days& da
     const double reach = reach_of(rules.bounds);
     double sum = 0.0;
     for (size_t i = rank; i < work.legs_used; i += Team::kSize) {
-      sum += bound_rounding(rules, reach, work, i);
+      sum += bound_rounding(reach, work, i);
     }
     sums[rank] = sum;
   });

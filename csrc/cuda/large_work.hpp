@@ -43,15 +43,14 @@ struct Print {
 };
 struct Ranks {
   uint32_t* at[kConditions];
-  uint32_t* zero;
 };
 
 struct LargeWork {
   float* legs;
   float *high, *low;  // [column], [row]; first of all candidates, a power of two
   float *spare_high, *spare_low;
-  float* high_threshold[kConditions + 1];  // the last one is the clamp at 0
-  float* low_threshold[kConditions + 1];
+  float* high_threshold[kConditions];
+  float* low_threshold[kConditions];
   Ranks columns_of, rows_of;
   double* sums[kSums];
   Row* row;
@@ -130,13 +129,12 @@ inline MARKETSIM_FN size_t lay_out_large(const OffsetRules& rules, size_t days, 
   take_near(work->spare_high, work->padded), take_near(work->spare_low, work->padded);
   take_near(work->row, points);
   take(work->legs, LegArrays::floats_needed(legs));
-  for (int i = 0; i <= kConditions; ++i) {
+  for (int i = 0; i < kConditions; ++i) {
     take(work->high_threshold[i], legs), take(work->low_threshold[i], legs);
   }
   for (int i = 0; i < kConditions; ++i) {
     take(work->columns_of.at[i], legs), take(work->rows_of.at[i], legs);
   }
-  take(work->columns_of.zero, legs), take(work->rows_of.zero, legs);
   for (int i = 0; i < kSums; ++i) take(work->sums[i], points + 1);
   take(work->events, kEventsPerLeg * legs), take(work->event_counts, legs);
   take(work->ordered, kEventsPerLeg * legs), take(work->row_begin, points + 1);

@@ -33,12 +33,12 @@ inline MARKETSIM_FN void improve(Best& best, double total, float high, float low
 }
 
 // What the legs before `split` earn, in order, and what the rest earns.
-template <bool kOpenAware, Charge kCharge, typename LegAt>
+template <Formula kFormula, typename LegAt>
 MARKETSIM_BODY D add_in_order(size_t split, size_t legs, const LegAt& leg_at, F high, F low) {
   const auto add_legs = [&](size_t from, size_t to) {
     D total = broadcast_double(0.0);
     for (size_t i = from; i < to; ++i) {
-      total = total + to_double(leg_profit<kOpenAware, kCharge>(leg_at(i), high, low));
+      total = total + to_double(leg_profit<kFormula>(leg_at(i), high, low));
     }
     return total;
   };
@@ -50,9 +50,8 @@ template <typename LegAt>
 MARKETSIM_APART double exact_total(const Rules& rules, size_t split, size_t legs,
                                    const LegAt& leg_at, float high, float low) {
   double total = 0.0;
-  with_rules(rules, [&]<bool kOpenAware, Charge kCharge>() {
-    total =
-        add_in_order<kOpenAware, kCharge>(split, legs, leg_at, broadcast(high), broadcast(low)).v;
+  with_rules(rules, [&]<Formula kFormula>() {
+    total = add_in_order<kFormula>(split, legs, leg_at, broadcast(high), broadcast(low)).v;
   });
   return total;
 }
@@ -89,9 +88,9 @@ template <typename Team, typename LegAt>
 MARKETSIM_BODY Addends addends_of(const Rules& rules, size_t legs, const LegAt& leg_at, float high,
                                   float low, unsigned rank) {
   Addends of{0.0, 0.0f, 0xffffffffu};
-  with_rules(rules, [&]<bool kOpenAware, Charge kCharge>() {
+  with_rules(rules, [&]<Formula kFormula>() {
     for (size_t i = rank; i < legs; i += Team::kSize) {
-      of.add(leg_profit<kOpenAware, kCharge>(leg_at(i), broadcast(high), broadcast(low)));
+      of.add(leg_profit<kFormula>(leg_at(i), broadcast(high), broadcast(low)));
     }
   });
   return of;
@@ -181,19 +180,17 @@ MARKETSIM_BODY float next_inwards(Team& team, const float* values, size_t count,
 template <typename Team, typename LegAt>
 MARKETSIM_BODY uint32_t same_from_size(Team& team, const Rules& rules, size_t legs,
                                        const LegAt& leg_at, const Best& best, bool on_high) {
-  const Charge charge = charge_of(rules);
-  if (charge == Charge::both_touched || charge == Charge::any_touched) {
-    return magnitude_bits(on_high ? best.high : best.low);
-  }
-  const bool open_aware = rules.fill == Fill::open_aware;
+  const Formula formula = formula_of(rules);
+  if (charges_touches(formula)) return magnitude_bits(on_high ? best.high : best.low);
   const F high = broadcast(best.high), low = broadcast(best.low);
   typename Team::template Per<uint32_t> known;
   team.each([&](unsigned rank) {
     F from = broadcast(0.0f);
     for (size_t i = rank; i < legs; i += Team::kSize) {
       const Legs leg = leg_at(i);
-      from = maximum(open_aware ? same_from<true>(leg, high, low, on_high)
-                                : same_from<false>(leg, high, low, on_high),
+      from = maximum(formula == Formula::contract
+                         ? same_from<Formula::contract>(leg, high, low, on_high)
+                         : same_from<Formula::legacy_on_entry>(leg, high, low, on_high),
                      from);
     }
     known[rank] = magnitude_bits(from.v);  // not negative: in the order of the floats
@@ -242,13 +239,13 @@ MARKETSIM_BODY void apply(Team& team, const OffsetGroup& group, size_t row, floa
   const Days days = group.windows.row(row);
   const bool both_sides = rules.always_on && !rules.long_only;
   team.each([&](unsigned rank) {
-    with_rules(rules.rules, [&]<bool kOpenAware, Charge kCharge>() {
+    with_rules(rules.rules, [&]<Formula kFormula>() {
       for (size_t i = rank; i < to.days; i += Team::kSize) {
         const auto of_side = [&](bool second) {
           LegInput input = read_days(days, skipped + i, 1);
           input.position = leg_position(rules, input.position, second);
-          return leg_profit<kOpenAware, kCharge>(make_legs(rules.rules, 0.0f, input),
-                                                 broadcast(high), broadcast(low));
+          return leg_profit<kFormula>(make_legs(rules.rules, 0.0f, input), broadcast(high),
+                                      broadcast(low));
         };
         F earned = of_side(false);
         if (both_sides) earned = earned + of_side(true);

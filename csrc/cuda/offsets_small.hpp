@@ -38,7 +38,7 @@ template <size_t kTile>
 inline MARKETSIM_FN size_t lay_out_small(const OffsetRules& rules, size_t days, char* memory,
                                          SmallTables* to) {
   const size_t legs = leg_count(rules, days), most = most_candidates(rules, days);
-  const size_t terms = legs * (uses(rules.rules, kAtOpen) ? 2 : 1);
+  const size_t terms = legs * (has_two_terms(formula_of(rules.rules)) ? 2 : 1);
   to->stride = (most + kTile - 1) / kTile * kTile;
   size_t used = 0;
   const auto take = [&](size_t bytes) {
@@ -130,8 +130,8 @@ class SmallSolver {
     team_.each([&](unsigned rank) {
       for (size_t i = rank; i < legs_; i += Team::kSize) {
         const Legs& leg = tables_.legs[i];
-        const Candidates found =
-            list_candidates(rules_.rules, rules_.bounds, leg, find_thresholds(rules_.rules, leg));
+        const Candidates found = list_candidates(rules_.rules, rules_.bounds, leg,
+                                                 find_thresholds(rules_.rules, leg, false));
         for (int j = 0; j < per_leg; ++j) {
           const float high = found.high[j].v, low = found.low[j].v;
           if (high != nearest.high && high != high_bound) {
@@ -150,25 +150,25 @@ class SmallSolver {
   // What each leg makes of each low offset; nothing in what is left of the last tile.
   MARKETSIM_BODY void tabulate() {
     team_.each([&](unsigned rank) {
-      with_rules(rules_.rules, [&]<bool kOpenAware, Charge kCharge>() {
+      with_rules(rules_.rules, [&]<Formula kFormula>() {
         for (size_t m = rank; m < tables_.stride; m += Team::kSize) {
-          tabulate_low<kOpenAware, kCharge>(m);
+          tabulate_low<kFormula>(m);
         }
       });
     });
   }
 
-  template <bool kOpenAware, Charge kCharge>
+  template <Formula kFormula>
   MARKETSIM_BODY void tabulate_low(size_t m) const {
     const bool real = m < lows_;
     const F low = broadcast(real ? tables_.low[m] : 0.0f);
     float* to = tables_.factor + m;
     F base = broadcast(0.0f);
     for (size_t i = 0; i < legs_; ++i) {
-      const SideTerms side = side_terms<kOpenAware, kCharge>(tables_.legs[i], false, low);
+      const SideTerms side = side_terms<kFormula>(tables_.legs[i], false, low);
       store(to, keep(real, side.factor));
       to += tables_.stride;
-      if constexpr (kOpenAware) {
+      if constexpr (has_two_terms(kFormula)) {
         store(to, keep(real, side.at_open));
         to += tables_.stride;
       }
@@ -193,9 +193,8 @@ class SmallSolver {
         for (size_t k = rank; k < highs_; k += Team::kSize) {
           for (size_t first = 0; first < lows_; first += kTile) {
             F totals[kTile];
-            with_rules(rules_.rules, [&]<bool kOpenAware, Charge kCharge>() {
-              add_tile<kOpenAware, kCharge>(k, first, totals);
-            });
+            with_rules(rules_.rules,
+                       [&]<Formula kFormula>() { add_tile<kFormula>(k, first, totals); });
             if (again) {
               offer(k, first, totals, floor, bests[rank]);
             } else {
@@ -257,7 +256,7 @@ class SmallSolver {
   }
 
   // The float32 totals of a high candidate with a tile of low ones.
-  template <bool kOpenAware, Charge kCharge>
+  template <Formula kFormula>
   MARKETSIM_BODY void add_tile(size_t k, size_t first, F* totals) const {
     const F high = broadcast(tables_.high[k]);
     F base = broadcast(0.0f);
@@ -265,13 +264,13 @@ class SmallSolver {
     for (size_t j = 0; j < kTile; ++j) totals[j] = load(tables_.base + first + j);
     const float* low = tables_.factor + first;
     for (size_t i = 0; i < legs_; ++i) {
-      const SideTerms side = side_terms<kOpenAware, kCharge>(tables_.legs[i], true, high);
+      const SideTerms side = side_terms<kFormula>(tables_.legs[i], true, high);
       MARKETSIM_UNROLL
       for (size_t j = 0; j < kTile; ++j) {
         totals[j] = multiply_add(load(low + j), side.factor, totals[j]);
       }
       low += tables_.stride;
-      if constexpr (kOpenAware) {
+      if constexpr (has_two_terms(kFormula)) {
         MARKETSIM_UNROLL
         for (size_t j = 0; j < kTile; ++j) {
           totals[j] = multiply_add(load(low + j), side.at_open, totals[j]);
@@ -298,7 +297,7 @@ class SmallSolver {
         const Legs& leg = tables_.legs[i];
         const F prices =
             size(leg.entry_pred) + size(leg.exit_pred) + size(leg.close) + size(leg.open) + reach;
-        sum = sum + (leg.weight * prices + leg.fee);
+        sum = sum + (leg.weight * prices + maximum(size(leg.limit_cost), size(leg.close_cost)));
       }
       sums[rank] = sum.v;
     });

@@ -42,11 +42,10 @@ MARKETSIM_BODY void profit_days_item(const ProfitBatch& batch, float* out, size_
   const size_t begin = chunk * kDayChunk, left = batch.candidates - begin;
   const size_t end = begin + (left < kDayChunk ? left : kDayChunk);
   float* to = out + problem * batch.candidates * days + day;
-  with_rules(batch.rules, [&]<bool kOpenAware, Charge kCharge>() {
+  with_rules(batch.rules, [&]<Formula kFormula>() {
     for (size_t c = begin; c < end; ++c) {
-      store(to + c * days,
-            leg_profit<kOpenAware, kCharge>(leg, broadcast(batch.high_of(problem, c)),
-                                            broadcast(batch.low_of(problem, c))));
+      store(to + c * days, leg_profit<kFormula>(leg, broadcast(batch.high_of(problem, c)),
+                                                broadcast(batch.low_of(problem, c))));
     }
   });
 }
@@ -76,42 +75,45 @@ struct RunningSums {
   }
 };
 
-inline MARKETSIM_FN bool enters(const Legs& leg, F high, F low) {
-  return less_equal(leg.entry_limit, entry_level(leg, high, low));
+template <Formula kFormula>
+MARKETSIM_BODY bool enters(const Legs& leg, F high, F low) {
+  return less_equal(leg.entry_limit, levels_of<kFormula>(leg, high, low).entry);
 }
 
 // One day of kRows candidates: entry and exit as in leg_profit().
-template <bool kOpenAware, Charge kCharge, bool kLong, size_t kRows, typename Sums>
+template <Formula kFormula, bool kLong, size_t kRows, typename Sums>
 MARKETSIM_BODY void add_day(const Legs& leg, const F* highs, const F* lows, Sums* sums) {
-  const F zero = broadcast(0.0f);
   MARKETSIM_UNROLL
   for (size_t r = 0; r < kRows; ++r) {
-    const F in = leg.entry_pred + (kLong ? lows[r] : -highs[r]);
-    const F out = leg.exit_pred + (kLong ? highs[r] : -lows[r]);
-    const F entry = clamp_number(in, broadcast(kLong ? -1.0f : -10.0f), zero);
-    const F exit = clamp_number(out, zero, broadcast(kLong ? 10.0f : 1.0f));
-    sums[r].add(profit_at<kOpenAware, kCharge>(leg, entry, exit),
-                less_equal(leg.entry_limit, entry));
+    F entry = leg.entry_pred + (kLong ? lows[r] : -highs[r]);
+    F exit = leg.exit_pred + (kLong ? highs[r] : -lows[r]);
+    if constexpr (kFormula != Formula::contract) {
+      const F zero = broadcast(0.0f);
+      entry = clamp_number(entry, broadcast(kLong ? -1.0f : -10.0f), zero);
+      exit = clamp_number(exit, zero, broadcast(kLong ? 10.0f : 1.0f));
+    }
+    sums[r].add(profit_at<kFormula>(leg, entry, exit), less_equal(leg.entry_limit, entry));
   }
 }
 
 // A leg as shared memory keeps it: what every rule reads comes first, in whole vectors.
 struct alignas(16) TileLeg {
   float entry_pred, exit_pred, close, entry_limit;
-  float weight, fee, exit_limit, short_side;  // 0 for a long
-  float open, exit_touch;
+  float weight, close_cost, exit_limit, short_side;  // 0 for a long
+  float open, open_limit, proven_limit, limit_cost;
 
   MARKETSIM_BODY void set(const Legs& leg) {
     entry_pred = leg.entry_pred.v, exit_pred = leg.exit_pred.v, close = leg.close.v;
-    entry_limit = leg.entry_limit.v, weight = leg.weight.v, fee = leg.fee.v;
+    entry_limit = leg.entry_limit.v, weight = leg.weight.v, close_cost = leg.close_cost.v;
     exit_limit = leg.exit_limit.v, short_side = leg.is_long ? 0.0f : 1.0f;
-    open = leg.open.v, exit_touch = leg.exit_touch.v;
+    open = leg.open.v, open_limit = leg.open_limit.v, proven_limit = leg.proven_limit.v;
+    limit_cost = leg.limit_cost.v;
   }
   MARKETSIM_BODY Legs leg() const {
-    return {short_side == 0.0f,   broadcast(entry_pred),  broadcast(exit_pred),
-            broadcast(close),     broadcast(open),        broadcast(weight),
-            broadcast(fee),       broadcast(entry_limit), broadcast(exit_limit),
-            broadcast(exit_touch)};
+    return {short_side == 0.0f,    broadcast(entry_pred), broadcast(exit_pred),
+            broadcast(close),      broadcast(open),       broadcast(weight),
+            broadcast(limit_cost), broadcast(close_cost), broadcast(entry_limit),
+            broadcast(exit_limit), broadcast(open_limit), broadcast(proven_limit)};
   }
 };
 
@@ -146,11 +148,11 @@ MARKETSIM_BODY void profit_sums_block(Team& team, const ProfitBatch& batch, cons
     });
     team.each([&](unsigned rank) {
       Lane& lane = lanes[rank];
-      with_rules(batch.rules, [&]<bool kOpenAware, Charge kCharge>() {
+      with_rules(batch.rules, [&]<Formula kFormula>() {
         const auto add = [&]<bool kLong>(size_t i) {
           const Legs leg = tile[i].leg();
           if (leg.is_long != kLong) return false;
-          add_day<kOpenAware, kCharge, kLong, kSumRows>(leg, lane.high, lane.low, lane.sums);
+          add_day<kFormula, kLong, kSumRows>(leg, lane.high, lane.low, lane.sums);
           return true;
         };
         for (size_t i = 0; i < size;) {
@@ -176,10 +178,10 @@ MARKETSIM_BODY void profit_sums_item(const ProfitBatch& batch, const ProfitSums&
   const Days days = batch.windows.row(problem);
   const F high = broadcast(batch.high_of(problem, c)), low = broadcast(batch.low_of(problem, c));
   RunningSums<true> running;
-  with_rules(batch.rules, [&]<bool kOpenAware, Charge kCharge>() {
+  with_rules(batch.rules, [&]<Formula kFormula>() {
     for (size_t day = 0; day < batch.windows.problems.days; ++day) {
       const Legs leg = make_legs(batch.rules, 0.0f, read_days(days, day, 1));
-      running.add(leg_profit<kOpenAware, kCharge>(leg, high, low), enters(leg, high, low));
+      running.add(leg_profit<kFormula>(leg, high, low), enters<kFormula>(leg, high, low));
     }
   });
   running.write(sums, item);

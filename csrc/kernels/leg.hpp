@@ -1,26 +1,25 @@
 // One day's trade, and its profit: the one formula that every kernel evaluates.
 //
 // A day with position s > 0 buys at the low level L and sells at the high level H, with s < 0 it
-// sells at H and buys back at L:
+// sells at H and buys back at L, where H = high_pred + h and L = low_pred + l are the limits as
+// ordered. A short is a long in a mirror: with all returns and forecasts negated and high and low
+// exchanged, -H is where it enters and -L is where it leaves, and its profit is that of the
+// mirrored long, to the last bit, since negation is exact. So each day becomes a leg that buys at
+// `entry`, sells at `exit`, and
 //
-//     H = clamp(high_pred + h, 0, 10)      L = clamp(low_pred + l, -1, 0)
+//     enters             iff entry > low    at min(entry, open): a gap fills at the open
+//     at the open        iff entry > open   then all else happens after it
+//     leaves at a limit  iff exit < high    entered at the open: at max(exit, open)
+//                        iff exit < high    entered inside the bar, optimistic: at exit
+//                        iff exit < close   entered inside the bar, open_aware: at exit
+//     leaves at close    otherwise, and always under close_only
+//     earns              weight * (price left at - price paid) - cost of the exit's kind
 //
-// A short is a long in a mirror: with all returns and forecasts negated and high and low exchanged,
-// -H is where it enters and -L is where it leaves, and its profit is that of the mirrored long, to
-// the last bit, since negation is exact. So each day becomes a leg that buys at `entry`, sells at
-// `exit`, and
+// with every operation rounded once to float32. Policies differ in numbers alone: "exit < limit" is
+// written exit <= the float below the limit, and a limit of -inf is never passed.
 //
-//     enters                        iff entry > low      written  entry >= entry_limit
-//     leaves at the exit limit      iff exit <= high     written  exit <= exit_limit
-//     leaves at the close           otherwise
-//     earns                         weight * (price left at - price paid) - fee
-//
-// with every operation rounded once to float32. What the exit condition is, is the fill policy:
-//
-//     optimistic    exit <= high
-//     pessimistic   exit <= close: a bar that closes beyond the limit passed it after the entry
-//     open_aware    entry >= open fills at the open, then exit <= high; else as pessimistic
-//     close_only    never
+// The legacy formulas clamp levels instead, H = clamp(H, 0, 10) and L = clamp(L, -1, 0), know no
+// open, leave at exit <= high and charge one fee.
 //
 // Only translation units built once per instruction set, or for a device, include this header.
 #pragma once
@@ -34,10 +33,12 @@ namespace marketsim::MARKETSIM_ISA {
 struct Legs {  // one a lane
   M is_long;
   F entry_pred, exit_pred, close, open;
-  F weight;  // |position|, at most 10; 0 where the leg cannot trade
-  F fee;     // fee rate * weight, rounded once
-  F entry_limit, exit_limit;
-  F exit_touch;  // touched_both: exit <= this is "exit < high"; "entry > low" is entry_limit
+  F weight;                  // |position|, at most 10; 0 where the leg cannot trade
+  F limit_cost, close_cost;  // rates times weight, rounded once
+  F entry_limit;             // enters iff entry_limit <= entry
+  F exit_limit;              // passed iff exit <= exit_limit; legacy: reached
+  F open_limit;              // at the open iff open_limit <= entry
+  F proven_limit;  // entered inside the bar: as exit_limit; legacy: exit <= this is "exit < high"
 };
 
 struct LegInput {
@@ -58,7 +59,7 @@ inline MARKETSIM_FN LegInput read_days(const Days& days, size_t first, size_t co
           days.open ? read(days.open) : broadcast(0.0f)};
 }
 
-// `margin` narrows the bar: a level must lie that far inside high and low to count as touched.
+// `margin` keeps clear of knife edges: a level counts as through a price only that far beyond it.
 // A day with a value that is not finite, or without a position, never enters.
 inline MARKETSIM_FN Legs make_legs(const Rules& rules, float margin, const LegInput& day) {
   const F zero = broadcast(0.0f);
@@ -79,13 +80,26 @@ inline MARKETSIM_FN Legs make_legs(const Rules& rules, float margin, const LegIn
   legs.close = mirrored(day.close, day.close);
   legs.open = mirrored(day.open, day.open);
   legs.weight = keep(trades, minimum(maximum(day.position, -day.position), broadcast(10.0f)));
-  legs.fee = broadcast(rules.fee) * legs.weight;
+  legs.limit_cost = broadcast(rules.limit_cost) * legs.weight;
+  legs.close_cost = broadcast(rules.close_cost) * legs.weight;
   const F never = broadcast(__builtin_inff());
   legs.entry_limit = choose(trades, next_up(low), never);
-  legs.exit_touch = choose(trades, next_down(high), -never);
-  legs.exit_limit = rules.fill == Fill::pessimistic  ? legs.close
-                    : rules.fill == Fill::close_only ? -never
-                                                     : high;
+  const F below_high = choose(trades, next_down(high), -never);
+  if (is_legacy(rules.fill)) {
+    legs.exit_limit = rules.fill == Fill::legacy_proven       ? legs.close
+                      : rules.fill == Fill::legacy_close_only ? -never
+                                                              : high;
+    legs.open_limit = never;
+    legs.proven_limit = below_high;
+    return legs;
+  }
+  // An entry at the open changes nothing under close_only but the price, which does not jump.
+  const bool closes = rules.fill == Fill::close_only;
+  const F close = next_down(legs.close - broadcast(margin));
+  legs.open_limit = next_up(closes ? legs.open : legs.open + broadcast(margin));
+  legs.exit_limit = closes ? -never : below_high;
+  legs.proven_limit =
+      rules.fill == Fill::open_aware ? choose(trades, close, -never) : legs.exit_limit;
   return legs;
 }
 
@@ -95,10 +109,12 @@ inline MARKETSIM_FN void store_legs(const Legs& legs, LegArrays to, size_t at) {
   store(to.at(kClose) + at, legs.close);
   store(to.at(kOpen) + at, legs.open);
   store(to.at(kWeight) + at, legs.weight);
-  store(to.at(kFee) + at, legs.fee);
+  store(to.at(kLimitCost) + at, legs.limit_cost);
+  store(to.at(kCloseCost) + at, legs.close_cost);
   store(to.at(kEntryLimit) + at, legs.entry_limit);
   store(to.at(kExitLimit) + at, legs.exit_limit);
-  store(to.at(kExitTouch) + at, legs.exit_touch);
+  store(to.at(kOpenLimit) + at, legs.open_limit);
+  store(to.at(kProvenLimit) + at, legs.proven_limit);
   store(to.at(kDirection) + at, choose(legs.is_long, broadcast(-1.0f), broadcast(1.0f)));
 }
 
@@ -110,10 +126,12 @@ inline MARKETSIM_FN Legs gather_legs(const Field& field) {
           field(kClose),
           field(kOpen),
           field(kWeight),
-          field(kFee),
+          field(kLimitCost),
+          field(kCloseCost),
           field(kEntryLimit),
           field(kExitLimit),
-          field(kExitTouch)};
+          field(kOpenLimit),
+          field(kProvenLimit)};
 }
 
 inline MARKETSIM_FN Legs load_legs(LegArrays from, size_t at) {
@@ -125,73 +143,76 @@ inline MARKETSIM_FN Legs broadcast_leg(LegArrays from, size_t at) {
   return gather_legs([&](LegField index) { return broadcast(from.at(index)[at]); });
 }
 
-// How a fee is charged; `free` saves the work where the rate is zero.
-enum class Charge { free, on_entry, both_touched, any_touched };
+// Which code a set of rules runs: one for all fill policies, and the legacy formulas by the days on
+// which they charge their fee.
+enum class Formula { contract, legacy_on_entry, legacy_both_touched, legacy_any_touched };
 
-inline MARKETSIM_FN Charge charge_of(const Rules& rules) {
-  if (rules.fee == 0.0f) return Charge::free;
-  if (rules.fee_rule == FeeRule::per_entry) return Charge::on_entry;
-  return rules.fill == Fill::close_only ? Charge::any_touched : Charge::both_touched;
+inline MARKETSIM_FN Formula formula_of(const Rules& rules) {
+  if (!is_legacy(rules.fill)) return Formula::contract;
+  if (rules.fee_rule == FeeRule::per_entry) return Formula::legacy_on_entry;
+  return rules.fill == Fill::legacy_close_only ? Formula::legacy_any_touched
+                                               : Formula::legacy_both_touched;
+}
+inline MARKETSIM_FN constexpr bool charges_touches(Formula formula) {
+  return formula == Formula::legacy_both_touched || formula == Formula::legacy_any_touched;
 }
 
-// The levels of a leg for offsets h and l.
-inline MARKETSIM_FN F entry_level(const Legs& legs, F high_offset, F low_offset) {
+// Where a leg buys and sells.
+struct Levels {
+  F entry, exit;
+};
+
+template <Formula kFormula>
+MARKETSIM_INLINE Levels levels_of(const Legs& legs, F high_offset, F low_offset) {
+  const Pair offsets = mirror(legs.is_long, low_offset, high_offset);
+  const F entry = legs.entry_pred + offsets.first, exit = legs.exit_pred + offsets.second;
+  if constexpr (kFormula == Formula::contract) return {entry, exit};
+  const F zero = broadcast(0.0f);
   const F floor = choose(legs.is_long, broadcast(-1.0f), broadcast(-10.0f));
-  return clamp(legs.entry_pred + choose(legs.is_long, low_offset, -high_offset), floor,
-               broadcast(0.0f));
-}
-inline MARKETSIM_FN F exit_level(const Legs& legs, F high_offset, F low_offset) {
   const F cap = choose(legs.is_long, broadcast(10.0f), broadcast(1.0f));
-  return clamp(legs.exit_pred + choose(legs.is_long, high_offset, -low_offset), broadcast(0.0f),
-               cap);
+  return {clamp(entry, floor, zero), clamp(exit, zero, cap)};
 }
 
 // What a leg earns that buys at `entry`, where it does, and sells at `exit` or at the close.
-template <bool kOpenAware, Charge kCharge>
+template <Formula kFormula>
 MARKETSIM_INLINE F profit_at(const Legs& legs, F entry, F exit) {
-  F paid = entry, limit = legs.exit_limit;
-  if constexpr (kOpenAware) {
-    const M at_open = less_equal(legs.open, entry);
-    paid = choose(at_open, legs.open, entry);
-    limit = choose(at_open, limit, legs.close);
-  }
   const M enters = less_equal(legs.entry_limit, entry);
-  const F left_at = choose(less_equal(exit, limit), exit, legs.close);
-  const F gross = legs.weight * (left_at - paid);
-  if constexpr (kCharge == Charge::free) return keep(enters, gross);
-  if constexpr (kCharge == Charge::on_entry) return keep(enters, gross - legs.fee);
-  const M touches = less_equal(exit, legs.exit_touch);
-  const M pays = kCharge == Charge::both_touched ? both(enters, touches) : either(enters, touches);
-  return keep(enters, gross) - keep(pays, legs.fee);
+  if constexpr (kFormula == Formula::contract) {
+    const M at_open = less_equal(legs.open_limit, entry);
+    const F paid = choose(at_open, legs.open, entry);
+    const F least = choose(at_open, legs.open, broadcast(-__builtin_inff()));
+    const M leaves = less_equal(exit, choose(at_open, legs.exit_limit, legs.proven_limit));
+    const F left_at = choose(leaves, maximum(exit, least), legs.close);
+    const F cost = choose(leaves, legs.limit_cost, legs.close_cost);
+    return keep(enters, legs.weight * (left_at - paid) - cost);
+  }
+  const F left_at = choose(less_equal(exit, legs.exit_limit), exit, legs.close);
+  const F gross = legs.weight * (left_at - entry);
+  if constexpr (!charges_touches(kFormula)) return keep(enters, gross - legs.close_cost);
+  const M touches = less_equal(exit, legs.proven_limit);
+  const M pays =
+      kFormula == Formula::legacy_both_touched ? both(enters, touches) : either(enters, touches);
+  return keep(enters, gross) - keep(pays, legs.close_cost);
 }
 
-template <bool kOpenAware, Charge kCharge>
+template <Formula kFormula>
 inline MARKETSIM_FN F leg_profit(const Legs& legs, F high_offset, F low_offset) {
-  const F zero = broadcast(0.0f);
-  const Pair offsets = mirror(legs.is_long, low_offset, high_offset);
-  const F floor = choose(legs.is_long, broadcast(-1.0f), broadcast(-10.0f));
-  const F cap = choose(legs.is_long, broadcast(10.0f), broadcast(1.0f));
-  const F entry = clamp(legs.entry_pred + offsets.first, floor, zero);
-  const F exit = clamp(legs.exit_pred + offsets.second, zero, cap);
-  return profit_at<kOpenAware, kCharge>(legs, entry, exit);
+  const Levels levels = levels_of<kFormula>(legs, high_offset, low_offset);
+  return profit_at<kFormula>(legs, levels.entry, levels.exit);
 }
 
-// Calls run.operator()<open_aware, charge>() for the rules given.
+// Calls run.operator()<formula>() for the rules given.
 template <typename Run>
 inline MARKETSIM_FN void with_rules(const Rules& rules, const Run& run) {
-  const bool open_aware = rules.fill == Fill::open_aware;
-  switch (charge_of(rules)) {
-    case Charge::free:
-      return open_aware ? run.template operator()<true, Charge::free>()
-                        : run.template operator()<false, Charge::free>();
-    case Charge::on_entry:
-      return open_aware ? run.template operator()<true, Charge::on_entry>()
-                        : run.template operator()<false, Charge::on_entry>();
-    case Charge::both_touched:
-      return open_aware ? run.template operator()<true, Charge::both_touched>()
-                        : run.template operator()<false, Charge::both_touched>();
-    case Charge::any_touched:  // close_only
-      return run.template operator()<false, Charge::any_touched>();
+  switch (formula_of(rules)) {
+    case Formula::contract:
+      return run.template operator()<Formula::contract>();
+    case Formula::legacy_on_entry:
+      return run.template operator()<Formula::legacy_on_entry>();
+    case Formula::legacy_both_touched:
+      return run.template operator()<Formula::legacy_both_touched>();
+    case Formula::legacy_any_touched:
+      return run.template operator()<Formula::legacy_any_touched>();
   }
 }
 

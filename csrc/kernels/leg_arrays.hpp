@@ -13,10 +13,12 @@ enum LegField {
   kClose,
   kOpen,
   kWeight,
-  kFee,
+  kLimitCost,
+  kCloseCost,
   kEntryLimit,
   kExitLimit,
-  kExitTouch,
+  kOpenLimit,
+  kProvenLimit,
   kDirection,  // negative for a long
   kLegFields
 };

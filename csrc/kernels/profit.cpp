@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <memory>
 
 #include "common/isa.hpp"
@@ -32,7 +33,7 @@ ProfitTable table() {
 }  // namespace
 
 void profit(const Rules& rules, const Days& input, size_t days, const float* high_offset,
-            const float* low_offset, size_t candidates, float* out) {
+            const float* low_offset, size_t candidates, int most_threads, float* out) {
   if (days == 0 || candidates == 0) return;
   constexpr size_t kWorthAThread = size_t{1} << 20;  // day-candidates: about 0.2 ms
   const ProfitTable kernels = table();
@@ -40,52 +41,125 @@ void profit(const Rules& rules, const Days& input, size_t days, const float* hig
   const LegArrays legs(memory.get(), days);
   kernels.prepare(rules, input, days, legs);
   const ProfitJob job{rules, days, high_offset, low_offset, out};
-  const int threads = threads_for(candidates * days, kWorthAThread);
+  const int threads = threads_for(candidates * days, kWorthAThread, most_threads);
   parallel_for(candidates, threads,
                [&](int, size_t begin, size_t end) { kernels.rows(job, legs, begin, end); });
 }
 
-void fills(const Rules& rules, const Days& input, size_t days, float* gross, float* fee,
-           unsigned char* flags) {
-  const auto usable = [](float v) { return std::isfinite(v); };
-  for (size_t i = 0; i < days; ++i) {
-    gross[i] = fee[i] = 0.0f;
-    flags[i] = 0;
-    const float c = input.close[i], a = input.high[i], b = input.low[i];
-    const float position = input.position[i], o = input.open ? input.open[i] : 0.0f;
-    if (!usable(c) || !usable(a) || !usable(b) || !usable(input.high_pred[i]) ||
-        !usable(input.low_pred[i]) || !usable(position) || !usable(o) || position == 0.0f) {
-      continue;
-    }
-    const bool is_long = position > 0.0f;
-    const float weight = std::min(std::fabs(position), 10.0f);
-    const float high = std::clamp(input.high_pred[i], 0.0f, 10.0f);
-    const float low = std::clamp(input.low_pred[i], -1.0f, 0.0f);
-    const bool enters = is_long ? low > b : high < a;
-    const bool at_open = input.open && (is_long ? low >= o : high <= o);
-    const bool reached = is_long ? high <= a : low >= b;
-    const bool proven = at_open || (is_long ? high <= c : low >= c);
-    const bool open_fill = at_open && rules.fill == Fill::open_aware;
-    bool exits = reached;
-    if (rules.fill == Fill::pessimistic) exits = is_long ? high <= c : low >= c;
-    if (rules.fill == Fill::open_aware) exits = proven && (at_open ? reached : true);
-    if (rules.fill == Fill::close_only) exits = false;
+namespace {
 
-    if (enters) {
-      const float entry = open_fill ? o : is_long ? low : high;
-      const float exit = !exits ? c : is_long ? high : low;
-      gross[i] = weight * (is_long ? exit - entry : entry - exit);
-      flags[i] = is_long ? kLongEntered : kShortEntered;
-      if (exits) flags[i] |= is_long ? kLongExited : kShortExited;
-      if (open_fill) flags[i] |= kOpenFilled;
-      if (rules.fill != Fill::close_only && reached && !proven) flags[i] |= kAmbiguous;
-    }
-    bool pays = enters;
-    if (rules.fee_rule == FeeRule::touched_both) {
-      pays = rules.fill == Fill::close_only ? (high < a || low > b) : (high < a && low > b);
-    }
-    if (pays) fee[i] = rules.fee * weight;
+bool usable(const Days& input, size_t i, bool always_on = false) {
+  const float values[] = {input.close[i],
+                          input.high[i],
+                          input.low[i],
+                          input.high_pred[i],
+                          input.low_pred[i],
+                          input.position[i],
+                          input.open ? input.open[i] : 0.0f};
+  return std::all_of(std::begin(values), std::end(values),
+                     [](float v) { return std::isfinite(v); }) &&
+         (always_on || input.position[i] != 0.0f);
+}
+
+// One trade in the mirror in which it is a long's (leg.hpp).
+struct Trade {
+  float gross = 0.0f, cost = 0.0f;
+  bool enters = false, at_open = false, at_limit = false, ambiguous = false;
+};
+
+Trade trade_of(const Rules& rules, float weight, float entry, float exit, float open, float high,
+               float low, float close) {
+  Trade trade;
+  trade.enters = entry > low;
+  if (!trade.enters) return trade;
+  trade.at_open = entry > open;
+  const bool reached = exit < high, proven = exit < close;
+  if (rules.fill != Fill::close_only) {
+    trade.at_limit = trade.at_open || rules.fill == Fill::optimistic ? reached : proven;
+    trade.ambiguous = !trade.at_open && reached && !proven;
   }
+  const float paid = trade.at_open ? open : entry;
+  const float price = trade.at_open ? std::max(exit, open) : exit;
+  trade.gross = weight * ((trade.at_limit ? price : close) - paid);
+  trade.cost = (trade.at_limit ? rules.limit_cost : rules.close_cost) * weight;
+  return trade;
+}
+
+// As trade_of by the legacy formulas; exit and entry are clamped.
+Trade legacy_trade_of(const Rules& rules, float weight, float entry, float exit, float high,
+                      float low, float close) {
+  Trade trade;
+  trade.enters = entry > low;
+  const bool reached = exit <= high, proven = exit <= close;
+  if (rules.fill == Fill::legacy) trade.at_limit = reached;
+  if (rules.fill == Fill::legacy_proven) trade.at_limit = proven;
+  trade.ambiguous = rules.fill != Fill::legacy_close_only && reached && !proven;
+  if (trade.enters) trade.gross = weight * ((trade.at_limit ? exit : close) - entry);
+  const bool touches = exit < high;
+  const bool pays = rules.fee_rule == FeeRule::per_entry    ? trade.enters
+                    : rules.fill == Fill::legacy_close_only ? trade.enters || touches
+                                                            : trade.enters && touches;
+  if (pays) trade.cost = rules.close_cost * weight;
+  return trade;
+}
+
+Trade trade_on(const Rules& rules, const Days& input, size_t i) {
+  const bool is_long = input.position[i] > 0.0f;
+  const float side = is_long ? 1.0f : -1.0f, weight = std::min(std::fabs(input.position[i]), 10.0f);
+  const float high = side * (is_long ? input.high : input.low)[i];
+  const float low = side * (is_long ? input.low : input.high)[i];
+  float sell = input.high_pred[i], buy = input.low_pred[i];
+  if (is_legacy(rules.fill))
+    sell = std::clamp(sell, 0.0f, 10.0f), buy = std::clamp(buy, -1.0f, 0.0f);
+  const float entry = side * (is_long ? buy : sell), exit = side * (is_long ? sell : buy);
+  const float close = side * input.close[i];
+  return is_legacy(rules.fill)
+             ? legacy_trade_of(rules, weight, entry, exit, high, low, close)
+             : trade_of(rules, weight, entry, exit, side * input.open[i], high, low, close);
+}
+
+}  // namespace
+
+void fills(const Rules& rules, const Days& input, size_t days, float* gross, float* cost,
+           unsigned char* flags) {
+  for (size_t i = 0; i < days; ++i) {
+    gross[i] = cost[i] = 0.0f;
+    flags[i] = 0;
+    if (!usable(input, i)) continue;
+    const Trade trade = trade_on(rules, input, i);
+    gross[i] = trade.gross;
+    cost[i] = trade.cost;
+    if (!trade.enters) continue;
+    const bool is_long = input.position[i] > 0.0f;
+    flags[i] = is_long ? kLongEntered : kShortEntered;
+    if (trade.at_limit) flags[i] |= is_long ? kLongExited : kShortExited;
+    if (trade.at_open) flags[i] |= kOpenFilled;
+    if (trade.ambiguous) flags[i] |= kAmbiguous;
+  }
+}
+
+// The lowest of the values, none of them above 0; NaN counts as none.
+float lowest(const float* values, size_t count) {
+  constexpr size_t kSide = 16;  // independent minima, which the compiler keeps in vectors
+  float least[kSide] = {};
+  size_t i = 0;
+  for (; i + kSide <= count; i += kSide) {
+    for (size_t j = 0; j < kSide; ++j) {
+      least[j] = values[i + j] < least[j] ? values[i + j] : least[j];
+    }
+  }
+  for (; i < count; ++i) least[0] = values[i] < least[0] ? values[i] : least[0];
+  return *std::min_element(least, least + kSide);
+}
+
+size_t find_no_price(const Days& input, size_t days, float high_offset, float low_offset,
+                     bool always_on) {
+  for (size_t i = 0; i < days; ++i) {
+    const bool is_price =
+        input.high_pred[i] + high_offset > -1.0f && input.low_pred[i] + low_offset > -1.0f;
+    if (!is_price && usable(input, i, always_on)) return i;
+  }
+  return days;
 }
 
 }  // namespace marketsim

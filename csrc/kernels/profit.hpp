@@ -8,12 +8,19 @@ namespace marketsim {
 
 // Writes out[candidate * days + day] = profit of that day under the candidate's offsets, float32.
 void profit(const Rules& rules, const Days& input, size_t days, const float* high_offset,
-            const float* low_offset, size_t candidates, float* out);
+            const float* low_offset, size_t candidates, int most_threads, float* out);
 
-// Writes the parts of each day's profit for offsets (0, 0): gross, fee and FillFlag bits.
-// `open` may be given whatever the policy; it then settles the order where it can.
-void fills(const Rules& rules, const Days& input, size_t days, float* gross, float* fee,
+// Writes the parts of each day's profit for offsets (0, 0): gross, cost and FillFlag bits.
+void fills(const Rules& rules, const Days& input, size_t days, float* gross, float* cost,
            unsigned char* flags);
+
+// The lowest of the values, or 0 where none is below; NaN counts as none.
+float lowest(const float* values, size_t count);
+
+// The first day that trades with a limit that is no price, at or below -1, under these offsets;
+// `days` where there is none. `always_on`: days without a position trade as well.
+size_t find_no_price(const Days& input, size_t days, float high_offset, float low_offset,
+                     bool always_on = false);
 
 struct ProfitJob {
   Rules rules;

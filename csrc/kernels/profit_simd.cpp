@@ -7,7 +7,7 @@
 namespace marketsim::MARKETSIM_ISA {
 namespace {
 
-template <bool kOpenAware, Charge kCharge, int kRows>
+template <Formula kFormula, int kRows>
 void rows(const ProfitJob& job, const LegArrays& legs, size_t first) {
   F high_offset[kRows], low_offset[kRows];
   for (int r = 0; r < kRows; ++r) {
@@ -20,16 +20,14 @@ void rows(const ProfitJob& job, const LegArrays& legs, size_t first) {
     const Legs vector = load_legs(legs, day);
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
-      store(out + r * job.days + day,
-            leg_profit<kOpenAware, kCharge>(vector, high_offset[r], low_offset[r]));
+      store(out + r * job.days + day, leg_profit<kFormula>(vector, high_offset[r], low_offset[r]));
     }
   }
   if (day == job.days) return;
   const Legs vector = load_legs(legs, day);
   for (int r = 0; r < kRows; ++r) {
     store_first(out + r * job.days + day,
-                leg_profit<kOpenAware, kCharge>(vector, high_offset[r], low_offset[r]),
-                job.days - day);
+                leg_profit<kFormula>(vector, high_offset[r], low_offset[r]), job.days - day);
   }
 }
 
@@ -43,10 +41,10 @@ void prepare_days(const Rules& rules, const Days& input, size_t days, LegArrays 
 }
 
 void profit_rows(const ProfitJob& job, LegArrays legs, size_t begin, size_t end) {
-  with_rules(job.rules, [&]<bool kOpenAware, Charge kCharge>() {
+  with_rules(job.rules, [&]<Formula kFormula>() {
     size_t row = begin;
-    for (; row + 4 <= end; row += 4) rows<kOpenAware, kCharge, 4>(job, legs, row);
-    for (; row < end; ++row) rows<kOpenAware, kCharge, 1>(job, legs, row);
+    for (; row + 4 <= end; row += 4) rows<kFormula, 4>(job, legs, row);
+    for (; row < end; ++row) rows<kFormula, 1>(job, legs, row);
   });
 }
 

@@ -81,6 +81,8 @@ if TYPE_CHECKING:
         model_from_frame,
     )
     from marketsim.strategies import (
+        BarStrategy,
+        BarView,
         DecisionView,
         Hold,
         LimitOrders,
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
         TakeProfit,
         register_strategy,
         strategy_names,
+        unregister_strategy,
     )
     from marketsim.walkforward import (
         Costs,
@@ -109,8 +112,6 @@ _SUBMODULES = (
     "indicators",
     "kernels",
     "metrics",
-    "model_from",
-    "model_from_frame",
     "models",
     "replay",
     "search",
@@ -165,6 +166,8 @@ _HOMES = {
     "QuantileDistribution": "models",
     "StudentTMixture": "models",
     "load_model": "models",
+    "BarStrategy": "strategies",
+    "BarView": "strategies",
     "model_from": "models",
     "model_from_frame": "models",
     "DecisionView": "strategies",
@@ -174,6 +177,7 @@ _HOMES = {
     "TakeProfit": "strategies",
     "register_strategy": "strategies",
     "strategy_names": "strategies",
+    "unregister_strategy": "strategies",
     "Costs": "walkforward",
     "Prepared": "walkforward",
     "UniverseResult": "walkforward",
@@ -186,6 +190,8 @@ _HOMES = {
 
 __all__ = [
     "ArgumentError",
+    "BarStrategy",
+    "BarView",
     "Bars",
     "BarsError",
     "BarsFileNotFoundError",
@@ -258,6 +264,7 @@ __all__ = [
     "search",
     "strategies",
     "strategy_names",
+    "unregister_strategy",
     "walk_forward",
     "walk_forward_universe",
     "walkforward",

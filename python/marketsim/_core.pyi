@@ -375,7 +375,8 @@ def best_offsets(
     low_max: typing.SupportsFloat | typing.SupportsIndex,
     fill: typing.SupportsInt | typing.SupportsIndex,
     fee_rule: typing.SupportsInt | typing.SupportsIndex,
-    fee: typing.SupportsFloat | typing.SupportsIndex,
+    limit_cost: typing.SupportsFloat | typing.SupportsIndex,
+    close_cost: typing.SupportsFloat | typing.SupportsIndex,
     margin: typing.SupportsFloat | typing.SupportsIndex,
     always_on: bool,
     long_only: bool,
@@ -527,14 +528,15 @@ def fills(
     open: typing.Annotated[numpy.typing.ArrayLike, numpy.float32] | None,
     fill: typing.SupportsInt | typing.SupportsIndex,
     fee_rule: typing.SupportsInt | typing.SupportsIndex,
-    fee: typing.SupportsFloat | typing.SupportsIndex,
+    limit_cost: typing.SupportsFloat | typing.SupportsIndex,
+    close_cost: typing.SupportsFloat | typing.SupportsIndex,
 ) -> tuple[
     numpy.typing.NDArray[numpy.float32],
     numpy.typing.NDArray[numpy.float32],
     numpy.typing.NDArray[numpy.uint8],
 ]:
     """
-    Gross profit, fee and FillFlag bits of each day.
+    Gross profit, cost and FillFlag bits of each day.
     """
 
 @typing.overload
@@ -660,7 +662,8 @@ def profit(
     low_offset: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
     fill: typing.SupportsInt | typing.SupportsIndex,
     fee_rule: typing.SupportsInt | typing.SupportsIndex,
-    fee: typing.SupportsFloat | typing.SupportsIndex,
+    limit_cost: typing.SupportsFloat | typing.SupportsIndex,
+    close_cost: typing.SupportsFloat | typing.SupportsIndex,
 ) -> numpy.typing.NDArray[numpy.float32]:
     """
     Profit of each candidate and day, float32 [candidate, day].

@@ -48,7 +48,8 @@ class ProfitBatch:
         grid_lows: typing.SupportsInt | typing.SupportsIndex,
         fill: typing.SupportsInt | typing.SupportsIndex,
         fee_rule: typing.SupportsInt | typing.SupportsIndex,
-        fee: typing.SupportsFloat | typing.SupportsIndex,
+        limit_cost: typing.SupportsFloat | typing.SupportsIndex,
+        close_cost: typing.SupportsFloat | typing.SupportsIndex,
     ) -> None: ...
 
 class OffsetGroup:
@@ -72,7 +73,8 @@ class OffsetGroup:
         ],
         fill: typing.SupportsInt | typing.SupportsIndex,
         fee_rule: typing.SupportsInt | typing.SupportsIndex,
-        fee: typing.SupportsFloat | typing.SupportsIndex,
+        limit_cost: typing.SupportsFloat | typing.SupportsIndex,
+        close_cost: typing.SupportsFloat | typing.SupportsIndex,
         margin: typing.SupportsFloat | typing.SupportsIndex,
         always_on: bool,
         long_only: bool,

@@ -136,14 +136,15 @@ class StoreWarning(UserWarning):
 class UnknownNameError(MarketsimError, ValueError):
     """A name was given that does not exist; the message lists the ones that do."""
 
-    def __init__(self, kind: str, got: object, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, got: object, known: Iterable[str], hint: str = "") -> None:
         self.kind = kind
         self.got = got
         self.known = tuple(known)
-        super().__init__(f"unknown {kind} {got!r}: expected one of {', '.join(self.known)}")
+        self.hint = hint
+        super().__init__(f"unknown {kind} {got!r}: expected one of {', '.join(self.known)}{hint}")
 
     def __reduce__(self) -> tuple[type[UnknownNameError], tuple[object, ...]]:
-        return type(self), (self.kind, self.got, self.known)
+        return type(self), (self.kind, self.got, self.known, self.hint)
 
 
 class UnknownSymbolError(UnknownNameError, KeyError):

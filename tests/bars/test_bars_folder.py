@@ -175,6 +175,8 @@ def test_adjusted_where_there_is_an_adjusted_close(folder, write, make_frame):
     bars = read_folder(folder, adjusted="auto")
     assert bars["A"].close == pytest.approx(make_frame()["close"].to_numpy() / 2)
     assert bars["A"].repairs and not bars["B"].repairs
+    with pytest.raises(BarsError, match="missing adj close"):
+        read_folder(folder, adjusted=True)["B"]
 
 
 def test_two_files_of_one_symbol(folder, write):

@@ -7,6 +7,7 @@ import itertools
 import cuda_emulation as emulation
 import numpy as np
 import pytest
+from fill_rules import RULES, fitting
 from hypothesis import given
 from hypothesis import strategies as st
 from problems import KINDS, PLATEAUS, awkward_days, drawn_days, plateau_days, random_days
@@ -16,11 +17,9 @@ from marketsim.kernels import rules
 
 f32 = np.float32
 OPTIONS = [
-    {"fill": fill, "fee_rule": fee_rule, "fee": fee, "always_on": always_on, "long_only": long_only}
-    for fill, (fee_rule, fee), (always_on, long_only) in itertools.product(
-        rules.FILLS,
-        (("per_entry", 0.0), ("per_entry", 0.0005), ("touched_both", 0.003)),
-        ((False, False), (False, True), (True, False), (True, True)),
+    rule | {"always_on": always_on, "long_only": long_only}
+    for rule, (always_on, long_only) in itertools.product(
+        RULES, ((False, False), (False, True), (True, False), (True, True))
     )
 ]
 BOUNDS = (
@@ -32,6 +31,7 @@ BOUNDS = (
 
 
 def assert_equal_to_cpu(days: dict, **options) -> None:
+    days = fitting(days, options)
     got = emulation.best_offsets(days, **options)
     expected = ms.best_offsets(**days, **options)
     for values, wanted in zip(got, expected, strict=False):
@@ -75,14 +75,12 @@ def test_equals_cpu_on_drawn_days(days, copies, options, margin, bounds) -> None
 @pytest.mark.parametrize("side", [1.0, -1.0, 0.0])
 def test_plateaus_of_equal_totals(kind: str, side: float) -> None:
     rng = np.random.default_rng([PLATEAUS.index(kind), int(side) + 1])
-    fees = (("per_entry", 0.0), ("per_entry", 0.0006), ("touched_both", 0.0006))
-    for fill, (fee_rule, fee), always_on in itertools.product(rules.FILLS, fees, (False, True)):
+    for rule, always_on in itertools.product(RULES[::2], (False, True)):
         for count in (12, 58, 150):
             days = plateau_days(rng, (1, count), kind)
             if side:
                 days["position"] = np.full((1, count), side, f32)
-            options = {"fill": fill, "fee_rule": fee_rule, "fee": fee, "always_on": always_on}
-            assert_equal_to_cpu(days, **options)
+            assert_equal_to_cpu(days, always_on=always_on, **rule)
 
 
 @pytest.mark.parametrize("fill", rules.FILLS)
@@ -204,9 +202,10 @@ def test_errors_say_got_and_expected() -> None:
         **dict.fromkeys(("offset_stride", "candidates", "grid_lows", "fee_rule"), 0),
         "days": [0] * 7,
         "strides": [0] * 7,
-        "fee": 0.0,
+        "limit_cost": 0.0,
+        "close_cost": 0.0,
     }
-    with pytest.raises(ValueError, match="open_aware.*needs the open"):
+    with pytest.raises(ValueError, match="open: none given"):
         native.ProfitBatch(**unset, fill=2)
-    with pytest.raises(ValueError, match="fill: expected 0, 1, 2 or 3"):
-        native.ProfitBatch(**unset, fill=4)
+    with pytest.raises(ValueError, match="fill: no policy of that code"):
+        native.ProfitBatch(**unset, fill=6)

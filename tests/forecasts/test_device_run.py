@@ -25,7 +25,7 @@ from marketsim.forecasts import (
     run_plans,
     run_plans_on,
 )
-from marketsim.forecasts.device.schema import mixture_records_there
+from marketsim.forecasts.device.schema import mixture_records_on_device
 from marketsim.kernels.cuda import place as cuda
 from marketsim.models import StudentTMixture
 
@@ -129,10 +129,10 @@ def test_what_is_no_forecast_is_an_error(folder, on: str, monkeypatch) -> None:
         run(lambda made: made[-1, ..., 3].fill_(float("nan")))
 
     def unsound(parameters: Any) -> Any:
-        records, sound = mixture_records_there(parameters)
+        records, sound = mixture_records_on_device(parameters)
         return records, sound & (torch.arange(len(sound), device=sound.device) != 3)
 
-    monkeypatch.setattr("marketsim.forecasts.device.run.mixture_records_there", unsound)
+    monkeypatch.setattr("marketsim.forecasts.device.run.mixture_records_on_device", unsound)
     with pytest.raises(ArgumentError, match=r"not finite for row \d+ of S\d+"):
         run(lambda made: None)
 
@@ -164,15 +164,15 @@ def test_records_are_those_of_the_host(on: str) -> None:
     parts = (part[:, None] for part in np.split(parameters, 4, axis=1))
     expected = Schema.student_t_mixture(5).encode(StudentTMixture(*parts))
     given = torch.from_numpy(parameters).to(on)
-    records, sound = mixture_records_there(given)
+    records, sound = mixture_records_on_device(given)
     assert bool(sound.all())
     assert bits(records.cpu().numpy()) == bits(expected)
     for column, value in ((0, 1.0), (5, np.inf), (10, 0.0), (15, -0.1), (15, 2.0), (7, np.nan)):
         changed = given.clone()
         changed[3, column] = value
-        assert mixture_records_there(changed)[1].tolist() == [i != 3 for i in range(400)]
+        assert mixture_records_on_device(changed)[1].tolist() == [i != 3 for i in range(400)]
     changed[3, 7] = 1e39  # beyond float32
-    assert not mixture_records_there(changed)[1][3]
+    assert not mixture_records_on_device(changed)[1][3]
 
 
 def test_models_that_cannot_leave_forecasts_there_say_so(tmp_path: Path) -> None:

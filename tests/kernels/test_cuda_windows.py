@@ -23,7 +23,7 @@ FITS = [
         ("optimistic", False, False),
         ("close_only", True, False),
         ("open_aware", False, True),
-        ("pessimistic", True, True),
+        ("optimistic", True, True),
     )
 ]
 
@@ -46,7 +46,7 @@ def test_equals_one_by_one(on: str, length: int, behind: int, applied: int) -> N
     market, levels = moved(on)
     at = windows_at(STARTS, length, behind=behind)
     fits = [Fit(**levels, **options) for options in FITS]
-    rule = {"fee": 0.0005, "fee_rule": "touched_both"}
+    rule = {"costs": (0.0, 0.0002, 0.001)}
     found = fit_windows(market, fits, at, applied=applied, **rule)
     rows = {name: sliding_window_view(v, length)[STARTS] for name, v in SERIES.items()}
     for fitted, options in zip(found, FITS, strict=True):
@@ -95,8 +95,8 @@ def test_fits_of_their_own_fee_and_windows(on: str) -> None:
         assert all(torch.equal(one, other) for one, other in zip(got, alone, strict=True))
     with pytest.raises(ArgumentError, match=r"applied must be 0 to 1 \(behind\): got 2"):
         fit_windows(market, fits, all_of, applied=2)
-    with pytest.raises(ArgumentError, match="fee must be a fraction"):
-        fit_windows(market, [Fit(**levels, fee=0.7)], all_of)
+    with pytest.raises(ArgumentError, match="fee must be a finite fraction"):
+        fit_windows(market, [Fit(**levels, fee=float("nan"))], all_of)
 
 
 def test_sums_of_windows(on: str) -> None:

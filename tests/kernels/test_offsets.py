@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from backends import FEW_BACKENDS, Backend, on_backend
+from fill_rules import RULES, fitting
 from hypothesis import given
 from hypothesis import strategies as st
 from offset_totals import total
@@ -17,16 +18,14 @@ import marketsim as ms
 from marketsim import _core
 from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.kernels import rules
-from marketsim.kernels.reference import best_offsets_reference
+from marketsim.kernels.reference import _profit_with_margin, best_offsets_reference
 from marketsim.kernels.types import Offsets
 
 f32 = np.float32
 OPTIONS = [
-    {"fill": fill, "fee_rule": fee_rule, "fee": fee, "always_on": always_on, "long_only": long_only}
-    for fill, (fee_rule, fee), (always_on, long_only) in itertools.product(
-        rules.FILLS,
-        (("per_entry", 0.0), ("per_entry", 0.0005), ("touched_both", 0.003)),
-        ((False, False), (False, True), (True, False), (True, True)),
+    rule | {"always_on": always_on, "long_only": long_only}
+    for rule, (always_on, long_only) in itertools.product(
+        RULES, ((False, False), (False, True), (True, False), (True, True))
     )
 ]
 
@@ -42,7 +41,9 @@ def with_neighbours(values: np.ndarray, steps: int = 2) -> np.ndarray:
 
 def grid(days, axis: str, bounds: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
     """Breakpoints of all days +- 2 ulp, of the price and of the offset, and points between."""
-    limits = with_neighbours(np.concatenate([days[n] for n in ("close", "high", "low", "open")]))
+    limits = with_neighbours(
+        np.concatenate([days[n] for n in ("close", "high", "low", "open") if days[n] is not None])
+    )
     limits = limits[np.isfinite(limits)]
     forecast = days[axis][np.isfinite(days[axis])]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -59,14 +60,14 @@ def sample(points: np.ndarray, rng: np.random.Generator, most: int = 220) -> np.
     return points if len(points) <= most else rng.choice(points, most, replace=False)
 
 
-@pytest.mark.parametrize("number", range(len(OPTIONS)))
-def test_optimal_against_brute_force(backend: Backend, number: int) -> None:
+@pytest.mark.parametrize("part", range(4))
+def test_optimal_against_brute_force(backend: Backend, part: int) -> None:
     """No pair among all breakpoints +- 2 ulp, and none between, has a higher total, and none that
     shares an offset with the best and is nearer to 0 on the other axis has the same."""
-    options, rng = OPTIONS[number], np.random.default_rng(number)
-    for case in range(24):
+    rng = np.random.default_rng(part)
+    for case, options in enumerate(OPTIONS[part::4]):
         count = int(rng.integers(1, 9))
-        days = awkward_days(rng, count, case % len(KINDS))
+        days = fitting(awkward_days(rng, count, case % len(KINDS)), options)
         bounds = ((-0.03, 0.03), (-0.03, 0.03)) if case % 3 else ((0.001, 0.02), (-0.015, 0.004))
         found = backend.best_offsets(**days, bounds=bounds, **options)
         all_highs, all_lows = (
@@ -106,7 +107,8 @@ def nearer(points: np.ndarray, than: float, bounds: tuple[float, float]) -> np.n
 )
 def test_both_solvers_equal_reference(name, days, options, margin, isa_name) -> None:
     """One problem (the sweep), a batch (the lanes) and the reference agree to the last bit."""
-    rows = {of: np.tile(value, (17, 1)) for of, value in days.items()}
+    days = fitting(days, options)
+    rows = {of: value if value is None else np.tile(value, (17, 1)) for of, value in days.items()}
     with on_backend(isa_name if name == "cpu" else name) as backend:
         single = backend.best_offsets(**days, margin=margin, **options)
         batch = backend.best_offsets(**rows, margin=margin, **options)
@@ -119,38 +121,35 @@ def test_both_solvers_equal_reference(name, days, options, margin, isa_name) -> 
 def test_no_days_whatever_memory_held(backend: Backend) -> None:
     """Batches of no days: the answer is 0 whatever their scratch was used for before."""
     rng = np.random.default_rng(5)
-    names = ("close", "high", "low", "high_pred", "low_pred", "position")
     for _ in range(300):
         used = rng.standard_normal(int(rng.integers(10, 20_000))).astype(f32)
         del used
-        none = backend.best_offsets(**{name: np.zeros((17, 0), f32) for name in names})
+        none = backend.best_offsets(**{name: np.zeros((17, 0), f32) for name in NAMES})
         for answers in none:
             np.testing.assert_array_equal(answers, np.zeros(17))
 
 
-@pytest.mark.parametrize("options", OPTIONS[::5], ids=lambda o: "-".join(map(str, o.values())))
 @pytest.mark.parametrize("kind", KINDS)
-def test_lanes_equal_sweep(backend: Backend, options, kind: int) -> None:
+def test_lanes_equal_sweep(backend: Backend, kind: int) -> None:
     rng = np.random.default_rng([kind, 1])
-    for count in (1, 2, 5, 11, 16):
-        rows = awkward_days(rng, (37, count), kind)
+    for count, options in zip(itertools.cycle((1, 2, 5, 11, 16)), OPTIONS[kind::8], strict=False):
+        rows = fitting(awkward_days(rng, (37, count), kind), options)
         batch = backend.best_offsets(**rows, **options)
         for i in range(37):
-            row = {name: value[i] for name, value in rows.items()}
+            row = {name: None if value is None else value[i] for name, value in rows.items()}
             single = backend.best_offsets(**row, **options)
             assert (f32(single.high), f32(single.low)) == (batch.high[i], batch.low[i])
             np.testing.assert_equal(single.profit, batch.profit[i])
 
 
-@pytest.mark.parametrize("fill", rules.FILLS)
-@pytest.mark.parametrize("fee_rule", rules.FEE_RULES)
+@pytest.mark.parametrize("rule", RULES[::2], ids=lambda rule: "-".join(map(str, rule.values())))
 @pytest.mark.parametrize("always_on", [False, True])
-@pytest.mark.parametrize("count", [70, 130, 300])
-def test_many_days_against_all_candidates(isa, fill, fee_rule, always_on, count) -> None:
+def test_many_days_against_all_candidates(isa, rule, always_on) -> None:
     """Several blocks of columns: compared with every pair of thresholds, by the profit kernel."""
-    rng = np.random.default_rng([count, always_on])
-    days = awkward_days(rng, count, int(rng.integers(0, 4)))
-    options = {"fill": fill, "fee_rule": fee_rule, "fee": 0.0005, "always_on": always_on}
+    rng = np.random.default_rng([RULES.index(rule), always_on])
+    count = int(rng.choice([70, 130, 300]))
+    days = fitting(awkward_days(rng, count, int(rng.integers(0, 4))), rule)
+    options = rule | {"always_on": always_on}
     found = ms.best_offsets(**days, **options)
     highs = np.unique(np.append(_thresholds(days["high_pred"], days, 1), [0.0, 0.0299999993]))
     lows = np.unique(np.append(_thresholds(days["low_pred"], days, -1), [0.0, -0.0299999993]))
@@ -164,7 +163,9 @@ def test_many_days_against_all_candidates(isa, fill, fee_rule, always_on, count)
 def _thresholds(forecast: np.ndarray, days, sign: int) -> np.ndarray:
     """Safe candidates of all days: the level stays on the inner side of high, low and open."""
     points = []
-    for name in ("high", "low", "open"):
+    for name in ("high", "low", "open", "close"):
+        if days[name] is None:
+            continue
         exact = days[name].astype(np.float64) - forecast.astype(np.float64)
         rounded = exact.astype(f32)
         points += [rounded, np.nextafter(rounded, f32(-sign)), np.nextafter(rounded, f32(sign))]
@@ -196,7 +197,7 @@ def test_never_below_direct() -> None:
     rng = np.random.default_rng(11)
     for case in range(40):
         days = awkward_days(rng, int(rng.integers(2, 40)), case % 4)
-        fill = rules.FILLS[case % 4]
+        fill = rules.FILLS[case % 3]
 
         def loss(at: np.ndarray, days=days, fill=fill) -> float:
             point = np.float32(at)
@@ -210,7 +211,7 @@ def test_equality_hole_of_touched_both_is_found(backend: Backend) -> None:
     # Leaving at exactly the high pays no fee under touched_both: the exact optimum uses it.
     day = {
         "close": [0.0], "high": [0.02], "low": [-0.03], "high_pred": [0.01], "low_pred": [-0.02],
-        "position": [1.0],
+        "position": [1.0], "open": None, "fill": "legacy",
     }  # fmt: skip
     found = backend.best_offsets(**day, fee=0.001, fee_rule="touched_both")
     level = f32(0.01) + f32(found.high)
@@ -223,7 +224,7 @@ def test_ties_go_to_the_pair_nearest_to_zero(backend: Backend) -> None:
     # Nothing trades: every pair ties, and (0, 0) or the point of the bounds nearest to it wins.
     idle = {
         "close": [0.01], "high": [0.03], "low": [-0.03], "high_pred": [0.01], "low_pred": [-0.01],
-        "position": [0.0],
+        "position": [0.0], "open": [0.0],
     }  # fmt: skip
     assert backend.best_offsets(**idle) == Offsets(0.0, 0.0, 0.0)
     away = backend.best_offsets(**idle, bounds=((0.0078125, 0.02), (-0.02, -0.00390625)))
@@ -241,7 +242,7 @@ def test_best_is_drawn_in_to_the_near_end_of_its_plateau(backend: Backend) -> No
     # Best not to trade: that needs h of at least 0.01, and any more would do as well.
     falls = {
         "close": [0.03], "high": [0.03], "low": [-0.01], "high_pred": [0.02], "low_pred": [-0.05],
-        "position": [-1.0],
+        "position": [-1.0], "open": [0.0],
     }  # fmt: skip
     found = backend.best_offsets(**falls)
     assert (found.low, found.profit) == (0.0, 0.0)
@@ -250,7 +251,7 @@ def test_best_is_drawn_in_to_the_near_end_of_its_plateau(backend: Backend) -> No
     assert f32(0.02) + np.nextafter(f32(found.high), f32(0)) < f32(0.03)
     rises = {
         "close": [-0.03], "high": [0.01], "low": [-0.03], "high_pred": [0.05], "low_pred": [-0.02],
-        "position": [1.0],
+        "position": [1.0], "open": [0.0],
     }  # fmt: skip
     found = backend.best_offsets(**rises)
     assert (found.high, found.profit) == (0.0, 0.0)
@@ -275,13 +276,10 @@ def test_pairs_whose_profit_overflows_tie(backend: Backend) -> None:
 
 
 def test_empty_and_missing_days(backend: Backend) -> None:
-    nothing = {name: np.empty(0) for name in ("close", "high", "low", "high_pred", "low_pred")}
-    assert backend.best_offsets(**nothing, position=[]) == Offsets(0.0, 0.0, 0.0)
-    batch = backend.best_offsets(
-        **{n: np.empty((3, 0)) for n in nothing}, position=np.empty((3, 0)), always_on=True
-    )
+    assert backend.best_offsets(**{n: np.empty(0) for n in NAMES}) == Offsets(0.0, 0.0, 0.0)
+    batch = backend.best_offsets(**{n: np.empty((3, 0)) for n in NAMES}, always_on=True)
     np.testing.assert_array_equal(batch.profit, np.zeros(3))
-    none = backend.best_offsets(**{n: np.empty((0, 4)) for n in nothing}, position=np.empty((0, 4)))
+    none = backend.best_offsets(**{n: np.empty((0, 4)) for n in NAMES})
     assert none.profit.shape == (0,)
     days = random_days(np.random.default_rng(3), 30)
     holes = {name: value.copy() for name, value in days.items()}
@@ -298,17 +296,24 @@ def test_empty_and_missing_days(backend: Backend) -> None:
 
 @pytest.mark.parametrize("fill", rules.FILLS)
 def test_margin_keeps_fills_clear_of_the_edge(backend: Backend, fill: str) -> None:
+    """What is searched counts a price as gone through only beyond the margin; what is returned is
+    the profit of the true bars."""
     rng = np.random.default_rng(13)
-    margin = 0.0005
-    for _ in range(50):
+    margin = f32(0.0005)
+    rule = {"fill": fill, "fee": 0.0, "costs": (0.0, 0.0002, 0.001), "fee_rule": None}
+    for _ in range(20):
         days = random_days(rng, 12)
-        found = backend.best_offsets(**days, fill=fill, margin=margin)
-        # It is the optimum for bars that are narrower by the margin on both sides ...
-        narrow = days | {"high": days["high"] - f32(margin), "low": days["low"] + f32(margin)}
-        assert (found.high, found.low) == backend.best_offsets(**narrow, fill=fill)[:2]
-        # ... and its profit is that of the true bars.
+        found = backend.best_offsets(**days, fill=fill, costs=rule["costs"], margin=float(margin))
+        rows = np.array([days[name] for name in NAMES])
+
+        def searched(high: float, low: float, rows=rows, days=days) -> float:
+            at = {"high_offset": high, "low_offset": low}
+            return sum(_profit_with_margin(rows, days["position"], margin, at, rule).tolist())
+
+        best = searched(found.high, found.low)
+        assert max(searched(*at) for at in rng.uniform(-0.03, 0.03, (40, 2))) <= best
         pair = (np.array([found.high], f32), np.array([found.low], f32))
-        assert found.profit == total(days, *pair, fill=fill)[0]
+        assert found.profit == total(days, *pair, fill=fill, costs=rule["costs"])[0]
 
 
 @pytest.mark.parametrize("days_count", [6, 60])
@@ -380,7 +385,7 @@ def test_errors_say_got_and_expected() -> None:
     with pytest.raises(UnknownNameError, match="expected one of optimistic"):
         ms.best_offsets(**days, fill="x")
     with pytest.raises(ArgumentError, match="needs open="):
-        ms.best_offsets(**{n: v for n, v in days.items() if n != "open"}, fill="open_aware")
+        ms.best_offsets(**(days | {"open": None}))
 
 
 def test_number_of_threads_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,10 +406,9 @@ def test_the_best_of_several_fills(kind: int, always_on: bool) -> None:
     given = awkward_days(np.random.default_rng(kind), (40, 6), kind)
     days = [np.ascontiguousarray(given[name], dtype=f32) for name in NAMES[:6]]
     bounds, fee = (-0.03, 0.03, -0.03, 0.03), (rules.fee_rule_code("touched_both"), 0.0005)
-    tried = ["optimistic", "close_only", "pessimistic"]
-    codes = [rules.fill_code(fill) for fill in tried]
+    codes = [rules.fill_code(fill, legacy=True) for fill in rules.LEGACY_FILLS]
     each = [
-        _core.best_offsets(*days, None, *bounds, code, *fee, 0.0, always_on, False)
+        _core.best_offsets(*days, None, *bounds, code, *fee, fee[1], 0.0, always_on, False)
         for code in codes
     ]
     for count in (1, 2, 3):
@@ -421,6 +425,6 @@ def test_fills_must_be_some_that_need_no_open() -> None:
     for wrong in ([], [0] * 5):
         with pytest.raises(ValueError, match="fills: expected 1 to 4 of them"):
             _core.best_offsets_of_fills(*days, *bounds, wrong, 0, 0.0, False)
-    with pytest.raises(ValueError, match="needs open="):
-        codes = [0, rules.fill_code("open_aware")]
+    with pytest.raises(ValueError, match="open= is needed"):
+        codes = [3, rules.fill_code("open_aware")]
         _core.best_offsets_of_fills(*days, *bounds, codes, 0, 0.0, False)

@@ -6,8 +6,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from backends import FEW_BACKENDS, Backend, on_backend
+from fill_rules import RULES, fitting
 from hypothesis import given
 from hypothesis import strategies as st
+from price_rules import Bar, buy_then_sell, money, sell_then_buy
 from problems import KINDS, NAMES, awkward_days, drawn_days, random_days
 
 import marketsim as ms
@@ -17,26 +19,86 @@ from marketsim.kernels import rules
 from marketsim.kernels.profit import fills
 from marketsim.kernels.reference import profit_reference
 
-RULES = [
-    (fill, fee_rule, fee)
-    for fill in rules.FILLS
-    for fee_rule, fee in (("per_entry", 0.0), ("per_entry", 0.0005), ("touched_both", 0.003))
-]
+f32 = np.float32
+_TICK = 1 / 64  # a sum of ticks is exact in float32
+
+
+@st.composite
+def bars_and_orders(draw: st.DrawFn) -> tuple[list[Bar], list[tuple[float, float, float]]]:
+    """Bars around a close before of 1, in ticks so coarse that prices meet, and orders
+    (size, sell limit, buy limit)."""
+    ticks = st.integers(-6, 6)
+    bars, orders = [], []
+    for _ in range(draw(st.integers(1, 12))):
+        opened, closed = draw(ticks), draw(ticks)
+        top = max(opened, closed) + draw(st.integers(0, 3))
+        bottom = min(opened, closed) - draw(st.integers(0, 3))
+        bars.append(Bar(*(1 + n * _TICK for n in (opened, top, bottom, closed))))
+        size = draw(st.sampled_from([1.0, -1.0, 0.5, -2.0]))
+        orders.append((size, 1 + draw(ticks) * _TICK, 1 + draw(ticks) * _TICK))
+    return bars, orders
+
+
+@given(
+    drawn=bars_and_orders(),
+    policy=st.sampled_from(rules.FILLS),
+    costs=st.sampled_from([(0.0, 0.0, 0.0), (0.25, 0.5, 1.0), (-0.125, 0.25, 0.0)]),
+)
+def test_equals_the_contract_on_prices(drawn, policy: str, costs) -> None:
+    """Kernels on returns against an independent transcription of the rules on prices."""
+    bars, orders = drawn
+    days = {
+        name: np.array([getattr(bar, name) - 1 for bar in bars])
+        for name in ("close", "high", "low", "open")
+    }
+    sizes, sells, buys = np.array(orders).T
+    given_ = days | {"high_pred": sells - 1, "low_pred": buys - 1, "position": sizes}
+    found = fills(**given_, fill=policy, costs=costs)
+    for t, (bar, (size, sell, buy)) in enumerate(zip(bars, orders, strict=True)):
+        is_long = size > 0
+        fill = (buy_then_sell if is_long else sell_then_buy)(
+            bar, *((buy, sell) if is_long else (sell, buy)), policy
+        )
+        gross, cost = money(fill, size, costs)
+        entered, left = (
+            (rules.LONG_ENTERED, rules.LONG_EXITED)
+            if is_long
+            else (rules.SHORT_ENTERED, rules.SHORT_EXITED)
+        )
+        flags = entered * (fill.entry is not None) | left * fill.at_limit
+        flags |= rules.OPEN_FILLED * fill.at_open | rules.AMBIGUOUS * fill.unknown
+        assert (found.gross[t], found.fee[t], found.flags[t]) == (gross, cost, flags)
+        if fill.entry is not None:  # no fill lies outside the bar
+            assert bar.low <= fill.entry <= bar.high
+            if fill.at_open:
+                assert bar.low <= fill.exit <= bar.high
+    net = ms.profit(**given_, fill=policy, costs=costs)
+    np.testing.assert_array_equal(net, found.gross - found.fee)
+
+
+@given(drawn=bars_and_orders())
+def test_policies_enclose_what_is_unknown(drawn) -> None:
+    """Before costs, on each day and for each order, those that cross themselves included."""
+    bars, orders = drawn
+    sizes, sells, buys = np.array(orders).T
+    days = {
+        name: np.array([getattr(bar, name) - 1 for bar in bars])
+        for name in ("close", "high", "low", "open")
+    } | {"high_pred": sells - 1, "low_pred": buys - 1, "position": sizes}
+    upper, lower = fills(**days, fill="optimistic"), fills(**days, fill="open_aware")
+    assert (upper.gross >= lower.gross).all()
+    certain = upper.flags & rules.AMBIGUOUS == 0
+    np.testing.assert_array_equal(upper.gross[certain], lower.gross[certain])
+    np.testing.assert_array_equal(upper.flags & rules.AMBIGUOUS, lower.flags & rules.AMBIGUOUS)
 
 
 def one_day(
-    backend: Backend,
-    fill: str,
-    position: float,
-    *,
-    open: float = 0.0,
-    fee: float = 0.0,
-    **day: float,
+    backend: Backend, fill: str, position: float, *, open: float = 0.0, **day: float
 ) -> float:
     """Profit of a single day; levels high_pred and low_pred, no offsets."""
     values = {"close": 0.0, "high": 0.03, "low": -0.03, "high_pred": 0.02, "low_pred": -0.01} | day
     arrays = {name: [value] for name, value in values.items()}
-    found = backend.profit(**arrays, position=[position], open=[open], fill=fill, fee=fee)
+    found = backend.profit(**arrays, position=[position], open=[open], fill=fill)
     return float(found[0])
 
 
@@ -44,72 +106,98 @@ def one_day(
 @pytest.mark.parametrize(
     ("fill", "position", "day", "expected"),
     [
-        ("optimistic", 1, {"close": 0.005}, 0.03),  # touched both: leaves at the limit
-        ("pessimistic", 1, {"close": 0.005}, 0.015),  # order unknown: leaves at the close
-        ("pessimistic", 1, {"close": 0.025}, 0.03),  # the close proves the exit
-        ("open_aware", 1, {"close": 0.005, "open": 0.0}, 0.015),
+        ("optimistic", 1, {"close": 0.005}, 0.03),  # went through both: leaves at the limit
+        ("open_aware", 1, {"close": 0.005}, 0.015),  # order unknown: leaves at the close
+        ("open_aware", 1, {"close": 0.025}, 0.03),  # the close proves the exit
+        ("open_aware", 1, {"close": 0.02}, 0.03),  # a close at the limit: the same price
         ("open_aware", 1, {"close": 0.005, "open": -0.02}, 0.04),  # entered at the open
-        ("open_aware", 1, {"close": 0.005, "open": -0.01}, 0.03),  # open exactly at the limit
+        ("optimistic", 1, {"close": 0.005, "open": -0.02}, 0.04),
+        ("close_only", 1, {"close": 0.005, "open": -0.02}, 0.025),
+        ("open_aware", 1, {"close": 0.005, "open": -0.01}, 0.015),  # open at the limit: inside
         ("close_only", 1, {"close": 0.025}, 0.035),
         ("optimistic", 1, {"close": 0.005, "low": -0.01}, 0.0),  # touching the limit does not enter
-        ("optimistic", 1, {"close": 0.005, "high": 0.02}, 0.03),  # touching the exit does leave
+        ("optimistic", 1, {"close": 0.005, "high": 0.02}, 0.015),  # nor does a touch leave
         ("optimistic", 1, {"close": 0.005, "high": 0.019}, 0.015),
         ("optimistic", -1, {"close": 0.005}, 0.03),
-        ("pessimistic", -1, {"close": 0.005}, 0.015),
-        ("pessimistic", -1, {"close": -0.02}, 0.03),
+        ("open_aware", -1, {"close": 0.005}, 0.015),
+        ("open_aware", -1, {"close": -0.02}, 0.03),
         ("open_aware", -1, {"close": 0.005, "open": 0.025}, 0.035),
         ("close_only", -1, {"close": -0.02}, 0.04),
         ("optimistic", -1, {"close": 0.005, "high": 0.02}, 0.0),
-        ("optimistic", -1, {"close": 0.005, "low": -0.01}, 0.03),
+        ("optimistic", -1, {"close": 0.005, "low": -0.01}, 0.015),
         ("optimistic", 0, {"close": 0.005}, 0.0),
         ("optimistic", 25, {"close": 0.005}, 0.3),  # a position is cut to 10
-        ("optimistic", 1, {"high_pred": -0.5, "close": -0.02}, 0.01),  # H is not below 0
-        ("optimistic", 1, {"low_pred": 0.5, "low": -0.03}, 0.02),  # L is not above 0
+        # A bar that lies beyond the buy limit as a whole fills it at the open, under every policy.
+        *(
+            (fill, 1, {"open": -0.05, "high": -0.03, "low": -0.06, "close": -0.04}, 0.01)
+            for fill in rules.FILLS
+        ),
+        # Levels are laid as ordered: a buy limit above the close before, a sell limit below it.
+        ("open_aware", 1, {"low_pred": 0.01, "close": 0.025}, 0.02),  # in at the open, 0
+        ("open_aware", 1, {"low_pred": 0.01, "open": 0.02, "close": 0.025}, 0.01),
+        ("open_aware", 1, {"high_pred": -0.02, "open": -0.015, "close": 0.0}, 0.0),  # out at once
+        ("optimistic", 1, {"high_pred": -0.02, "close": 0.0}, -0.01),  # below its entry: worse
     ],
-)
+)  # fmt: skip
 def test_written_contract(
     backend: Backend, fill: str, position: float, day: dict[str, float], expected: float
 ) -> None:
     assert one_day(backend, fill, position, **day) == pytest.approx(expected, abs=1e-8, rel=1e-6)
 
 
-def test_fee_rules_by_hand(backend: Backend) -> None:
+def test_every_fill_is_charged(backend: Backend) -> None:
+    day = {"high": [0.03], "low": [-0.03], "high_pred": [0.02], "low_pred": [-0.01], "open": [0.0]}
+    costs = (0.0001, 0.0003, 0.001)
+    for close, position, gross, cost in (
+        (0.025, 2.0, 0.06, 0.0008),  # in and out at limits
+        (0.0, 2.0, 0.02, 0.0022),  # out at the close
+        (-0.02, -0.5, 0.015, 0.0002),
+        (0.0, 0.0, 0.0, 0.0),
+    ):
+        got = backend.profit(**day, close=[close], position=[position], costs=costs)
+        assert got[0] == pytest.approx(gross - cost, abs=1e-8)
+    both = backend.profit(**day, close=[0.0], position=[1.0], fee=0.001)
+    assert both[0] == pytest.approx(0.01 - 0.002, abs=1e-8)  # fee: the same rate for every fill
+    rebate = backend.profit(**day, close=[0.0], position=[1.0], fee=-0.001)
+    assert rebate[0] == pytest.approx(0.01 + 0.002, abs=1e-8)
+
+
+def test_legacy_fee_rules_by_hand(backend: Backend) -> None:
     days = {
         "close": [0.0],
         "high": [0.02],
         "low": [-0.03],
         "high_pred": [0.02],
         "low_pred": [-0.01],
+        "open": None,
+        "fill": "legacy",
     }
     # A long that leaves at exactly the high pays nothing under touched_both: H < high is false.
     per_entry = backend.profit(**days, position=[2.0], fee=0.001)
     touched = backend.profit(**days, position=[2.0], fee=0.001, fee_rule="touched_both")
     assert per_entry[0] == pytest.approx(0.06 - 0.002, abs=1e-8, rel=1e-6)
     assert touched[0] == pytest.approx(0.06, abs=1e-8, rel=1e-6)
-    # close_only charges where either level was touched, entered or not.
+    # legacy_close_only charges where either level was touched, entered or not.
     either = backend.profit(
         close=[0.0], high=[0.03], low=[-0.001], high_pred=[0.02], low_pred=[-0.01], position=[1.0],
-        fee=0.001, fee_rule="touched_both", fill="close_only",
+        open=None, fee=0.001, fee_rule="touched_both", fill="legacy_close_only",
     )  # fmt: skip
     assert either[0] == pytest.approx(-0.001, abs=1e-9)
 
 
-@pytest.mark.parametrize(("fill", "fee_rule", "fee"), RULES)
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("count", [1, 7, 16, 33])
-def test_equals_reference(
-    backend: Backend, fill: str, fee_rule: str, fee: float, kind: int, count: int
-) -> None:
-    rng = np.random.default_rng([count, kind])
-    days = awkward_days(rng, count, kind)
-    offsets = np.round(rng.normal(0.0, 0.01, (2, 6)), 3 if kind in (1, 2) else 9).astype(np.float32)
-    options = {"fee": fee, "fee_rule": fee_rule, "fill": fill}
-    got = backend.profit(**days, high_offset=offsets[0], low_offset=offsets[1], **options)
-    expected = [
-        profit_reference(**days, high_offset=h, low_offset=low, **options) for h, low in offsets.T
-    ]
-    assert got.dtype == np.float32
-    np.testing.assert_array_equal(got, expected)
+def test_equals_reference(backend: Backend, count: int) -> None:
+    for number, rule in enumerate(RULES):
+        kind = (number + count) % len(KINDS)
+        rng = np.random.default_rng([count, number])
+        days = fitting(awkward_days(rng, count, kind), rule)
+        offsets = np.round(rng.normal(0.0, 0.01, (2, 6)), 3 if kind in (1, 2) else 9).astype(f32)
+        got = backend.profit(**days, high_offset=offsets[0], low_offset=offsets[1], **rule)
+        expected = [
+            profit_reference(**days, high_offset=h, low_offset=low, **rule) for h, low in offsets.T
+        ]
+        assert got.dtype == np.float32
+        np.testing.assert_array_equal(got, expected, err_msg=str(rule))
 
 
 @pytest.mark.parametrize("name", FEW_BACKENDS)
@@ -124,25 +212,15 @@ def test_equals_reference(
     isa_name=st.sampled_from(_core.supported_isas()),
 )
 def test_equals_reference_on_drawn_days(name, days, rule, offsets, isa_name) -> None:
-    fill, fee_rule, fee = rule
     high, low = np.array(offsets, dtype=np.float32).T
-    options = {"fill": fill, "fee_rule": fee_rule, "fee": fee}
+    days = fitting(days, rule)
     with on_backend(isa_name if name == "cpu" else name) as backend:
-        got = backend.profit(**days, high_offset=high, low_offset=low, **options)
+        got = backend.profit(**days, high_offset=high, low_offset=low, **rule)
     expected = [
-        profit_reference(**days, high_offset=h, low_offset=v, **options)
+        profit_reference(**days, high_offset=h, low_offset=v, **rule)
         for h, v in zip(high, low, strict=True)
     ]
     np.testing.assert_array_equal(got, np.reshape(expected, got.shape))
-
-
-@given(days=drawn_days(max_days=20))
-def test_pessimistic_is_never_above_optimistic(days) -> None:
-    pessimistic = ms.profit(**days, fill="pessimistic")
-    optimistic = ms.profit(**days, fill="optimistic")
-    enclosed = (days["low"] <= days["close"]) & (days["close"] <= days["high"])
-    below = ~(pessimistic > optimistic)  # a NaN from inf - inf compares as not above
-    assert below[enclosed].all()
 
 
 def test_rounds_once_to_float32() -> None:
@@ -150,58 +228,35 @@ def test_rounds_once_to_float32() -> None:
     rng = np.random.default_rng(5)
     days = random_days(rng, 200)
     days["position"] = np.abs(rng.normal(1.0, 0.5, 200)).astype(np.float32)
+    costs = (0.0002, 0.0005, 0.0007)
     h, low = np.float32(0.00123), np.float32(-0.00077)
-    got = ms.profit(**days, high_offset=h, low_offset=low, fee=0.0007)
+    got = ms.profit(**days, high_offset=h, low_offset=low, costs=costs, fill="optimistic")
 
     def r32(value: Fraction) -> np.float32:
         return np.float32(float(value))  # float64 holds these sums and products of float32 exactly
 
     for t in range(200):
-        c, a, b, p, q, s = (Fraction(float(days[name][t])) for name in NAMES[:6])
-        sell = min(max(float(r32(p + Fraction(float(h)))), 0.0), 10.0)
-        buy = min(max(float(r32(q + Fraction(float(low)))), -1.0), 0.0)
+        c, a, b, p, q, s, o = (Fraction(float(days[name][t])) for name in NAMES)
+        sell = Fraction(float(r32(p + Fraction(float(h)))))
+        buy = Fraction(float(r32(q + Fraction(float(low)))))
         expected = np.float32(0.0)
         if buy > b:
-            leave = Fraction(sell) if sell <= a else c
-            gross = r32(s * Fraction(float(r32(leave - Fraction(buy)))))
-            fee = r32(Fraction(float(np.float32(0.0007))) * s)
-            expected = r32(Fraction(float(gross)) - Fraction(float(fee)))
+            at_limit = sell < a
+            price = max(sell, o) if buy > o else sell
+            leave = price if at_limit else c
+            gross = r32(s * Fraction(float(r32(leave - min(buy, o)))))
+            rate = np.float32(0.0002 + (0.0005 if at_limit else 0.0007))
+            cost = r32(Fraction(float(rate)) * s)
+            expected = r32(Fraction(float(gross)) - Fraction(float(cost)))
         assert got[t] == expected
 
 
-@pytest.mark.parametrize(("fill", "fee_rule", "fee"), RULES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_fills_sum_to_profit(fill: str, fee_rule: str, fee: float, kind: int) -> None:
-    days = awkward_days(np.random.default_rng(kind), 300, kind)
-    options = {"fee": fee, "fee_rule": fee_rule, "fill": fill}
-    found = fills(**days, **options)
-    np.testing.assert_array_equal(found.gross - found.fee, ms.profit(**days, **options))
-
-
-def test_fill_flags_by_hand() -> None:
-    def flags(fill: str, position: float, **day: float) -> int:
-        values = {"close": 0.0, "high": 0.03, "low": -0.03, "high_pred": 0.02, "low_pred": -0.01}
-        arrays = {name: [value] for name, value in (values | day).items() if name != "open"}
-        return int(
-            fills(**arrays, position=[position], open=[day.get("open", 0.0)], fill=fill).flags[0]
-        )
-
-    long_in, long_out = rules.LONG_ENTERED, rules.LONG_EXITED
-    short_in, short_out = rules.SHORT_ENTERED, rules.SHORT_EXITED
-    doubt, at_open = rules.AMBIGUOUS, rules.OPEN_FILLED
-    assert flags("optimistic", 1) == long_in | long_out | doubt
-    assert flags("optimistic", 1, open=-0.02) == long_in | long_out  # the open settles the order
-    assert flags("pessimistic", 1) == long_in | doubt
-    assert flags("pessimistic", 1, close=0.025) == long_in | long_out
-    assert flags("open_aware", 1) == long_in | doubt
-    assert flags("open_aware", 1, open=-0.02) == long_in | long_out | at_open
-    assert flags("close_only", 1) == long_in
-    assert flags("optimistic", 1, low=-0.005) == 0
-    assert flags("optimistic", -1) == short_in | short_out | doubt
-    assert flags("open_aware", -1, open=0.025) == short_in | short_out | at_open
-    assert flags("pessimistic", -1, high=0.02) == 0
-    assert flags("optimistic", 0) == 0
-    assert flags("optimistic", np.nan) == 0
+def test_fills_sum_to_profit(kind: int) -> None:
+    for rule in RULES:
+        days = fitting(awkward_days(np.random.default_rng(kind), 300, kind), rule)
+        found = fills(**days, **rule)
+        np.testing.assert_array_equal(found.gross - found.fee, ms.profit(**days, **rule))
 
 
 def test_scalar_and_batched_offsets_agree(backend: Backend) -> None:
@@ -222,8 +277,8 @@ def test_rows_with_offsets_and_fills_of_their_own(count: int, positions: int) ->
     rng = np.random.default_rng(count)
     rows = [random_days(rng, 6) for _ in range(count)]
     offsets = rng.normal(0.0, 0.01, (2, 3, count)).astype(np.float32)  # three pairs
-    fills = rng.choice(["optimistic", "pessimistic", "close_only"], (3, count))
-    codes = np.array([rules.fill_code(fill) for fill in fills.ravel()], dtype=np.uint8)
+    fills = rng.choice(rules.LEGACY_FILLS, (3, count))
+    codes = np.array([rules.fill_code(fill, legacy=True) for fill in fills.ravel()], dtype=np.uint8)
     arrays = [
         np.array([row[name] for row in rows], dtype=np.float32).reshape(count, 6)
         for name in NAMES[:5]
@@ -238,6 +293,7 @@ def test_rows_with_offsets_and_fills_of_their_own(count: int, positions: int) ->
             held[position, row],
             high_offset=float(offsets[0, pair, row]),
             low_offset=float(offsets[1, pair, row]),
+            open=None,
             fee=0.0005,
             fee_rule="touched_both",
             fill=str(fills[pair, row]),
@@ -249,13 +305,15 @@ def test_rows_need_offsets_each() -> None:
     rows = np.zeros((3, 6), dtype=np.float32)
     held, five = rows[None], [rows] * 5
     each, two = np.zeros((1, 3), dtype=np.float32), np.zeros((1, 2), dtype=np.float32)
-    fills = np.zeros((1, 3), dtype=np.uint8)
+    fills = np.full((1, 3), 3, dtype=np.uint8)
     with pytest.raises(ValueError, match=r"high_offset must be \[pair, row\], .* and 3 rows: got"):
         _core.profit_of_rows(*five, held, two, each, fills, 0, 0.0)
     with pytest.raises(ValueError, match=r"fill must be \[pair, row\]"):
         _core.profit_of_rows(*five, held, each, each, fills.repeat(2, 0), 0, 0.0)
-    with pytest.raises(ValueError, match="fill: expected 0, 1, 2 or 3"):
+    with pytest.raises(ValueError, match="fill: expected 0 to 5"):
         _core.profit_of_rows(*five, held, each, each, fills + np.uint8(4), 0, 0.0)
+    with pytest.raises(ValueError, match="open= is needed"):
+        _core.profit_of_rows(*five, held, each, each, fills - np.uint8(3), 0, 0.0)
     with pytest.raises(ValueError, match=r"close must be \[row, day\]: got shape \(6,\)"):
         _core.profit_of_rows(*[rows[0]] * 5, held, each, each, fills, 0, 0.0)
     with pytest.raises(ValueError, match="shapes differ: close has"):
@@ -303,13 +361,49 @@ def test_errors_say_got_and_expected() -> None:
         ms.profit(**days, low_offset=[0.0, np.nan])
     with pytest.raises(ArgumentError, match="1-D"):
         ms.profit(**days, low_offset=[[0.0]])
-    with pytest.raises(UnknownNameError, match="optimistic, pessimistic, open_aware, close_only"):
+    with pytest.raises(UnknownNameError, match="optimistic, open_aware, close_only$"):
         ms.profit(**days, fill="best")
+    with pytest.raises(UnknownNameError, match="close_only; open_aware has its rule"):
+        ms.profit(**days, fill="pessimistic")
     with pytest.raises(UnknownNameError, match="per_entry, touched_both"):
         ms.profit(**days, fee_rule="flat")
-    with pytest.raises(ArgumentError, match="5 basis points are 0.0005"):
-        ms.profit(**days, fee=5)
-    with pytest.raises(ArgumentError, match="fee"):
-        ms.profit(**days, fee=-0.1)
-    with pytest.raises(ArgumentError, match="needs open="):
-        ms.profit(**{n: v for n, v in days.items() if n != "open"}, fill="open_aware")
+    with pytest.raises(ArgumentError, match="belongs to the legacy formulas"):
+        ms.profit(**days, fee_rule="per_entry")
+    with pytest.raises(ArgumentError, match="legacy' knows no open=: give open=None"):
+        ms.profit(**days, fill="legacy")
+    with pytest.raises(ArgumentError, match="legacy' knows no costs="):
+        ms.profit(**(days | {"open": None}), fill="legacy", costs=(0, 0, 0))
+    for fill in rules.FILLS:
+        with pytest.raises(ArgumentError, match="needs open="):
+            ms.profit(**(days | {"open": None}), fill=fill)
+    with pytest.raises(TypeError, match="open"):
+        ms.profit(**{n: v for n, v in days.items() if n != "open"})
+
+
+@pytest.mark.parametrize("costs", [(), (0.0, 0.0), 0.1, "abc", (0.0, np.nan, 0.0), (0, 0, np.inf)])
+def test_costs_are_three_finite_rates(costs) -> None:
+    days = random_days(np.random.default_rng(0), 5)
+    with pytest.raises(ArgumentError, match="of costs must be a finite|costs must be \\(entry,"):
+        ms.profit(**days, costs=costs)
+    with pytest.raises(ArgumentError, match="give fee= or costs=, not both"):
+        ms.profit(**days, fee=0.001, costs=(0, 0, 0))
+
+
+def test_a_level_that_is_no_price_is_an_error(backend: Backend) -> None:
+    days = random_days(np.random.default_rng(0), 40)
+    days["low_pred"][7] = -0.98
+    for name in ("profit", "profit_sums"):
+        function = getattr(backend, name)
+        function(**days, low_offset=-0.015)
+        if backend.tensors:
+            continue  # a tensor's values are not looked at
+        with pytest.raises(ArgumentError, match=r"limit must be a price.*low_pred.*on day 7"):
+            function(**days, low_offset=[0.0, -0.02])
+        idle = days | {"position": np.where(np.arange(40) == 7, 0, days["position"])}
+        function(**idle, low_offset=[0.0, -0.02])
+    if not backend.tensors:
+        with pytest.raises(ArgumentError, match=r"limit must be a price.*on day 7"):
+            backend.best_offsets(**days)
+    assert backend.best_offsets(**days, bounds=((-0.03, 0.03), (-0.01, 0.03))).profit > 0
+    legacy = fitting(days, {"fill": "legacy"})
+    backend.profit(**legacy, low_offset=[0.0, -0.02], fill="legacy")  # clamped, as it always was

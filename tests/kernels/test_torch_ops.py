@@ -51,10 +51,12 @@ def test_they_give_what_the_functions_give(on: str, shape) -> None:
     found = torch.ops.marketsim.profit(*six, highs.to(on), torch.zeros(5).to(on), at_open, **rule)
     expected = ms.profit(**days, high_offset=highs.numpy(), **rule)
     np.testing.assert_array_equal(found.cpu().numpy(), expected)
-    found = torch.ops.marketsim.best_offsets(*six, high_max=0.01, always_on=True)
-    six_days = {name: days[name] for name in SIX}
+    costs = [0.0, 0.0002, 0.001]
+    found = torch.ops.marketsim.best_offsets(
+        *six, at_open, high_max=0.01, always_on=True, costs=costs
+    )
     bounds = ((-0.03, 0.01), (-0.03, 0.03))
-    expected = ms.best_offsets(**six_days, bounds=bounds, always_on=True)
+    expected = ms.best_offsets(**days, bounds=bounds, always_on=True, costs=(0.0, 0.0002, 0.001))
     for got, value in zip(found, expected, strict=True):
         np.testing.assert_array_equal(got.cpu().numpy(), value)
 
@@ -76,28 +78,28 @@ def test_torch_knows_their_shapes(on: str, shape) -> None:
 
 @pytest.mark.parametrize("on", DEVICES, indirect=True)
 def test_they_stay_in_a_compiled_graph(on: str) -> None:
-    six, _ = tensors(random_days(np.random.default_rng(1), (4, 15)), on)
+    six, at_open = tensors(random_days(np.random.default_rng(1), (4, 15)), on)
 
     def best_day(*days):
-        high, low, _ = torch.ops.marketsim.best_offsets(*days)
-        return torch.ops.marketsim.profit(*days, high[:, None], low[:, None]).amax(-1)
+        high, low, _ = torch.ops.marketsim.best_offsets(*days, at_open)
+        return torch.ops.marketsim.profit(*days, high[:, None], low[:, None], at_open).amax(-1)
 
     compiled = torch.compile(best_day, backend="aot_eager", fullgraph=True)
     assert torch.equal(compiled(*six), best_day(*six))
 
 
 def test_shapes_that_do_not_fit_are_an_error_while_compiling() -> None:
-    six, _ = tensors(random_days(np.random.default_rng(1), 15), "cpu")
+    six, at_open = tensors(random_days(np.random.default_rng(1), 15), "cpu")
     with (
         torch._subclasses.FakeTensorMode(allow_non_fake_inputs=True),
         pytest.raises(ArgumentError, match="lengths differ: high_offset has 2, low_offset has 3"),
     ):
-        torch.ops.marketsim.profit(*six, torch.zeros(2), torch.zeros(3))
+        torch.ops.marketsim.profit(*six, torch.zeros(2), torch.zeros(3), at_open)
 
 
 def test_they_are_not_there_before_they_are_asked_for() -> None:
     code = (
-        "import torch, marketsim as ms; ms.profit([0], [0], [0], [0], [0], [0]); "
+        "import torch, marketsim as ms; ms.profit(*[[0]] * 6, open=[0]); "
         "print(hasattr(torch.ops.marketsim, 'profit'))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

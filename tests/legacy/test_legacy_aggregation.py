@@ -135,3 +135,23 @@ def test_quantiles_of_sorted_rows_are_numpys(count: int, level: float) -> None:
         expected = np.percentile(rows, 100 * level, axis=1)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, expected)
+
+
+def test_names_in_the_old_notation() -> None:
+    """As the old code understood them: any notation of numbers, weights cut to [0, 1], extremes."""
+    samples = np.random.default_rng(2).normal(size=(50, 3))
+    mean = samples.mean(axis=0)
+    for spec, expected in {
+        "mean_quantile_mix_0.5_2": mean,
+        "mean_quantile_mix_50_-1": np.median(samples, axis=0),
+        "trimmed_mean_1e-1": aggregate_with_spec(samples, "trimmed_mean_10"),
+        "mean_minus_std_-0.5": mean + 0.5 * samples.std(axis=0),
+        "quantile_0": samples.min(axis=0),
+        "quantile_100": samples.max(axis=0),
+        "lower_trimmed_mean_100": samples.min(axis=0),
+        "upper_trimmed_mean_1": samples.max(axis=0),
+    }.items():
+        np.testing.assert_allclose(aggregate_with_spec(samples, spec), expected, rtol=1e-12)
+    for spec in ("trimmed_mean_100", "trimmed_mean_50", "quantile_-1", "mean_plus_std_x"):
+        with pytest.raises(UnknownNameError, match="aggregate"):
+            aggregate_with_spec(samples, spec)

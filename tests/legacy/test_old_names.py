@@ -21,7 +21,8 @@ from marketsim.legacy.install import MODULES  # noqa: E402
 NAMES = {
     "backtest_test3_inline": """
         SPREAD StrategyEvaluation TotoPipeline KronosForecastingWrapper _GPU_FALLBACK_ENV
-        _compute_toto_forecast _cpu_fallback_enabled _evaluate_daily_returns _log_strategy_summary
+        _compute_toto_forecast _compute_return_profile _cpu_fallback_enabled _cpu_fallback_log_state
+        _kronos_last_used_at in_test_mode _evaluate_daily_returns _log_strategy_summary
         _require_cuda _reset_model_caches aggregate_with_spec all_signals_strategy
         backtest_forecasts buy_hold_strategy cached_predict calibrate_signal
         compute_walk_forward_stats

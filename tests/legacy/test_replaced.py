@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pandas as pd
@@ -262,3 +264,33 @@ def test_one_day_says_what_it_gives_up(
     monkeypatch.setenv("MARKETSIM_MAX_HORIZON", "1")
     assert old.backtest_forecasts("AAPL", 1)["predicted_close"].iloc[0] > 0.0
     assert "MARKETSIM_MAX_HORIZON=1 leaves no day to validate on" in caplog.text
+
+
+def test_a_pipeline_that_nobody_asks_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    unloaded = []
+    own = Pipeline()
+    monkeypatch.setattr(own, "unload", lambda: unloaded.append(1), raising=False)
+    monkeypatch.setattr(old, "pipeline", own, raising=False)
+    monkeypatch.setattr(old, "TOTO_KEEPALIVE_SECONDS", 60.0, raising=False)
+    monkeypatch.setattr(old, "_pipeline_last_used_at", time.monotonic(), raising=False)
+    old.release_model_resources()
+    assert not unloaded
+    monkeypatch.setattr(old, "_pipeline_last_used_at", time.monotonic() - 61.0, raising=False)
+    old.release_model_resources()
+    assert unloaded and old.pipeline is None
+
+
+def test_the_loaded_pipeline_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(old, "pipeline", None, raising=False)  # as old tests forget a pipeline
+    loaded = old.load_toto_pipeline()
+    assert old.pipeline is loaded
+    old._reset_model_caches()
+
+
+def test_forecasts_that_answer_to_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mock has an attribute `distribution`, too: only its samples count."""
+    made = MagicMock()
+    made.numpy.return_value = np.full(16, 0.03, np.float32)
+    monkeypatch.setattr(old, "cached_predict", lambda *_, **__: [made])
+    frame = old.backtest_forecasts("AAPL", 5)
+    assert (frame["toto_expected_move_pct"] == np.float32(0.03)).all()

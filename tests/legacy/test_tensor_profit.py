@@ -37,10 +37,11 @@ def snapshot_fees() -> Iterator[None]:
 def test_equal_to_the_kernel_bit_for_bit(rule: str, close_at_eod: bool) -> None:
     close, high, high_pred, low, low_pred, position = days()
     found = values(*days(), close_at_eod=close_at_eod, trading_fee=0.001, fee_rule=rule).numpy()
-    fill = "close_only" if close_at_eod else "optimistic"
+    fill = "legacy_close_only" if close_at_eod else "legacy"
     expected = ms.profit(
-        close, high, low, high_pred, low_pred, position, fee=0.001, fee_rule=rule, fill=fill
-    )
+        close, high, low, high_pred, low_pred, position,
+        open=None, fee=0.001, fee_rule=rule, fill=fill,
+    )  # fmt: skip
     np.testing.assert_array_equal(found, expected)
 
 

@@ -19,23 +19,28 @@ def address(array: np.ndarray | None) -> int:
 
 
 def rules_of(options: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "fill": rules.FILLS.index(options.get("fill", "optimistic")),
-        "fee_rule": rules.FEE_RULES.index(options.get("fee_rule", "per_entry")),
-        "fee": options.get("fee", 0.0),
-    }
+    fill = options.get("fill", "open_aware")
+    codes = rules.rule_codes(
+        fill,
+        options.get("fee_rule"),
+        options.get("fee", 0.0),
+        options.get("costs"),
+        has_open=fill in rules.FILLS,
+    )
+    return codes._asdict()
 
 
 def windows_of(
     days: dict[str, Any], starts: np.ndarray | None, count: int | None
 ) -> dict[str, Any]:
     """Arrays [problem, day], or [day] with the first day of each window and their length."""
-    arrays = [np.asarray(days[name]) for name in NAMES]
-    assert all(a.dtype == f32 and a.strides[-1] == 4 for a in arrays if a.size)
+    arrays = [None if days[name] is None else np.asarray(days[name]) for name in NAMES]
+    assert all(a.dtype == f32 and a.strides[-1] == 4 for a in arrays if a is not None and a.size)
+    assert arrays[0] is not None
     problems = len(starts) if starts is not None else len(arrays[0])
     return {
         "days": [address(a) for a in arrays],
-        "strides": [0 if starts is not None else a.strides[0] // 4 for a in arrays],
+        "strides": [0 if starts is not None or a is None else a.strides[0] // 4 for a in arrays],
         "starts": address(starts),
         "problems": problems,
         "day_count": arrays[0].shape[-1] if count is None else count,

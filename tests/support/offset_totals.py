@@ -24,7 +24,11 @@ def total(
     position = days["position"]
     sides = [np.where(position < 0, f32(0), position) if long_only else position]
     if always_on:
-        usable = np.isfinite(np.stack(list(days.values()))).all(axis=0).astype(f32)
+        usable = (
+            np.isfinite(np.stack([v for v in days.values() if v is not None]))
+            .all(axis=0)
+            .astype(f32)
+        )
         sides = [usable] if long_only else [usable, -usable]
     result = np.zeros(len(high))
     for side in sides:

@@ -40,10 +40,10 @@ class Mine:
         (
             {"fee": "5bps"},
             ArgumentError,
-            "fee must be a fraction .* 5 basis points, or Costs: got '5bps'",
+            "fee must be a finite fraction .* 5 basis points: got '5bps'",
         ),
-        ({"fee": [0.1]}, ArgumentError, r"fee must be a fraction .*: got \[0.1\]"),
-        ({"fee": True}, ArgumentError, "fee must be a fraction .*: got True"),
+        ({"fee": [0.1]}, ArgumentError, r"fee must be a finite fraction .*: got \[0.1\]"),
+        ({"fee": True}, ArgumentError, "fee must be a finite fraction .*: got True"),
         ({"periods_per_year": "a"}, ArgumentError, "periods_per_year must be a number: got 'a'"),
         ({"periods_per_year": np.nan}, ArgumentError, "periods_per_year must lie in"),
         ({"aggregate": 3}, UnknownNameError, "unknown aggregate 3: expected one of mean"),

@@ -24,7 +24,6 @@ torch = pytest.importorskip("torch")
 
 RUN: dict[str, Any] = {
     "simulations": 12, "window": 4, "offset_window": 15, "store": False, "progress": False,
-    "fee": 0.0007,
 }  # fmt: skip
 FILLS = ("open_aware", "close_only", "optimistic")
 BACKENDS = ["cpu", *DEVICES[::2]]
@@ -73,7 +72,7 @@ def assert_equals_walk_forward(found: ms.UniverseResult, bars, model, **options)
                 off = np.abs(net[at].astype(np.float64) - outcome.net)
                 assert (off <= bound(expected, name, fill) * (1 + 1e-6)).all()
                 assert np.isnan(net[k, j, i, : net.shape[-1] - count]).all()
-                check_sums(found, (k, j, i), net[at], expected)
+                check_sums(found, (k, j, i), net[at], expected, outcome)
 
 
 def bound(result: ms.WalkForwardResult, name: str, fill: str) -> np.ndarray:
@@ -87,13 +86,13 @@ def bound(result: ms.WalkForwardResult, name: str, fill: str) -> np.ndarray:
     for side in sides:
         part = fills(
             days.close, days.high, days.low, high, low, side,
-            fee=2 * result.settings.costs.entry, fill=fill, open=days.open,
+            costs=result.settings.costs.rates, fill=fill, open=days.open,
         )  # fmt: skip
         total = total + np.abs(part.gross.astype(np.float64) - part.fee)
     return 2.0**-24 * total
 
 
-def check_sums(found: ms.UniverseResult, at, net: np.ndarray, expected) -> None:
+def check_sums(found: ms.UniverseResult, at, net: np.ndarray, expected, outcome) -> None:
     starts = np.searchsorted(expected.windows.days, expected.windows.starts)
     rows = net[starts[:, None] + np.arange(4)].astype(np.float64)
     sums = ms.ProfitSums(*(of.cpu().numpy()[at] for of in found.sums[:4]), found.sums.days)
@@ -103,7 +102,10 @@ def check_sums(found: ms.UniverseResult, at, net: np.ndarray, expected) -> None:
     np.testing.assert_array_equal(sums.total[missing:], np.cumsum(rows, axis=1)[:, -1])
     np.testing.assert_array_equal(sums.squares[missing:], np.cumsum(rows * rows, axis=1)[:, -1])
     np.testing.assert_array_equal(sums.wins[missing:], (rows > 0).sum(axis=1))
-    np.testing.assert_array_equal(sums.trades[missing:], (rows != 0).sum(axis=1))
+    places = starts[:, None] + np.arange(4)
+    np.testing.assert_array_equal(sums.trades[missing:], outcome.active[places].sum(axis=1))
+    entries = found.entries.cpu().numpy()[at]
+    np.testing.assert_array_equal(entries[missing:], outcome.entries[places].sum(axis=1))
     np.testing.assert_allclose(sums.mean[missing:], rows.mean(axis=1), rtol=1e-12, atol=1e-18)
 
 
@@ -162,7 +164,7 @@ def test_one_launch_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     run(universe_of(), backend="emulation", fills=FILLS[:2])
     assert launches == [8]  # two policies, two strategies, two kinds of costs
     run(universe_of((60, 61)), backend="emulation", fills=rules.FILLS)
-    assert launches == [8, 16]
+    assert launches == [8, 12]
 
 
 def test_forecasts_are_kept_and_found_again() -> None:
@@ -240,7 +242,7 @@ def test_errors() -> None:
         ({"fills": ["close_only", "close_only"]}, "fills must be different"),
         ({"cubes": []}, "give one cube a symbol: got 0 for 4"),
         ({"offset_window": 0}, "offset_window must be a whole number of at least 1"),
-        ({"fee": 0.7}, "fee must be a fraction"),
+        ({"fee": float("nan")}, "fee must be a finite fraction"),
     ):
         with pytest.raises(ArgumentError, match=message):
             run(bars, **wrong)
@@ -278,3 +280,37 @@ def test_cubes_that_do_not_fit() -> None:
     object.__setattr__(there[1], "records", there[1].records.to("meta"))
     with pytest.raises(ArgumentError, match=r"that of S1 is of quantiles.*, on meta"):
         run(bars, cubes=there)
+
+
+def test_figures_mean_the_same_as_in_walk_forward() -> None:
+    """Trades are positions opened; the hit rate is of the days in the market: none vanishes."""
+    count, noise = 120, np.random.default_rng(0)
+    close = np.full(count, 100.0)
+    high = close * (1.01 + 0.005 * noise.random(count))
+    low = close * (0.99 - 0.005 * noise.random(count))
+    frame = pd.DataFrame(
+        {"open": close, "high": high, "low": low, "close": close, "volume": 1.0},
+        pd.bdate_range("2024-01-01", periods=count, tz="UTC"),
+    )
+    bars = ms.read_bars(frame, symbol="Z")
+    options = RUN | {"fee": 0.0, "offset_bounds": ((0, 0), (1, 1)), "simulations": 20}
+    one = ms.walk_forward(bars, strategies=["maxdiff", "maxdiff_always_on"], **options).simulations
+    found = ms.walk_forward_universe([bars], **options).simulations()
+    for name in ("maxdiff", "maxdiff_always_on"):
+        alone, mine = one[one.strategy == name], found[found.strategy == name]
+        np.testing.assert_array_equal(mine.trades, alone.trades)
+        np.testing.assert_allclose(mine.hit_rate, alone.hit_rate)
+
+
+def test_prepared_universes_are_evaluated_again() -> None:
+    bars = universe_of()
+    options = {name: RUN[name] for name in ("simulations", "window", "offset_window")}
+    prepared = ms.prepare(bars, "ewma", store=False, progress=False, **options)
+    assert repr(prepared) == "PreparedUniverse(4 symbols, on cpu)"
+    for changed in ({}, {"fee": 0.003}, {"asset_class": "forex"}):
+        whole = run(bars, fills=["optimistic"], **changed)
+        found = prepared.evaluate(fill="optimistic", **changed)
+        pd.testing.assert_frame_equal(found.simulations(), whole.simulations(), check_exact=True)
+        pd.testing.assert_frame_equal(found.days(), whole.days(), check_exact=True)
+    with pytest.raises(ArgumentError, match="start, end and calendar are not known to a universe"):
+        ms.prepare(bars, "ewma", start="2020-01-01")

@@ -102,19 +102,41 @@ void apply_column(Op op, const double* x, const double* y, const double* z, size
   }
 }
 
+size_t columns_of(const Program& program) {
+  size_t columns = program.steps.size();
+  for (const IndicatorStep& step : program.indicators) columns += step.results();
+  return columns;
+}
+
+// Memory that a thread keeps from run to run: fresh pages cost more than the arithmetic on them.
+double* arena(size_t numbers) {
+  thread_local std::unique_ptr<double[]> memory;
+  thread_local size_t size = 0;
+  if (size < numbers) {
+    memory.reset(new double[numbers]);
+    size = numbers;
+  }
+  return memory.get();
+}
+
 // Values of a program over a series: one column each, of the results of indicators several.
 class Columns {
  public:
   Columns(const Program& program, const double* const* inputs, size_t rows)
-      : program_(program), inputs_(inputs), rows_(rows), at_(program.steps.size()) {
+      : program_(program),
+        inputs_(inputs),
+        rows_(rows),
+        at_(program.steps.size()),
+        next_(arena(columns_of(program) * rows)) {
     for (size_t i = 0; i < program.steps.size(); ++i) make(i);
   }
   const double* of(size_t value) const { return at_[value]; }
 
  private:
   double* fresh(size_t columns) {
-    kept_.emplace_back(new double[std::max<size_t>(1, columns * rows_)]);
-    return kept_.back().get();
+    double* const to = next_;
+    next_ += columns * rows_;
+    return to;
   }
 
   void make(size_t i) {
@@ -170,7 +192,7 @@ class Columns {
   const double* const* inputs_;
   size_t rows_;
   std::vector<const double*> at_;
-  std::vector<std::unique_ptr<double[]>> kept_;
+  double* next_;
 };
 
 void require(bool good, const char* what) {

@@ -164,8 +164,9 @@ struct Rsi {
       return;
     }
     // A NaN move is neither: select keeps it, so that it is not taken for none.
-    const R up = gain.step(select(move <= zero, zero, move));
-    const R down = loss.step(select(move >= zero, zero, zero - move));
+    const R back = zero - move;
+    const R up = gain.step(select(zero > move, zero, move));
+    const R down = loss.step(select(zero > back, zero, back));
     const R ratio = up / down;
     R value = hundred - hundred / (spread<R>(1.0) + ratio);
     value = select(both(down == zero, up == up), hundred, value);
@@ -220,8 +221,8 @@ struct Adx {
       out[0] = out[1] = out[2] = nan<R>();
       return;
     }
-    R to_plus = select(both(up > down, up > zero), up, zero);
-    R to_minus = select(both(down > up, down > zero), down, zero);
+    R to_plus = keep(both(up > down, up > zero), up);
+    R to_minus = keep(both(down > up, down > zero), down);
     if (first) to_plus = to_minus = zero;
     add(first ? wide : next_wide, to_plus, to_minus);
     finish(out);

@@ -36,6 +36,30 @@ void run_one(const Job& job, const Run& run) {
   }
 }
 
+// Result j of rows start .. start + rows, from a lane a job to each job's own array.
+template <size_t width>
+void put_tile(const double (&tile)[kTile][width], const Job* const* of, size_t count, size_t j,
+              size_t start, size_t rows) {
+  for (size_t lane = 0; lane < count; lane += kVectorWidth) {
+    size_t t = 0;
+    for (; t + kVectorWidth <= rows; t += kVectorWidth) {
+      Vector square[kVectorWidth];
+      for (size_t k = 0; k < kVectorWidth; ++k) {
+        std::memcpy(&square[k], &tile[t + k][lane], sizeof(Vector));
+      }
+      transpose(square);
+      for (size_t k = 0; k < kVectorWidth && lane + k < count; ++k) {
+        std::memcpy(of[lane + k]->out[j] + start + t, &square[k], sizeof(Vector));
+      }
+    }
+    for (; t < rows; ++t) {
+      for (size_t k = 0; k < kVectorWidth && lane + k < count; ++k) {
+        of[lane + k]->out[j][start + t] = tile[t][lane + k];
+      }
+    }
+  }
+}
+
 // `count` jobs side by side; lanes beyond them repeat the last.
 template <template <class> class State, class R>
 void run_lanes(const Job* jobs, size_t count, const Run& run) {
@@ -72,12 +96,7 @@ void run_lanes(const Job* jobs, size_t count, const Run& run) {
       state.step(in, out);
       for (size_t j = 0; j < S::kOutputs; ++j) store(tile[j][t], out[j]);
     }
-    for (size_t j = 0; j < S::kOutputs; ++j) {
-      for (size_t i = 0; i < count; ++i) {
-        double* const to = of[i]->out[j] + start;
-        for (size_t t = 0; t < rows; ++t) to[t] = tile[j][t][i];
-      }
-    }
+    for (size_t j = 0; j < S::kOutputs; ++j) put_tile<width>(tile[j], of, count, j, start, rows);
   }
 }
 

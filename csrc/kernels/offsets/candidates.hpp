@@ -22,8 +22,16 @@ inline MARKETSIM_FN F largest_offset(F p, F limit) {
   return choose(less_equal(p + above, limit), above, best);
 }
 
-// The t with: clamp(p + v, 0, cap) <= limit exactly where v <= t; infinite where always or never.
-inline MARKETSIM_FN F threshold(F p, F limit, F cap) {
+// The t with: p + v <= limit exactly where v <= t; infinite where the limit is.
+inline MARKETSIM_FN F threshold(F p, F limit) {
+  const F zero = broadcast(0.0f), infinite = broadcast(__builtin_inff());
+  const M finite = equal(limit * zero, zero);
+  return choose(finite, largest_offset(p, keep(finite, limit)),
+                choose(is_negative(limit), -infinite, infinite));
+}
+
+// The same for clamp(p + v, 0, cap).
+inline MARKETSIM_FN F clamped_threshold(F p, F limit, F cap) {
   const F zero = broadcast(0.0f), infinite = broadcast(__builtin_inff());
   const M never = invert(less_equal(zero, limit)), always = less_equal(cap, limit);
   const M neither = invert(either(never, always));
@@ -39,11 +47,23 @@ inline MARKETSIM_FN F threshold(F p, F limit, F cap) {
 // so high[i] is +inf where the condition always holds and -inf where it never does; low[i] the
 // other way round. What the limits of each index are depends on the direction:
 //
-//     i          high, long     high, short     low, long      low, short
-//     kMain      exit_limit     entry_limit     entry_limit    exit_limit
-//     kAtOpen    close          open            open           close        (open_aware)
-//     kTouch     exit_touch     entry_limit     entry_limit    exit_touch   (touched_both)
-enum Condition { kMain, kAtOpen, kTouch, kConditions };
+//     i          high, long      high, short     low, long      low, short
+//     kMain      exit_limit      entry_limit     entry_limit    exit_limit
+//     kSecond    proven_limit    open_limit      open_limit     proven_limit   (contract)
+//                proven_limit    entry_limit     entry_limit    proven_limit   (touched_both)
+//     kFloor     open            -               -              open           (contract)
+//
+// kFloor is where the price left at stops following the offset: at the open (contract); where the
+// legacy formulas clamp a level at 0, in real numbers, on both axes. Under `optimistic`
+// proven_limit is exit_limit, so kSecond has the open there instead (proven_at, floor_at).
+enum Condition { kMain, kSecond, kFloor, kConditions };
+
+inline MARKETSIM_FN Condition proven_at(const Rules& rules) {
+  return rules.fill == Fill::optimistic ? kMain : kSecond;
+}
+inline MARKETSIM_FN Condition floor_at(const Rules& rules) {
+  return rules.fill == Fill::optimistic ? kSecond : kFloor;
+}
 
 struct Thresholds {
   F high[kConditions];
@@ -51,26 +71,39 @@ struct Thresholds {
 };
 
 inline MARKETSIM_FN bool uses(const Rules& rules, Condition condition) {
-  return condition == kMain || (condition == kAtOpen && rules.fill == Fill::open_aware) ||
-         (condition == kTouch && rules.fee_rule == FeeRule::touched_both);
+  if (condition == kFloor) return rules.fill != Fill::optimistic;
+  return condition == kMain || !is_legacy(rules.fill) || rules.fee_rule == FeeRule::touched_both;
 }
 
-inline MARKETSIM_FN Thresholds find_thresholds(const Rules& rules, const Legs& legs) {
+// Where prices stop following the offset, which only the sweep asks, is left out unless `floors`.
+inline MARKETSIM_FN Thresholds find_thresholds(const Rules& rules, const Legs& legs, bool floors) {
   const M is_long = legs.is_long;
-  const F exit_cap = choose(is_long, broadcast(10.0f), broadcast(1.0f));
-  const F entry_cap = choose(is_long, broadcast(1.0f), broadcast(10.0f));
-  const auto exit_at = [&](F limit) { return threshold(legs.exit_pred, limit, exit_cap); };
-  const auto entry_at = [&](F limit) { return threshold(-legs.entry_pred, -limit, entry_cap); };
-
+  const F infinite = broadcast(__builtin_inff());
   Thresholds found;
-  const F entry = entry_at(legs.entry_limit);
   const auto put = [&](Condition condition, F exit_side, F entry_side) {
     found.high[condition] = choose(is_long, exit_side, entry_side);
     found.low[condition] = -choose(is_long, entry_side, exit_side);
   };
+  if (!is_legacy(rules.fill)) {
+    const auto exit_at = [&](F limit) { return threshold(legs.exit_pred, limit); };
+    const auto entry_at = [&](F limit) { return threshold(-legs.entry_pred, -limit); };
+    put(kMain, exit_at(legs.exit_limit), entry_at(legs.entry_limit));
+    const F floor = floors ? exit_at(legs.open) : infinite;
+    if (rules.fill == Fill::optimistic) {
+      put(kSecond, floor, entry_at(legs.open_limit));
+      return found;
+    }
+    put(kSecond, exit_at(legs.proven_limit), entry_at(legs.open_limit));
+    put(kFloor, floor, infinite);
+    return found;
+  }
+  const F exit_cap = choose(is_long, broadcast(10.0f), broadcast(1.0f));
+  const F entry_cap = choose(is_long, broadcast(1.0f), broadcast(10.0f));
+  const auto exit_at = [&](F limit) { return clamped_threshold(legs.exit_pred, limit, exit_cap); };
+  const F entry = clamped_threshold(-legs.entry_pred, -legs.entry_limit, entry_cap);
   put(kMain, exit_at(legs.exit_limit), entry);
-  if (uses(rules, kAtOpen)) put(kAtOpen, exit_at(legs.close), entry_at(legs.open));
-  if (uses(rules, kTouch)) put(kTouch, exit_at(legs.exit_touch), entry);
+  if (uses(rules, kSecond)) put(kSecond, exit_at(legs.proven_limit), entry);
+  if (floors) put(kFloor, -legs.exit_pred, legs.entry_pred);
   return found;
 }
 
@@ -92,9 +125,10 @@ inline MARKETSIM_FN Nearest nearest_to_zero(const OffsetBounds& bounds) {
 }
 
 // What legs contribute to the lists of candidates; the second of each is used where
-// candidates_per_leg is 2. A condition that never holds, or whose change does not change the
-// profit, contributes the point nearest to 0. The latter is so for an exit limit that counts only
-// where the close proves it: at the threshold the exit price is the close either way.
+// candidates_per_leg is 2. A condition that never holds, or whose change cannot lower the profit,
+// contributes the point nearest to 0. The latter is so for an exit that counts only where the close
+// proves it: at its limit the exit price is the close either way, and it is a candidate only where
+// leaving at a limit is cheaper than leaving at the close.
 struct Candidates {
   F high[2];
   F low[2];
@@ -105,18 +139,23 @@ inline MARKETSIM_FN Candidates list_candidates(const Rules& rules, const OffsetB
   const Nearest nearest = nearest_to_zero(bounds);
   const F none = broadcast(__builtin_inff());
   const M is_long = legs.is_long;
-  const bool reach_matters = rules.fill == Fill::optimistic || rules.fill == Fill::open_aware;
-  const bool open_aware = uses(rules, kAtOpen), touched_both = uses(rules, kTouch);
+  const bool contract = !is_legacy(rules.fill);
+  const bool reach_matters = rules.fill == Fill::optimistic || rules.fill == Fill::open_aware ||
+                             rules.fill == Fill::legacy;
+  const bool open_matters = contract && reach_matters;
+  const bool second_exit =
+      contract ? rules.fill == Fill::open_aware && rules.limit_cost < rules.close_cost
+               : rules.fee_rule == FeeRule::touched_both;
 
   F high_main = at.high[kMain], low_main = at.low[kMain];
   if (!reach_matters) {
     high_main = choose(is_long, -none, high_main);
     low_main = choose(is_long, low_main, none);
   }
-  const F high_second = choose(is_long, touched_both ? at.high[kTouch] : -none,
-                               open_aware ? at.high[kAtOpen] : -none);
+  const F high_second = choose(is_long, second_exit ? at.high[kSecond] : -none,
+                               open_matters ? at.high[kSecond] : -none);
   const F low_second =
-      choose(is_long, open_aware ? at.low[kAtOpen] : none, touched_both ? at.low[kTouch] : none);
+      choose(is_long, open_matters ? at.low[kSecond] : none, second_exit ? at.low[kSecond] : none);
   const auto high_at = [&](F t) {
     const M use = invert(either(equal(t, -none), equal(legs.weight, broadcast(0.0f))));
     return choose(use, clip(t, bounds.high_min, bounds.high_max), broadcast(nearest.high));

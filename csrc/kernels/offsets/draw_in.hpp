@@ -44,43 +44,63 @@ inline MARKETSIM_FN F first_reaching(F p, F limit, F start) {
 }
 
 // To where at least |high| (or |low|) can shrink without a change of what these legs earn, fees on
-// touches aside; often a size or a fee rounds changes away beyond. -inf: as far as may be.
+// touches aside; often a size or a cost rounds changes away beyond. -inf: as far as may be.
 //
-// The price on that axis is X = clamp(pred + |offset|, 0, cap) in the mirror in which it falls: the
-// exit of some legs, minus the entry of the others.
-template <bool kOpenAware>
-MARKETSIM_FN F same_from(const Legs& legs, F high, F low, bool on_high) {
-  const F zero = broadcast(0.0f), none = broadcast(-__builtin_inff());
-  const M exits = on_high ? legs.is_long : invert(legs.is_long);
-  const F entry = entry_level(legs, high, low), exit = exit_level(legs, high, low);
+// The price on that axis is X = pred + |offset| in the mirror in which it falls: the exit of some
+// legs, minus the entry of the others. Beyond a limit it may fall to the float above the limit;
+// elsewhere to what the difference of the two prices rounds to no less for.
+MARKETSIM_INLINE F contract_same_from(const Legs& legs, M exits, F entry, F exit) {
+  const F none = broadcast(-__builtin_inff());
   const M enters = less_equal(legs.entry_limit, entry);
-  F paid = entry, limit = legs.exit_limit;
-  M open = invert(equal(zero, zero));
-  if constexpr (kOpenAware) {
-    open = both(enters, less_equal(legs.open, entry));
-    paid = choose(open, legs.open, entry);
-    limit = choose(open, limit, legs.close);
-  }
-  const F left_at = choose(less_equal(exit, limit), exit, legs.close);
+  const M open = both(enters, less_equal(legs.open_limit, entry));
+  const F paid = choose(open, legs.open, entry);
+  const F limit = choose(open, legs.exit_limit, legs.proven_limit);
+  const F left_at =
+      choose(less_equal(exit, limit), maximum(exit, choose(open, legs.open, none)), legs.close);
+  // An exit: it leaves where it left, or stays beyond its limit. One that has fallen to the open
+  // stays there.
+  const M beyond = choose_mask(exits, invert(less_equal(exit, limit)), invert(enters));
+  const F above = next_up(choose(exits, limit, -legs.entry_limit));
   const F price = choose(exits, exit, -entry), other = choose(exits, -paid, left_at);
-  // Down to `least` there is no change. Where the price is beyond a limit that is the float above
-  // the limit, else what rounds to no less. Leaving at a limit that is the close is leaving at the
-  // close. Prices are not negative, so all negative limits are alike; -0 is made 0.
-  const M at_close = both(exits, equal(limit, legs.close));
-  limit = maximum(choose(exits, limit, -legs.entry_limit) + zero, broadcast(-1.0f));
+  F least = first_reaching(other, price + other, price);
+  // An entry inside the bar stays there.
+  least = choose(exits, least, maximum(least, next_up(-legs.open_limit)));
+  least = choose(beyond, above, least);
+  const M at_floor = both(open, less_equal(exit, legs.open));
+  const M fixed = choose_mask(exits, either(invert(enters), both(at_floor, invert(beyond))), open);
+  return choose(fixed, none, least);
+}
+
+// As above for X = clamp(pred + |offset|, 0, cap).
+MARKETSIM_INLINE F legacy_same_from(const Legs& legs, M exits, F entry, F exit) {
+  const F zero = broadcast(0.0f), none = broadcast(-__builtin_inff());
+  const M enters = less_equal(legs.entry_limit, entry);
+  const F left_at = choose(less_equal(exit, legs.exit_limit), exit, legs.close);
+  const F price = choose(exits, exit, -entry), other = choose(exits, -entry, left_at);
+  // Leaving at a limit that is the close is leaving at the close. Prices are not negative, so all
+  // negative limits are alike; -0 is made 0.
+  const M at_close = both(exits, equal(legs.exit_limit, legs.close));
+  const F limit =
+      maximum(choose(exits, legs.exit_limit, -legs.entry_limit) + zero, broadcast(-1.0f));
   const F above = choose(at_close, limit, next_outwards(limit));
   const M beyond = less_equal(above, price);
-  const M idle = choose_mask(exits, invert(enters), open);
-  const M fixed =
-      either(either(idle, less_equal(price, zero)), both(beyond, less_equal(above, zero)));
-  F least = first_reaching(other, price + other, price);
-  if constexpr (kOpenAware) {
-    least = choose(exits, least, maximum(least, next_up(-legs.open)));
-  }
-  least = choose(beyond, above, least);
+  const M fixed = either(either(both(exits, invert(enters)), less_equal(price, zero)),
+                         both(beyond, less_equal(above, zero)));
+  const F least = choose(beyond, above, first_reaching(other, price + other, price));
+  return choose(fixed, none, least);
+}
+
+template <Formula kFormula>
+MARKETSIM_FN F same_from(const Legs& legs, F high, F low, bool on_high) {
+  const F none = broadcast(-__builtin_inff());
+  const M exits = on_high ? legs.is_long : invert(legs.is_long);
+  const Levels levels = levels_of<kFormula>(legs, high, low);
+  const F least = kFormula == Formula::contract
+                      ? contract_same_from(legs, exits, levels.entry, levels.exit)
+                      : legacy_same_from(legs, exits, levels.entry, levels.exit);
   const F pred = choose(exits, legs.exit_pred, -legs.entry_pred);
   const F offset = on_high ? high : -low;
-  return choose(fixed, none, first_reaching(pred, least, offset));
+  return choose(equal(least, none), none, first_reaching(pred, least, offset));
 }
 
 #if !defined(MARKETSIM_DEVICE)

@@ -41,8 +41,9 @@ class MarkWriter {
         legs_(work.legs, work.leg_capacity),
         rows_(work.rows),
         columns_(work.columns),
-        charge_(charge_of(rules.rules)),
-        open_aware_(rules.rules.fill == Fill::open_aware) {}
+        formula_(formula_of(rules.rules)),
+        proven_(proven_at(rules.rules)),
+        floor_(floor_at(rules.rules)) {}
 
   MARKETSIM_FN void add(size_t leg) {
     leg_ = leg;
@@ -54,24 +55,25 @@ class MarkWriter {
     const auto first_to_miss = [&](uint32_t rank) { return is_long ? rank : rows_ - rank; };
     const size_t entry_size = is_long ? rows_ : columns_, exit_size = is_long ? columns_ : rows_;
     const size_t enters = first_to_enter(entry.at[kMain][leg]);
-    size_t at_open = entry_size;
-    if (open_aware_) at_open = larger(enters, first_to_enter(entry.at[kAtOpen][leg]));
-    size_t reach = first_to_miss(exit.at[kMain][leg]);
-    const size_t reach_early = open_aware_ ? first_to_miss(exit.at[kAtOpen][leg]) : reach;
+    const size_t reach = first_to_miss(exit.at[kMain][leg]);
+    const size_t floor = first_to_miss(exit.at[floor_][leg]);
+    if (formula_ == Formula::contract) {
+      const size_t at_open = larger(enters, first_to_enter(entry.at[kSecond][leg]));
+      const size_t proven = first_to_miss(exit.at[proven_][leg]);
+      add_exits(is_long, {enters, at_open, kLevel}, proven, {0, 0, kAtOpen}, exit_size);
+      add_exits(is_long, {at_open, entry_size, kAtOpen}, reach, {0, floor, kAtOpen}, exit_size);
+      return;
+    }
     // Long: L is 0 from a row on, H up to a column. Short: H is 0 up to a column, which in its
     // order comes last as well, L from a row on, which comes first.
-    const size_t zero_entry = between(first_to_enter(entry.zero[leg]), enters, at_open);
-    const size_t zero_exit = first_to_miss(exit.zero[leg]);
-    const Piece level{enters, zero_entry, kLevel}, clamped{zero_entry, at_open, kZero},
-        open{at_open, entry_size, kOpenOrClose};
-    add_exits(is_long, level, reach_early, zero_exit, exit_size);
-    add_exits(is_long, clamped, reach_early, zero_exit, exit_size);
-    add_exits(is_long, open, reach, zero_exit, exit_size);
-    if (charge_ == Charge::both_touched || charge_ == Charge::any_touched) add_touch();
+    const size_t zero = between(first_to_enter(entry.at[kFloor][leg]), enters, entry_size);
+    add_exits(is_long, {enters, zero, kLevel}, reach, {0, floor, kZero}, exit_size);
+    add_exits(is_long, {zero, entry_size, kZero}, reach, {0, floor, kZero}, exit_size);
+    if (charges_touches(formula_)) add_touch();
   }
 
  private:
-  enum Price : uint64_t { kLevel, kZero, kOpenOrClose };
+  enum Price : uint64_t { kLevel, kZero, kAtOpen, kAtClose };
   struct Piece {
     size_t begin, end;
     Price price;
@@ -83,27 +85,32 @@ class MarkWriter {
     return v < low ? low : v > high ? high : v;
   }
 
-  // The pieces along the axis of the exit: at the limit up to `reach`, of which up to `zero` at 0.
-  MARKETSIM_FN void add_exits(bool is_long, const Piece& entry, size_t reach, size_t zero,
+  // The pieces along the axis of the exit: the floor's price up to its end, the limit up to
+  // `reach`, the close beyond.
+  MARKETSIM_FN void add_exits(bool is_long, const Piece& entry, size_t reach, Piece floor,
                               size_t size) {
-    zero = between(zero, 0, reach);
-    add_piece(is_long, entry, {0, zero, kZero});
-    add_piece(is_long, entry, {zero, reach, kLevel});
-    add_piece(is_long, entry, {reach, size, kOpenOrClose});
+    floor.end = between(floor.end, 0, reach);
+    add_piece(is_long, entry, floor);
+    add_piece(is_long, entry, {floor.end, reach, kLevel});
+    add_piece(is_long, entry, {reach, size, kAtClose});
+  }
+
+  MARKETSIM_FN float price_of(Price price) const {
+    return price == kZero ? 0.0f : price == kAtOpen ? field(kOpen) : field(kClose);
   }
 
   MARKETSIM_FN void add_piece(bool is_long, const Piece& entry, const Piece& exit) {
     if (entry.begin >= entry.end || exit.begin >= exit.end) return;
     uint64_t mark = 0, counts = 0;
     if (entry.price != kLevel && exit.price != kLevel) {
-      const float paid = entry.price == kZero ? 0.0f : field(kOpen);
-      const float left_at = exit.price == kZero ? 0.0f : field(kClose);
-      const float gross = field(kWeight) * (left_at - paid);
-      const float earned = charge_ == Charge::on_entry ? gross - field(kFee) : gross;
+      const bool at_limit = formula_ == Formula::contract && exit.price != kAtClose;
+      const float cost = field(at_limit ? kLimitCost : kCloseCost);
+      const float gross = field(kWeight) * (price_of(exit.price) - price_of(entry.price));
+      const float earned = charges_touches(formula_) ? gross : gross - cost;
       if (earned == 0.0f) return;  // as good as no trade
       mark = mix(mix(leg_) + float_bits(earned));
     } else {
-      mark = mix(mix(leg_) + (uint64_t{1} << 32) * (1 + 3 * entry.price + exit.price));
+      mark = mix(mix(leg_) + (uint64_t{1} << 32) * (1 + 4 * entry.price + exit.price));
       if (entry.price == kLevel) counts += is_long ? kFollowsLow : kFollowsHigh;
       if (exit.price == kLevel) counts += is_long ? kFollowsHigh : kFollowsLow;
     }
@@ -116,9 +123,9 @@ class MarkWriter {
   }
 
   MARKETSIM_FN void add_touch() {
-    const size_t column = work_.columns_of.at[kTouch][leg_], row = work_.rows_of.at[kTouch][leg_];
+    const size_t column = work_.columns_of.at[kSecond][leg_], row = work_.rows_of.at[kSecond][leg_];
     const uint64_t mark = mix(mix(leg_) + (uint64_t{1} << 36));
-    if (charge_ == Charge::both_touched) {
+    if (formula_ == Formula::legacy_both_touched) {
       add_rectangle(row, rows_, 0, column, mark, 0);
     } else {
       add_rectangle(row, rows_, 0, columns_, mark, 0);
@@ -136,8 +143,8 @@ class MarkWriter {
   Work& work_;
   const LegArrays legs_;
   const size_t rows_, columns_;
-  const Charge charge_;
-  const bool open_aware_;
+  const Formula formula_;
+  const Condition proven_, floor_;
   size_t leg_ = 0;
 };
 

@@ -50,7 +50,8 @@ F floor_of(const OffsetRules& rules, const Shape& shape, const Scratch& scratch,
     const auto field = [&](LegField index) { return load(legs.at(index) + leg * kLanes); };
     const F prices = size(field(kEntryPred)) + size(field(kExitPred)) + size(field(kClose)) +
                      size(field(kOpen)) + reach;
-    most = most + (field(kWeight) * prices + field(kFee));
+    const F costs = maximum(size(field(kLimitCost)), size(field(kCloseCost)));
+    most = most + (field(kWeight) * prices + costs);
   }
   const F share = broadcast(static_cast<float>(2 * shape.legs + 8) * 1.5e-7f);
   const F floor = highest - (most * share + broadcast(1e-30f));
@@ -115,14 +116,13 @@ F add_roughly(const Shape& shape, const Scratch& scratch) {
 }
 
 // The totals of one pair a lane.
-template <bool kOpenAware, Charge kCharge>
+template <Formula kFormula>
 D evaluate(const Shape& shape, const Scratch& scratch, F high, F low) {
   const LegArrays legs(scratch.legs, shape.legs * kLanes);
   const auto add_legs = [&](size_t from, size_t to) {
     D total = broadcast_double(0.0);
     for (size_t leg = from; leg < to; ++leg) {
-      total = total +
-              to_double(leg_profit<kOpenAware, kCharge>(load_legs(legs, leg * kLanes), high, low));
+      total = total + to_double(leg_profit<kFormula>(load_legs(legs, leg * kLanes), high, low));
     }
     return total;
   };
@@ -142,7 +142,7 @@ void for_near(const Scratch& scratch, F floor, const Take& take) {
   }
 }
 
-template <bool kOpenAware, Charge kCharge>
+template <Formula kFormula>
 Best search(const OffsetRules& rules, const Shape& shape, const Scratch& scratch) {
   const F highest = add_roughly(shape, scratch);
   const F floor = floor_of(rules, shape, scratch, highest);
@@ -160,7 +160,7 @@ Best search(const OffsetRules& rules, const Shape& shape, const Scratch& scratch
     seen = either(seen, near);
   });
   const auto offer = [&](F high, F low) {
-    improve(best, evaluate<kOpenAware, kCharge>(shape, scratch, high, low), high, low);
+    improve(best, evaluate<kFormula>(shape, scratch, high, low), high, low);
   };
   offer(first_high, first_low);
   if (more == 0) return best;
@@ -186,18 +186,17 @@ F next_inwards(const Side& side, F of, bool negative) {
 }
 
 // See draw_in.hpp.
-template <bool kOpenAware, Charge kCharge>
+template <Formula kFormula>
 void draw_in(const OffsetRules& rules, const Shape& shape, const Scratch& scratch, Best& best) {
   const Nearest nearest = nearest_to_zero(rules.bounds);
   const LegArrays legs(scratch.legs, shape.legs * kLanes);
   const F zero = broadcast(0.0f);
   const auto known = [&](F of, bool on_high) {
-    constexpr bool kTouch = kCharge == Charge::both_touched || kCharge == Charge::any_touched;
-    if constexpr (kTouch) return maximum(of, -of);
+    if constexpr (charges_touches(kFormula)) return maximum(of, -of);
     F from = zero;
     for (size_t leg = 0; leg < shape.legs; ++leg) {
       const Legs vector = load_legs(legs, leg * kLanes);
-      from = maximum(same_from<kOpenAware>(vector, best.high, best.low, on_high), from);
+      from = maximum(same_from<kFormula>(vector, best.high, best.low, on_high), from);
     }
     return from;
   };
@@ -205,14 +204,14 @@ void draw_in(const OffsetRules& rules, const Shape& shape, const Scratch& scratc
   if (bits(invert(high_stays)) != 0) {
     const F inner = choose(high_stays, best.high, next_inwards(scratch.high, best.high, false));
     best.high = draw_in_lanes(inner, best.high, known(best.high, true), false, [&](F at) {
-      return bits(equal(evaluate<kOpenAware, kCharge>(shape, scratch, at, best.low), best.total));
+      return bits(equal(evaluate<kFormula>(shape, scratch, at, best.low), best.total));
     });
   }
   const M low_stays = less_equal(minimum(broadcast(nearest.low), zero), best.low);
   if (bits(invert(low_stays)) != 0) {
     const F inner = choose(low_stays, best.low, next_inwards(scratch.low, best.low, true));
     best.low = draw_in_lanes(inner, best.low, known(best.low, false), true, [&](F at) {
-      return bits(equal(evaluate<kOpenAware, kCharge>(shape, scratch, best.high, at), best.total));
+      return bits(equal(evaluate<kFormula>(shape, scratch, best.high, at), best.total));
     });
   }
 }
@@ -222,18 +221,18 @@ bool all_above_minus_infinity(D totals) {
   return bits(greater(totals, lowest)) == bits(equal(broadcast(0.0f), broadcast(0.0f)));
 }
 
-template <bool kOpenAware, Charge kCharge>
+template <Formula kFormula>
 Best solve_group(const OffsetRules& rules, const OffsetProblems& problems, size_t first,
                  size_t count, const Shape& shape, Scratch& scratch) {
   read_legs(rules, problems, first, count, shape, rules.margin, scratch);
   write_candidates(rules, shape, scratch);
-  tabulate<kOpenAware, kCharge>(shape, scratch);
-  Best best = search<kOpenAware, kCharge>(rules, shape, scratch);
-  draw_in<kOpenAware, kCharge>(rules, shape, scratch, best);
+  tabulate<kFormula>(shape, scratch);
+  Best best = search<kFormula>(rules, shape, scratch);
+  draw_in<kFormula>(rules, shape, scratch, best);
   if (rules.margin != 0.0f || !all_above_minus_infinity(best.total)) {
     // With a margin the search saw narrower bars; where every total overflowed it saw no number.
     read_legs(rules, problems, first, count, shape, 0.0f, scratch);
-    best.total = evaluate<kOpenAware, kCharge>(shape, scratch, best.high, best.low);
+    best.total = evaluate<kFormula>(shape, scratch, best.high, best.low);
   }
   return best;
 }
@@ -250,11 +249,10 @@ void solve_lanes(const OffsetRules& rules, const OffsetProblems& problems,
   const Shape shape = shape_of(rules, problems.days);
   Scratch scratch;
   lay_out(shape, memory, &scratch);
-  with_rules(rules.rules, [&]<bool kOpenAware, Charge kCharge>() {
+  with_rules(rules.rules, [&]<Formula kFormula>() {
     for (size_t first = begin; first < end; first += kLanes) {
       const size_t count = end - first < kLanes ? end - first : kLanes;
-      const Best best =
-          solve_group<kOpenAware, kCharge>(rules, problems, first, count, shape, scratch);
+      const Best best = solve_group<kFormula>(rules, problems, first, count, shape, scratch);
       double totals[kLanes];
       store_double(totals, best.total);
       store_first(answers.high + first, best.high, count);

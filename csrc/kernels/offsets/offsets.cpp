@@ -95,7 +95,7 @@ size_t sort_unique(float* keys, size_t count, float* spare) {
   return static_cast<size_t>(std::unique(keys, keys + count) - keys);
 }
 
-void best_offsets(const OffsetRules& rules, const OffsetProblems& problems,
+void best_offsets(const OffsetRules& rules, const OffsetProblems& problems, int most_threads,
                   const OffsetAnswers& answers) {
   if (problems.count == 0) return;
   // Lanes take candidates^2 * legs steps for a whole vector of problems, the sweep takes time about
@@ -109,7 +109,7 @@ void best_offsets(const OffsetRules& rules, const OffsetProblems& problems,
   const bool lanes = legs > 0 && candidates * candidates * widest <= 60 * 60 * used;
   const OffsetTable kernels = table(lanes);
   constexpr size_t kWorthAThread = 2000;  // legs: about 0.2 ms
-  const int threads = threads_for(problems.count * legs, kWorthAThread);
+  const int threads = threads_for(problems.count * legs, kWorthAThread, most_threads);
   const Scratch scratch(kernels.scratch_bytes(rules, problems.days), threads);
   // Shares of whole vectors, so that no lane idles in the middle.
   constexpr size_t kGroup = 16;
@@ -122,17 +122,17 @@ void best_offsets(const OffsetRules& rules, const OffsetProblems& problems,
 }
 
 void best_offsets_of_fills(OffsetRules rules, const Fill* fills, size_t count,
-                           const OffsetProblems& problems, const OffsetAnswers& answers,
-                           unsigned char* chosen) {
+                           const OffsetProblems& problems, int most_threads,
+                           const OffsetAnswers& answers, unsigned char* chosen) {
   rules.rules.fill = fills[0];
-  best_offsets(rules, problems, answers);
+  best_offsets(rules, problems, most_threads, answers);
   std::fill_n(chosen, problems.count, static_cast<unsigned char>(0));
   if (count == 1) return;
   std::vector<float> high(problems.count), low(problems.count);
   std::vector<double> profit(problems.count);
   for (size_t fill = 1; fill < count; ++fill) {
     rules.rules.fill = fills[fill];
-    best_offsets(rules, problems, {high.data(), low.data(), profit.data()});
+    best_offsets(rules, problems, most_threads, {high.data(), low.data(), profit.data()});
     for (size_t i = 0; i < problems.count; ++i) {
       if (!(profit[i] > answers.profit[i])) continue;
       answers.high[i] = high[i];

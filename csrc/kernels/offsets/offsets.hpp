@@ -6,6 +6,7 @@
 // non-increasing in l; rounding and ordered addition keep that. So the maximum over all float32
 // pairs within the bounds lies at a candidate: h at the highest float where some condition on H
 // still holds (or the upper bound), l at the lowest where one on L holds (or the lower bound).
+// docs/offsets.md has the proof.
 // solve_lanes and solve_sweep search the same candidates for the same total and break ties alike,
 // therefore they agree bit for bit and which of them runs is a matter of speed only.
 #pragma once
@@ -52,21 +53,23 @@ struct OffsetAnswers {
 };
 
 // Throws std::bad_alloc before any work where scratch memory cannot be had.
-void best_offsets(const OffsetRules& rules, const OffsetProblems& problems,
+void best_offsets(const OffsetRules& rules, const OffsetProblems& problems, int most_threads,
                   const OffsetAnswers& answers);
 
 // For each problem the best offsets under that of `count` fill policies, at least one, with the
 // highest profit: the first of several. `chosen` receives which one it is.
 void best_offsets_of_fills(OffsetRules rules, const Fill* fills, size_t count,
-                           const OffsetProblems& problems, const OffsetAnswers& answers,
-                           unsigned char* chosen);
+                           const OffsetProblems& problems, int most_threads,
+                           const OffsetAnswers& answers, unsigned char* chosen);
 
 // ---- below: shared by offsets.cpp, the per-instruction-set sources and csrc/cuda ---------------
 
 // Candidates along one axis: `per_leg` for each leg, one end of the bounds, and the point nearest
 // 0.
 inline MARKETSIM_FN int candidates_per_leg(const Rules& rules) {
-  return rules.fill == Fill::open_aware || rules.fee_rule == FeeRule::touched_both ? 2 : 1;
+  const bool two = is_legacy(rules.fill) ? rules.fee_rule == FeeRule::touched_both
+                                         : rules.fill != Fill::close_only;
+  return two ? 2 : 1;
 }
 inline MARKETSIM_FN size_t leg_count(const OffsetRules& rules, size_t days) {
   return rules.always_on && !rules.long_only ? 2 * days : days;

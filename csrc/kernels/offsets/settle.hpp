@@ -8,13 +8,13 @@
 namespace marketsim::MARKETSIM_ISA {
 
 // The exact totals of kLanes pairs.
-template <bool kOpenAware, Charge kCharge>
+template <Formula kFormula>
 D exact_totals(const Work& work, F high, F low) {
   const LegArrays legs(work.legs, work.leg_capacity);
   const auto add_legs = [&](size_t from, size_t to) {
     D total = broadcast_double(0.0);
     for (size_t i = from; i < to; ++i) {
-      total = total + to_double(leg_profit<kOpenAware, kCharge>(broadcast_leg(legs, i), high, low));
+      total = total + to_double(leg_profit<kFormula>(broadcast_leg(legs, i), high, low));
     }
     return total;
   };
@@ -22,16 +22,16 @@ D exact_totals(const Work& work, F high, F low) {
 }
 
 // The total of one point, added in any order: within `base` of the exact one.
-template <bool kOpenAware, Charge kCharge>
+template <Formula kFormula>
 double rough_total(const Work& work, float high, float low) {
   const LegArrays legs(work.legs, work.leg_capacity);
   const F h = broadcast(high), l = broadcast(low);
   D sums = broadcast_double(0.0);
   size_t i = 0;
   for (; i + kLanes <= work.legs_used; i += kLanes) {
-    sums = sums + to_double(leg_profit<kOpenAware, kCharge>(load_legs(legs, i), h, l));
+    sums = sums + to_double(leg_profit<kFormula>(load_legs(legs, i), h, l));
   }
-  const F rest = leg_profit<kOpenAware, kCharge>(load_legs(legs, i), h, l);
+  const F rest = leg_profit<kFormula>(load_legs(legs, i), h, l);
   double lanes[kLanes], total = 0.0;
   store_double(lanes, sums + to_double(keep_first(rest, work.legs_used - i)));
   for (const double lane : lanes) total += lane;
@@ -53,7 +53,7 @@ inline void forget_below_floor(Work& work) {
 }
 
 // Drops the pending points that the most promising of them proves to be too low.
-template <bool kOpenAware, Charge kCharge>
+template <Formula kFormula>
 void thin_out(Work& work) {
   forget_below_floor(work);
   if (work.pending_count == 0) return;
@@ -61,7 +61,7 @@ void thin_out(Work& work) {
   for (size_t i = 1; i < work.pending_count; ++i) {
     if (work.pending[i].total > best.total) best = work.pending[i];
   }
-  const double total = rough_total<kOpenAware, kCharge>(work, best.high, best.low);
+  const double total = rough_total<kFormula>(work, best.high, best.low);
   raise_floor(work, total - 2.0 * work.base);
   forget_below_floor(work);
 }
@@ -73,7 +73,7 @@ inline void improve(Best& best, double total, float high, float low) {
 }
 
 // Evaluates up to kLanes points and hands each total to `take`.
-template <bool kOpenAware, Charge kCharge, typename At, typename Take>
+template <Formula kFormula, typename At, typename Take>
 void evaluate(const Work& work, size_t count, const At& at, const Take& take) {
   float high[kLanes], low[kLanes];
   double totals[kLanes];
@@ -82,19 +82,19 @@ void evaluate(const Work& work, size_t count, const At& at, const Take& take) {
     high[lane] = point.high;
     low[lane] = point.low;
   }
-  store_double(totals, exact_totals<kOpenAware, kCharge>(work, load(high), load(low)));
+  store_double(totals, exact_totals<kFormula>(work, load(high), load(low)));
   for (size_t lane = 0; lane < count; ++lane) take(lane, totals[lane]);
 }
 
 // Evaluates the pending points exactly and keeps the best of them.
-template <bool kOpenAware, Charge kCharge>
+template <Formula kFormula>
 void settle(Work& work, Best& best) {
-  thin_out<kOpenAware, kCharge>(work);
+  thin_out<kFormula>(work);
   while (work.pending_count > 0) {
     const size_t count = work.pending_count < kLanes ? work.pending_count : kLanes;
     work.pending_count -= count;
     const Point* points = work.pending + work.pending_count;
-    evaluate<kOpenAware, kCharge>(
+    evaluate<kFormula>(
         work, count, [&](size_t i) { return points[i]; },
         [&](size_t i, double total) { improve(best, total, points[i].high, points[i].low); });
     raise_floor(work, best.total - work.base);
@@ -103,11 +103,11 @@ void settle(Work& work, Best& best) {
 }
 
 // The same for the fingerprints that are not yet settled.
-template <bool kOpenAware, Charge kCharge>
+template <Formula kFormula>
 void settle_known(Work& work, Best& best) {
   const auto at = [&](size_t i) -> Known& { return work.known[work.unsettled[i]]; };
   if (work.unsettled_count == 0) return;
-  evaluate<kOpenAware, kCharge>(work, work.unsettled_count, at, [&](size_t i, double total) {
+  evaluate<kFormula>(work, work.unsettled_count, at, [&](size_t i, double total) {
     at(i).total = total;
     at(i).settled = true;
     improve(best, total, at(i).high, at(i).low);
@@ -117,7 +117,7 @@ void settle_known(Work& work, Best& best) {
 }
 
 // A point with that fingerprint may be the best.
-template <bool kOpenAware, Charge kCharge>
+template <Formula kFormula>
 void offer(Work& work, uint64_t print, float high, float low, Best& best) {
   size_t place = mix(print) % kKnown;
   for (; work.known[place].used; place = (place + 1) % kKnown) {
@@ -130,7 +130,7 @@ void offer(Work& work, uint64_t print, float high, float low, Best& best) {
     return;
   }
   if (work.known_count == kKnown / 2) {  // forgetting costs time only
-    settle_known<kOpenAware, kCharge>(work, best);
+    settle_known<kFormula>(work, best);
     for (size_t i = 0; i < kKnown; ++i) work.known[i].used = false;
     work.known_count = 0;
     place = mix(print) % kKnown;
@@ -138,7 +138,7 @@ void offer(Work& work, uint64_t print, float high, float low, Best& best) {
   work.known[place] = {print, 0.0, high, low, true, false};
   ++work.known_count;
   work.unsettled[work.unsettled_count++] = static_cast<uint32_t>(place);
-  if (work.unsettled_count == kLanes) settle_known<kOpenAware, kCharge>(work, best);
+  if (work.unsettled_count == kLanes) settle_known<kFormula>(work, best);
 }
 
 }  // namespace marketsim::MARKETSIM_ISA

@@ -52,17 +52,12 @@ inline void write_candidates(const OffsetRules& rules, Work& work) {
   for (size_t first = 0; first < used; first += kLanes) {
     const size_t count = used - first < kLanes ? used - first : kLanes;
     const Legs vector = load_legs(legs, first);
-    const Thresholds found = find_thresholds(rules.rules, vector);
+    const Thresholds found = find_thresholds(rules.rules, vector, true);
     for (int i = 0; i < kConditions; ++i) {
       if (!uses(rules.rules, static_cast<Condition>(i))) continue;
       store(work.high_threshold[i] + first, found.high[i]);
       store(work.low_threshold[i] + first, found.low[i]);
     }
-    const M is_long = vector.is_long;
-    store(work.high_threshold[kConditions] + first,
-          choose(is_long, -vector.exit_pred, vector.entry_pred));
-    store(work.low_threshold[kConditions] + first,
-          choose(is_long, -vector.entry_pred, vector.exit_pred));
     const Candidates points = list_candidates(rules.rules, rules.bounds, vector, found);
     for (size_t i = 0; i < per_leg; ++i) {
       store_first(work.high + i * used + first, points.high[i], count);
@@ -107,16 +102,12 @@ inline void rank_thresholds(const OffsetRules& rules, Work& work) {
     count_below<false>(work.low, work.rows, work.low_threshold[i], work.legs_used,
                        work.rows_of.at[i]);
   }
-  count_below<true>(work.high, work.columns, work.high_threshold[kConditions], work.legs_used,
-                    work.columns_of.zero);
-  count_below<false>(work.low, work.rows, work.low_threshold[kConditions], work.legs_used,
-                     work.rows_of.zero);
 }
 
 inline void bound_roundings(const OffsetRules& rules, Work& work) {
   const double reach = reach_of(rules.bounds);
   double magnitude = 0.0;
-  for (size_t i = 0; i < work.legs_used; ++i) magnitude += bound_rounding(rules, reach, work, i);
+  for (size_t i = 0; i < work.legs_used; ++i) magnitude += bound_rounding(reach, work, i);
   set_bounds(magnitude, work);
 }
 
@@ -126,8 +117,9 @@ inline void write_events(const OffsetRules& rules, Work& work) {
   for (size_t i = 0; i <= work.columns; ++i) {
     work.start_alpha[i] = work.start_beta[i] = work.start_gamma[i] = 0.0;
   }
-  EventWriter<Work> writer(rules, work);
-  for (size_t i = 0; i < work.legs_used; ++i) writer.add(i);
+  write_events_of(rules, work, [&](const auto& add) {
+    for (size_t i = 0; i < work.legs_used; ++i) add(i);
+  });
 
   // Counting sort by row; row_begin[row] ends up where the events of `row` end.
   for (size_t row = 0; row <= work.rows; ++row) work.row_begin[row] = 0;

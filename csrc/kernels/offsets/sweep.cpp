@@ -116,7 +116,7 @@ void start_sweep(Work& work) {
 }
 
 // Keeps the points of a scanned block that may be the best; false where they are too many.
-template <bool kOpenAware, Charge kCharge>
+template <Formula kFormula>
 bool collect(Work& work, size_t block, size_t row, const double* totals, double r) {
   const size_t begin = block * kBlock;
   for (size_t k = 0; k < kBlock; k += kHalf) {
@@ -125,7 +125,7 @@ bool collect(Work& work, size_t block, size_t row, const double* totals, double 
       const size_t at = k + static_cast<size_t>(__builtin_ctz(near));
       if (begin + at >= work.columns) break;
       if (work.pending_count == kPending) {
-        thin_out<kOpenAware, kCharge>(work);
+        thin_out<kFormula>(work);
         if (work.pending_count > kPending / 2) return false;
       }
       work.pending[work.pending_count++] = {work.high[begin + at], work.low[row], totals[at] + r};
@@ -135,7 +135,7 @@ bool collect(Work& work, size_t block, size_t row, const double* totals, double 
 }
 
 // As collect, one point for each run of equal fingerprints.
-template <bool kOpenAware, Charge kCharge>
+template <Formula kFormula>
 void collect_prints(Work& work, size_t block, size_t row, const double* totals, double r,
                     Best& best) {
   const float low = work.low[row];
@@ -154,18 +154,18 @@ void collect_prints(Work& work, size_t block, size_t row, const double* totals, 
         if (preferred(work.high[column], low, high, low)) high = work.high[column];
         continue;
       }
-      if (runs > 0) offer<kOpenAware, kCharge>(work, run, high, low, best);
+      if (runs > 0) offer<kFormula>(work, run, high, low, best);
       run = print, high = work.high[column], ++runs;
     }
   }
-  if (runs > 0) offer<kOpenAware, kCharge>(work, run, high, low, best);
+  if (runs > 0) offer<kFormula>(work, run, high, low, best);
   work.block_alike[block] = stays && runs == 1;
   work.block_print[block] = run;
   work.block_high[block] = high;
 }
 
 // Evaluates a coarse grid of pairs, so that the sweep need not look at what is far below the best.
-template <bool kOpenAware, Charge kCharge>
+template <Formula kFormula>
 void probe(Work& work, Best& best) {
   constexpr size_t kSide = 4;
   Point points[kSide * kSide];
@@ -176,7 +176,7 @@ void probe(Work& work, Best& best) {
   }
   for (size_t first = 0; first < kSide * kSide; first += kLanes) {
     const Point* from = points + first;
-    evaluate<kOpenAware, kCharge>(
+    evaluate<kFormula>(
         work, kLanes, [&](size_t i) { return from[i]; },
         [&](size_t i, double total) { improve(best, total, from[i].high, from[i].low); });
   }
@@ -185,7 +185,7 @@ void probe(Work& work, Best& best) {
 }
 
 // False where it gave up for want of fingerprints.
-template <bool kOpenAware, Charge kCharge, bool kMarked>
+template <Formula kFormula, bool kMarked>
 bool sweep(Work& work, Best& best) {
   start_sweep(work);
   double constant = 0.0, slope = 0.0;
@@ -206,8 +206,8 @@ bool sweep(Work& work, Best& best) {
         if (block >= work.blocks) break;
         if constexpr (kMarked) {
           if (work.block_alike[block]) {
-            offer<kOpenAware, kCharge>(work, work.block_print[block], work.block_high[block],
-                                       work.low[row], best);
+            offer<kFormula>(work, work.block_print[block], work.block_high[block], work.low[row],
+                            best);
             continue;
           }
         }
@@ -217,17 +217,17 @@ bool sweep(Work& work, Best& best) {
         raise_floor(work, proven);
         if (maximum + r < work.floor) continue;
         if constexpr (kMarked) {
-          collect_prints<kOpenAware, kCharge>(work, block, row, totals, r, best);
-        } else if (!collect<kOpenAware, kCharge>(work, block, row, totals, r)) {
+          collect_prints<kFormula>(work, block, row, totals, r, best);
+        } else if (!collect<kFormula>(work, block, row, totals, r)) {
           return false;
         }
       }
     }
   }
   if constexpr (kMarked) {
-    settle_known<kOpenAware, kCharge>(work, best);
+    settle_known<kFormula>(work, best);
   } else {
-    settle<kOpenAware, kCharge>(work, best);
+    settle<kFormula>(work, best);
   }
   return true;
 }
@@ -252,17 +252,16 @@ float value_after(const float* values, size_t size, float v) {
 }
 
 // See draw_in.hpp.
-template <bool kOpenAware, Charge kCharge>
+template <Formula kFormula>
 void draw_in(const Work& work, const Nearest& nearest, Best& best) {
   const D total = broadcast_double(best.total);
   const LegArrays legs(work.legs, work.leg_capacity);
   const auto known = [&](float of, bool on_high) {
-    constexpr bool kTouch = kCharge == Charge::both_touched || kCharge == Charge::any_touched;
-    if constexpr (kTouch) return of < 0.0f ? -of : of;
+    if constexpr (charges_touches(kFormula)) return of < 0.0f ? -of : of;
     const F high = broadcast(best.high), low = broadcast(best.low);
     F from = broadcast(0.0f);
     for (size_t i = 0; i < work.legs_used; i += kLanes) {
-      from = maximum(same_from<kOpenAware>(load_legs(legs, i), high, low, on_high), from);
+      from = maximum(same_from<kFormula>(load_legs(legs, i), high, low, on_high), from);
     }
     float lanes[kLanes], most = 0.0f;
     store(lanes, from);
@@ -273,19 +272,19 @@ void draw_in(const Work& work, const Nearest& nearest, Best& best) {
     const F low = broadcast(best.low);
     const float inner = value_before(work.high, work.columns, best.high);
     best.high = draw_in_one(inner, best.high, known(best.high, true), [&](const float* at) {
-      return bits(equal(exact_totals<kOpenAware, kCharge>(work, load(at), low), total));
+      return bits(equal(exact_totals<kFormula>(work, load(at), low), total));
     });
   }
   if (best.low < nearest.low && best.low < 0.0f) {
     const F high = broadcast(best.high);
     const float inner = value_after(work.low, work.rows, best.low);
     best.low = draw_in_one(inner, best.low, known(best.low, false), [&](const float* at) {
-      return bits(equal(exact_totals<kOpenAware, kCharge>(work, high, load(at)), total));
+      return bits(equal(exact_totals<kFormula>(work, high, load(at)), total));
     });
   }
 }
 
-template <bool kOpenAware, Charge kCharge>
+template <Formula kFormula>
 Best solve(const OffsetRules& rules, const Days& row, size_t days, Work& work) {
   read_legs(rules, row, days, rules.margin, work);
   write_candidates(rules, work);
@@ -294,18 +293,17 @@ Best solve(const OffsetRules& rules, const Days& row, size_t days, Work& work) {
   write_events(rules, work);
   const Nearest nearest = nearest_to_zero(rules.bounds);
   Best best{-__builtin_inf(), nearest.high, nearest.low};
-  probe<kOpenAware, kCharge>(work, best);
-  if (!sweep<kOpenAware, kCharge, false>(work, best)) {
+  probe<kFormula>(work, best);
+  if (!sweep<kFormula, false>(work, best)) {
     write_marks(rules, work);
-    sweep<kOpenAware, kCharge, true>(work, best);
+    sweep<kFormula, true>(work, best);
   }
-  draw_in<kOpenAware, kCharge>(work, nearest, best);
+  draw_in<kFormula>(work, nearest, best);
   if (rules.margin != 0.0f || best.total == -__builtin_inf()) {
     // With a margin the search saw narrower bars; where every total overflowed it saw no number.
     read_legs(rules, row, days, 0.0f, work);
     double totals[kLanes];
-    store_double(
-        totals, exact_totals<kOpenAware, kCharge>(work, broadcast(best.high), broadcast(best.low)));
+    store_double(totals, exact_totals<kFormula>(work, broadcast(best.high), broadcast(best.low)));
     best.total = totals[0];
   }
   return best;
@@ -322,9 +320,9 @@ void solve_sweep(const OffsetRules& rules, const OffsetProblems& problems,
                  const OffsetAnswers& answers, size_t begin, size_t end, char* memory) {
   Work work;
   lay_out(rules, problems.days, memory, &work);
-  with_rules(rules.rules, [&]<bool kOpenAware, Charge kCharge>() {
+  with_rules(rules.rules, [&]<Formula kFormula>() {
     for (size_t i = begin; i < end; ++i) {
-      const Best best = solve<kOpenAware, kCharge>(rules, problems.row(i), problems.days, work);
+      const Best best = solve<kFormula>(rules, problems.row(i), problems.days, work);
       answers.high[i] = best.high;
       answers.low[i] = best.low;
       answers.profit[i] = best.total;

@@ -33,7 +33,7 @@ struct Shape {
 inline Shape shape_of(const OffsetRules& rules, size_t days) {
   const size_t legs = leg_count(rules, days);
   return {legs, days, legs * static_cast<size_t>(candidates_per_leg(rules.rules)) + 2,
-          legs * (uses(rules.rules, kAtOpen) ? 2 : 1)};
+          legs * (has_two_terms(formula_of(rules.rules)) ? 2 : 1)};
 }
 
 inline size_t lay_out(const Shape& shape, char* memory, Scratch* scratch) {
@@ -164,8 +164,8 @@ inline void write_candidates(const OffsetRules& rules, const Shape& shape, Scrat
   CandidateList lows(scratch.low, nearest.low, rules.bounds.low_min + 0.0f, per_leg == 1);
   for (size_t leg = 0; leg < shape.legs; ++leg) {
     const Legs vector = load_legs(legs, leg * kLanes);
-    const Candidates found =
-        list_candidates(rules.rules, rules.bounds, vector, find_thresholds(rules.rules, vector));
+    const Candidates found = list_candidates(rules.rules, rules.bounds, vector,
+                                             find_thresholds(rules.rules, vector, false));
     for (size_t i = 0; i < per_leg; ++i) {
       highs.add(found.high[i]);
       lows.add(found.low[i]);
@@ -175,27 +175,28 @@ inline void write_candidates(const OffsetRules& rules, const Shape& shape, Scrat
   lows.finish();
 }
 
-template <bool kOpenAware, Charge kCharge>
+template <Formula kFormula>
 void tabulate_side(const Legs& legs, size_t leg, const Shape& shape, bool is_high, const Side& to) {
   const F zero = broadcast(0.0f);
-  constexpr size_t kTerms = kOpenAware ? 2 : 1;
+  constexpr bool kTwoTerms = has_two_terms(kFormula);
+  constexpr size_t kTerms = kTwoTerms ? 2 : 1;
   float* factor = to.factor + leg * kTerms * shape.candidates * kLanes;
   float* second = factor + shape.candidates * kLanes;
   for (size_t at = 0; at < to.count * kLanes; at += kLanes) {
-    const SideTerms side = side_terms<kOpenAware, kCharge>(legs, is_high, load(to.offset + at));
+    const SideTerms side = side_terms<kFormula>(legs, is_high, load(to.offset + at));
     store(factor + at, side.factor);
-    if constexpr (kOpenAware) store(second + at, side.at_open);
+    if constexpr (kTwoTerms) store(second + at, side.at_open);
     store(to.base + at, (leg == 0 ? zero : load(to.base + at)) - side.base);
   }
 }
 
-template <bool kOpenAware, Charge kCharge>
+template <Formula kFormula>
 void tabulate(const Shape& shape, const Scratch& scratch) {
   const LegArrays legs(scratch.legs, shape.legs * kLanes);
   for (size_t leg = 0; leg < shape.legs; ++leg) {
     const Legs vector = load_legs(legs, leg * kLanes);
-    tabulate_side<kOpenAware, kCharge>(vector, leg, shape, true, scratch.high);
-    tabulate_side<kOpenAware, kCharge>(vector, leg, shape, false, scratch.low);
+    tabulate_side<kFormula>(vector, leg, shape, true, scratch.high);
+    tabulate_side<kFormula>(vector, leg, shape, false, scratch.low);
   }
 }
 

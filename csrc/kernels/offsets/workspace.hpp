@@ -47,7 +47,6 @@ struct Best {
 // How many columns have h <= the threshold, or rows l < it, for each leg.
 struct Ranks {
   uint32_t* at[kConditions];
-  uint32_t* zero;  // the clamp at 0: columns with p + h <= 0, rows with q + l < 0
 };
 
 // The arrays of one problem. Sizes are upper bounds: equal candidates are merged.
@@ -56,8 +55,8 @@ struct Work {
   float* high;  // [column]
   float* low;   // [row]
   float* spare;
-  float* high_threshold[kConditions + 1];  // the last one is the clamp at 0
-  float* low_threshold[kConditions + 1];
+  float* high_threshold[kConditions];
+  float* low_threshold[kConditions];
   Ranks columns_of, rows_of;
   double* high_double;  // [column], padded
   double* a;            // [column], padded with -inf
@@ -98,7 +97,7 @@ struct Work {
   double floor;   // pairs whose U is below cannot be the best
 };
 
-// What EventWriter and MarkWriter write.
+// What the event writers and MarkWriter write.
 MARKETSIM_INLINE void add_event(Work& work, size_t /*leg*/, size_t row, size_t begin, size_t end,
                                 double alpha, double beta, double gamma) {
   work.events[work.event_count++] = {static_cast<uint32_t>(row),
@@ -140,14 +139,13 @@ inline size_t lay_out(const OffsetRules& rules, size_t days, char* memory, Work*
   take(work->legs, LegArrays::floats_needed(work->leg_capacity));
   float** const floats[] = {&work->high, &work->low, &work->spare};
   for (float** list : floats) take(*list, points + kLanes);
-  for (int i = 0; i <= kConditions; ++i) {
+  for (int i = 0; i < kConditions; ++i) {
     take(work->high_threshold[i], work->leg_capacity);
     take(work->low_threshold[i], work->leg_capacity);
   }
   Ranks* const both_ranks[] = {&work->columns_of, &work->rows_of};
   for (Ranks* ranks : both_ranks) {
     for (uint32_t*& list : ranks->at) take(list, work->leg_capacity);
-    take(ranks->zero, work->leg_capacity);
   }
   double** const of_columns[] = {&work->high_double, &work->a, &work->b};
   for (double** list : of_columns) take(*list, padded);

@@ -15,7 +15,7 @@ from marketsim.bars.clock import FloatArray
 from marketsim.bars.columns import COLUMNS
 from marketsim.bars.gaps import Gap, find_gaps
 from marketsim.bars.market import Market, judge_market
-from marketsim.bars.span import describe_span
+from marketsim.bars.span import describe_period, describe_span
 from marketsim.bars.symbol import check_symbol
 from marketsim.errors import ArgumentError
 
@@ -245,6 +245,17 @@ class Bars:
 
         """
         return describe_span(self, start, len(self) if stop is None else stop)
+
+    def period(self, start: int = 0, stop: int | None = None) -> str:
+        """Say from when to when rows `start` to `stop` are: dates, or local times and their zone.
+
+        Example:
+            >>> from marketsim.bars import demo_bars
+            >>> demo_bars().period()
+            '1999-01-04 to 2018-12-31'
+
+        """
+        return describe_period(self, start, len(self) if stop is None else stop)
 
     @property
     def fingerprint(self) -> str:

@@ -19,6 +19,7 @@ HEADER_EXAMPLE = "timestamp,open,high,low,close,volume"
 EXPECTED = f"expected a header such as {HEADER_EXAMPLE} and one line a bar"
 
 _DELIMITERS = (",", ";", "\t", "|")
+_LETTER = re.compile(r"[^\W\d_]")
 _LOOKED_AT = 40  # lines above the table
 _KNOWN = GENERIC.keys() | {name for layout in LAYOUTS for name in layout.columns}
 _MISSING = ["", "#N/A", "N/A", "NA", "NULL", "null", "NaN", "nan", "None", "n/a", "<NA>", "NaT"]
@@ -100,8 +101,8 @@ def _find_start(path: Path, text: str) -> _Start:
     best: tuple[int, int, int] | None = None  # known names, minus the line, minus the delimiter
     for place, delimiter in enumerate(delimiters):
         for i, line in enumerate(lines):
-            if delimiter not in line:
-                continue
+            if delimiter not in line or not _LETTER.search(line):
+                continue  # a row of numbers, as most are
             roles = [GENERIC.get(n, n) for n in map(fold, _fields(line, delimiter)) if n in _KNOWN]
             prices = len({"open", "high", "low", "close"} & set(roles)) or len(
                 {"o", "h", "l", "c"} & set(roles)

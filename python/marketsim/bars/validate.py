@@ -55,7 +55,7 @@ def is_clean(table: Table, min_bars: int) -> bool:
         return False
     if not all(name in values for name in COLUMNS) or SPLIT in values or ADJUSTED_CLOSE in values:
         return False
-    if table.faults.any() or any(table.text[name].any() for name in COLUMNS):
+    if table.adjusted or table.faults.any() or any(table.text[name].any() for name in COLUMNS):
         return False
     times = table.times
     for start in range(0, len(table), _CHUNK):

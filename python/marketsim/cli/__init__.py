@@ -17,6 +17,7 @@ from marketsim.cli import (
     backtest,
     convert,
     doctor,
+    evaluate,
     forecast,
     inspect,
     params,
@@ -94,7 +95,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    modules = (backtest, inspect, convert, forecast, replay, profile, store, params, doctor)
+    modules = (
+        backtest,
+        inspect,
+        convert,
+        forecast,
+        evaluate,
+        replay,
+        profile,
+        store,
+        params,
+        doctor,
+    )
     for module in modules:
         command = module.add_parser(commands)
         command.add_argument(

@@ -111,14 +111,30 @@ def _context_length(text: str) -> int | None:
 
 def add_plan_arguments(group: argparse._ArgumentGroup) -> None:
     """What decides which forecasts a run needs, besides the model."""
+    group.add_argument(
+        "--simulations",
+        type=_simulations,
+        metavar="N|all",
+        help="as-of dates, the newest ones, or all (default: 70, or all from --start on)",
+    )
+    group.add_argument("--start", metavar="DATE", help="first date to evaluate (default: any)")
+    group.add_argument("--end", metavar="DATE", help="last date to evaluate (default: the last)")
     for flag, help, default, unit in (
-        ("--simulations", "as-of dates, the newest ones", 70, "N"),
         ("--window", "days each simulation is validated on", 7, "DAYS"),
         ("--offset-window", "days that offsets are fitted on", 60, "DAYS"),
         ("--purge", "days between fit and decision", 0, "DAYS"),
         ("--embargo", "days skipped between as-of dates", 0, "DAYS"),
     ):
         add_with_default(group, flag, help, default, type=int, metavar=unit)
+
+
+def _simulations(text: str) -> int | str:
+    if text == "all":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number or all: got {text!r}") from None
 
 
 _READING: tuple[tuple[str, dict[str, Any], str], ...] = (

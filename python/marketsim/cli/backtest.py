@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import sys
 from pathlib import Path
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """examples:
   marketsim backtest demo --simulations 70 --report demo.html
   marketsim backtest AAPL.csv --model ewma --strategies simple maxdiff --fee 5bps
+  marketsim backtest AAPL.csv --simulations all --start 2015-01-01
   marketsim backtest BTC-USD.parquet --asset-class crypto --json > result.json
   marketsim backtest bars/ --symbols AAPL MSFT --report reports/
   marketsim backtest AAPL.csv --model Datadog/Toto-2.0-22m --dtype bfloat16
@@ -83,11 +85,11 @@ def add_run_arguments(group: argparse._ArgumentGroup) -> None:
     for flag, options, help in (
         ("--strategies", NAMES | {"metavar": "NAME"}, "which to run (default: all)"),
         ("--fee", {"type": _fee}, "5bps, 0.05%% or 0.0005 (default: by asset class)"),
-        ("--asset-class", {"metavar": "NAME"}, "equity, crypto, forex (default: by calendar)"),
+        ("--asset-class", {"metavar": "NAME"}, "equity, crypto, forex (default: by the bars)"),
         (
             "--periods-per-year",
             {"type": float, "metavar": "N"},
-            "for annualisation (default: by calendar)",
+            "for annualisation (default: by the bars)",
         ),
         (
             "--offset-device",
@@ -210,6 +212,8 @@ def run_symbol(
         bars,
         model,
         simulations=args.simulations,
+        start=args.start,
+        end=args.end,
         window=args.window,
         strategies=args.strategies,
         fill=args.fill,
@@ -237,14 +241,14 @@ def _require_folder(path: Path) -> None:
 
 
 def _fee(text: str) -> float:
-    match = re.fullmatch(r"\s*([0-9.]+(?:[eE][-+]?\d+)?)\s*(bps?|%)?\s*", text)
+    match = re.fullmatch(r"\s*([-+]?[0-9.]+(?:[eE][-+]?\d+)?)\s*(bps?|%)?\s*", text)
     scale = {None: 1.0, "bp": 1e-4, "bps": 1e-4, "%": 1e-2}
     try:
-        value = float(match[1]) * scale[match[2]] if match else -1.0
+        value = float(match[1]) * scale[match[2]] if match else math.inf
     except ValueError:
-        value = -1.0
-    if not 0.0 <= value < 0.05:
+        value = math.inf
+    if not abs(value) < 0.05:
         raise argparse.ArgumentTypeError(
-            f"expected a fee below 5 %, as 5bps, 0.05% or 0.0005: got {text!r}"
+            f"expected a fee below 5 %, as 5bps, 0.05%, 0.0005, or -1bps for a rebate: got {text!r}"
         )
     return value

@@ -62,7 +62,7 @@ def plan_forecasts(args: argparse.Namespace, bars: Bars) -> tuple[ForecastPlan, 
     from marketsim.forecasts import ForecastPlan
     from marketsim.forecasts.plan import LEAST_CONTEXT
     from marketsim.walkforward.inputs import forecast_plans
-    from marketsim.walkforward.windows import plan_windows
+    from marketsim.walkforward.windows import plan_windows, rows_between
 
     horizons = tuple(args.horizons)
 
@@ -81,6 +81,7 @@ def plan_forecasts(args: argparse.Namespace, bars: Bars) -> tuple[ForecastPlan, 
         offset_window=args.offset_window,
         purge=args.purge,
         embargo=args.embargo,
+        **rows_between(bars, args.start, args.end),
     )
     return tuple(replace(plan, horizons=horizons) for plan in forecast_plans(windows))
 

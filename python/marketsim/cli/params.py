@@ -21,6 +21,7 @@ _EXAMPLES = """examples:
   marketsim params show --symbols AAPL --json
   marketsim params set --samples 256 --batch 64 --dry-run
   marketsim params set --samples 256 --symbols AAPL,MSFT
+  marketsim params set --kind kronos --samples 32
 
 Files: FOLDER/toto/SYMBOL.json and the like; FOLDER is --root, else HYPERPARAM_ROOT, else
 hyperparams. Forecasts of marketsim are exact distributions: num_samples and samples_per_batch
@@ -30,7 +31,8 @@ takes. The old code, which may read the same files, draws them all.
 exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or files, 130 interrupted
 """
 _SHOW = "Prints which parameters are used for each symbol, after clamping to the bounds."
-_SET = """Changes num_samples and samples_per_batch in the files of Toto, and nothing else in them.
+_SET = """Changes num_samples and samples_per_batch in the files of Toto, or sample_count in those
+of Kronos, and nothing else in them: the successor of reduce_toto_samples.py.
 All files are checked before the first is written; each is replaced in one step, and the old one
 stays beside it as SYMBOL.json.bak-<time>. It says when a bound makes a number ineffective."""
 
@@ -54,6 +56,9 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     change.add_argument("--samples", type=int, metavar="N", help="num_samples")
+    change.add_argument(
+        "--kind", choices=("toto", "kronos"), default="toto", help="whose files (default: toto)"
+    )
     change.add_argument("--batch", type=int, metavar="M", help="samples_per_batch")
     change.add_argument("--dry-run", action="store_true", help="only say what would be changed")
     for sub, perform in ((show, _run_show), (change, _run_set)):
@@ -165,9 +170,11 @@ def _run_set(args: argparse.Namespace) -> int:
     if args.samples is None and args.batch is None:
         raise ArgumentError("nothing to set: give --samples, --batch or both")
     settings = _settings(args)
-    options = {"root": settings.hyperparam_root, "symbols": args.symbols}
+    options: dict[str, Any] = {"root": settings.hyperparam_root, "symbols": args.symbols}
+    options["kind"] = args.kind
     edits = set_sampling(args.samples, args.batch, dry_run=True, **options)
-    reasons = {edit.symbol: _reasons(edit, settings) for edit in edits}  # checks them, too
+    bounded = args.kind == "toto"
+    reasons = {e.symbol: _reasons(e, settings) if bounded else [] for e in edits}  # checks them
     if not args.dry_run:
         edits = set_sampling(args.samples, args.batch, **options)
     if args.json:
@@ -193,11 +200,14 @@ def _reasons(edit: SamplingEdit, settings: LegacySettings) -> list[str]:
 
 
 def _numbers(config: dict[str, Any]) -> str:
+    if "sample_count" in config:
+        return str(config["sample_count"])
     return f"{config.get('num_samples', '-')}/{config.get('samples_per_batch', '-')}"
 
 
 def _as_json(edit: SamplingEdit, reasons: list[str]) -> dict[str, Any]:
-    names = ("num_samples", "samples_per_batch")
+    names = [n for n in ("num_samples", "samples_per_batch") if "sample_count" not in edit.after]
+    names = names or ["sample_count"]
     return {
         "symbol": edit.symbol,
         "file": str(edit.path),

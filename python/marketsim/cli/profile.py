@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from marketsim.cli.arguments import (
     read_source,
 )
 from marketsim.cli.backtest import add_run_arguments, run_symbol
+from marketsim.cli.flame import flame_svg
 from marketsim.cli.store_text import plural, print_json
 from marketsim.errors import ArgumentError
 from marketsim.timing import OTHER, Profile, profiled, stage
@@ -28,11 +30,13 @@ if TYPE_CHECKING:
 _EXAMPLES = """examples:
   marketsim profile demo
   marketsim profile AAPL.csv --model Datadog/Toto-2.0-22m --dtype bfloat16
-  marketsim profile AAPL.csv --model checkpoints/toto --output profile.folded
+  marketsim profile AAPL.csv --model checkpoints/toto --output profile.svg
+  marketsim profile AAPL.csv --legacy --simulations 70
 
-The file is for flamegraph.pl (`flamegraph.pl --countname us profile.folded > profile.svg`) and for
-speedscope. Forecasts are kept in memory and forgotten, so that all of them are made; with --store
-those that are there are not.
+--output x.svg writes a flame graph; any other name collapsed stacks, for flamegraph.pl and
+speedscope. --legacy runs `backtest_forecasts` of the old modules on the same bars: the successor of
+profile_real_backtest.py; it keeps forecasts where the old functions do. Else forecasts are kept in
+memory and forgotten, so that all of them are made; with --store those that are there are not.
 
 exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 130 interrupted
 """
@@ -79,13 +83,16 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     add_model_arguments(parser.add_argument_group("the model"))
     add_run_arguments(parser.add_argument_group("the run"))
     add_data_arguments(parser.add_argument_group("the data"))
+    parser.add_argument(
+        "--legacy", action="store_true", help="run the old functions instead (marketsim.legacy)"
+    )
     store = parser.add_argument_group("the store")
     store.add_argument(
         "--store", type=Path, metavar="PATH", help="a folder of kept forecasts (default: none)"
     )
     output = parser.add_argument_group("the output")
     output.add_argument(
-        "--output", type=Path, metavar="PATH", help="write collapsed stacks, for a flame graph"
+        "--output", type=Path, metavar="PATH", help="write a flame graph (.svg) or collapsed stacks"
     )
     output.add_argument("--json", action="store_true", help="print JSON instead of a table")
     output.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -118,15 +125,18 @@ def run(args: argparse.Namespace) -> int:
     """Run once and print the stages; returns 0."""
     if args.output is not None and not args.output.parent.is_dir():
         raise ArgumentError(f"--output {args.output}: there is no folder {args.output.parent}")
-    found = _profiled(args)
+    found = _profiled_legacy(args) if args.legacy else _profiled(args)
     if args.output is not None:
-        args.output.write_text(found.profile.folded("marketsim"), encoding="utf-8")
+        stacks = found.profile.folded("marketsim")
+        if args.output.suffix.lower() == ".svg":
+            stacks = flame_svg(stacks, f"{found.title}: {found.profile.seconds:.3f} s")
+        args.output.write_text(stacks, encoding="utf-8")
     if args.json:
         print_json(_facts(found))
     else:
         print("\n".join(_lines(found)))
         if args.output is not None:
-            print(f"\nstacks: {args.output}")
+            print(f"\nwritten: {args.output}")
     return 0
 
 
@@ -147,6 +157,30 @@ def _profiled(args: argparse.Namespace) -> _Found:
             needed += sum(plan.forecasts for plan in result.plans)
     title = symbols[0] if len(symbols) == 1 else plural(len(symbols), "symbol")
     return _Found(f"{model.name}  {title}", needed, _misses(store) - before, profile)
+
+
+def _profiled_legacy(args: argparse.Namespace) -> _Found:
+    """The same of `backtest_forecasts`, whose forecasts are those of --model."""
+    os.environ["TOTO_MODEL_ID"] = args.model
+    symbols = []
+    with profiled() as profile:
+        with stage("imports", whole=True):
+            from marketsim.legacy.stock import backtest_test3_inline as old
+            from marketsim.legacy.stock.data_source import set_data_source
+            from marketsim.legacy.stock.settings import setting
+
+            _import()
+        for bars in _sources(args):
+            names = {name: name.capitalize() for name in bars.frame.columns}
+            frame = bars.frame.rename(columns=names)
+            set_data_source({bars.symbol: frame}.__getitem__)
+            with stage("strategies"):
+                old.backtest_forecasts(bars.symbol, args.simulations)
+            symbols.append(bars.symbol)
+    prices, days = 4, args.simulations + int(setting("max_horizon")) - 1
+    needed = prices * days * len(symbols)
+    title = symbols[0] if len(symbols) == 1 else plural(len(symbols), "symbol")
+    return _Found(f"backtest_forecasts  {args.model}  {title}", needed, 0, profile)
 
 
 def _import() -> None:

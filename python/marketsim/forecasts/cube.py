@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.bars import TARGETS
+from marketsim.bars import TARGETS, Bars
 from marketsim.errors import ArgumentError
 from marketsim.forecasts.schema import Schema, Stored
+from marketsim.models import QuantileDistribution
 from marketsim.timing import stage
 
 if TYPE_CHECKING:
@@ -69,6 +70,37 @@ class ForecastCube:
         """The part for the bars from row `start` to before row `stop`; a view."""
         records = self.records[start - self.first : stop - self.first]
         return ForecastCube(start, self.schema, records, self.horizons)
+
+    def own_returns(self, bars: Bars) -> ForecastCube:
+        """The same forecasts as each column's own returns, x[t] / x[t-1] - 1.
+
+        Of log moves m against the close before these are exp(m) close[t-1] / x[t-1] - 1, which
+        keeps order: quantiles and draws are exact, means and standard deviations those of the
+        distribution between the quantiles. Horizon 1 alone can be converted.
+
+        Raises:
+            ArgumentError: other horizons, or forecasts that are mixtures.
+        """
+        if self.schema.targets == "own":
+            return self
+        if self.horizons != (1,) or self.schema.components:
+            raise ArgumentError(
+                "moves against the close before become own returns one step ahead, and if they are "
+                f"quantiles or draws: got horizons {self.horizons}, {self.schema.text}"
+            )
+        rows = np.arange(self.first - 1, self.first - 1 + len(self))
+        prices = np.stack([getattr(bars, target)[rows] for target in TARGETS], axis=1)
+        base = (bars.close[rows][:, None] / prices)[:, None, :, None]
+        schema = replace(self.schema, targets="own")
+        moves = self.records.astype(np.float64)
+        if schema.samples:
+            return ForecastCube(
+                self.first, schema, (np.exp(moves) * base - 1.0).astype(np.float32), self.horizons
+            )
+        quantiles = np.exp(moves[..., 2:]) * base - 1.0
+        flat = QuantileDistribution(schema.levels, quantiles.reshape(-1, 1, quantiles.shape[-1]))
+        records = schema.encode(flat).reshape(self.records.shape)
+        return ForecastCube(self.first, schema, records, self.horizons)
 
     def to(self, device: str) -> DeviceCube:
         """The same on a device: one asynchronous copy on torch's current stream.

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from blake3 import blake3
 
 from marketsim import _core
+from marketsim.arguments import as_argument_error
 from marketsim.forecasts.keys import KEY_BYTES, SeriesId
 
 Digests = npt.NDArray[np.uint8]
@@ -41,12 +42,15 @@ def digest_contexts(
     """
     if context_length is not None and context_length < 1:
         raise ValueError(f"context_length must be at least 1 or None: got {context_length}")
-    return _core.context_digests(
-        np.ascontiguousarray(timestamps, dtype=np.int64),
-        np.asarray(values, dtype=np.float64),
-        np.ascontiguousarray(ends, dtype=np.int64),
-        context_length or 0,
-    )
+    try:
+        return _core.context_digests(
+            np.ascontiguousarray(timestamps, dtype=np.int64),
+            np.asarray(values, dtype=np.float64),
+            np.ascontiguousarray(ends, dtype=np.int64),
+            context_length or 0,
+        )
+    except ValueError as error:  # such as an instruction set that this processor lacks
+        raise as_argument_error(error) from error
 
 
 def digest_records(

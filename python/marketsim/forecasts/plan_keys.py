@@ -31,7 +31,7 @@ class PlanKeys:
         batch: the keys of all forecasts, [target, horizon, bar] flattened.
         shape: (targets, horizons, bars).
         seeds: uint64 [target, bar], the seed of each bar's samples: the first eight bytes of
-            its key of horizon 1, whichever horizons are asked for.
+            its key of horizon 1, whichever horizons are requested.
     """
 
     series: SeriesId
@@ -57,9 +57,9 @@ class PlanKeys:
 
     @classmethod
     def of(cls, bars: Bars | ReturnTable, model: Model, plan: ForecastPlan) -> PlanKeys:
-        """The keys of all forecasts of a plan; no model is asked."""
+        """The keys of all forecasts of a plan; the model is not run."""
         with stage("store keys"):
-            return cls._hashed(ReturnTable.of(bars), model, plan)
+            return cls._hashed(ReturnTable.of(bars, traits_of(model).kind), model, plan)
 
     @classmethod
     def _hashed(cls, table: ReturnTable, model: Model, plan: ForecastPlan) -> PlanKeys:

@@ -26,7 +26,7 @@ from marketsim.models.traits import ModelTraits, traits_of
 from marketsim.progress import ProgressBar
 from marketsim.timing import stage
 
-Whole = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 # Forecasts of one call to a model that makes no batches of its own: enough to amortise its start,
@@ -66,12 +66,12 @@ def run_plans(
     it is made, so an interruption costs one batch. Where the store cannot keep what is made, or
     the model states no identity to keep it under, a StoreWarning says so once, and the run goes on.
 
-    A model is not asked for targets outside `targets`, unless it forecasts a bar's targets
+    A model does not forecast targets outside `targets`, unless it forecasts a bar's targets
     together; where the store does not have them either, their records are NaN.
 
     Raises:
         ArgumentError: a forecast that is not finite, or not what the model's traits say.
-        StoreMissError: the store was told that it must hold everything, and does not.
+        StoreMissError: the store was opened with require_complete, and lacks one.
     """
     keeper = Keeper.of(store, model)
     with plans_bar(wanted, progress) as bar:
@@ -105,9 +105,10 @@ def look_up(
     targets: Collection[str],
     bar: ProgressBar,
 ) -> PlanWork:
-    """What the store has of a plan; `bar` is told how much that is."""
+    """What the store has of a plan; `bar` skips that much."""
     bars, plan = wanted
-    table, traits = ReturnTable.of(bars), traits_of(model)
+    traits = traits_of(model)
+    table = ReturnTable.of(bars, traits.kind)
     most = traits.horizons
     if most is not None and plan.horizons[-1] > most:
         raise ArgumentError(
@@ -145,7 +146,7 @@ def _title(wanted: Sequence[tuple[Bars | ReturnTable, ForecastPlan]]) -> str:
 
 
 def held(bars: Bars | ReturnTable, model: Model, plan: ForecastPlan, store: ForecastStore) -> Flags:
-    """What `run_plan` would find in the store, bool [bar, horizon, target]; no model is asked."""
+    """What a store holds of a plan, bool [bar, horizon, target]; the model is not run."""
     traits = traits_of(model)
     if stored_as(model) is None:
         return np.zeros((plan.days, len(plan.horizons), len(TARGETS)), dtype=np.bool_)
@@ -193,7 +194,7 @@ class Keeper:
             records, found = self.store.read(asked.series, asked.batch)
         return asked.by_bar(records), asked.by_bar(found)
 
-    def keep(self, work: PlanWork, piece: Piece, days: Whole, records: Records) -> None:
+    def keep(self, work: PlanWork, piece: Piece, days: Indices, records: Records) -> None:
         """Keep records [bar, horizon, target, field] of some bars; warns where that fails first."""
         if not self.works or work.keys is None:
             return
@@ -204,7 +205,7 @@ class Keeper:
             self.works = False
             warnings.warn(f"forecasts are not kept: {error}", StoreWarning, stacklevel=4)
 
-    def _append(self, asked: PlanKeys, piece: Piece, days: Whole, records: Records) -> None:
+    def _append(self, asked: PlanKeys, piece: Piece, days: Indices, records: Records) -> None:
         self.store.describe(asked.series.model, describe_model(self.model))
         targets = np.arange(piece.targets.start, piece.targets.stop)
         steps = np.arange(piece.steps.start, piece.steps.stop)
@@ -221,7 +222,7 @@ class Piece:
         days: positions in the plan.
         targets: positions in `marketsim.bars.TARGETS`.
         steps: positions among the plan's horizons.
-        horizon: how many steps the model is asked for: the last of these horizons.
+        horizon: steps that the model forecasts: the last of these horizons.
     """
 
     days: slice
@@ -258,7 +259,7 @@ def make_missing(
 ) -> None:
     """Make what is missing, put it into the cubes, and keep each batch as it is made.
 
-    Horizon 1 is asked for by itself, so that it is the same bits whichever others are wanted.
+    Horizon 1 is requested by itself, so that it is the same bits whichever others are wanted.
 
     Raises:
         ArgumentError: a forecast that is not finite, or not what the model's traits say.
@@ -266,7 +267,7 @@ def make_missing(
     traits = traits_of(model)
     calls = calls_of(work, traits)
 
-    def place(i: int, piece: Piece, days: Whole, records: Records) -> None:
+    def place(i: int, piece: Piece, days: Indices, records: Records) -> None:
         _require_finite(work[i], model, days, records)
         steps, targets = (np.arange(part.start, part.stop) for part in (piece.steps, piece.targets))
         work[i].cube.records[np.ix_(days, steps, targets)] = records
@@ -287,7 +288,7 @@ def make_missing(
         bar.advance(call.piece.forecasts)
 
 
-Place = Callable[[int, Piece, Whole, Records], None]
+Place = Callable[[int, Piece, Indices, Records], None]
 
 
 def _make_batches(
@@ -346,12 +347,12 @@ def cost_of(bars: Bars | ReturnTable, model: CostedModel, plan: ForecastPlan, fo
     """What `run_plan` will cost where the store has what is found; the model is not run."""
     assert isinstance(model, Model)
     traits = traits_of(model)
-    calls = list(_calls(ReturnTable.of(bars), traits, plan, found))
+    calls = list(_calls(ReturnTable.of(bars, traits.kind), traits, plan, found))
     return model.cost([call.series(traits) for call in calls], [call.start for call in calls])
 
 
 def calls_of(work: Sequence[PlanWork], traits: ModelTraits) -> list[tuple[int, Call]]:
-    """What a model is asked for what is missing, with the positions of the plans."""
+    """The calls that make what is missing, each with the index of its plan."""
     return [
         (i, call)
         for i, one in enumerate(work)
@@ -362,7 +363,7 @@ def calls_of(work: Sequence[PlanWork], traits: ModelTraits) -> list[tuple[int, C
 def _calls(
     table: ReturnTable, traits: ModelTraits, plan: ForecastPlan, found: Flags
 ) -> Iterator[Call]:
-    """What a model is asked for what is missing, each given the rows that its keys cover."""
+    """The calls that make what is missing, each given the rows that its keys cover."""
     if found.all():
         return
     longest = BATCH_DRAWN if traits.draws else BATCH_DAYS
@@ -409,7 +410,7 @@ def _records(
     return np.stack([part if traits.joint else part[:, None] for part in parts], axis=1)
 
 
-def _require_finite(work: PlanWork, model: Model, days: Whole, records: Records) -> None:
+def _require_finite(work: PlanWork, model: Model, days: Indices, records: Records) -> None:
     finite = np.isfinite(records).all(axis=(1, 2, 3))
     if not finite.all():
         raise not_finite(work, model, int(days[np.flatnonzero(~finite)[0]]))

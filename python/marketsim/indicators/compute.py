@@ -56,7 +56,10 @@ def _inputs(call: Call, arrays: Sequence[ArrayLike]) -> tuple[list[Array], tuple
     inputs: list[Array] = []
     shape: tuple[int, ...] = ()
     for name, array in zip(call.spec.inputs, arrays, strict=True):
-        values = np.ascontiguousarray(array, dtype=np.float64)
+        if type(array) is np.ndarray and array.dtype == np.float64 and array.flags.c_contiguous:
+            values: Array = array
+        else:
+            values = np.ascontiguousarray(array, dtype=np.float64)
         if np.ndim(array) == 0:
             raise ArgumentError(
                 f"{call.spec.name}: {name} must be an array [..., row]: got one number"
@@ -73,6 +76,8 @@ def _inputs(call: Call, arrays: Sequence[ArrayLike]) -> tuple[list[Array], tuple
 
 
 def _lags(call: Call, lookback: int | None, lag: Lags) -> tuple[list[int], tuple[int, ...]]:
+    if lookback is None and type(lag) is int and lag == 0:
+        return [0], ()
     lags = np.asarray(lag)
     if lags.ndim > 1 or lags.size == 0 or lags.dtype.kind not in "iu" or lags.min() < 0:
         raise ArgumentError(f"{call.spec.name}: lag must be whole numbers of at least 0: got {lag}")

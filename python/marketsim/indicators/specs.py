@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -222,6 +223,21 @@ def spec_of(name: str) -> Spec:
 
 def prepare(name: str, choice: str = "", /, **given: Any) -> Call:
     """Check parameters and give them the form of the kernels."""
+    for value in given.values():
+        if type(value) is not int and type(value) is not float:
+            return _prepare(name, choice, given)
+    return _prepared(name, choice, tuple(given.items()))
+
+
+@lru_cache(maxsize=1024)
+def _prepared(name: str, choice: str, given: tuple[tuple[str, float], ...]) -> Call:
+    """The same for numbers: they come again and again."""
+    call = _prepare(name, choice, dict(given))
+    call.parameters.setflags(write=False)
+    return call
+
+
+def _prepare(name: str, choice: str, given: Mapping[str, Any]) -> Call:
     spec = spec_of(name)
     choice = choice or spec.default
     if spec.choice and choice not in spec.options:

@@ -8,7 +8,7 @@ from marketsim import _core
 from marketsim.arguments import as_argument_error, as_flag, as_number
 from marketsim.errors import ArgumentError
 from marketsim.kernels.profit import as_float32
-from marketsim.kernels.rules import check_fee, fee_rule_code, fill_code
+from marketsim.kernels.rules import FillCosts, rule_codes
 from marketsim.kernels.shapes import by_name
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, Offsets, check_bounds
 from marketsim.timing import stage
@@ -22,13 +22,14 @@ def best_offsets(
     low_pred: npt.ArrayLike,
     position: npt.ArrayLike,
     *,
+    open: npt.ArrayLike | None,
     bounds: Bounds = DEFAULT_BOUNDS,
     fee: float = 0.0,
-    fee_rule: str = "per_entry",
-    fill: str = "optimistic",
+    costs: FillCosts | None = None,
+    fill: str = "open_aware",
+    fee_rule: str | None = None,
     always_on: bool = False,
     long_only: bool = False,
-    open: npt.ArrayLike | None = None,
     margin: float = 0.0,
     device: str = "cpu",
 ) -> Offsets:
@@ -52,12 +53,12 @@ def best_offsets(
             problem [day] or a batch [problem, day]. Batches use all cores, without the GIL.
         position: as in `profit`; with `always_on` only whether it is finite matters.
         bounds: ((lowest, highest) high offset, (lowest, highest) low offset).
-        fee, fee_rule, fill: as in `profit`.
+        fee, costs, fill, fee_rule: as in `profit`.
         always_on: trade +1 and -1 on every day; the total is that of all longs plus that of all
             shorts.
         long_only: days with a negative position do not trade; with `always_on`, +1 only.
-        margin: while searching, a level must lie this far inside the day's high and low to count
-            as touched; the profit returned is that without it.
+        margin: while searching, a price is gone through only where it lies this far beyond the
+            level, the open and the close included; the profit returned is that without it.
         device: as in `profit`; the answers are the same to the last bit. Answers of tensors are
             tensors.
 
@@ -66,26 +67,29 @@ def best_offsets(
         are the pair nearest to (0, 0) and the profit is 0.
 
     Raises:
-        ArgumentError: shapes differ, values are no numbers, bounds or margin are out of range, or
-            "open_aware" without `open`.
+        ArgumentError: shapes differ, values are no numbers, bounds or margin are out of range, a
+            cost is not finite, a limit within the bounds is no price on a day that trades (at or
+            below -1), or no `open` where one is needed.
         UnknownNameError: an unknown fill policy, fee rule or device.
         CudaUnavailableError, CudaError: as `profit`.
 
     Example:
         >>> import marketsim as ms
-        >>> ms.best_offsets([0.01], [0.03], [-0.02], [0.02], [-0.01], [1.0]).profit
+        >>> days = [0.01], [0.03], [-0.02], [0.02], [-0.01], [1.0]
+        >>> ms.best_offsets(*days, open=[0.0], fill="optimistic").profit
         0.04999999701976776
     """
     (high_min, high_max), (low_min, low_max) = check_bounds(bounds)
     narrowing = as_number("margin", margin, "a number in [0, 1)")
     if not 0.0 <= narrowing < 1.0:
         raise ArgumentError(f"margin must lie in [0, 1): got {margin!r}")
+    rules = rule_codes(fill, fee_rule, fee, costs, has_open=open is not None)
     if device != "cpu":
         from marketsim.kernels.cuda import dispatch
 
         days = by_name(close, high, low, high_pred, low_pred, position, open)
         on_device = dispatch.best_offsets(
-            days, device=device, bounds=bounds, fee=fee, fee_rule=fee_rule, fill=fill,
+            days, device=device, rules=rules, bounds=bounds,
             always_on=always_on, long_only=long_only, margin=margin,
         )  # fmt: skip
         if on_device is not None:
@@ -99,9 +103,7 @@ def best_offsets(
                 high_max,
                 low_min,
                 low_max,
-                fill_code(fill),
-                fee_rule_code(fee_rule),
-                check_fee(fee),
+                *rules,
                 narrowing,
                 as_flag("always_on", always_on),
                 as_flag("long_only", long_only),

@@ -10,7 +10,7 @@ from numpy import float32 as f32
 
 from marketsim import _core
 from marketsim.arguments import as_argument_error, as_numbers
-from marketsim.kernels.rules import check_fee, fee_rule_code, fill_code
+from marketsim.kernels.rules import FillCosts, RuleCodes, rule_codes
 from marketsim.kernels.shapes import DAY_NAMES, by_name, is_batch, offset_shape
 from marketsim.kernels.types import DayArrays, Fills, FloatArray
 from marketsim.timing import stage
@@ -24,61 +24,69 @@ def profit(
     low_pred: npt.ArrayLike,
     position: npt.ArrayLike,
     *,
+    open: npt.ArrayLike | None,
     high_offset: npt.ArrayLike = 0.0,
     low_offset: npt.ArrayLike = 0.0,
     fee: float = 0.0,
-    fee_rule: str = "per_entry",
-    fill: str = "optimistic",
-    open: npt.ArrayLike | None = None,
+    costs: FillCosts | None = None,
+    fill: str = "open_aware",
+    fee_rule: str | None = None,
     device: str = "cpu",
 ) -> FloatArray:
     """Profit of each day under limit orders at the forecast high and low plus offsets.
 
-    With H = clamp(high_pred + high_offset, 0, 10) and L = clamp(low_pred + low_offset, -1, 0), a
-    position s > 0 buys s at L if L > low and sells at H or at the close; s < 0 sells |s| at H if
-    H < high and buys back at L or at the close. `marketsim.kernels.rules` says which, for each
-    fill policy. All arithmetic is float32, each operation rounded once: the fills are the same on
-    every instruction set.
+    With H = high_pred + high_offset and L = low_pred + low_offset, a position s > 0 buys s at L or
+    better if the price goes through L and sells at H or at the close; s < 0 sells |s| at H or
+    better and buys back at L or at the close. `marketsim.kernels.rules` says which, for each fill
+    policy, and docs/concepts.md with a picture. All arithmetic is float32, each operation rounded
+    once: the fills are the same on every instruction set.
 
     Args:
-        close, high, low: [day], returns of the day against the previous close (0.01 is 1 %). Or
-            many problems, here and below: [problem, day].
+        close, high, low, open: [day], returns of the day against the previous close (0.01 is 1 %),
+            with low <= open, close <= high. Or many problems, here and below: [problem, day].
         high_pred, low_pred: [day], forecasts of `high` and `low`.
         position: [day], size and direction; cut to [-10, 10].
         high_offset, low_offset: scalar or [candidate], added to the forecasts; for many problems
             [problem, candidate] as well.
-        fee: fraction of the position, 0.0005 for 5 basis points.
-        fee_rule: "per_entry" or "touched_both".
-        fill: "optimistic", "pessimistic", "open_aware" or "close_only".
-        open: [day], the open against the previous close; needed by "open_aware".
+        fee: rate of every fill, a fraction of the position: 0.0005 for 5 basis points. A trade is
+            charged twice, at its entry and at its exit. Rebates are negative.
+        costs: (entry, limit_exit, close_exit) instead: the rates of the three kinds of fill.
+        fill: "open_aware", "optimistic" or "close_only". "legacy" and "legacy_close_only" are the
+            formulas of older programs: they take open=None, one `fee` a trade and a `fee_rule`.
+        fee_rule: "per_entry" or "touched_both", for the legacy formulas.
         device: "cpu"; "cuda" or "cuda:<index>", whose answers are the same to the last bit; "auto"
             for a GPU where there is one and it pays. NumPy arrays are copied to a GPU and back.
             float32 tensors of a GPU stay there: the work is put on torch's current stream and not
-            waited for, and the answer is a tensor; their offsets are not checked to be finite.
+            waited for, and the answer is a tensor; their values are not looked at, so that offsets
+            that are not finite and limits that are no price go unnoticed.
 
     Returns:
         float32 [day] for scalar offsets, [candidate, day] otherwise, after an axis for problems
-        where there are many. A day with a value that is not finite does not trade: 0.
+        where there are many. A day with a value that is not finite does not trade: 0. (Make a day
+        without volume such a one: nothing trades there.)
 
     Raises:
-        ArgumentError: lengths differ, values are no numbers, an offset is not finite, a fee is
-            out of range, "open_aware" without `open`, or tensors that a GPU's kernel cannot read.
+        ArgumentError: lengths differ, values are no numbers, an offset or a cost is not finite, a
+            limit of a day that trades is no price (at or below -1), no `open` where one is needed,
+            or tensors that a GPU's kernel cannot read.
         UnknownNameError: an unknown fill policy, fee rule or device.
         CudaUnavailableError: a GPU is asked for and cannot be had.
         CudaError: the GPU has no memory left (`CudaMemoryError`), or cannot do the work.
 
     Example:
         >>> import marketsim as ms
-        >>> ms.profit([0.01], [0.03], [-0.02], [0.02], [-0.01], [1.0])
+        >>> day = [0.01], [0.03], [-0.02], [0.02], [-0.01], [1.0]
+        >>> ms.profit(*day, open=[0.0])
+        array([0.02], dtype=float32)
+        >>> ms.profit(*day, open=[0.0], fill="optimistic")
         array([0.03], dtype=float32)
     """
+    rules = rule_codes(fill, fee_rule, fee, costs, has_open=open is not None)
     if device != "cpu":
         from marketsim.kernels.cuda import dispatch
 
         days = by_name(close, high, low, high_pred, low_pred, position, open)
-        on_device = dispatch.profit(
-            days, high_offset, low_offset, device=device, fee=fee, fee_rule=fee_rule, fill=fill
-        )
+        on_device = dispatch.profit(days, high_offset, low_offset, device=device, rules=rules)
         if on_device is not None:
             return cast(FloatArray, on_device)
     high_offsets = as_numbers("high_offset", high_offset, f32)
@@ -86,28 +94,28 @@ def profit(
     with stage("fills"):
         rows = as_float32(close, high, low, high_pred, low_pred, position, open)
         if rows[0].ndim == 2:
-            return _profit_of_problems(rows, high_offsets, low_offsets, fee, fee_rule, fill)
+            return _profit_of_problems(rows, high_offsets, low_offsets, rules)
         single = high_offsets.ndim == low_offsets.ndim == 0
-        if high_offsets.ndim == 0:
-            high_offsets = np.full(low_offsets.size, high_offsets)
-        if low_offsets.ndim == 0:
-            low_offsets = np.full(high_offsets.size, low_offsets)
-        try:
-            result = _core.profit(
-                *rows,
-                high_offsets,
-                low_offsets,
-                fill_code(fill),
-                fee_rule_code(fee_rule),
-                check_fee(fee),
-            )
-        except ValueError as error:
-            raise as_argument_error(error) from None
+        result = _profit_of_days(rows, high_offsets, low_offsets, rules)
     return result[0] if single else result
 
 
+def _profit_of_days(
+    rows: DayArrays, high: FloatArray, low: FloatArray, rules: RuleCodes
+) -> FloatArray:
+    """Profit [candidate, day] of one problem."""
+    if high.ndim == 0:
+        high = np.full(low.size, high)
+    if low.ndim == 0:
+        low = np.full(high.size, low)
+    try:
+        return _core.profit(*rows, high, low, *rules)
+    except ValueError as error:
+        raise as_argument_error(error) from None
+
+
 def _profit_of_problems(
-    rows: DayArrays, high: FloatArray, low: FloatArray, fee: float, fee_rule: str, fill: str
+    rows: DayArrays, high: FloatArray, low: FloatArray, rules: RuleCodes
 ) -> FloatArray:
     """`profit` of each row of days in turn."""
     is_batch({name: row.shape for name, row in by_name(*rows).items() if row is not None})
@@ -116,11 +124,9 @@ def _profit_of_problems(
     high, low = (np.broadcast_to(values, (problems, *candidates)) for values in (high, low))
     result = np.empty((problems, *candidates, days), dtype=f32)
     for i in range(problems):
-        of_problem = (None if row is None else row[i] for row in rows)
-        given: dict[str, Any] = by_name(*of_problem)
-        result[i] = profit(
-            **given, high_offset=high[i], low_offset=low[i], fee=fee, fee_rule=fee_rule, fill=fill
-        )
+        of_problem: Any = (None if row is None else row[i] for row in rows)
+        found = _profit_of_days(tuple(of_problem), high[i], low[i], rules)
+        result[i] = found if candidates else found[0]
     return result
 
 
@@ -132,23 +138,23 @@ def fills(
     low_pred: npt.ArrayLike,
     position: npt.ArrayLike,
     *,
+    open: npt.ArrayLike | None,
     fee: float = 0.0,
-    fee_rule: str = "per_entry",
-    fill: str = "optimistic",
-    open: npt.ArrayLike | None = None,
+    costs: FillCosts | None = None,
+    fill: str = "open_aware",
+    fee_rule: str | None = None,
 ) -> Fills:
-    """Gross profit, fee and fill flags of each day at the forecast levels; arguments as `profit`.
+    """Gross profit, costs and fill flags of each day at the forecast levels; arguments as `profit`.
 
-    gross - fee is `profit` at offsets 0, bit for bit. `open` may be given with any policy; a day
-    whose order it settles is then not flagged as ambiguous.
+    gross - fee is `profit` at offsets 0, bit for bit. The flag `rules.AMBIGUOUS` marks a day whose
+    bar went through entry and exit and does not tell the order: there, and there alone, a trade is
+    not the same under "optimistic" and "open_aware".
     """
+    rules = rule_codes(fill, fee_rule, fee, costs, has_open=open is not None)
     with stage("fills"):
         try:
             result = _core.fills(
-                *as_float32(close, high, low, high_pred, low_pred, position, open),
-                fill_code(fill),
-                fee_rule_code(fee_rule),
-                check_fee(fee),
+                *as_float32(close, high, low, high_pred, low_pred, position, open), *rules
             )
         except ValueError as error:
             raise as_argument_error(error) from None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numpy import float32 as f32
 
+from marketsim.kernels.rules import FEE_RULES, LEGACY_FILLS, FillCosts, RuleCodes, rule_codes
 from marketsim.kernels.types import (
     DEFAULT_BOUNDS,
     Bounds,
@@ -27,51 +29,84 @@ def profit_reference(
     low_pred: npt.ArrayLike,
     position: npt.ArrayLike,
     *,
+    open: npt.ArrayLike | None,
     high_offset: float = 0.0,
     low_offset: float = 0.0,
     fee: float = 0.0,
-    fee_rule: str = "per_entry",
-    fill: str = "optimistic",
-    open: npt.ArrayLike | None = None,
+    costs: FillCosts | None = None,
+    fill: str = "open_aware",
+    fee_rule: str | None = None,
 ) -> FloatArray:
     """`profit` for scalar offsets, written to be read: what the kernels are tested against."""
+    rules = rule_codes(fill, fee_rule, fee, costs, has_open=open is not None)
     days = (np.asarray(v, f32) for v in (close, high, low, high_pred, low_pred, position))
     c, a, b, p, q, s = days
     o = np.zeros_like(c) if open is None else np.asarray(open, f32)
     with np.errstate(all="ignore"):
-        sell = np.clip(p + f32(high_offset), f32(0), f32(10))
-        buy = np.clip(q + f32(low_offset), f32(-1), f32(0))
-        x, y = np.clip(s, f32(0), f32(10)), np.clip(s, f32(-10), f32(0))
-
-        # For the long and for the short: the entry price, and whether the exit limit counts.
-        long_entry, short_entry = buy, sell
-        if fill == "optimistic":
-            long_exits, short_exits = sell <= a, buy >= b
-        elif fill == "pessimistic":
-            long_exits, short_exits = sell <= c, buy >= c
-        elif fill == "open_aware":
-            long_at_open, short_at_open = buy >= o, sell <= o
-            long_entry = np.where(long_at_open, o, buy)
-            short_entry = np.where(short_at_open, o, sell)
-            long_exits = np.where(long_at_open, sell <= a, sell <= c)
-            short_exits = np.where(short_at_open, buy >= b, buy >= c)
+        sell, buy, size = p + f32(high_offset), q + f32(low_offset), np.abs(np.clip(s, -10, 10))
+        if fill in LEGACY_FILLS:
+            sell, buy = np.clip(sell, f32(0), f32(10)), np.clip(buy, f32(-1), f32(0))
+            net = _legacy_profit(c, a, b, sell, buy, s, size, rules, fill)
         else:
-            long_exits = short_exits = np.zeros(c.shape, bool)
-
-        long_enters, short_enters = (x > 0) & (buy > b), (y < 0) & (sell < a)
-        long_gross = x * (np.where(long_exits, sell, c) - long_entry)
-        short_gross = y * (np.where(short_exits, buy, c) - short_entry)
-        gross = np.where(long_enters, long_gross, np.where(short_enters, short_gross, f32(0)))
-
-        if fee_rule == "per_entry":
-            pays = long_enters | short_enters
-        elif fill == "close_only":
-            pays = (sell < a) | (buy > b)
-        else:
-            pays = (sell < a) & (buy > b)
-        net = gross - np.where(pays, f32(fee) * np.abs(x + y), f32(0))
+            long = _long_profit(o, a, b, c, sell, buy, size, rules, fill)
+            # A short is a long in a mirror: it buys at -H and sells at -L.
+            short = _long_profit(-o, -b, -a, -c, -buy, -sell, size, rules, fill)
+            net = np.where(s > 0, long, np.where(s < 0, short, f32(0)))
         finite = np.isfinite(np.stack([c, a, b, p, q, s, o])).all(axis=0)
     return np.where(finite, net, f32(0)).astype(f32)
+
+
+def _long_profit(
+    o: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    c: FloatArray,
+    sell: FloatArray,
+    buy: FloatArray,
+    size: FloatArray,
+    rules: RuleCodes,
+    fill: str,
+) -> FloatArray:
+    """Profit of a long that buys at `buy` and sells at `sell`, by the fill contract."""
+    at_open = buy > o
+    entry = np.where(at_open, o, buy)
+    exit_price = np.where(at_open, np.maximum(sell, o), sell)
+    proof = {"optimistic": a, "open_aware": c, "close_only": np.full_like(c, -np.inf)}[fill]
+    at_limit = sell < np.where(at_open & (fill != "close_only"), a, proof)
+    gross = size * (np.where(at_limit, exit_price, c) - entry)
+    cost = np.where(at_limit, f32(rules.limit_cost), f32(rules.close_cost)) * size
+    return np.where(buy > b, gross - cost, f32(0)).astype(f32)
+
+
+def _legacy_profit(
+    c: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    sell: FloatArray,
+    buy: FloatArray,
+    s: FloatArray,
+    size: FloatArray,
+    rules: RuleCodes,
+    fill: str,
+) -> FloatArray:
+    """Profit by the formulas of older programs, at clamped levels."""
+    if fill == "legacy":
+        long_exits, short_exits = sell <= a, buy >= b
+    elif fill == "legacy_proven":
+        long_exits, short_exits = sell <= c, buy >= c
+    else:
+        long_exits = short_exits = np.zeros(c.shape, bool)
+    long_enters, short_enters = (s > 0) & (buy > b), (s < 0) & (sell < a)
+    long_gross = size * (np.where(long_exits, sell, c) - buy)
+    short_gross = size * (sell - np.where(short_exits, buy, c))
+    gross = np.where(long_enters, long_gross, np.where(short_enters, short_gross, f32(0)))
+    if FEE_RULES[rules.fee_rule] == "per_entry":
+        pays = long_enters | short_enters
+    elif fill == "legacy_close_only":
+        pays = (sell < a) | (buy > b)
+    else:
+        pays = (sell < a) & (buy > b)
+    return (gross - np.where(pays, f32(rules.close_cost) * size, f32(0))).astype(f32)
 
 
 @np.errstate(all="ignore")  # extreme input overflows as it does in the kernels
@@ -83,13 +118,14 @@ def best_offsets_reference(
     low_pred: npt.ArrayLike,
     position: npt.ArrayLike,
     *,
+    open: npt.ArrayLike | None,
     bounds: Bounds = DEFAULT_BOUNDS,
     fee: float = 0.0,
-    fee_rule: str = "per_entry",
-    fill: str = "optimistic",
+    costs: FillCosts | None = None,
+    fill: str = "open_aware",
+    fee_rule: str | None = None,
     always_on: bool = False,
     long_only: bool = False,
-    open: npt.ArrayLike | None = None,
     margin: float = 0.0,
 ) -> Offsets:
     """`best_offsets` for one problem, written to be read: every candidate pair by `profit`.
@@ -103,20 +139,20 @@ def best_offsets_reference(
     at_open = np.zeros(np.shape(close)) if open is None else open
     days = np.array([close, high, low, high_pred, low_pred, position, at_open], dtype=f32)
     usable = np.asarray(np.isfinite(days).all(axis=0))
-    c, a, b, p, q, s, o = days
+    p, q, s = days[3:6]
     s = np.where(usable, s, f32(0))
     parts = [np.maximum(s, f32(0)) if long_only else s]
     if always_on:
         ones = usable.astype(f32)
         parts = [ones] if long_only else [ones, -ones]
 
+    rules: dict[str, Any] = {"fee": fee, "costs": costs, "fill": fill, "fee_rule": fee_rule}
+
     def total(h: float, low_offset: float, narrowing: float) -> float:
         result = 0.0
         for part in parts:
-            of_days = profit_reference(
-                c, a - f32(narrowing), b + f32(narrowing), p, q, part,
-                high_offset=h, low_offset=low_offset, fee=fee, fee_rule=fee_rule, fill=fill, open=o,
-            )  # fmt: skip
+            at = {"high_offset": h, "low_offset": low_offset}
+            of_days = _profit_with_margin(days, part, f32(narrowing), at, rules)
             result += sum(of_days.tolist())
         return result
 
@@ -125,11 +161,9 @@ def best_offsets_reference(
     highs, lows = {_clip(0.0, h_bounds), h_bounds[1]}, {_clip(0.0, l_bounds), l_bounds[0]}
     for part in parts:
         for t in np.flatnonzero(part):
-            bar = a[t] - f32(margin), b[t] + f32(margin), o[t]
-            high_limits, low_limits = _limits(part[t] > 0, *bar, fill, fee_rule)
-            # H lies in 0 .. 10 and L in -1 .. 0: beyond that a condition always or never holds.
-            highs |= {_clip(_last_offset(p[t], v), h_bounds) for v in high_limits if 0 <= v < 10}
-            lows |= {_clip(-_last_offset(-q[t], -v), l_bounds) for v in low_limits if -1 < v <= 0}
+            high_limits, low_limits = _limits(part[t] > 0, days[:, t], f32(margin), rules)
+            highs |= {_clip(_last_offset(p[t], v), h_bounds) for v in high_limits}
+            lows |= {_clip(-_last_offset(-q[t], -v), l_bounds) for v in low_limits}
 
     pairs = [(h, low_offset) for h in highs for low_offset in lows]
 
@@ -148,23 +182,79 @@ def best_offsets_reference(
     return Offsets(h, low_offset, total(h, low_offset, 0.0))
 
 
+def _profit_with_margin(
+    days: FloatArray,
+    part: FloatArray,
+    margin: np.float32,
+    at: dict[str, Any],
+    rules: dict[str, Any],
+) -> FloatArray:
+    """Profit of days where a price is gone through only if it lies that far beyond a level."""
+    c, a, b, p, q, _, o = days
+    legacy = rules["fill"] in LEGACY_FILLS
+    bar = (c, a - margin, b + margin, p, q, part)
+    if legacy or margin == 0 or rules["fill"] == "close_only":
+        return profit_reference(*bar, open=None if legacy else o, **(at | rules))
+    codes = rule_codes(rules["fill"], None, rules["fee"], rules["costs"], has_open=True)
+    sell, buy = p + f32(at["high_offset"]), q + f32(at["low_offset"])
+    profits: FloatArray = np.zeros_like(c)
+    for t in np.flatnonzero(part):
+        mirror = part[t] < 0
+        e, x = (-sell[t], -buy[t]) if mirror else (buy[t], sell[t])
+        open_, top, bottom, end = (
+            (-o[t], -b[t], -a[t], -c[t]) if mirror else (o[t], a[t], b[t], c[t])
+        )
+        if not e > bottom + margin:
+            continue
+        at_open = e > open_ + margin
+        reach = top if at_open or rules["fill"] == "optimistic" else end
+        at_limit = x < reach - margin
+        price = max(x, open_) if at_open else x
+        size = min(abs(part[t]), f32(10))
+        gross = size * ((price if at_limit else end) - (open_ if at_open else e))
+        profits[t] = gross - f32(codes.limit_cost if at_limit else codes.close_cost) * size
+    return profits
+
+
 def _limits(
-    is_long: bool, high: np.float32, low: np.float32, at_open: np.float32, fill: str, fee_rule: str
+    is_long: bool, day: FloatArray, margin: np.float32, rules: dict[str, Any]
 ) -> tuple[list[np.float32], list[np.float32]]:
     """Values of H up to which, and of L from which on, a condition of a day's trade holds.
 
-    An exit that counts only where the close proves it changes nothing at its limit: there the exit
-    price is the close either way.
+    Only those at which the profit may fall as H passes them upwards, or L downwards.
     """
+    c, a, b, _, _, _, o = day
+    fill = rules["fill"]
+    if fill in LEGACY_FILLS:
+        return _legacy_limits(is_long, a - margin, b + margin, rules)
+    codes = rule_codes(fill, None, rules["fee"], rules["costs"], has_open=True)
+    highs, lows = [], []  # H below these, L above those
+    if fill != "close_only" or not is_long:
+        highs.append(a - margin)
+    if fill != "close_only" or is_long:
+        lows.append(b + margin)
+    if fill != "close_only":
+        (lows if is_long else highs).append(o + margin if is_long else o - margin)
+    # Where the close proves the exit, the price is the close on both sides of it: only what the
+    # exit costs can fall.
+    if fill == "open_aware" and f32(codes.limit_cost) < f32(codes.close_cost):
+        (highs if is_long else lows).append(c - margin if is_long else c + margin)
+    below = [np.nextafter(v, f32(-np.inf)) for v in highs]
+    above = [np.nextafter(v, f32(np.inf)) for v in lows]
+    return below, above
+
+
+def _legacy_limits(
+    is_long: bool, high: np.float32, low: np.float32, rules: dict[str, Any]
+) -> tuple[list[np.float32], list[np.float32]]:
     below_high, above_low = np.nextafter(high, f32(-np.inf)), np.nextafter(low, f32(np.inf))
-    reach_matters = fill in ("optimistic", "open_aware")
+    reach_matters = rules["fill"] == "legacy"
     highs = [below_high] if not is_long else [high] if reach_matters else []
     lows = [above_low] if is_long else [low] if reach_matters else []
-    if fill == "open_aware":
-        (lows if is_long else highs).append(at_open)
-    if fee_rule == "touched_both":
+    if rules["fee_rule"] == "touched_both":
         (highs if is_long else lows).append(below_high if is_long else above_low)
-    return highs, lows
+    # H lies in 0 .. 10 and L in -1 .. 0: beyond that a condition always or never holds.
+    return [v for v in highs if 0 <= v < 10], [v for v in lows if -1 < v <= 0]
 
 
 def _last_offset(p: np.float32, limit: np.float32) -> float:
@@ -209,18 +299,19 @@ def profit_sums_reference(
     low_pred: npt.ArrayLike,
     position: npt.ArrayLike,
     *,
+    open: npt.ArrayLike | None,
     high_offset: float = 0.0,
     low_offset: float = 0.0,
     fee: float = 0.0,
-    fee_rule: str = "per_entry",
-    fill: str = "optimistic",
-    open: npt.ArrayLike | None = None,
+    costs: FillCosts | None = None,
+    fill: str = "open_aware",
+    fee_rule: str | None = None,
 ) -> ProfitSums:
     """`profit_sums` of one problem and scalar offsets, written to be read."""
     days = (close, high, low, high_pred, low_pred, position)
     profits = profit_reference(
         *days, high_offset=high_offset, low_offset=low_offset,
-        fee=fee, fee_rule=fee_rule, fill=fill, open=open,
+        fee=fee, costs=costs, fill=fill, fee_rule=fee_rule, open=open,
     ).tolist()  # fmt: skip
     total = squares = 0.0
     for value in profits:
@@ -230,7 +321,9 @@ def profit_sums_reference(
     _, a, b, p, q, s = (np.asarray(values, f32) for values in days)
     known = [*days, *([] if open is None else [open])]
     finite = np.isfinite(np.asarray(known, f32)).all(axis=0)
-    sell, buy = np.clip(p + f32(high_offset), 0, 10), np.clip(q + f32(low_offset), -1, 0)
+    sell, buy = p + f32(high_offset), q + f32(low_offset)
+    if fill in LEGACY_FILLS:
+        sell, buy = np.clip(sell, 0, 10), np.clip(buy, -1, 0)
     entered = finite & (((s > 0) & (buy > b)) | ((s < 0) & (sell < a)))
     return ProfitSums(
         total,

@@ -1,42 +1,60 @@
 """The words that say how a bar is traded, and their codes in the compiled kernels.
 
-Fill policies: what a bar that touches both the entry and the exit limit is taken to mean. A long
-buys at L and sells at H, a short sells at H and buys back at L.
+A long buys at the limit L and sells at the limit H, a short sells at H and buys back at L. An order
+fills at its limit or better, at a price that traded, and only where the price went through the
+limit: a touch fills nothing. A bar that opens beyond a limit fills it at the open. The open comes
+first in a bar and the close last; what they prove is used under every fill policy:
+
+    A long enters iff L > low, at min(L, open). Where open < L it entered at the open, and all else
+    happened after it: it leaves iff high > H, at max(H, open). Otherwise the entry lies inside the
+    bar, and policies differ. What does not leave at a limit leaves at the close. Shorts mirrored.
 
 optimistic
-    Entry first, then exit: the exit limit counts wherever the bar reached it.
-pessimistic
-    The order is unknown, so the exit limit counts only where the close proves it: a long that
-    entered at L below a close at or above H passed H on the way. Elsewhere the position closes at
-    the close. A day's profit is never above that under `optimistic`.
+    Entry first, then exit: a long that entered inside the bar leaves at H iff high > H. The upper
+    bound of what the bar allows.
 open_aware
-    A limit that is already better than the open (long: L >= open, short: H <= open) fills at the
-    open, and all else happens after it, so the exit limit counts wherever the bar reached it. A
-    day that does not enter at the open is read as under `pessimistic`.
+    It leaves at H iff close > H: only the close proves that H came after the entry. The lower
+    bound, and the default.
 close_only
     Every position closes at the close.
 
-Fee rules, for a fee rate f and a position s:
+The formulas of older programs, for `marketsim.legacy` alone: no open, levels clamped to
+H = clamp(H, 0, 10) and L = clamp(L, -1, 0), exits at a touch, fills outside the bar.
+
+legacy
+    Leaves at H wherever the bar reached it.
+legacy_close_only
+    Leaves at the close.
+legacy_proven
+    Leaves at H where the close proves it.
+
+They charge one fee f for a position s, by a fee rule:
 
 per_entry
     f * |s| on each day that enters.
 touched_both
-    f * |s| on each day with H < high and L > low (`close_only`: or). For parity with an older
-    program only: a position that leaves at exactly the day's high or low pays nothing.
+    f * |s| on each day with H < high and L > low (`legacy_close_only`: or). A position that leaves
+    at exactly the day's high or low pays nothing.
 """
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+import math
+from typing import Literal, NamedTuple, TypeAlias
 
 from marketsim.arguments import as_number
 from marketsim.errors import ArgumentError, UnknownNameError
 
-Fill: TypeAlias = Literal["optimistic", "pessimistic", "open_aware", "close_only"]
+Fill: TypeAlias = Literal["optimistic", "open_aware", "close_only"]
 FeeRule: TypeAlias = Literal["per_entry", "touched_both"]
+# Rates of an entry at a limit, an exit at a limit and an exit at the close.
+FillCosts: TypeAlias = tuple[float, float, float]
 
-FILLS: tuple[Fill, ...] = ("optimistic", "pessimistic", "open_aware", "close_only")
+FILLS: tuple[Fill, ...] = ("optimistic", "open_aware", "close_only")
+LEGACY_FILLS = ("legacy", "legacy_close_only", "legacy_proven")
 FEE_RULES: tuple[FeeRule, ...] = ("per_entry", "touched_both")
+
+_LARGEST = 3.4028234663852886e38  # of float32
 
 # Bits of the fill flags of a day.
 LONG_ENTERED = 1
@@ -48,12 +66,97 @@ AMBIGUOUS = 32
 STOPPED = 64  # left at a stop, by the walk-forward run; no kernel sets it
 
 
-def fill_code(fill: str) -> int:
-    """Code of a fill policy; raises UnknownNameError with the list of policies."""
+class RuleCodes(NamedTuple):
+    """Rules as the compiled kernels take them.
+
+    Attributes:
+        fill, fee_rule: codes.
+        limit_cost, close_cost: what entry and exit cost together, as a fraction of the position,
+            for an exit at a limit and for one at the close; legacy formulas charge the latter once.
+    """
+
+    fill: int
+    fee_rule: int
+    limit_cost: float
+    close_cost: float
+
+
+def rule_codes(
+    fill: str, fee_rule: str | None, fee: float, costs: FillCosts | None, *, has_open: bool
+) -> RuleCodes:
+    """The rules of a call, checked.
+
+    Raises:
+        ArgumentError: rates that are not finite, `fee` beside `costs`, a contract's policy without
+            open or with a fee rule, a legacy formula with open or costs.
+        UnknownNameError: an unknown fill policy or fee rule.
+    """
+    if str(fill) in LEGACY_FILLS:  # an array is neither equal nor unequal to a name
+        if costs is not None or has_open:
+            given = "open=" if has_open else "costs="
+            raise ArgumentError(f"fill={fill!r} knows no {given}: give open=None, and one fee=")
+        rate = check_fee(fee)
+        rule = "per_entry" if fee_rule is None else fee_rule
+        return RuleCodes(fill_code(fill, legacy=True), fee_rule_code(rule), rate, rate)
+    code = fill_code(fill)
+    if fee_rule is not None:
+        fee_rule_code(fee_rule)
+        raise ArgumentError(
+            f"fee_rule={fee_rule!r} belongs to the legacy formulas: under fill={fill!r} every fill "
+            "is charged; give fee= or costs=(entry, limit_exit, close_exit)"
+        )
+    if not has_open:
+        raise ArgumentError(
+            f"fill={fill!r} needs open=, the open against the previous close: a bar that opens "
+            "beyond a limit fills it at the open"
+        )
+    entry, limit_exit, close_exit = fill_costs(fee, costs)
+    return RuleCodes(code, 0, entry + limit_exit, entry + close_exit)
+
+
+def fill_costs(fee: float, costs: FillCosts | None) -> FillCosts:
+    """The rates of the three kinds of fill; raises ArgumentError where one is no finite number."""
+    if costs is None:
+        return (check_fee(fee),) * 3
+    if fee != 0.0:
+        raise ArgumentError(f"give fee= or costs=, not both: got fee={fee!r} and costs={costs!r}")
+    names = ("entry", "limit_exit", "close_exit")
     try:
-        return FILLS.index(fill)
-    except ValueError:  # an array is neither equal nor unequal to a name
-        raise UnknownNameError("fill policy", fill, FILLS) from None
+        given = tuple(costs)
+    except TypeError:
+        given = ()
+    if len(given) != len(names) or isinstance(costs, str):
+        raise ArgumentError(
+            "costs must be (entry, limit_exit, close_exit), three fractions of the value traded: "
+            f"got {costs!r}"
+        )
+    entry, limit_exit, close_exit = (
+        _rate(f"{name} of costs", rate) for name, rate in zip(names, given, strict=True)
+    )
+    return entry, limit_exit, close_exit
+
+
+def fill_code(fill: str, *, legacy: bool = False) -> int:
+    """Code of a fill policy.
+
+    Raises:
+        UnknownNameError: another name, with the list of policies; one of `LEGACY_FILLS` unless
+            `legacy` is set.
+    """
+    known: tuple[str, ...] = (*FILLS, *LEGACY_FILLS) if legacy else FILLS
+    try:
+        return known.index(fill)
+    except ValueError:
+        pass
+    hint, name = "", str(fill)
+    if name in LEGACY_FILLS:
+        hint = (
+            "; that is a formula of the old functions, which knows no open and fills at prices "
+            "that never traded; it serves marketsim.legacy alone"
+        )
+    if name == "pessimistic":
+        hint = "; open_aware has its rule"
+    raise UnknownNameError("fill policy", fill, known, hint) from None
 
 
 def fee_rule_code(fee_rule: str) -> int:
@@ -65,11 +168,15 @@ def fee_rule_code(fee_rule: str) -> int:
 
 
 def check_fee(fee: float) -> float:
-    """`fee` as a float if it is a rate in [0, 0.5); raises ArgumentError otherwise."""
-    expected = "a fraction of the traded value in [0, 0.5)"
-    value = as_number("fee", fee, f"{expected}, such as 0.0005 for 5 basis points")
-    if not 0.0 <= value < 0.5:
-        raise ArgumentError(f"fee must be {expected}: got {fee!r}; 5 basis points are 0.0005")
+    """`fee` as a float if it is a finite rate, or a rebate; raises ArgumentError otherwise."""
+    return _rate("fee", fee)
+
+
+def _rate(name: str, rate: float) -> float:
+    expected = "a finite fraction of the value traded, such as 0.0005 for 5 basis points"
+    value = as_number(name, rate, expected)
+    if not math.isfinite(value) or abs(value) > _LARGEST:
+        raise ArgumentError(f"{name} must be {expected}: got {rate!r}")
     return value
 
 
@@ -84,9 +191,3 @@ def check_device(device: str) -> None:
         from marketsim.kernels.cuda.place import find_place
 
         find_place(device, {}, work=-1)
-
-
-def require_open(fill: str, at_open: object) -> None:
-    """Raise ArgumentError where a policy needs the open and there is none."""
-    if fill == "open_aware" and at_open is None:
-        raise ArgumentError('fill="open_aware" needs open=, the open against the previous close')

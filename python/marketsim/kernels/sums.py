@@ -8,12 +8,15 @@ import numpy as np
 import numpy.typing as npt
 from numpy import float32 as f32
 
+from marketsim import _core
 from marketsim.arguments import as_numbers, require_finite
-from marketsim.kernels.profit import as_float32, fills
-from marketsim.kernels.rules import LONG_ENTERED, SHORT_ENTERED, fill_code, require_open
+from marketsim.kernels.levels import require_prices
+from marketsim.kernels.profit import as_float32
+from marketsim.kernels.rules import LONG_ENTERED, SHORT_ENTERED, FillCosts, RuleCodes, rule_codes
 from marketsim.kernels.shapes import by_name, is_batch, offset_shape
 from marketsim.kernels.types import ProfitSums
 
+_LARGEST = np.finfo(np.float32).max
 # Day-candidates that the CPU has in memory at a time.
 _AT_ONCE = 1 << 17
 
@@ -26,13 +29,14 @@ def profit_sums(
     low_pred: npt.ArrayLike,
     position: npt.ArrayLike,
     *,
+    open: npt.ArrayLike | None,
     high_offset: npt.ArrayLike = 0.0,
     low_offset: npt.ArrayLike = 0.0,
     grid: bool = False,
     fee: float = 0.0,
-    fee_rule: str = "per_entry",
-    fill: str = "optimistic",
-    open: npt.ArrayLike | None = None,
+    costs: FillCosts | None = None,
+    fill: str = "open_aware",
+    fee_rule: str | None = None,
     device: str = "cpu",
 ) -> ProfitSums:
     """Sums over the days of what `profit` gives, for one or many pairs of offsets.
@@ -45,7 +49,7 @@ def profit_sums(
             `profit`.
         high_offset, low_offset: scalar, [candidate] or [problem, candidate], as in `profit`.
         grid: every high offset with every low offset, both 1-D, instead of pairs.
-        fee, fee_rule, fill, device: as in `profit`.
+        fee, costs, fill, fee_rule, device: as in `profit`.
 
     Returns:
         `ProfitSums` of shape [candidate], or [high offset, low offset] of a grid, after an axis for
@@ -56,30 +60,27 @@ def profit_sums(
 
     Example:
         >>> import marketsim as ms
-        >>> sums = ms.profit_sums([0.01], [0.03], [-0.02], [0.02], [-0.01], [1.0])
+        >>> sums = ms.profit_sums([0.01], [0.03], [-0.02], [0.02], [-0.01], [1.0], open=[0.0])
         >>> float(sums.total), int(sums.trades)
-        (0.029999999329447746, 1)
+        (0.019999999552965164, 1)
     """
+    rules = rule_codes(fill, fee_rule, fee, costs, has_open=open is not None)
     if device != "cpu":
         from marketsim.kernels.cuda import dispatch
 
         days = by_name(close, high, low, high_pred, low_pred, position, open)
         found = dispatch.profit_sums(
-            days, high_offset, low_offset,
-            grid=grid, device=device, fee=fee, fee_rule=fee_rule, fill=fill,
-        )  # fmt: skip
+            days, high_offset, low_offset, grid=grid, device=device, rules=rules
+        )
         if found is not None:
             return ProfitSums(*found)
-    rule = {"fee": fee, "fee_rule": fee_rule, "fill": fill}
-    fill_code(fill)
-    require_open(fill, open)
     rows = by_name(*as_float32(close, high, low, high_pred, low_pred, position, open))
     batched = is_batch({name: row.shape for name, row in rows.items() if row is not None})
     highs, lows = (
         require_finite(name, as_numbers(name, values, f32))
         for name, values in (("high_offset", high_offset), ("low_offset", low_offset))
     )
-    return _on_cpu(rows, highs, lows, batched, grid, rule)
+    return _on_cpu(rows, highs, lows, batched, grid, rules)
 
 
 def _on_cpu(
@@ -88,7 +89,7 @@ def _on_cpu(
     lows: npt.NDArray[np.float32],
     batched: bool,
     grid: bool,
-    rule: dict[str, Any],
+    rules: RuleCodes,
 ) -> ProfitSums:
     """The sums by the kernel `fills`, some candidates at a time."""
     rows = {n: row if row is None or batched else row[None] for n, row in rows.items()}
@@ -100,12 +101,14 @@ def _on_cpu(
     highs, lows = (np.broadcast_to(values, (problems, count)) for values in (highs, lows))
     floats = np.zeros((2, problems, count))
     counts = np.zeros((2, problems, count), dtype=np.int32)
+    if count:
+        require_prices(rows, rules, highs.min(axis=1), lows.min(axis=1))
     step = max(_AT_ONCE // max(days, 1), 1)
     for i in range(problems):
         of_problem = {name: None if row is None else row[i] for name, row in rows.items()}
         for at in range(0, count, step):
             some = slice(at, at + step)
-            found = _sum_some(of_problem, highs[i, some], lows[i, some], rule)
+            found = _sum_some(of_problem, highs[i, some], lows[i, some], rules)
             floats[:, i, some], counts[:, i, some] = found
     tail = shape if grid else shape[-1:]
     whole = (problems, *tail) if batched else tail
@@ -118,19 +121,20 @@ def _sum_some(
     days: dict[str, Any],
     highs: npt.NDArray[np.float32],
     lows: npt.NDArray[np.float32],
-    rule: dict[str, Any],
+    rules: RuleCodes,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
     """Total and squares [2, candidate]; wins and trades [2, candidate]."""
     shape = (len(highs), len(days["close"]))
     tiled: dict[str, Any] = {
         n: v if v is None else np.broadcast_to(v, shape).reshape(-1) for n, v in days.items()
     }
-    for name, offsets, least, most in (("high_pred", highs, 0, 10), ("low_pred", lows, -1, 0)):
-        level = np.clip(days[name] + offsets[:, None], f32(least), f32(most))
+    for name, offsets in (("high_pred", highs), ("low_pred", lows)):
+        # A level too large for float32 is one that no price reaches: no missing value.
+        level = np.clip(days[name] + offsets[:, None], -_LARGEST, _LARGEST)
         tiled[name] = np.where(np.isfinite(days[name]), level, days[name]).reshape(-1)
-    found = fills(**tiled, **rule)
-    net = (found.gross - found.fee).reshape(shape)
-    entered = (found.flags & (LONG_ENTERED | SHORT_ENTERED) != 0).reshape(shape)
+    gross, cost, flags = _core.fills(**tiled, **rules._asdict())
+    net = (gross - cost).reshape(shape)
+    entered = (flags & (LONG_ENTERED | SHORT_ENTERED) != 0).reshape(shape)
     exact = net.astype(np.float64)
     sums = [sums_in_order(exact), sums_in_order(exact * exact)]
     counts = [np.count_nonzero(of, axis=1) for of in (net > 0, entered)]

@@ -19,14 +19,14 @@ from typing import Any
 from marketsim.errors import MissingDependencyError
 from marketsim.kernels.offsets import best_offsets
 from marketsim.kernels.profit import profit
-from marketsim.kernels.rules import fee_rule_code, fill_code
+from marketsim.kernels.rules import FillCosts, rule_codes
 from marketsim.kernels.shapes import by_name, is_batch, offset_shape
 
 _DAYS = "Tensor close, Tensor high, Tensor low, Tensor high_pred, Tensor low_pred, Tensor position"
-_RULES = 'float fee=0.0, str fee_rule="per_entry", str fill="optimistic"'
-PROFIT = f"({_DAYS}, Tensor high_offset, Tensor low_offset, Tensor? open=None, {_RULES}) -> Tensor"
+_RULES = 'float fee=0.0, float[]? costs=None, str fill="open_aware", str? fee_rule=None'
+PROFIT = f"({_DAYS}, Tensor high_offset, Tensor low_offset, Tensor? open, {_RULES}) -> Tensor"
 BEST_OFFSETS = (
-    f"({_DAYS}, Tensor? open=None, float high_min=-0.03, float high_max=0.03, "
+    f"({_DAYS}, Tensor? open, float high_min=-0.03, float high_max=0.03, "
     f"float low_min=-0.03, float low_max=0.03, {_RULES}, bool always_on=False, "
     "bool long_only=False, float margin=0.0) -> (Tensor, Tensor, Tensor)"
 )
@@ -64,17 +64,18 @@ def _profit(
     position: Any,
     high_offset: Any,
     low_offset: Any,
-    open: Any = None,
+    open: Any,
     fee: float = 0.0,
-    fee_rule: str = "per_entry",
-    fill: str = "optimistic",
+    costs: FillCosts | None = None,
+    fill: str = "open_aware",
+    fee_rule: str | None = None,
 ) -> Any:
     import torch
 
     found = profit(
         close, high, low, high_pred, low_pred, position,
-        high_offset=high_offset, low_offset=low_offset, fee=fee, fee_rule=fee_rule, fill=fill,
-        open=open, device=_device(close),
+        high_offset=high_offset, low_offset=low_offset, fee=fee, costs=costs, fee_rule=fee_rule,
+        fill=fill, open=open, device=_device(close),
     )  # fmt: skip
     return torch.as_tensor(found)
 
@@ -88,14 +89,14 @@ def _fake_profit(
     position: Any,
     high_offset: Any,
     low_offset: Any,
-    open: Any = None,
+    open: Any,
     fee: float = 0.0,
-    fee_rule: str = "per_entry",
-    fill: str = "optimistic",
+    costs: FillCosts | None = None,
+    fill: str = "open_aware",
+    fee_rule: str | None = None,
 ) -> Any:
     """The shape of the answer, without one."""
-    fill_code(fill)
-    fee_rule_code(fee_rule)
+    rule_codes(fill, fee_rule, fee, costs, has_open=open is not None)
     batched = _check_days(close, high, low, high_pred, low_pred, position, open)
     given = tuple(high_offset.shape), tuple(low_offset.shape)
     candidates = offset_shape(*given, close.shape[0], batched=batched)[-1:]
@@ -110,14 +111,15 @@ def _best_offsets(
     high_pred: Any,
     low_pred: Any,
     position: Any,
-    open: Any = None,
+    open: Any,
     high_min: float = -0.03,
     high_max: float = 0.03,
     low_min: float = -0.03,
     low_max: float = 0.03,
     fee: float = 0.0,
-    fee_rule: str = "per_entry",
-    fill: str = "optimistic",
+    costs: FillCosts | None = None,
+    fill: str = "open_aware",
+    fee_rule: str | None = None,
     always_on: bool = False,
     long_only: bool = False,
     margin: float = 0.0,
@@ -126,8 +128,9 @@ def _best_offsets(
 
     found = best_offsets(
         close, high, low, high_pred, low_pred, position,
-        bounds=((high_min, high_max), (low_min, low_max)), fee=fee, fee_rule=fee_rule, fill=fill,
-        always_on=always_on, long_only=long_only, open=open, margin=margin, device=_device(close),
+        bounds=((high_min, high_max), (low_min, low_max)), fee=fee, costs=costs, fill=fill,
+        fee_rule=fee_rule, always_on=always_on, long_only=long_only, open=open, margin=margin,
+        device=_device(close),
     )  # fmt: skip
     kinds = (torch.float32, torch.float32, torch.float64)
     return tuple(torch.as_tensor(v, dtype=kind) for v, kind in zip(found, kinds, strict=True))
@@ -135,7 +138,7 @@ def _best_offsets(
 
 def _fake_best_offsets(
     close: Any, high: Any, low: Any, high_pred: Any, low_pred: Any, position: Any,
-    open: Any = None, *_: Any, **__: Any,
+    open: Any, *_: Any, **__: Any,
 ) -> Any:  # fmt: skip
     """The shapes of the answers, without any."""
     import torch

@@ -13,6 +13,7 @@ from numpy import float32 as f32
 
 from marketsim.kernels.offsets import best_offsets
 from marketsim.kernels.profit import fills
+from marketsim.kernels.rules import FillCosts
 from marketsim.kernels.sums import sums_in_order
 from marketsim.kernels.types import Bounds, FloatArray, ProfitSums
 
@@ -43,7 +44,7 @@ class CpuRules(NamedTuple):
     fill: str
     always_on: bool
     long_only: bool
-    fee: float
+    costs: FillCosts
     bounds: Bounds
 
 
@@ -82,7 +83,7 @@ def fit_windows_on_cpu(
         seen = days.at(first[:, None] + np.arange(length))
         found.append(
             best_offsets(
-                **seen._asdict(), bounds=rules.bounds, fee=rules.fee, fill=rules.fill,
+                **seen._asdict(), bounds=rules.bounds, costs=rules.costs, fill=rules.fill,
                 always_on=rules.always_on, long_only=rules.long_only,
             )
         )  # fmt: skip
@@ -101,7 +102,7 @@ def _net(days: CpuDays, high: FloatArray, low: FloatArray, rules: CpuRules) -> F
     for side in sides:
         part = fills(
             days.close, days.high, days.low, days.high_pred + high, days.low_pred + low, side,
-            fee=rules.fee, fill=rules.fill, open=days.open,
+            costs=rules.costs, fill=rules.fill, open=days.open,
         )  # fmt: skip
         net += part.gross - part.fee
     return net

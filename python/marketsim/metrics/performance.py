@@ -282,6 +282,8 @@ def windowed_performance(
 
 
 def _annual_return(total: Floats, bars: int, scale: float) -> Floats:
+    if math.isnan(scale):  # 1 to the power of NaN would be 1
+        return np.full_like(total, np.nan)
     with np.errstate(over="ignore"):
         annual: Floats = (1.0 + total) ** (scale / bars) - 1.0
     return annual

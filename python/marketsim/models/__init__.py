@@ -21,8 +21,10 @@ from marketsim.models.protocol import (
     SeededModel,
 )
 from marketsim.models.samples import SampleDistribution
+from marketsim.models.statistical.climatology import ClimatologyModel
 from marketsim.models.statistical.ewma import EwmaModel
 from marketsim.models.statistical.persistence import PersistenceModel
+from marketsim.models.statistical.range import RangeModel
 from marketsim.models.traits import ModelTraits, traits_of
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "BatchForecasts",
     "BatchedModel",
     "ChronosModel",
+    "ClimatologyModel",
     "Contexts",
     "Cost",
     "CostedModel",
@@ -46,6 +49,7 @@ __all__ = [
     "ModelTraits",
     "PersistenceModel",
     "QuantileDistribution",
+    "RangeModel",
     "SampleDistribution",
     "SeededModel",
     "StudentTMixture",

@@ -61,7 +61,7 @@ def model_from(
         joint: whether it forecasts the four targets of a bar together.
         horizons: the most steps ahead that it forecasts.
         targets: the kinds of moves that it can forecast, of "close" and "own".
-        name: what people call it; the function's own name by default.
+        name: display name; the function's own name by default.
         version: what tells this function from an earlier one of that name.
 
     Raises:
@@ -99,7 +99,7 @@ class FunctionModel:
     """A function as a model; see `model_from`, which builds it.
 
     Attributes:
-        name: what people call it.
+        name: display name.
         traits: what it reads and gives.
         levels, context_length: as in the traits.
     """
@@ -219,7 +219,7 @@ def model_from_frame(
             `horizon` (1 where it is missing), and either quantiles `q0.1`, `q0.5`, ... or samples
             `s0`, `s1`, .... Dates without a time zone are in UTC. `date` is that of the last step:
             the bar `horizon` steps after the last one that was known.
-        name: what people call it.
+        name: display name.
         targets: what the numbers are: "close" for log moves against the close before, "own" for
             each column's own one-bar returns.
 
@@ -242,7 +242,7 @@ class FrameModel:
     """A table of forecasts as a model; see `model_from_frame`, which builds it.
 
     Attributes:
-        name: what people call it.
+        name: display name.
         traits: what it reads and gives.
         levels: the quantile levels of the table.
     """

@@ -9,7 +9,8 @@ mean_minus_std_<k>, mean_plus_std_<k>  the mean and k standard deviations
 mean_quantile_mix_<q>_<w>              w * mean + (1 - w) * the q quantile
 quantile_plus_std_<q>_<k>              the q quantile and k standard deviations
 
-Fractions above 1 are percent: trimmed_mean_10 drops a tenth on each side. Case does not matter.
+Fractions above 1 are percent: trimmed_mean_10 drops a tenth on each side. The weight w is at most
+1. Case does not matter.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _FORMS: dict[str, tuple[str, tuple[bool, ...]]] = {
     "p": (rf"p{_NUMBER}", (True,)),
     "mean_minus_std": (rf"mean_minus_std_{_NUMBER}", (False,)),
     "mean_plus_std": (rf"mean_plus_std_{_NUMBER}", (False,)),
-    "mean_quantile_mix": (rf"mean_quantile_mix_{_NUMBER}_{_NUMBER}", (True, True)),
+    "mean_quantile_mix": (rf"mean_quantile_mix_{_NUMBER}_{_NUMBER}", (True, False)),
 }
 AGGREGATES = (
     "mean",

@@ -63,7 +63,7 @@ def read_contexts(
 
 
 def read_series(series: npt.ArrayLike, start: int) -> Array:
-    """A series [time] or [variate, time] of which the forecasts after [..., :start] are asked.
+    """A series [time] or [variate, time] and the first end of context that is forecast from.
 
     Raises:
         ArgumentError: another shape, no variate, or a start outside 1 .. time.

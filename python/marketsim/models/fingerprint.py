@@ -29,7 +29,7 @@ class ModelIdentity:
     change of the kind that it stands for may change a forecast.
 
     Attributes:
-        name: what people call the model.
+        name: display name of the model.
         code: version of the code that makes the forecasts.
         context_length: how many last values a forecast depends on; None for all.
         levels: the quantile levels that the model states.

@@ -15,14 +15,18 @@ from marketsim.models.kronos.config import is_kronos
 from marketsim.models.neural.checkpoint import Checkpoint, is_hub_id, locate
 from marketsim.models.neural.device import Execution
 from marketsim.models.protocol import Model
-from marketsim.models.statistical.base import StatisticalModel
+from marketsim.models.statistical.climatology import ClimatologyModel
 from marketsim.models.statistical.ewma import EwmaModel
 from marketsim.models.statistical.persistence import PersistenceModel
+from marketsim.models.statistical.range import RangeModel
 from marketsim.models.toto1.config import is_toto1
 from marketsim.models.toto2.config import is_toto2
 
-_STATISTICAL: dict[str, type[StatisticalModel]] = {
-    model.name: model for model in (EwmaModel, PersistenceModel)
+_STATISTICAL: dict[str, Callable[..., Model]] = {
+    "ewma": EwmaModel,
+    "range": RangeModel,
+    "climatology": ClimatologyModel,
+    "persistence": PersistenceModel,
 }
 # How a config.json is recognised, and the class that it is for.
 _FAMILIES: tuple[tuple[str, Callable[[Mapping[str, Any]], bool], str], ...] = (
@@ -50,8 +54,9 @@ def load_model(
     """The model of that name.
 
     Args:
-        name_or_folder: "ewma" (decay=0.94, window=500), "persistence" (window=500), a folder with
-            config.json and model.safetensors (also in shards), or a hub id, which is downloaded
+        name_or_folder: "ewma" (decay=0.94, window=500), "range" (window=500, fit=750),
+            "climatology" (window=250), "persistence" (window=500), a folder with config.json and
+            model.safetensors (also in shards), or a hub id, which is downloaded
             once. Weights are read when the first forecast is made.
         device: "cpu", "cuda" or "cuda:<index>".
         dtype: "float32", "bfloat16" or, on a GPU, "float16": the precision of matrix products.

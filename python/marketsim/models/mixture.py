@@ -97,7 +97,7 @@ class StudentTMixture(PointwiseDistribution):
         return _core.mixture_cdf(*self._rows, flat).reshape(shape)
 
     def quantile(self, levels: npt.ArrayLike) -> Array:
-        """Quantiles [..., horizon, level] at levels in (0, 1), each as if asked for alone."""
+        """Quantiles [..., horizon, level] at levels in (0, 1), each as if requested alone."""
         wanted = checked_levels(levels)
         found = _core.mixture_quantiles(*self._rows, [with_normal(level) for level in wanted])
         return found.reshape(*self.df.shape[:-1], len(wanted))

@@ -21,7 +21,7 @@ class Model(Protocol):
     """A model forecasts the values after a context from that context alone.
 
     Attributes:
-        name: what people call it.
+        name: display name.
         fingerprint: hex digest of all that decides its forecasts: weights, configuration,
             preprocessing, precision, code version. Stored forecasts are reached only through it.
         context_length: how many last values a forecast depends on; None for all of them.
@@ -35,7 +35,7 @@ class Model(Protocol):
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Display name."""
         ...
 
     @property
@@ -121,7 +121,7 @@ class BatchForecasts(NamedTuple):
     """The forecasts of one batch, of several series.
 
     Attributes:
-        series: int64 [forecast], index of the series among those asked for.
+        series: int64 [forecast], index of the requested series.
         days: int64 [forecast], index of each forecast within its series.
         distribution: shape [forecast, horizon] or, of series [variate, time], [forecast, variate,
             horizon].
@@ -146,8 +146,8 @@ class BatchedModel(Protocol):
     ) -> None:
         """`Model.predict_each` of each series, handed to `take` batch by batch.
 
-        What is made is handed over also where the work is interrupted. `on_progress` is told how
-        many forecasts have been made since the last call.
+        What is made is handed over also where the work is interrupted. `on_progress` is called
+        with how many forecasts have been made since the last call.
         """
         ...
 
@@ -161,7 +161,7 @@ class BarModel(Protocol):
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Display name."""
         ...
 
     def predict_bars(

@@ -43,6 +43,10 @@ class ModelTraits:
         batched: whether it makes batches of its own: it has `predict_batches`.
         costed: whether it foresees what forecasts cost: it has `cost` and `expect`.
         device: where it runs: "cpu", "cuda" or "cuda:<index>".
+        dtype: the precision of its matrix products.
+        compiled: whether torch.compile translates it.
+        path_steps: steps after which a step depends on what was drawn before it, for a model that
+            draws whole paths (`sample_paths`); 0 for one that does not.
         stays_on_device: whether its forecasts can stay there: it has `parameters_each_of`.
 
     Raises:
@@ -68,6 +72,9 @@ class ModelTraits:
     batched: bool = False
     costed: bool = False
     device: str = "cpu"
+    dtype: str = "float64"
+    compiled: bool = False
+    path_steps: int = 0
     stays_on_device: bool = False
 
     def __post_init__(self) -> None:
@@ -102,6 +109,11 @@ class ModelTraits:
         if self.draws:
             return "samples"
         return "student_t_mixture" if self.components else "quantiles"
+
+    @property
+    def kind(self) -> str:
+        """The kind of moves that a run on bars asks for: "own" where the model forecasts these."""
+        return "own" if "own" in self.targets else self.targets[0]
 
     @property
     def volume(self) -> bool:

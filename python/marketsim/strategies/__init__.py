@@ -2,6 +2,7 @@
 
 from marketsim.strategies.entry_exit import EntryTakeProfit, HighLow, MaxDiff, MaxDiffAlwaysOn
 from marketsim.strategies.orders import (
+    BarStrategy,
     Hold,
     LimitOrders,
     Orders,
@@ -13,6 +14,7 @@ from marketsim.strategies.registry import (
     register_strategy,
     select_strategies,
     strategy_names,
+    unregister_strategy,
 )
 from marketsim.strategies.signals import (
     AllSignals,
@@ -26,6 +28,7 @@ from marketsim.strategies.views import BarView, DecisionView, PastBars
 __all__ = [
     "BASELINES",
     "AllSignals",
+    "BarStrategy",
     "BarView",
     "BuyAndHold",
     "ConfidenceGuard",
@@ -45,4 +48,5 @@ __all__ = [
     "register_strategy",
     "select_strategies",
     "strategy_names",
+    "unregister_strategy",
 ]

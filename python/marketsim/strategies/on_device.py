@@ -39,7 +39,9 @@ def device_orders(
     import torch
 
     if type(strategy) is MaxDiffAlwaysOn:
-        return DeviceOrders(((high != 0.0) | (low != 0.0)).float(), always_on=True)
+        moves = (high != 0.0) | (low != 0.0)
+        nothing = float("nan")  # with always_on, what is not finite does not trade
+        return DeviceOrders(torch.where(moves, 1.0, nothing).float(), always_on=True)
     side = torch.where(high.abs() > low.abs(), 1.0, -1.0)
     position = torch.where(low < high, side, 0.0).float()
     return DeviceOrders(torch.where(long_only, position.clamp(min=0.0), position), always_on=False)

@@ -8,7 +8,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.strategies.views import DecisionView
+from marketsim.strategies.views import BarView, DecisionView
 
 Floats = npt.NDArray[np.float64]
 
@@ -103,4 +103,33 @@ class Strategy(Protocol):
 
     def decide(self, view: DecisionView) -> Orders:
         """Orders for all days of the view; those of day t may use elements 0 .. t of its arrays."""
+        ...
+
+
+@runtime_checkable
+class BarStrategy(Protocol):
+    """A strategy that decides bar by bar: the simple form, which cannot look ahead.
+
+    Its `decide_bar` is handed what is known before one bar and gives the orders for it, with plain
+    numbers: `Hold(1.0)`, `LimitOrders(1.0, high=0.01, low=-0.01)`. It may keep a state in `self`:
+    each run of bars begins with a fresh copy of the object. Pass it where a `Strategy` is taken.
+    """
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The forecasts that it decides by."""
+        ...
+
+    @property
+    def fitted(self) -> bool:
+        """Whether its offsets are fitted."""
+        ...
+
+    def decide_bar(self, view: BarView) -> Orders:
+        """Orders for the bar of the view."""
         ...

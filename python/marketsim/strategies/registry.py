@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable
 
 from marketsim.bars import TARGETS
 from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.strategies.by_bar import ByBar
 from marketsim.strategies.entry_exit import EntryTakeProfit, HighLow, MaxDiff, MaxDiffAlwaysOn
-from marketsim.strategies.orders import Strategy
+from marketsim.strategies.orders import BarStrategy, Strategy
 from marketsim.strategies.signals import (
     AllSignals,
     BuyAndHold,
@@ -39,8 +40,12 @@ def strategy_names() -> tuple[str, ...]:
     return tuple(_registered)
 
 
-def register_strategy(strategy: Strategy) -> None:
+def register_strategy(strategy: Strategy | BarStrategy, *, replace: bool = False) -> None:
     """Make a strategy available by its name.
+
+    Args:
+        strategy: what decides.
+        replace: take the place of a registered strategy of that name; a built-in one stays.
 
     Raises:
         ArgumentError: not a `Strategy`, a name of other characters than a-z, 0-9 and _, a name
@@ -57,13 +62,41 @@ def register_strategy(strategy: Strategy) -> None:
         >>> ms.register_strategy(Contrarian())
     """
     checked = check_strategy(strategy)
-    if checked.name in _registered:
-        raise ArgumentError(f"a strategy named {checked.name!r} exists: choose another name")
+    if checked.name in _registered and (not replace or _is_built_in(checked.name)):
+        how = "choose another name" if _is_built_in(checked.name) else "pass replace=True"
+        raise ArgumentError(f"a strategy named {checked.name!r} exists: {how}")
     _registered[checked.name] = checked
 
 
+def unregister_strategy(name: str) -> None:
+    """Forget a registered strategy.
+
+    Raises:
+        UnknownNameError: no strategy of that name.
+        ArgumentError: a built-in one.
+    """
+    if name not in _registered:
+        raise UnknownNameError("strategy", name, _registered)
+    if _is_built_in(name):
+        raise ArgumentError(f"strategy {name!r} is built in: only registered ones can be removed")
+    del _registered[name]
+
+
+def _is_built_in(name: str) -> bool:
+    return any(strategy.name == name for strategy in _BUILT_IN)
+
+
 def check_strategy(strategy: object) -> Strategy:
-    """`strategy` itself if it has all that a strategy needs; raises as `register_strategy`."""
+    """`strategy` if it has all that a strategy needs; raises as `register_strategy`.
+
+    One with `decide_bar` in place of `decide` is wrapped.
+    """
+    if (
+        not isinstance(strategy, type)
+        and not isinstance(strategy, Strategy)
+        and isinstance(strategy, BarStrategy)
+    ):
+        strategy = ByBar(strategy)
     if isinstance(strategy, type) or not isinstance(strategy, Strategy):
         missing = [a for a in ("name", "targets", "fitted", "decide") if not hasattr(strategy, a)]
         what = f"it has no {', '.join(missing)}" if missing else "give an instance, not the class"
@@ -99,7 +132,9 @@ def _check_targets(name: str, targets: object) -> None:
             raise UnknownNameError(f"target of strategy {name!r}", target, TARGETS)
 
 
-def select_strategies(wanted: Iterable[str | Strategy] | str | None) -> tuple[Strategy, ...]:
+def select_strategies(
+    wanted: Iterable[str | Strategy | BarStrategy] | str | None,
+) -> tuple[Strategy, ...]:
     """The strategies of these names or objects, all built-in ones for None.
 
     Raises:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from marketsim.arguments import as_number
 from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.kernels.rules import FillCosts, check_fee
 
 if TYPE_CHECKING:
     from marketsim.bars.market import AssetClass
@@ -76,6 +77,11 @@ class Costs:
         """Rate of a fill at the market: at the close, at the open by `Hold`, or at a stop."""
         return (self.fee_bps + self.half_spread_bps) * _BPS
 
+    @property
+    def rates(self) -> FillCosts:
+        """(entry, limit_exit, close_exit), as `marketsim.profit` takes them."""
+        return self.entry, self.limit_exit, self.close_exit
+
     def carry(self, position: float) -> float:
         """Cost a year of holding a position, as a fraction: borrow of a short, financing beyond 1.
 
@@ -127,8 +133,10 @@ def resolve_costs(fee: float | Costs | None, asset_class: AssetClass) -> Costs:
         return COSTS[asset_class]
     if isinstance(fee, Costs):
         return fee
-    expected = "a fraction of the traded value in (-1, 1), such as 0.0005 for 5 basis points"
-    rate = as_number("fee", fee, f"{expected}, or Costs")
+    rate = check_fee(fee)
     if not -1.0 < rate < 1.0:
-        raise ArgumentError(f"fee must be {expected}: got {fee!r}; 5 basis points are 0.0005")
+        raise ArgumentError(
+            f"fee must be a fraction of the value traded in (-1, 1): got {fee!r}; 5 basis points "
+            "are 0.0005"
+        )
     return Costs(fee_bps=rate / _BPS)

@@ -72,7 +72,8 @@ class Forecasts:
         """Run the plans; raises as `run_plans`."""
         with stage("forecasts"):
             wanted = [(bars, plan) for plan in plans]
-            return cls(tuple(run_plans(wanted, model, store=store, progress=progress)))
+            made = run_plans(wanted, model, store=store, progress=progress)
+            return cls(tuple(cube.own_returns(bars) for cube in made))
 
     def between(self, start: int, stop: int) -> ForecastCube:
         """The forecasts of the rows start .. stop - 1, which lie within one plan; a view."""

@@ -22,7 +22,7 @@ f32 = np.float32
 Levels = npt.NDArray[np.float32]
 
 LONG, SHORT = (rules.LONG_ENTERED, rules.LONG_EXITED), (rules.SHORT_ENTERED, rules.SHORT_EXITED)
-BOUNDS = ("optimistic", "pessimistic")
+BOUNDS = ("optimistic", "open_aware")
 """The policies that everything unknown of a bar lies between."""
 
 
@@ -72,16 +72,15 @@ class LimitProblem(NamedTuple):
     sides: list[Floats]
 
 
-def limit_problem(orders: LimitOrders, long_only: bool) -> LimitProblem:
-    """The levels and sides of limit orders, before offsets.
+def policy_of(orders: LimitOrders, fill: str) -> str:
+    """The policy of limit orders in a run under `fill`; those that leave at the close do so."""
+    return "close_only" if orders.exit_at_close else fill
 
-    Where the exit is the close, its limit lies where no price reaches.
-    """
+
+def limit_problem(orders: LimitOrders, long_only: bool) -> LimitProblem:
+    """The levels and sides of limit orders, before offsets; see `policy_of`."""
     high, low = orders.high.astype(f32), orders.low.astype(f32)
     position = orders.position
-    if orders.exit_at_close:
-        high = np.where(position > 0.0, f32(10), high)
-        low = np.where(position < 0.0, f32(-2), low)
     if not orders.always_on:
         return LimitProblem(high, low, [position])
     ones = (position != 0.0).astype(np.float64)
@@ -113,8 +112,8 @@ def fit_offsets(
         problems(low),
         problems(position),
         bounds=book.bounds,
-        fee=book.costs.entry + book.costs.close_exit,
-        fill=book.fill,
+        costs=book.costs.rates,
+        fill=policy_of(orders, book.fill),
         always_on=orders.always_on,
         long_only=book.long_only,
         open=problems(days.open),
@@ -192,7 +191,10 @@ def limit_days(
         most: the most value that can be filled on each day; None for any.
     """
     laid = _laid(orders, fit, book, most)
-    found = {fill: _fill_sides(days, laid, fill, book.costs) for fill in {book.fill, *BOUNDS}}
+    found = {
+        fill: _fill_sides(days, laid, policy_of(orders, fill), book.costs)
+        for fill in {book.fill, *BOUNDS}
+    }
     outcome, best, worst = (found[fill] for fill in (book.fill, *BOUNDS))
     entries = sum((outcome.flags & bit > 0).astype(np.int64) for bit, _ in (LONG, SHORT))
     ordered = orders.position != 0.0
@@ -202,8 +204,8 @@ def limit_days(
         position=np.sum(laid.sides, axis=0),
         high_offset=fit.high.astype(np.float64),
         low_offset=fit.low.astype(np.float64),
-        high_level=np.where(sells, np.clip(laid.high, 0.0, 10.0).astype(np.float64), np.nan),
-        low_level=np.where(buys, np.clip(laid.low, -1.0, 0.0).astype(np.float64), np.nan),
+        high_level=np.where(sells, laid.high.astype(np.float64), np.nan),
+        low_level=np.where(buys, laid.low.astype(np.float64), np.nan),
         flags=outcome.flags,
         active=np.greater(entries, 0),
         entries=np.asarray(entries),
@@ -265,7 +267,7 @@ def side_fills(
     opened = days.open.astype(f32)
     found = []
     for side in laid.sides:
-        gross, flags = _filled(days, laid, side, book.fill)
+        gross, flags = _filled(days, laid, side, policy_of(orders, book.fill))
         size, fee = _charged(side, flags, book.costs)
         is_long = side > 0.0
         entered, left = flags & _ENTERED > 0, flags & _EXITED > 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias, overload
 
 import pandas as pd
 
@@ -16,40 +16,87 @@ from marketsim.forecasts import ForecastPlan, StoreLike, open_store
 from marketsim.kernels.rules import check_device
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds
 from marketsim.models import Model, load_model
-from marketsim.strategies import Strategy, select_strategies
+from marketsim.strategies import BarStrategy, Strategy, select_strategies
 from marketsim.walkforward.costs import Costs
 from marketsim.walkforward.inputs import Forecasts, ModelCard, RunInputs, forecast_plans
 from marketsim.walkforward.result import WalkForwardResult
 from marketsim.walkforward.run import Run
 from marketsim.walkforward.settings import VolumeCap, resolve_settings
-from marketsim.walkforward.windows import Windows, plan_windows
+from marketsim.walkforward.universe import PreparedUniverse, prepare_universe
+from marketsim.walkforward.windows import SIMULATIONS, Windows, plan_windows, rows_between
+
+AnyBars: TypeAlias = "Bars | pd.DataFrame | str | os.PathLike[str]"
+
+
+@overload
+def prepare(
+    bars: AnyBars,
+    model: str | os.PathLike[str] | Model = ...,
+    *,
+    simulations: int | str | None = ...,
+    start: Any = ...,
+    end: Any = ...,
+    window: int = ...,
+    offset_window: int = ...,
+    purge: int = ...,
+    embargo: int = ...,
+    calendar: str | None = ...,
+    store: StoreLike = ...,
+    progress: bool = ...,
+) -> Prepared: ...
+
+
+@overload
+def prepare(
+    bars: Mapping[str, Bars] | Sequence[Bars],
+    model: str | os.PathLike[str] | Model = ...,
+    *,
+    simulations: int | str | None = ...,
+    start: Any = ...,
+    end: Any = ...,
+    window: int = ...,
+    offset_window: int = ...,
+    purge: int = ...,
+    embargo: int = ...,
+    calendar: str | None = ...,
+    store: StoreLike = ...,
+    progress: bool = ...,
+) -> PreparedUniverse: ...
 
 
 def prepare(
-    bars: Bars | pd.DataFrame | str | os.PathLike[str],
+    bars: AnyBars | Mapping[str, Bars] | Sequence[Bars],
     model: str | os.PathLike[str] | Model = "ewma",
     *,
-    simulations: int = 70,
+    simulations: int | str | None = None,
+    start: Any = None,
+    end: Any = None,
     window: int = 7,
     offset_window: int = 60,
     purge: int = 0,
     embargo: int = 0,
+    calendar: str | None = None,
     store: StoreLike = None,
     progress: bool = True,
-) -> Prepared:
+) -> Prepared | PreparedUniverse:
     """Make every forecast of a walk-forward run once; strategies are evaluated on it many times.
 
     Args:
-        bars: `Bars`, or what `read_bars` takes.
+        bars: `Bars`, or what `read_bars` takes; for a universe several `Bars`, as a list or by
+            symbol.
         model: a `Model`, or a name for `load_model`.
-        simulations: how many as-of dates, the newest ones.
+        simulations: how many as-of dates, the newest ones; "all" for as many as the bars give;
+            None: 70, or all from `start` on.
+        start, end: first and last date to evaluate, both included, as pandas takes them; the bars
+            before `start` are still what forecasts are made from.
         window: days each simulation is validated on.
         offset_window: the most days before an evaluated day that offsets can be fitted on; 0 where
             no strategy fits any, which saves their forecasts.
-        purge, embargo, store, progress: as in `walk_forward`.
+        start, end, purge, embargo, calendar, store, progress: as in `walk_forward`.
 
     Returns:
-        `Prepared`: read-only, to be shared by threads; it pickles for processes.
+        `Prepared`: read-only, to be shared by threads; it pickles for processes. Of several `Bars`
+        a `PreparedUniverse`, for the strategies that fit offsets.
 
     Raises:
         BarsError, NotEnoughBarsError, UnknownNameError, ArgumentError: as `walk_forward`.
@@ -60,16 +107,25 @@ def prepare(
         >>> run.evaluate("maxdiff", fill="optimistic").summary()  # doctest: +SKIP
         >>> run.evaluate("maxdiff", fee=0.001).summary()  # doctest: +SKIP
     """
-    bars = bars if isinstance(bars, Bars) else read_bars(bars)
-    windows = {"simulations": simulations, "window": window, "offset_window": offset_window}
+    windows: dict[str, Any] = {"window": window, "offset_window": offset_window}
     windows |= {"purge": purge, "embargo": embargo}
+    if isinstance(bars, Sequence | Mapping) and not isinstance(bars, str):
+        if start is not None or end is not None or calendar is not None:
+            raise ArgumentError(
+                "start, end and calendar are not known to a universe: cut the bars, or read them "
+                "with calendar="
+            )
+        windows["simulations"] = SIMULATIONS if simulations is None else simulations
+        return prepare_universe(bars, model, store=store, progress=progress, **windows)
+    bars = _read(bars, calendar)
+    windows |= {"simulations": simulations, **rows_between(bars, start, end)}
     return _prepared(bars, model, windows, store, progress)
 
 
 def _prepared(
     bars: Bars,
     model: str | os.PathLike[str] | Model,
-    windows: dict[str, int],
+    windows: dict[str, Any],
     store: StoreLike,
     progress: bool,
 ) -> Prepared:
@@ -115,7 +171,7 @@ class Prepared:
 
     def evaluate(
         self,
-        strategies: Iterable[str | Strategy] | str | None = None,
+        strategies: Iterable[str | Strategy | BarStrategy] | str | None = None,
         *,
         fill: str = "open_aware",
         fee: float | Costs | None = None,
@@ -174,9 +230,11 @@ def walk_forward(
     bars: Bars | pd.DataFrame | str | os.PathLike[str],
     model: str | os.PathLike[str] | Model = "ewma",
     *,
-    simulations: int = 70,
+    simulations: int | str | None = None,
+    start: Any = None,
+    end: Any = None,
     window: int = 7,
-    strategies: Iterable[str | Strategy] | str | None = None,
+    strategies: Iterable[str | Strategy | BarStrategy] | str | None = None,
     fill: str = "open_aware",
     fee: float | Costs | None = None,
     aggregate: str = "trimmed_mean_10",
@@ -185,6 +243,7 @@ def walk_forward(
     progress: bool = True,
     purge: int = 0,
     embargo: int = 0,
+    calendar: str | None = None,
     asset_class: str | None = None,
     periods_per_year: float | None = None,
     offset_bounds: Bounds = DEFAULT_BOUNDS,
@@ -203,7 +262,10 @@ def walk_forward(
     Args:
         bars: `Bars`, or what `read_bars` takes.
         model: a `Model`, or a name for `load_model`.
-        simulations: how many as-of dates, the newest ones.
+        simulations: how many as-of dates, the newest ones; "all" for as many as the bars give;
+            None: 70, or all from `start` on.
+        start, end: first and last date to evaluate, both included, as pandas takes them; the bars
+            before `start` are still what forecasts are made from.
         window: days each simulation is validated on.
         strategies: names or `Strategy` objects; None for all built-in ones.
         fill: fill policy of limit orders, see `marketsim.kernels.rules`.
@@ -219,9 +281,11 @@ def walk_forward(
         embargo: days skipped between one as-of date and the next. From `window` on, days lie
             between the simulations that belong to none: they are neither evaluated nor measured,
             and what strategies carry from day to day starts anew after them.
-        asset_class: "equity", "crypto" or "forex"; None judges by the calendar (crypto trades on
-            all days). It decides the costs, and that crypto is not sold short.
-        periods_per_year: days a year for annualisation; None judges by the calendar.
+        calendar: the market's calendar, as `read_bars` takes it: a name of `exchange_calendars`,
+            "24/7" or "24/5"; None judges by the bars.
+        asset_class: "equity", "crypto" or "forex"; None: of the calendar, or judged by the bars,
+            see `Bars.market`. It decides the costs, and that crypto is not sold short.
+        periods_per_year: bars a year for annualisation; None likewise.
         offset_bounds: ((min, max) of the high offset, (min, max) of the low offset).
         volume_cap: how much of a bar's volume can be traded, see `VolumeCap`; None for any. A bar
             without volume, where the bars have volumes, fills nothing either way.
@@ -245,7 +309,7 @@ def walk_forward(
         >>> result = ms.walk_forward(ms.demo_bars(), "ewma", simulations=70)
         >>> print(result.summary())  # doctest: +SKIP
     """
-    bars = bars if isinstance(bars, Bars) else read_bars(bars)
+    bars = _read(bars, calendar)
     chosen = select_strategies(strategies)
     fitted = any(strategy.fitted for strategy in chosen)
     # All that can be wrong is found before forecasts are made that would be made for nothing.
@@ -261,10 +325,25 @@ def walk_forward(
     }
     resolve_settings(bars.market, **rules)
     check_device(device)
-    windows = {"simulations": simulations, "window": window, "purge": purge, "embargo": embargo}
-    windows["offset_window"] = offset_window if fitted else 0
+    windows: dict[str, Any] = {
+        "simulations": simulations,
+        "window": window,
+        "offset_window": offset_window if fitted else 0,
+        "purge": purge,
+        "embargo": embargo,
+        **rows_between(bars, start, end),
+    }
     prepared = _prepared(bars, model, windows, store, progress)
     return prepared.evaluate(chosen, **rules, device=device)
+
+
+def _read(bars: Bars | pd.DataFrame | str | os.PathLike[str], calendar: str | None) -> Bars:
+    """The bars, of the market that the caller names."""
+    if not isinstance(bars, Bars):
+        return read_bars(bars) if calendar is None else read_bars(bars, calendar=calendar)
+    if calendar is None or calendar == bars.calendar:
+        return bars
+    return read_bars(bars.frame, symbol=bars.symbol, calendar=calendar)
 
 
 def _checked_model(model: Any) -> Model:

@@ -13,7 +13,7 @@ from marketsim.kernels.profit import profit
 from marketsim.report.data import Candles, Fan, Heatmap, Markers, ReportData, Table
 from marketsim.strategies import LimitOrders
 from marketsim.walkforward.inputs import MarketDays
-from marketsim.walkforward.limits import limit_problem
+from marketsim.walkforward.limits import limit_problem, policy_of
 from marketsim.walkforward.outcome import StrategyDays
 from marketsim.walkforward.summary import NOTES
 
@@ -167,12 +167,11 @@ def _heatmap(result: WalkForwardResult) -> Heatmap | None:
     low = np.linspace(low_min, low_max, _HEATMAP_STEPS)
     columns, rows = (grid.reshape(-1) for grid in np.meshgrid(high, low))
     total = np.zeros(columns.size)
-    charged = settings.costs.entry + settings.costs.close_exit
     for side in problem.sides:
         total += profit(
             days.close, days.high, days.low, problem.high[part], problem.low[part], side[part],
-            high_offset=columns, low_offset=rows, fee=charged, fill=settings.fill,
-            open=days.open,
+            high_offset=columns, low_offset=rows, costs=settings.costs.rates, open=days.open,
+            fill=policy_of(orders, settings.fill),
         ).sum(axis=1, dtype=np.float64)  # fmt: skip
     outcome = result.outcomes[name]
     dates = result.bars.frame.index

@@ -401,8 +401,9 @@ class WalkForwardResult:
         windows, settings = self.windows, self.settings
         days, bars = len(self.dates), len(self.bars)
         more = "" if days >= windows.possible_days(bars) else ' (all: simulations="all")'
+        period = self.bars.period(int(windows.days[0]), int(windows.days[-1]) + 1)
         return (
-            f"{self.bars.symbol}  {self.dates[0]:%Y-%m-%d} to {self.dates[-1]:%Y-%m-%d}, "
+            f"{self.bars.symbol}  {period}, "
             f"{days:,} of {bars:,} bars evaluated{more} in {len(windows.as_of):,} simulations of "
             f"{windows.window}; model {self.model.name}, fill {settings.fill}; costs: "
             f"{settings.costs.text()}; {settings.market.sentence()}"

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from marketsim.arguments import as_flag
-from marketsim.errors import ArgumentError
+from marketsim.errors import ArgumentError, MarketsimError, StrategyError
 from marketsim.strategies import (
     BuyAndHold,
     DecisionView,
@@ -147,7 +147,7 @@ class Run:
         start = stretch.first_fit if strategy.fitted else stretch.first
         settings = self.settings
         view = self.inputs.view(start, stretch.stop, settings.aggregate, settings.long_only)
-        orders = checked_orders(strategy.decide(view), view.dates, settings.long_only)
+        orders = checked_orders(_asked(strategy, view), view.dates, settings.long_only)
         fitted = isinstance(orders, LimitOrders) and as_flag("fitted", orders.fitted)
         if fitted != strategy.fitted:
             raise ArgumentError(f"fitted is {strategy.fitted}, but its orders say otherwise")
@@ -185,6 +185,20 @@ class Run:
             bounds=settings.offset_bounds,
             device=self.device,
         )
+
+
+def _asked(strategy: Strategy, view: DecisionView) -> Orders:
+    """What a strategy orders; its failure names it and the bars."""
+    try:
+        return strategy.decide(view)
+    except MarketsimError:
+        raise
+    except Exception as error:
+        raise StrategyError(
+            f"strategy {strategy.name!r} failed in decide for the {len(view)} bars from "
+            f"{str(view.dates[0])[:19]} to {str(view.dates[-1])[:19]}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 class _Decided(NamedTuple):

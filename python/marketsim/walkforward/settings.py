@@ -141,8 +141,8 @@ def _stated_market(market: Market, asset: str | None, periods: float | None) -> 
         market = replace(market, asset_class=kind, assumed=False, why="stated")
     if periods is not None:
         yearly = as_number("periods_per_year", periods)
-        if not 0.0 < yearly < 1e7:
-            raise ArgumentError(f"periods_per_year must lie in (0, 10,000,000): got {periods!r}")
+        if not 0.0 < yearly < 1e9:  # bars of a second have 31,557,600
+            raise ArgumentError(f"periods_per_year must lie in (0, 1e9): got {periods!r}")
         market = replace(
             market, periods_per_year=yearly, periods_assumed=False, periods_why="stated"
         )

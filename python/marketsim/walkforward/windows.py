@@ -5,14 +5,19 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from marketsim.arguments import check_whole
-from marketsim.errors import NotEnoughBarsError
+from marketsim.bars import Bars
+from marketsim.errors import ArgumentError, NotEnoughBarsError
 from marketsim.forecasts.plan import LEAST_CONTEXT
+
+SIMULATIONS = 70
+"""How many simulations are run where nobody says; the table's head says how to run all."""
 
 
 class Stretch(NamedTuple):
@@ -100,15 +105,24 @@ class Windows:
 def plan_windows(
     bars: int,
     *,
-    simulations: int,
+    simulations: int | str | None = None,
     window: int,
     offset_window: int = 0,
     purge: int = 0,
     embargo: int = 0,
+    start: int | None = None,
+    stop: int | None = None,
 ) -> Windows:
-    """Windows of the last `simulations` as-of dates of `bars` rows, the last row included.
+    """Windows of the newest as-of dates of `bars` rows, the last row included.
 
     Fewer simulations than asked for are planned, with a warning, where the bars do not suffice.
+
+    Args:
+        bars: how many rows there are.
+        simulations: how many; "all" for as many as the rows give; None: 70, or all from `start` on.
+        window, offset_window, purge, embargo: see `Windows`.
+        start, stop: only the rows start .. stop - 1 are evaluated; forecasts and fits read rows
+            before them.
 
     Raises:
         ArgumentError: a number out of range.
@@ -119,29 +133,70 @@ def plan_windows(
         array([197, 198, 199])
     """
     for name, value, least in (
-        ("simulations", simulations, 1),
         ("window", window, 1),
         ("offset_window", offset_window, 0),
         ("purge", purge, 0),
         ("embargo", embargo, 0),
     ):
         check_whole(name, value, least)
+    wanted = _wanted(simulations, start)
     fit = f" + {offset_window} offset window + {purge} purge" if offset_window else ""
     before = 1 + LEAST_CONTEXT + (offset_window + purge if offset_window else 0)
-    least_bars = before + window
-    if bars < least_bars:
+    first, end = max(before, start or 0), bars if stop is None else stop
+    if end < first + window:
+        limited = start is not None or stop is not None
+        where = f" up to the end of rows {start or 0} to {end - 1}" if limited else ""
         raise NotEnoughBarsError(
-            f"too few bars for one simulation: got {bars}, need {least_bars} "
+            f"too few bars for one simulation: got {end}{where}, need {first + window} "
             f"(1 + {LEAST_CONTEXT} returns before the first forecast{fit} + {window} window); "
             "give more bars or smaller windows"
         )
-    step = embargo + 1
-    possible = (bars - least_bars) // step + 1
-    if possible < simulations:
+    if start is not None and start < before:
         warnings.warn(
-            f"{bars} bars give {possible} simulations of the {simulations} asked for",
+            f"start is row {start}, and the first that can be evaluated is row {before} "
+            f"(1 + {LEAST_CONTEXT} returns before the first forecast{fit}): evaluated from there",
             stacklevel=3,
         )
-    count = min(possible, simulations)
-    as_of = bars - 1 - step * np.arange(count - 1, -1, -1, dtype=np.int64)
+    step = embargo + 1
+    possible = (end - first - window) // step + 1
+    if wanted is not None and possible < wanted:
+        warnings.warn(
+            f"{end - (start or 0)} bars give {possible} simulations of the {wanted} asked for",
+            stacklevel=3,
+        )
+    count = possible if wanted is None else min(possible, wanted)
+    as_of = end - 1 - step * np.arange(count - 1, -1, -1, dtype=np.int64)
     return Windows(as_of, window, offset_window, purge, embargo)
+
+
+def _wanted(simulations: object, start: int | None) -> int | None:
+    """How many simulations; None for all."""
+    if simulations is None:
+        return SIMULATIONS if start is None else None
+    if isinstance(simulations, str) and simulations == "all":
+        return None
+    return check_whole("simulations", simulations, 1)
+
+
+def rows_between(bars: Bars, start: Any, end: Any) -> dict[str, int | None]:
+    """The rows that two dates, both included, stand for.
+
+    Raises:
+        ArgumentError: no dates, or no bar between them.
+    """
+    index = pd.DatetimeIndex(bars.frame.index)
+    try:
+        first, stop = index.slice_locs(start, end)
+    except (TypeError, ValueError, KeyError) as error:
+        raise ArgumentError(
+            f"start and end must be dates such as '2020-01-31': got {start!r} and {end!r} ({error})"
+        ) from None
+    if first >= stop:
+        raise ArgumentError(
+            f"no bar lies between start={start!r} and end={end!r}: the bars are from "
+            f"{index[0]:%Y-%m-%d} to {index[-1]:%Y-%m-%d}"
+        )
+    return {
+        "start": None if start is None else int(first),
+        "stop": None if end is None else int(stop),
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,29 @@ from marketsim.timing import stage
 if TYPE_CHECKING:
     import torch
 
-    from marketsim.forecasts.cube import ForecastCube
+
+class HostCube(Protocol):
+    """What of a `ForecastCube` goes to a device."""
+
+    @property
+    def first(self) -> int:
+        """Row number of the first bar."""
+        ...
+
+    @property
+    def schema(self) -> Schema:
+        """What the fields of a record are."""
+        ...
+
+    @property
+    def records(self) -> npt.NDArray[np.float32]:
+        """[bar, horizon, target, field]."""
+        ...
+
+    @property
+    def horizons(self) -> tuple[int, ...]:
+        """Steps ahead, ascending."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -86,10 +108,10 @@ class DeviceCube:
             UnknownNameError: no such aggregate.
             CudaUnavailableError, CudaError: the records are on a GPU whose kernels cannot be used.
         """
-        from marketsim.forecasts.device.point import point_there
+        from marketsim.forecasts.device.point import point_on_device
 
         with stage("head"):
-            return point_there(self.schema, self.records[:, 0], aggregate, self.kernels_place())
+            return point_on_device(self.schema, self.records[:, 0], aggregate, self.kernels_place())
 
     def kernels_place(self) -> Place | None:
         """Where the kernels run that read the records; None for the CPU.
@@ -107,7 +129,7 @@ class DeviceCube:
             )
 
 
-def to_device(cube: ForecastCube, device: Any) -> DeviceCube:
+def to_device(cube: HostCube, device: Any) -> DeviceCube:
     """The cube on a device, by one asynchronous copy from pinned memory on torch's current stream.
 
     Raises:
@@ -116,7 +138,7 @@ def to_device(cube: ForecastCube, device: Any) -> DeviceCube:
     return to_device_together([cube], find_place(device, {}, work=1))[0]
 
 
-def to_device_together(cubes: Sequence[ForecastCube], place: Place | None) -> list[DeviceCube]:
+def to_device_together(cubes: Sequence[HostCube], place: Place | None) -> list[DeviceCube]:
     """Cubes on a device, one after the other in memory of their own, by one copy."""
     import torch
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from marketsim import _core
 from marketsim.errors import CudaError
-from marketsim.forecasts.device.schema import sums_there
+from marketsim.forecasts.device.schema import sums_on_device
 from marketsim.forecasts.schema import Schema, mixture_fields
 from marketsim.kernels.cuda.arrays import address
 from marketsim.kernels.cuda.place import Place, launch_guard
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def point_there(
+def point_on_device(
     schema: Schema, records: torch.Tensor, aggregate: str, place: Place | None
 ) -> torch.Tensor:
     """Point forecasts float64 [...] of records [..., field], on their device.
@@ -86,7 +86,7 @@ class _Samples(Aggregated):
     @property
     def std(self) -> torch.Tensor:
         centred = self._sorted - self.mean[..., None]
-        return _root(_divided(sums_there(centred * centred), centred.shape[-1]))
+        return _root(_divided(sums_on_device(centred * centred), centred.shape[-1]))
 
     def _at_level(self, level: float) -> torch.Tensor:
         most = self._sorted.shape[-1] - 1
@@ -98,7 +98,7 @@ class _Samples(Aggregated):
     def _trimmed_mean(self, below: float, above: float) -> torch.Tensor:
         n = self._sorted.shape[-1]
         kept = self._sorted[..., int(n * below) : n - int(n * above)]
-        return _divided(sums_there(kept), kept.shape[-1])
+        return _divided(sums_on_device(kept), kept.shape[-1])
 
 
 class _Mixtures(Aggregated):
@@ -121,12 +121,12 @@ class _Mixtures(Aggregated):
     def _moments(self) -> tuple[torch.Tensor, torch.Tensor]:
         """As `marketsim.models.mixture.mixture_moments`."""
         df, location, scale, weights = self._parts
-        total = sums_there(weights)
-        mean = sums_there(weights * location) / total
+        total = sums_on_device(weights)
+        mean = sums_on_device(weights * location) / total
         size = scale * _root(df / (df - 2.0))
         size = size.where(df > 2.0, float("inf"))
         part = weights * (size * size + (location - mean[..., None]).square())
-        variance = sums_there(part.where(weights != 0.0, 0.0))
+        variance = sums_on_device(part.where(weights != 0.0, 0.0))
         return mean, _root(variance / total)
 
     def _at_level(self, level: float) -> torch.Tensor:

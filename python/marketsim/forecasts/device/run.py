@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from marketsim.bars import TARGETS, Bars
 from marketsim.forecasts.device.cube import DeviceCube, to_device_together
-from marketsim.forecasts.device.schema import mixture_records_there
+from marketsim.forecasts.device.schema import mixture_records_on_device
 from marketsim.forecasts.plan import ForecastPlan, ReturnTable
 from marketsim.forecasts.run import (
     Call,
@@ -160,7 +160,7 @@ class _Sink:
         first = self._starts[batch.series] + batch.days * len(TARGETS)
         rows = (first[:, None] + np.arange(variates)).reshape(-1)
         width = self.on_device.shape[1]
-        records, sound = mixture_records_there(batch.parameters.reshape(-1, width))
+        records, sound = mixture_records_on_device(batch.parameters.reshape(-1, width))
         (index,) = upload(self.place, [rows])
         self.on_device.index_copy_(0, index, records)
         kept = self.keeper is not None

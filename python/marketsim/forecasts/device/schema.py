@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def mixture_records_there(parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def mixture_records_on_device(parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Records of mixtures of Student-t distributions, and whether each is one.
 
     Every step is that of `Schema.encode`, elementwise and in float64, so the records are the same
@@ -29,7 +29,7 @@ def mixture_records_there(parameters: torch.Tensor) -> tuple[torch.Tensor, torch
     import torch
 
     df, location, scale, weights = mixture_fields(parameters)
-    total = sums_there(weights)
+    total = sums_on_device(weights)
     sound = (df > 1.0).all(-1) & (scale > 0.0).all(-1) & (weights >= 0.0).all(-1)
     sound &= torch.isfinite(parameters).all(-1) & ((total - 1.0).abs() <= WEIGHT_TOLERANCE)
     total = torch.where((total - 1.0).abs() <= WEIGHT_NOISE, 1.0, total)
@@ -48,7 +48,7 @@ def mixture_records_there(parameters: torch.Tensor) -> tuple[torch.Tensor, torch
     return records, sound & torch.isfinite(records).all(-1)
 
 
-def sums_there(values: torch.Tensor) -> torch.Tensor:
+def sums_on_device(values: torch.Tensor) -> torch.Tensor:
     """Sums over the last axis, added one by one, as the host adds weights and draws."""
     total = values[..., 0] + 0.0
     for i in range(1, values.shape[-1]):

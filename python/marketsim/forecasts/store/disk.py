@@ -38,6 +38,7 @@ from marketsim.forecasts.store.base import Records
 from marketsim.kernels.rules import check_device
 from marketsim.models import Model
 from marketsim.models.fingerprint import stored_as
+from marketsim.models.traits import traits_of
 from marketsim.timing import stage
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ class PredictionStore:
             UnknownNameError, CudaUnavailableError, CudaError: as `ForecastCube.to`.
         """
         check_device(device)
-        table = ReturnTable.of(bars)
+        table = ReturnTable.of(bars, traits_of(model).kind)
         plan = ForecastPlan.of_rows(len(table.timestamps), start, stop, tuple(horizons))
         if stored_as(model) is None:
             raise StoreMissError(

@@ -21,7 +21,8 @@ from marketsim.kernels.cuda.arrays import (
     download,
 )
 from marketsim.kernels.cuda.place import Place, find_place, is_tensor, launch_guard, memory_guard
-from marketsim.kernels.rules import check_fee, fee_rule_code, fill_code, require_open
+from marketsim.kernels.levels import require_prices
+from marketsim.kernels.rules import RuleCodes
 from marketsim.kernels.shapes import offset_shape
 from marketsim.kernels.types import Bounds, Offsets, ProfitSums, check_bounds, inward
 from marketsim.timing import stage
@@ -49,9 +50,7 @@ def profit(
     low_offset: Any,
     *,
     device: object,
-    fee: float,
-    fee_rule: str,
-    fill: str,
+    rules: RuleCodes,
 ) -> Any:
     """As `marketsim.profit`."""
     batch = _batch(
@@ -61,7 +60,7 @@ def profit(
         False,
         device,
         cuda.LEAST_PROFITS,
-        _rules(days, fill, fee_rule, fee),
+        rules,
     )
     if batch is None:
         return None
@@ -83,9 +82,7 @@ def profit_sums(
     *,
     grid: bool,
     device: object,
-    fee: float,
-    fee_rule: str,
-    fill: str,
+    rules: RuleCodes,
 ) -> ProfitSums | None:
     """As `marketsim.profit_sums`."""
     batch = _batch(
@@ -95,7 +92,7 @@ def profit_sums(
         grid,
         device,
         cuda.LEAST_SUMS,
-        _rules(days, fill, fee_rule, fee),
+        rules,
     )
     if batch is None:
         return None
@@ -124,17 +121,16 @@ def best_offsets(
     days: dict[str, Any],
     *,
     device: object,
+    rules: RuleCodes,
     bounds: Bounds,
-    fee: float,
-    fee_rule: str,
-    fill: str,
     always_on: bool,
     long_only: bool,
     margin: float,
 ) -> Offsets | None:
     """As `marketsim.best_offsets`."""
-    rules = _rules(days, fill, fee_rule, fee) | {
-        "bounds": inward_bounds(bounds),
+    inwards = inward_bounds(bounds)
+    options = rules._asdict() | {
+        "bounds": inwards,
         "margin": margin,
         "always_on": as_flag("always_on", always_on),
         "long_only": as_flag("long_only", long_only),
@@ -144,13 +140,15 @@ def best_offsets(
         return None
     found = device_days(place, days)
     require_days(place, found.length)
+    if found.from_host:
+        require_prices(days, rules, inwards[0], inwards[2])
     import torch
 
     with stage("offsets", settle=place.settle), launch_guard():
         high, low = (place.empty((found.problems,), torch.float32) for _ in range(2))
         total = place.empty((found.problems,), torch.float64)
         group = place.platform.module.OffsetGroup(
-            **found.windows(), **rules, high=address(high), low=address(low),
+            **found.windows(), **options, high=address(high), low=address(low),
             profit=address(total), applied=0, applied_gap=0, applied_days=0,
         )  # fmt: skip
         solve(place, [group])
@@ -185,12 +183,6 @@ def inward_bounds(bounds: Bounds) -> list[float]:
     return [value for pair in check_bounds(bounds) for value in inward(*pair)]
 
 
-def _rules(days: dict[str, Any], fill: str, fee_rule: str, fee: float) -> dict[str, Any]:
-    codes = {"fill": fill_code(fill), "fee_rule": fee_rule_code(fee_rule), "fee": check_fee(fee)}
-    require_open(fill, days["open"])
-    return codes
-
-
 def _batch(
     days: dict[str, Any],
     high_offset: Any,
@@ -198,7 +190,7 @@ def _batch(
     grid: bool,
     device: object,
     least: int,
-    rules: dict[str, Any],
+    rules: RuleCodes,
 ) -> _Batch | None:
     work = _size(days["close"])
     work *= (
@@ -210,21 +202,25 @@ def _batch(
     if place is None:
         return None
     given = {"high_offset": high_offset, "low_offset": low_offset}
+    finite: list[Any] = []
     if any(is_tensor(values, place.platform.kind) for values in days.values()):
         found = device_days(place, days)
         high, low = (_offset_tensor(place, name, values) for name, values in given.items())
     else:
-        found = device_days(place, days, {n: _finite(n, v) for n, v in given.items()})
+        finite = [_finite(n, v) for n, v in given.items()]
+        found = device_days(place, days, dict(zip(given, finite, strict=True)))
         high, low = found.offsets
     shape = offset_shape(
         tuple(high.shape), tuple(low.shape), found.problems, batched=found.batched, grid=grid
     )
+    if finite and 0 not in shape:
+        require_prices(days, rules, *(v.min(axis=-1 if v.ndim == 2 else None) for v in finite))
     with memory_guard(place, 8 * math.prod(shape)):
         high, low = (v.contiguous() if grid else v.expand(shape).contiguous() for v in (high, low))
     per_problem = len(shape) == 2 and not grid
     candidates = math.prod(shape[1:] if per_problem else shape)
     native = place.platform.module.ProfitBatch(
-        **found.windows(), **rules, high_offset=address(high), low_offset=address(low),
+        **found.windows(), **rules._asdict(), high_offset=address(high), low_offset=address(low),
         offset_stride=candidates if per_problem else 0, candidates=candidates,
         grid_lows=low.numel() if grid else 0,
     )  # fmt: skip

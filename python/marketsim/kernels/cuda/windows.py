@@ -22,7 +22,7 @@ from marketsim.errors import ArgumentError
 from marketsim.kernels.cuda.arrays import address, checked_tensor, upload
 from marketsim.kernels.cuda.dispatch import empty_sums, inward_bounds, require_days, solve
 from marketsim.kernels.cuda.place import Place, find_place, launch_guard
-from marketsim.kernels.rules import check_fee, fee_rule_code, fill_code, require_open
+from marketsim.kernels.rules import FillCosts, rule_codes
 from marketsim.kernels.shapes import DAY_NAMES, is_batch
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, ProfitSums
 from marketsim.timing import stage
@@ -57,17 +57,18 @@ class Fit(NamedTuple):
     Attributes:
         high_pred, low_pred, position: as in `marketsim.best_offsets`.
         fill, always_on, long_only: likewise.
-        fee: likewise; None for that of all fits.
+        fee, costs: likewise; None for those of all fits.
         windows: those to fit on; None for those of all fits.
     """
 
     high_pred: Any
     low_pred: Any
     position: Any
-    fill: str = "optimistic"
+    fill: str = "open_aware"
     always_on: bool = False
     long_only: bool = False
     fee: float | None = None
+    costs: FillCosts | None = None
     windows: WindowIndex | None = None
 
 
@@ -118,17 +119,18 @@ def fit_windows(
     applied: int = 1,
     bounds: Bounds = DEFAULT_BOUNDS,
     fee: float = 0.0,
-    fee_rule: str = "per_entry",
+    costs: FillCosts | None = None,
+    fee_rule: str | None = None,
 ) -> list[Fitted]:
     """The best offsets of each window for each fit, applied to the days behind the window.
 
     Args:
-        market: close, high, low and, where a policy needs it, open: tensors [day].
+        market: close, high, low and open (legacy formulas: without): tensors [day].
         fits: what is to be fitted; all of them are one launch.
         windows: of the days fitted on; `applied` of the `behind` days behind are traded, the last
             ones, so that the others are a gap. A fit may have its own ones, on the same device.
         applied: how many days behind the window the offsets are applied to.
-        bounds, fee, fee_rule: as in `marketsim.best_offsets`.
+        bounds, fee, costs, fee_rule: as in `marketsim.best_offsets`.
 
     Raises:
         ArgumentError: tensors that cannot be read, lengths that differ, too few days for the
@@ -141,14 +143,14 @@ def fit_windows(
         if not 0 <= applied <= at.behind:
             raise ArgumentError(f"applied must be 0 to {at.behind} (behind): got {applied!r}")
         require_days(place, at.length)
-    shared = {
-        "bounds": inward_bounds(bounds),
-        "margin": 0.0,
-        "fee": check_fee(fee),
-        "fee_rule": fee_rule_code(fee_rule),
-    }
-    rules = [shared if fit.fee is None else shared | {"fee": check_fee(fit.fee)} for fit in fits]
     days = [_days_of(place, market, fit, at) for fit, at in zip(fits, places, strict=True)]
+    has_open = market.get("open") is not None
+    rules = []
+    for fit in fits:
+        own = fit.fee is not None or fit.costs is not None
+        rates = (fit.fee or 0.0, fit.costs) if own else (fee, costs)
+        codes = rule_codes(fit.fill, fee_rule, *rates, has_open=has_open)
+        rules.append({"bounds": inward_bounds(bounds), "margin": 0.0, **codes._asdict()})
     answers = [_empty(place, len(at.starts), applied) for at in places]
     most = place.platform.module.MAX_GROUPS
     with stage("offsets", settle=place.settle), launch_guard():
@@ -187,7 +189,6 @@ def sum_windows(values: Any, windows: WindowIndex) -> ProfitSums:
 def _days_of(
     place: Place, market: dict[str, Any], fit: Fit, windows: WindowIndex
 ) -> list[torch.Tensor | None]:
-    require_open(fit.fill, market.get("open"))
     given = market | {name: getattr(fit, name) for name in ("high_pred", "low_pred", "position")}
     missing = [name for name in _MARKET if name not in market]
     if missing or set(given) - set(DAY_NAMES):
@@ -232,7 +233,6 @@ def _group(
         starts=address(windows.starts),
         problems=len(windows.starts),
         day_count=windows.length,
-        fill=fill_code(fit.fill),
         always_on=as_flag("always_on", fit.always_on),
         long_only=as_flag("long_only", fit.long_only),
         high=address(to.high),

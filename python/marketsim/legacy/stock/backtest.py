@@ -15,7 +15,7 @@ import torch
 
 from marketsim.legacy.stock import loss_utils
 from marketsim.legacy.stock.context_forecasts import forecast_contexts
-from marketsim.legacy.stock.forecasting import Predict, samples_of
+from marketsim.legacy.stock.forecasting import Predict, exact_of, samples_of
 from marketsim.legacy.stock.pipelines import load_toto_pipeline, prediction_store
 from marketsim.legacy.stock.quirks import active_quirks
 from marketsim.legacy.stock.replaced import Functions
@@ -121,7 +121,7 @@ def _forecast(
 
 
 def _median(made: Any) -> float:
-    exact = getattr(made, "distribution", None)
+    exact = exact_of(made)
     if exact is not None:
         return float(exact.aggregate("median").reshape(-1)[0])
     return float(np.median(samples_of(made)))

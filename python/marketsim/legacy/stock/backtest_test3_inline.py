@@ -9,6 +9,7 @@ What the old backtest does on purpose and one would not expect has a switch in
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -143,6 +144,8 @@ _log_strategy_summary = log_summary
 _GPU_FALLBACK_ENV = "MARKETSIM_ALLOW_CPU_FALLBACK"
 _FORCE_RELEASE_ENV = "MARKETSIM_FORCE_RELEASE_MODELS"
 kronos_wrapper_cache = pipelines.kronos_wrappers
+_kronos_last_used_at = pipelines.kronos_used
+_cpu_fallback_log_state: set[tuple[str, str | None]] = set()
 
 tb_writer = open_writer(datetime.now().strftime("%Y-%m-%d-%H-%M-%S"))
 
@@ -299,7 +302,10 @@ def load_toto_pipeline() -> Any:
     own = globals().get("pipeline")
     if own is not None and not pipelines.is_ours(own):
         return own
-    return pipelines.load_toto_pipeline(TotoPipeline)
+    loaded = pipelines.load_toto_pipeline(TotoPipeline)
+    if "pipeline" in globals():  # the program has set it, to None or to one of ours
+        globals()["pipeline"] = loaded
+    return loaded
 
 
 def load_kronos_wrapper(params: Mapping[str, Any]) -> Any:
@@ -330,13 +336,20 @@ def release_model_resources(*, force: bool = False) -> None:
 
     With `force` a pipeline that the program has set is unloaded and forgotten, too.
     """
-    if force:
+    told = globals()
+    used = told.get("_pipeline_last_used_at")
+    idle = 0.0 if used is None else time.monotonic() - used
+    if force or idle >= told.get("TOTO_KEEPALIVE_SECONDS", setting("toto_keepalive_seconds")):
         _forget_pipeline()
-    pipelines.release_model_resources(force=force)
+    pipelines.release_model_resources(
+        force=force, kronos_keepalive=told.get("KRONOS_KEEPALIVE_SECONDS")
+    )
 
 
 def _forget_pipeline() -> None:
-    own = globals().pop("pipeline", None)
+    own = globals().get("pipeline")
+    if "pipeline" in globals():
+        globals()["pipeline"] = None
     if own is not None and not pipelines.is_ours(own) and hasattr(own, "unload"):
         own.unload()
 
@@ -363,7 +376,7 @@ def resolve_kronos_params(symbol: str) -> dict[str, Any]:
 
 def resolve_best_model(symbol: str) -> str:
     """Which model forecasts a symbol, by `load_model_selection`; see `parameters`."""
-    return parameters.resolve_best_model(symbol, load_model_selection)
+    return parameters.resolve_best_model(symbol, load_model_selection, testing=in_test_mode())
 
 
 def resolve_close_policy(symbol: str) -> str:
@@ -396,6 +409,17 @@ def validate_forecast_order(high_pred: torch.Tensor, low_pred: torch.Tensor) -> 
     return low_pred < high_pred
 
 
+def in_test_mode() -> bool:
+    """Whether TESTING is set, which makes the model Toto."""
+    return bool(setting("testing"))
+
+
+def _compute_return_profile(daily_returns: Any, trading_days_per_year: int) -> tuple[float, float]:
+    """(mean of the finite daily returns, that a year)."""
+    made = evaluate_daily_returns(daily_returns, trading_days_per_year)
+    return made.avg_daily_return, made.annualized_return
+
+
 def _cpu_fallback_enabled() -> bool:
     return bool(setting("allow_cpu_fallback"))
 
@@ -407,6 +431,14 @@ def _require_cuda(
 
     Nothing of ours calls it: every model computes on a CPU, too.
     """
+    if torch.cuda.is_available():
+        return
+    said = (feature, symbol)
+    if allow_cpu_fallback and _cpu_fallback_enabled():
+        if said not in _cpu_fallback_log_state:
+            _cpu_fallback_log_state.add(said)
+            pipelines.log_cpu(feature, symbol)
+        return
     pipelines.require_cuda(feature, symbol, allow_cpu_fallback)
 
 

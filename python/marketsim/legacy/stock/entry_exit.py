@@ -278,8 +278,9 @@ class _Search(NamedTuple):
     def _fill(self, close_at_eod: bool) -> int:
         """The fill policy of a way to leave, as kernels take it."""
         if close_at_eod:
-            return fill_code("close_only")
-        return fill_code("optimistic" if self.quirks.favourable_order else "pessimistic")
+            return fill_code("legacy_close_only", legacy=True)
+        favourable = self.quirks.favourable_order
+        return fill_code("legacy" if favourable else "legacy_proven", legacy=True)
 
     def _fee(self) -> tuple[int, float]:
         """Fee rule and fee, as kernels take them."""

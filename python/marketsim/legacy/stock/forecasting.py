@@ -26,7 +26,8 @@ from marketsim.legacy.stock.price_frame import (
     plan_for,
     return_table,
 )
-from marketsim.legacy.stock.toto_aggregation import aggregate_columns
+from marketsim.legacy.stock.toto_aggregation import aggregate_columns, native_spec
+from marketsim.legacy.stock.toto_wrapper import TotoForecast
 from marketsim.models import Distribution
 
 Array = npt.NDArray[np.float64]
@@ -154,7 +155,7 @@ def no_forecasts(simulations: int) -> Forecasts:
 
 def summarised(made: Distribution, params: Mapping[str, Any]) -> tuple[Floats, Floats]:
     """(point forecasts, bands) of the shape of a distribution."""
-    points = made.aggregate(str(params["aggregate"]))
+    points = made.aggregate(native_spec(str(params["aggregate"])))
     ends = made.quantile(BAND)
     bands = np.maximum(ends[..., 1] - ends[..., 0], 0.0)
     return points.astype(np.float32), bands.astype(np.float32)
@@ -253,15 +254,15 @@ def _read(made: Sequence[Any], params: Mapping[str, Any]) -> tuple[Array, Array]
         )
         bands[at] = np.maximum(above.astype(np.float64) - below.astype(np.float64), 0.0)
     for i, one in enumerate(made):
-        if (exact := _exact(one)) is not None:
+        if (exact := exact_of(one)) is not None:
             point, band = summarised(exact, params)
             points[i], bands[i] = point.reshape(-1)[0], band.reshape(-1)[0]
     return points, bands
 
 
-def _exact(made: Any) -> Distribution | None:
+def exact_of(made: Any) -> Distribution | None:
     """The distribution that a forecast of ours carries beside its samples."""
-    return None if isinstance(made, torch.Tensor) else getattr(made, "distribution", None)
+    return made.distribution if isinstance(made, TotoForecast) else None
 
 
 def _sampled(made: Sequence[Any]) -> list[tuple[list[int], Floats]]:
@@ -271,7 +272,7 @@ def _sampled(made: Sequence[Any]) -> list[tuple[list[int], Floats]]:
         return [(list(range(len(made))), tensors)]
     found: dict[int, list[tuple[int, Floats]]] = defaultdict(list)
     for i, one in enumerate(made):
-        if _exact(one) is None:
+        if exact_of(one) is None:
             samples = samples_of(one)
             found[len(samples)].append((i, samples))
     return [

@@ -22,7 +22,7 @@ from marketsim.arguments import as_argument_error, as_number
 from marketsim.errors import ArgumentError, CudaUnavailableError, MissingDependencyError
 from marketsim.kernels.cuda import place as cuda
 from marketsim.kernels.offsets import best_offsets
-from marketsim.kernels.rules import FEE_RULES, FILLS, check_fee, fee_rule_code, fill_code
+from marketsim.kernels.rules import FEE_RULES, check_fee, fee_rule_code, fill_code
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, check_bounds
 from marketsim.legacy.stock.settings import setting
 from marketsim.legacy.stock.tensor_profit import check_tensors, limit_order_profit
@@ -36,7 +36,8 @@ MOST_PAIRED_DAYS = 128
 _LARGEST_LEVEL = 1000.0
 
 Found = tuple[float, float, float]
-_FILLS = (fill_code("optimistic"), fill_code("close_only"))
+_FILLS = ("legacy", "legacy_close_only")
+_CODES = tuple(fill_code(fill, legacy=True) for fill in _FILLS)
 _RULES = {rule: fee_rule_code(rule) for rule in FEE_RULES}
 
 
@@ -143,7 +144,7 @@ def exact_offsets(
         high_max,
         low_min,
         low_max,
-        _FILLS[close_at_eod],
+        _CODES[close_at_eod],
         _RULES[fee_rule] if fee_rule in _RULES else fee_rule_code(fee_rule),
         fee,
     )
@@ -265,9 +266,10 @@ def _exact(problem: Problem, bounds: Bounds) -> Found:
             None,
             *bounds[0],
             *bounds[1],
-            fill=_FILLS[problem.close_at_eod],
+            fill=_CODES[problem.close_at_eod],
             fee_rule=fee_rule_code(problem.fee_rule),
-            fee=problem.fee,
+            limit_cost=problem.fee,
+            close_cost=problem.fee,
             margin=0.0,
             always_on=False,
             long_only=False,
@@ -297,14 +299,14 @@ def _gpu_has_kernels() -> bool:
 
 def _exact_on_gpu(problem: Problem, bounds: Bounds, device: str) -> Found:
     rows = _one_problem([row.detach() for row in (*problem.days, *problem.positions)])
-    fill = FILLS[_FILLS[problem.close_at_eod]]
     days: Any = rows
     found: Any = best_offsets(
         *days,
+        open=None,
         bounds=bounds,
         fee=problem.fee,
         fee_rule=problem.fee_rule,
-        fill=fill,
+        fill=_FILLS[problem.close_at_eod],
         device=device,
     )
     high, low, profit = torch.stack([value.double() for value in found]).tolist()  # one way back

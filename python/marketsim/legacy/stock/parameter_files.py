@@ -120,8 +120,11 @@ def set_sampling(
     root: Path,
     symbols: Iterable[str] | None = None,
     dry_run: bool = False,
+    kind: str = "toto",
 ) -> list[SamplingEdit]:
-    """Change num_samples and samples_per_batch in Toto's files; all else in them stays.
+    """Change num_samples and samples_per_batch in Toto's files, or sample_count in Kronos's.
+
+    All else in them stays.
 
     All files are read and checked before the first is written. Each is replaced in one step, after
     a copy of it has been made beside it: {SYMBOL}.json.bak-<time in UTC>.
@@ -132,6 +135,7 @@ def set_sampling(
         root: the folder of the parameter files.
         symbols: whose files; all by default.
         dry_run: write nothing.
+        kind: "toto" or "kronos", whose `num_samples` is sample_count; it has no batches.
 
     Returns:
         One entry a file, by symbol; those that said so already have no backup.
@@ -144,15 +148,19 @@ def set_sampling(
         OSError: the system refuses; files before that one are changed and have their backups.
     """
     wanted = {"num_samples": num_samples, "samples_per_batch": samples_per_batch}
+    if kind == "kronos":
+        if samples_per_batch is not None:
+            raise ArgumentError("Kronos draws its samples in one batch: set num_samples alone")
+        wanted = {"sample_count": num_samples}
     changes = {name: _checked(name, n) for name, n in wanted.items() if n is not None}
-    known = list_symbols("toto", root=root)
+    known = list_symbols(kind, root=root)
     names = known if symbols is None else sorted({check_symbol(symbol) for symbol in symbols})
     missing = [name for name in names if name not in known]
     if missing or not names:
-        raise UnknownSymbolError(missing[0] if missing else "*", known, str(root / "toto"))
+        raise UnknownSymbolError(missing[0] if missing else "*", known, str(root / kind))
     edits = []
     for name in names:
-        file = read_parameters("toto", name, root=root)
+        file = read_parameters(kind, name, root=root)
         if file is not None:  # nobody has removed it meanwhile
             edits.append((file, SamplingEdit(file.path, name, file.config, file.config | changes)))
     if dry_run:

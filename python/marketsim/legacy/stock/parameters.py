@@ -23,6 +23,7 @@ from marketsim.errors import FileFormatError, UnknownNameError
 from marketsim.legacy.stock.parameter_files import parameter_path, read_parameters
 from marketsim.legacy.stock.quirks import crypto_symbols
 from marketsim.legacy.stock.settings import LegacySettings, current_settings, setting
+from marketsim.legacy.stock.toto_aggregation import native_spec
 from marketsim.models.aggregation import parse_aggregate
 
 logger = logging.getLogger(__name__)
@@ -293,7 +294,10 @@ def check_override(model: str, symbol: str) -> str:
 
 
 def resolve_best_model(
-    symbol: str, load: Callable[[str], Mapping[str, Any] | None] = load_model_selection
+    symbol: str,
+    load: Callable[[str], Mapping[str, Any] | None] = load_model_selection,
+    *,
+    testing: bool | None = None,
 ) -> str:
     """Which model forecasts a symbol: "toto", "kronos", or what its file says.
 
@@ -304,7 +308,7 @@ def resolve_best_model(
     Raises:
         InvalidNameError, FileFormatError, ArgumentError: as `resolve_toto_params`.
     """
-    if setting("testing"):
+    if setting("testing") if testing is None else testing:
         return "toto"
     if setting("force_kronos"):
         _say("model", symbol, f"MARKETSIM_FORCE_KRONOS: Kronos forecasts {symbol}")
@@ -380,7 +384,7 @@ def _positive(config: dict[str, Any], name: str, default: float, where: str | Pa
 def _aggregate(config: dict[str, Any], default: str, where: str | Path) -> str:
     spec = config.get("aggregate", default)
     try:
-        parse_aggregate(spec)
+        parse_aggregate(native_spec(spec) if isinstance(spec, str) else spec)
     except UnknownNameError as error:
         raise FileFormatError(f"{where}: config.aggregate: {error}") from None
     return str(spec)

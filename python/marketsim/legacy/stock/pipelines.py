@@ -46,7 +46,7 @@ class _Resident:
 _lock = threading.RLock()
 _toto: _Resident | None = None
 kronos_wrappers: dict[tuple[Any, ...], Any] = {}
-_kronos_used: dict[tuple[Any, ...], float] = {}
+kronos_used: dict[tuple[Any, ...], float] = {}
 
 
 def is_ours(pipeline: object) -> bool:
@@ -120,7 +120,7 @@ def load_kronos_wrapper(params: Mapping[str, Any], wrapper_class: Any = None) ->
                 compile=compiled,
                 **asked,
             )
-        _kronos_used[key] = time.monotonic()
+        kronos_used[key] = time.monotonic()
         return kronos_wrappers[key]
 
 
@@ -188,18 +188,19 @@ def log_store() -> None:
     logger.info("forecasts are kept: %s; `marketsim store stat` counts them", where)
 
 
+def log_cpu(feature: str, symbol: str | None) -> None:
+    """Say that the CPU stands in for a GPU."""
+    target = f"{feature} ({symbol})" if symbol else feature
+    logger.warning("%s: there is no GPU; the CPU computes the same, slower", target)
+
+
 def require_cuda(feature: str, symbol: str | None, allow_cpu_fallback: bool) -> None:
-    """Raise where there is no GPU, unless the CPU may stand in and MARKETSIM_ALLOW_CPU_FALLBACK=1.
+    """Raise for want of a GPU.
 
     Raises:
-        CudaUnavailableError: there is no GPU.
+        CudaUnavailableError: always.
     """
-    if _best_device() != "cpu":
-        return
     target = f"{feature} ({symbol})" if symbol else feature
-    if allow_cpu_fallback and setting("allow_cpu_fallback"):
-        logger.warning("%s: there is no GPU; the CPU computes the same, slower", target)
-        return
     hint = ", or set MARKETSIM_ALLOW_CPU_FALLBACK=1 to use the CPU" if allow_cpu_fallback else ""
     raise CudaUnavailableError(
         f"{target} requires a CUDA-capable GPU, and torch finds none: install a driver and a torch "
@@ -213,11 +214,11 @@ def current_pipeline() -> Any:
         return None if _toto is None else _toto.holder
 
 
-def release_model_resources(*, force: bool = False) -> None:
+def release_model_resources(*, force: bool = False, kronos_keepalive: float | None = None) -> None:
     """Let go of models that nobody has asked for a while; of all with `force`.
 
     How long that is say MARKETSIM_TOTO_KEEPALIVE_SECONDS and MARKETSIM_KRONOS_KEEPALIVE_SECONDS
-    (900 seconds); MARKETSIM_FORCE_RELEASE_MODELS stands for `force`.
+    (900 seconds), or `kronos_keepalive`; MARKETSIM_FORCE_RELEASE_MODELS stands for `force`.
     """
     settings = current_settings()
     every = force or settings.force_release_models
@@ -225,9 +226,10 @@ def release_model_resources(*, force: bool = False) -> None:
     with _lock:
         if _toto is not None and (every or now - _toto.used >= settings.toto_keepalive_seconds):
             _drop_toto()
+        kept = settings.kronos_keepalive_seconds if kronos_keepalive is None else kronos_keepalive
         for key in list(kronos_wrappers):
-            idle = now - _kronos_used.get(key, 0.0)
-            if every or idle >= settings.kronos_keepalive_seconds:
+            idle = now - kronos_used.get(key, 0.0)
+            if every or idle >= kept:
                 _drop_wrapper(key)
 
 
@@ -342,7 +344,7 @@ def _drop_kronos() -> None:
 
 def _drop_wrapper(key: tuple[Any, ...]) -> None:
     wrapper = kronos_wrappers.pop(key)
-    _kronos_used.pop(key, None)
+    kronos_used.pop(key, None)
     if hasattr(wrapper, "unload"):
         wrapper.unload()
 

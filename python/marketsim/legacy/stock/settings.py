@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from marketsim import _core
 from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.legacy.stock.toto_aggregation import native_spec
 from marketsim.models.aggregation import parse_aggregate
 
 logger = logging.getLogger(__name__)
@@ -258,7 +259,7 @@ def _device(name: str, text: str) -> str:
 
 def _aggregate(name: str, text: str) -> str:
     try:
-        parse_aggregate(text)
+        parse_aggregate(native_spec(text))
     except UnknownNameError as error:
         raise ArgumentError(f"the environment variable {name}: {error}") from None
     return text

@@ -1,6 +1,8 @@
 """Point forecasts from samples, by the names of `marketsim.models.aggregation`.
 
-The statistics are those of the old code to the last digit. Only `quantile_plus_std_q_k` differs: it
+The statistics are those of the old code to the last digit, and names are understood as it did:
+numbers in any notation (1e-1, .5, negative factors), weights cut to [0, 1], and of samples also the
+0 and 1 quantiles. Only `quantile_plus_std_q_k` differs: it
 is the q quantile and k standard deviations, as its name says. The old code took it for a `quantile`
 of the last number, k.
 """
@@ -13,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim.errors import ArgumentError
-from marketsim.models.aggregation import parse_aggregate
+from marketsim.models.aggregation import Aggregate, parse_aggregate
 
 __all__ = [
     "aggregate_quantile_plus_std",
@@ -52,7 +54,7 @@ def aggregate_columns(matrix: Array, method: str, ordered: Array | None = None) 
     Columns that lie one after the other in memory give, to the last bit, what each gives alone.
     Who has them in ascending order already says so by `ordered`.
     """
-    form, numbers = parse_aggregate(method or "")
+    form, numbers = _extreme(method) or parse_aggregate(native_spec(method or ""))
     n = len(matrix)
     if ordered is None:
         ordered = np.sort(matrix, axis=0) if "trimmed" in form else matrix
@@ -79,6 +81,66 @@ def aggregate_columns(matrix: Array, method: str, ordered: Array | None = None) 
             return _quantile(matrix, numbers[0]) + numbers[1] * _std(matrix)
         case _:  # quantile, p
             return _quantile(matrix, numbers[0])
+
+
+# Names with numbers: how many.
+_NUMBERED = {
+    "trimmed_mean": 1,
+    "lower_trimmed_mean": 1,
+    "upper_trimmed_mean": 1,
+    "quantile": 1,
+    "mean_minus_std": 1,
+    "mean_plus_std": 1,
+    "mean_quantile_mix": 2,
+    "quantile_plus_std": 2,
+}
+_OPPOSITE = {"mean_minus_std": "mean_plus_std", "mean_plus_std": "mean_minus_std"}
+
+
+def native_spec(spec: str) -> str:
+    """An aggregate's name in the notation of `marketsim.models.aggregation`.
+
+    What is no name of the old code is returned as it is, for that module to refuse.
+
+    Example:
+        >>> native_spec("Trimmed_Mean_1e-1"), native_spec("mean_quantile_mix_0.5_2")
+        ('trimmed_mean_0.1', 'mean_quantile_mix_0.5_1')
+        >>> native_spec("mean_minus_std_-0.5")
+        'mean_plus_std_0.5'
+    """
+    found = _parts(spec)
+    if found is None:
+        return spec
+    form, numbers = found
+    if form == "mean_quantile_mix":
+        numbers[1] = min(max(numbers[1], 0.0), 1.0)
+    if form in _OPPOSITE and numbers[0] < 0.0:
+        form, numbers = _OPPOSITE[form], [-numbers[0]]
+    return "_".join([form, *(np.format_float_positional(n, trim="-") for n in numbers)])
+
+
+def _parts(spec: str) -> tuple[str, list[float]] | None:
+    """A name's form and numbers; None where it has none."""
+    tokens = spec.strip().lower().split("_")
+    for count in (2, 1):
+        form = "_".join(tokens[:-count])
+        if _NUMBERED.get(form) == count:
+            try:
+                return form, [float(token) for token in tokens[-count:]]
+            except ValueError:
+                return None
+    return None
+
+
+def _extreme(spec: str) -> Aggregate | None:
+    """The lowest and the highest sample, which an exact distribution does not have."""
+    found = _parts(spec or "")
+    if found is None:
+        return None
+    form, numbers = found
+    share = numbers[0] / 100.0 if numbers[0] > 1.0 else numbers[0]
+    ends = {"quantile": (0.0, 1.0), "lower_trimmed_mean": (1.0,), "upper_trimmed_mean": (1.0,)}
+    return Aggregate(form, (share,)) if share in ends.get(form, ()) else None
 
 
 def aggregate_quantile_plus_std(samples: Any, quantile: float, std_scale: float) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from marketsim.legacy.stock.settings import DEFAULT_MODEL_ID
 from marketsim.models import Distribution, Model, load_model
 from marketsim.models.load import is_statistical
 from marketsim.models.neural.device import check_cuda
+from marketsim.models.traits import traits_of
 
 if TYPE_CHECKING:
     import torch
@@ -143,9 +144,9 @@ class TotoPipeline:
                 f"model must be a model of marketsim, such as load_model gives: got {model!r}; "
                 "TotoPipeline.from_pretrained takes a hub id or a checkpoint's folder"
             )
-        execution = getattr(model, "execution", None)
-        self.device = "cpu" if execution is None else str(execution.device)
-        if execution is not None and device != self.device:
+        traits = traits_of(model)
+        self.device = traits.device
+        if device != self.device and not is_statistical(model.name):
             raise ArgumentError(
                 f"device={device!r}, and the model computes on {self.device!r}: load it there"
             )
@@ -234,15 +235,17 @@ class TotoPipeline:
     @property
     def compiled(self) -> bool:
         """Whether torch.compile translates the network."""
-        return bool(getattr(getattr(self.model, "execution", None), "compile", False))
+        return self.model is not None and traits_of(self.model).compiled
 
     @property
     def model_dtype(self) -> torch.dtype:
         """The precision of the model's matrix products, or float64 of a statistical model."""
         import torch
 
-        execution = getattr(self.model, "execution", None)
-        return torch.float64 if execution is None else execution.torch_dtype
+        name = "float64" if self.model is None else traits_of(self.model).dtype
+        dtype = getattr(torch, name)
+        assert isinstance(dtype, torch.dtype)
+        return dtype
 
     @property
     def last_run_metadata(self) -> dict[str, Any] | None:
@@ -383,10 +386,11 @@ def _drawer(
     def draw() -> Array:
         key = blake3(model.fingerprint.encode() + row.tobytes()).digest(length=8)
         seed = int.from_bytes(key, "little") >> 1
-        paths = getattr(model, "sample_paths", None)
-        if paths is not None and steps > getattr(model, "patch", steps):
-            # Beyond a patch a step depends on what was drawn before it.
-            return np.asarray(paths([row], horizon=steps, n=count, seed=seed)[:, 0])
+        if 0 < traits_of(model).path_steps < steps:
+            # A step beyond them depends on what was drawn before it.
+            return np.asarray(
+                cast(Any, model).sample_paths([row], horizon=steps, n=count, seed=seed)[:, 0]
+            )
         return made.sample(count, seed)
 
     return draw

@@ -19,7 +19,7 @@ def chronos_from_pipeline(pipeline: Any, *, name: str, **options: Any) -> Chrono
 
     Args:
         pipeline: a ChronosPipeline, ChronosBoltPipeline, Chronos2Pipeline, or one derived.
-        name: what people call it.
+        name: display name.
         **options: those of `ChronosQuantileModel` or `ChronosSampleModel`.
 
     Raises:

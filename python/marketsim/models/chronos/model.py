@@ -84,7 +84,10 @@ class ChronosModel(ABC):
     def traits(self) -> ModelTraits:
         """What it reads and gives, and how it is run."""
         return ModelTraits(
-            levels=self.levels, rows=self.context_length, device=self.execution.device
+            levels=self.levels,
+            rows=self.context_length,
+            device=self.execution.device,
+            dtype=self.execution.dtype,
         )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class BuiltPipeline:
     """A pipeline that exists already, and stands where a `Checkpoint` would.
 
     Attributes:
-        name: what people call it.
+        name: display name.
         pipeline: any of chronos-forecasting's.
         config: what its config.json would say.
         digest: hash of the configuration, and of the weights' names and values when it was taken.

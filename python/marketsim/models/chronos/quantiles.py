@@ -16,7 +16,7 @@ from marketsim.models.chronos.model import Array, ChronosModel, Progress, given_
 from marketsim.models.chronos.pipeline import BuiltPipeline
 from marketsim.models.contexts import check_horizon, read_series
 from marketsim.models.distribution import QuantileDistribution
-from marketsim.models.neural.batching import Batch, BatchRunner, Row, Whole, bucket
+from marketsim.models.neural.batching import Batch, BatchRunner, Indices, Row, bucket
 from marketsim.models.neural.checkpoint import Checkpoint
 from marketsim.models.neural.device import Execution
 from marketsim.models.neural.model import VARIATES
@@ -117,7 +117,7 @@ class ChronosQuantileModel(ChronosModel):
             for array, start in zip(arrays, starts, strict=True)
         ]
 
-        def place(which: Whole, days: Whole, variates: Whole, made: Array) -> None:
+        def place(which: Indices, days: Indices, variates: Indices, made: Array) -> None:
             for i, day, variate, one in zip(which, days, variates, made, strict=True):
                 into = parts[i][day]
                 if arrays[i].ndim == 1:
@@ -150,7 +150,7 @@ class ChronosQuantileModel(ChronosModel):
         if not flat and not self.config.joint:
             raise ArgumentError(f"{self.name} takes each series by itself: give them as [time]")
 
-        def place(which: Whole, days: Whole, variates: Whole, made: Array) -> None:
+        def place(which: Indices, days: Indices, variates: Indices, made: Array) -> None:
             values = made[:, 0] if flat else made
             take(BatchForecasts(which, days, QuantileDistribution(self.levels, values)))
 
@@ -161,7 +161,7 @@ class ChronosQuantileModel(ChronosModel):
         arrays: Sequence[Array],
         starts: Sequence[int],
         steps: int,
-        place: Callable[[Whole, Whole, Whole, Array], None],
+        place: Callable[[Indices, Indices, Indices, Array], None],
         on_progress: Progress | None,
     ) -> None:
         """Hand over each batch: series, day and first variate of each row, and its quantiles."""
@@ -179,7 +179,7 @@ class ChronosQuantileModel(ChronosModel):
                 rows += more
             places = np.array(of, dtype=np.int64).reshape(-1, 3)
 
-            def work(slots: Whole, made: Array, places: Whole = places) -> None:
+            def work(slots: Indices, made: Array, places: Indices = places) -> None:
                 which, days, variates = places[slots].T
                 place(which, days, variates, made)
 
@@ -191,7 +191,7 @@ class ChronosQuantileModel(ChronosModel):
             return np.empty((0, 1, steps, len(self.levels)))
         made = np.empty((len(rows), rows[0].variates, steps, len(self.levels)))
 
-        def take(slots: Whole, quantiles: Array) -> None:
+        def take(slots: Indices, quantiles: Array) -> None:
             made[slots] = quantiles
 
         self._run(rows, steps, take, None)
@@ -201,7 +201,7 @@ class ChronosQuantileModel(ChronosModel):
         self,
         rows: list[Row],
         steps: int,
-        take: Callable[[Whole, Array], None],
+        take: Callable[[Indices, Array], None],
         on_progress: Progress | None,
     ) -> None:
         """Hand over the slots of each batch of rows, and its quantiles."""

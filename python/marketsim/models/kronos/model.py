@@ -304,7 +304,7 @@ class Kronos:
                 yield from runner.run(rows, 1, work)
 
     def _most_rows(self, width: int, horizon: int, samples: int) -> int:
-        """How many series of so many positions a batch may hold."""
+        """How many series of that many positions a batch may hold."""
         stack = self.config.stack
         kept = 8 * stack.width * (stack.layers + 2)  # keys and values of a token, in float32
         working = 4 * (10 * stack.width + 4 * stack.hidden)

@@ -17,7 +17,7 @@ from marketsim.errors import ArgumentError
 from marketsim.models.kronos.config import CLOCK, COLUMNS
 
 Values: TypeAlias = npt.NDArray[np.float32]
-Whole: TypeAlias = npt.NDArray[np.int64]
+Indices: TypeAlias = npt.NDArray[np.int64]
 # One series: bars, a frame with named columns, or rows of open, high, low, close, volume, amount.
 OneSeries: TypeAlias = "Bars | pd.DataFrame | npt.ArrayLike"
 
@@ -39,7 +39,7 @@ class BarSeries:
     """
 
     values: Values
-    clock: Whole
+    clock: Indices
     mean: Values
     deviation: Values
     clip: float
@@ -177,7 +177,7 @@ def _statistics(values: Values) -> tuple[Values, Values]:
         return by_column.mean(axis=0), by_column.std(axis=0)
 
 
-def _clock(past: Any, after: Any, size: int, horizon: int, where: str) -> Whole:
+def _clock(past: Any, after: Any, size: int, horizon: int, where: str) -> Indices:
     """What is read off the timestamps, int64 [time + horizon, 5]; see `BarSeries.clock`."""
     if past is None:
         raise ArgumentError(
@@ -215,7 +215,7 @@ def _timestamps(given: Any, size: int, what: str) -> pd.DatetimeIndex:
     return found
 
 
-def _fields(times: pd.DatetimeIndex) -> Whole:
+def _fields(times: pd.DatetimeIndex) -> Indices:
     """Int64 [time, 5], on the clock of the time zone that timestamps have."""
     names = ["day_of_week" if name == "weekday" else name for name in CLOCK]
     return np.stack([np.asarray(getattr(times, name), np.int64) for name in names], axis=1)

@@ -22,7 +22,7 @@ from marketsim.models.contexts import check_values
 Result = TypeVar("Result")
 Array = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
-Whole = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int64]
 _MOST = float(np.finfo(np.float32).max) / 4
 
 # A row that is shorter than its batch is filled up. Batches end where that would cost more than
@@ -42,16 +42,16 @@ class Row:
         observed: bool [variate, time].
         ends: int64 [forecast], lengths of the contexts, ascending, congruent modulo the patch; the
             last one is `time`.
-        slots: int64 [forecast], place of each forecast among those asked for.
+        slots: int64 [forecast], index of each forecast among the requested ones.
     """
 
     values: npt.NDArray[np.float32]
     observed: Flags
-    ends: Whole
-    slots: Whole
+    ends: Indices
+    slots: Indices
 
     @classmethod
-    def of(cls, values: Array, observed: Flags, ends: Whole, slots: Whole) -> Row:
+    def of(cls, values: Array, observed: Flags, ends: Indices, slots: Indices) -> Row:
         """A row of values that may be NaN, which counts as not observed."""
         return cls(*known_values(values, observed), ends, slots)
 
@@ -81,8 +81,8 @@ class RowGroup:
     rows: list[Row]
     slots: list[int]
 
-    def places(self, slots: Whole) -> tuple[Whole, Whole]:
-        """Which series forecasts are of, and the how manieth of its forecasts each is."""
+    def places(self, slots: Indices) -> tuple[Indices, Indices]:
+        """The series of each forecast, and the index of each forecast within its series."""
         which = np.searchsorted(self.slots, slots, side="right") - 1
         return np.asarray(self.series)[which], slots - np.asarray(self.slots)[which]
 
@@ -121,7 +121,7 @@ def window_row(
 
 
 def aligned_rows(
-    values: Array, observed: Flags, ends: Whole, slots: Whole, patch: int
+    values: Array, observed: Flags, ends: Indices, slots: Indices, patch: int
 ) -> list[Row]:
     """Rows for many contexts that start where the series starts: one for each alignment."""
     rows = []
@@ -269,7 +269,7 @@ def padded(batch: Batch, patch: int) -> tuple[npt.NDArray[np.float32], Flags]:
     """Values and flags [row, variate, time] of a batch, zeros where there is nothing.
 
     Each row is filled up at its start to whole patches, as the models were trained, and then at its
-    end to the batch's width, where nobody looks.
+    end to the batch's width, in padding that is never read.
     """
     shape = (batch.count, batch.rows[0].variates, batch.width * patch)
     values = np.zeros(shape, dtype=np.float32)
@@ -282,7 +282,7 @@ def padded(batch: Batch, patch: int) -> tuple[npt.NDArray[np.float32], Flags]:
     return values, observed
 
 
-def positions(batch: Batch, patch: int) -> tuple[Whole, Whole]:
+def positions(batch: Batch, patch: int) -> tuple[Indices, Indices]:
     """(row, patch number) of each forecast of a batch, in the order of its rows."""
     rows = np.concatenate([np.full(len(row.ends), i) for i, row in enumerate(batch.rows)])
     ends = np.concatenate([row.ends for row in batch.rows])

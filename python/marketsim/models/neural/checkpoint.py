@@ -43,7 +43,7 @@ class Checkpoint:
     """A model's configuration and the files of its weights.
 
     Attributes:
-        name: what people call it: the hub id, or the folder's name.
+        name: display name: the hub id, or the folder's name.
         folder: where the files are.
         config: the content of config.json.
         files: the weights' files, and the index where there are several.

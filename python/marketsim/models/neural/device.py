@@ -147,7 +147,7 @@ class Execution:
         return int(free // 2)
 
     def prepare(self, network: Any) -> Any:
-        """The network on its device, its `layers` quantised if asked for; evaluation mode."""
+        """The network on its device, its `layers` quantised if requested; evaluation mode."""
         network = network.eval().requires_grad_(False).to(self.torch_device)
         if self.quantize == "int8":
             from torchao.quantization import Int8WeightOnlyConfig, quantize_

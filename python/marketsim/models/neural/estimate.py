@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.models.neural.batching import Batch, Row, Whole
+from marketsim.models.neural.batching import Batch, Indices, Row
 from marketsim.models.neural.cost import Cost, NetworkSizes, batch_cost
 from marketsim.models.neural.device import Execution
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # rounded, permuted.
 _LOADED = 48
 _SIZES = {"float32": 4, "float16": 2, "bfloat16": 2}
-# What is measured: a network of so many layers, and on a CPU so many operations at most.
+# What is measured: a network of this many layers, and on a CPU at most this many operations.
 _LAYERS = 2
 _OPERATIONS = 24e9
 _MIB = 1 << 20
@@ -86,10 +86,10 @@ class TimedNetwork(Protocol):
         ...
 
     def sample_network(self, layers: int) -> Any:
-        """A network of random weights and so many layers along time, on the CPU in float32."""
+        """A network of random weights and that many layers along time, on the CPU in float32."""
         ...
 
-    def rotation(self, numbers: Whole, centre: float = 0.0) -> Rotation:
+    def rotation(self, numbers: Indices, centre: float = 0.0) -> Rotation:
         """Rotary factors of patch numbers on the model's device."""
         ...
 

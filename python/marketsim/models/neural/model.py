@@ -23,9 +23,9 @@ from marketsim.models.fingerprint import ModelIdentity
 from marketsim.models.neural.batching import (
     Batch,
     BatchRunner,
+    Indices,
     Row,
     RowGroup,
-    Whole,
     aligned_rows,
     as_variates,
     bucket,
@@ -120,10 +120,10 @@ class NeuralModel(ABC):
 
     @abstractmethod
     def sample_network(self, layers: int) -> Any:
-        """As `_load`, of random weights and so many layers along time: to be timed."""
+        """As `_load`, of random weights and that many layers along time; for timing."""
 
     @abstractmethod
-    def rotation(self, numbers: Whole, centre: float = 0.0) -> Rotation:
+    def rotation(self, numbers: Indices, centre: float = 0.0) -> Rotation:
         """Rotary factors of patch numbers on the model's device."""
 
     @abstractmethod
@@ -131,7 +131,7 @@ class NeuralModel(ABC):
         """Memory that a patch takes on its way through the network, at most."""
 
     @abstractmethod
-    def _shareable(self, values: Values, observed: Flags, ends: Whole) -> Flags:
+    def _shareable(self, values: Values, observed: Flags, ends: Indices) -> Flags:
         """Whether values[:, :end] may share a pass with longer contexts, for each end."""
 
     @abstractmethod
@@ -158,6 +158,8 @@ class NeuralModel(ABC):
             batched=True,
             costed=True,
             device=self.execution.device,
+            dtype=self.execution.dtype,
+            compiled=self.execution.compile,
             stays_on_device=self.stays_on_device,
         )
 
@@ -238,7 +240,7 @@ class NeuralModel(ABC):
             series: each [time] or [variate, time]; variates of one are seen together.
             starts: the first t of each.
             horizon: how many steps.
-            on_progress: told after each batch how many forecasts it made, and 0 before the first.
+            on_progress: called with 0 first, then with the number of forecasts of each batch.
         """
         steps = check_horizon(horizon)
         arrays = [read_series(one, start) for one, start in zip(series, starts, strict=True)]
@@ -267,7 +269,7 @@ class NeuralModel(ABC):
             flat = arrays[group.series[0]].ndim == 1
 
             def hand_over(
-                slots: Whole, pending: Pending, group: RowGroup = group, flat: bool = flat
+                slots: Indices, pending: Pending, group: RowGroup = group, flat: bool = flat
             ) -> None:
                 made = pending()
                 which, days = group.places(slots)
@@ -285,7 +287,7 @@ class NeuralModel(ABC):
     ) -> None:
         """What `predict_each_of` makes one step ahead, left on the device.
 
-        `take` is told of each batch, in torch's inference mode, once the next one has been started.
+        `take` gets each batch, in torch's inference mode, once the next one has been started.
 
         Raises:
             ArgumentError: the model's forecasts are made on the host (`stays_on_device` is False).
@@ -293,7 +295,7 @@ class NeuralModel(ABC):
         arrays = [read_series(one, start) for one, start in zip(series, starts, strict=True)]
         for group in self._grouped(arrays, starts, 1):
 
-            def hand_over(slots: Whole, pending: Pending, group: RowGroup = group) -> None:
+            def hand_over(slots: Indices, pending: Pending, group: RowGroup = group) -> None:
                 take(DeviceBatch(*group.places(slots), staying(pending, self.name)))
 
             self._run(group.rows, 1, hand_over, on_progress)
@@ -372,7 +374,7 @@ class NeuralModel(ABC):
         """Parameters [count, variate, horizon, width] of the forecasts that rows ask for."""
         made = np.empty((count, variates, horizon, self._width))
 
-        def take(slots: Whole, pending: Pending) -> None:
+        def take(slots: Indices, pending: Pending) -> None:
             made[slots] = pending()
 
         self._run(rows, horizon, take, on_progress)
@@ -382,7 +384,7 @@ class NeuralModel(ABC):
         self,
         rows: list[Row],
         horizon: int,
-        take: Callable[[Whole, Pending], None],
+        take: Callable[[Indices, Pending], None],
         on_progress: Progress | None,
     ) -> None:
         """Hand over what becomes of each batch of rows, and the slots that it is for."""
@@ -428,7 +430,7 @@ class NeuralModel(ABC):
 
     @cached_property
     def _call(self) -> Any:
-        """The network as a function, compiled if asked for: once for each shape of a batch."""
+        """The network as a function, compiled if requested: once for each shape of a batch."""
         execution = self.execution
         network = compiled(self.network, execution) if execution.compile else self.network
 
@@ -438,7 +440,7 @@ class NeuralModel(ABC):
 
         return call
 
-    def _places(self, places: Whole) -> torch.Tensor:
+    def _places(self, places: Indices) -> torch.Tensor:
         """Numbers of patches on the device; with repetitions at the end where shapes are few."""
         if self.execution.compile:
             places = np.concatenate([places, np.zeros(bucket(len(places)) - len(places), np.int64)])

@@ -1,4 +1,4 @@
-"""Forecasts of a batch that a device has been asked for."""
+"""Forecasts of a batch on their way from its device."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim.errors import ArgumentError
-from marketsim.models.neural.batching import Whole
+from marketsim.models.neural.batching import Indices
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +26,7 @@ class StayingPending(Protocol):
         """The parameters on the host."""
         ...
 
-    def there(self) -> torch.Tensor:
+    def on_device(self) -> torch.Tensor:
         """The same numbers, float64, on the device; nothing waits for it."""
         ...
 
@@ -35,13 +35,13 @@ class DeviceBatch(NamedTuple):
     """Forecasts of a batch on the device.
 
     Attributes:
-        series: int64 [forecast], which of the series asked for each is of.
-        days: int64 [forecast], the how manieth forecast of its series each is.
+        series: int64 [forecast], index of the requested series of each.
+        days: int64 [forecast], index of each forecast within its series.
         parameters: float64 tensor [forecast, variate, 1, width].
     """
 
-    series: Whole
-    days: Whole
+    series: Indices
+    days: Indices
     parameters: torch.Tensor
 
 
@@ -53,4 +53,4 @@ def staying(pending: Pending, name: str) -> torch.Tensor:
     """
     if not isinstance(pending, StayingPending):
         raise ArgumentError(f"the forecasts of {name} are made on the host, from what a GPU gives")
-    return pending.there()
+    return pending.on_device()

@@ -7,22 +7,59 @@ that stands before it, forecasts included, as the original does.
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from marketsim.models.neural.batching import Batch, Whole, padded
+from marketsim.models.neural.batching import Batch, BatchRunner, Indices, padded
 from marketsim.models.neural.model import Array, Values
 from marketsim.models.toto1.scaler import in_units, patch_scales, scaled_patches
 
 if TYPE_CHECKING:
-    from marketsim.models.toto1.model import Toto1Model
+    import torch
+
+    from marketsim.models.neural.blocks import Rotation
     from marketsim.models.toto1.network import Cached
 
 _MOST = float(np.finfo(np.float32).max) / 2
 
 
-def decode_means(model: Toto1Model, batch: Batch, horizon: int) -> Array:
+class DecodedModel(Protocol):
+    """What decoding needs of a model."""
+
+    decoding: str
+
+    @property
+    def config(self) -> Any:
+        """The network's configuration."""
+        ...
+
+    @property
+    def network(self) -> Any:
+        """The network."""
+        ...
+
+    @property
+    def batches(self) -> BatchRunner:
+        """How rows are put together."""
+        ...
+
+    @property
+    def patch(self) -> int:
+        """How many steps a patch has."""
+        ...
+
+    def rotation(self, numbers: Indices, centre: float = 0.0) -> Rotation:
+        """Rotary factors of patch numbers on the model's device."""
+        ...
+
+    def to_device(self, array: npt.NDArray[Any]) -> torch.Tensor:
+        """An array on the model's device."""
+        ...
+
+
+def decode_means(model: DecodedModel, batch: Batch, horizon: int) -> Array:
     """Mixtures [row, variate, horizon, 4 * component], each patch given the means before it."""
     decoder = Decoder(model, batch)
     parts = [decoder.first]
@@ -50,7 +87,7 @@ class Decoder:
         first: mixtures [row, variate, patch, 4 * component] of the patch after the contexts.
     """
 
-    def __init__(self, model: Toto1Model, batch: Batch) -> None:
+    def __init__(self, model: DecodedModel, batch: Batch) -> None:
         self._model = model
         self._values, self._observed = padded(batch, model.patch)
         self._context = self._values.shape[-1]
@@ -68,7 +105,7 @@ class Decoder:
         )
         self.first = in_units(made.cpu().numpy(), location[..., -1], scale[..., -1])
 
-    def taking(self, rows: Whole) -> Decoder:
+    def taking(self, rows: Indices) -> Decoder:
         """One that goes on with some of the rows, which may come several times each."""
         other = copy(self)
         other.first = self.first[rows]

@@ -13,7 +13,7 @@ from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.models.contexts import check_horizon
 from marketsim.models.distribution import Distribution
 from marketsim.models.mixture import StudentTMixture
-from marketsim.models.neural.batching import Batch, Whole, padded, positions
+from marketsim.models.neural.batching import Batch, Indices, padded, positions
 from marketsim.models.neural.checkpoint import Checkpoint
 from marketsim.models.neural.cost import NetworkSizes
 from marketsim.models.neural.device import Execution
@@ -30,10 +30,11 @@ from marketsim.models.toto1.config import Toto1Config, network_sizes
 from marketsim.models.toto1.scaler import (
     clamp_is_idle,
     in_units,
-    in_units_there,
+    in_units_on_device,
     patch_scales,
     scaled_patches,
 )
+from marketsim.models.traits import ModelTraits
 
 if TYPE_CHECKING:
     import torch
@@ -86,6 +87,11 @@ class Toto1Model(NeuralModel):
         return self.config.patch
 
     @property
+    def traits(self) -> ModelTraits:
+        """What it reads and gives, and how it is run."""
+        return replace(super().traits, path_steps=self.patch)
+
+    @property
     def components(self) -> int:
         """How many Student-t distributions a forecast is mixed of."""
         return self.config.components
@@ -111,7 +117,7 @@ class Toto1Model(NeuralModel):
         return network
 
     def sample_network(self, layers: int) -> Toto1Network:
-        """The network of random weights and so many layers along time."""
+        """The network of random weights and that many layers along time."""
         from marketsim.models.toto1.network import Toto1Network
 
         network = Toto1Network(replace(self.config, across=(False,) * layers))
@@ -123,7 +129,7 @@ class Toto1Model(NeuralModel):
         # Residual stream, projections, both halves of the MLP and their product, and copies.
         return 4 * (10 * self.config.width + 4 * self.config.hidden)
 
-    def _shareable(self, values: Values, observed: Flags, ends: Whole) -> Flags:
+    def _shareable(self, values: Values, observed: Flags, ends: Indices) -> Flags:
         if self.config.clamp_exponent is None:
             return np.ones(len(ends), dtype=np.bool_)
         return clamp_is_idle(values, observed, self.config.clamp_exponent)[ends - 1]
@@ -196,7 +202,7 @@ class Toto1Model(NeuralModel):
                 paths[:, slots] = made.swapaxes(0, 1)
         return paths if len(shape) > 1 else paths[:, :, 0]
 
-    def rotation(self, numbers: Whole, centre: float = 0.0) -> Rotation:
+    def rotation(self, numbers: Indices, centre: float = 0.0) -> Rotation:
         """Rotary factors of patch numbers on the model's device."""
         import torch
 
@@ -229,6 +235,6 @@ class _Mixtures:
     def __call__(self) -> Array:
         return in_units(self.made.cpu().numpy(), self.location, self.scale)
 
-    def there(self) -> torch.Tensor:
+    def on_device(self) -> torch.Tensor:
         to_device = self.model.to_device
-        return in_units_there(self.made, to_device(self.location), to_device(self.scale))
+        return in_units_on_device(self.made, to_device(self.location), to_device(self.scale))

@@ -55,7 +55,7 @@ class Toto1Layer(nn.Module):
         return q, k, v
 
     def values(self, hidden: Tensor) -> Tensor:
-        """The values alone: what attention to nobody but oneself gives."""
+        """The values alone: attention of each position to itself."""
         return outputs_from(self.qkv, self._normal(hidden), 2 * self.heads * self.head_size)
 
     def finish(self, hidden: Tensor, attended: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ class Toto1Network(nn.Module):
         """
         rows, variates, width, _ = patches.shape
         hidden = self.start(patches)
-        # Of the last layers only what is asked for is computed: from the last one along time on,
+        # Of the last layers only what is requested is computed: from the last one along time on,
         # a token needs nothing more of the others than their keys and values there.
         wanted = _tokens(places, variates, width)
         for i in range(self.last_along + 1):

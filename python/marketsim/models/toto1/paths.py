@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
 from marketsim.models.mixture import student_t_draws
-from marketsim.models.neural.batching import Batch, Whole
+from marketsim.models.neural.batching import Batch, Indices
 from marketsim.models.neural.model import Array, Values
-from marketsim.models.toto1.decoding import Decoder, appended
-
-if TYPE_CHECKING:
-    from marketsim.models.toto1.model import Toto1Model
+from marketsim.models.toto1.decoding import DecodedModel, Decoder, appended
 
 # Uniform numbers that one draw takes, and those that Philox makes at a time.
 _UNIFORM = 3
 _AT_ONCE = 4
 
 
-def batch_paths(model: Toto1Model, batch: Batch, horizon: int, n: int, seed: int) -> Values:
+def batch_paths(model: DecodedModel, batch: Batch, horizon: int, n: int, seed: int) -> Values:
     """`n` paths of each row of a batch of rows of one length: [row, path, variate, horizon].
 
     The contexts are read once. Paths go on from there in groups that hold no more patches, those
@@ -50,7 +45,7 @@ def batch_paths(model: Toto1Model, batch: Batch, horizon: int, n: int, seed: int
 
 
 def path_numbers(
-    key: npt.NDArray[np.uint64], patch: int, slots: Whole, paths: Whole, shape: tuple[int, ...]
+    key: npt.NDArray[np.uint64], patch: int, slots: Indices, paths: Indices, shape: tuple[int, ...]
 ) -> Array:
     """Uniform numbers [path, variate, step, 3] in [0, 1) for one patch of some paths.
 

@@ -135,7 +135,7 @@ def in_units(parameters: Values, location: Values, scale: Values) -> Array:
     return result
 
 
-def in_units_there(
+def in_units_on_device(
     parameters: torch.Tensor, location: torch.Tensor, scale: torch.Tensor
 ) -> torch.Tensor:
     """`in_units` of tensors, on their device: the same operations, and so the same bits."""

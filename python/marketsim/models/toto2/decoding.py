@@ -8,23 +8,24 @@ before the next one, and the context is read only once.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from marketsim.arguments import as_numbers
 from marketsim.errors import ArgumentError
-from marketsim.models.neural.batching import Whole
+from marketsim.models.neural.batching import BatchRunner, Indices
 from marketsim.models.neural.model import Array
 from marketsim.models.toto2.config import LEVELS
 from marketsim.models.toto2.masking import Panel, hidden_patches, observed_patches
 from marketsim.models.toto2.scaler import Units, Values, confined, in_units, network_patches
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
-    from marketsim.models.toto2.model import Toto2Model
+    from marketsim.models.neural.blocks import Rotation
     from marketsim.models.toto2.network import Cached
 
 # Values, mask and groups, of the variates to forecast or of those known beforehand.
@@ -33,7 +34,49 @@ Given: TypeAlias = tuple["npt.ArrayLike | None", "npt.ArrayLike | None", "npt.Ar
 _MEDIAN = LEVELS.index(0.5)
 
 
-def decode(model: Toto2Model, panel: Panel, context: int, horizon: int) -> Array:
+class DecodedModel(Protocol):
+    """What decoding needs of a model."""
+
+    decode_block: int | None
+
+    def masks(self, panel: Panel) -> Any:
+        """Where the network may look."""
+        ...
+
+    def units(self, panel: Panel) -> Units:
+        """How values are scaled."""
+        ...
+
+    @property
+    def config(self) -> Any:
+        """The network's configuration."""
+        ...
+
+    @property
+    def network(self) -> Any:
+        """The network."""
+        ...
+
+    @property
+    def batches(self) -> BatchRunner:
+        """How rows are put together."""
+        ...
+
+    @property
+    def patch(self) -> int:
+        """How many steps a patch has."""
+        ...
+
+    def rotation(self, numbers: Indices, centre: float = 0.0) -> Rotation:
+        """Rotary factors of patch numbers on the model's device."""
+        ...
+
+    def to_device(self, array: npt.NDArray[Any]) -> torch.Tensor:
+        """An array on the model's device."""
+        ...
+
+
+def decode(model: DecodedModel, panel: Panel, context: int, horizon: int) -> Array:
     """Quantiles [row, target, horizon, level] of what follows the first `context` patches."""
     ahead = -(-horizon // model.patch)
     panel = _extended(panel, context + ahead, model.patch)
@@ -50,7 +93,7 @@ def decode(model: Toto2Model, panel: Panel, context: int, horizon: int) -> Array
 class _Decoder:
     """Rows whose contexts are read once, and what has been forecast of them."""
 
-    def __init__(self, model: Toto2Model, panel: Panel, context: int, ahead: int) -> None:
+    def __init__(self, model: DecodedModel, panel: Panel, context: int, ahead: int) -> None:
         self._model, self._panel = model, panel
         self._context, self._ahead = context, ahead
         block = ahead if model.decode_block is None else model.decode_block // model.patch
@@ -150,7 +193,7 @@ class _Decoder:
         return seen
 
     def _keep(self, patches: int) -> None:
-        """Forget what was read beyond the first so many patches."""
+        """Forget what was read beyond the first patches."""
         if self._cache is not None:
             self._cache[:] = [(k[:, :patches], v[:, :patches]) for k, v in self._cache]
 
@@ -191,7 +234,7 @@ def grouped_panel(patch: int, horizon: int, target: Given, known: Given) -> tupl
     return Panel(values, observed, by_patch, targets), size // patch
 
 
-def _given(name: str, given: Given) -> tuple[Values, npt.NDArray[np.bool_], Whole]:
+def _given(name: str, given: Given) -> tuple[Values, npt.NDArray[np.bool_], Indices]:
     values = as_numbers(name, given[0], np.float64)
     if values.ndim != 3 or 0 in values.shape:
         raise ArgumentError(f"{name} must be [batch, variate, time]: got shape {values.shape}")
@@ -227,7 +270,7 @@ def _extended(panel: Panel, patches: int, patch: int) -> Panel:
     )
 
 
-def _stretched(groups: Whole, patches: int) -> Whole:
+def _stretched(groups: Indices, patches: int) -> Indices:
     """Groups [row, variate, patch number] of at least that many patches, those behind as the last.
 
     The last patch of a context is never hidden, other than perhaps that of a known variate, of
@@ -237,7 +280,7 @@ def _stretched(groups: Whole, patches: int) -> Whole:
     return np.concatenate([groups, np.repeat(groups[..., -1:], missing, axis=-1)], axis=-1)
 
 
-def _places(rows: int, width: int, count: int) -> Whole:
+def _places(rows: int, width: int, count: int) -> Indices:
     """Numbers of the last `count` patches of each row, [row * count]."""
     last = np.arange(width - count, width)
     return np.asarray((np.arange(rows)[:, None] * width + last).reshape(-1), dtype=np.int64)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.models.neural.batching import Batch, Whole, padded
+from marketsim.models.neural.batching import Batch, Indices, padded
 from marketsim.models.toto2.scaler import Flags, Values
 
 _HIDDEN = -1
@@ -32,10 +32,10 @@ class Panel:
 
     values: Values
     observed: Flags
-    groups: Whole | None
+    groups: Indices | None
     targets: int
 
-    def rows(self, index: slice | Whole) -> Panel:
+    def rows(self, index: slice | Indices) -> Panel:
         """Some of the rows."""
         groups = None if self.groups is None else self.groups[index]
         return replace(
@@ -43,7 +43,7 @@ class Panel:
         )
 
     def before(self, patches: int, patch: int) -> Panel:
-        """The first so many patches."""
+        """The first patches, that many."""
         part = slice(0, patches * patch)
         groups = None if self.groups is None else self.groups[..., :patches]
         return replace(
@@ -54,7 +54,7 @@ class Panel:
         )
 
 
-def split_panels(batch: Batch, patch: int, *, may_hide: bool) -> list[tuple[Whole, Panel]]:
+def split_panels(batch: Batch, patch: int, *, may_hide: bool) -> list[tuple[Indices, Panel]]:
     """The rows of a batch as (their numbers, panel): those that hide nothing, and the others.
 
     A row that hides patches is not put together with one that does not, since attention with a
@@ -67,7 +67,7 @@ def split_panels(batch: Batch, patch: int, *, may_hide: bool) -> list[tuple[Whol
     """
     all_values, all_observed = padded(batch, patch)
     values, observed = all_values[: len(batch.rows)], all_observed[: len(batch.rows)]
-    patches: Whole = np.array([row.patches(patch) for row in batch.rows], dtype=np.int64)
+    patches: Indices = np.array([row.patches(patch) for row in batch.rows], dtype=np.int64)
     for i, count in enumerate(patches.tolist()):
         # The original does so, too: it never saw a context that ends with missing values.
         observed[i, :, (count - 1) * patch : count * patch] = True
@@ -88,7 +88,9 @@ def observed_patches(observed: Flags, patch: int) -> Flags:
     return np.asarray(observed.reshape(*observed.shape[:-1], -1, patch).any(axis=-1))
 
 
-def shareable(observed: Flags, ends: Whole, patch: int, *, fallback: int, may_hide: bool) -> Flags:
+def shareable(
+    observed: Flags, ends: Indices, patch: int, *, fallback: int, may_hide: bool
+) -> Flags:
     """Whether a pass over more than [..., :end] gives the forecast after it; bool [end].
 
     Args:
@@ -118,12 +120,12 @@ def shareable(observed: Flags, ends: Whole, patch: int, *, fallback: int, may_hi
     return np.asarray(result)
 
 
-def sight(groups: Whole) -> npt.NDArray[np.bool_]:
+def sight(groups: Indices) -> npt.NDArray[np.bool_]:
     """What each patch may see along time, [row * variate, patch number, patch number]."""
     hidden = (groups == _HIDDEN).reshape(-1, groups.shape[-1])
     return np.asarray(hidden[:, :, None] == hidden[:, None])
 
 
-def hidden_patches(groups: Whole) -> npt.NDArray[np.bool_]:
+def hidden_patches(groups: Indices) -> npt.NDArray[np.bool_]:
     """Which patches nothing sees, [row * variate, patch number]."""
     return np.asarray((groups == _HIDDEN).reshape(-1, groups.shape[-1]))

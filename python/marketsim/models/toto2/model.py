@@ -13,7 +13,7 @@ from marketsim.arguments import as_number, is_whole
 from marketsim.errors import ArgumentError
 from marketsim.models.contexts import check_horizon
 from marketsim.models.distribution import Distribution, QuantileDistribution
-from marketsim.models.neural.batching import Batch, Whole, positions
+from marketsim.models.neural.batching import Batch, Indices, positions
 from marketsim.models.neural.checkpoint import Checkpoint
 from marketsim.models.neural.cost import NetworkSizes
 from marketsim.models.neural.device import Execution
@@ -132,7 +132,7 @@ class Toto2Model(NeuralModel):
         return network
 
     def sample_network(self, layers: int) -> Toto2Network:
-        """The network of random weights and so many layers along time."""
+        """The network of random weights and that many layers along time."""
         from marketsim.models.toto2.network import Toto2Network
 
         network = Toto2Network(replace(self.config, across=(False,) * layers))
@@ -149,7 +149,7 @@ class Toto2Model(NeuralModel):
     def _may_hide(self, variates: int) -> bool:
         return self.has_missing_values or variates > 1
 
-    def _shareable(self, values: Values, observed: Flags, ends: Whole) -> Flags:
+    def _shareable(self, values: Values, observed: Flags, ends: Indices) -> Flags:
         return shareable(
             observed,
             ends,
@@ -177,7 +177,9 @@ class Toto2Model(NeuralModel):
 
         return fetch
 
-    def _start(self, panel: Panel, rows: Whole, numbers: Whole, steps: int, count: int) -> Pending:
+    def _start(
+        self, panel: Panel, rows: Indices, numbers: Indices, steps: int, count: int
+    ) -> Pending:
         """Start the forecasts after some patches of a panel, filled up to `count` rows."""
         width = panel.values.shape[-1] // self.patch
         units = self.units(panel)
@@ -273,7 +275,7 @@ class Toto2Model(NeuralModel):
         with torch.inference_mode():
             return QuantileDistribution(LEVELS, decode(self, panel, width, steps))
 
-    def rotation(self, numbers: Whole, centre: float = 0.0) -> Rotation:
+    def rotation(self, numbers: Indices, centre: float = 0.0) -> Rotation:
         """Rotary factors of patch numbers on the model's device."""
         import torch
 

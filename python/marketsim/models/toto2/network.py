@@ -86,7 +86,7 @@ class Toto2Layer(nn.Module):
         return q, k, v
 
     def values(self, hidden: Tensor) -> Tensor:
-        """The values alone: what attention to nobody but oneself gives."""
+        """The values alone: attention of each position to itself."""
         normal = unit_size(hidden, self.attention_eps).to(self.qkv.weight.dtype)
         return outputs_from(self.qkv, normal, 2 * self.sizes[0])
 
@@ -154,7 +154,7 @@ class Toto2Network(nn.Module):
         rows, variates, width, _ = patches.shape
         shape = (rows, variates, width)
         hidden = self.embed(pad_tile(patches.flatten(0, -2), 0))
-        # Of the last layers only what is asked for is computed: from the last one along time on,
+        # Of the last layers only what is requested is computed: from the last one along time on,
         # a token needs nothing more of the others than their keys and values there.
         wanted = _tokens(places, variates, width)
         before = list(cache or ())

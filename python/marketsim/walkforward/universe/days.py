@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
@@ -15,6 +15,7 @@ from marketsim.errors import ArgumentError, NotEnoughBarsError
 from marketsim.forecasts import ForecastPlan
 from marketsim.kernels.cuda.arrays import upload
 from marketsim.kernels.cuda.place import Place
+from marketsim.kernels.rules import FillCosts
 from marketsim.walkforward.costs import Costs, check_asset_class, resolve_costs
 from marketsim.walkforward.inputs import MarketDays, forecast_plans
 from marketsim.walkforward.windows import Windows, plan_windows
@@ -33,14 +34,14 @@ class SymbolRun(NamedTuple):
         bars: its bars.
         windows: its simulations.
         plans: which forecasts they need.
-        rate: fraction charged.
+        costs: rates of fills, as `marketsim.profit` takes them.
         long_only: shorts are not possible.
     """
 
     bars: Bars
     windows: Windows
     plans: tuple[ForecastPlan, ...]
-    rate: float
+    costs: FillCosts
     long_only: bool
 
 
@@ -49,7 +50,7 @@ class Share(NamedTuple):
 
     start: int
     stop: int
-    rate: float
+    costs: FillCosts
     long_only: bool
 
 
@@ -65,6 +66,7 @@ class UniverseDays:
         market: float32 tensors [day] by name: open, high, low and close against the close before.
         before: float64 tensor [day, 2], high and low of the day before against its close.
         long_only: bool tensor [day].
+        fillable: bool tensor [day], False for a bar without volume where the bars have volumes.
         fit_starts: int64 tensor [evaluated], the day where the window that is fitted on begins.
         sum_starts: int64 tensor [simulation], its first evaluated day.
         shares: the evaluated days in parts that are charged alike.
@@ -78,6 +80,7 @@ class UniverseDays:
     market: dict[str, torch.Tensor]
     before: torch.Tensor
     long_only: torch.Tensor
+    fillable: torch.Tensor
     fit_starts: torch.Tensor
     sum_starts: torch.Tensor
     shares: tuple[Share, ...]
@@ -118,9 +121,8 @@ def plan_symbols(
     for one in bars:
         kind = check_asset_class(asset_class(one) if asset is None else asset)
         planned = _planned(one, windows)
-        costs = resolve_costs(fee, kind)
-        rate = costs.entry + costs.close_exit
-        found.append(SymbolRun(one, planned, forecast_plans(planned), rate, kind == "crypto"))
+        costs = resolve_costs(fee, kind).rates
+        found.append(SymbolRun(one, planned, forecast_plans(planned), costs, kind == "crypto"))
     short = [run for run in found if len(run.windows.as_of) < windows["simulations"]]
     if short:
         fewest = min(short, key=lambda run: len(run.windows.as_of))
@@ -144,32 +146,61 @@ def _planned(bars: Bars, windows: dict[str, int]) -> Windows:
 
 def lay_out(runs: Sequence[SymbolRun], place: Place | None) -> UniverseDays:
     """The days of all symbols on the device, and the windows in them."""
-    order = sorted(range(len(runs)), key=lambda i: (runs[i].rate, runs[i].long_only))
+    order = sorted(range(len(runs)), key=lambda i: (runs[i].costs, runs[i].long_only))
     fits: list[Rows] = []
     sums: list[Rows] = []
-    shares: list[Share] = []
     day_at, evaluated = 0, 0
     for i in order:
         run = runs[i]
         fits.append(_fit_starts(run, day_at))
         sums.append(evaluated + np.searchsorted(run.windows.days, run.windows.starts))
-        stop = evaluated + len(fits[-1])
-        if shares and shares[-1][2:] == (run.rate, run.long_only):
-            shares[-1] = shares[-1]._replace(stop=stop)
-        else:
-            shares.append(Share(evaluated, stop, run.rate, run.long_only))
-        day_at, evaluated = day_at + sum(plan.days for plan in run.plans), stop
+        day_at += sum(plan.days for plan in run.plans)
+        evaluated += len(fits[-1])
     days, simulations = (_placed(parts, order) for parts in (fits, sums))
     whole = [np.concatenate(parts) for parts in (fits, sums)]
     index = [
         np.where(at < 0, len(of), at) for at, of in zip((days, simulations), whole, strict=True)
     ]
     found = _uploaded(place, [*whole, *(at.reshape(-1) for at in index)])
-    market, before, long_only = _market(runs, order, place)
+    market, before, long_only, fillable = _market(runs, order, place)
     return UniverseDays(
-        place, tuple(order), market, before, long_only, found[0], found[1], tuple(shares),
-        days, simulations, *found[2:],
+        place, tuple(order), market, before, long_only, fillable, found[0], found[1],
+        shares_of(runs, order), days, simulations, *found[2:],
     )  # fmt: skip
+
+
+def shares_of(runs: Sequence[SymbolRun], order: Sequence[int]) -> tuple[Share, ...]:
+    """The evaluated days in parts that are charged alike, as they lie in this order of symbols."""
+    shares: list[Share] = []
+    at = 0
+    for i in order:
+        run = runs[i]
+        stop = at + len(run.windows.days)
+        if shares and shares[-1][2:] == (run.costs, run.long_only):
+            shares[-1] = shares[-1]._replace(stop=stop)
+        else:
+            shares.append(Share(at, stop, run.costs, run.long_only))
+        at = stop
+    return tuple(shares)
+
+
+def charged(
+    days: UniverseDays, runs: Sequence[SymbolRun], fee: float | Costs | None, asset: str | None
+) -> tuple[tuple[SymbolRun, ...], UniverseDays]:
+    """The same runs and days under other costs, or as another asset class; nothing is laid out."""
+    kinds = [
+        check_asset_class(run.bars.market.asset_class if asset is None else asset) for run in runs
+    ]
+    changed = tuple(
+        run._replace(costs=resolve_costs(fee, kind).rates, long_only=kind == "crypto")
+        for run, kind in zip(runs, kinds, strict=True)
+    )
+    only = [
+        np.full(sum(plan.days for plan in changed[i].plans), changed[i].long_only)
+        for i in days.order
+    ]
+    (long_only,) = _uploaded(days.place, [np.concatenate(only)])
+    return changed, replace(days, long_only=long_only, shares=shares_of(changed, days.order))
 
 
 def _fit_starts(run: SymbolRun, at: int) -> Rows:
@@ -195,10 +226,10 @@ def _placed(parts: Sequence[Rows], order: Sequence[int]) -> Rows:
 
 def _market(
     runs: Sequence[SymbolRun], order: Sequence[int], place: Place | None
-) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
-    """What came on the days, what was known before them, and whether shorts are possible."""
+) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What came on the days, what was known before them, whether shorts and fills are possible."""
     came: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in _PRICES}
-    before, long_only = [], []
+    before, long_only, fillable = [], [], []
     for i in order:
         for plan in runs[i].plans:
             bars, rows = runs[i].bars, slice(plan.first - 1, plan.stop - 1)
@@ -208,10 +239,11 @@ def _market(
             close = bars.close[rows]
             before.append(np.stack([bars.high[rows] / close, bars.low[rows] / close], axis=1))
             long_only.append(np.full(plan.days, runs[i].long_only))
+            fillable.append(np.ones(plan.days, bool) if days.value is None else days.value > 0.0)
     market = _uploaded(place, [np.concatenate(parts) for parts in came.values()])
     (known,) = _uploaded(place, [np.concatenate(before)])
-    (only,) = _uploaded(place, [np.concatenate(long_only)])
-    return dict(zip(came, market, strict=True)), known, only
+    only, can = _uploaded(place, [np.concatenate(long_only), np.concatenate(fillable)])
+    return dict(zip(came, market, strict=True)), known, only, can
 
 
 def _uploaded(place: Place | None, arrays: list[npt.NDArray[np.generic]]) -> list[torch.Tensor]:

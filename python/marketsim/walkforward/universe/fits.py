@@ -9,7 +9,7 @@ from marketsim.kernels.cuda.windows import Fit, WindowIndex, fit_windows, sum_wi
 from marketsim.kernels.types import Bounds, ProfitSums
 from marketsim.kernels.windows import CpuDays, CpuRules, fit_windows_on_cpu, sum_windows_on_cpu
 from marketsim.strategies import Strategy
-from marketsim.strategies.on_device import device_orders
+from marketsim.strategies.on_device import DeviceOrders, device_orders
 from marketsim.walkforward.universe.days import Share, UniverseDays
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ class UniverseFits(NamedTuple):
         high_offset, low_offset: float32.
         in_sample: float64, total of the offsets on the days that they were fitted on.
         net: float32.
-        sums: of each simulation's days, [fill, strategy, symbol, simulation].
+        sums: of each simulation's days, [fill, strategy, symbol, simulation]; trades are the days
+            that entered.
+        entries: int32, positions opened in each simulation, likewise; a long and a short of one day
+            are two.
     """
 
     high_offset: torch.Tensor
@@ -38,6 +41,7 @@ class UniverseFits(NamedTuple):
     in_sample: torch.Tensor
     net: torch.Tensor
     sums: ProfitSums
+    entries: torch.Tensor
 
 
 class _Problem(NamedTuple):
@@ -69,7 +73,7 @@ def fit_universe(
     import torch
 
     high, low = levels.high.float(), levels.low.float()
-    orders = [device_orders(one, levels.high, levels.low, days.long_only) for one in strategies]
+    orders = [_orders(one, levels, days) for one in strategies]
     problems = [
         _Problem(share, fill, order.position, order.always_on)
         for fill in fills
@@ -80,12 +84,65 @@ def fit_universe(
     found = fit(days, (high, low), problems, bounds, windows)
     shape = (len(fills), len(strategies), days.evaluated)
     columns = [torch.cat(parts).reshape(shape) for parts in zip(*found, strict=True)]
+    entered = _entered(days, (high, low), orders, columns[0], columns[1], windows)
     sums = _sums(days, columns[3].reshape(-1), shape, windows[2])
+    sums = sums._replace(trades=_window_counts(days, entered > 0, windows[2]))
+    entries = _window_counts(days, entered, windows[2])
     high_offset, low_offset, in_sample, net = (
         _placed(column, days.day_index, days.days.shape) for column in columns
     )
     spread = sums.each(lambda of: _placed(of, days.simulation_index, days.simulations.shape))
-    return UniverseFits(high_offset, low_offset, in_sample, net, spread)
+    counted = _placed(entries, days.simulation_index, days.simulations.shape)
+    return UniverseFits(high_offset, low_offset, in_sample, net, spread, counted)
+
+
+def _orders(strategy: Strategy, levels: Levels, days: UniverseDays) -> DeviceOrders:
+    """The orders of a strategy; none on bars that fill nothing."""
+    import torch
+
+    found = device_orders(strategy, levels.high, levels.low, days.long_only)
+    nothing = torch.full_like(found.position, float("nan"))
+    return found._replace(position=torch.where(days.fillable, found.position, nothing))
+
+
+def _entered(
+    days: UniverseDays,
+    levels: tuple[torch.Tensor, torch.Tensor],
+    orders: Sequence[DeviceOrders],
+    high_offset: torch.Tensor,
+    low_offset: torch.Tensor,
+    windows: tuple[int, int, int],
+) -> torch.Tensor:
+    """How many positions each evaluated day opens, int32 [fill, strategy, evaluated].
+
+    A long enters where the price trades through its level, whatever the fill policy; so does a
+    short.
+    """
+    import torch
+
+    at = days.fit_starts + (windows[0] + windows[1] - 1)
+    long_level = levels[1][at] + low_offset
+    short_level = levels[0][at] + high_offset
+    long_fills, short_fills = (
+        long_level > days.market["low"][at],
+        short_level < days.market["high"][at],
+    )
+    long, short = [], []
+    for order in orders:
+        position = order.position[at]
+        both = torch.isfinite(position) & order.always_on
+        long.append(both | (position > 0.0))
+        short.append((both & ~days.long_only[at]) | (position < 0.0))
+    entered = (long_fills & torch.stack(long)).int() + (short_fills & torch.stack(short)).int()
+    return entered.int()
+
+
+def _window_counts(days: UniverseDays, of: torch.Tensor, window: int) -> torch.Tensor:
+    """Sums [fill, strategy, simulation] of whole numbers [fill, strategy, evaluated]."""
+    import torch
+
+    total = torch.nn.functional.pad(of.int().cumsum(-1, dtype=torch.int32), (1, 0))
+    return total[..., days.sum_starts + window] - total[..., days.sum_starts]
 
 
 def _fit_on_device(
@@ -101,7 +158,7 @@ def _fit_on_device(
     fits = [
         Fit(
             *levels, of.position, fill=of.fill, always_on=of.always_on,
-            long_only=of.share.long_only, fee=of.share.rate,
+            long_only=of.share.long_only, costs=of.share.costs,
             windows=whole._replace(starts=days.fit_starts[of.share.start : of.share.stop]),
         )
         for of in problems
@@ -126,7 +183,7 @@ def _fit_on_cpu(
     found = []
     for of in problems:
         given = CpuDays(**came, high_pred=high, low_pred=low, position=of.position.numpy())
-        rules = CpuRules(of.fill, of.always_on, of.share.long_only, of.share.rate, bounds)
+        rules = CpuRules(of.fill, of.always_on, of.share.long_only, of.share.costs, bounds)
         mine = starts[of.share.start : of.share.stop]
         made = fit_windows_on_cpu(given, rules, mine, length, behind)
         found.append(tuple(torch.from_numpy(values) for values in made))

@@ -35,7 +35,8 @@ class UniverseResult:
         in_sample: float64 likewise, the total of the offsets on the days they were fitted on.
         net: float32 likewise, the day's profit as a fraction of the capital.
         sums: tensors [fill, strategy, symbol, simulation] of its days: total, mean, variance, wins,
-            and as trades the days with a profit other than 0.
+            and as trades the days that entered.
+        entries: int32 likewise, positions opened; a long and a short of one day are two.
     """
 
     runs: tuple[SymbolRun, ...]
@@ -49,6 +50,7 @@ class UniverseResult:
     in_sample: torch.Tensor
     net: torch.Tensor
     sums: ProfitSums
+    entries: torch.Tensor
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -64,10 +66,10 @@ class UniverseResult:
         """One row a fill policy, strategy, symbol and simulation, brought to the host.
 
         Columns: fill, strategy, symbol, simulation, as_of, start, end (UTC), total, mean, variance,
-        hit_rate (days with a profit among those with any other than 0), wins, trades.
+        hit_rate (share of the days in the market with a profit), wins, trades (positions opened).
         """
-        total, squares, wins, trades = self._here(list(self.sums[:4]))
-        sums = ProfitSums(total, squares, wins, trades, self.sums.days)
+        total, squares, wins, active, trades = self._here([*self.sums[:4], self.entries])
+        sums = ProfitSums(total, squares, wins, active, self.sums.days)
         there = self.simulations_at >= 0
         dated = {
             "as_of": self._dates(lambda windows: windows.as_of),
@@ -78,8 +80,9 @@ class UniverseResult:
         with np.errstate(divide="ignore", invalid="ignore"):
             figures = {
                 name: getattr(sums, name)
-                for name in ("total", "mean", "variance", "hit_rate", "wins", "trades")
+                for name in ("total", "mean", "variance", "hit_rate", "wins")
             }
+            figures["trades"] = trades
         return self._frame(there, {"simulation": numbers, **dated}, figures)
 
     def days(self) -> pd.DataFrame:

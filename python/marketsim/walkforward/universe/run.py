@@ -18,15 +18,17 @@ from marketsim.forecasts import (
     ForecastStore,
     StoreLike,
     open_store,
+    run_plans,
     run_plans_on,
     target_index,
 )
 from marketsim.forecasts.device.cube import to_device_together
-from marketsim.forecasts.device.point import point_there
+from marketsim.forecasts.device.point import point_on_device
 from marketsim.kernels.cuda.place import Place, find_place
 from marketsim.kernels.rules import fill_code
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, check_bounds
 from marketsim.models import Model, load_model, parse_aggregate
+from marketsim.models.traits import traits_of
 from marketsim.strategies import Strategy
 from marketsim.strategies.on_device import fitted_strategies
 from marketsim.timing import stage
@@ -35,6 +37,7 @@ from marketsim.walkforward.universe.days import (
     SymbolRun,
     UniverseDays,
     as_bars,
+    charged,
     lay_out,
     plan_symbols,
 )
@@ -117,13 +120,31 @@ def walk_forward_universe(
     parse_aggregate(aggregate)
     bounds = check_bounds(offset_bounds)
     if cubes is None:
-        known = load_model(model) if isinstance(model, (str, os.PathLike)) else model
-        made = universe.made(known, store=open_store(store), progress=progress)
+        made = universe.made(_loaded(model), store=open_store(store), progress=progress)
     else:
         made = universe.joined(cubes)
     return universe.evaluate(
         made, strategies=chosen, fills=policies, aggregate=aggregate, offset_bounds=bounds
     )
+
+
+def _loaded(model: str | os.PathLike[str] | Model) -> Model:
+    return load_model(model) if isinstance(model, (str, os.PathLike)) else model
+
+
+def prepare_universe(
+    bars: Mapping[str, Bars] | Sequence[Bars],
+    model: str | os.PathLike[str] | Model,
+    *,
+    store: StoreLike,
+    progress: bool,
+    device: str = "cpu",
+    **windows: Any,
+) -> PreparedUniverse:
+    """Lay out a universe and make its forecasts; arguments of `walk_forward_universe`."""
+    universe = Universe.of(bars, device=device, **windows)
+    made = universe.made(_loaded(model), store=open_store(store), progress=progress)
+    return PreparedUniverse(universe, made)
 
 
 @dataclass(frozen=True)
@@ -182,6 +203,12 @@ class Universe:
     def made(self, model: Model, *, store: ForecastStore | None, progress: bool) -> DeviceCube:
         """The forecasts that are needed, by a model and a store; see `run_plans_on`."""
         with stage("forecasts"):
+            if "own" not in traits_of(model).targets:
+                made = run_plans(self.plans, model, store=store, progress=progress)
+                own = [
+                    cube.own_returns(bars) for cube, (bars, _) in zip(made, self.plans, strict=True)
+                ]
+                return self._together(to_device_together(own, self.place))
             cubes = run_plans_on(
                 self.plans, model, self.device, store=store, progress=progress, targets=_TARGETS
             )
@@ -253,6 +280,11 @@ class Universe:
             **fitted._asdict(),
         )
 
+    def charged(self, fee: float | Costs | None, asset_class: str | None) -> Universe:
+        """The same under other costs, or as another asset class; the order of the days stays."""
+        runs, days = charged(self.days, self.runs, fee, asset_class)
+        return Universe(self.device, runs, days)
+
     @property
     def _windows(self) -> tuple[int, int, int]:
         """Days that offsets are fitted on, days from there to the day decided, days to sum."""
@@ -264,11 +296,57 @@ class Universe:
         first, second = (target_index(name) for name in _TARGETS)
         with stage("head"):
             records = forecasts.records[:, 0, first : second + 1]
-            returns: torch.Tensor = point_there(
+            returns: torch.Tensor = point_on_device(
                 forecasts.schema, records, aggregate, forecasts.kernels_place()
             )
             moves: Any = (1.0 + returns) * self.days.before - 1.0
         return Levels(moves[:, 0], moves[:, 1])
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedUniverse:
+    """A universe with its forecasts: make it by `marketsim.prepare`, evaluate it many times.
+
+    Attributes:
+        universe: bars, windows and days, laid out on a device.
+        forecasts: those that are needed.
+    """
+
+    universe: Universe
+    forecasts: DeviceCube
+
+    def __repr__(self) -> str:
+        runs = self.universe.runs
+        return f"PreparedUniverse({len(runs)} symbols, on {self.universe.device})"
+
+    def evaluate(
+        self,
+        strategies: Iterable[str | Strategy] | str | None = None,
+        *,
+        fill: Iterable[str] | str = "open_aware",
+        fee: float | Costs | None = None,
+        asset_class: str | None = None,
+        aggregate: str = "trimmed_mean_10",
+        offset_bounds: Bounds = DEFAULT_BOUNDS,
+    ) -> UniverseResult:
+        """Run strategies on all symbols; no forecast, key or plan is made again.
+
+        Args:
+            strategies: those whose offsets are fitted; None for all of them.
+            fill: a fill policy, or several, each a run of its own.
+            fee, asset_class, aggregate, offset_bounds: as in `walk_forward`.
+
+        Raises:
+            UnknownNameError, ArgumentError: as `walk_forward_universe`.
+        """
+        chosen = fitted_strategies(STRATEGIES if strategies is None else strategies)
+        return self.universe.charged(fee, asset_class).evaluate(
+            self.forecasts,
+            strategies=chosen,
+            fills=_policies(fill),
+            aggregate=aggregate,
+            offset_bounds=check_bounds(offset_bounds),
+        )
 
 
 def _policies(fills: Iterable[str] | str) -> tuple[str, ...]:

@@ -1,0 +1,95 @@
+"""Strategies that decide bar by bar, as strategies that decide for all bars at once."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from marketsim.arguments import as_number
+from marketsim.errors import ArgumentError, StrategyError
+from marketsim.strategies.orders import BarStrategy, Hold, LimitOrders, Orders, TakeProfit
+from marketsim.strategies.views import DecisionView
+
+_NUMBERS = ("position", "high", "low", "stop")
+
+
+@dataclass(frozen=True)
+class ByBar:
+    """Asks a `BarStrategy` for each bar in turn and puts the answers together.
+
+    Attributes:
+        strategy: who decides; a copy of it for each run of bars, so that nothing is carried from
+            one to the next.
+    """
+
+    strategy: BarStrategy
+
+    @property
+    def name(self) -> str:
+        """That of the strategy."""
+        return self.strategy.name
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Those of the strategy."""
+        return self.strategy.targets
+
+    @property
+    def fitted(self) -> bool:
+        """That of the strategy."""
+        return self.strategy.fitted
+
+    def decide(self, view: DecisionView) -> Orders:
+        """Orders of all bars.
+
+        Raises:
+            StrategyError: `decide_bar` fails; says at which bar.
+            ArgumentError: it gives other kinds of orders for different bars, or no numbers.
+        """
+        mine = copy.deepcopy(self.strategy)
+        found: list[Orders] = []
+        for i in range(len(view)):
+            try:
+                found.append(mine.decide_bar(view.bar(i)))
+            except Exception as error:
+                raise StrategyError(
+                    f"strategy {self.name!r} failed in decide_bar at the bar "
+                    f"{str(view.dates[i])[:19]}: {type(error).__name__}: {error}"
+                ) from error
+        return _together(found, view)
+
+
+def _together(found: list[Orders], view: DecisionView) -> Orders:
+    first = found[0]
+    columns: dict[str, list[float]] = {}
+    for i, orders in enumerate(found):
+        date = str(view.dates[i])[:19]
+        if not isinstance(orders, (Hold, TakeProfit, LimitOrders)):
+            raise ArgumentError(
+                f"decide_bar must return Hold, TakeProfit or LimitOrders: got "
+                f"{type(orders).__name__} for the bar {date}"
+            )
+        if type(orders) is not type(first) or _options(orders) != _options(first):
+            raise ArgumentError(
+                f"decide_bar must return one kind of orders with the same options for all bars: "
+                f"got {orders!r} for the bar {date} after {first!r}"
+            )
+        for name, value in _numbers(orders).items():
+            columns.setdefault(name, []).append(
+                as_number(name, value, f"a number for the bar {date}")
+            )
+    arrays: dict[str, Any] = {name: np.array(values) for name, values in columns.items()}
+    return replace(first, **arrays)
+
+
+def _numbers(orders: Orders) -> dict[str, Any]:
+    found = {f.name: getattr(orders, f.name) for f in fields(orders) if f.name in _NUMBERS}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _options(orders: Orders) -> dict[str, Any]:
+    found = {f.name: getattr(orders, f.name) for f in fields(orders) if f.name not in _NUMBERS}
+    return found | {"stop": getattr(orders, "stop", None) is not None}

@@ -1,0 +1,90 @@
+"""marketsim evaluate: what fewer samples cost, from exact forecasts to decisions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from marketsim.cli import main
+from marketsim.cli.flame import flame_svg
+
+
+def rows(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
+    assert main(["evaluate", *arguments, "--json"]) == 0
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["rows"]
+    return found
+
+
+def test_more_samples_are_nearer_to_the_exact_forecast(
+    daily_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exact, few, many = rows(capsys, str(daily_file), "--samples", "8,2048", "--days", "60")
+    assert exact["pinball_change"] == exact["point_change"] == exact["decisions_changed"] == 0.0
+    assert few["point_change"] > 3.0 * many["point_change"] > 0.0
+    assert few["decisions_changed"] >= many["decisions_changed"]
+    assert abs(many["pinball_change"]) < 0.05 and few["days"] == 60
+
+
+def test_the_same_draws_each_time(daily_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = (str(daily_file), "--samples", "16", "--days", "20")
+    assert rows(capsys, *asked) == rows(capsys, *asked)
+    assert rows(capsys, *asked) != rows(capsys, *asked, "--seed", "1")
+
+
+@pytest.mark.parametrize("wrong", [["--samples", "1"], ["--samples", "many"], ["--days", "0"]])
+def test_wrong_numbers(
+    daily_file: Path, wrong: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(daily_file), *wrong]) == 2
+    assert wrong[0] in capsys.readouterr().err
+
+
+def test_a_table(daily_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(daily_file), "--samples", "32", "--days", "20"]) == 0
+    assert "decisions changed" in capsys.readouterr().out
+
+
+def test_a_flame_graph_shares_its_width_by_time() -> None:
+    svg = flame_svg("run;model 750\nrun;store & more 250\n", "a <run>")
+    assert "model: 0.75 ms, 75.0 %" in svg and "store &amp; more: 0.25 ms, 25.0 %" in svg
+    assert 'width="900.0"' in svg and 'width="300.0"' in svg and "a &lt;run&gt;" in svg
+    assert flame_svg("", "nothing").startswith("<svg")
+
+
+@pytest.fixture
+def daily_file(tmp_path: Path) -> Path:
+    import pandas as pd
+
+    rng = np.random.default_rng(1)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.02, 120)))
+    opened = close * np.exp(rng.normal(0, 0.005, 120))
+    frame = pd.DataFrame(
+        {
+            "timestamp": pd.date_range("2024-01-01", periods=120),
+            "open": opened,
+            "high": np.maximum(opened, close) * 1.01,
+            "low": np.minimum(opened, close) * 0.99,
+            "close": close,
+            "volume": 1e6,
+        }
+    )
+    path = tmp_path / "AAA.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".folded"])
+def test_a_profile_of_the_old_functions(
+    daily_file: Path, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setenv("MARKETSIM_CACHE_PREDICTIONS", "0")
+    monkeypatch.setenv("TOTO_MODEL_ID", "ewma")  # restored afterwards: the command sets it
+    out = tmp_path / f"profile{suffix}"
+    command = ["profile", str(daily_file), "--legacy", "--simulations", "2", "--output", str(out)]
+    assert main([*command, "--quiet"]) == 0
+    assert out.read_text().startswith("<svg" if suffix == ".svg" else "marketsim")
