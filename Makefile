@@ -36,6 +36,11 @@ test-upstream: $(VENV)/.dev
 faults: $(VENV)/.dev
 	MARKETSIM_FAULTS=full $(BIN)/python -m pytest tests/faults tests/forecasts -p no:xdist
 
+# Damage the store's files at random for five minutes; prints one line of counts.
+.PHONY: torture
+torture: $(VENV)/.dev
+	PYTHONPATH=tests/support $(BIN)/python tests/faults/torture.py 300
+
 # Our models against the original code, which gets an environment of its own (1.3 GB).
 upstream: $(VENV)/.dev .venv-upstream/.built
 	$(BIN)/python -m pytest tests/upstream -p no:xdist

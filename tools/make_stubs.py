@@ -1,5 +1,6 @@
 """Writes the type stub of a compiled module: python tools/make_stubs.py MODULE FILE."""
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ def main() -> None:
             capture_output=True,
         )
         text = (Path(folder) / "marketsim" / f"{name}.pyi").read_text()
+    text = re.sub(r"os\.PathLike\b(?!\[)", "os.PathLike[str]", text)
     config = Path(__file__).parent.parent / "pyproject.toml"
     for command in (["check", "--fix", "--exit-zero", "--quiet"], ["format", "--quiet"]):
         text = subprocess.run(

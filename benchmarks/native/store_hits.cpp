@@ -14,7 +14,7 @@ extern "C" {
 
 void* store_open(const char* path, const char* model, const char* series, const char* schema,
                  uint32_t width) {
-  store::RecordFile file(path, {model, series, schema, width}, {false, false, true},
+  store::RecordFile file(path, {model, series, schema, width}, {false, false, 1e9},
                          std::make_shared<store::Counters>());
   const Handle view = file.refresh();
   return view ? new Handle(view) : nullptr;

@@ -104,6 +104,16 @@ inline std::optional<FloatRow> borrow_floats(py::handle object) {
     const bool matters = tensor.strides && tensor.shape[i] > 1;
     if (matters && tensor.strides[i] != size) return std::nullopt;
   }
+  if (size > 0 && !tensor.data) return std::nullopt;  // a tensor without values, as tracing has
+  // A negative view holds the values without their sign.
+  static PyObject* const is_neg = PyUnicode_InternFromString("is_neg");
+  PyObject* const negative = PyObject_CallMethodNoArgs(object.ptr(), is_neg);
+  if (!negative) {
+    PyErr_Clear();
+    return std::nullopt;
+  }
+  Py_DECREF(negative);
+  if (negative != Py_False) return std::nullopt;
   const char* const first = static_cast<const char*>(tensor.data) + tensor.byte_offset;
   return FloatRow{reinterpret_cast<const float*>(first), static_cast<size_t>(size),
                   tensor.dimensions};

@@ -1,9 +1,12 @@
 #include <pybind11/critical_section.h>
 #include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
 #include <pybind11/typing.h>
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
+#include <utility>
 #include <vector>
 
 #include "bindings/numpy_args.hpp"
@@ -25,6 +28,7 @@ template <typename T>
 using Column = py::array_t<T, py::array::c_style>;
 using ValueArray = py::array_t<float, py::array::c_style>;
 using ViewPointer = std::shared_ptr<const View>;
+using Path = std::filesystem::path;  // any str, bytes or PathLike, UTF-8 or not
 using Facts = py::typing::Dict<py::str, uint64_t>;
 using Found = py::typing::Tuple<ValueArray, py::array_t<bool>, size_t>;
 using Table = py::typing::Tuple<KeyArray, Column<int64_t>, Column<uint8_t>, Column<uint16_t>,
@@ -32,10 +36,10 @@ using Table = py::typing::Tuple<KeyArray, Column<int64_t>, Column<uint8_t>, Colu
 using IdentityText = std::tuple<std::string, std::string, std::string, uint32_t>;
 using Inspected = std::tuple<std::optional<IdentityText>, std::tuple<bool, bool>, uint64_t>;
 
-// Runs what may wait for another process's lock; Ctrl-C ends the wait. Signals are looked at here,
-// where no lock of the engine is held: a forking thread may hold the GIL while it waits for one.
+// Runs what may stop to be called again. Signals are looked at here, where no lock of the engine is
+// held: a forking thread may hold the GIL while it waits for one.
 template <typename Work>
-size_t patiently(const Work& work) {
+auto resumed(const Work& work) {
   while (true) {
     try {
       const py::gil_scoped_release release;
@@ -44,6 +48,31 @@ size_t patiently(const Work& work) {
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     }
   }
+}
+
+void warn(const std::string& text) {
+  const py::object type = py::module_::import("marketsim.errors").attr("StoreWarning");
+  if (PyErr_WarnEx(type.ptr(), text.c_str(), 1) != 0) throw py::error_already_set();
+}
+
+// Runs what may wait for another process's lock: says so after a while, and gives up at a limit.
+template <typename Work>
+size_t patiently(double limit, const Work& work) {
+  store::LockWait wait;
+  wait.limit = limit;
+  return resumed([&] {
+    if (std::exchange(wait.report_due, false)) {
+      wait.reported = true;
+      const std::string folder = store::folder_of(wait.path);
+      const std::string text = "waiting for the lock of a prediction store, which " +
+                               store::lock_holder(folder) + " holds: " + wait.path +
+                               " (the wait ends after " +
+                               std::to_string(static_cast<long>(wait.limit)) + " s)";
+      const py::gil_scoped_acquire gil;
+      warn(text);
+    }
+    return work(wait);
+  });
 }
 
 const Key* keys_of(const KeyArray& keys) {
@@ -75,12 +104,15 @@ struct StoreFile {
   py::object base;       // of the arrays that get() gives out
   ViewPointer based_on;  // the view that it is
   uint32_t next = 0;     // behind the last record that get() found
+  double lock_timeout;   // seconds
 
-  StoreFile(std::string path, std::string model, std::string series, std::string schema,
+  // use_maps is taken for programs that still give it, and means nothing: nothing is mapped.
+  StoreFile(const Path& path, std::string model, std::string series, std::string schema,
             uint32_t width, std::shared_ptr<Counters> counters, bool writable, bool sync,
-            bool use_maps)
-      : file(std::move(path), {std::move(model), std::move(series), std::move(schema), width},
-             {writable, sync, use_maps}, std::move(counters)) {}
+            double lock_timeout_, bool /*use_maps*/)
+      : file(path.native(), {std::move(model), std::move(series), std::move(schema), width},
+             {writable, sync}, std::move(counters)),
+        lock_timeout(lock_timeout_) {}
 
   Found read(const KeyArray& keys) {
     const Key* wanted = keys_of(keys);
@@ -89,12 +121,11 @@ struct StoreFile {
     py::array_t<bool> found(keys.shape(0));
     float* to = values.mutable_data();
     bool* flags = found.mutable_data();
-    size_t hits;
-    {
-      const py::gil_scoped_release release;
-      hits = file.read(wanted, count, to, flags);
-      if (hits < count) fill_missing(to, flags, count);
-    }
+    const size_t hits = resumed([&] {
+      const size_t found_now = file.read(wanted, count, to, flags);
+      if (found_now < count) fill_missing(to, flags, count);
+      return found_now;
+    });
     return py::make_tuple(std::move(values), std::move(found), hits);
   }
 
@@ -129,16 +160,17 @@ struct StoreFile {
       heads[i] = {tags[i],          as_of.data()[i], horizon.data()[i],
                   target.data()[i], flags.data()[i], 0};
     }
-    return patiently([&] { return file.append(heads.data(), values.data(), heads.size()); });
+    return patiently(lock_timeout, [&](store::LockWait& wait) {
+      return file.append(heads.data(), values.data(), heads.size(), wait);
+    });
   }
 
   ViewPointer look() {
-    const py::gil_scoped_release release;
-    return file.refresh();
+    return resumed([&] { return file.refresh(); });
   }
 };
 
-// The values of a record where they lie, not writable; the array keeps the view alive.
+// The values of a record in our memory, not writable; the array keeps the view alive.
 PyObject* values_of(StoreFile& self, const ViewPointer& view, uint32_t slot) {
   static PyObject* const float32 = py::dtype::of<float>().release().ptr();
   const auto& numpy = py::detail::npy_api::get();
@@ -179,8 +211,10 @@ void translate(std::exception_ptr thrown) {
   try {
     if (thrown) std::rethrow_exception(thrown);
   } catch (const store::Failure& failure) {
-    const py::object error = py::reinterpret_borrow<py::object>(PyExc_OSError)(
-        failure.code, failure.what(), failure.path);
+    const auto path = py::reinterpret_steal<py::object>(PyUnicode_DecodeFSDefaultAndSize(
+        failure.path.data(), static_cast<py::ssize_t>(failure.path.size())));
+    const py::object error =
+        py::reinterpret_borrow<py::object>(PyExc_OSError)(failure.code, failure.what(), path);
     PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.ptr())), error.ptr());
   }
 }
@@ -236,7 +270,7 @@ PyObject* append(PyObject* self, PyObject* const* given, py::ssize_t count) {
 PyMethodDef get_method = {"get", &get, METH_O,
                           "get(self: marketsim._core.StoreFile, key: bytes) -> "
                           "typing.Optional[numpy.typing.NDArray[numpy.float32]]\n\n"
-                          "The values of a record where they lie, or None."};
+                          "The values of a record, not writable, or None."};
 
 PyMethodDef append_method = {
     "append", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&append)), METH_FASTCALL,
@@ -254,38 +288,36 @@ void add_method(py::class_<StoreFile>& type, PyMethodDef& method) {
 // All records that count, in the order they were written.
 Table table(StoreFile& self) {
   const ViewPointer view = self.look();
-  const std::vector<uint32_t> slots = view ? view->slots() : std::vector<uint32_t>{};
-  const auto count = static_cast<py::ssize_t>(slots.size());
+  const uint32_t slots = view ? view->count() : 0;
+  const auto count = static_cast<py::ssize_t>(slots);
   KeyArray keys({count, static_cast<py::ssize_t>(sizeof(Key))});
   Column<int64_t> as_of(count);
   Column<uint8_t> target(count), flags(count);
   Column<uint16_t> horizon(count);
   const uint32_t width = self.file.identity().width;
   ValueArray values({count, static_cast<py::ssize_t>(width)});
-  for (size_t i = 0; i < slots.size(); ++i) {
-    const RecordHead& head = view->head(slots[i]);
+  for (uint32_t i = 0; i < slots; ++i) {
+    const RecordHead& head = view->head(i);
     std::memcpy(keys.mutable_data() + i * sizeof(Key), &head.key, sizeof(Key));
     as_of.mutable_data()[i] = head.as_of;
     target.mutable_data()[i] = head.target;
     horizon.mutable_data()[i] = head.horizon;
     flags.mutable_data()[i] = head.flags;
-    std::memcpy(values.mutable_data() + i * width, view->values(slots[i]), width * sizeof(float));
+    std::memcpy(values.mutable_data() + i * width, view->values(i), width * sizeof(float));
   }
   return py::make_tuple(keys, as_of, target, horizon, flags, values);
 }
 
 Facts contents(StoreFile& self) {
-  store::Contents found;
-  {
-    const py::gil_scoped_release release;
-    found = self.file.contents();
-  }
+  const store::Contents found = resumed([&] { return self.file.contents(); });
   Facts facts;
   facts["bytes"] = found.bytes;
   facts["slots"] = found.slots;
   facts["live"] = found.live;
   facts["corrupt"] = found.corrupt;
   facts["superseded"] = found.superseded;
+  facts["unreadable"] = found.unreadable;
+  facts["unsynced"] = found.unsynced;
   return facts;
 }
 
@@ -300,8 +332,8 @@ Facts counts(const Counters& counters) {
   return facts;
 }
 
-Inspected inspect_py(const std::string& path) {
-  const store::Inspection found = store::inspect(path);
+Inspected inspect_py(const Path& path) {
+  const store::Inspection found = store::inspect(path.native());
   std::optional<IdentityText> identity;
   if (found.identity) {
     const store::Identity& is = *found.identity;
@@ -320,18 +352,25 @@ void register_store(py::module_& module) {
   py::class_<Counters, std::shared_ptr<Counters>>(module, "StoreCounters",
                                                   "Counts of all files of a store.")
       .def(py::init<>())
-      .def("counts", &counts, "The counts by name.");
+      .def("counts", &counts, "The counts by name.")
+      .def_property_readonly(
+          "held", [](const Counters& self) { return self.held.load(); },
+          "Bytes of memory that the records of all files take.");
   py::class_<StoreFile> file(module, "StoreFile",
                              "One file of records; see csrc/kernels/store/file.hpp.");
-  file.def(py::init<std::string, std::string, std::string, std::string, uint32_t,
-                    std::shared_ptr<Counters>, bool, bool, bool>(),
+  file.def(py::init<const Path&, std::string, std::string, std::string, uint32_t,
+                    std::shared_ptr<Counters>, bool, bool, double, bool>(),
            arg("path"), arg("model"), arg("series"), arg("schema"), arg("width"), arg("counters"),
-           arg("writable"), arg("sync"), arg("use_maps"))
+           arg("writable"), arg("sync"), arg("lock_timeout") = 10.0, arg("use_maps") = false)
       .def("read", &StoreFile::read, arg("keys").noconvert(),
            "(records [n, width], found [n], how many were found).")
       .def("table", &table, "(keys, as_of, target, horizon, flags, records) of all records.")
       .def(
-          "compact", [](StoreFile& self) { return patiently([&] { return self.file.compact(); }); },
+          "compact",
+          [](StoreFile& self) {
+            return patiently(self.lock_timeout,
+                             [&](store::LockWait& wait) { return self.file.compact(wait); });
+          },
           "Rewrites the file with what counts; returns the bytes saved.")
       .def("contents", &contents, "Bytes, slots and what is in them.");
   add_method(file, get_method);
@@ -344,8 +383,13 @@ void register_store(py::module_& module) {
         return std::tuple<size_t, size_t>{store::kDataStart, store::stride_of(width)};
       },
       arg("width"), "(where records begin, how far they lie apart), in bytes.");
-  module.def("store_network_file_system", &network_file_system, arg("path"),
-             "The kind of network file system a path lies on, or an empty text.");
+  module.def(
+      "store_lock_holder", [](const Path& folder) { return store::lock_holder(folder.native()); },
+      arg("folder"), "Who holds the lock of a folder of the store, for people.");
+  module.def(
+      "store_network_file_system",
+      [](const Path& path) { return network_file_system(path.native()); }, arg("path"),
+      "The kind of network file system a path lies on, or an empty text.");
 }
 
 }  // namespace marketsim::bindings

@@ -5,6 +5,7 @@ Compiled kernels of marketsim. Private: call them through marketsim.
 from __future__ import annotations
 
 import collections.abc
+import os
 import typing
 
 import numpy
@@ -60,6 +61,7 @@ __all__: list[str] = [
     "shutdown_signals",
     "store_inspect",
     "store_layout",
+    "store_lock_holder",
     "store_network_file_system",
     "supported_isas",
     "take_profit_returns",
@@ -283,6 +285,11 @@ class StoreCounters:
         """
         The counts by name.
         """
+    @property
+    def held(self) -> int:
+        """
+        Bytes of memory that the records of all files take.
+        """
 
 class StoreFile:
     """
@@ -290,7 +297,7 @@ class StoreFile:
     """
     def __init__(
         self,
-        path: str,
+        path: os.PathLike[str] | str | bytes,
         model: str,
         series: str,
         schema: str,
@@ -298,7 +305,8 @@ class StoreFile:
         counters: StoreCounters,
         writable: bool,
         sync: bool,
-        use_maps: bool,
+        lock_timeout: typing.SupportsFloat | typing.SupportsIndex = 10.0,
+        use_maps: bool = False,
     ) -> None: ...
     def append(
         self,
@@ -322,7 +330,7 @@ class StoreFile:
         """
     def get(self, key: bytes) -> numpy.typing.NDArray[numpy.float32] | None:
         """
-        The values of a record where they lie, or None.
+        The values of a record, not writable, or None.
         """
     def read(
         self, keys: numpy.typing.NDArray[numpy.uint8]
@@ -846,7 +854,9 @@ def shutdown_signals(
     Positions [row, day] by the sign of forecasts, flat after one that was wrong.
     """
 
-def store_inspect(path: str) -> tuple[tuple[str, str, str, int] | None, tuple[bool, bool], int]:
+def store_inspect(
+    path: os.PathLike[str] | str | bytes,
+) -> tuple[tuple[str, str, str, int] | None, tuple[bool, bool], int]:
     """
     ((model, series, schema, width) or None, whether each header is whole, bytes).
     """
@@ -856,7 +866,12 @@ def store_layout(width: typing.SupportsInt | typing.SupportsIndex) -> tuple[int,
     (where records begin, how far they lie apart), in bytes.
     """
 
-def store_network_file_system(path: str) -> str:
+def store_lock_holder(folder: os.PathLike[str] | str | bytes) -> str:
+    """
+    Who holds the lock of a folder of the store, for people.
+    """
+
+def store_network_file_system(path: os.PathLike[str] | str | bytes) -> str:
     """
     The kind of network file system a path lies on, or an empty text.
     """

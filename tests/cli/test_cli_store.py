@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from store_cases import SCHEMA, keys_for, records_for
+from store_files import settle
 
 from marketsim.cli import main
 from marketsim.cli.store import COMMANDS
@@ -57,6 +58,7 @@ def flip(path: Path, *offsets: int) -> None:
     for offset in offsets:
         data[offset] ^= 0x10
     path.write_bytes(data)
+    settle(path)
 
 
 def tree(folder: Path) -> dict[str, tuple[bytes, int, int]]:
@@ -214,7 +216,7 @@ def test_verify_and_repair(run, store: PredictionStore) -> None:
     assert code == 0
     assert out.splitlines() == [
         "all right: 39 records in 2 files",
-        "quarantined: 1 file; gc removes them after a day",
+        "quarantined: 1 file; gc removes them after 30 days",
     ]
     lost.symlink_to(broken)
     assert run("repair --json")[0] == 2
@@ -316,7 +318,7 @@ def test_no_store_yet(command: str, tmp_path: Path, capsys, monkeypatch) -> None
         assert err.startswith(f"error: there is no store at {path}: `marketsim backtest` and ")
     monkeypatch.setenv("MARKETSIM_STORE", "off")
     assert main(args) == 2
-    assert "MARKETSIM_STORE is off" in capsys.readouterr().err
+    assert "no store by default here: give --store" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -424,9 +426,8 @@ def test_a_failed_write_is_an_error(run, store: PredictionStore, monkeypatch) ->
 def test_a_network_file_system_is_read_and_not_written(
     run, store: PredictionStore, monkeypatch
 ) -> None:
-    for module in ("disk", "inspect"):
-        name = f"marketsim.forecasts.store.{module}.network_file_system"
-        monkeypatch.setattr(name, lambda path: "nfs")
+    name = "marketsim.forecasts.store.disk.network_file_system"
+    monkeypatch.setattr(name, lambda path: "nfs")
     assert run("verify")[0] == 0
     for command in ("repair", "compact", "gc"):
         code, _, err = run(command)

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import call_notes
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,14 +28,14 @@ torch = pytest.importorskip("torch")
 
 def counted() -> tuple[Any, list[Any]]:
     """A cached function that returns its argument, and what it was called with."""
-    calls: list[Any] = []
+    call_notes.noted = []
 
     @disk_cache
     def same(value: Any, other: Any = None) -> Any:
-        calls.append((value, other))
+        call_notes.noted.append((value, other))
         return value
 
-    return same, calls
+    return same, call_notes.noted
 
 
 def files(tmp_path: Path) -> list[Path]:
@@ -219,9 +220,11 @@ def test_other_types_are_a_type_error(value: Any, tmp_path: Path) -> None:
         with pytest.raises(TypeError, match="argument '(value|other)'"):
             call()
 
+    call_notes.result = value
+
     @disk_cache
     def returns_it() -> Any:
-        return value
+        return call_notes.result
 
     with pytest.raises(UnsupportedTypeError, match="the result"):
         returns_it()
@@ -380,3 +383,27 @@ def test_hash_dataframe_sees_every_value() -> None:
     ]
     found = {hash_dataframe(other) for other in others}
     assert len(found | {whole}) == len(others) + 1
+
+
+def test_what_a_function_closes_over_and_reads_is_in_its_key() -> None:
+    def make(factor: float, base: float = 0.0) -> Any:
+        @disk_cache
+        def scaled(x: float, plus: float = base) -> float:
+            return x * factor + plus
+
+        return scaled
+
+    assert make(2.0)(3.0) == 6.0
+    assert make(5.0)(3.0) == 15.0
+    assert make(2.0, 1.0)(3.0) == 7.0
+
+
+def test_a_function_that_reads_what_no_key_covers_is_not_cached(tmp_path: Path) -> None:
+    counter = iter(range(9))
+
+    @disk_cache
+    def number() -> int:
+        return next(counter)
+
+    assert [number(), number()] == [0, 1]
+    assert not files(tmp_path)

@@ -4,7 +4,8 @@ It replays recorded calls. What a crash leaves is drawn at random from what a di
 data written since its file's last sync each 512-byte sector persists or not, as of any of the
 writes to it; the size may be any between the synced one and the last; what lies between is zeros or
 anything. Of names made, moved and removed since their folder's last sync each change persists or
-not; a move happens whole or not at all. What was synced stays.
+not; a move happens whole or not at all. What was synced stays. What a file's sync failed to write
+is lost for good: the system takes it for written, and no later sync writes it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ class Data:
 
     safe: bytes = b""
     writes: list[tuple[int, bytes]] = field(default_factory=list)
+
+    def fail_sync(self) -> None:
+        """What was written is in memory only, and stays so; the size lasts."""
+        size = max([len(self.safe), *(at + len(data) for at, data in self.writes)])
+        self.safe, self.writes = self.safe.ljust(size, b"\0"), []
 
     def sync(self) -> None:
         """All that was written stays."""
@@ -103,8 +109,11 @@ class Disk:
             self.change("remove", event.names[0], "", FOLDER)
         elif event.kind == "pwrite":
             self.files[event.inode].writes.append((event.offset, event.data))
-        elif event.kind in ("fsync", "fdatasync") and not event.failed:
-            self.sync(event)
+        elif event.kind in ("fsync", "fdatasync"):
+            if not event.failed:
+                self.sync(event)
+            elif event.inode in self.files:
+                self.files[event.inode].fail_sync()
 
     def change(self, what: str, old: str, new: str, node: Data | None) -> None:
         """Changes a name; that lasts once its folder is synced."""

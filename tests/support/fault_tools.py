@@ -204,12 +204,11 @@ class Log:
         series: str = "series",
         writable: bool = True,
         sync: bool = True,
-        use_maps: bool = True,
     ) -> None:
         self.path, self.width = Path(path), width
         self.counters = _core.StoreCounters()
         self.file = _core.StoreFile(
-            str(path), "model", series, "schema", width, self.counters, writable, sync, use_maps
+            str(path), "model", series, "schema", width, self.counters, writable, sync
         )
 
     def append(self, numbers: Iterable[int]) -> int:
@@ -235,6 +234,11 @@ class Log:
     def counts(self) -> dict[str, int]:
         """The counters."""
         return self.counters.counts()
+
+
+def settle(path: Path) -> None:
+    """Date a file back, so that it is not taken for one that is being copied to its place."""
+    os.utime(path, (1, 1))
 
 
 def keys_of(which: np.ndarray) -> np.ndarray:

@@ -4,11 +4,13 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <fstream>
 
 namespace marketsim::store {
 namespace {
@@ -26,13 +28,17 @@ auto again(const Call& call) {
   return result;
 }
 
+constexpr char kLockName[] = "/lock";
+constexpr double kLongestPause = 5e-3;  // seconds
+constexpr int kFolderTries = 1000;
+
+}  // namespace
+
 std::string folder_of(const std::string& path) {
   const size_t slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
   return slash == 0 ? "/" : path.substr(0, slash);
 }
-
-}  // namespace
 
 Fd::~Fd() {
   // Not repeated after EINTR: the descriptor is gone by then.
@@ -79,20 +85,87 @@ void write_at(int fd, const void* from, size_t size, size_t offset, const std::s
   }
 }
 
-void lock_exclusive(int fd, const std::string& path) {
-  if (::flock(fd, LOCK_EX) == 0) return;
-  if (errno == EINTR) throw Interrupted{};
-  fail("cannot lock", path);
+size_t next_data(int fd, size_t offset, size_t size) {
+  const off_t found = again([&] { return ::lseek(fd, static_cast<off_t>(offset), SEEK_DATA); });
+  if (found >= 0) return static_cast<size_t>(found);
+  return errno == ENXIO ? std::max(offset, size) : offset;  // else the file system cannot tell
 }
 
-bool try_lock_exclusive(int fd) {
-  return again([&] { return ::flock(fd, LOCK_EX | LOCK_NB); }) == 0;
+Fd try_lock_folder(const std::string& folder) {
+  const std::string path = folder + kLockName;
+  // Who may not write cannot open the lock, and so cannot hold it either.
+  const auto open = [&] {
+    return Fd(again([&] {
+      return ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0222);
+    }));
+  };
+  Fd fd = open();
+  // A clean-up may remove the empty folder between its making and its use.
+  for (int i = 0; i < kFolderTries && !fd && errno == ENOENT; ++i) {
+    make_folders_of(path);
+    fd = open();
+  }
+  if (!fd) fail("cannot open the lock", path);
+  if (again([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); }) != 0) {
+    if (errno == EWOULDBLOCK) return {};
+    fail("cannot lock", path);
+  }
+  struct stat opened, named;
+  if (!status(fd.get(), opened)) fail("cannot look at the lock", path);
+  // A clean-up may have removed it, with its folder: then others lock another file.
+  const bool same = status(path, named) && named.st_ino == opened.st_ino;
+  return same ? std::move(fd) : Fd{};
+}
+
+void wait_for_lock(LockWait& wait, const std::string& folder) {
+  if (wait.path.empty()) wait.path = folder + kLockName;
+  if (wait.waited >= wait.limit) {
+    throw Failure(ETIMEDOUT, "locked for writing by " + lock_holder(folder), wait.path);
+  }
+  if (wait.waited >= kReportAfter && !wait.reported) {
+    wait.report_due = true;
+    throw Interrupted{};
+  }
+  const struct timespec time{0, static_cast<long>(wait.pause * 1e9)};
+  wait.waited += wait.pause;
+  wait.pause = std::min(2 * wait.pause, kLongestPause);
+  if (::nanosleep(&time, nullptr) != 0 && errno == EINTR) throw Interrupted{};
+}
+
+std::string lock_holder(const std::string& folder) {
+  struct stat named;
+  std::string found = "another process";
+  if (!status(folder + kLockName, named)) return found;
+  // 1: FLOCK  ADVISORY  WRITE 1234 fe:01:5678 0 EOF
+  std::ifstream locks("/proc/locks");
+  for (std::string line; std::getline(locks, line);) {
+    long process = 0;
+    unsigned major = 0, minor = 0;
+    unsigned long inode = 0;
+    const int read = std::sscanf(line.c_str(), "%*s FLOCK ADVISORY WRITE %ld %x:%x:%lu", &process,
+                                 &major, &minor, &inode);
+    if (read != 4 || inode != named.st_ino || process <= 0) continue;
+    found = "process " + std::to_string(process);
+    std::ifstream comm("/proc/" + std::to_string(process) + "/comm");
+    if (std::string name; std::getline(comm, name)) found += " (" + name + ")";
+    break;
+  }
+  char host[256] = "";
+  if (::gethostname(host, sizeof host - 1) == 0) found += std::string(" on ") + host;
+  return found;
 }
 
 void sync_data(int fd, const std::string& path) {
   // Not repeated on failure: the pages may be marked clean by then, and a second call would say
   // that all is well.
   if (again([&] { return ::fdatasync(fd); }) != 0) fail("cannot write to the disk", path);
+}
+
+bool mark_unsynced(int fd, bool unsynced) {
+  struct stat now;
+  if (!status(fd, now)) return false;
+  const mode_t mode = now.st_mode & 07777;
+  return again([&] { return ::fchmod(fd, unsynced ? mode | kUnsynced : mode & ~kUnsynced); }) == 0;
 }
 
 void sync_folder_of(const std::string& path) {
@@ -140,7 +213,8 @@ Fd create_beside(const std::string& path, std::string& name) {
 
 void same_owner(int fd, const struct stat& other, const std::string& path) {
   if (::fchown(fd, other.st_uid, other.st_gid) != 0 && errno != EPERM) fail("cannot own", path);
-  if (::fchmod(fd, other.st_mode & 07777) != 0) fail("cannot set the permissions of", path);
+  if (::fchmod(fd, other.st_mode & 07777 & ~kUnsynced) != 0)
+    fail("cannot set the permissions of", path);
 }
 
 bool publish_new(const std::string& from, const std::string& to) {

@@ -18,9 +18,25 @@ struct Failure : std::runtime_error {
   std::string path;
 };
 
-// A signal came while a lock was awaited; nothing was done. The caller may look what it was (it may
-// hold no lock of ours while it does) and try again.
+// The work stopped where it can go on: a signal came, a lock has been awaited for long, or much has
+// been read. The caller may look for signals (it may hold no lock of ours while it does), say what
+// is awaited, and call again.
 struct Interrupted {};
+
+// How long one call has waited for a lock; outlives its Interrupted.
+struct LockWait {
+  double limit = 10.0;      // seconds, after which it gives up
+  double waited = 0.0;      // seconds
+  double pause = 50e-6;     // seconds until the next try
+  bool report_due = false;  // it is time to say what is awaited ...
+  bool reported = false;    // ... which has been said
+  std::string path;         // of the lock
+};
+constexpr double kReportAfter = 2.0;  // seconds
+
+// Set in the mode of a file whose last sync failed: what is in it may be in memory only, and a
+// later sync would say nothing of it. The bit means nothing on a file otherwise.
+constexpr mode_t kUnsynced = S_ISVTX;
 
 class Fd {
  public:
@@ -44,16 +60,25 @@ Fd open_file(const std::string& path, int flags);  // never follows a link, neve
 bool status(int fd, struct stat& to);
 bool status(const std::string& path, struct stat& to);
 
+// Where the next data lies at or after `offset`: a hole is skipped; `size` where only holes follow.
+size_t next_data(int fd, size_t offset, size_t size);
 // Reads until `size` bytes or the end of the file; returns how many. Throws Failure.
 size_t read_at(int fd, void* to, size_t size, size_t offset, const std::string& path);
 // Throws Failure where not all bytes could be written; what was written stays.
 void write_at(int fd, const void* from, size_t size, size_t offset, const std::string& path);
 
-// Waits for the lock. Throws Failure, or Interrupted.
-void lock_exclusive(int fd, const std::string& path);
-// Takes the lock if no one has it.
-bool try_lock_exclusive(int fd);
+// A descriptor that holds the lock of a folder, which only those can open who may write to it; not
+// valid where someone else has it. Throws Failure.
+Fd try_lock_folder(const std::string& folder);
+// Sleeps until it is time for the next try. Throws Failure at the limit, or Interrupted.
+void wait_for_lock(LockWait& wait, const std::string& folder);
+// Who holds a folder's lock: "process 123 (python)", or "another process" where that is not known.
+std::string lock_holder(const std::string& folder);
+std::string folder_of(const std::string& path);
+
 void sync_data(int fd, const std::string& path);
+// Sets or clears kUnsynced; false where that fails.
+bool mark_unsynced(int fd, bool unsynced);
 void sync_folder_of(const std::string& path);
 // The folder of a path and `depth` - 1 above it, except those that this user may not open.
 void sync_folders_of(const std::string& path, int depth);

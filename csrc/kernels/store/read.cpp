@@ -1,12 +1,15 @@
-// The reading half of RecordFile; store_write.cpp is the other one.
+// The reading half of RecordFile; write.cpp is the other one.
 #include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <memory>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -16,8 +19,35 @@
 namespace marketsim::store {
 namespace {
 
-constexpr size_t kSmallestMap = 64 * 1024;
-constexpr uint32_t kScanAhead = 64;  // records verified before they enter the index
+constexpr size_t kScanBytes = 256 * 1024;       // read and verified at a time
+constexpr size_t kFirstRoom = 16;               // records
+constexpr size_t kMostRoom = 64 * 1024 * 1024;  // bytes reserved on a file's word alone
+constexpr size_t kBlock = 4096;                 // what a disk gives or does not
+
+double seconds_since(const struct timespec& begin) {
+  struct timespec now;
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec - begin.tv_sec) +
+         1e-9 * static_cast<double>(now.tv_nsec - begin.tv_nsec);
+}
+
+// What the two headers of a file say, each read by itself: the disk may have lost one of them.
+// Throws Failure where it gives neither.
+std::array<std::optional<Identity>, 2> read_headers(int fd, const std::string& path) {
+  std::array<std::optional<Identity>, 2> found;
+  std::array<std::byte, kHeaderBytes> bytes;
+  bool failed = false;
+  for (size_t i = 0; i < 2; ++i) {
+    try {
+      const size_t got = read_at(fd, bytes.data(), bytes.size(), i * kHeaderBytes, path);
+      if (got == bytes.size()) found[i] = decode_header(bytes.data());
+    } catch (const Failure&) {
+      if (failed) throw;
+      failed = true;
+    }
+  }
+  return found;
+}
 
 bool same_time(const struct timespec& a, const struct timespec& b) {
   return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
@@ -64,29 +94,37 @@ RecordFile::RecordFile(std::string path, Identity identity, Options options,
   const std::string defect = identity_defect(identity_);
   if (!defect.empty()) throw std::invalid_argument(defect);
   ForkGuard& guard = ForkGuard::instance();
-  const std::lock_guard hold(guard.mutex);
+  const std::lock_guard alone(guard.mutex);
   guard.files.insert(this);
 }
 
 RecordFile::~RecordFile() {
   ForkGuard& guard = ForkGuard::instance();
-  const std::lock_guard hold(guard.mutex);
+  const std::lock_guard alone(guard.mutex);
   guard.files.erase(this);
+  hold(nullptr);
 }
 
 std::shared_ptr<const View> RecordFile::view() const {
-  const std::lock_guard hold(view_mutex_);
+  const std::lock_guard alone(view_mutex_);
   return view_;
 }
 
 void RecordFile::show(std::shared_ptr<const View> view) {
-  const std::lock_guard hold(view_mutex_);
+  const std::lock_guard alone(view_mutex_);
   view_.swap(view);  // the old one goes after the lock
 }
 
+// Takes over a region and counts its bytes.
+void RecordFile::hold(std::shared_ptr<Region> region) {
+  if (region_) counters_->held -= region_->bytes();
+  if (region) counters_->held += region->bytes();
+  region_ = std::move(region);
+}
+
 std::shared_ptr<const View> RecordFile::refresh() {
-  const std::lock_guard hold(mutex_);
-  look(nullptr);
+  const std::lock_guard alone(mutex_);
+  look();
   return view_;
 }
 
@@ -100,18 +138,21 @@ size_t RecordFile::read(const Key* keys, size_t count, float* out, bool* found) 
 }
 
 Contents RecordFile::contents() {
-  const std::lock_guard hold(mutex_);
-  look(nullptr);
+  const std::lock_guard alone(mutex_);
+  look();
   if (!view_) return {};
-  return {size_, slots_in(size_, stride_), live_, broken_ + pending_, repeated_};
+  return {size_,    slots_in(size_, stride_), places_.size(), broken_ + pending_, repeated_, lost_,
+          unsynced_};
 }
 
 void RecordFile::forget() {
-  region_.reset();
-  index_.reset();
   show(nullptr);
-  size_ = 0;
-  checked_ = live_ = broken_ = repeated_ = pending_ = 0;
+  hold(nullptr);
+  index_.reset();
+  places_.clear();
+  size_ = scanned_ = settled_ = 0;
+  broken_ = repeated_ = pending_ = lost_ = 0;
+  unfinished_ = unsynced_ = false;
 }
 
 // What cannot be read is a miss, and counted; `code` says why to whoever wants to write.
@@ -121,86 +162,73 @@ void RecordFile::give_up(int code) {
   forget();
 }
 
+// A file that is none of ours, or not yet: a miss, and counted once.
+void RecordFile::refuse(const struct stat& now) {
+  const std::tuple which(now.st_dev, now.st_ino, now.st_size);
+  if (refused_ != which) ++counters_->unreadable;
+  refused_ = which;
+  why_ = 0;
+  forget();
+}
+
 bool RecordFile::same_file(const struct stat& now) const {
   return view_ && now.st_dev == device_ && now.st_ino == inode_;
 }
 
-// Brings the view up to date. `locked` is the file's state where the caller holds its lock: then no
-// one is writing, and what failed before is settled by looking again.
-void RecordFile::look(const struct stat* locked) {
+// Brings the view up to date.
+void RecordFile::look() {
   struct stat now;
-  if (locked) {
-    now = *locked;
-  } else if (!status(path_, now)) {
-    return give_up(errno);
-  }
-  if (refused_ == std::tuple(now.st_dev, now.st_ino, now.st_size)) return;
-  const size_t size = static_cast<size_t>(now.st_size);
-  // Written to without growing: not by us, so nothing that was verified is certain any more.
-  const bool changed = size == size_ && !same_time(now.st_mtim, modified_);
-  const bool grown = same_file(now) && !changed && size >= kDataStart + checked_ * stride_;
-  if (grown && size == size_ && !(locked && pending_)) return;
-  modified_ = now.st_mtim;
-  if (grown && region_->mapped() && size <= region_->capacity()) return scan(size);
+  if (!status(path_, now)) return give_up(errno);
+  const bool same = same_file(now) && static_cast<size_t>(now.st_size) == size_ &&
+                    same_time(now.st_ctim, changed_);
+  if (same && !unfinished_) return;
   const Fd fd = open_file(path_, O_RDONLY);
   if (!fd || !status(fd.get(), now)) return give_up(errno);
-  modified_ = now.st_mtim;
   if (!S_ISREG(now.st_mode)) return give_up(EINVAL);
+  look_at(fd.get(), now, false);
+}
+
+// As look, of an open file. Where the caller holds the lock, no one is writing, and what failed
+// before is settled by looking again.
+void RecordFile::look_at(int fd, const struct stat& now, bool locked) {
+  const size_t size = static_cast<size_t>(now.st_size);
   try {
-    const bool same = grown && same_file(now);
-    same ? extend(fd, now) : reopen(fd, now, locked != nullptr);
+    // A change that did not make it longer was not ours, so nothing that was verified is certain to
+    // be there any more; neither is it where the last record is another one.
+    const bool touched = size == size_ && !same_time(now.st_ctim, changed_);
+    const bool grown = same_file(now) && !touched && size >= kDataStart + settled_ * stride_;
+    if (grown && size == size_ && !unfinished_ && !(locked && pending_)) return;
+    if (!grown || !last_is_there(fd)) {
+      forget();
+      if (!header_is_ours(fd)) return refuse(now);
+      if (now.st_dev != device_ || now.st_ino != inode_) counted_ = 0;
+      named_ = 0;
+      device_ = now.st_dev;
+      inode_ = now.st_ino;
+    }
+    refused_ = {};
+    scan(fd, now);
   } catch (const Failure& failure) {
     give_up(failure.code);
-  } catch (const std::bad_alloc&) {  // a size that no file of records has
+  } catch (const std::bad_alloc&) {
     give_up(ENOMEM);
   }
 }
 
 bool RecordFile::header_is_ours(int fd) const {
-  std::vector<std::byte> both(kDataStart);
-  const size_t got = read_at(fd, both.data(), both.size(), 0, path_);
-  for (size_t at = 0; at + kHeaderBytes <= got; at += kHeaderBytes) {
-    const std::optional<Identity> found = decode_header(both.data() + at);
+  for (const std::optional<Identity>& found : read_headers(fd, path_)) {
     if (found) return *found == identity_;
   }
   return false;
 }
 
-void RecordFile::reopen(const Fd& fd, const struct stat& now, bool locked) {
-  forget();
-  if (!header_is_ours(fd.get())) return set_aside(fd, locked);
-  if (now.st_dev != device_ || now.st_ino != inode_) counted_ = 0;
-  named_ = 0;
-  device_ = now.st_dev;
-  inode_ = now.st_ino;
-  extend(fd, now);
-}
-
-// The file has more records than the region or the index has room for, or the region is a copy.
-void RecordFile::extend(const Fd& fd, const struct stat& now) {
-  const size_t size = static_cast<size_t>(now.st_size);
-  if (!region_ || size > region_->capacity()) {
-    const size_t page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
-    const size_t capacity = (std::max(2 * size, kSmallestMap) + page - 1) / page * page;
-    std::shared_ptr<Region> larger = options_.use_maps ? Region::map(fd.get(), capacity) : nullptr;
-    // A copy starts anew: what an older view finds through a shared index must be in its region.
-    if (!larger || (region_ && !region_->mapped())) forget();
-    region_ = larger ? std::move(larger) : Region::copy(capacity);
-    if (!region_) return give_up(ENOMEM);
-  }
-  if (!region_->mapped()) copy_tail(fd, size);
-  if (!index_) index_ = std::make_shared<Index>(slots_in(size, stride_));
-  show(std::make_shared<View>(region_, index_, identity_.width));
-  why_ = 0;
-  scan(size);
-}
-
-// Reads what is not settled into a region that is a copy. Copied first, verified after: what is
-// verified is what will be read.
-void RecordFile::copy_tail(const Fd& fd, size_t size) {
-  const size_t from = view_ ? kDataStart + checked_ * stride_ : 0;
-  const size_t got = read_at(fd.get(), region_->data() + from, size - from, from, path_);
-  if (got < size - from) std::memset(region_->data() + from + got, 0, size - from - got);
+// Whether the last settled record still is where it was.
+bool RecordFile::last_is_there(int fd) const {
+  if (settled_ == 0) return true;
+  RecordHead now;
+  const size_t at = kDataStart + (settled_ - 1) * stride_;
+  return read_at(fd, &now, sizeof now, at, path_) == sizeof now && now.key == last_.key &&
+         now.crc == last_.crc;
 }
 
 bool RecordFile::path_is(const struct stat& opened) const {
@@ -208,84 +236,131 @@ bool RecordFile::path_is(const struct stat& opened) const {
   return status(path_, named) && named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
 }
 
-// A file that is none of ours keeps its content under another name. Under its lock, and only while
-// the path still leads to it: another process may have set it aside and made a new one.
-void RecordFile::set_aside(const Fd& fd, bool locked) {
-  if (!options_.writable) {
-    struct stat now;
-    if (status(fd.get(), now)) refused_ = {now.st_dev, now.st_ino, now.st_size};
-    ++counters_->quarantined;
-    return;
-  }
-  if (!locked && !try_lock_exclusive(fd.get())) return;  // who has it sets it aside
-  struct stat now;
-  if (!status(fd.get(), now) || !path_is(now) || header_is_ours(fd.get())) return;
-  struct timespec clock;
-  ::clock_gettime(CLOCK_REALTIME, &clock);
-  const std::string aside = path_ + ".bad-" + std::to_string(clock.tv_sec) + "-" +
-                            std::to_string(clock.tv_nsec) + "-" + std::to_string(now.st_ino);
-  replace(path_, aside);
-  ++counters_->quarantined;
-}
-
-void RecordFile::make_room(size_t slots) {
-  if (index_->holds(slots)) return;
-  auto larger = std::make_shared<Index>(2 * slots);
+// Room for that many records. Older views keep the region and the index that they have.
+void RecordFile::make_room(size_t records) {
+  if (region_ && records <= region_->capacity()) return;
+  if (records > kMostRecords) throw std::bad_alloc();
+  const size_t held = places_.size();
+  const size_t capacity = std::max({records, 2 * held, kFirstRoom});
+  auto region = std::make_shared<Region>(capacity, stride_);
+  auto index = std::make_shared<Index>(capacity);
+  if (held) std::memcpy(region->record(0), region_->record(0), held * stride_);
   const auto other = [](uint32_t) { return false; };  // all keys differ
-  for (const uint32_t slot : view_->slots()) larger->insert(view_->head(slot).key, slot, other);
-  larger->dense_end.store(index_->dense_end.load());
-  index_ = std::move(larger);
+  for (uint32_t slot = 0; slot < held; ++slot) {
+    index->insert(reinterpret_cast<const RecordHead*>(region->record(slot))->key, slot, other);
+  }
+  index->count.store(static_cast<uint32_t>(held), std::memory_order_release);
+  hold(std::move(region));
+  index_ = std::move(index);
   show(std::make_shared<View>(region_, index_, identity_.width));
 }
 
-// Verifies the slots that are not settled yet and admits those that are records.
-void RecordFile::scan(size_t size) {
-  const size_t slots = std::min<size_t>(slots_in(size, stride_), kNoSlot - 1);
-  make_room(slots);
-  const uint32_t repeated_before = repeated_;
-  pending_ = 0;
-  uint32_t crcs[kScanAhead];
-  bool good[kScanAhead];
-  for (size_t begin = checked_; begin < slots; begin += kScanAhead) {
-    const auto count = static_cast<uint32_t>(std::min<size_t>(kScanAhead, slots - begin));
-    const auto first = static_cast<uint32_t>(begin);
-    crc32c_records(view_->record(first), stride_, count, seed_, crcs);
-    for (uint32_t i = 0; i < count; ++i) {
-      const RecordHead& head = view_->head(first + i);
+// Reads slots behind the records held; returns how many are whole. A slot that the disk does not
+// give is left as zeros, which are no record.
+size_t RecordFile::read_slots(int fd, size_t first, size_t count) {
+  std::byte* to = region_->record(places_.size());
+  const size_t from = kDataStart + first * stride_;
+  try {
+    return read_at(fd, to, count * stride_, from, path_) / stride_;
+  } catch (const Failure&) {
+    std::memset(to, 0, count * stride_);
+  }
+  for (size_t i = 0; i < count;) {
+    const size_t at = from + i * stride_;
+    try {
+      if (read_at(fd, to + i * stride_, stride_, at, path_) < stride_) return i;
+      ++i;
+    } catch (const Failure&) {
+      std::memset(to + i * stride_, 0, stride_);
+      const size_t next = ((at / kBlock + 1) * kBlock - from + stride_ - 1) / stride_;
+      const size_t beyond = std::min(count, std::max(i + 1, next));
+      lost_ += beyond - i;
+      i = beyond;
+    }
+  }
+  return count;
+}
+
+// Reads, verifies and admits the slots that are not settled yet.
+void RecordFile::scan(int fd, const struct stat& now) {
+  struct timespec begin;
+  ::clock_gettime(CLOCK_MONOTONIC, &begin);
+  size_t size = static_cast<size_t>(now.st_size);
+  size_t slots = slots_in(size, stride_);
+  const bool sparse = static_cast<size_t>(now.st_blocks) * 512 < size;
+  if (!unfinished_) {  // what failed at the end may be a record by now
+    scanned_ = settled_;
+    pending_ = 0;
+  }
+  unsynced_ = now.st_mode & kUnsynced;
+  why_ = 0;
+  const uint64_t repeated_before = repeated_;
+  const size_t chunk = std::max<size_t>(1, kScanBytes / stride_);
+  std::vector<uint32_t> crcs(chunk);
+  const std::unique_ptr<bool[]> good(new bool[chunk]);
+  const size_t filled = static_cast<size_t>(now.st_blocks) * 512 / stride_ + 1;
+  make_room(places_.size() + std::min({slots - scanned_, filled, kMostRoom / stride_}));
+  while (scanned_ < slots) {
+    if (sparse) {  // zeros are no records
+      const size_t data = next_data(fd, kDataStart + scanned_ * stride_, size);
+      const size_t next = std::min(slots, (data - kDataStart) / stride_);
+      pending_ += next - scanned_;
+      scanned_ = next;
+    }
+    const size_t count = std::min(chunk, slots - scanned_);
+    make_room(places_.size() + count);
+    const size_t whole = read_slots(fd, scanned_, count);
+    const std::byte* bytes = region_->record(places_.size());
+    crc32c_records(bytes, stride_, whole, seed_, crcs.data());
+    for (size_t i = 0; i < whole; ++i) {
+      const auto& head = *reinterpret_cast<const RecordHead*>(bytes + i * stride_);
       good[i] = head.crc == crcs[i];
       index_->prefetch(head.key);
     }
-    admit(first, good, count);
+    admit(scanned_, whole, good.get());
+    scanned_ += whole;
+    if (whole < count) {  // cut meanwhile: the next look sees it
+      size = std::min(size, kDataStart + scanned_ * stride_);
+      slots = scanned_;
+    }
+    if (scanned_ < slots && seconds_since(begin) > options_.longest_scan) {
+      unfinished_ = true;
+      throw Interrupted{};
+    }
   }
+  unfinished_ = false;
   size_ = size;
-  const uint32_t broken = broken_ + pending_;
+  changed_ = now.st_ctim;
+  const uint64_t broken = broken_ + pending_;
   if (broken > counted_) counters_->corrupt += broken - counted_;
   counted_ = broken;
   counters_->superseded += repeated_ - repeated_before;
 }
 
-// Settles slots up to the last good one: what failed after it may be being written.
-void RecordFile::admit(uint32_t first, const bool* good, uint32_t count) {
-  const View& view = *view_;
-  Index& index = *index_;
-  uint32_t broken = broken_, pending = pending_, repeated = 0, checked = checked_, live = live_;
-  for (uint32_t i = 0; i < count; ++i) {
+// Takes over the records among the slots that were read behind those held. Slots are settled up to
+// the last good one: what failed after it may be being written.
+void RecordFile::admit(size_t first, size_t count, const bool* good) {
+  const std::byte* read = region_->record(places_.size());
+  for (size_t i = 0; i < count; ++i) {
     if (!good[i]) {
-      ++pending;
+      ++pending_;
       continue;
     }
-    broken += pending;
-    pending = 0;
-    const Key& key = view.head(first + i).key;
-    const auto same = [&](uint32_t other) { return view.head(other).key == key; };
-    index.insert(key, first + i, same) ? ++live : ++repeated;
-    checked = first + i + 1;
-    if (broken == 0 && repeated_ + repeated == 0) {
-      index.dense_end.store(checked, std::memory_order_release);
+    broken_ += pending_;
+    pending_ = 0;
+    const auto slot = static_cast<uint32_t>(places_.size());
+    std::byte* to = region_->record(slot);
+    if (to != read + i * stride_) std::memmove(to, read + i * stride_, stride_);
+    std::memcpy(&last_, to, sizeof last_);
+    settled_ = first + i + 1;
+    const auto same = [&](uint32_t other) { return view_->head(other).key == last_.key; };
+    if (!index_->insert(last_.key, slot, same)) {
+      ++repeated_;
+      continue;
     }
+    places_.push_back(first + i);
+    index_->count.store(slot + 1, std::memory_order_release);
   }
-  broken_ = broken, pending_ = pending, checked_ = checked, live_ = live;
-  repeated_ += repeated;
 }
 
 Inspection inspect(const std::string& path) {
@@ -296,12 +371,10 @@ Inspection inspect(const std::string& path) {
     throw Failure(fd ? EINVAL : errno, "cannot open as a file", path);
   }
   found.bytes = static_cast<uint64_t>(now.st_size);
-  std::vector<std::byte> both(kDataStart);
-  const size_t got = read_at(fd.get(), both.data(), both.size(), 0, path);
-  for (size_t i = 0; i < 2 && (i + 1) * kHeaderBytes <= got; ++i) {
-    std::optional<Identity> identity = decode_header(both.data() + i * kHeaderBytes);
-    found.headers[i] = identity.has_value();
-    if (identity && !found.identity) found.identity = std::move(identity);
+  std::array<std::optional<Identity>, 2> headers = read_headers(fd.get(), path);
+  for (size_t i = 0; i < 2; ++i) {
+    found.headers[i] = headers[i].has_value();
+    if (headers[i] && !found.identity) found.identity = std::move(headers[i]);
   }
   return found;
 }

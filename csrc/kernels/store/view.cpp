@@ -1,8 +1,7 @@
 #include "kernels/store/view.hpp"
 
-#include <sys/mman.h>
-
-#include <cstring>
+#include <sys/random.h>
+#include <time.h>
 
 #include "common/isa.hpp"
 
@@ -65,26 +64,23 @@ auto chosen_copy() {
 
 }  // namespace
 
-std::shared_ptr<Region> Region::map(int fd, size_t capacity) {
-  void* data = ::mmap(nullptr, capacity, PROT_READ, MAP_SHARED, fd, 0);
-  if (data == MAP_FAILED) return nullptr;
-  return std::shared_ptr<Region>(new Region(static_cast<std::byte*>(data), capacity, true));
-}
-
-std::shared_ptr<Region> Region::copy(size_t capacity) {
-  void* data =
-      ::mmap(nullptr, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (data == MAP_FAILED) return nullptr;
-  return std::shared_ptr<Region>(new Region(static_cast<std::byte*>(data), capacity, false));
-}
-
-Region::~Region() {
-  ::munmap(data_, capacity_);
+const HashSecret& HashSecret::instance() {
+  static const HashSecret secret = [] {
+    HashSecret made{};
+    if (::getrandom(&made, sizeof made, GRND_NONBLOCK) != sizeof made) {
+      struct timespec now;  // the random pool is not ready in the first moments after a boot
+      ::clock_gettime(CLOCK_MONOTONIC, &now);
+      made = {static_cast<uint64_t>(now.tv_nsec) * 0x9E3779B97F4A7C15u,
+              reinterpret_cast<uint64_t>(&now) * 0xBF58476D1CE4E5B9u};
+    }
+    return made;
+  }();
+  return secret;
 }
 
 size_t View::read(const Key* keys, size_t count, float* out, bool* found) const {
   const auto copy = chosen_copy();
-  const uint32_t dense = std::min(limit_, index_->dense_end.load(std::memory_order_acquire));
+  const uint32_t dense = this->count();
   // The processor fetches ahead within a page only; across many of them it has to be told. What
   // fits into its caches is slower for being told.
   const size_t ahead = dense * stride_ > kCacheBytes ? kAheadBytes : 0;

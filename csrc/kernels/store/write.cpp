@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <vector>
 
 #include "kernels/store/crc32c.hpp"
@@ -16,39 +17,86 @@ namespace {
 constexpr size_t kWriteBytes = 256 * 1024;  // of records that are encoded and written at a time
 constexpr char kReadOnly[] = "cannot write: the store is open for reading";
 constexpr int kFolders = 5;  // that may be as new as a file: <root>/v1/<model>/<hh>, and the root
-constexpr int kLockTries = 1000;  // a file replaced that often while one waits: a defect
+constexpr int kOpenTries = 1000;  // a file replaced that often while one waits: a defect
+// A file that is no file of the store is left alone for so long after it was last written to: it
+// may be one that is being copied to its place.
+constexpr double kSettledAfter = 60.0;  // seconds
+
+double seconds_since(const struct timespec& then) {
+  struct timespec now;
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<double>(now.tv_sec - then.tv_sec) +
+         1e-9 * static_cast<double>(now.tv_nsec - then.tv_nsec);
+}
+
+std::string reason(const char* what, int code) {
+  return std::string(what) + ": " + std::strerror(code);
+}
 
 }  // namespace
 
-// Opens, locks and looks at the file, until the one that was locked is the one at the path.
-RecordFile::Locked RecordFile::lock_for_writing() {
-  for (int i = 0; i < kLockTries; ++i) {
-    Locked file{open_file(path_, O_RDWR), {}};
+// Does the work while no one else writes to the folder. The mutex is free while the lock is
+// awaited, and no descriptor with the lock is open outside the mutex, so that no fork can inherit
+// one.
+template <typename Work>
+size_t RecordFile::under_lock(LockWait& wait, const Work& work) {
+  if (!options_.writable) throw Failure(EROFS, kReadOnly, path_);
+  const std::string folder = folder_of(path_);
+  while (true) {
+    {
+      const std::lock_guard alone(mutex_);
+      const Fd lock = try_lock_folder(folder);
+      if (lock) return work();
+    }
+    wait_for_lock(wait, folder);
+  }
+}
+
+// The file, looked at; made where there is none, made anew where its last sync failed.
+RecordFile::Opened RecordFile::open_for_writing() {
+  for (int i = 0; i < kOpenTries; ++i) {
+    Opened file{open_file(path_, O_RDWR), {}};
     if (!file.fd) {
-      if (errno != ENOENT)
-        throw Failure(errno, std::string("cannot open: ") + std::strerror(errno), path_);
-      try {
-        create();
-      } catch (const Failure& failure) {
-        // A clean-up may have removed the empty folder between its making and its use.
-        if (failure.code != ENOENT) throw;
-      }
+      if (errno != ENOENT) throw Failure(errno, reason("cannot open", errno), path_);
+      create();
       continue;
     }
-    lock_exclusive(file.fd.get(), path_);
     if (!status(file.fd.get(), file.status)) {
-      throw Failure(errno, std::string("cannot look at: ") + std::strerror(errno), path_);
+      throw Failure(errno, reason("cannot look at", errno), path_);
     }
-    if (!path_is(file.status)) continue;
-    look(&file.status);
-    if (same_file(file.status)) return file;
-    // Set aside by look, or not readable: only the former gets better by trying again.
-    if (path_is(file.status)) {
-      const int code = why_ ? why_ : EIO;
-      throw Failure(code, std::string("cannot read: ") + std::strerror(code), path_);
+    if (!S_ISREG(file.status.st_mode)) {
+      throw Failure(EINVAL, "cannot write: it is no file", path_);
+    }
+    look_at(file.fd.get(), file.status, true);
+    if (!view_) {
+      if (why_) throw Failure(why_, reason("cannot read", why_), path_);
+      set_aside(file);
+    } else if (unsynced_ && options_.sync) {
+      rewrite(file.status);
+    } else {
+      return file;
     }
   }
-  throw Failure(EBUSY, "cannot lock: the file is replaced again and again", path_);
+  throw Failure(EBUSY, "cannot open: the file is replaced again and again", path_);
+}
+
+// A file that is none of ours keeps its content under another name.
+void RecordFile::set_aside(const Opened& file) {
+  const double age = seconds_since(file.status.st_mtim);
+  if (age >= 0 && age < kSettledAfter) {
+    throw Failure(EBUSY,
+                  "cannot write: what is there is no file of the store, or not yet; it is set "
+                  "aside when it has not been written to for a minute",
+                  path_);
+  }
+  if (!path_is(file.status)) return;
+  struct timespec clock;
+  ::clock_gettime(CLOCK_REALTIME, &clock);
+  const std::string aside = path_ + ".bad-" + std::to_string(clock.tv_sec) + "-" +
+                            std::to_string(clock.tv_nsec) + "-" +
+                            std::to_string(file.status.st_ino);
+  replace(path_, aside);
+  ++counters_->quarantined;
 }
 
 // The header twice, as a file starts.
@@ -60,7 +108,6 @@ std::vector<std::byte> RecordFile::headers() const {
 }
 
 void RecordFile::create() {
-  make_folders_of(path_);
   const std::vector<std::byte> header = headers();
   std::string name;
   const Fd fd = create_beside(path_, name);
@@ -76,29 +123,73 @@ void RecordFile::create() {
 
 // Makes what the file holds, and once that it is called so, outlast a loss of power. Another
 // process may have written the records, or made the file or a folder, and ended before it could do
-// this.
-void RecordFile::secure(const Locked& file) {
+// this. Where it fails, the system may count the data as written: the file is marked, so that no
+// one takes a later sync that works for a sync of these data.
+void RecordFile::secure(const Opened& file) {
   if (!options_.sync) return;
-  sync_data(file.fd.get(), path_);
-  if (named_ == file.status.st_ino) return;
-  sync_folders_of(path_, kFolders);
-  named_ = file.status.st_ino;
+  try {
+    sync_data(file.fd.get(), path_);
+    if (named_ == file.status.st_ino) return;
+    sync_folders_of(path_, kFolders);
+    named_ = file.status.st_ino;
+  } catch (const Failure&) {
+    if (!mark_unsynced(file.fd.get(), true)) {  // another user's file: it goes, and is written anew
+      ::rename(path_.c_str(), (path_ + ".bad-" + std::to_string(::time(nullptr)) + "-0-" +
+                               std::to_string(file.status.st_ino))
+                                  .c_str());
+    }
+    throw;
+  }
+}
+
+// Whether records that are held still are in the file.
+bool RecordFile::on_disk(int fd, std::vector<uint32_t> slots) const {
+  std::sort(slots.begin(), slots.end());
+  const size_t most = std::max<size_t>(1, kWriteBytes / stride_);
+  std::vector<std::byte> buffer;
+  for (size_t i = 0; i < slots.size();) {
+    size_t run = 1;  // records that lie side by side, in the file as in memory
+    while (run < most && i + run < slots.size() && slots[i + run] == slots[i] + run &&
+           places_[slots[i + run]] == places_[slots[i]] + run) {
+      ++run;
+    }
+    buffer.resize(run * stride_);
+    const size_t at = kDataStart + places_[slots[i]] * stride_;
+    try {
+      if (read_at(fd, buffer.data(), buffer.size(), at, path_) < buffer.size()) return false;
+    } catch (const Failure&) {
+      return false;
+    }
+    if (std::memcmp(buffer.data(), region_->record(slots[i]), buffer.size()) != 0) return false;
+    i += run;
+  }
+  return true;
 }
 
 // Which records of a batch are to be written: not in the file, and the first of their key.
-std::vector<uint32_t> RecordFile::fresh(const RecordHead* heads, size_t count) const {
+std::vector<uint32_t> RecordFile::fresh(const Opened& file, const RecordHead* heads, size_t count) {
   Index seen(count);
-  std::vector<uint32_t> chosen;
+  std::vector<uint32_t> chosen, held;
   chosen.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {
     const Key& key = heads[i].key;
     const auto same = [&](uint32_t other) { return heads[other].key == key; };
-    if (view_->find(key) == kNoSlot && seen.insert(key, i, same)) chosen.push_back(i);
+    const uint32_t slot = view_->find(key);
+    if (slot != kNoSlot) {
+      held.push_back(slot);
+    } else if (seen.insert(key, i, same)) {
+      chosen.push_back(i);
+    }
   }
-  return chosen;
+  if (on_disk(file.fd.get(), held)) return chosen;
+  // The file was changed by someone else: only what it holds now counts.
+  forget();
+  look_at(file.fd.get(), file.status, true);
+  if (!view_) throw Failure(EIO, "cannot read: it was changed by another program", path_);
+  return fresh(file, heads, count);
 }
 
-void RecordFile::write_batch(const Locked& file, const RecordHead* heads, const float* values,
+void RecordFile::write_batch(const Opened& file, const RecordHead* heads, const float* values,
                              const std::vector<uint32_t>& chosen) {
   const auto size = static_cast<size_t>(file.status.st_size);
   const size_t whole = slots_in(size + stride_ - 1, stride_);
@@ -122,28 +213,29 @@ void RecordFile::write_batch(const Locked& file, const RecordHead* heads, const 
     write_at(file.fd.get(), buffer.data(), some * stride_, offset, path_);
     offset += some * stride_;
   }
+  struct stat now;
+  if (!status(file.fd.get(), now) || static_cast<size_t>(now.st_size) != offset) {
+    throw Failure(EBUSY, "cannot write: another program writes to it", path_);
+  }
 }
 
-size_t RecordFile::append(const RecordHead* heads, const float* values, size_t count) {
-  if (!options_.writable) throw Failure(EROFS, kReadOnly, path_);
-  const std::lock_guard hold(mutex_);
-  Locked file = lock_for_writing();
-  const std::vector<uint32_t> chosen = fresh(heads, count);
-  counters_->superseded += count - chosen.size();
-  if (!chosen.empty()) write_batch(file, heads, values, chosen);
-  secure(file);  // what was written is verified when it is first looked for
-  return chosen.size();
+size_t RecordFile::append(const RecordHead* heads, const float* values, size_t count,
+                          LockWait& wait) {
+  return under_lock(wait, [&] {
+    const Opened file = open_for_writing();
+    const std::vector<uint32_t> chosen = fresh(file, heads, count);
+    counters_->superseded += count - chosen.size();
+    if (!chosen.empty()) write_batch(file, heads, values, chosen);
+    secure(file);  // what was written is verified when it is first looked for
+    return chosen.size();
+  });
 }
 
-size_t RecordFile::compact() {
-  if (!options_.writable) throw Failure(EROFS, kReadOnly, path_);
-  const std::lock_guard hold(mutex_);
-  struct stat found;
-  if (!status(path_, found) && errno == ENOENT) return 0;
-  const Locked file = lock_for_writing();
+// Writes the records held into a new file that takes the place of the old one; returns its size.
+size_t RecordFile::rewrite(const struct stat& old) {
   std::string name;
-  const Fd fd = create_beside(path_, name);
   size_t size = 0;
+  Fd fd = create_beside(path_, name);
   try {
     std::vector<std::byte> buffer = headers();
     const auto write = [&] {
@@ -151,22 +243,37 @@ size_t RecordFile::compact() {
       size += buffer.size();
       buffer.clear();
     };
-    for (const uint32_t slot : view_->slots()) {
+    for (uint32_t slot = 0; slot < view_->count(); ++slot) {
       buffer.insert(buffer.end(), view_->record(slot), view_->record(slot) + stride_);
       if (buffer.size() >= kWriteBytes) write();
     }
     write();
-    same_owner(fd.get(), file.status, name);
+    same_owner(fd.get(), old, name);
     sync_data(fd.get(), name);
     replace(name, path_);
   } catch (const Failure&) {
     ::unlink(name.c_str());
     throw;
   }
-  sync_folder_of(path_);
-  look(nullptr);
-  const auto before = static_cast<size_t>(file.status.st_size);
-  return before > size ? before - size : 0;
+  try {
+    sync_folder_of(path_);
+  } catch (const Failure&) {
+    mark_unsynced(fd.get(), true);  // its name may not be on the disk: written anew next time
+    throw;
+  }
+  return size;
+}
+
+size_t RecordFile::compact(LockWait& wait) {
+  struct stat found;
+  if (options_.writable && !status(path_, found) && errno == ENOENT) return 0;
+  return under_lock(wait, [&]() -> size_t {
+    const Opened file = open_for_writing();
+    const size_t size = rewrite(file.status);
+    look();
+    const auto before = static_cast<size_t>(file.status.st_size);
+    return before > size ? before - size : 0;
+  });
 }
 
 }  // namespace marketsim::store

@@ -26,7 +26,7 @@ from marketsim.errors import (
     UnknownSymbolError,
 )
 
-LARGEST = 4_000_000_000
+LARGEST = 256 << 20
 """Bytes that an archive may unpack to."""
 
 _PACKED = (".gz", ".zip")

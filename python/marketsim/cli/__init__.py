@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -24,6 +26,7 @@ from marketsim.cli import (
     replay,
     store,
 )
+from marketsim.cli.store_text import printable_lines
 from marketsim.errors import MarketsimError
 
 EXIT_FAILURE = 1  # a defect of marketsim
@@ -48,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character shows "?"
             stream.reconfigure(errors="replace")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # inherited from a shell's background job
+        with contextlib.suppress(ValueError):  # not the main thread
+            signal.signal(signal.SIGINT, signal.default_int_handler)
     args = _parser().parse_args(argv)
     try:
         with warnings.catch_warnings():
@@ -78,7 +84,7 @@ def _explain(message: str, debug: bool) -> None:
     if debug:
         traceback.print_exc()
     else:
-        print(message, file=sys.stderr)
+        print(printable_lines(message), file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -123,4 +129,4 @@ class _Version(argparse.Action):
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(printable_lines(f"warning: {message}"), file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -240,13 +241,35 @@ def add_store_arguments(group: argparse._ArgumentGroup) -> None:
     choice.add_argument(
         "--no-store", action="store_true", help="forget the forecasts when the run is over"
     )
+    add_lock_timeout(group)
+
+
+def add_lock_timeout(group: argparse._ActionsContainer) -> None:
+    """How long to wait for another process that writes to the store."""
+    group.add_argument(
+        "--lock-timeout",
+        type=_seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long to wait for another process that writes to the store (default: 10)",
+    )
+
+
+def _seconds(text: str) -> float:
+    value = float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) else -1.0
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more: got {text!r}")
+    return value
 
 
 def opened_store(args: argparse.Namespace) -> ForecastStore | None:
     """The store that `add_store_arguments` was told; None for none."""
-    from marketsim.forecasts import open_store
+    from marketsim.forecasts import PredictionStore, open_store
 
-    return open_store(False if args.no_store else args.store)
+    store = open_store(False if args.no_store else args.store)
+    if isinstance(store, PredictionStore):
+        store.lock_timeout = args.lock_timeout
+    return store
 
 
 def read_source(args: argparse.Namespace) -> Bars:

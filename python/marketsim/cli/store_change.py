@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from marketsim.cli.arguments import NAMES
+from marketsim.cli.arguments import NAMES, add_lock_timeout
 from marketsim.cli.store_look import (
     add_filters,
     add_ls_arguments,
@@ -39,8 +39,8 @@ examples:
 
 A file with broken records or one broken header is written anew with what is right in it. A file
 whose headers are both broken is renamed (*.bad-...) and stays. The records of a file that lies in a
-wrong place are added to the file in the right place, and it is renamed. Safe beside backtests that
-use the store.
+wrong place are added to the file in the right place, and it is renamed. Records of a file that was
+set aside before are added likewise. Safe beside backtests that use the store.
 
 exit codes: 0 the store is all right now, 2 something was left as it is
 """
@@ -60,9 +60,9 @@ examples:
   marketsim store gc --max-bytes 2GiB
   marketsim store gc                       only what is left over
 
-Given together, the options must all allow a file to be removed. Quarantined (*.bad-...) and
-temporary (*.tmp-...) files go once they are a day old, whatever the options. Safe beside backtests
-that use the store: a file that is written to meanwhile stays.
+Given together, the options must all allow a file to be removed. Temporary (*.tmp-...) files go once
+they are a day old and quarantined ones (*.bad-...) after 30 days, whatever the options. Safe beside
+backtests that use the store: a file that is written to meanwhile stays.
 """
 EXPORT = """Writes all forecasts as one table, a row each, for any other program. The store is not
 changed.
@@ -79,11 +79,13 @@ quantile (q0.1), and samples where there are any. Needs pyarrow: pip install "ma
 def add_repair_arguments(parser: argparse.ArgumentParser) -> None:
     """Which models."""
     add_filters(parser)
+    add_lock_timeout(parser)
 
 
 def add_compact_arguments(parser: argparse.ArgumentParser) -> None:
     """Which models and symbols."""
     add_ls_arguments(parser)
+    add_lock_timeout(parser)
 
 
 def add_gc_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,6 +110,7 @@ def add_gc_arguments(parser: argparse.ArgumentParser) -> None:
         help="no more than it takes to get down to 500MB, 2GiB, ...",
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    add_lock_timeout(parser)
 
 
 def add_export_arguments(parser: argparse.ArgumentParser) -> None:
@@ -120,7 +123,7 @@ def _open_writer(args: argparse.Namespace) -> PredictionStore:
     """The store, open for writing; an error where there is none yet."""
     from marketsim.forecasts import PredictionStore
 
-    return PredictionStore(open_reader(args).path)
+    return PredictionStore(open_reader(args).path, lock_timeout=args.lock_timeout)
 
 
 def run_repair(args: argparse.Namespace) -> int:

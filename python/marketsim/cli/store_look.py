@@ -51,8 +51,8 @@ examples:
   marketsim store verify
   marketsim store verify --store backup/store --json
 
-What is found broken is never given to a backtest; it is forecast again when needed. Quarantined and
-temporary files do no harm; `marketsim store gc` removes them once they are a day old.
+What is found broken is never given to a backtest; it is forecast again when needed. Files that were
+set aside are looked into: `marketsim store repair` brings back what the store lacks of them.
 
 exit codes: 0 all right, 2 something is broken: `marketsim store repair` mends it
 """
@@ -117,11 +117,12 @@ def store_path(told: Path | None) -> Path:
     """
     from marketsim.errors import ArgumentError, StoreNotFoundError
     from marketsim.forecasts import default_store_path
+    from marketsim.forecasts.store.disk import absolute_path
 
     path = default_store_path() if told is None else told
     if path is None:
-        raise StoreNotFoundError("MARKETSIM_STORE is off, so there is no store: give --store PATH")
-    path = path.expanduser().resolve()
+        raise StoreNotFoundError("there is no store by default here: give --store PATH")
+    path = absolute_path(path)
     if path.is_file():
         raise ArgumentError(f"a store is a folder, and {path} is a file: --store names another")
     return path
@@ -313,9 +314,9 @@ def run_verify(args: argparse.Namespace) -> int:
         print("`marketsim store repair` mends what can be mended")
     else:
         print(f"all right: {read}")
-    for kind in ("quarantined", "temporary"):
+    for kind, days in (("quarantined", "30 days"), ("temporary", "a day")):
         if totals[kind]:
-            print(f"{kind}: {plural(totals[kind], 'file')}; gc removes them after a day")
+            print(f"{kind}: {plural(totals[kind], 'file')}; gc removes them after {days}")
     return 2 if defects else 0
 
 
@@ -326,6 +327,10 @@ def _print_defects(store: PredictionStore, found: Inventory) -> None:
             model = model_text(found.name_of(file.entry.model), file.entry.model)
             print(f"{series} of {model}: {', '.join(file.defects)}")
             print(f"  {relative(store, file.entry.path)}")
+    for file, count in found.set_aside:
+        series = printable(file.known_series.series)
+        print(f"{series}: set aside, with {plural(count, 'record')} that the store lacks")
+        print(f"  {relative(store, file.entry.path)}")
     for entry in found.others:
         if entry.kind == "foreign":
             print(

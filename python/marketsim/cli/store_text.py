@@ -58,6 +58,11 @@ def printable(text: str, longest: int | None = LONGEST_NAME) -> str:
     return safe if longest is None or len(safe) <= longest else f"{safe[: longest - 1]}…"
 
 
+def printable_lines(text: str) -> str:
+    """Text with names out of files in it, safe for a terminal, line by line."""
+    return "\n".join(printable(line, None) for line in text.split("\n"))
+
+
 def minutes_text(nanoseconds: int) -> str:
     """When a file was written, to the minute, in UTC."""
     from marketsim.forecasts.store.listing import date_text

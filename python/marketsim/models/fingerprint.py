@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -14,6 +17,8 @@ from blake3 import blake3
 from marketsim.errors import ArgumentError
 from marketsim.models.code import code_digest
 from marketsim.models.protocol import Model
+
+_READ_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -110,13 +115,51 @@ def content_hash(files: Iterable[str | os.PathLike[str]]) -> str:
 
     Raises:
         ArgumentError: two files have one name.
-        OSError: a file cannot be read.
+        OSError: a file cannot be read, is no file, or is written to meanwhile.
     """
     parts: dict[str, str] = {}
     for file in map(Path, files):
         if file.name in parts:
             raise ArgumentError(f"two of the files are called {file.name}: names must differ")
-        digest = blake3(max_threads=blake3.AUTO)
-        digest.update_mmap(file)
-        parts[file.name] = digest.hexdigest()
+        parts[file.name] = _file_hash(file)
     return blake3(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _file_hash(path: Path) -> str:
+    """BLAKE3 of a file's bytes, which are read, not mapped: who cuts it ends no process."""
+    with open_regular(path) as file:
+        before = stamp_of(os.fstat(file.fileno()))
+        digest = blake3(max_threads=blake3.AUTO)
+        buffer = memoryview(bytearray(_READ_BYTES))
+        while count := file.readinto(buffer):
+            digest.update(buffer[:count])
+        if stamp_of(os.fstat(file.fileno())) != before:
+            raise OSError(errno.EBUSY, "written to while it was read", str(path))
+    return digest.hexdigest()
+
+
+def open_regular(path: Path) -> io.FileIO:
+    """A file, open for reading; never a pipe or a device, which may have no end.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return io.FileIO(handle, "rb")
+
+
+FileStamp = tuple[int, int, int, int, int]
+
+
+def stamp_of(status: os.stat_result) -> FileStamp:
+    """What changes when a file is written to, replaced or renamed."""
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )

@@ -41,7 +41,9 @@ def main(arguments: list[str]) -> dict[str, Any]:
     log = Log(path)
     log.append(range(3))
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, path, str(HELD)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLDER, path.parent / "lock", str(HELD)],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert holder.stdout is not None
     holder.stdout.readline()

@@ -17,7 +17,7 @@ from typing import Any
 
 import preloaded
 from crash_disk import Disk
-from fault_tools import Log, memory_folder, report
+from fault_tools import Log, memory_folder, report, settle
 
 MANY = range(100, 2400)  # more than the engine writes at once
 NAME = "v1/model/aa/series.msp"
@@ -71,6 +71,7 @@ def torn_tails(folder: Path) -> None:
 def set_aside(folder: Path) -> None:
     """A file of another series, renamed aside."""
     Log(folder / NAME, series="another").append(range(3))
+    settle(folder / NAME)
     acknowledged(Log(folder / NAME), range(5))
     acknowledged(Log(folder / NAME), range(5, 8))
 
@@ -138,6 +139,8 @@ def check(folder: Path, name: str, promised: set[int]) -> None:
     log = Log(folder / name)
     found = log.read(numbers)
     assert promised <= found, f"lost {sorted(promised - found)[:5]} of {len(promised)}"
+    if (folder / name).exists():
+        settle(folder / name)  # it is a while until the power is back
     assert log.append([3000]) == 1
     log.append(numbers)
     again = Log(folder / name)

@@ -1,6 +1,10 @@
 // Fuzzes a whole file: opened, scanned, read, appended to, compacted. A model reads the same bytes
 // slot by slot with a CRC of its own; the engine must find what the model finds, and no more.
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -20,7 +24,6 @@ using store::RecordFile;
 struct Case {
   Identity identity{"model", "series", "schema", 3};
   std::vector<std::byte> bytes;
-  bool use_maps;
 };
 
 void put_crc_right(std::vector<std::byte>& record, uint32_t seed) {
@@ -45,7 +48,6 @@ std::vector<std::byte> record_from(Input& input, uint32_t seed, size_t stride) {
 Case case_from(Input& input) {
   Case made;
   const uint8_t mode = input.byte();
-  made.use_maps = mode & 1;
   if (mode & 2) made.identity.width = 24;
   if (mode & 4) {  // anything
     made.bytes = input.bytes(64 * 1024);
@@ -118,8 +120,7 @@ bool header_holds(const Case& made) {
 }
 
 std::unique_ptr<RecordFile> open(const Case& made, const std::string& path) {
-  return std::make_unique<RecordFile>(path, made.identity,
-                                      store::Options{true, false, made.use_maps},
+  return std::make_unique<RecordFile>(path, made.identity, store::Options{true, false, kNoBreak},
                                       std::make_shared<store::Counters>());
 }
 
@@ -127,16 +128,36 @@ void append_and_compact(const Case& made, const std::string& path, const Model& 
   const auto file = open(made, path);
   const Records batch(1, {3, 500, 501, 500}, 7, made.identity.width);
   const size_t fresh = 2 + (model.find(batch.keys[0]) == SIZE_MAX);
-  require(file->append(batch.heads.data(), batch.values.data(), 4) == fresh);
+  store::LockWait wait = patience();
+  require(file->append(batch.heads.data(), batch.values.data(), 4, wait) == fresh);
   model.must_be_in(*file);
   const size_t live = model.keys().size() + fresh;
   require(file->contents().live == live);
   if (made.bytes.size() % 2) return;
-  file->compact();
+  file->compact(wait);
   const auto again = open(made, path);
   model.must_be_in(*again);
   const store::Contents now = again->contents();
   require(now.live == live && now.slots == live && now.corrupt + now.superseded == 0);
+}
+
+// A writer waits for a file without a header of its own until it has not been written to for long.
+void must_be_left_alone(const Case& made, const std::string& path) {
+  const auto file = open(made, path);
+  const Records batch(1, {3}, 7, made.identity.width);
+  store::LockWait wait = patience();
+  bool refused = false;
+  try {
+    file->append(batch.heads.data(), batch.values.data(), 1, wait);
+  } catch (const store::Failure& failure) {
+    refused = failure.code == EBUSY;
+  }
+  require(refused && read_file(path) == made.bytes);
+}
+
+void settle(const std::string& path) {
+  const struct timespec old[2] = {{1, 0}, {1, 0}};
+  require(::utimensat(AT_FDCWD, path.c_str(), old, 0) == 0);
 }
 
 void must_be_set_aside(const Case& made, const std::string& folder) {
@@ -157,9 +178,11 @@ void check(const Case& made, const std::string& folder) {
     const auto file = open(made, path);
     model.must_be_in(*file);
     require(file->contents().live == model.keys().size());
-    require(file->counters().unreadable == 0);
-    require(file->counters().quarantined == (ours ? 0 : 1));
+    require(file->counters().unreadable == (ours ? 0 : 1));
+    require(file->counters().quarantined == 0);
   }
+  if (!ours) must_be_left_alone(made, path);
+  settle(path);
   append_and_compact(made, path, model);
   if (!ours) must_be_set_aside(made, folder);
 }

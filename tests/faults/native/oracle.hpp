@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/store/format.hpp"
+#include "kernels/store/io.hpp"
 
 namespace faults {
 
@@ -21,6 +22,17 @@ inline uint64_t mix(uint64_t x) {
   x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
   return x ^ (x >> 31);
 }
+
+// For calls that wait for a lock: as long as it takes.
+inline marketsim::store::LockWait patience() {
+  marketsim::store::LockWait wait;
+  wait.limit = 1e9;
+  wait.reported = true;
+  return wait;
+}
+
+// Seconds that a call may read without a break.
+constexpr double kNoBreak = 1e9;
 
 class Random {
  public:

@@ -7,6 +7,8 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 
 #include <memory>
 #include <string>
@@ -28,6 +30,9 @@ class PlantedFile {
         stride_(store::stride_of(identity_.width)) {
     store::make_folders_of(path_);
   }
+  ~PlantedFile() {
+    if (map_) ::munmap(const_cast<std::byte*>(map_), kCapacity);
+  }
 
   size_t read(const Key* keys, size_t count, float* out, bool* found) {
     refresh();
@@ -46,9 +51,9 @@ class PlantedFile {
     return hits;
   }
 
-  size_t append(const RecordHead* heads, const float* values, size_t count) {
+  size_t append(const RecordHead* heads, const float* values, size_t count, store::LockWait&) {
     const store::Fd fd = open();
-    store::lock_exclusive(fd.get(), path_);
+    ::flock(fd.get(), LOCK_EX);
     refresh();
     for (size_t i = 0; i < count; ++i) {
       uint32_t slot = find(heads[i].key);
@@ -60,11 +65,11 @@ class PlantedFile {
     return count;
   }
 
-  size_t compact() { return 0; }
+  size_t compact(store::LockWait&) { return 0; }
 
   store::Contents contents() {
     refresh();
-    return {store::kDataStart + slots_ * stride_, slots_, slots_, 0, 0};
+    return {store::kDataStart + slots_ * stride_, slots_, slots_, 0, 0, 0, false};
   }
 
  private:
@@ -76,9 +81,7 @@ class PlantedFile {
     return fd;
   }
 
-  const std::byte* record(uint32_t slot) const {
-    return region_->data() + store::kDataStart + slot * stride_;
-  }
+  const std::byte* record(uint32_t slot) const { return map_ + store::kDataStart + slot * stride_; }
 
   auto has(const Key& key) const {
     return [this, &key](uint32_t slot) {
@@ -98,7 +101,11 @@ class PlantedFile {
     const store::Fd fd = open();
     struct stat now;
     if (!store::status(fd.get(), now)) throw store::Failure(errno, "cannot look at", path_);
-    if (!region_) region_ = store::Region::map(fd.get(), kCapacity);
+    if (!map_) {
+      void* found = ::mmap(nullptr, kCapacity, PROT_READ, MAP_SHARED, fd.get(), 0);
+      if (found == MAP_FAILED) throw store::Failure(errno, "cannot map", path_);
+      map_ = static_cast<const std::byte*>(found);
+    }
     const auto size = static_cast<size_t>(now.st_size);
     const size_t slots = store::slots_in(size, stride_);
     for (; slots_ < slots; ++slots_) {
@@ -121,7 +128,7 @@ class PlantedFile {
   const Identity identity_;
   const uint32_t seed_;
   const size_t stride_;
-  std::shared_ptr<store::Region> region_;
+  const std::byte* map_ = nullptr;
   store::Index index_{1u << 17};
   uint32_t slots_ = 0;
 };

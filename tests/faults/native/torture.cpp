@@ -73,14 +73,14 @@ class Worker {
   [[noreturn]] void run() {
     while (true) {
       const uint64_t series = pick_series();
-      if (!files_[series] || random_.one_in(20)) open(series, id_ % 4 != 3);
+      if (!files_[series] || random_.one_in(20)) open(series);
       if (id_ < kWriters) {
         write(series);
       } else if (id_ < kWriters + kReaders) {
         check(series, sample(series));
         check_held(series);
       } else {
-        files_[series]->compact();
+        compact(series);
         ++board_.compactions;
         ::usleep(static_cast<useconds_t>(random_.below(20'000)));
       }
@@ -94,11 +94,11 @@ class Worker {
     for (uint64_t series = 0; series < kSeriesCount; ++series) {
       std::vector<uint64_t> all(std::min(board_.next[series].load(), kRecords));
       for (uint64_t i = 0; i < all.size(); ++i) all[i] = i;
-      open(series, true);
+      open(series);
       check(series, all);
       const store::Contents before = files_[series]->contents();
-      files_[series]->compact();
-      open(series, random_.one_in(2));
+      compact(series);
+      open(series);
       check(series, all);
       const store::Contents after = files_[series]->contents();
       const bool clean = after.corrupt + after.superseded == 0 && after.slots == after.live;
@@ -117,12 +117,17 @@ class Worker {
     return random_.below(kSeriesCount);
   }
 
-  void open(uint64_t series, bool use_maps) {
+  void open(uint64_t series) {
     const std::string name = "series-" + std::to_string(series);
     const Identity identity{"torture", name, "test", kKinds[series].width};
     held_[series].reset();
     files_[series] = std::make_unique<File>(folder_ + "/a/b/" + name + ".msp", identity,
-                                            store::Options{true, false, use_maps}, counters_);
+                                            store::Options{true, false, kNoBreak}, counters_);
+  }
+
+  void compact(uint64_t series) {
+    store::LockWait wait = patience();
+    files_[series]->compact(wait);
   }
 
   void write(uint64_t series) {
@@ -137,7 +142,8 @@ class Worker {
     }
     const auto version = static_cast<uint32_t>(1 + random_.below(kVersions - 1));
     const Records batch(series, numbers, version, kind.width);
-    files_[series]->append(batch.heads.data(), batch.values.data(), numbers.size());
+    store::LockWait wait = patience();
+    files_[series]->append(batch.heads.data(), batch.values.data(), numbers.size(), wait);
     publish(series, numbers);
   }
 
@@ -238,7 +244,7 @@ class Worker {
     if constexpr (kKeeps) {
       const std::shared_ptr<const store::View> view = files_[series]->refresh();
       if (!view) return;
-      for (const uint32_t slot : view->slots()) {
+      for (uint32_t slot = 0; slot < view->count(); ++slot) {
         const RecordHead& head = view->head(slot);
         const auto number = static_cast<uint64_t>(head.as_of);
         const bool ours = number < kRecords && head.key == key_of(series, number);

@@ -47,7 +47,7 @@ def store(tmp_path: Path) -> PredictionStore:
 def test_without_rules_only_what_is_left_over_goes(store: PredictionStore) -> None:
     path = file_of(store)
     now = int(time.time())
-    old_bad = path.with_name(f"{path.name}.bad-{now - 2 * 86400}-5-7")
+    old_bad = path.with_name(f"{path.name}.bad-{now - 31 * 86400}-5-7")
     new_bad = path.with_name(f"{path.name}.bad-{now - 60}-5-7")
     old_tmp = path.with_name(f"{path.name}.tmp-12-0-000000001")
     new_tmp = path.with_name(f"{path.name}.tmp-13-0-000000001")
@@ -61,7 +61,7 @@ def test_without_rules_only_what_is_left_over_goes(store: PredictionStore) -> No
     assert all(p.exists() for p in (old_bad, old_tmp, part))
     done = collect_garbage(store)
     assert {r.entry.path for r in done.removed} == {old_bad, old_tmp, part}
-    assert {r.reason for r in done.removed} == {"quarantined, a day old", "temporary, a day old"}
+    assert {r.reason for r in done.removed} == {"quarantined, 30 days old", "temporary, 1 days old"}
     assert not any(p.exists() for p in (old_bad, old_tmp, part))
     assert new_bad.exists()
     assert new_tmp.exists()

@@ -21,6 +21,7 @@ from store_files import (
     flip,
     held,
     series_of,
+    settle,
     tree,
 )
 
@@ -36,6 +37,7 @@ from marketsim.forecasts import PredictionStore
 from marketsim.forecasts.store.gc import collect_garbage
 from marketsim.forecasts.store.inspect import DATA_START, symbols_of, take_inventory
 from marketsim.forecasts.store.listing import (
+    LOCK_FILE,
     StoredModel,
     date_text,
     list_models,
@@ -228,6 +230,8 @@ def test_two_broken_headers_are_set_aside_whole(store: PredictionStore) -> None:
 def test_garbage_and_short_files(store: PredictionStore) -> None:
     for content in (b"", b"x" * 100, os.urandom(20_000)):
         file_of(store).write_bytes(content)
+        assert [outcome.action for outcome in repair(store)] == ["left"]  # it may be being copied
+        settle(file_of(store))
         assert [text for _, text in verify(store).defects] == ["both headers broken"]
         assert [outcome.action for outcome in repair(store)] == ["set aside"]
         assert verify(store).defects == []
@@ -329,7 +333,8 @@ def test_a_record_that_is_being_written_is_no_defect(store: PredictionStore) -> 
     path.unlink()
     path.write_bytes(whole[: -STRIDE // 2])  # as a writer leaves it in the middle of its work
     handle = os.open(path, os.O_RDWR)
-    fcntl.flock(handle, fcntl.LOCK_EX)
+    lock = os.open(path.parent / LOCK_FILE, os.O_WRONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
     found = []
     thread = threading.Thread(target=lambda: found.append(verify(store)))
     thread.start()
@@ -337,6 +342,7 @@ def test_a_record_that_is_being_written_is_no_defect(store: PredictionStore) -> 
     assert thread.is_alive()  # it waits for the writer
     os.pwrite(handle, whole[-STRIDE:], len(whole) - STRIDE)
     os.close(handle)
+    os.close(lock)
     thread.join(30)
     assert found[0].defects == []
     assert found[0].totals["records"] == 60

@@ -36,18 +36,9 @@ from marketsim.forecasts import (
 )
 from marketsim.forecasts.keys import seeds_of
 
-
-def copying_store(path: Path) -> PredictionStore:
-    """The store as on a network file system, where files are read and not mapped."""
-    store = PredictionStore(path)
-    store._use_maps = False
-    return store
-
-
 MAKERS: dict[str, Callable[[Path], ForecastStore]] = {
     "memory": lambda path: MemoryStore(),
     "disk": PredictionStore,
-    "disk, copied": copying_store,
     "lmdb": LmdbStore,
 }
 

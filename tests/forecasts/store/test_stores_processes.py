@@ -154,7 +154,7 @@ from marketsim.forecasts import PredictionStore
 store = PredictionStore(sys.argv[1])
 store.append(SERIES, keys_for([1]), records_for([1]))
 key, other = keys_for([1]).digests()[0], SERIES._replace(series="B")
-lock = os.open(store.path_of(SERIES), os.O_RDWR)
+lock = os.open(store.path_of(SERIES).parent / 'lock', os.O_WRONLY)
 fcntl.flock(lock, fcntl.LOCK_EX)  # as another process's batch does
 signal.signal(signal.SIGUSR1, lambda *_: None)
 counted, answered = [], []
@@ -193,7 +193,7 @@ from marketsim.forecasts import PredictionStore
 
 store = PredictionStore(sys.argv[1])
 store.append(SERIES, keys_for([1]), records_for([1]))
-lock = os.open(store.path_of(SERIES), os.O_RDWR)
+lock = os.open(store.path_of(SERIES).parent / 'lock', os.O_WRONLY)
 fcntl.flock(lock, fcntl.LOCK_EX)
 threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
 try:

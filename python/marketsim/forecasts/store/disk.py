@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -45,15 +47,18 @@ if TYPE_CHECKING:
 FORMAT = "v1"
 SUFFIX = ".msp"
 MODEL_FILE = "model.json"
-# Files held open at once: enough that a run over a universe seldom opens one twice, few enough for
-# any system's limit on memory maps.
+# Series kept in memory at once: enough that a run over a universe seldom reads a file twice.
 MAX_OPEN = 1024
+MAX_BYTES = 1 << 30
+LOCK_TIMEOUT = 10.0  # seconds
 
 _HINTS = {
     errno.ENOSPC: "free some space, or set MARKETSIM_STORE to a folder on another disk",
     errno.EDQUOT: "the quota is used up: run `marketsim store gc`, or set MARKETSIM_STORE",
     errno.EROFS: "open it with mode='r', or set MARKETSIM_STORE to a folder that can be written",
     errno.EACCES: "open it with mode='r', or set MARKETSIM_STORE to a folder that can be written",
+    errno.ETIMEDOUT: "end or continue that process, or wait longer with lock_timeout=",
+    errno.EBUSY: "try again later",
 }
 
 
@@ -63,7 +68,8 @@ class PredictionStore:
     A record is reached only by a key over exactly what the model saw and what the model is
     (`marketsim.forecasts.keys`), and only if its checksum is right. Any number of processes and
     threads may read and append at once. Reading never fails for what is broken on the disk: it
-    counts, and answers as if the record had not been there.
+    counts, and answers as if the record had not been there. A file is read into memory and verified
+    there, so what is given out is right whatever happens to the file meanwhile.
 
     Args:
         path: the folder; it is made by the first append.
@@ -71,6 +77,8 @@ class PredictionStore:
         sync: "batch" to have each append on the disk before it returns, "none" to leave that to
             the system: then a loss of power may cost the newest records, and never more.
         require_complete: make a record that is not there an error.
+        lock_timeout: seconds to wait for another process that writes to the same folder, before an
+            append fails; a StoreWarning says after two seconds who that is.
 
     Attributes:
         path: the folder.
@@ -95,11 +103,16 @@ class PredictionStore:
         mode: Literal["a", "r"] = "a",
         sync: Literal["batch", "none"] = "batch",
         require_complete: bool = False,
+        lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
         _check_choice("mode", mode, ("a", "r"))
         _check_choice("sync", sync, ("batch", "none"))
-        self.path = _absolute(path)
+        if not 0 <= lock_timeout < math.inf:
+            raise ArgumentError(f"lock_timeout must be 0 or more seconds: got {lock_timeout}")
+        self.path = absolute_path(path)
+        self.mode = mode
         self.require_complete = require_complete
+        self.lock_timeout = float(lock_timeout)
         if mode == "r" and not _exists(self.path):
             raise StoreNotFoundError(
                 f"there is no prediction store at {self.path}: give the folder of one, or fill "
@@ -115,9 +128,9 @@ class PredictionStore:
                 "safe: set MARKETSIM_STORE or store= to a folder on a local disk"
             )
         self._sync = sync == "batch"
-        self._use_maps = not network
         self._counters = _core.StoreCounters()
         self._files: dict[SeriesId, _core.StoreFile] = {}
+        self._opening = threading.Lock()  # guards changes of _files
 
     @property
     def writable(self) -> bool:
@@ -130,7 +143,7 @@ class PredictionStore:
 
         hits, misses: records looked up; corrupt: records whose checksum was wrong; superseded:
         records given for a key that had one; quarantined: files renamed aside; unreadable: files
-        that could not be read.
+        that could not be read, or are not the store's.
         """
         return self._counters.counts()
 
@@ -151,9 +164,10 @@ class PredictionStore:
         return records, found
 
     def get(self, series: SeriesId, key: bytes) -> Records | None:
-        """One record, a read-only view [width] of the bytes in the file, or None.
+        """One record, a read-only array [width], or None.
 
-        The view stays valid whatever happens to the store or the file.
+        It is a verified copy in memory, and stays as it is whatever happens to the store or the
+        file. A record that was verified once may be given out after it is gone from the disk.
 
         Raises:
             StoreMissError: it is not there, and the store was opened with require_complete.
@@ -302,8 +316,14 @@ class PredictionStore:
         return f"{self._folder(series.model)}/{name[:2]}/{name}{SUFFIX}"
 
     def close(self) -> None:
-        """Let go of all files; views that were given out stay valid, and the store usable."""
-        self._files.clear()
+        """Let go of all files; arrays that were given out stay valid, and the store usable."""
+        with self._opening:
+            self._files.clear()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        sync = "batch" if self._sync else "none"
+        given = (str(self.path), self.mode, sync, self.require_complete, self.lock_timeout)
+        return _reopen, given
 
     def __enter__(self) -> PredictionStore:
         return self
@@ -321,11 +341,13 @@ class PredictionStore:
 
     def _file(self, series: SeriesId) -> _core.StoreFile:
         file = self._files.get(series)
-        if file is None:
-            while len(self._files) >= MAX_OPEN:
-                self._files.pop(next(iter(self._files)), None)
-            file = self._files.setdefault(series, self._open(series))
-        return file
+        if file is not None:
+            return file
+        opened = self._open(series)
+        with self._opening:
+            while self._files and (len(self._files) >= MAX_OPEN or self._counters.held > MAX_BYTES):
+                del self._files[next(iter(self._files))]
+            return self._files.setdefault(series, opened)
 
     def _open(self, series: SeriesId) -> _core.StoreFile:
         path, schema = self._file_path(series), Schema.parse(series.schema)
@@ -339,7 +361,7 @@ class PredictionStore:
                 counters=self._counters,
                 writable=self.writable,
                 sync=self._sync,
-                use_maps=self._use_maps,
+                lock_timeout=self.lock_timeout,
             )
         except ValueError as error:  # text that is too long for a header
             raise ArgumentError(str(error)) from error
@@ -357,10 +379,22 @@ def write_error(error: OSError, what: str) -> StoreWriteError:
     )
 
 
-def _absolute(path: str | os.PathLike[str]) -> Path:
+def _reopen(
+    path: str, mode: Literal["a", "r"], sync: Literal["batch", "none"], complete: bool, wait: float
+) -> PredictionStore:
+    """A store that was pickled: the same folder, opened anew."""
+    return PredictionStore(path, mode=mode, sync=sync, require_complete=complete, lock_timeout=wait)
+
+
+def absolute_path(path: str | os.PathLike[str]) -> Path:
+    """A path from the root on, links followed.
+
+    Raises:
+        StoreError: the name is too long, links lead in a circle, or there is no home folder.
+    """
     try:
         return Path(path).expanduser().resolve()
-    except (OSError, RuntimeError) as error:  # a name too long, links in a circle, no home
+    except (OSError, RuntimeError, ValueError) as error:
         raise StoreError(f"{os.fspath(path)!r} cannot be a store's folder: {error}") from error
 
 
@@ -375,7 +409,7 @@ def network_file_system(path: Path) -> str:
     """The kind of network file system that a path, or the folder it will be in, lies on, or ""."""
     while not _exists(path) and path != path.parent:
         path = path.parent
-    return _core.store_network_file_system(str(path))
+    return _core.store_network_file_system(path)
 
 
 def _check_choice(name: str, got: str, known: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import time
@@ -15,6 +16,7 @@ from marketsim.forecasts.store.disk import FORMAT, MODEL_FILE, PredictionStore
 from marketsim.forecasts.store.inspect import identify
 from marketsim.forecasts.store.listing import (
     FOLDER_NAME,
+    LOCK_FILE,
     MODEL_NAME,
     StoreEntry,
     StoreLocation,
@@ -28,9 +30,9 @@ from marketsim.forecasts.store.listing import (
 from marketsim.forecasts.store.maintain import CHANGED, changing, unchanged, writable_store
 from marketsim.progress import ProgressBar
 
-# What is left over is removed after that long: before, somebody may still be writing it, or want to
-# look at it.
-LEFTOVER_AGE = timedelta(days=1)
+# What is left over is removed after that long: before, somebody may still be writing it, or want it
+# back by `repair`.
+LEFTOVER_AGE = {"temporary": timedelta(days=1), "quarantined": timedelta(days=30)}
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,10 @@ def collect_garbage(
 ) -> Collected:
     """Remove whole files of records that all rules given allow to be removed, oldest first.
 
-    Without a rule no file of records is removed. Quarantined and temporary files go once they are a
-    day old, whatever the rules. A file that is written to while this runs stays, and so does one
-    whose header does not say that it belongs where it lies (`repair` looks after those).
+    Without a rule no file of records is removed. Temporary files go once they are a day old, and
+    quarantined ones after 30 days, whatever the rules. A file that is written to while this runs
+    stays, and so does one whose header does not say that it belongs where it lies (`repair` looks
+    after those).
 
     Args:
         location: the store.
@@ -85,7 +88,7 @@ def collect_garbage(
         older_than: remove only what was last written to before a time (without a zone: UTC), or so
             long ago.
         max_bytes: remove no more than it takes until all files together have at most so many bytes;
-            quarantined files go first, whatever their age.
+            quarantined files without a readable header go first, whatever their age.
         dry_run: only say what would be removed.
         progress: show a bar on a terminal when it takes long.
 
@@ -102,14 +105,21 @@ def collect_garbage(
     store = open_location(location) if dry_run else writable_store(location)
     kept_models = None if keep_models is None else resolve_models(list_models(store), keep_models)
     entries = list(list_entries(store))
-    day_ago = now - _nanoseconds(LEFTOVER_AGE)
-    wanted = [Removal(e, f"{e.kind}, a day old") for e in entries if _leftover_since(e) < day_ago]
+    wanted = [
+        Removal(e, f"{e.kind}, {LEFTOVER_AGE[e.kind].days} days old")
+        for e in entries
+        if _is_leftover(e, now)
+    ]
     chosen = list(_by_rules(entries, kept_models, cutoff, max_bytes is not None))
     by_size = []
     if max_bytes is None:
         wanted += chosen
     else:
-        young = [e for e in entries if e.kind == "quarantined" and _leftover_since(e) >= day_ago]
+        young = [
+            e
+            for e in entries
+            if e.kind == "quarantined" and not _is_leftover(e, now) and identify(store, e).problem
+        ]
         by_size = [Removal(e, "quarantined, the store is above the limit") for e in young] + chosen
     run = _Run(store, dry_run, left=sum(entry.bytes for entry in entries))
     with ProgressBar(len(wanted) + len(by_size), "removing", enabled=progress) as bar:
@@ -121,6 +131,7 @@ def collect_garbage(
                 run.remove(removal)
             bar.advance(1)
     if not dry_run:
+        day_ago = now - _nanoseconds(timedelta(days=1))
         _remove_empty_folders(store, {r.entry.model for r in run.removed}, day_ago)
     return Collected(tuple(run.removed), tuple(run.kept), run.left, dry_run)
 
@@ -173,13 +184,19 @@ class _Run:
 
 def _look(store: PredictionStore, entry: StoreEntry) -> tuple[str, str]:
     """(the symbol, what speaks against removing a file: that it is not what its name says)."""
-    if entry.kind != "records":
+    if entry.kind == "temporary":
         return "", ""
     file = identify(store, entry)
     symbol = file.series.series if file.series else ""
-    if file.series is not None and not file.misplaced:
+    if entry.kind == "quarantined" or (file.series is not None and not file.misplaced):
         return symbol, ""
     return symbol, "its header does not say that it belongs here: run repair first"
+
+
+def _is_leftover(entry: StoreEntry, now: int) -> bool:
+    """Whether a quarantined or temporary file has been one for long enough."""
+    age = LEFTOVER_AGE.get(entry.kind)
+    return age is not None and _leftover_since(entry) < now - _nanoseconds(age)
 
 
 def _leftover_since(entry: StoreEntry) -> float:
@@ -214,7 +231,7 @@ def _remove_empty_folders(store: PredictionStore, touched: set[str], day_ago: in
             if model.name not in touched and model.lstat().st_mtime_ns > day_ago:
                 continue
             for folder in folders_of(model, FOLDER_NAME):
-                _rmdir(folder)
+                _remove_folder(folder)
             if {path.name for path in model.iterdir()} <= {MODEL_FILE}:
                 _remove_model_folder(model)
 
@@ -232,6 +249,15 @@ def _remove_model_folder(folder: Path) -> None:
         part = path.with_name(f"{MODEL_FILE}.tmp-{os.getpid()}-{os.urandom(4).hex()}")
         part.write_bytes(text)
         part.replace(path)
+
+
+def _remove_folder(folder: Path) -> None:
+    """Remove a folder that holds no more than its lock; who waits for that makes another."""
+    if {path.name for path in folder.iterdir()} == {LOCK_FILE}:
+        with contextlib.suppress(TimeoutError), locked(folder / LOCK_FILE, timeout=0):
+            if {path.name for path in folder.iterdir()} == {LOCK_FILE}:
+                (folder / LOCK_FILE).unlink()
+    _rmdir(folder)
 
 
 def _rmdir(folder: Path) -> bool:

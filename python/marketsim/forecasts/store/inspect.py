@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from marketsim import _core
 from marketsim.errors import ArgumentError
 from marketsim.forecasts.keys import SeriesId
 from marketsim.forecasts.schema import Schema
-from marketsim.forecasts.store.disk import PredictionStore, network_file_system
+from marketsim.forecasts.store.disk import PredictionStore
 from marketsim.forecasts.store.listing import (
     StoredModel,
     StoreEntry,
@@ -41,7 +40,9 @@ class StoredFile:
         problem: why nothing can be read from it; empty where it can.
         records: records that count.
         corrupt: places whose checksum is wrong.
+        unreadable: those of the corrupt places that the disk did not give.
         superseded: records whose key is there already.
+        unsynced: whether its last sync failed, so that records may not be on the disk.
         torn: bytes of an unfinished record at the end.
         first, last: oldest and newest as-of date, nanoseconds since 1970; None without records, or
             where they were not asked for.
@@ -54,7 +55,9 @@ class StoredFile:
     problem: str = ""
     records: int = 0
     corrupt: int = 0
+    unreadable: int = 0
     superseded: int = 0
+    unsynced: bool = False
     torn: int = 0
     first: int | None = None
     last: int | None = None
@@ -68,7 +71,10 @@ class StoredFile:
         if self.series and not all(self.headers):
             found.append(f"{'first' if self.headers[1] else 'second'} header broken")
         if self.corrupt:
-            found.append(f"{self.corrupt} corrupt")
+            lost = f", {self.unreadable} of them not readable" if self.unreadable else ""
+            found.append(f"{self.corrupt} corrupt{lost}")
+        if self.unsynced:
+            found.append("its last sync failed: records may not be on the disk")
         if self.torn:
             found.append(f"{self.torn} bytes of an unfinished record at the end")
         return tuple(found)
@@ -89,7 +95,7 @@ class StoredFile:
     def compactable(self) -> bool:
         """Whether writing it anew would mend it or make it smaller."""
         return not self.problem and bool(
-            self.corrupt or self.superseded or self.torn or not all(self.headers)
+            self.corrupt or self.superseded or self.torn or self.unsynced or not all(self.headers)
         )
 
 
@@ -102,19 +108,25 @@ class Inventory:
         models: its models.
         files: its files of records.
         others: files that are quarantined, temporary or foreign.
+        set_aside: quarantined files that hold records which the store lacks, and how many.
     """
 
     path: Path
     models: tuple[StoredModel, ...]
     files: tuple[StoredFile, ...]
     others: tuple[StoreEntry, ...]
+    set_aside: tuple[tuple[StoredFile, int], ...] = ()
 
     @property
     def defects(self) -> list[tuple[Path, str]]:
-        """(file, what is wrong with it); quarantined and temporary files are none."""
+        """(file, what is wrong with it); what is temporary or set aside for good is none."""
         found = [(file.entry.path, defect) for file in self.files for defect in file.defects]
         foreign = "a link or no file: the store does not read it"
-        return found + [(e.path, foreign) for e in self.others if e.kind == "foreign"]
+        found += [(e.path, foreign) for e in self.others if e.kind == "foreign"]
+        return found + [
+            (file.entry.path, f"set aside, with {count} records that the store lacks")
+            for file, count in self.set_aside
+        ]
 
     @property
     def totals(self) -> dict[str, int]:
@@ -144,7 +156,7 @@ def identify(location: StoreLocation, entry: StoreEntry) -> StoredFile:
     """Read and check the headers of a file of records, and nothing else of it."""
     store = open_location(location)
     try:
-        identity, headers, _ = _core.store_inspect(str(entry.path))
+        identity, headers, _ = _core.store_inspect(entry.path)
     except OSError as error:
         return StoredFile(entry, problem=f"cannot be read: {os.strerror(error.errno or 0)}")
     except UnicodeDecodeError:
@@ -177,16 +189,19 @@ def examine(location: StoreLocation, entry: StoreEntry, *, dates: bool = True) -
         return found
     file = open_records(store, found)
     facts = file.contents()
-    stamps = file.table()[1] if dates and facts["live"] else None
+    stamps = file.table()[1] if dates and facts["live"] else ()
+    known = len(stamps) > 0  # another process may have removed the file since
     return replace(
         found,
         problem="" if facts["bytes"] else "cannot be read",
         records=facts["live"],
         corrupt=facts["corrupt"],
+        unreadable=facts["unreadable"],
         superseded=facts["superseded"],
+        unsynced=bool(facts["unsynced"]),
         torn=max(0, facts["bytes"] - DATA_START) % stride_of(found.schema.width),
-        first=None if stamps is None else int(stamps.min()),
-        last=None if stamps is None else int(stamps.max()),
+        first=int(min(stamps)) if known else None,
+        last=int(max(stamps)) if known else None,
     )
 
 
@@ -227,7 +242,19 @@ def take_inventory(
             if not file.problem or os.path.lexists(entry.path):
                 files.append(file)
     others = () if series is not None else tuple(e for e in entries if e.kind != "records")
-    return Inventory(store.path, tuple(known), tuple(files), others)
+    aside = [_lacking(store, entry) for entry in others if entry.kind == "quarantined"]
+    lacking = tuple((file, count) for file, count in aside if count)
+    return Inventory(store.path, tuple(known), tuple(files), others, lacking)
+
+
+def _lacking(store: PredictionStore, entry: StoreEntry) -> tuple[StoredFile, int]:
+    """A file that was set aside, and how many of its records the store does not hold."""
+    file = identify(store, entry)
+    if file.problem:
+        return file, 0
+    tags = open_records(store, file).table()[0]
+    home = open_records(store, file, store.path_of(file.known_series))
+    return file, len(tags) - home.read(tags)[2]
 
 
 def symbols_of(location: StoreLocation, *, models: Collection[str] | None = None) -> list[str]:
@@ -244,7 +271,7 @@ def _symbol(file: StoredFile) -> str | None:
 
 def _settled(store: PredictionStore, file: StoredFile, dates: bool) -> StoredFile:
     try:
-        with locked(file.entry.path, fcntl.LOCK_SH):
+        with locked(file.entry.path, create=False):
             return examine(store, file.entry, dates=dates)
     except OSError:  # what cannot be locked is as it seems to be
         return file
@@ -256,7 +283,7 @@ def open_records(
     """A fresh look at one file of records, or at another file of the same series."""
     series = file.known_series
     return _core.StoreFile(
-        path=str(path or file.entry.path),
+        path=path or file.entry.path,
         model=series.model,
         series=series.series,
         schema=series.schema,
@@ -264,7 +291,7 @@ def open_records(
         counters=_core.StoreCounters(),
         writable=writable,
         sync=True,
-        use_maps=not network_file_system(store.path),
+        lock_timeout=store.lock_timeout,
     )
 
 

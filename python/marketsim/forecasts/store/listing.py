@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import re
 import stat
+import time
+import warnings
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +17,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from marketsim.errors import ArgumentError, UnknownNameError
-from marketsim.forecasts.store.disk import FORMAT, MODEL_FILE, PredictionStore
+from marketsim import _core
+from marketsim.errors import ArgumentError, StoreWarning, UnknownNameError
+from marketsim.forecasts.store.disk import FORMAT, LOCK_TIMEOUT, MODEL_FILE, PredictionStore
 
 MAX_MODEL_FILE = 1 << 20
+LOCK_FILE = "lock"
 LEAST_PREFIX = 4
 
 StoreLocation: TypeAlias = "PredictionStore | str | os.PathLike[str]"
@@ -108,27 +113,67 @@ def list_entries(
 
 
 @contextmanager
-def locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[os.stat_result | None]:
-    """Hold the lock that writers take, and give the state of the file, or None where it is gone.
+def locked(
+    path: Path, timeout: float = LOCK_TIMEOUT, *, create: bool = True
+) -> Iterator[os.stat_result | None]:
+    """Hold the lock that writers of a file's folder take, and give the state of the file.
 
-    The lock is on what the path leads to now; a file that was replaced while it was awaited counts
-    as gone.
+    None where the file is gone. Only those can take the lock who may write there. Without `create`
+    a lock that no writer has made yet is not made, and nothing is held.
+
+    Raises:
+        TimeoutError: another process has held it for that many seconds.
+        OSError: it cannot be opened.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        yield None
+        lock = _lock_folder(path.parent, timeout, os.O_CREAT if create else 0)
+    except (FileNotFoundError, NotADirectoryError):
+        yield _status(path)
         return
     try:
-        fcntl.flock(handle, how)
-        opened = os.fstat(handle)
-        try:
-            same = os.path.samestat(opened, path.lstat())
-        except FileNotFoundError:
-            same = False
-        yield opened if same else None
+        yield _status(path)
     finally:
-        os.close(handle)
+        os.close(lock)
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _lock_folder(folder: Path, timeout: float, create: int) -> int:
+    """A descriptor that holds a folder's lock; as in csrc/kernels/store/io.cpp."""
+    path = folder / LOCK_FILE
+    begin, pause, said = time.monotonic(), 50e-6, False
+    while True:
+        lock = os.open(path, os.O_WRONLY | create | os.O_NOFOLLOW | os.O_CLOEXEC, 0o222)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(lock), path.lstat()):
+                return lock
+        except (BlockingIOError, FileNotFoundError):
+            pass
+        except BaseException:
+            os.close(lock)
+            raise
+        os.close(lock)
+        waited = time.monotonic() - begin
+        if waited >= timeout:
+            holder = _core.store_lock_holder(folder)
+            raise TimeoutError(errno.ETIMEDOUT, f"locked for writing by {holder}", str(path))
+        if waited >= 2 and not said:
+            said = True
+            warnings.warn(
+                "waiting for the lock of a prediction store, which "
+                f"{_core.store_lock_holder(folder)} holds: {path} (the wait ends after "
+                f"{timeout:g} s)",
+                StoreWarning,
+                stacklevel=4,
+            )
+        time.sleep(pause)
+        pause = min(2 * pause, 5e-3)
 
 
 def resolve_models(known: Iterable[StoredModel], asked: Iterable[str]) -> set[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from marketsim.errors import ArgumentError
+from marketsim.errors import ArgumentError, StoreWarning
 from marketsim.forecasts.store.base import ForecastStore
-from marketsim.forecasts.store.disk import PredictionStore
+from marketsim.forecasts.store.disk import PredictionStore, absolute_path
 
 # None: the user's own. False: none, forecasts are kept for this run only. A path: the store there.
 StoreLike: TypeAlias = "ForecastStore | str | os.PathLike[str] | Literal[False] | None"
@@ -18,18 +20,31 @@ StoreLike: TypeAlias = "ForecastStore | str | os.PathLike[str] | Literal[False] 
 def default_store_path() -> Path | None:
     """Where the user's store is: MARKETSIM_STORE, or marketsim/store in the user's cache folder.
 
-    None where MARKETSIM_STORE is "off".
+    None where MARKETSIM_STORE is "off", and, with a StoreWarning, where this user has no home.
     """
     told = os.environ.get("MARKETSIM_STORE", "")
     if told.lower() == "off":
         return None
     if told:
         return Path(told)
-    return user_cache_folder() / "store"
+    try:
+        return user_cache_folder() / "store"
+    except RuntimeError:
+        warnings.warn(
+            "forecasts are not kept: this user has no home folder; set HOME, XDG_CACHE_HOME or "
+            "MARKETSIM_STORE",
+            StoreWarning,
+            stacklevel=3,
+        )
+        return None
 
 
 def user_cache_folder() -> Path:
-    """Where marketsim keeps what it can make again: marketsim in the user's cache folder."""
+    """Where marketsim keeps what it can make again: marketsim in the user's cache folder.
+
+    Raises:
+        RuntimeError: this user has no home folder.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     # A relative path is to be ignored: XDG Base Directory Specification 0.8.
     folder = cache if cache.is_absolute() else Path.home() / ".cache"
@@ -64,7 +79,8 @@ _meant: dict[str, PredictionStore] = {}
 
 def _at(path: Path) -> PredictionStore:
     """The store at a path, which is followed anew unless it still leads to the folder of before."""
-    path = path.expanduser()
+    with contextlib.suppress(RuntimeError):  # no home: `absolute_path` says so
+        path = path.expanduser()
     known = _meant.get(str(path))
     try:
         if known is not None and path.samefile(known.path):
@@ -73,7 +89,7 @@ def _at(path: Path) -> PredictionStore:
         pass  # it is not there (any more)
     if len(_meant) >= _MOST_PATHS:
         _meant.clear()
-    _meant[str(path)] = found = _opened(path.resolve())
+    _meant[str(path)] = found = _opened(absolute_path(path))
     return found
 
 

@@ -29,6 +29,8 @@ from marketsim.forecasts.store.inspect import (
 from marketsim.forecasts.store.listing import StoreEntry, StoreLocation, locked, open_location
 from marketsim.progress import ProgressBar
 
+# As csrc/kernels/store/write.cpp: a file without a header may be one that is being copied there.
+SETTLED_AFTER = 60 * 10**9  # nanoseconds
 CHANGED = "it was written to or replaced meanwhile"
 
 
@@ -38,7 +40,7 @@ class Outcome:
 
     Attributes:
         path: the file.
-        action: "compacted", "set aside" or "left".
+        action: "compacted", "set aside", "brought back" or "left".
         text: what was done, in words, and what of it was lost.
         saved: bytes saved.
     """
@@ -67,7 +69,8 @@ def repair(
 
     A file with a broken header or broken records is written anew with what is right in it. One
     without a readable header is set aside. The records of one that lies in a wrong place are added
-    to the file in the right place, and it is set aside.
+    to the file in the right place, and it is set aside. So are those of a file that was set aside
+    before, such as one that came as a copy; then it is removed.
 
     Returns:
         What was done, file by file; files that need nothing are not in it.
@@ -88,6 +91,7 @@ def repair(
         for file in broken:
             outcomes.append(_repair_file(store, file))
             bar.advance(1)
+    outcomes += [_bring_back(store, file) for file, _ in found.set_aside]
     return outcomes
 
 
@@ -151,6 +155,8 @@ def changing(path: Path, what: str) -> Iterator[None]:
 def _repair_file(store: PredictionStore, file: StoredFile) -> Outcome:
     path = file.entry.path
     if file.problem == NO_HEADER:
+        if time.time_ns() - file.entry.written < SETTLED_AFTER:
+            return Outcome(path, "left", f"{NO_HEADER}, or not written yet: repair in a minute")
         aside = _set_aside(file)
         if not aside:
             return Outcome(path, "left", CHANGED)
@@ -194,18 +200,35 @@ def _keep_age(entry: StoreEntry, saved: int) -> None:
 
 def _bring_home(store: PredictionStore, file: StoredFile) -> Outcome:
     """Add the records of a misplaced file to the one in the right place; set it aside."""
-    series, path = file.known_series, file.entry.path
+    path = file.entry.path
+    text = f"misplaced: {_add_to_home(store, file)}"
+    aside = _set_aside(file)
+    if not aside:
+        return Outcome(path, "left", f"{text}; {CHANGED}: repair again")
+    return Outcome(path, "set aside", f"{text}; renamed to {aside.name}")
+
+
+def _bring_back(store: PredictionStore, file: StoredFile) -> Outcome:
+    """Add the records of a file that was set aside to the one at its place, and remove it."""
+    path = file.entry.path
+    text = f"was set aside: {_add_to_home(store, file)}"
+    with changing(path, "removed"), locked(path) as status:
+        if not unchanged(file.entry, status):
+            return Outcome(path, "left", f"{text}; {CHANGED}: repair again")
+        path.unlink()
+    return Outcome(path, "brought back", text)
+
+
+def _add_to_home(store: PredictionStore, file: StoredFile) -> str:
+    """Add a file's records to the file where they belong; says how many were new."""
+    series = file.known_series
     records = open_records(store, file).table()
     home = store.path_of(series)
     try:
         added = open_records(store, file, home, writable=True).append(*records)
     except OSError as error:
         raise write_error(error, f"{len(records[0])} forecasts of {series.series!r}") from error
-    aside = _set_aside(file)
-    text = f"misplaced: {added} of its {len(records[0])} records were new to {home.name}"
-    if not aside:
-        return Outcome(path, "left", f"{text}; {CHANGED}: repair again")
-    return Outcome(path, "set aside", f"{text}; renamed to {aside.name}")
+    return f"{added} of its {len(records[0])} records were new to {home.name}"
 
 
 def _set_aside(file: StoredFile) -> Path | None:
@@ -221,7 +244,7 @@ def _set_aside(file: StoredFile) -> Path | None:
 
 
 def _identity(path: Path) -> SeriesId | None:
-    found = _core.store_inspect(str(path))[0]
+    found = _core.store_inspect(path)[0]
     return None if found is None else SeriesId(*found[:3])
 
 

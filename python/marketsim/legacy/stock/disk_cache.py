@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
@@ -36,7 +35,6 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import CodeType
 from typing import ParamSpec, TypeVar, cast, overload
 
 from blake3 import blake3
@@ -44,6 +42,7 @@ from blake3 import blake3
 from marketsim.atomic import replace_file
 from marketsim.forecasts import user_cache_folder
 from marketsim.legacy.stock.settings import setting
+from marketsim.models.code import code_digest
 
 AnyArray: TypeAlias = "npt.NDArray[Any]"
 
@@ -98,17 +97,8 @@ def from_bytes(content: bytes) -> Any:
             structure = json.loads(members[_STRUCTURE].tobytes())
             arrays = [members[f"a{i}"] for i in range(len(members.files) - 1)]
         return _unpacked(structure, arrays)
-    except (
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        RuntimeError,
-        EOFError,
-        OSError,
-        zipfile.BadZipFile,
-    ) as error:
-        raise FileFormatError(f"no value of a cache: {error}") from error
+    except Exception as error:  # damage may look like anything to the readers of zip, npy and JSON
+        raise FileFormatError(f"no value of a cache: {type(error).__name__}: {error}") from error
 
 
 def pack(value: Any, where: str) -> tuple[Any, list[AnyArray]]:
@@ -149,10 +139,11 @@ def _packed(value: Any, where: str, arrays: list[AnyArray], depth: int) -> Any:
 def _packed_tensor(tensor: torch.Tensor, where: str, arrays: list[AnyArray]) -> Any:
     import torch
 
-    if tensor.requires_grad or tensor.layout != torch.strided or tensor.is_quantized:
+    plain = tensor.layout == torch.strided and not tensor.is_quantized
+    if tensor.requires_grad or not plain or tensor.device.type == "meta":
         raise UnsupportedTypeError(
-            f"{where} is a tensor that requires a gradient, is sparse or is quantised: give a "
-            "plain one, such as tensor.detach()"
+            f"{where} is a tensor that requires a gradient, is sparse, quantised or without "
+            "values: give a plain one, such as tensor.detach()"
         )
     dtype = str(tensor.dtype).removeprefix("torch.")
     values = tensor.resolve_conj().resolve_neg().cpu().contiguous()
@@ -222,7 +213,7 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 
-_VERSION = b"marketsim.legacy.stock.disk_cache 1"
+_VERSION = b"marketsim.legacy.stock.disk_cache 2"
 _SUFFIX = ".npz"
 
 
@@ -252,9 +243,11 @@ def disk_cache(func: Any = None, *, ignore_kwargs: Iterable[str] | None = None) 
     Used as `@disk_cache` or `@disk_cache(ignore_kwargs={"samples_per_batch"})`: arguments of these
     names are not in the key, since no result depends on them.
 
-    A call is the same however its arguments are written. With TESTING or MARKETSIM_DISK_CACHE=off
-    the function is simply called. A file that cannot be read is computed anew; one that cannot be
-    written is logged, and the result returned.
+    A call is the same however its arguments are written. The key holds the function's code, what
+    it closes over, its defaults, and the globals that it reads, with the functions among them; one
+    that reads a thing of another kind, such as an open file, is called each time. With TESTING or
+    MARKETSIM_DISK_CACHE=off the function is simply called. A file that cannot be read is computed
+    anew; one that cannot be written is logged, and the result returned.
 
     Raises:
         UnsupportedTypeError: (when called) an argument or the result is not made of arrays,
@@ -277,14 +270,25 @@ def disk_cache(func: Any = None, *, ignore_kwargs: Iterable[str] | None = None) 
 def _cached(func: Callable[P, R], ignored: frozenset[str]) -> CachedFunction[P, R]:
     signature = inspect.signature(func)
     name = f"{func.__module__}.{getattr(func, '__qualname__', type(func).__qualname__)}"
-    home = blake3(_VERSION)
-    for part in (name.encode(), *_code_parts(getattr(func, "__code__", None))):
-        home.update(len(part).to_bytes(8, "little") + part)
+    refused: list[bool] = []
 
     def place(args: Any, kwargs: Any) -> Path | None:
         folder = _folder(name)
         if folder is None:
             return None
+        code = code_digest(func)  # at each call: what it reads besides its arguments may change
+        if code is None:
+            if not refused:
+                refused.append(True)
+                logger.warning(
+                    "%s is not cached: it reads a global or captured object of a kind that no key "
+                    "covers; give it as an argument, or as numbers, text or arrays",
+                    name,
+                )
+            return None
+        home = blake3(_VERSION)
+        for part in (name, code):
+            home.update(len(part).to_bytes(8, "little") + part.encode())
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         key = home.copy()
@@ -361,20 +365,3 @@ def _write(path: Path, content: bytes) -> None:
         replace_file(path, content, sync=False)
     except OSError as error:
         logger.warning("%s is not kept: %s", path, os.strerror(error.errno or 0))
-
-
-def _code_parts(code: CodeType | None) -> list[bytes]:
-    """What a function does, as far as its own code goes; nothing of what it calls."""
-    if code is None:
-        return []
-    parts = [code.co_code, repr((code.co_names, code.co_varnames)).encode()]
-    for constant in code.co_consts:
-        parts += _code_parts(constant) if isinstance(constant, CodeType) else [_text(constant)]
-    return parts
-
-
-def _text(constant: object) -> bytes:
-    """A constant in words; the order of a set is not the same in each process."""
-    if isinstance(constant, frozenset):
-        return repr(sorted(map(repr, constant))).encode()
-    return repr(constant).encode()

@@ -254,7 +254,7 @@ def _exact(problem: Problem, bounds: Bounds) -> Found:
             tuple(rows[:5]), tuple(rows[5:]), problem.close_at_eod, problem.fee, problem.fee_rule
         )
         return _by_pairs(own, bounds, start_in_float32=True)
-    numbers = [row.numpy() for row in _one_problem(rows)]
+    numbers = [row.resolve_neg().numpy() for row in _one_problem(rows)]
     try:
         high, low, profit = _core.best_offsets(
             numbers[0],

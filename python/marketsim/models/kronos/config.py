@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from marketsim.errors import CheckpointError
+from marketsim.models.neural.checkpoint import layer_count
 
 COLUMNS = ("open", "high", "low", "close", "volume", "amount")
 # What is read off a timestamp, and how many values it has.
@@ -115,7 +116,7 @@ class KronosConfig:
             )
         with _Reading(where):
             result = cls(
-                stack=_stack(config, int(config["n_layers"])),
+                stack=_stack(config, layer_count(config, "n_layers")),
                 first_bits=int(config["s1_bits"]),
                 second_bits=int(config["s2_bits"]),
                 learned_clock=bool(config["learn_te"]),
@@ -182,8 +183,8 @@ class TokenizerConfig:
         with _Reading(where):
             first, second = int(config["s1_bits"]), int(config["s2_bits"])
             result = cls(
-                encoder=_stack(config, int(config["n_enc_layers"]) - 1),
-                decoder=_stack(config, int(config["n_dec_layers"]) - 1),
+                encoder=_stack(config, layer_count(config, "n_enc_layers") - 1),
+                decoder=_stack(config, layer_count(config, "n_dec_layers") - 1),
                 bits=first,
             )
             columns = int(config["d_in"])

@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -21,7 +22,8 @@ from marketsim.errors import (
     CheckpointNotFoundError,
     MissingDependencyError,
 )
-from marketsim.models.fingerprint import content_hash
+from marketsim.models.fingerprint import FileStamp, content_hash, open_regular, stamp_of
+from marketsim.models.neural.safetensors_file import SafetensorsFile
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +32,9 @@ _CONFIG = "config.json"
 _GENERATION = "generation_config.json"  # of models whose library makes tokens one by one
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
+# Far above what any model needs: the largest index that is known has about 5 MB.
+_MOST_JSON = 64 << 20
+MOST_LAYERS = 10_000
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -42,12 +47,14 @@ class Checkpoint:
         folder: where the files are.
         config: the content of config.json.
         files: the weights' files, and the index where there are several.
+        stamps: of config.json and the files, when the checkpoint was opened.
     """
 
     name: str
     folder: Path
     config: Mapping[str, Any]
     files: tuple[Path, ...]
+    stamps: tuple[FileStamp, ...] = ()
 
     @classmethod
     def open(cls, folder: Path, name: str) -> Checkpoint:
@@ -59,9 +66,12 @@ class Checkpoint:
         """
         if not folder.is_dir():
             raise CheckpointNotFoundError(f"there is no folder {folder}")
+        first = _stamp(folder / _CONFIG)
         config = _read_object(folder / _CONFIG, "the model's configuration")
+        if _stamp(folder / _CONFIG) != first:
+            raise CheckpointError(f"{folder / _CONFIG} was written to while it was read")
         if (folder / _WEIGHTS).is_file():
-            return cls(name, folder, config, (folder / _WEIGHTS,))
+            return cls._pinned(name, folder, config, (folder / _WEIGHTS,))
         if not (folder / _INDEX).is_file():
             raise CheckpointNotFoundError(
                 f"{folder} holds neither {_WEIGHTS} nor {_INDEX}: weights are read as safetensors "
@@ -73,12 +83,51 @@ class Checkpoint:
             raise CheckpointNotFoundError(
                 f"{folder} lacks {', '.join(missing)}, which {_INDEX} names"
             )
-        return cls(name, folder, config, (folder / _INDEX, *(folder / s for s in shards)))
+        files = (folder / _INDEX, *(folder / shard for shard in shards))
+        return cls._pinned(name, folder, config, files)
+
+    @classmethod
+    def _pinned(
+        cls, name: str, folder: Path, config: Mapping[str, Any], files: tuple[Path, ...]
+    ) -> Checkpoint:
+        """A checkpoint of the files as they are now."""
+        return cls(name, folder, config, files, tuple(map(_stamp, (folder / _CONFIG, *files))))
 
     @cached_property
     def digest(self) -> str:
-        """Hash of the configuration's and the weights' files."""
-        return content_hash([self.folder / _CONFIG, *self.files])
+        """Hash of the configuration's and the weights' files.
+
+        Raises:
+            CheckpointError: one was changed since the checkpoint was opened.
+        """
+        with self.unchanged():
+            return content_hash([self.folder / _CONFIG, *self.files])
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Check before and after something reads the files that they are as they were when opened.
+
+        So the fingerprint is that of the very bytes that the configuration and the weights come
+        from.
+
+        Raises:
+            CheckpointError: one was written to, replaced or removed.
+        """
+        self._require_unchanged()
+        try:
+            yield
+        except OSError as error:
+            self._require_unchanged()
+            raise CheckpointError(f"the files of {self.name} cannot be read: {error}") from error
+        self._require_unchanged()
+
+    def _require_unchanged(self) -> None:
+        for file, stamp in zip((self.folder / _CONFIG, *self.files), self.stamps, strict=False):
+            if _stamp(file) != stamp:
+                raise CheckpointError(
+                    f"{file} was changed after the model had been opened: load the model anew, so "
+                    "that its fingerprint is that of the weights it uses"
+                )
 
     def tensors(self, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, torch.Tensor]:
         """The weights by name.
@@ -86,7 +135,7 @@ class Checkpoint:
         Raises:
             CheckpointError: a file that is not safetensors, or a name that stands in two of them.
         """
-        return dict(self._read(wanted, lambda opened, name: opened.get_tensor(name)))
+        return dict(self._read(wanted, lambda opened, name: opened.tensor(name)))
 
     def names(self) -> tuple[str, ...]:
         """The names of the weights; raises as `tensors`."""
@@ -95,21 +144,17 @@ class Checkpoint:
     def _read(
         self, wanted: Callable[[str], bool], get: Callable[[Any, str], Any]
     ) -> Iterator[tuple[str, Any]]:
-        from safetensors import SafetensorError, safe_open
-
         found: set[str] = set()
-        for file in self.files:
-            if file.name == _INDEX:
-                continue
-            try:
-                with safe_open(file, framework="pt", device="cpu") as opened:
-                    for name in filter(wanted, opened.keys()):
+        with self.unchanged():
+            for file in self.files:
+                if file.name == _INDEX:
+                    continue
+                with SafetensorsFile(file) as opened:
+                    for name in filter(wanted, opened.names):
                         if name in found:
                             raise CheckpointError(f"{file.name}: {name} stands in two files")
                         found.add(name)
                         yield name, get(opened, name)
-            except SafetensorError as error:
-                raise CheckpointError(f"{file} cannot be read as safetensors: {error}") from None
 
 
 def locate(
@@ -144,6 +189,18 @@ def locate(
     return Checkpoint.open(_download(name, revision, cache_dir, offline), name)
 
 
+def layer_count(config: Mapping[str, Any], key: str) -> int:
+    """How many layers a configuration asks for.
+
+    Raises:
+        ValueError: more than any network has, which would take long to list.
+    """
+    count = int(config[key])
+    if count > MOST_LAYERS:
+        raise ValueError(f"{key} is {count:,}: expected at most {MOST_LAYERS:,}")
+    return count
+
+
 def is_hub_id(name: str) -> bool:
     """Whether a name has the form owner/name of a hub."""
     return _HUB_ID.fullmatch(name) is not None
@@ -175,6 +232,13 @@ def check_names(
         )
 
 
+def _stamp(file: Path) -> FileStamp:
+    try:
+        return stamp_of(file.stat())
+    except OSError:  # gone: no file has this stamp
+        return (0, 0, -1, 0, 0)
+
+
 def _shards(index: Path) -> list[str]:
     """The files that an index names; only names of files beside it."""
     weight_map = _read_object(index, "the list of weights").get("weight_map")
@@ -189,9 +253,15 @@ def _shards(index: Path) -> list[str]:
 
 def _read_object(file: Path, what: str) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        with open_regular(file) as opened:
+            text = opened.read(_MOST_JSON + 1)
+        if len(text) > _MOST_JSON:
+            raise ValueError(f"it has more than {_MOST_JSON:,} bytes")
+        content = json.loads(text.decode("utf-8"))
     except FileNotFoundError:
         raise CheckpointNotFoundError(f"{file.parent} lacks {file.name}, {what}") from None
+    except RecursionError:
+        raise CheckpointError(f"{file} cannot be read as JSON: it is nested too deep") from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{file} cannot be read as JSON: {error}") from None
     if not isinstance(content, dict):

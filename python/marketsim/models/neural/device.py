@@ -85,7 +85,22 @@ class Execution:
         parts = [self.device.partition(":")[0], "compiled" if self.compile else "eager"]
         if self.quantize:
             parts.append(f"{self.quantize} layers")
-        return " ".join(parts)
+        if not shares_forecasts():
+            parts.append(self._processor())
+        return ", ".join(parts)
+
+    def _processor(self) -> str:
+        """What decides the last bits of a sum: instruction set or GPU, and torch's modes."""
+        import torch
+
+        if self.device == "cpu":
+            place = torch.backends.cpu.get_cpu_capability()
+        else:
+            place = torch.cuda.get_device_name(self.torch_device)
+        modes = [f"matmul {torch.get_float32_matmul_precision()}"]
+        if torch.are_deterministic_algorithms_enabled():
+            modes.append("deterministic")
+        return ", ".join([place, *modes])
 
     @property
     def libraries(self) -> dict[str, str]:
@@ -140,6 +155,21 @@ class Execution:
             # The settings of torch's compiler are the user's.
             quantize_(network.layers, Int8WeightOnlyConfig(set_inductor_config=False))
         return network
+
+
+def shares_forecasts() -> bool:
+    """Whether forecasts of other processors are taken, which differ in the last digits.
+
+    MARKETSIM_SHARE=tolerance makes it so: then a fingerprint says nothing of the processor, and
+    machines can share a store. Forecasts agree to 1e-5 of their value in float32, no closer.
+
+    Raises:
+        UnknownNameError: the variable says something else.
+    """
+    share = os.environ.get("MARKETSIM_SHARE") or "exact"
+    if share not in ("exact", "tolerance"):
+        raise UnknownNameError("MARKETSIM_SHARE", share, ("exact", "tolerance"))
+    return share == "tolerance"
 
 
 def compiled(network: Any, execution: Execution) -> Callable[..., Any]:

@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from marketsim.errors import CheckpointError
+from marketsim.models.neural.checkpoint import layer_count
 from marketsim.models.neural.cost import NetworkSizes
 
 _HEADS = ("df", "loc_proj", "scale_proj", "mixture_weights")
@@ -105,7 +106,8 @@ def _layers(config: Mapping[str, Any]) -> tuple[bool, ...]:
 
     In each block of `spacewise_every_n_layers` one does: the first one, or the last; none at -1.
     """
-    layers, every = int(config["num_layers"]), int(config["spacewise_every_n_layers"])
+    layers = layer_count(config, "num_layers")
+    every = int(config["spacewise_every_n_layers"])
     if every == -1:
         return (False,) * layers
     if every < 1 or layers % every != 0:

@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from marketsim.errors import CheckpointError
+from marketsim.models.neural.checkpoint import layer_count
 from marketsim.models.neural.cost import NetworkSizes
 
 # What a forecast consists of; the original calls them knots.
@@ -67,7 +68,7 @@ class Toto2Config:
         """
         try:
             width, heads = int(config["d_model"]), int(config["num_heads"])
-            layers, group = int(config["num_layers"]), int(config["layer_group_size"])
+            layers, group = layer_count(config, "num_layers"), int(config["layer_group_size"])
             across = int(config["num_variate_layers_per_group"])
             first = bool(config["variate_layer_first"])
             key_size = int(config.get("qk_dim") or width // heads)

@@ -1,0 +1,117 @@
+"""Tensors out of a safetensors file, read and not mapped: a file that is cut ends no process.
+
+The format: the header's length in eight bytes, the header as JSON (name -> dtype, shape and
+data_offsets), the data. https://github.com/huggingface/safetensors#format
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from marketsim.errors import CheckpointError
+from marketsim.models.fingerprint import open_regular
+
+if TYPE_CHECKING:
+    import torch
+
+MOST_HEADER = 100_000_000  # bytes, as the format's own library
+_READ_BYTES = 1 << 30  # the system reads no more than 2 GiB at once
+_DTYPES = {
+    "BOOL": "bool",
+    "U8": "uint8",
+    "I8": "int8",
+    "I16": "int16",
+    "I32": "int32",
+    "I64": "int64",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F32": "float32",
+    "F64": "float64",
+}
+
+
+class SafetensorsFile:
+    """An open file of tensors.
+
+    Attributes:
+        names: of its tensors, sorted.
+
+    Raises:
+        CheckpointError: it is not in the format.
+        OSError: it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = open_regular(path)
+        try:
+            self._size = os.fstat(self._file.fileno()).st_size
+            self._header, self._data = self._read_header()
+            self.names = sorted(set(self._header) - {"__metadata__"})
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> SafetensorsFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def tensor(self, name: str) -> torch.Tensor:
+        """A tensor, in memory of its own.
+
+        Raises:
+            CheckpointError: its entry does not fit the file.
+        """
+        import torch
+
+        entry = self._header[name]
+        try:
+            dtype: Any = getattr(torch, _DTYPES[entry["dtype"]])
+            shape = [_whole(size) for size in entry["shape"]]
+            begin, end = map(_whole, entry["data_offsets"])
+        except (KeyError, TypeError, ValueError):
+            raise self._broken(f"{name} has no known dtype, shape and place") from None
+        count = math.prod(shape)
+        if not begin <= end <= self._size - self._data or end - begin != count * dtype.itemsize:
+            raise self._broken(f"{name} does not lie in the file as its shape says")
+        tensor = torch.empty(shape, dtype=dtype)
+        if count:
+            bytes_of = tensor.reshape(-1).view(torch.uint8).numpy().data
+            self._read_into(bytes_of, self._data + begin)
+        return tensor
+
+    def _read_header(self) -> tuple[dict[str, Any], int]:
+        length = int.from_bytes(os.pread(self._file.fileno(), 8, 0), "little")
+        if self._size < 8 or length > min(MOST_HEADER, self._size - 8):
+            raise self._broken("its header does not lie in the file")
+        text = bytearray(length)
+        self._read_into(memoryview(text), 8)
+        try:
+            header = json.loads(text)
+        except (ValueError, RecursionError):
+            raise self._broken("its header is no JSON") from None
+        if not isinstance(header, dict):
+            raise self._broken("its header is no JSON object")
+        return header, 8 + length
+
+    def _read_into(self, to: memoryview, offset: int) -> None:
+        while to:
+            count = os.preadv(self._file.fileno(), [to[:_READ_BYTES]], offset)
+            if count == 0:
+                raise self._broken("it ends early")
+            to, offset = to[count:], offset + count
+
+    def _broken(self, why: str) -> CheckpointError:
+        return CheckpointError(f"{self._path} cannot be read as safetensors: {why}")
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(value)
+    return value
