@@ -44,10 +44,10 @@ namespace marketsim::store {
 // Counts since the store was opened, shared by all its files.
 struct Counters {
   std::atomic<uint64_t> hits{0}, misses{0};
-  std::atomic<uint64_t> corrupt{0};      // records whose CRC failed
+  std::atomic<uint64_t> corrupt{0};      // records whose CRC failed, or that could not be read
   std::atomic<uint64_t> superseded{0};   // records whose key was there already
   std::atomic<uint64_t> quarantined{0};  // files renamed aside
-  std::atomic<uint64_t> unreadable{0};   // files that could not be read, or are not the store's
+  std::atomic<uint64_t> unreadable{0};   // files not read, or not in full, or not the store's
   std::atomic<uint64_t> held{0};         // bytes of memory that records take
 };
 
@@ -122,6 +122,7 @@ class RecordFile {
   size_t under_lock(LockWait& wait, const Work& work);
   Opened open_for_writing();
   void create();
+  void require_all_read(const char* what) const;
   void set_aside(const Opened& file);
   std::vector<uint32_t> fresh(const Opened& file, const RecordHead* heads, size_t count);
   bool on_disk(int fd, std::vector<uint32_t> slots) const;
@@ -157,14 +158,17 @@ class RecordFile {
   size_t settled_ = 0;         // slots before this one are settled: up to the last good one
   RecordHead last_{};          // of the last settled slot
   bool unfinished_ = false;    // the last look was interrupted
-  uint64_t broken_ = 0;        // settled slots whose CRC fails
-  uint64_t repeated_ = 0;      // settled records whose key was there already
-  uint64_t pending_ = 0;       // slots at the end whose CRC fails so far
-  uint64_t counted_ = 0;       // broken slots of this file that the counters have heard of
-  uint64_t lost_ = 0;          // slots that the disk did not give
-  ino_t named_ = 0;            // the inode whose name is known to be on the disk
-  bool unsynced_ = false;      // the file is marked so
-  int why_ = 0;                // why the file could not be read when last looked at; 0 if it could
+  // The last scan that the disk did not give all of: when it ended, and how long it took.
+  struct timespec lost_at_{};
+  double lost_took_ = 0.0;
+  uint64_t broken_ = 0;    // settled slots whose CRC fails
+  uint64_t repeated_ = 0;  // settled records whose key was there already
+  uint64_t pending_ = 0;   // slots at the end whose CRC fails so far
+  uint64_t counted_ = 0;   // broken slots of this file that the counters have heard of
+  uint64_t lost_ = 0;      // slots that the disk did not give
+  ino_t named_ = 0;        // the inode whose name is known to be on the disk
+  bool unsynced_ = false;  // the file is marked so
+  int why_ = 0;            // why the file could not be read when last looked at; 0 if it could
 };
 
 // What stands in a file's header, whatever file it is. Not readable: `identity` is empty.

@@ -181,7 +181,10 @@ void RecordFile::look() {
   if (!status(path_, now)) return give_up(errno);
   const bool same = same_file(now) && static_cast<size_t>(now.st_size) == size_ &&
                     same_time(now.st_ctim, changed_);
-  if (same && !unfinished_) return;
+  // What the disk did not give is tried again, for at most half of the time.
+  const bool again = lost_ > 0 && seconds_since(lost_at_) > lost_took_;
+  if (same && !unfinished_ && !again) return;
+  if (again) forget();
   const Fd fd = open_file(path_, O_RDONLY);
   if (!fd || !status(fd.get(), now)) return give_up(errno);
   if (!S_ISREG(now.st_mode)) return give_up(EINVAL);
@@ -294,7 +297,7 @@ void RecordFile::scan(int fd, const struct stat& now) {
   }
   unsynced_ = now.st_mode & kUnsynced;
   why_ = 0;
-  const uint64_t repeated_before = repeated_;
+  const uint64_t repeated_before = repeated_, lost_before = lost_;
   const size_t chunk = std::max<size_t>(1, kScanBytes / stride_);
   std::vector<uint32_t> crcs(chunk);
   const std::unique_ptr<bool[]> good(new bool[chunk]);
@@ -335,6 +338,11 @@ void RecordFile::scan(int fd, const struct stat& now) {
   if (broken > counted_) counters_->corrupt += broken - counted_;
   counted_ = broken;
   counters_->superseded += repeated_ - repeated_before;
+  if (lost_ > lost_before) {
+    ++counters_->unreadable;
+    lost_took_ = seconds_since(begin);
+    ::clock_gettime(CLOCK_MONOTONIC, &lost_at_);
+  }
 }
 
 // Takes over the records among the slots that were read behind those held. Slots are settled up to

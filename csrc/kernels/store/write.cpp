@@ -68,16 +68,31 @@ RecordFile::Opened RecordFile::open_for_writing() {
       throw Failure(EINVAL, "cannot write: it is no file", path_);
     }
     look_at(file.fd.get(), file.status, true);
+    if (lost_ > 0) {  // it may be readable by now; who writes the file anew must have all of it
+      forget();
+      look_at(file.fd.get(), file.status, true);
+    }
     if (!view_) {
       if (why_) throw Failure(why_, reason("cannot read", why_), path_);
       set_aside(file);
     } else if (unsynced_ && options_.sync) {
+      require_all_read("cannot write the file anew");
       rewrite(file.status);
     } else {
       return file;
     }
   }
   throw Failure(EBUSY, "cannot open: the file is replaced again and again", path_);
+}
+
+// Records that the disk does not give now may be read another time: they are not left out of a
+// copy.
+void RecordFile::require_all_read(const char* what) const {
+  if (lost_ == 0) return;
+  throw Failure(EIO,
+                reason(what, EIO) + "; " + std::to_string(lost_) +
+                    " records could not be read, and are kept as they are",
+                path_);
 }
 
 // A file that is none of ours keeps its content under another name.
@@ -185,7 +200,10 @@ std::vector<uint32_t> RecordFile::fresh(const Opened& file, const RecordHead* he
   // The file was changed by someone else: only what it holds now counts.
   forget();
   look_at(file.fd.get(), file.status, true);
-  if (!view_) throw Failure(EIO, "cannot read: it was changed by another program", path_);
+  if (!view_) {
+    if (why_ == 0) throw Failure(EIO, "cannot read: it was changed by another program", path_);
+    throw Failure(why_, reason("cannot read", why_), path_);
+  }
   return fresh(file, heads, count);
 }
 
@@ -214,7 +232,10 @@ void RecordFile::write_batch(const Opened& file, const RecordHead* heads, const 
     offset += some * stride_;
   }
   struct stat now;
-  if (!status(file.fd.get(), now) || static_cast<size_t>(now.st_size) != offset) {
+  if (!status(file.fd.get(), now)) {
+    throw Failure(errno, reason("cannot look at", errno), path_);
+  }
+  if (static_cast<size_t>(now.st_size) != offset) {
     throw Failure(EBUSY, "cannot write: another program writes to it", path_);
   }
 }
@@ -269,6 +290,7 @@ size_t RecordFile::compact(LockWait& wait) {
   if (options_.writable && !status(path_, found) && errno == ENOENT) return 0;
   return under_lock(wait, [&]() -> size_t {
     const Opened file = open_for_writing();
+    require_all_read("cannot compact");
     const size_t size = rewrite(file.status);
     look();
     const auto before = static_cast<size_t>(file.status.st_size);
