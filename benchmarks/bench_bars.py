@@ -33,7 +33,9 @@ def _frame(count: int, frequency: str) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = tmp_path_factory.mktemp("csv")
-    frame = _frame(DAYS, "B").round(4)
+    frame = _frame(DAYS, "B")
+    prices = ["open", "high", "low", "close"]
+    frame[prices] = frame[prices].round(4)
     frame["timestamp"] = frame["timestamp"].dt.strftime("%Y-%m-%d")
     text = frame.to_csv(index=False)
     for number in range(FILES):

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 from market import random_bars
-from store_cases import MuteModel
 
 import marketsim as ms
 from marketsim import _core
@@ -212,9 +211,15 @@ def bench_many_small_series(benchmark, folder, size, name: str) -> None:
 GROUP_RUNS = "walk-forward of 5,000 bars, 70 simulations"
 
 
-def unasked() -> MuteModel:
-    """A model with ewma's name to the store, which fails when it is asked."""
-    return MuteModel(None, EwmaModel().fingerprint)
+def unasked() -> EwmaModel:
+    """The default model, which must not be run: its forecasts are in the store."""
+
+    def run(*_: object, **__: object) -> None:
+        raise AssertionError("the model was run")
+
+    model = EwmaModel()
+    model.predict = model.predict_each = run  # type: ignore[assignment,method-assign]
+    return model
 
 
 def whole(result: ms.WalkForwardResult) -> str:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from fill_rules import fitting
 from problems import KINDS, awkward_days, random_days
 
 import marketsim as ms
@@ -109,7 +110,7 @@ def check(sizes: Sizes) -> tuple[int, list[str]]:
         rows = awkward_days(rng, (3, days), kind)
         highs, lows = np.round(rng.normal(0, 0.01, (2, sizes.candidates)), 4).astype(f32)
         for fill in rules.FILLS:
-            rule = rows | {"fill": fill, "fee": FEE}
+            rule = fitting(rows, {"fill": fill}) | {"fill": fill, "fee": FEE}
             calls: list[tuple[Callable[..., Any], Row]] = [
                 (ms.profit, {"high_offset": highs[:9], "low_offset": lows[:9]}),
                 (ms.profit_sums, {"high_offset": highs, "low_offset": lows}),

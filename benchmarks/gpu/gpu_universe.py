@@ -54,7 +54,7 @@ def walks(clock: Clock, sizes: Sizes) -> Iterator[Row]:
 
 def quantiles(universe: Universe) -> DeviceCube:
     """Forecasts as quantiles, random."""
-    shape = (universe.days.count, 4)
+    shape = (universe.days.count, 1, 4)
     values = 0.01 * torch.randn(*shape, len(LEVELS), device=universe.days.before.device)
     rest = values.std(-1, keepdim=True)
     records = torch.cat([values.mean(-1, keepdim=True), rest, values.sort(-1).values], dim=-1)
@@ -63,7 +63,7 @@ def quantiles(universe: Universe) -> DeviceCube:
 
 def mixtures(universe: Universe) -> DeviceCube:
     """Forecasts as mixtures of Student-t distributions, random."""
-    shape = (universe.days.count, 4, COMPONENTS)
+    shape = (universe.days.count, 1, 4, COMPONENTS)
     on = {"device": universe.days.before.device}
     parts = [
         2.5 + 5.0 * torch.rand(shape, **on),
