@@ -42,7 +42,8 @@ def test_without_a_device_launches_say_why(cuda) -> None:
     days = random_days(np.random.default_rng(0), (1, 5))
     group = cuda.OffsetGroup(
         days=[values.ctypes.data for values in days.values()], strides=[5] * 7, starts=0,
-        problems=1, day_count=5, bounds=(-0.03, 0.03, -0.03, 0.03), fill=0, fee_rule=0, fee=0.0,
+        problems=1, day_count=5, bounds=(-0.03, 0.03, -0.03, 0.03), fill=0, fee_rule=0,
+        limit_cost=0.0, close_cost=0.0,
         margin=0.0, always_on=False, long_only=False, high=0, low=0, profit=0, applied=0,
         applied_gap=0, applied_days=0,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends import on_backend
+from backends import REAL_PLATFORM, on_backend
 from problems import random_days
 
 import marketsim as ms
@@ -54,7 +54,8 @@ class NoDriver(types.ModuleType):
 
 @pytest.fixture
 def without_gpu(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    cuda.platform.cache_clear()
+    monkeypatch.setattr(cuda, "platform", REAL_PLATFORM)
+    REAL_PLATFORM.cache_clear()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     return monkeypatch
 

@@ -38,6 +38,8 @@ def no_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]
     monkeypatch.setenv("TOTO_MODEL_ID", "ewma")
     monkeypatch.setenv("HYPERPARAM_ROOT", str(tmp_path / "hyperparams"))
     monkeypatch.chdir(tmp_path)
+    set_data_source(None)
+    set_spread_source(None)
     yield
     set_data_source(None)
     set_spread_source(None)

@@ -28,6 +28,8 @@ BACKENDS = [*_core.supported_isas(), *DEVICES]
 # For tests that draw many examples.
 FEW_BACKENDS = ["cpu", "emulation", pytest.param("cuda", marks=pytest.mark.cuda)]
 
+REAL_PLATFORM = cuda.platform  # what a test may have replaced when another one begins
+
 
 @dataclass(frozen=True)
 class Backend:

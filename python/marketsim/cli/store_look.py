@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,7 +122,9 @@ def store_path(told: Path | None) -> Path:
 
     path = default_store_path() if told is None else told
     if path is None:
-        raise StoreNotFoundError("there is no store by default here: give --store PATH")
+        off = os.environ.get("MARKETSIM_STORE", "").lower() == "off"
+        why = "MARKETSIM_STORE is off, so there is no store" if off else "there is no home folder"
+        raise StoreNotFoundError(f"{why}: give --store PATH")
     path = absolute_path(path)
     if path.is_file():
         raise ArgumentError(f"a store is a folder, and {path} is a file: --store names another")

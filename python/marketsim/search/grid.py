@@ -193,7 +193,7 @@ def grid(
             does not return a number for each set.
 
     Example:
-        >>> found = grid(lambda s: -((s["x"] - 2) ** 2), {"x": [0, 1, 2, 3]}, progress=False)
+        >>> found = grid(lambda s: -((s["x"] - 2) ** 2), {"x": [0, 1, 2, 3, 4]}, progress=False)
         >>> found.best_params, found.plateau().params
         ({'x': 2}, {'x': 2})
     """

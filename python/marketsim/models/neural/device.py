@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from marketsim import _core
 from marketsim.errors import (
     ArgumentError,
     CudaUnavailableError,
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
     import torch
 
+# Names of instruction sets in torch.
+_CAPABILITIES = {"baseline": "DEFAULT", "avx2": "AVX2", "avx512": "AVX512"}
 DTYPES = ("float32", "float16", "bfloat16")
 # Patches a batch: beyond this a processor is as busy as it can be, and its caches only get colder.
 _CPU_TOKENS = 1024
@@ -91,6 +95,10 @@ class Execution:
 
     def _processor(self) -> str:
         """What decides the last bits of a sum: instruction set or GPU, and torch's modes."""
+        if self.device == "cpu" and "torch" not in sys.modules:
+            # A run that finds all its forecasts does without torch: this is what it would say.
+            chosen = os.environ.get("ATEN_CPU_CAPABILITY") or _core.supported_isas()[-1]
+            return f"{_CAPABILITIES.get(chosen.lower(), chosen.upper())}, matmul highest"
         import torch
 
         if self.device == "cpu":
