@@ -318,7 +318,7 @@ def test_no_store_yet(command: str, tmp_path: Path, capsys, monkeypatch) -> None
         assert err.startswith(f"error: there is no store at {path}: `marketsim backtest` and ")
     monkeypatch.setenv("MARKETSIM_STORE", "off")
     assert main(args) == 2
-    assert "no store by default here: give --store" in capsys.readouterr().err
+    assert "MARKETSIM_STORE is off, so there is no store: give --store" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
