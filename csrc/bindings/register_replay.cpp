@@ -3,8 +3,8 @@
 #include <cstring>
 #include <vector>
 
-#include "bindings/numpy_args.hpp"
 #include "bindings/register.hpp"
+#include "bindings/replay_args.hpp"
 #include "kernels/replay/run.hpp"
 
 namespace marketsim::bindings {
@@ -12,24 +12,6 @@ namespace {
 
 using namespace replay;
 using Flags = py::array_t<bool, py::array::c_style>;
-using Times = py::array_t<int64_t, py::array::c_style>;
-
-// The bars of a run, and the arrays that keep their memory.
-struct ReplayBars {
-  DoubleArray open, high, low, close;
-  std::optional<DoubleArray> volume;
-  std::optional<Times> time;
-  std::optional<DoubleArray> split, dividend;
-
-  BarArrays arrays() const {
-    const auto data = [](const std::optional<DoubleArray>& array) {
-      return array ? array->data() : nullptr;
-    };
-    return {open.data(),  high.data(),    low.data(),
-            close.data(), data(volume),   time ? time->data() : nullptr,
-            data(split),  data(dividend), close.size()};
-  }
-};
 
 ReplayBars make_bars(const DoubleArray& open, const DoubleArray& high, const DoubleArray& low,
                      const DoubleArray& close, const std::optional<DoubleArray>& volume,

@@ -15,7 +15,7 @@ from marketsim.search import (
     median_over_folds,
     select_walk_forward,
 )
-from marketsim.search.selection import sharpe_scores
+from marketsim.search.statistics import sharpe_scores
 
 RNG = np.random.default_rng(5)
 
@@ -85,7 +85,7 @@ def test_bad_arguments() -> None:
     splitter = WalkForwardSplit(10, 10)
     with pytest.raises(ValueError, match="share bars"):
         select_walk_forward(returns, _Overlapping())
-    with pytest.raises(ValueError, match="'sharpe', 'mean' or a function"):
+    with pytest.raises(ValueError, match="unknown statistic 'luck': expected one of sharpe, mean"):
         select_walk_forward(returns, splitter, statistic="luck")
     with pytest.raises(ValueError, match="no set has a score on the training bars 0 to 9"):
         select_walk_forward(np.zeros((2, 40)), splitter)

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from marketsim.replay.entry import Account, replay, replay_strategy, replay_targets
+from marketsim.replay.grid import replay_grid
 from marketsim.replay.portfolio import PortfolioResult, replay_portfolio
 from marketsim.replay.result import ReplayResult
 
@@ -18,6 +19,7 @@ __all__ = [
     "PortfolioResult",
     "ReplayResult",
     "replay",
+    "replay_grid",
     "replay_portfolio",
     "replay_strategy",
     "replay_targets",

@@ -27,7 +27,7 @@ Unit = Literal["equity", "units", "cash"]
 
 _FILLS = ("next_open", "same_close")
 _POLICIES = ("open_aware", "optimistic")
-_UNITS = {"equity": SizeUnit.EQUITY, "units": SizeUnit.UNITS, "cash": SizeUnit.CASH}
+SIZE_UNITS = {"equity": SizeUnit.EQUITY, "units": SizeUnit.UNITS, "cash": SizeUnit.CASH}
 _NAN = float("nan")
 
 
@@ -88,7 +88,8 @@ class Account:
             raise UnknownNameError("policy", self.policy, _POLICIES)
         as_flag("close_at_end", self.close_at_end)
 
-    def _compiled(self) -> _core.ReplaySettings:
+    def compiled(self) -> _core.ReplaySettings:
+        """The same as the engine takes it."""
         return _core.ReplaySettings(
             self.cash,
             self.fee_bps * 1e-4,
@@ -179,8 +180,8 @@ def replay(
     long_entry, long_exit, short_entry, short_exit = _sides(
         direction, entries, exits, short_entries, short_exits
     )
-    if size_unit not in _UNITS:
-        raise UnknownNameError("size_unit", size_unit, _UNITS)
+    if size_unit not in SIZE_UNITS:
+        raise UnknownNameError("size_unit", size_unit, SIZE_UNITS)
     sizes = np.asarray(size, dtype=np.float64)
     if sizes.ndim == 0 and not (np.isfinite(sizes) and sizes > 0.0):
         raise ArgumentError(f"size must be finite and above 0: got {size!r}")
@@ -192,13 +193,13 @@ def replay(
         )
     count = len(bars)
     run = _core.replay_signals(
-        _arrays(bars, account, split, dividend),
-        account._compiled(),
+        bar_arrays(bars, account, split, dividend),
+        account.compiled(),
         _flags("entries", long_entry, count),
         _flags("exits", long_exit, count),
         _flags("short_entries", short_entry, count),
         _flags("short_exits", short_exit, count),
-        int(_UNITS[size_unit]),
+        int(SIZE_UNITS[size_unit]),
         float(sizes) if sizes.ndim == 0 else _NAN,
         None if sizes.ndim == 0 else np.ascontiguousarray(sizes),
         _distance("stop_loss", stop_loss),
@@ -240,8 +241,8 @@ def replay_targets(
         raise ArgumentError(f"target must have one number a bar ({len(bars)}): got {wanted.shape}")
     if np.isinf(wanted).any():
         raise ArgumentError(f"target must be finite or NaN: bar {np.isinf(wanted).argmax()} is not")
-    arrays = _arrays(bars, account, split, dividend)
-    run = _core.replay_targets(arrays, account._compiled(), wanted, unit == "equity")
+    arrays = bar_arrays(bars, account, split, dividend)
+    run = _core.replay_targets(arrays, account.compiled(), wanted, unit == "equity")
     return _result(bars, run, account)
 
 
@@ -280,7 +281,7 @@ def replay_strategy(
     account = Account() if account is None else account
     rows = _feature_rows(features or {}, len(bars))
     buffers = Buffers()
-    arrays, settings = _arrays(bars, account, split, dividend), account._compiled()
+    arrays, settings = bar_arrays(bars, account, split, dividend), account.compiled()
     if not as_flag("jit", jit):
         return _result(bars, _run_plain(bars, on_bar, rows, buffers, arrays, settings), account)
     compiled = Compiled(on_bar, rows.dtype)
@@ -410,9 +411,10 @@ def _count(name: str, value: object) -> int:
     return int(value)
 
 
-def _arrays(
+def bar_arrays(
     bars: Bars, account: Account, split: npt.ArrayLike | None, dividend: npt.ArrayLike | None
 ) -> _core.ReplayBars:
+    """Bars and their events as the engine takes them."""
     events = []
     for name, values in (("split", split), ("dividend", dividend)):
         array = None if values is None else np.ascontiguousarray(np.asarray(values, np.float64))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -18,11 +17,10 @@ from marketsim.metrics import (
     probability_of_backtest_overfitting,
 )
 from marketsim.search.ledger import Ledger
+from marketsim.search.statistics import Statistic, named_statistic
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
-# Net returns [set, bar] to a score [set]; more is better.
-Statistic = Callable[[Floats], Floats]
 
 
 class Splitter(Protocol):
@@ -82,7 +80,7 @@ def select_walk_forward(
         ([0, 0], [0.01, -0.01, -0.01, -0.01])
     """
     rows = net_rows(returns, "returns")
-    score = _statistic(statistic)
+    score = named_statistic(statistic)
     chosen, inside, outside, tested = [], [], [], []
     for train, test in splitter.split(rows.T):
         scores = score(rows[:, train])
@@ -114,44 +112,6 @@ def select_walk_forward(
         rows[best, joined],
         int((np.diff(chosen) != 0).sum()),
     )
-
-
-def sharpe_scores(returns: Floats) -> Floats:
-    """Sharpe ratio per bar of each row [set, bar]; NaN without variation."""
-    deviation = returns.std(axis=1, ddof=1) if returns.shape[1] > 1 else np.zeros(len(returns))
-    size = np.abs(returns).max(axis=1, initial=0.0)
-    scores: Floats = returns.mean(axis=1) / np.where(deviation > 1e-12 * size, deviation, np.nan)
-    return scores
-
-
-def median_over_folds(folds: int = 5, statistic: Statistic = sharpe_scores) -> Statistic:
-    """A statistic that one lucky stretch cannot win: the median over equal runs of bars.
-
-    Args:
-        folds: runs, at least 2.
-        statistic: what is computed in each; a run without a score counts as 0.
-
-    Raises:
-        ArgumentError: fewer than two folds; when called, fewer bars than two a fold.
-
-    Example:
-        >>> score = median_over_folds(3)
-        >>> lucky = np.array([[0.5, 0.4, -0.01, -0.02, -0.01, -0.02]])
-        >>> bool(sharpe_scores(lucky)[0] > 0), bool(score(lucky)[0] > 0)
-        (True, False)
-    """
-    if folds < 2:
-        raise ArgumentError(f"folds must be at least 2: got {folds!r}")
-
-    def score(returns: Floats) -> Floats:
-        if returns.shape[1] < 2 * folds:
-            raise ArgumentError(
-                f"{returns.shape[1]} bars are fewer than two for each of {folds} folds"
-            )
-        parts = [statistic(part) for part in np.array_split(returns, folds, axis=1)]
-        return np.median(np.nan_to_num(np.stack(parts)), axis=0)
-
-    return score
 
 
 class Evidence(NamedTuple):
@@ -199,18 +159,3 @@ def evidence(ledger: Ledger, study: str) -> Evidence:
         deflated,
         probability_of_backtest_overfitting(returns) if enough else None,
     )
-
-
-def _statistic(statistic: str | Statistic) -> Statistic:
-    if callable(statistic):
-        return statistic
-    if statistic == "sharpe":
-        return sharpe_scores
-    if statistic == "mean":
-        return _mean_scores
-    raise ArgumentError(f"statistic must be 'sharpe', 'mean' or a function: got {statistic!r}")
-
-
-def _mean_scores(returns: Floats) -> Floats:
-    mean: Floats = returns.mean(axis=1)
-    return mean
