@@ -290,7 +290,8 @@ def _stopped(
     After an entry at the open all of the bar counts. After an entry inside the bar the price comes
     from beyond the entry, so what lies beyond the stop came after it. A bar that reaches the stop
     and the exit limit leaves open which came first: `optimistic` takes the limit, every other
-    policy the stop. A stop that the price is beyond at the entry leaves at the entry price.
+    policy the stop. A stop that the price is beyond at the entry leaves at the entry price, under
+    every policy.
     """
     opened, highest, lowest = (v.astype(f32) for v in (days.open, days.high, days.low))
     is_long = side > 0.0
@@ -300,7 +301,8 @@ def _stopped(
     at = np.where(is_long, np.minimum(stop, entry), np.maximum(stop, entry))
     loss = side * (at.astype(np.float64) - entry.astype(np.float64))
     limit = np.where(is_long, highest > high, lowest < low) & (fill != "close_only")
-    unknown = reached & limit
+    at_once = np.where(is_long, entry <= stop, entry >= stop)
+    unknown = reached & limit & ~at_once
     first = reached & ~unknown if fill == "optimistic" else reached
     exits = np.uint8(rules.LONG_EXITED | rules.SHORT_EXITED)
     changed = np.where(first, flags & ~exits | np.uint8(rules.STOPPED), flags).astype(np.uint8)
