@@ -112,7 +112,7 @@ Figures grid_py(const ReplayBars& bars, const Settings& settings,
                   cooldown.data(),
                   time_stop.data()};
   double* const to = net ? net->mutable_data() : nullptr;
-  const int threads = threads_allowed();
+  const int threads = thread_limit();
   std::vector<Summary> summaries(static_cast<size_t>(sets));
   {
     const py::gil_scoped_release release;

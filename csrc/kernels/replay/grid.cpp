@@ -4,10 +4,8 @@
 #include "kernels/replay/grid.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <cmath>
-#include <new>
 #include <vector>
 
 #include "common/isa.hpp"
@@ -308,16 +306,9 @@ void run_grid(const BarArrays& bars, const Settings& settings, const Grid& grid,
               Summary* summaries, double* net) {
   const Shared shared = share(bars, settings, grid);
   const auto sets = static_cast<size_t>(grid.sets);
-  std::atomic<bool> without_memory{false};
-  parallel_for(sets, threads_for(sets, kSmallestShare, threads),
-               [&](int, size_t begin, size_t end) {
-                 try {
-                   Worker(shared, summaries, net).run(begin, end);
-                 } catch (const std::bad_alloc&) {
-                   without_memory = true;
-                 }
-               });
-  if (without_memory) throw std::bad_alloc();
+  parallel_for(
+      sets, threads_for(sets, kSmallestShare, threads),
+      [&](int, size_t begin, size_t end) { Worker(shared, summaries, net).run(begin, end); });
 }
 
 }  // namespace marketsim::replay

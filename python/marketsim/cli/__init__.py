@@ -24,6 +24,7 @@ from marketsim.cli import (
     params,
     profile,
     replay,
+    search,
     store,
 )
 from marketsim.cli.store_text import printable_lines
@@ -40,6 +41,7 @@ _EXAMPLES = """examples:
   marketsim convert export.csv AAPL.parquet        clean bars of any export
   marketsim forecast bars/ --plan                  what a folder's forecasts would cost
   marketsim profile AAPL.csv                       where the time of a backtest goes
+  marketsim search AAPL.csv --strategy sma_cross --space space.yaml   parameters
   marketsim store stat                             what has been forecast and kept
   marketsim params show                            parameters of the old functions, by symbol
   marketsim doctor                                 what this installation can do
@@ -54,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # inherited from a shell's background job
         with contextlib.suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGINT, signal.default_int_handler)
-    args = _parser().parse_args(argv)
+    args = _parser().parse_args(search.with_command(sys.argv[1:] if argv is None else argv))
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
@@ -104,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         forecast,
         evaluate,
         replay,
+        search,
         check,
         profile,
         store,

@@ -76,7 +76,7 @@ class TuningResult:
         Raises:
             ArgumentError: no trial is complete, or there are several objectives (`pareto`).
         """
-        return dict(self._best().params)
+        return params_of(self._best())
 
     @property
     def best_score(self) -> float:
@@ -86,7 +86,7 @@ class TuningResult:
     @property
     def pareto(self) -> list[tuple[dict[str, Any], tuple[float, ...]]]:
         """(parameters, scores) of the trials that no other one beats in every objective."""
-        return [(dict(trial.params), tuple(trial.values)) for trial in self.study.best_trials]
+        return [(params_of(trial), tuple(trial.values)) for trial in self.study.best_trials]
 
     def _best(self) -> Any:
         if len(self.study.directions) > 1:
@@ -97,6 +97,11 @@ class TuningResult:
             raise ArgumentError(
                 f"none of the {len(self)} trials is complete: all failed or were pruned"
             ) from error
+
+
+def params_of(trial: Any) -> dict[str, Any]:
+    """The parameters of a trial as the objective was given them."""
+    return dict(trial.user_attrs.get("params", trial.params))
 
 
 def optuna(
@@ -291,7 +296,10 @@ class _Run:
 
     def ask(self) -> _Asked:
         trial = self.study.ask()
-        return _Asked(trial, self.suggest(trial), time.perf_counter())
+        params = self.suggest(trial)
+        if params != trial.params:  # a space that depends on itself may fix some
+            trial.set_user_attr("params", params)
+        return _Asked(trial, params, time.perf_counter())
 
     def answered(self, asked: _Asked) -> bool:
         """Whether the ledger has this set, complete and finite: then the sampler is told."""
