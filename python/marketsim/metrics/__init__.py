@@ -15,6 +15,7 @@ from marketsim.metrics.comparison import (
     pit_histogram,
     rank_correlation,
 )
+from marketsim.metrics.evidence import Evidence
 from marketsim.metrics.montecarlo import (
     Outcomes,
     degrade_fills,
@@ -87,6 +88,7 @@ __all__ = [
     "DeflatedSharpe",
     "DieboldMariano",
     "EffectiveTrials",
+    "Evidence",
     "FalseDiscoveries",
     "InformationCoefficient",
     "Outcomes",

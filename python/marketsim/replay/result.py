@@ -12,6 +12,7 @@ import pandas as pd
 
 from marketsim import _core
 from marketsim.bars import Bars
+from marketsim.metrics import Evidence
 from marketsim.replay.records import (
     EXIT_REASONS,
     FILL,
@@ -33,11 +34,13 @@ class ReplayResult:
     Attributes:
         bars: what was replayed.
         settings: how, by name: cash, costs, fill, policy, what was assumed.
+        evidence: of the search that it was chosen by; `marketsim.search.best_result` puts it here.
     """
 
     def __init__(self, bars: Bars, run: _core.ReplayRun, settings: dict[str, Any]) -> None:
         self.bars = bars
         self.settings = dict(settings)
+        self.evidence: Evidence | None = None
         self._run = run
 
     @property
@@ -164,6 +167,8 @@ class ReplayResult:
             f"exposure       {m['exposure']:>12.1%}    costs {m['cost']:,.2f}, "
             f"turnover {m['turnover']:.1f} times the cash",
         ]
+        if self.evidence is not None:
+            lines.append(self.evidence.sentence())
         if m["ambiguous_bars"]:
             lines.append(
                 f"{int(m['ambiguous_bars'])} bars whose order of prices is unknown: taken by the "
@@ -189,6 +194,7 @@ class ReplayResult:
             "bars": len(self.bars),
             "settings": dict(self.settings),
             "metrics": {k: None if np.isnan(v) else v for k, v in self.metrics.items()},
+            **({} if self.evidence is None else {"search": self.evidence.to_dict()}),
         }
 
     @property

@@ -13,8 +13,8 @@ from marketsim.search.objectives import (
 )
 from marketsim.search.optuna import TuningResult, optuna
 from marketsim.search.selection import (
-    Evidence,
     WalkForwardSelection,
+    best_result,
     evidence,
     select_walk_forward,
 )
@@ -29,7 +29,6 @@ __all__ = [
     "Choice",
     "CombinatorialPurgedSplit",
     "Decision",
-    "Evidence",
     "Float",
     "GridResult",
     "Int",
@@ -48,6 +47,7 @@ __all__ = [
     "WalkForwardSearch",
     "WalkForwardSelection",
     "WalkForwardSplit",
+    "best_result",
     "champion",
     "evidence",
     "grid",

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -14,13 +14,15 @@ import numpy.typing as npt
 
 from marketsim.bars import Bars, read_bars
 from marketsim.errors import ArgumentError
-from marketsim.replay.entry import Account, BarsLike, Unit
-from marketsim.replay.grid import Rule, named_rule, replay_grid
+from marketsim.metrics import Evidence
+from marketsim.replay.entry import Account, BarsLike, Unit, replay
+from marketsim.replay.grid import EXITS, Rule, named_rule, replay_grid
+from marketsim.replay.result import ReplayResult
 from marketsim.replay.rules import RULES
 from marketsim.search.grid_result import Floats, Sets, plain
 from marketsim.search.statistics import Statistic
 from marketsim.strategies import Strategy
-from marketsim.walkforward import Prepared
+from marketsim.walkforward import Prepared, WalkForwardResult
 
 # Sets to scores [set], or to figures by name with "score" among them; "net" [set, bar] besides.
 Objective: TypeAlias = Callable[[Sets], npt.ArrayLike | Mapping[str, npt.ArrayLike]]
@@ -65,6 +67,16 @@ class ReplayObjective:
         """Figures of a single set, given by name; "net" is its row [bar]."""
         found = self({name: np.array([value]) for name, value in params.items()})
         return {name: np.asarray(values)[0] for name, values in found.items()}
+
+    def result(self, params: Mapping[str, Any], evidence: Evidence | None = None) -> ReplayResult:
+        """The whole replay of a set, with the evidence of its search."""
+        protection = {name: params[name] for name in EXITS if name in params}
+        own = {name: value for name, value in params.items() if name not in protection}
+        given = {n: v for n, v in protection.items() if v is not None and v == v}
+        entries, exits = self.rule(self.bars, **own)
+        found = replay(self.bars, entries, exits, **{**self.options, **given})
+        found.evidence = evidence
+        return found
 
 
 def replay_objective(
@@ -199,6 +211,13 @@ class WalkForwardObjective:
         net = np.asarray(result.outcomes[strategy.name].net, dtype=np.float64)
         score = float(np.ravel(_score(self.metric, figures, net[None, :]))[0])
         return {"score": score, **figures, **({"net": net} if self.keep_net else {})}
+
+    def result(
+        self, params: Mapping[str, Any], evidence: Evidence | None = None
+    ) -> WalkForwardResult:
+        """The whole run of a set, with the evidence of its search."""
+        found = self.prepared.evaluate([self.make(**params)], **self.options)
+        return replace(found, evidence=evidence)
 
 
 def _score(

@@ -17,7 +17,7 @@ from marketsim.bars import TARGETS, Bars
 from marketsim.build_info import versions
 from marketsim.forecasts import ForecastCube, ForecastPlan
 from marketsim.kernels import rules
-from marketsim.metrics import CLIMATOLOGY_WINDOW, Skill, climatology, forecast_skill
+from marketsim.metrics import CLIMATOLOGY_WINDOW, Evidence, Skill, climatology, forecast_skill
 from marketsim.strategies import Orders, Strategy
 from marketsim.timing import stage
 from marketsim.walkforward.inputs import MarketDays, ModelCard
@@ -47,12 +47,15 @@ class WalkForwardResult:
         plans: which forecasts were made; several where days between them are not needed.
         run: what was run on, and how.
         runs: the strategies that ran, by name: their orders and outcomes.
+        evidence: of the search that a strategy was chosen by; `marketsim.search.best_result` puts
+            it here.
     """
 
     model: ModelCard
     plans: tuple[ForecastPlan, ...]
     run: Run
     runs: Mapping[str, StrategyRun]
+    evidence: Evidence | None = None
 
     def __repr__(self) -> str:
         return f"WalkForwardResult({self._heading()}; print(result.summary()) for the figures)"
@@ -332,6 +335,7 @@ class WalkForwardResult:
             "strategies": plain(summary.strategies.reset_index()),
             "skill": plain(summary.skill.reset_index()),
             "notes": list(summary.notes),
+            **({} if self.evidence is None else {"search": self.evidence.to_dict()}),
             "settings": self.described_settings(),
             "provenance": self.provenance(),
         }
@@ -389,6 +393,8 @@ class WalkForwardResult:
 
     def _notes(self) -> Iterator[str]:
         """What a reader of the table must know."""
+        if self.evidence is not None:
+            yield self.evidence.sentence()
         for name, outcome in {**self.outcomes, **self._other_baselines}.items():
             bar = ruin_bar(outcome.net)
             if bar is not None:
