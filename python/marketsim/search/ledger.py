@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -116,7 +117,7 @@ class Trial:
     seconds: float = 0.0
     net: Floats | None = None
 
-    @property
+    @cached_property
     def key(self) -> bytes:
         """Digest of what was tried, 16 bytes: not of what came of it."""
         return trial_key(
@@ -267,6 +268,7 @@ class Ledger:
                     self._check(connection)  # before anything is changed
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: seldom copied twice
                 self._create(connection)
             self._check(connection)
         except BaseException:
@@ -363,6 +365,14 @@ class Ledger:
                 ):
                     found[key] = Known(status, _number(score), _numbers(metrics))
         return found
+
+    def keys(self, study: str) -> set[bytes]:
+        """The digests of all trials of a study."""
+        with self._explained("read"):
+            rows = self._connection.execute(
+                "SELECT DISTINCT key FROM trials WHERE study = ?", (study,)
+            )
+            return {row[0] for row in rows}
 
     def studies(self) -> list[str]:
         """The names of the studies, in order."""

@@ -199,7 +199,10 @@ def optuna(
         opened.sampler = _sampler(package, sampler, seed + before, dimensions)
         suggest = _suggestions(dimensions) if dimensions is not None else space
         assert callable(suggest)
-        run = _Run(package, opened, function, suggest, ledger, study, filed, catch, constraints)
+        run = _Run(
+            package, opened, function, suggest, ledger, study, filed, catch, constraints,
+            depends=dimensions is None,
+        )  # fmt: skip
         run.go(trials, jobs, progress)
         result = TuningResult(opened, run.reused)
         if without_effect == "refuse" and dimensions is not None:
@@ -237,9 +240,11 @@ class _Run:
     filed: dict[str, Any]
     catch: tuple[type[Exception], ...]
     constraints: Mapping[str, Bound] | None
+    depends: bool  # parameters on one another
     reused: int = 0
 
     def __post_init__(self) -> None:
+        self.recorded = set() if self.ledger is None else self.ledger.keys(self.name)
         self.reports = "report" in _argument_names(self.objective)
         self.count = len(self.study.directions)
 
@@ -297,7 +302,7 @@ class _Run:
     def ask(self) -> _Asked:
         trial = self.study.ask()
         params = self.suggest(trial)
-        if params != trial.params:  # a space that depends on itself may fix some
+        if self.depends and params != trial.params:  # such a space may fix some
             trial.set_user_attr("params", params)
         return _Asked(trial, params, time.perf_counter())
 
@@ -318,6 +323,8 @@ class _Run:
         if self.ledger is None:
             return None
         key = trial_key(self.name, params, **self.filed)
+        if key not in self.recorded:
+            return None
         found = self.ledger.known([key]).get(key)
         return found if found is not None and found.status == "complete" else None
 
@@ -401,19 +408,19 @@ class _Run:
         more: dict[str, float] = {}
         if self.count > 1:
             more = {f"objective_{i}": value for i, value in enumerate(told.scores)}
-        self.ledger.record(
-            Trial(
-                self.name,
-                params,
-                told.scores[0],
-                told.status,
-                {**told.figures, **more},
-                error=told.error,
-                seconds=seconds,
-                net=told.net,
-                **self.filed,
-            )
+        trial = Trial(
+            self.name,
+            params,
+            told.scores[0],
+            told.status,
+            {**told.figures, **more},
+            error=told.error,
+            seconds=seconds,
+            net=told.net,
+            **self.filed,
         )
+        self.ledger.record(trial)
+        self.recorded.add(trial.key)
 
     def refuse_without_effect(self, space: Mapping[str, Dimension], result: TuningResult) -> None:
         states = (self.package.trial.TrialState.COMPLETE,)
