@@ -8,6 +8,7 @@ from marketsim.search.ledger_grid import ledger_grid
 from marketsim.search.objectives import (
     ReplayObjective,
     WalkForwardObjective,
+    in_parts,
     replay_objective,
     walk_forward_objective,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "evidence",
     "grid",
     "grid_sets",
+    "in_parts",
     "ledger_grid",
     "lower_bound",
     "median_over_folds",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from statistics import mean
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -218,6 +219,41 @@ class WalkForwardObjective:
         """The whole run of a set, with the evidence of its search."""
         found = self.prepared.evaluate([self.make(**params)], **self.options)
         return replace(found, evidence=evidence)
+
+
+def in_parts(
+    parts: Sequence[Callable[..., float]], combine: Callable[[Sequence[float]], float] = mean
+) -> Callable[..., float]:
+    """An objective of several windows or symbols, that can be pruned after each.
+
+    Args:
+        parts: functions of parameters by name to a score, the cheapest or most telling first.
+        combine: their scores to one, such as `statistics.mean` or `statistics.median`.
+
+    Returns:
+        An objective for `optuna`: it reports the scores so far after each part, and the pruner
+        ends sets without prospects before the rest is run.
+
+    Raises:
+        ArgumentError: no part.
+
+    Example:
+        >>> objective = in_parts([lambda x: x, lambda x: 2 * x])
+        >>> objective(x=2.0)
+        3.0
+    """
+    if not parts:
+        raise ArgumentError("in_parts needs at least one part")
+
+    def objective(*, report: Callable[[float, int], None] | None = None, **params: Any) -> float:
+        scores: list[float] = []
+        for step, part in enumerate(parts):
+            scores.append(float(part(**params)))
+            if report is not None:
+                report(float(combine(scores)), step)
+        return float(combine(scores))
+
+    return objective
 
 
 def _score(
