@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import json
 import math
 import os
 import time
@@ -563,7 +564,7 @@ def _open_study(
             pruner=pruner,
             load_if_exists=True,
         )
-    except (ArgumentError, ImportError):
+    except (StorageError, ImportError):
         raise
     except Exception as error:
         if storage is None:
@@ -587,10 +588,27 @@ def _storage(package: Any, storage: str | os.PathLike[str] | None) -> Any:
         return storage
     journal = importlib.import_module("optuna.storages.journal")
     path = str(Path(storage))
+    _check_journal(Path(storage))
     # A process that was killed may leave its lock: it is held for milliseconds, so 5 s are enough.
     lock = journal.JournalFileSymlinkLock(path, grace_period=5)
     backend = journal.JournalFileBackend(path, lock_obj=lock)
     return package.storages.JournalStorage(backend)
+
+
+def _check_journal(path: Path) -> None:
+    """Refuse a file that is something else, before Optuna appends to it."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        line = file.readline(1 << 16)
+    try:
+        if line:
+            json.loads(line)["op_code"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise StorageError(
+            f"storage {path} cannot be read: its first line is no entry of an Optuna journal, got "
+            f"{line[:40]!r}; give another file"
+        ) from error
 
 
 @contextmanager

@@ -5,9 +5,11 @@ and `get_n_splits`; rows are in time order. They serve `cross_val_score`, `GridS
 like as `cv=`.
 
 Two things leak from training into test where rows follow one another in time: an outcome that is
-only known some bars later (a label over 5 bars, a position held that long), and what lingers in the rows
-after a test. `purge` leaves out training rows beside a test, on both sides; `embargo` more of them
-after it. Source: López de Prado, Advances in Financial Machine Learning (2018), chapters 7 and 12.
+only known some bars later (a label over 5 bars, a position held that long), and what lingers in the
+rows after a test. `purge` leaves out training rows beside a test, on both sides; `embargo` more of
+them after it.
+
+Source: López de Prado, Advances in Financial Machine Learning (2018), chapters 7 and 12.
 """
 
 from __future__ import annotations
