@@ -124,9 +124,7 @@ def test_several_objectives_are_answered_from_the_ledger(tmp_path: Path) -> None
 def test_a_storage_that_is_none(tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
     journal.write_text("this is no journal\n")
-    with pytest.raises(
-        ValueError, match=r"storage .*journal.log cannot be read: .* give another file"
-    ):
+    with pytest.raises(ValueError, match=r"storage .*journal.log cannot be read: .* another file"):
         optuna(bowl, SPACE, trials=2, storage=journal, progress=False)
     assert journal.read_text() == "this is no journal\n"  # nothing is lost
     good = tmp_path / "good.log"
