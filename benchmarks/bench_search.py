@@ -1,9 +1,9 @@
 """Grids of replays, our share of an Optuna trial, processes, and the ledger.
 
 Targets: 10,000 SMA pairs on 2,148 bars at most 0.1 CPU s and 150 MB (raptorbt 2.6 CPU s and 836 MB,
-vectorbt 14 CPU s and 3.2 GB); our share of 1,000 Optuna trials over a prepared walk-forward run under
-10 % of Optuna's own time; two processes at least 1.8 times one for trials of 5 ms; a summary of 10,000
-trials at most 10 ms. The statistics of overfitting are timed in bench_metrics.py.
+vectorbt 14 CPU s and 3.2 GB); our share of 1,000 Optuna trials over a prepared walk-forward run
+under 10 % of Optuna's own time; two processes at least 1.8 times one for trials of 5 ms; a summary
+of 10,000 trials at most 10 ms. The statistics of overfitting are timed in bench_metrics.py.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ import marketsim as ms
 from marketsim.search import Ledger, grid, walk_forward_objective
 
 SPACE = {"fast": range(2, 102), "slow": range(102, 202)}
-
-
 DATA = Path(os.environ.get("MARKETSIM_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
