@@ -69,7 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _explain("interrupted", args.debug)
         return EXIT_INTERRUPTED
-    except (MarketsimError, OSError) as error:
+    # ImportError: the kernels refuse to load under a wrong MARKETSIM_ISA or MARKETSIM_NUM_THREADS.
+    except (MarketsimError, OSError, ImportError) as error:
         _explain(f"error: {error}", args.debug)
         return EXIT_USAGE
     except Exception as error:
