@@ -63,7 +63,7 @@ def cuda_state() -> dict[str, object]:
     facts["devices"] = devices
     if importlib.util.find_spec("torch") is None:
         return _unusable(
-            "the memory of GPUs is had from torch, which is not installed: "
+            "GPU memory is allocated through torch, which is not installed: "
             "pip install 'marketsim[models]'",
             facts,
         )
@@ -71,7 +71,9 @@ def cuda_state() -> dict[str, object]:
     if not torch.cuda.is_available():
         own = torch.version.cuda
         why = f"torch {torch.__version__} has no CUDA" if own is None else "torch finds no GPU"
-        return _unusable(f"{why}, and the memory of GPUs is had from it: see pytorch.org", facts)
+        return _unusable(
+            f"{why}, and GPU memory is allocated through torch: see pytorch.org", facts
+        )
     return {"usable": True, "reason": f"{len(devices)} GPUs and torch {torch.__version__}"} | facts
 
 

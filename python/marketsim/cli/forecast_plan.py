@@ -27,8 +27,8 @@ class SymbolForecasts:
         one_by_one: calls that simulations would make each for itself, without sharing.
         held: how many the store held before.
         missing: how many it did not.
-        seconds: how long it took to make those; None where that was not asked for.
-        passes: how many series the model will read for those; None where that was not asked for or
+        seconds: how long it took to make those; None where it was not requested.
+        passes: how many series the model will read for those; None where it was not requested or
             the model does not know.
     """
 
@@ -87,7 +87,7 @@ def plan_forecasts(args: argparse.Namespace, bars: Bars) -> tuple[ForecastPlan, 
 
 
 class Planner:
-    """Counts what is there and what is not; no model is run, nothing is written.
+    """Count stored and missing forecasts; no model is run, nothing is written.
 
     Args:
         args: the command's.
@@ -125,12 +125,12 @@ class Planner:
 
         cost, found = Cost(), 0
         for plan in plans:
-            there = np.zeros((plan.days, len(plan.horizons), len(TARGETS)), dtype=np.bool_)
+            known = np.zeros((plan.days, len(plan.horizons), len(TARGETS)), dtype=np.bool_)
             if self._store is not None:
-                there = held(bars, self.model, plan, self._store)
-            found += int(there.sum())
+                known = held(bars, self.model, plan, self._store)
+            found += int(known.sum())
             if self._costed is not None:
-                cost += cost_of(bars, self._costed, plan, there)
+                cost += cost_of(bars, self._costed, plan, known)
         if self.cost is None:
             return SymbolForecasts.of(bars, plans, found)
         self.cost += cost

@@ -22,7 +22,7 @@ def _compiled(function: Function) -> Function:
     try:
         kept = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
         return cast(Function, kept)
-    except RuntimeError:  # no folder can be written to: compile in each process instead
+    except RuntimeError:  # no writable cache folder: compile in each process instead
         return cast(Function, numba.njit(nogil=True, error_model="numpy")(function))
 
 

@@ -41,8 +41,8 @@ def profit_sums(
 ) -> ProfitSums:
     """Sums over the days of what `profit` gives, for one or many pairs of offsets.
 
-    On a GPU in one pass: the profits of the days are nowhere kept. The sums are the same to the
-    last bit on every device.
+    A GPU computes them in one pass without storing the profits of the days. Every device gives
+    the same bits.
 
     Args:
         close, high, low, high_pred, low_pred, position, open: [day] or [problem, day], as in

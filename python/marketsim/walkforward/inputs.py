@@ -1,4 +1,4 @@
-"""What a run reads: the forecasts of its days, what came on them, and what was known before."""
+"""Inputs of a run: forecasts, market moves, and what was known before each day."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a result says of the model that forecast; the model itself is needed no more."""
+    """The facts of a model that results show; results do not keep the model."""
 
     name: str
     fingerprint: str
@@ -34,7 +34,7 @@ class ModelCard:
 
 
 def forecast_plans(windows: Windows) -> tuple[ForecastPlan, ...]:
-    """What a run needs: a plan for each run of days without a gap, ascending.
+    """Forecast plans of a run: one for each stretch of days without a gap, ascending.
 
     There are several only where an embargo leaves days that no simulation uses, not even to fit
     offsets on.

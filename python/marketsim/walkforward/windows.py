@@ -115,7 +115,7 @@ def plan_windows(
 ) -> Windows:
     """Windows of the newest as-of dates of `bars` rows, the last row included.
 
-    Fewer simulations than asked for are planned, with a warning, where the bars do not suffice.
+    Plans fewer simulations, with a warning, where the bars do not suffice.
 
     Args:
         bars: how many rows there are.
@@ -161,7 +161,7 @@ def plan_windows(
     possible = (end - first - window) // step + 1
     if wanted is not None and possible < wanted:
         warnings.warn(
-            f"{end - (start or 0)} bars give {possible} simulations of the {wanted} asked for",
+            f"{end - (start or 0)} bars give {possible} simulations of the {wanted} requested",
             stacklevel=3,
         )
     count = possible if wanted is None else min(possible, wanted)

@@ -215,7 +215,7 @@ class Kronos:
     ) -> BarForecast:
         """Forecast the bars after each series.
 
-        On a CPU the forecast of a series is the same to the last bit, whatever else is asked for
+        On a CPU the forecast of a series is the same to the last bit, whatever else is forecast
         beside it, and its path i whatever their number.
 
         Args:
@@ -230,7 +230,7 @@ class Kronos:
                 is 1, for which they are not needed.
             horizon: how many bars, at most `max_context`.
             temperature, top_k, top_p, samples, seed: see `Sampling`.
-            on_progress: told after each batch how many series it has forecast.
+            on_progress: called after each batch with the number of series it forecast.
 
         Raises:
             ArgumentError: missing values or columns, timestamps that do not fit, settings out of
@@ -321,7 +321,7 @@ def _plain(execution: Execution) -> Execution:
     """The execution, if Kronos can run like that.
 
     Raises:
-        ArgumentError: compilation or quantisation is asked for.
+        ArgumentError: compilation or quantisation is requested.
     """
     if execution.compile or execution.quantize is not None:
         raise ArgumentError(

@@ -236,17 +236,17 @@ def _attend(query: Tensor, shared: Cached, unseen: Tensor, own: Cached | None) -
     tokens = query.shape[2]
     apart = query.permute(0, 3, 1, 2, 4)
     flat = apart.flatten(2, 3)
-    asked, width = flat.shape[2], shared[0].shape[2]
+    rows, width = flat.shape[2], shared[0].shape[2]
     far = pad_tile(flat, 2) @ shared[0].transpose(2, 3) + unseen
     if own is None:
         alone: Tensor = far.softmax(dim=-1) @ shared[1]
-        return alone[:, :, :asked].view(apart.shape).permute(0, 2, 3, 1, 4)
+        return alone[:, :, :rows].view(apart.shape).permute(0, 2, 3, 1, 4)
     by_branch = pad_tile(query.transpose(2, 3), 3)
     near = by_branch @ pad_tile(own[0], 3).transpose(3, 4)
     near = near[..., :tokens, :] + _ahead(tokens, own[0].shape[3], near)
-    both = torch.cat((far[:, :, :asked], near.transpose(1, 2).flatten(2, 3)), dim=-1)
+    both = torch.cat((far[:, :, :rows], near.transpose(1, 2).flatten(2, 3)), dim=-1)
     weights = both.softmax(dim=-1)
-    result: Tensor = (pad_tile(weights[..., :width], 2) @ shared[1])[:, :, :asked]
+    result: Tensor = (pad_tile(weights[..., :width], 2) @ shared[1])[:, :, :rows]
     close = weights[..., width:].view(*apart.shape[:4], -1).transpose(1, 2)
     added: Tensor = pad_tile(close, 3) @ pad_tile(own[1], 3)
     together = result.view(apart.shape).transpose(1, 2) + added[..., :tokens, :]

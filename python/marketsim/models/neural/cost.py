@@ -85,8 +85,8 @@ def batch_cost(
 ) -> Cost:
     """The cost of one batch that forecasts up to a patch."""
     variates = batch.rows[0].variates
-    asked = sum(len(row.ends) for row in batch.rows)
-    wanted = _tiles((bucket(asked) if bucketed else asked) * variates)
+    forecasts = sum(len(row.ends) for row in batch.rows)
+    wanted = _tiles((bucket(forecasts) if bucketed else forecasts) * variates)
     patches = batch.count * variates * batch.width
     tokens = _tiles(patches)
     e, f = sizes.width, sizes.hidden
@@ -106,7 +106,7 @@ def batch_cost(
             seen = variates if across else _tiles(batch.width) / 2
             products += before * seen * (sizes.keys + sizes.values)
     return Cost(
-        forecasts=asked * variates,
+        forecasts=forecasts * variates,
         passes=len(batch.rows),
         batches=1,
         patches=patches,
