@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,8 +20,48 @@ settings.register_profile("quick", deadline=None, suppress_health_check=_SLOW, m
 settings.load_profile("default")
 
 
+# Left out by `make test-quick`, with the reason: half of the suite's CPU time. A folder or a file.
+SLOW = {
+    "faults": "compiles programs, kills them, runs them under sanitizers",
+    "legacy": "compares with the old project's code and recorded runs",
+    "peers": "imports large packages to compare with",
+    "upstream": "runs the original code of models",
+    "bars/test_bars_properties.py": "writes and reads many drawn files",
+    "cli/test_cli.py": "starts processes",
+    "forecasts/store/test_stores_processes.py": "starts processes",
+    "forecasts/store/test_stores_stateful.py": "long random histories",
+    "forecasts/test_workers.py": "starts processes",
+    "indicators/test_reference.py": "compiles with Numba",
+    "models/test_cost.py": "compiles networks",
+    "models/test_kronos.py": "many paths of networks",
+    "models/test_kronos_golden.py": "recorded runs of a network",
+    "models/test_kronos_inputs.py": "many paths of networks",
+    "models/test_precision.py": "loads and quantises networks many times",
+    "models/test_toto1.py": "many runs of networks",
+    "models/test_toto1_golden.py": "recorded runs of a network",
+    "models/test_toto2_golden.py": "recorded runs of a network",
+}
+_TESTS = Path(__file__).parent
+
+
+def _is_slow(path: Path) -> bool:
+    if not path.is_relative_to(_TESTS):
+        return False  # a benchmark in the same run
+    part = path.relative_to(_TESTS)
+    return part.parts[0] in SLOW or part.as_posix() in SLOW
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import slow files where they are left out."""
+    left_out = config.getoption("markexpr") == "not slow" and collection_path.is_file()
+    return True if left_out and _is_slow(collection_path) else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without a GPU all tests that need one are a single skip, which says how many they are."""
+    """Mark slow tests; without a GPU, tests that need one are a single skip with their number."""
+    for item in items:
+        if _is_slow(item.path):
+            item.add_marker(pytest.mark.slow)
     need = [item for item in items if item.get_closest_marker("cuda")]
     if not need:
         return
