@@ -141,6 +141,25 @@ def _sum_some(
     return np.stack(sums), np.stack(counts).astype(np.int32)
 
 
+def window_sums(
+    values: npt.NDArray[np.float64], starts: npt.NDArray[np.int64], length: int
+) -> npt.NDArray[np.float64]:
+    """Sums over each window: values [field, strategy, day] to [window, strategy, field].
+
+    NaN counts as 0. Each window is added from its first day to its last, so a window's sum does not
+    depend on the windows beside it.
+    """
+    known = np.where(np.isnan(values), 0.0, values)
+    if len(starts) < length:
+        windows = (np.cumsum(known[:, :, start : start + length], axis=-1) for start in starts)
+        total = np.stack([sums[:, :, -1] for sums in windows], axis=-1) + 0.0  # no -0
+    else:
+        total = np.zeros((*values.shape[:2], len(starts)))
+        for day in range(length):
+            total += known[:, :, starts + day]
+    return np.ascontiguousarray(total.transpose(2, 1, 0))
+
+
 def sums_in_order(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Sums of rows, one value after the other; np.sum adds in pairs."""
     if values.shape[1] == 0:
