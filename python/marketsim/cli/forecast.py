@@ -1,4 +1,4 @@
-"""marketsim forecast: fill the store with the forecasts that backtests will ask for."""
+"""marketsim forecast: fill the store with the forecasts that backtests need."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ Work: TypeAlias = "Callable[[Sequence[Planned]], list[SymbolForecasts]]"
 
 
 def together(model: Model) -> int:
-    """Of how many symbols the forecasts are made at once.
+    """Number of symbols whose forecasts are made together.
 
     A model that makes batches of its own fills them better with several; what an interruption costs
     is theirs.
@@ -166,7 +166,7 @@ def _each_symbol(
     errors: dict[str, str],
     args: argparse.Namespace,
 ) -> list[SymbolForecasts]:
-    """So many symbols at a time; what is wrong with one is noted, a failing store ends it all."""
+    """Forecast groups of symbols; note a symbol's error, stop at a store's."""
     from marketsim.progress import ProgressBar
 
     found: list[SymbolForecasts] = []
@@ -245,7 +245,7 @@ def _maker(args: argparse.Namespace, model: Model, path: Path, folder: bool) -> 
 
 @contextmanager
 def _failing_store() -> Iterator[None]:
-    """Make a forecast that is not kept an error: to keep it is what this command is for."""
+    """Raise where a forecast cannot be stored: storing is this command's purpose."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", StoreWarning)
         try:

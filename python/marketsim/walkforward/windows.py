@@ -61,7 +61,7 @@ class Windows:
 
     @property
     def fit_days(self) -> int:
-        """How many days before a day its offsets are fitted from; 0 where nothing is fitted."""
+        """Days from the start of the fit window to the day decided; 0 where nothing is fitted."""
         return self.offset_window + self.purge if self.offset_window else 0
 
     @cached_property
@@ -83,7 +83,7 @@ class Windows:
         return np.concatenate([np.arange(s.first, s.stop) for s in self.stretches])
 
     def possible_days(self, bars: int) -> int:
-        """How many of so many bars can be evaluated at most: those after the context needed."""
+        """The most days of that many bars that can be evaluated: those after the context."""
         return bars - 1 - LEAST_CONTEXT - self.fit_days
 
     @property
