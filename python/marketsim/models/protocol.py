@@ -1,4 +1,4 @@
-"""What a forecasting model is to the rest of marketsim."""
+"""The protocols of forecasting models."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _ADVICE = "fewer samples, a smaller max_context or another device"
 
 @dataclass(frozen=True)
 class BarForecast:
-    """Bars to come.
+    """Forecast bars.
 
     Attributes:
         paths: float32 [series, sample, step, column], each sample one path into the future; in the
@@ -193,7 +193,7 @@ class Kronos:
             return Networks(prepare(tokenizer), prepare(predictor), self.max_context)
 
     def release(self) -> None:
-        """Give back the memory of the weights, until the next forecast reads them again."""
+        """Free the weights; the next forecast loads them again."""
         if self.__dict__.pop("networks", None) is not None and self.execution.device != "cpu":
             import torch
 
@@ -318,7 +318,7 @@ class Kronos:
 
 
 def _plain(execution: Execution) -> Execution:
-    """The execution, if Kronos can run like that.
+    """The execution, checked for Kronos.
 
     Raises:
         ArgumentError: compilation or quantisation is requested.

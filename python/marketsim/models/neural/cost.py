@@ -1,4 +1,4 @@
-"""What forecasts cost a network, counted before it is loaded: from its sizes and its batches."""
+"""Cost of forecasts, counted from a network's sizes and batches before it is loaded."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class NetworkSizes:
 
 @dataclass(frozen=True)
 class Cost:
-    """What it takes to make forecasts; costs add up.
+    """Operations and memory of forecasts; costs add up.
 
     Attributes:
         forecasts: how many forecasts, of one variate each.
@@ -67,7 +67,7 @@ class Cost:
     shapes: frozenset[tuple[int, ...]] = frozenset()
 
     def __add__(self, other: Cost) -> Cost:
-        """Of one after the other."""
+        """Cost of one run after the other."""
         together = {
             field.name: getattr(self, field.name) + getattr(other, field.name)
             for field in fields(self)
