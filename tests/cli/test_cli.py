@@ -207,7 +207,7 @@ def test_warnings_go_to_standard_error(folder: Path) -> None:
         text=True,
         check=True,
     )
-    assert found.stderr == "warning: 150 bars give 73 simulations of the 100 asked for\n"
+    assert found.stderr == "warning: 150 bars give 73 simulations of the 100 requested\n"
 
 
 def test_says_what_the_store_had(folder: Path, tmp_path: Path, capsys) -> None:

@@ -161,7 +161,7 @@ def test_tensors_that_cannot_be_read(emulation, function) -> None:
 
 def test_a_cpu_tensor_is_not_moved_to_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "platform", lambda: cuda.Platform(None, "cuda"))
-    with pytest.raises(ArgumentError, match="close is on cpu, and device='cuda' is asked for"):
+    with pytest.raises(ArgumentError, match="close is on cpu, but device='cuda' was requested"):
         ms.profit(**tensors(DAYS), device="cuda")
 
 

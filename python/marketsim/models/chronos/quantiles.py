@@ -220,7 +220,7 @@ class ChronosQuantileModel(ChronosModel):
                 on_progress(len(slots))
 
     def _quantiles(self, values: npt.NDArray[np.float32], steps: int) -> Array:
-        """Quantiles [row, variate, level, step] of contexts [row, variate, time], by the pipeline."""
+        """The pipeline's quantiles [row, variate, level, step] of contexts [row, variate, time]."""
         pipeline = self.pipeline
         import torch
 
