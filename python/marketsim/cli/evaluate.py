@@ -176,7 +176,7 @@ def _judge(args: argparse.Namespace, names: list[str]) -> int:
 def _beside(found: ForecastEvaluation) -> list[str]:
     """The models beside one another, by the pinball loss of each target."""
     from marketsim.bars import TARGETS
-    from marketsim.walkforward.summary import aligned
+    from marketsim.text import aligned
 
     rows = []
     for target in TARGETS:
@@ -277,7 +277,7 @@ def _compare(
 
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:
-    from marketsim.walkforward.summary import aligned
+    from marketsim.text import aligned
 
     header = ["symbol", "forecasts", "days", "pinball", "change", "point", "decisions changed"]
     cells = [

@@ -517,7 +517,7 @@ class ForecastEvaluation:
         return text
 
     def __str__(self) -> str:
-        from marketsim.walkforward.summary import aligned
+        from marketsim.text import aligned
 
         rows = self._shown()
         head = ["model", "target", "h", *(name for name, _ in _SHOWN)]
