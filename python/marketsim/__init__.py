@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from marketsim.kernels.sums import profit_sums
     from marketsim.kernels.types import Offsets, ProfitSums
     from marketsim.live import next_orders
+    from marketsim.metrics.evaluation import ForecastEvaluation, evaluate_forecasts
     from marketsim.models import (
         Distribution,
         Model,
@@ -82,6 +83,8 @@ if TYPE_CHECKING:
         ModelTraits,
         QuantileDistribution,
         StudentTMixture,
+        calibrated,
+        ensemble,
         load_model,
         model_from,
         model_from_frame,
@@ -174,12 +177,16 @@ _HOMES = {
     "ProfitSums": "kernels.types",
     "profit_sums": "kernels.sums",
     "next_orders": "live",
+    "ForecastEvaluation": "metrics.evaluation",
+    "evaluate_forecasts": "metrics.evaluation",
     "Distribution": "models",
     "Model": "models",
     "ModelIdentity": "models",
     "ModelTraits": "models",
     "QuantileDistribution": "models",
     "StudentTMixture": "models",
+    "calibrated": "models",
+    "ensemble": "models",
     "load_model": "models",
     "BarStrategy": "strategies",
     "BarView": "strategies",
@@ -220,6 +227,7 @@ __all__ = [
     "DecisionView",
     "Distribution",
     "FileFormatError",
+    "ForecastEvaluation",
     "ForecastStore",
     "Hold",
     "InvalidNameError",
@@ -263,8 +271,11 @@ __all__ = [
     "__version__",
     "bars",
     "best_offsets",
+    "calibrated",
     "check_lookahead",
     "demo_bars",
+    "ensemble",
+    "evaluate_forecasts",
     "features",
     "forecasts",
     "indicators",
