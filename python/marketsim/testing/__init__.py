@@ -7,7 +7,7 @@ Example:
 
     @pytest.mark.parametrize("check", testing.STORE_CHECKS)
     def test_my_store(check, tmp_path):
-        testing.check_store(lambda: MyStore(tmp_path), reopen=lambda _: MyStore(tmp_path), only=check)
+        testing.check_store(lambda: MyStore(tmp_path), only=check)
 """
 
 from marketsim.testing.models import MODEL_CHECKS, ModelContractError, check_model
