@@ -10,7 +10,13 @@ from typing import Any
 from marketsim.bars.bars import Bars
 from marketsim.bars.files import FolderListing, as_path, is_folder, read_file
 from marketsim.bars.options import ReadOptions, check_options
-from marketsim.bars.read import bars_of_table, layout_of, read_bars
+from marketsim.bars.proof import proven_options
+from marketsim.bars.read import (
+    bars_of_table,
+    bars_of_tables,
+    layout_of,
+    read_bars,
+)
 from marketsim.bars.sources import table_of_object
 from marketsim.bars.symbol import check_symbol
 from marketsim.bars.symbols import find_tables
@@ -208,16 +214,20 @@ def read_many(source: Any, **options: Any) -> Mapping[str, Bars]:
     else:
         raw, where = table_of_object(source), type(source).__name__
     checked = _checked(options)
-    layout, _ = layout_of(raw, checked)
-    names = find_tables(raw.frame, layout, checked.columns).names
+    layout, notes = layout_of(raw, checked)
+    tables = find_tables(raw.frame, layout, checked.columns)
+    names = tables.names
     if len(names) < 2:
         only = read_bars(source, **options)
         return {only.symbol: only}
+    checked = proven_options(raw.frame, layout, checked)
     found: dict[str, Bars] = {}
     errors: list[BarsError] = []
     for name in names:
         try:
-            found[name] = bars_of_table(raw, name, name, f"{where}, {name}", checked)
+            found[name] = bars_of_tables(
+                raw, tables, layout, notes, name, name, f"{where}, {name}", checked
+            )
         except BarsError as error:
             errors.append(error)
     if errors:

@@ -11,17 +11,31 @@ import numpy as np
 import pandas as pd
 
 from marketsim.bars.bars import Bars
-from marketsim.bars.columns import ADJUSTED_CLOSE, COLUMNS, PRICES, SPLIT, select_columns
+from marketsim.bars.columns import (
+    ADJUSTED_CLOSE,
+    COLUMNS,
+    PRICES,
+    SPLIT,
+    select_columns,
+)
 from marketsim.bars.defect import counted, raise_defects
 from marketsim.bars.exchange import require_fit
-from marketsim.bars.files import FolderListing, as_path, is_folder, read_file, split_name
+from marketsim.bars.files import (
+    FolderListing,
+    as_path,
+    is_folder,
+    read_file,
+    split_name,
+    symbol_of_stem,
+)
 from marketsim.bars.gaps import longest_hole
 from marketsim.bars.layouts import Layout, choose_headed
 from marketsim.bars.options import ReadOptions, check_options
+from marketsim.bars.proof import name_symbols, proven_options
 from marketsim.bars.repair import apply_repairs
 from marketsim.bars.sources import table_of_object
 from marketsim.bars.splits import adjust
-from marketsim.bars.symbol import check_symbol, is_symbol, symbol_of
+from marketsim.bars.symbol import check_symbol, symbol_of
 from marketsim.bars.symbols import Tables, find_tables
 from marketsim.bars.table import Table, TableOptions, build_table
 from marketsim.bars.text import RawTable
@@ -139,6 +153,22 @@ def bars_of_table(
     """The bars of one symbol of a table; an error if it holds several and none is chosen."""
     layout, notes = layout_of(raw, options)
     tables = find_tables(raw.frame, layout, options.columns)
+    if len(tables.raw) > 1 and symbol is not None:
+        options = proven_options(raw.frame, layout, options)
+    return bars_of_tables(raw, tables, layout, notes, symbol, default, where, options)
+
+
+def bars_of_tables(
+    raw: RawTable,
+    tables: Tables,
+    layout: Layout | None,
+    notes: list[str],
+    symbol: str | None,
+    default: str,
+    where: str,
+    options: ReadOptions,
+) -> Bars:
+    """The bars of one symbol out of what `find_tables` found."""
     defect = tables.defect() if symbol is None else None
     if defect is not None:
         raise_defects(where, len(raw.frame), [defect])
@@ -211,12 +241,8 @@ def bars_of_rows(
         return _bars_of(table, symbol, (), notes, options)
     table, turned = _oldest_first(table) if "sort" not in options.repairs else (table, [])
     table, repairs = apply_repairs(table, options.repairs)
-    raise_defects(
-        where,
-        len(frame),
-        [*selection.defects, *find_defects(table, options.min_bars, options.splits)],
-        notes,
-    )
+    defects = [*selection.defects, *find_defects(table, options.min_bars, options.splits)]
+    raise_defects(where, len(frame), name_symbols(defects, frame, table, options), notes)
     for step in (_scale, _split):
         changed, said = step(table, options)
         if said:
@@ -323,10 +349,10 @@ def _choose(listing: FolderListing, symbol: str | None) -> Path:
 
 
 def _default_symbol(path: Path) -> str:
-    stem = split_name(path)[0]
-    if not is_symbol(stem):
+    symbol = symbol_of_stem(split_name(path)[0])
+    if symbol is None:
         raise InvalidNameError(
             f"the file's name {path.name!r} gives no valid symbol: allowed are letters, digits and "
             "^ . _ = + -; pass symbol= (--symbol on the command line) or rename the file"
         )
-    return stem
+    return symbol

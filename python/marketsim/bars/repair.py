@@ -76,8 +76,8 @@ def _drop_running(table: Table) -> tuple[Table, list[str]]:
     newest = int(np.argmax(table.times))  # NAT is the smallest
     kept = np.ones(len(table), np.bool_)
     kept[newest] = False
-    said = f"left out the last row, {table.show_time(newest)}: its day was not over"
-    return replace(table.take(kept), running=False), [said]
+    said = f"left out the last row, {table.show_time(newest)}: its {table.running} was not over"
+    return replace(table.take(kept), running=""), [said]
 
 
 def _widen_range(table: Table) -> tuple[Table, list[str]]:

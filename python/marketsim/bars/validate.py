@@ -28,6 +28,7 @@ def find_defects(table: Table, min_bars: int, splits: str | None) -> list[Defect
         splits: "adjust" or "ignore" where splits in the prices are no defect.
 
     """
+    adjustment = _adjustment(table)
     found = [
         _missing_columns(table),
         *time_defects(table),
@@ -35,8 +36,8 @@ def find_defects(table: Table, min_bars: int, splits: str | None) -> list[Defect
         _negative_volume(table),
         _high_below_low(table),
         _outside_range(table),
-        _adjustment(table),
-        _unadjusted_split(table, splits),
+        adjustment,
+        None if adjustment or table.adjusted else _unadjusted_split(table, splits),
         _too_short(table, min_bars),
     ]
     return [defect for defect in found if defect is not None]
@@ -178,12 +179,16 @@ def _negative_volume(table: Table) -> Defect | None:
 
 
 def _high_below_low(table: Table) -> Defect | None:
+    broken = usable(table, "high") < usable(table, "low")
+    fix = 'repair="widen_range", or correct the data'
+    if 2 * int(broken.sum()) > len(table):
+        fix = 'the columns may be swapped; columns={"high": ..., "low": ...} says which is which'
     return row_defect(
         table,
         "high_below_low",
-        usable(table, "high") < usable(table, "low"),
+        broken,
         "high must be >= low",
-        'repair="widen_range", or correct the data',
+        fix,
         lambda row: f"{table.show_cell('high', row)}, {table.show_cell('low', row)}",
     )
 

@@ -58,6 +58,16 @@ def parse_timezone(name: str) -> dt.tzinfo:
         ) from None
 
 
+def named_zone(name: str) -> dt.tzinfo | None:
+    """The time zone of an IANA name with a place; None for UTC, offsets and all else."""
+    if "/" not in name:
+        return None
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return None
+
+
 def nanoseconds(index: pd.DatetimeIndex) -> IntArray:
     """int64 nanoseconds of a naive or UTC index; NAT outside of 1678 to 2261.
 
