@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         forecasts,
         indicators,
         kernels,
+        live,
         metrics,
         models,
         replay,
@@ -73,6 +74,8 @@ if TYPE_CHECKING:
     from marketsim.kernels.profit import profit
     from marketsim.kernels.sums import profit_sums
     from marketsim.kernels.types import Offsets, ProfitSums
+    from marketsim.live import next_orders
+    from marketsim.metrics.evaluation import ForecastEvaluation, evaluate_forecasts
     from marketsim.models import (
         Distribution,
         Model,
@@ -116,6 +119,7 @@ _SUBMODULES = (
     "forecasts",
     "indicators",
     "kernels",
+    "live",
     "metrics",
     "models",
     "replay",
@@ -170,6 +174,9 @@ _HOMES = {
     "profit": "kernels.profit",
     "ProfitSums": "kernels.types",
     "profit_sums": "kernels.sums",
+    "next_orders": "live",
+    "ForecastEvaluation": "metrics.evaluation",
+    "evaluate_forecasts": "metrics.evaluation",
     "Distribution": "models",
     "Model": "models",
     "ModelIdentity": "models",
@@ -216,6 +223,7 @@ __all__ = [
     "DecisionView",
     "Distribution",
     "FileFormatError",
+    "ForecastEvaluation",
     "ForecastStore",
     "Hold",
     "InvalidNameError",
@@ -261,15 +269,18 @@ __all__ = [
     "best_offsets",
     "check_lookahead",
     "demo_bars",
+    "evaluate_forecasts",
     "features",
     "forecasts",
     "indicators",
     "kernels",
+    "live",
     "load_model",
     "metrics",
     "model_from",
     "model_from_frame",
     "models",
+    "next_orders",
     "prepare",
     "profit",
     "profit_sums",
