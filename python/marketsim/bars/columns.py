@@ -126,7 +126,7 @@ def assign_roles(
             continue  # "vol" beside "volume" is another measure
         elif name not in WEAK or role not in strong:
             roles[i] = role
-    if "volume" not in roles:  # "Volume BTC", of which the first is the base
+    if "volume" not in roles:  # of "Volume BTC" and "Volume USDT", the first is in base units
         first = next(
             (i for i, n in enumerate(folded) if n.startswith(("volume", "vol(")) and not roles[i]),
             None,
@@ -287,7 +287,7 @@ def _several(candidates: list[tuple[str, str, _Stamps]]) -> Defect:
     return Defect(
         "several_timestamp_columns",
         len(candidates),
-        f"one column must hold the timestamps: {shown} all could, and they do not agree",
+        f"one column must hold the timestamps: {shown} can each hold them, and they differ",
         f'columns={{"timestamp": "{first}"}} chooses one',
     )
 

@@ -36,8 +36,8 @@ def decode(path: Path, data: bytes, expected: str) -> tuple[str, str]:
         FileFormatError: it is no text, or has a line that no table has.
 
     """
-    encoding = _encoding(data)
     _check_lines(path, data, expected)
+    encoding = _encoding(data)
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:

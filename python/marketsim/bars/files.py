@@ -42,7 +42,7 @@ def as_path(source: str | os.PathLike[str]) -> Path:
     if isinstance(source, str | os.PathLike):
         text = os.fspath(source)
         if text == "":
-            # Path("") is the current folder, which nobody means by naming nothing.
+            # Path("") is the current folder, which an empty name does not mean.
             raise ArgumentError("got an empty path: expected a file or a folder; write . for here")
         if isinstance(text, str):
             return Path(text)

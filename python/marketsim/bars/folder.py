@@ -26,7 +26,7 @@ from marketsim.errors import ArgumentError, BarsError, FileFormatError, UnknownS
 class BarsFolder(Mapping[str, Bars]):
     """Symbol to Bars, in the symbols' order; made by `read_folder`.
 
-    Files are listed once and read each time a symbol is asked for; no Bars are held, so
+    Files are listed once and read on each access; no Bars are held, so
     ``for symbol, bars in folder.items()`` needs memory for one symbol only.
     """
 
@@ -51,7 +51,7 @@ class BarsFolder(Mapping[str, Bars]):
 
     @property
     def problems(self) -> dict[str, str]:
-        """File name to why no symbol could be told from it; such files are not in the mapping."""
+        """File name to why it gives no symbol; such files are not in the mapping."""
         return dict(self._problems)
 
     @property
@@ -84,7 +84,7 @@ class BarsFolder(Mapping[str, Bars]):
 def read_folder(
     path: str | os.PathLike[str], *, symbols: str | Iterable[str] | None = None, **options: Any
 ) -> BarsFolder:
-    r"""List the files of bars in a folder; each is read and checked when its symbol is asked for.
+    r"""List the files of bars in a folder; each is read and checked on access.
 
     A file whose name gives no symbol does not stop the others: `BarsFolder.problems` says why.
     Text without a table, such as a README.txt, is left out: `BarsFolder.skipped` says so.

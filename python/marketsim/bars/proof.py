@@ -52,7 +52,7 @@ def name_symbols(
         "several_symbols", len(words),
         f"the rows must be of one symbol: those of one timestamp differ in the column {name!r}, "
         f"which holds {len(words)} words, {shown}",
-        f'columns={{"symbol": {name!r}}} reads it as symbols, of which symbol= chooses one; '
+        f'columns={{"symbol": {name!r}}} reads it as symbols; symbol= chooses one, '
         "read_many reads all",
     )  # fmt: skip
     return [cause, *(d for d in defects if d.kind not in ("different_bars", "unsorted"))]

@@ -67,18 +67,19 @@ def read_bars(
         path_or_frame: a file (text, Parquet, Feather or JSON, also in .gz and .zip), a folder of
             such files (with `symbol`, if it holds several), a frame of pandas, polars or
             pyarrow, or a list of candles. Layouts of some thirty providers are recognised, see
-            docs/bars.md; other columns are ignored. `Bars.notes` says how all was understood.
+            docs/bars.md; other columns are ignored. `Bars.notes` says how each part was read.
         symbol: the name of what is traded. In a folder, and in a table of several symbols, it
             chooses. By default the file's name without its suffix; of a frame, what its column
             of symbols says, or "UNNAMED".
-        timezone: an IANA name, by default what the layout documents, else UTC. Timestamps
-            without a zone are in it, others are converted to it. Daily and slower bars keep the
-            date that the source writes, and are stamped at midnight UTC.
+        timezone: an IANA name; by default the one that the source names, else what the layout
+            documents, else UTC. Timestamps without a zone are in it, others are converted to it.
+            Daily and slower bars keep the date that the source writes, and are stamped at
+            midnight UTC.
         adjusted: needed if a column "adj close" differs from close: True scales open, high, low
             and close by adj close / close, False ignores the column; "auto" scales where there
             is one, and takes other files as they are.
         repair: names out of `REPAIRS`, applied in this order: "sort" (by timestamp),
-            "drop_running" (a last row with a time of the day among dates),
+            "drop_running" (a last bar of a day, week or month that is not over),
             "drop_duplicates" (keeps the last row of each timestamp), "widen_range" (high and low
             become the highest and lowest of the row's prices), "zero_volume" (a missing volume
             becomes 0), "drop_invalid" (drops rows with an unusable timestamp, with prices that
@@ -96,11 +97,11 @@ def read_bars(
 
     Returns:
         Bars with float64 columns, ascending unique timestamps, finite prices > 0,
-        low <= open, close <= high and volume >= 0. `Bars.repairs` says what was mended, and
+        low <= open, close <= high and volume >= 0. `Bars.repairs` says what was changed, and
         whether prices were scaled.
 
     Raises:
-        BarsError: the data have defects that `repair` did not mend; `.defects` lists them, with
+        BarsError: the data have defects that `repair` did not remove; `.defects` lists them, with
             row numbers of the data as given.
         BarsFileNotFoundError: the path does not exist, or the folder holds no file of bars.
         FileFormatError: the file is not what its suffix says.
@@ -305,7 +306,7 @@ def _oldest_first(table: Table) -> tuple[Table, list[str]]:
 
 
 def _scale(table: Table, options: ReadOptions) -> tuple[Table, tuple[str, ...]]:
-    """Multiply the four prices of each row by one factor, which keeps their order; say so."""
+    """Multiply the four prices of each row by one factor, which keeps their order."""
     if not table.adjusted:
         return table, ()
     with np.errstate(over="ignore", under="ignore"):

@@ -19,7 +19,7 @@ _Step = Callable[[Table], tuple[Table, list[str]]]
 
 
 def check_repairs(repair: str | Iterable[str]) -> frozenset[str]:
-    """Return the names of the repairs asked for.
+    """Return the names of the requested repairs.
 
     Raises:
         UnknownNameError: a name is not in REPAIRS.

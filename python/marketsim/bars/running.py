@@ -36,7 +36,7 @@ def find_running(wall: IntArray, known: BoolArray) -> str:
 
 
 def _off_the_calendar(newest: int, others: IntArray, late: int) -> str:
-    """Dates of which only the newest does not begin a month, or a week."""
+    """The period that only the newest date does not begin: "week" or "month"; else ""."""
     days = others.view("M8[ns]").astype("M8[D]")
     if (days == days.astype("M8[M]")).all():
         day = np.datetime64(newest, "ns").astype("M8[D]")

@@ -50,7 +50,7 @@ def named_splits(factors: FloatArray, open_: FloatArray, close: FloatArray) -> B
 def suspected_splits(
     open_: FloatArray, high: FloatArray, low: FloatArray, close: FloatArray, volume: FloatArray
 ) -> dict[int, float]:
-    """Rows of which the open is a usual split factor below or above the close before.
+    """Find rows whose open is a usual split factor below or above the previous close.
 
     A suspect is within 2 % of 2, 3, 4, 5 or 10 (or the inverse), has volume, and is quiet: the bar
     itself and the five to ten bars before it each move by less than 15 %. News move a price by

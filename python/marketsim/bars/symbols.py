@@ -41,7 +41,7 @@ class Tables:
         return {symbol_of(raw): raw for raw in self.raw}
 
     def defect(self) -> Defect | None:
-        """Several symbols, of which none was chosen."""
+        """The defect of a table of several symbols; None if it holds one."""
         if len(self.raw) < 2:
             return None
         names = list(self.names)

@@ -178,7 +178,7 @@ def build_table(
                 notes.append("daily bars: dates as the source writes them")
             timezone = dt.UTC
         else:
-            running = find_running(np.where(parsed.wall != NAT, parsed.wall, times), known)
+            running = find_running(parsed.clock, known)
             if parsed.zone is not None and options.stated_zone is None:
                 timezone = parsed.zone
                 notes.append(f"the clock is {timezone}, as the source says")

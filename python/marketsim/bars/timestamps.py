@@ -97,6 +97,11 @@ class Timestamps:
     utc: bool = False
     zone: dt.tzinfo | None = None
 
+    @property
+    def clock(self) -> IntArray:
+        """The clock as written where there is one, else the instant [row]."""
+        return self.values if self.utc else np.where(self.wall != NAT, self.wall, self.values)
+
 
 class _Reading:
     """Times of the clock and instants, filled by the readers below; NAT where not (yet) read."""

@@ -74,7 +74,7 @@ def is_clean(table: Table, min_bars: int) -> bool:
 
 
 def invalid_prices(table: Table) -> BoolArray:
-    """Rows of which a price that is present is not a finite positive number, [row]."""
+    """Rows with a price that is present but no finite positive number, [row]."""
     result = np.zeros(len(table), np.bool_)
     for name in table.price_names:
         result |= np.isnan(usable(table, name))
@@ -93,7 +93,7 @@ def usable(table: Table, name: str) -> FloatArray:
 
 
 def invalid_volume(table: Table) -> BoolArray:
-    """Rows of which the volume, if present, is not a finite number of at least 0, [row]."""
+    """Rows with a volume that is present but no finite number of at least 0, [row]."""
     volume = table.values.get("volume")
     if volume is None:
         return np.zeros(len(table), np.bool_)
