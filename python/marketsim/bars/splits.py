@@ -15,7 +15,7 @@ FACTORS = (2.0, 3.0, 4.0, 5.0, 10.0)
 """Factors that are looked for where no column names a split; their inverses, too."""
 
 _CLOSE_TO = 0.02  # of the factor
-_FEWEST, _BEFORE = 5, 10  # bars before that must be quiet
+_BEFORE = 10  # bars before that must be quiet
 _QUIET = 1.15  # largest ratio of the prices of a quiet bar, and of closes that follow
 
 
@@ -53,7 +53,7 @@ def suspected_splits(
     """Find rows whose open is a usual split factor below or above the previous close.
 
     A suspect is within 2 % of 2, 3, 4, 5 or 10 (or the inverse), has volume, and is quiet: the bar
-    itself and the five to ten bars before it each move by less than 15 %. News move a price by
+    itself and the ten bars before it each move by less than 15 %. News move a price by
     other amounts, and leave the bar restless. Only the bar and those before it count, so that no
     later row changes the answer.
 
@@ -61,7 +61,7 @@ def suspected_splits(
         Row to factor: 4.0 where the price falls to a quarter.
 
     """
-    if len(close) <= _FEWEST:
+    if len(close) <= _BEFORE:
         return {}
     with np.errstate(divide="ignore", invalid="ignore"):
         step = close[:-1] / open_[1:]
@@ -69,11 +69,11 @@ def suspected_splits(
     for row in np.flatnonzero((step > 1.9) | (step < 0.53)) + 1:
         ratio = float(step[row - 1])
         factor = min((*FACTORS, *(1 / f for f in FACTORS)), key=lambda f: abs(ratio / f - 1.0))
-        if abs(ratio / factor - 1.0) > _CLOSE_TO or not volume[row] > 0 or row < _FEWEST:
+        if abs(ratio / factor - 1.0) > _CLOSE_TO or not volume[row] > 0 or row < _BEFORE:
             continue
         if not low[row] <= open_[row] <= high[row]:  # a defect of its own
             continue
-        first = max(0, row - _BEFORE)
+        first = row - _BEFORE
         before = close[first:row]
         calm = np.maximum(before[1:] / before[:-1], before[:-1] / before[1:]) < _QUIET
         if calm.all() and (high[first : row + 1] < _QUIET * low[first : row + 1]).all():
