@@ -14,6 +14,7 @@ import pandas as pd
 
 from marketsim.bars.encoding import decode
 from marketsim.bars.layouts import GENERIC, LAYOUTS, Choice, Layout, choose_headless, fold
+from marketsim.bars.limits import check_cells, check_columns
 from marketsim.bars.numbers import GAPS
 from marketsim.errors import FileFormatError
 
@@ -282,6 +283,8 @@ def _parse(path: Path, body: str, start: _Start, above: int) -> pd.DataFrame:
             f"header): expected rows with as many fields as the header{advice}"
         )
     raw = body.encode()
+    check_columns(str(path), width)
+    check_cells(str(path), raw.count(start.delimiter.encode()) + raw.count(b"\n"))
     frame = _parse_arrow(raw, width, start.delimiter)
     if frame is None:
         frame = _parse_pandas(path, raw, width, start.delimiter, above)
