@@ -38,6 +38,9 @@ SLOW = {
     "models/test_kronos_inputs.py": "many paths of networks",
     "models/test_precision.py": "loads and quantises networks many times",
     "models/test_toto1.py": "many runs of networks",
+    "models/test_toto1_exact.py": "many runs of networks",
+    "models/test_toto1_paths.py": "many runs of networks",
+    "models/test_toto2.py": "many runs of networks",
     "models/test_toto1_golden.py": "recorded runs of a network",
     "models/test_toto2_golden.py": "recorded runs of a network",
 }
