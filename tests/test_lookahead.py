@@ -39,8 +39,10 @@ COVERED = {
     "best_offsets": "test_best_offsets_reads_no_other_problem",
     "read_bars": "test_reading_and_returns",
     "load_model": "test_models",
-    "model_from": "test_models",
+    "model_from": "test_forecast_runs",
     "model_from_frame": "test_models",
+    "calibrated": "test_forecast_runs",
+    "ensemble": "test_forecast_runs",
     "replay": "test_replay",
     "check_lookahead": "test_check_is_not_blind",
 }
@@ -51,7 +53,8 @@ NO_SERIES = {  # takes no series, or holds one without computing
     "ModelTraits", "VolumeCap", "indicators", "search",
     "Offsets", "PredictionStore", "Prepared",
     "ProfitSums", "QuantileDistribution", "Strategy", "StudentTMixture", "TakeProfit",
-    "UniverseResult", "WalkForwardResult", "LookaheadReport",
+    "UniverseResult", "WalkForwardResult", "LookaheadReport", "ForecastEvaluation",
+    "evaluate_forecasts",  # of a whole run
     "demo_bars", "read_folder", "read_many", "features", "register_strategy", "strategy_names",
     "unregister_strategy", "BarStrategy", "BarView", "__version__",
     "bars", "forecasts", "kernels", "live", "metrics", "models", "strategies", "walkforward",
@@ -243,6 +246,8 @@ MODELS: dict[str, Callable[[Path], ms.Model]] = {
     "Chronos": chronos("SamplePipeline", num_samples=5),
     "Chronos-Bolt and Chronos-2": chronos("QuantilePipeline"),
     "Chronos-Bolt and Chronos-2, joint": chronos("JointPipeline", variates="joint"),
+    "calibrated": lambda _: ms.calibrated("ewma", window=60),
+    "ensemble": lambda _: ms.ensemble(["ewma", "persistence"], window=60),
     "function": lambda _: ms.model_from(last_fifty, levels=(0.1, 0.5, 0.9)),
     "function of draws": lambda _: ms.model_from(lambda past: past[-5:], draws=5),
 }
@@ -263,7 +268,7 @@ def checkpoints_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_kind_of_model_is_covered() -> None:
     known = {*load._STATISTICAL, *(family for family, _, _ in load._FAMILIES)}
-    users = {"function", "function of draws"}
+    users = {"calibrated", "ensemble", "function", "function of draws"}
     kronos = {"Kronos"}  # takes whole bars: test_forecasts_of_bars
     assert {name.removesuffix(", joint") for name in MODELS} | kronos == known | users
 
