@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import os
 import signal
 import sys
@@ -21,13 +20,14 @@ from marketsim.cli import (
     evaluate,
     forecast,
     inspect,
+    orders,
     params,
     profile,
     replay,
     search,
     store,
 )
-from marketsim.cli.store_text import printable_lines
+from marketsim.cli.terminal import printable_output
 from marketsim.errors import MarketsimError
 
 EXIT_FAILURE = 1  # a defect of marketsim
@@ -39,6 +39,7 @@ _EXAMPLES = """examples:
   marketsim backtest AAPL.csv --report AAPL.html   one symbol, and an offline report
   marketsim inspect AAPL.csv                       how a file of bars is understood
   marketsim convert export.csv AAPL.parquet        clean bars of any export
+  marketsim orders AAPL.csv --tick 0.01            what to order for the next bar
   marketsim forecast bars/ --plan                  what a folder's forecasts would cost
   marketsim profile AAPL.csv                       where the time of a backtest goes
   marketsim search AAPL.csv --strategy sma_cross --space space.yaml   parameters
@@ -50,13 +51,15 @@ _EXAMPLES = """examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns 0, or 1 (defect), 2 (wrong input), 130 (Ctrl-C)."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character shows "?"
-            stream.reconfigure(errors="replace")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # inherited from a shell's background job
         with contextlib.suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGINT, signal.default_int_handler)
-    args = _parser().parse_args(search.with_command(sys.argv[1:] if argv is None else argv))
+    arguments = search.with_command(sys.argv[1:] if argv is None else argv)
+    with printable_output():
+        return _run(_parser().parse_args(arguments))
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
@@ -87,7 +90,7 @@ def _explain(message: str, debug: bool) -> None:
     if debug:
         traceback.print_exc()
     else:
-        print(printable_lines(message), file=sys.stderr)
+        print(message, file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -104,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         inspect,
         convert,
         forecast,
+        orders,
         evaluate,
         replay,
         search,
@@ -133,4 +137,4 @@ class _Version(argparse.Action):
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(printable_lines(f"warning: {message}"), file=sys.stderr)
+    print(f"warning: {message}", file=sys.stderr)

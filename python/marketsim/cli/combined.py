@@ -1,4 +1,4 @@
-"""The figures of several symbols beside each other."""
+"""Tables of the figures of several symbols."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from marketsim.text import aligned
 from marketsim.walkforward import WalkForwardResult
-from marketsim.walkforward.summary import aligned, format_value
+from marketsim.walkforward.summary import format_value
 
 INDEX = "index.html"
 """The name of the page that lists the symbols."""
 
 
 def page_names(symbols: Iterable[str]) -> dict[str, str]:
-    """A file name for the page of each symbol, none of them that of the index or of another.
+    """Distinct file names for the symbols' pages, none of them the index's.
 
     Names that differ in case only count as one, as they are on some file systems.
 
@@ -65,7 +66,7 @@ class Combined:
         self.errors[symbol] = message
 
     def to_dict(self) -> dict[str, Any]:
-        """All figures as values that JSON knows."""
+        """All figures as JSON values."""
         return {"symbols": list(self.symbols.values()), "errors": self.errors}
 
     def __str__(self) -> str:
