@@ -153,7 +153,7 @@ def _text(value: float | None) -> str:
 
 
 def _table(header: list[str], rows: list[list[str]]) -> None:
-    from marketsim.walkforward.summary import aligned
+    from marketsim.text import aligned
 
     print("\n".join(aligned(header, rows)))
 
