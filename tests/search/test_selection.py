@@ -168,6 +168,7 @@ def test_a_walk_forward_result_and_its_report_say_it_too(tmp_path: Path) -> None
     assert found.to_dict()["search"]["trials"] == 3
     page = found.report(tmp_path / "r.html").read_text()
     assert "hosen among 3 trials of the search" in page
+    assert "How sure these figures are" in page
 
 
 class _Threshold:

@@ -191,7 +191,7 @@ def _objective(args: argparse.Namespace, bars: Bars) -> Any:
             bars, rule, metric=metric, fee_bps=args.fee_bps, slippage_bps=args.slippage_bps,
             fill=args.fill, keep_net=True,
         )  # fmt: skip
-    from marketsim import prepare
+    from marketsim.walkforward import prepare
 
     if (args.slippage_bps, args.fill) != (0.0, "next_open"):
         raise ArgumentError("--slippage-bps and --fill are of replayed strategies, not of --model")

@@ -1,5 +1,6 @@
 """Figures: performance of returns, trades, skill of forecasts, and how much of it is luck."""
 
+from marketsim.metrics.bands import bands_frame
 from marketsim.metrics.bootstrap import Bands, bootstrap_bands, optimal_block_length
 from marketsim.metrics.comparison import (
     DieboldMariano,
@@ -104,6 +105,7 @@ __all__ = [
     "account_returns",
     "align_benchmark",
     "ambiguous_share",
+    "bands_frame",
     "benjamini_hochberg",
     "bootstrap_bands",
     "climatology",

@@ -12,7 +12,7 @@ import pandas as pd
 
 from marketsim import _core
 from marketsim.bars import Bars
-from marketsim.metrics import Evidence
+from marketsim.metrics import Evidence, bands_frame
 from marketsim.replay.records import (
     EXIT_REASONS,
     FILL,
@@ -147,6 +147,19 @@ class ReplayResult:
                 "stop": rows["stop"],
             }
         )
+
+    def bands(
+        self, *, confidence: float = 0.9, repetitions: int = 1_000, seed: int = 0
+    ) -> pd.DataFrame:
+        """How sure the headline figures are: see `marketsim.metrics.bands_frame`."""
+        found = bands_frame(
+            {"replay": np.asarray(self.returns, dtype=np.float64)},
+            periods_per_year=self.settings["periods_per_year"],
+            confidence=confidence,
+            repetitions=repetitions,
+            seed=seed,
+        )
+        return found.droplevel("strategy")
 
     def summary(self) -> str:
         """The figures in words, with what they rest on."""

@@ -17,7 +17,14 @@ from marketsim.bars import TARGETS, Bars
 from marketsim.build_info import versions
 from marketsim.forecasts import ForecastCube, ForecastPlan
 from marketsim.kernels import rules
-from marketsim.metrics import CLIMATOLOGY_WINDOW, Evidence, Skill, climatology, forecast_skill
+from marketsim.metrics import (
+    CLIMATOLOGY_WINDOW,
+    Evidence,
+    Skill,
+    bands_frame,
+    climatology,
+    forecast_skill,
+)
 from marketsim.strategies import Orders, Strategy
 from marketsim.timing import stage
 from marketsim.walkforward.inputs import MarketDays, ModelCard
@@ -326,6 +333,19 @@ class WalkForwardResult:
                 heading=self._heading(),
                 notes=tuple(self._notes()),
             )
+
+    def bands(
+        self, *, confidence: float = 0.9, repetitions: int = 1_000, seed: int = 0
+    ) -> pd.DataFrame:
+        """How sure the headline figures are: see `marketsim.metrics.bands_frame`."""
+        nets = {**self.outcomes, **self._other_baselines}
+        return bands_frame(
+            {name: np.asarray(days.net, dtype=np.float64) for name, days in nets.items()},
+            periods_per_year=self.settings.periods_per_year,
+            confidence=confidence,
+            repetitions=repetitions,
+            seed=seed,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The summary, the settings and where they come from, as values that JSON knows."""
