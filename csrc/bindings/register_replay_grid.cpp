@@ -4,7 +4,7 @@
 
 #include "bindings/register.hpp"
 #include "bindings/replay_args.hpp"
-#include "kernels/replay/grid.hpp"
+#include "kernels/replay/replay_grid.hpp"
 
 namespace marketsim::bindings {
 namespace {

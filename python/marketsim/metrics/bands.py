@@ -34,7 +34,8 @@ def bands_frame(
     Example:
         >>> net = np.random.default_rng(0).normal(0.001, 0.01, 500)
         >>> frame = bands_frame({"mine": net}, periods_per_year=252)
-        >>> frame.loc[("mine", "sharpe")].low < frame.loc[("mine", "sharpe")].value
+        >>> sharpe = frame.loc[("mine", "sharpe")]
+        >>> bool(sharpe.low < sharpe.value < sharpe.high)
         True
     """
     names = list(nets)

@@ -83,7 +83,7 @@ def replay_grid(
         >>> import marketsim as ms
         >>> sets = {"fast": np.array([5, 10]), "slow": np.array([20, 50])}
         >>> replay_grid(ms.demo_bars(), "sma_cross", sets)["trades"].tolist()
-        [165.0, 65.0]
+        [159.0, 67.0]
     """
     account = Account() if account is None else account
     function = named_rule(rule)

@@ -81,7 +81,7 @@ def grid(
         >>> space = {"fast": [5, 10, 20], "slow": [50, 100]}
         >>> found = grid("sma_cross", ms.demo_bars(), space, fee_bps=10, progress=False)
         >>> found.best_params, int(found.figures["trades"][found.best])
-        ({'fast': 20, 'slow': 100}, 29)
+        ({'fast': 10, 'slow': 100}, 36)
     """
     for name, value, words in (
         ("direction", direction, ("maximize", "minimize")),

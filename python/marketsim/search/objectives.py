@@ -118,7 +118,7 @@ def replay_objective(
         >>> import marketsim as ms
         >>> objective = replay_objective(ms.demo_bars(), "sma_cross", fee_bps=10)
         >>> int(objective.one(fast=20, slow=100)["trades"])
-        29
+        31
     """
     if account is None:
         account = Account(cash=cash, fee_bps=fee_bps, slippage_bps=slippage_bps, fill=fill)

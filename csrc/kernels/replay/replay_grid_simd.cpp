@@ -1,6 +1,6 @@
 // A lane is an equity curve, so that its sums run over bars in order and have the bits of a plain
 // loop; curves are read as rows and turned in squares.
-#include "kernels/replay/grid_simd.hpp"
+#include "kernels/replay/replay_grid_simd.hpp"
 
 #include "common/lanes.hpp"
 

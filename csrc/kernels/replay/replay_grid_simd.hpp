@@ -1,4 +1,4 @@
-// The loops of grid.cpp over bars, one build for each instruction set.
+// The loops of replay_grid.cpp over bars, one build for each instruction set.
 #pragma once
 
 #include <cstddef>

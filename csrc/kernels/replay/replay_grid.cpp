@@ -1,7 +1,7 @@
 // A set of market orders for one side alone is traded from signal to signal, without the bars in
-// between; its curve is summed up beside others (grid_simd.cpp). Every other set goes through the
-// engine. Both give the same bits: the tests compare them with a replay each.
-#include "kernels/replay/grid.hpp"
+// between; its curve is summed up beside others (replay_grid_simd.cpp). Every other set goes
+// through the engine. Both give the same bits: the tests compare them with a replay each.
+#include "kernels/replay/replay_grid.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -10,7 +10,7 @@
 
 #include "common/isa.hpp"
 #include "common/parallel.hpp"
-#include "kernels/replay/grid_simd.hpp"
+#include "kernels/replay/replay_grid_simd.hpp"
 
 namespace marketsim::replay {
 namespace {
