@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         LookaheadWarning,
         MarketsimError,
         MissingDependencyError,
+        MissingOpenWarning,
         ModelReleasedError,
         NotEnoughBarsError,
         OrderError,
@@ -125,6 +126,7 @@ _SUBMODULES = (
 )
 _HOMES = {
     "LookaheadWarning": "errors",
+    "MissingOpenWarning": "errors",
     "StrategyError": "errors",
     "OrderError": "errors",
     "LookaheadError": "errors",
@@ -228,6 +230,7 @@ __all__ = [
     "MarketsimError",
     "MemoryStore",
     "MissingDependencyError",
+    "MissingOpenWarning",
     "Model",
     "ModelIdentity",
     "ModelReleasedError",

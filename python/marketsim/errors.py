@@ -138,6 +138,10 @@ class LookaheadWarning(UserWarning):
     """A strategy could not be checked for look-ahead."""
 
 
+class MissingOpenWarning(UserWarning):
+    """A profit is a bound over all opens that the bars allow, since none were given."""
+
+
 class StoreWarning(UserWarning):
     """The prediction store cannot do its work; the run goes on without it."""
 

@@ -276,3 +276,17 @@ def test_costs_refuse_what_is_no_rate() -> None:
     ):
         with pytest.raises(ArgumentError, match=message):
             ms.Costs(**options)
+
+
+def test_bars_without_volume_are_told() -> None:
+    frame = ms.demo_bars().frame.copy()
+    frame.iloc[[-3, -5], frame.columns.get_loc("volume")] = 0.0
+    rules = {"strategies": ["simple"], "store": False, "progress": False, "simulations": 10}
+    result = ms.walk_forward(ms.Bars(frame, "SOME"), **rules)
+    note = "2 of 16 evaluated bars have no volume: nothing fills there"
+    assert note in str(result.summary()) and note in result.to_dict()["notes"]
+    frame["volume"] = 0.0
+    none = ms.Bars(frame, "NONE")
+    assert "no volume" not in str(ms.walk_forward(none, **rules).summary())
+    with pytest.raises(ArgumentError, match="got bars whose volume is 0 throughout; give bars"):
+        ms.walk_forward(none, **rules, volume_cap=ms.VolumeCap(1e6))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +22,7 @@ from marketsim.cli.arguments import (
     read_source,
     report_reading,
 )
+from marketsim.cli.costs import add_cost_arguments, allow_rebates, as_rate, costs_of, volume_cap_of
 from marketsim.errors import ArgumentError, MarketsimError
 from marketsim.kernels.rules import FILLS
 
@@ -37,6 +36,9 @@ _EXAMPLES = """examples:
   marketsim backtest demo --simulations 70 --report demo.html
   marketsim backtest AAPL.csv --model ewma --strategies simple maxdiff --fee 5bps
   marketsim backtest AAPL.csv --simulations all --start 2015-01-01
+  marketsim backtest AAPL.csv --maker -0.2bps --taker 3bps --half-spread 1bp --borrow 2%
+  marketsim backtest AAPL.csv --volume-cap 1e6:5% --execution next_open
+  marketsim backtest AAPL.csv --benchmark SPY.csv --risk-free 4%
   marketsim backtest BTC-USD.parquet --asset-class crypto --json > result.json
   marketsim backtest bars/ --symbols AAPL MSFT --report reports/
   marketsim backtest AAPL.csv --model Datadog/Toto-2.0-22m --dtype bfloat16
@@ -62,6 +64,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "source", metavar="FILE|FOLDER|demo", help="CSV or Parquet file, folder of such, or demo"
     )
+    allow_rebates(parser)
     add_model_arguments(parser.add_argument_group("the model"))
     add_run_arguments(parser.add_argument_group("the run"))
     add_data_arguments(parser.add_argument_group("the data"))
@@ -84,12 +87,21 @@ def add_run_arguments(group: argparse._ArgumentGroup) -> None:
     )
     for flag, options, help in (
         ("--strategies", NAMES | {"metavar": "NAME"}, "which to run (default: all)"),
-        ("--fee", {"type": _fee}, "5bps, 0.05%% or 0.0005 (default: by asset class)"),
         ("--asset-class", {"metavar": "NAME"}, "equity, crypto, forex (default: by the bars)"),
         (
             "--periods-per-year",
             {"type": float, "metavar": "N"},
             "for annualisation (default: by the bars)",
+        ),
+        (
+            "--risk-free",
+            {"type": as_rate, "metavar": "RATE", "default": 0.0},
+            "a year, which Sharpe, Sortino and alpha are in excess of: 4%% (default: 0)",
+        ),
+        (
+            "--benchmark",
+            {"metavar": "FILE", "default": None},
+            "bars that alpha, beta and information ratio are against (default: none)",
         ),
         (
             "--offset-device",
@@ -98,6 +110,7 @@ def add_run_arguments(group: argparse._ArgumentGroup) -> None:
         ),
     ):
         group.add_argument(flag, help=help, **options)
+    add_cost_arguments(group)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -217,7 +230,7 @@ def run_symbol(
         window=args.window,
         strategies=args.strategies,
         fill=args.fill,
-        fee=args.fee,
+        fee=costs_of(args, bars),
         aggregate=args.aggregate,
         offset_window=args.offset_window,
         store=False if store is None else store,
@@ -226,6 +239,10 @@ def run_symbol(
         embargo=args.embargo,
         asset_class=args.asset_class,
         periods_per_year=args.periods_per_year,
+        volume_cap=volume_cap_of(args),
+        execution=args.execution,
+        risk_free=args.risk_free,
+        benchmark=args.benchmark,
         device=args.offset_device,
     )
 
@@ -238,17 +255,3 @@ def _require_folder(path: Path) -> None:
     if path.suffix.lower() in (".html", ".htm"):
         raise ArgumentError(f"--report must name a folder for several symbols: got {path}")
     path.mkdir(parents=True, exist_ok=True)
-
-
-def _fee(text: str) -> float:
-    match = re.fullmatch(r"\s*([-+]?[0-9.]+(?:[eE][-+]?\d+)?)\s*(bps?|%)?\s*", text)
-    scale = {None: 1.0, "bp": 1e-4, "bps": 1e-4, "%": 1e-2}
-    try:
-        value = float(match[1]) * scale[match[2]] if match else math.inf
-    except ValueError:
-        value = math.inf
-    if not abs(value) < 0.05:
-        raise argparse.ArgumentTypeError(
-            f"expected a fee below 5 %, as 5bps, 0.05%, 0.0005, or -1bps for a rebate: got {text!r}"
-        )
-    return value

@@ -15,7 +15,7 @@ from marketsim.strategies import LimitOrders
 from marketsim.walkforward.inputs import MarketDays
 from marketsim.walkforward.limits import limit_problem, policy_of
 from marketsim.walkforward.outcome import StrategyDays
-from marketsim.walkforward.summary import NOTES
+from marketsim.walkforward.summary import NOTES, Summary
 
 if TYPE_CHECKING:
     from marketsim.walkforward.result import WalkForwardResult
@@ -51,6 +51,7 @@ def report_data(result: WalkForwardResult) -> ReportData:
                 note="Out of sample, after costs; only the in-sample column is not.",
                 emphasis=frozenset(result.baselines),
             ),
+            *_compared(summary),
             Table(
                 "Forecast skill",
                 skill_head,
@@ -71,6 +72,14 @@ def report_data(result: WalkForwardResult) -> ReportData:
     )
 
 
+def _compared(summary: Summary) -> list[Table]:
+    if summary.benchmark is None:
+        return []
+    head, rows = summary.benchmark_cells()
+    note = "A year, in excess of the risk-free rate; corr.: of the returns in excess of it."
+    return [Table(f"Against {summary.benchmark}", head, rows, note=note)]
+
+
 def _equity(outcome: StrategyDays) -> Floats:
     return np.asarray(np.cumprod(1.0 + outcome.net), dtype=np.float64)
 
@@ -83,6 +92,7 @@ def _notes(result: WalkForwardResult) -> list[str]:
         f"Costs of every fill: {settings.costs.text()} of the value traded. The last position is "
         "sold at the end.",
         f"Market: {settings.market.sentence()}.",
+        *(f"{text[:1].upper()}{text[1:]}." for text in settings.stated()),
         *(f"{note[:1].upper()}{note[1:]}." for note in result.summary().notes),
         *(f"Changed on reading: {repair}." for repair in result.bars.repairs),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -159,6 +159,8 @@ class Run:
         orders = checked_orders(_asked(strategy, view), view.dates, settings.long_only)
         if self.check and keep and not type(strategy).__module__.startswith("marketsim."):
             self._probe(strategy, orders, start, view.dates)
+        if settings.execution is not None and isinstance(orders, Hold):
+            orders = replace(orders, execution=settings.execution)
         fitted = isinstance(orders, LimitOrders) and as_flag("fitted", orders.fitted)
         if fitted != strategy.fitted:
             raise ArgumentError(f"fitted is {strategy.fitted}, but its orders say otherwise")
