@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from marketsim.cli.arguments import fee, number
 from marketsim.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def add_cost_arguments(group: argparse._ArgumentGroup) -> None:
     """Costs, and what limits trading."""
     group.add_argument(
         "--fee",
-        type=_fee,
+        type=fee,
         help="of every fill, nothing else: 5bps, 0.05%% or 0.0005 (default: by asset class)",
     )
     for flag, _, help in _PARTS:
@@ -65,19 +66,19 @@ def costs_of(args: argparse.Namespace, bars: Bars) -> float | Costs | None:
     """
     given = {flag: getattr(args, flag[2:].replace("-", "_")) for flag, _, _ in _PARTS}
     stated = {flag: rate for flag, rate in given.items() if rate is not None}
-    fee: float | None = args.fee
+    every: float | None = args.fee
     if not stated:
-        return fee
+        return every
     from marketsim.walkforward.costs import COSTS, Costs, check_asset_class
 
     both = [flag for flag in _OF_EVERY_FILL if flag in stated]
-    if fee is not None and both:
+    if every is not None and both:
         raise ArgumentError(
             f"--fee is the rate of every fill: got {', '.join(both)} beside it; state --maker, "
             "--taker and --half-spread instead of --fee"
         )
     named = bars.market.asset_class if args.asset_class is None else args.asset_class
-    base = COSTS[check_asset_class(named)] if fee is None else Costs(fee_bps=fee * 1e4)
+    base = COSTS[check_asset_class(named)] if every is None else Costs(fee_bps=every * 1e4)
     return replace(base, **{name: stated[flag] * 1e4 for flag, name, _ in _PARTS if flag in stated})
 
 
@@ -90,28 +91,9 @@ def volume_cap_of(args: argparse.Namespace) -> VolumeCap | None:
     return VolumeCap(**args.volume_cap)
 
 
-def _number(text: str) -> float:
-    """A rate as 5bps, 0.05% or 0.0005; infinite where it is none."""
-    match = re.fullmatch(r"\s*([-+]?[0-9.]+(?:[eE][-+]?\d+)?)\s*(bps?|%)?\s*", text)
-    scale = {None: 1.0, "bp": 1e-4, "bps": 1e-4, "%": 1e-2}
-    try:
-        return float(match[1]) * scale[match[2]] if match else math.inf
-    except ValueError:
-        return math.inf
-
-
-def _fee(text: str) -> float:
-    value = _number(text)
-    if not abs(value) < 0.05:
-        raise argparse.ArgumentTypeError(
-            f"expected a fee below 5 %, as 5bps, 0.05%, 0.0005, or -1bps for a rebate: got {text!r}"
-        )
-    return value
-
-
 def as_rate(text: str) -> float:
     """A rate of the command line, as a fraction."""
-    value = _number(text)
+    value = number(text)
     if not abs(value) < 1.0:
         raise argparse.ArgumentTypeError(
             f"expected a rate below 100 %, as 5bps, 0.05% or 0.0005: got {text!r}"
@@ -121,8 +103,8 @@ def as_rate(text: str) -> float:
 
 def _volume_cap(text: str) -> dict[str, float]:
     capital, _, share = text.partition(":")
-    value = _number(capital)
-    part = _number(share) if share else 0.1
+    value = number(capital)
+    part = number(share) if share else 0.1
     if not (0.0 < value < math.inf and 0.0 < part <= 1.0) or capital.strip().endswith(("%", "bps")):
         raise argparse.ArgumentTypeError(
             "expected the capital, and after a colon the share of a bar's volume in (0, 1], as "
