@@ -384,9 +384,10 @@ def test_the_old_name_of_open_aware_warns() -> None:
 @pytest.mark.parametrize("fill", rules.FILLS)
 def test_without_opens_profit_is_the_bound_over_every_open(fill) -> None:
     rng = np.random.default_rng(5)
+    word = "upper" if fill == "optimistic" else "lower"
     for kind in range(3):
         days = awkward_days(rng, 400, kind) | {"open": None}
-        with pytest.warns(ms.MissingOpenWarning, match="upper" if fill == "optimistic" else "lower"):
+        with pytest.warns(ms.MissingOpenWarning, match=word):
             bound = ms.profit(**days, fill=fill)
         shares = np.linspace(0.0, 1.0, 21, dtype=np.float32)[:, None]
         low, high = days["low"], days["high"]
