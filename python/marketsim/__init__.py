@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from marketsim.kernels.sums import profit_sums
     from marketsim.kernels.types import Offsets, ProfitSums
     from marketsim.live import next_orders
+    from marketsim.lookahead import LookaheadReport, check_lookahead
     from marketsim.models import (
         Distribution,
         Model,
@@ -109,7 +110,6 @@ if TYPE_CHECKING:
         walk_forward,
         walk_forward_universe,
     )
-    from marketsim.walkforward.check import LookaheadReport, check_lookahead
 
     __version__: str
 
@@ -133,8 +133,8 @@ _HOMES = {
     "StrategyError": "errors",
     "OrderError": "errors",
     "LookaheadError": "errors",
-    "LookaheadReport": "walkforward.check",
-    "check_lookahead": "walkforward.check",
+    "LookaheadReport": "lookahead",
+    "check_lookahead": "lookahead",
     "Bars": "bars",
     "BarsFolder": "bars",
     "Market": "bars",
