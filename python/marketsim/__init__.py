@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from marketsim.kernels.types import Offsets, ProfitSums
     from marketsim.live import next_orders
     from marketsim.lookahead import LookaheadReport, check_lookahead
+    from marketsim.metrics.evaluation import ForecastEvaluation, evaluate_forecasts
     from marketsim.models import (
         Distribution,
         Model,
@@ -84,6 +85,8 @@ if TYPE_CHECKING:
         ModelTraits,
         QuantileDistribution,
         StudentTMixture,
+        calibrated,
+        ensemble,
         load_model,
         model_from,
         model_from_frame,
@@ -176,12 +179,16 @@ _HOMES = {
     "ProfitSums": "kernels.types",
     "profit_sums": "kernels.sums",
     "next_orders": "live",
+    "ForecastEvaluation": "metrics.evaluation",
+    "evaluate_forecasts": "metrics.evaluation",
     "Distribution": "models",
     "Model": "models",
     "ModelIdentity": "models",
     "ModelTraits": "models",
     "QuantileDistribution": "models",
     "StudentTMixture": "models",
+    "calibrated": "models",
+    "ensemble": "models",
     "load_model": "models",
     "BarStrategy": "strategies",
     "BarView": "strategies",
@@ -222,6 +229,7 @@ __all__ = [
     "DecisionView",
     "Distribution",
     "FileFormatError",
+    "ForecastEvaluation",
     "ForecastStore",
     "Hold",
     "InvalidNameError",
@@ -266,8 +274,11 @@ __all__ = [
     "__version__",
     "bars",
     "best_offsets",
+    "calibrated",
     "check_lookahead",
     "demo_bars",
+    "ensemble",
+    "evaluate_forecasts",
     "features",
     "forecasts",
     "indicators",
