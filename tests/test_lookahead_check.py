@@ -16,6 +16,7 @@ from marketsim.indicators.specs import SPECS
 from marketsim.lookahead import check_lookahead
 from marketsim.replay.orders import target
 from marketsim.replay.rules import RULES
+from marketsim.walkforward.run import probe_sizes
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +151,30 @@ def test_walk_forward_refuses_a_leak(bars: ms.Bars) -> None:
     assert ms.walk_forward(bars, strategies=[Following()], **quiet).days["net"].notna().all()
     told = ms.walk_forward(bars, strategies=[BatchStatistics()], check=False, **quiet)
     assert len(told.days)
+
+
+class Peeking:
+    """Reads the return of its own day, which only a later bar's view holds."""
+
+    name, targets, fitted = "peeking", (), False
+
+    def decide(self, view: ms.DecisionView) -> ms.Hold:
+        return ms.Hold((np.append(view.last_return[1:], 0.0) > 0.0).astype(float))
+
+
+@pytest.mark.parametrize("first", range(0, 300, 20))
+def test_walk_forward_refuses_a_peek_on_any_stretch(bars: ms.Bars, first: int) -> None:
+    part = ms.Bars(bars.frame.iloc[first : first + 400], "PART")
+    quiet = {"store": False, "progress": False, "simulations": 120}
+    with pytest.raises(LookaheadError, match=r"'peeking' looks ahead.* position "):
+        ms.walk_forward(part, strategies=[Peeking()], **quiet)
+
+
+def test_a_long_run_asks_again_for_a_tenth_of_its_bars() -> None:
+    for count in (1, 11, 76, 300, 2_500, 9_400):
+        sizes = probe_sizes(count)
+        assert all(0 < size < count for size in sizes)
+        assert count < 2_500 or (len(sizes) >= 8 and sum(sizes) <= count / 8)
 
 
 @pytest.mark.parametrize("name", ["simple", "unprofit_shutdown", "maxdiff"])
