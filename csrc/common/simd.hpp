@@ -11,8 +11,7 @@
 //   I  kLanes int32
 //
 // All operations round as the scalar float32 or float64 operation does; results do not depend on
-// kLanes because no operation crosses lanes. The exception says so in its name: rough_multiply_add
-// rounds once or twice, for sums that only rule out.
+// kLanes because no operation crosses lanes.
 #pragma once
 
 #ifndef MARKETSIM_ISA

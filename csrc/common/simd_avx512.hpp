@@ -31,9 +31,6 @@ inline void store_first(float* to, F v, size_t count) {
 inline F broadcast(float v) {
   return _mm512_set1_ps(v);
 }
-inline F rough_multiply_add(F x, F y, F z) {
-  return _mm512_fmadd_ps(x, y, z);
-}
 inline F maximum(F x, F y) {
   return _mm512_max_ps(x, y);
 }

@@ -68,9 +68,6 @@ inline F keep(M mask, F v) {
 inline M is_negative(F v) {
   return (M)v < 0;
 }
-inline F rough_multiply_add(F x, F y, F z) {
-  return x * y + z;
-}
 #if defined(__SSE2__)
 inline F maximum(F x, F y) {
   return _mm_max_ps(x, y);

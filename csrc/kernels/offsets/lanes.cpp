@@ -77,8 +77,7 @@ F add_block(const Shape& shape, const Scratch& scratch, size_t low, size_t high,
     for (size_t j = 0; j < kLows; ++j) {
 #pragma GCC unroll 4
       for (size_t i = 0; i < kHighs; ++i) {
-        totals[j][i] = rough_multiply_add(load(of_lows + j * kLanes), load(of_highs + i * kLanes),
-                                          totals[j][i]);
+        totals[j][i] = totals[j][i] + load(of_lows + j * kLanes) * load(of_highs + i * kLanes);
       }
     }
   }
