@@ -25,6 +25,7 @@ examples:
   marketsim replay demo --strategy sma_cross --params fast=20 slow=100 --fee-bps 10
   marketsim replay BTC-USD.csv --strategy rsi_reversion --stop-loss 0.05 --json
   marketsim replay AAPL.csv --strategy mine.py:signals --start 2015-01-01 --trades trades.csv
+  marketsim replay demo --strategy donchian_breakout --report demo.html
 
 exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 130 interrupted
 """
@@ -73,9 +74,14 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     add_data_arguments(parser.add_argument_group("the data"))
     output = parser.add_argument_group("the output")
     output.add_argument("--trades", type=Path, metavar="PATH", help="write the trades as CSV")
+    output.add_argument(
+        "--report", type=Path, metavar="PATH", help="write one offline HTML file with the candles"
+    )
     output.add_argument("--json", action="store_true", help="print JSON instead of text")
     old = parser.add_argument_group("switches of an older tool: accepted, without effect")
-    old.add_argument("--fast-window", action="store_true", help="indicators are always windowless")
+    old.add_argument(
+        "--fast-window", action="store_true", help="windows of past bars are never copied"
+    )
     old.add_argument(
         "--precompute-features", action="store_true", help="indicators are always computed once"
     )
@@ -88,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
     import pandas as pd
 
     from marketsim.replay import Account, replay
+    from marketsim.replay.rules import rule_lines
 
     for flag in ("fast_window", "precompute_features"):
         if getattr(args, flag):
@@ -95,7 +102,8 @@ def run(args: argparse.Namespace) -> int:
             print(f"--{name} changes nothing: every replay computes its indicators once and "
                   "gives the same trades", file=sys.stderr)  # fmt: skip
     bars = read_source(args)
-    found = _strategy(args.strategy)(bars, **_parameters(args.params))
+    params = _parameters(args.params)
+    found = _strategy(args.strategy)(bars, **params)
     arguments = dict(found) if isinstance(found, dict) else dict(
         zip(("entries", "exits"), found, strict=True)
     )  # fmt: skip
@@ -136,6 +144,8 @@ def run(args: argparse.Namespace) -> int:
         from marketsim.atomic import replace_file
 
         replace_file(args.trades, result.trades.to_csv(index=False).encode())
+    if args.report:
+        result.report(args.report, indicators=rule_lines(args.strategy, bars, **params))
     print(json.dumps(result.to_dict(), indent=2, allow_nan=False) if args.json
           else result.summary())  # fmt: skip
     return 0
