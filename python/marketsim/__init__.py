@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         forecasts,
         indicators,
         kernels,
+        live,
         metrics,
         models,
         replay,
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from marketsim.kernels.profit import profit
     from marketsim.kernels.sums import profit_sums
     from marketsim.kernels.types import Offsets, ProfitSums
+    from marketsim.live import next_orders
     from marketsim.models import (
         Distribution,
         Model,
@@ -116,6 +118,7 @@ _SUBMODULES = (
     "forecasts",
     "indicators",
     "kernels",
+    "live",
     "metrics",
     "models",
     "replay",
@@ -170,6 +173,7 @@ _HOMES = {
     "profit": "kernels.profit",
     "ProfitSums": "kernels.types",
     "profit_sums": "kernels.sums",
+    "next_orders": "live",
     "Distribution": "models",
     "Model": "models",
     "ModelIdentity": "models",
@@ -265,11 +269,13 @@ __all__ = [
     "forecasts",
     "indicators",
     "kernels",
+    "live",
     "load_model",
     "metrics",
     "model_from",
     "model_from_frame",
     "models",
+    "next_orders",
     "prepare",
     "profit",
     "profit_sums",

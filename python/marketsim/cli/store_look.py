@@ -340,10 +340,3 @@ def _print_defects(store: PredictionStore, found: Inventory) -> None:
                 f"a link or no file, which the store does not read:\n  "
                 f"{relative(store, entry.path)}"
             )
-
-
-def run_show(args: argparse.Namespace) -> int:
-    """Print the records of a symbol or a file."""
-    from marketsim.cli.store_show import show
-
-    return show(args)
