@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from marketsim.kernels.sums import profit_sums
     from marketsim.kernels.types import Offsets, ProfitSums
     from marketsim.live import next_orders
+    from marketsim.metrics.evaluation import ForecastEvaluation, evaluate_forecasts
     from marketsim.models import (
         Distribution,
         Model,
@@ -174,6 +175,8 @@ _HOMES = {
     "ProfitSums": "kernels.types",
     "profit_sums": "kernels.sums",
     "next_orders": "live",
+    "ForecastEvaluation": "metrics.evaluation",
+    "evaluate_forecasts": "metrics.evaluation",
     "Distribution": "models",
     "Model": "models",
     "ModelIdentity": "models",
@@ -220,6 +223,7 @@ __all__ = [
     "DecisionView",
     "Distribution",
     "FileFormatError",
+    "ForecastEvaluation",
     "ForecastStore",
     "Hold",
     "InvalidNameError",
@@ -265,6 +269,7 @@ __all__ = [
     "best_offsets",
     "check_lookahead",
     "demo_bars",
+    "evaluate_forecasts",
     "features",
     "forecasts",
     "indicators",

@@ -70,14 +70,17 @@ _MODEL_OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
 )
 
 
-def add_model_arguments(group: argparse._ArgumentGroup) -> None:
-    """What forecasts, and how it computes."""
+def add_model_arguments(group: argparse._ArgumentGroup, *, several: bool = False) -> None:
+    """What forecasts, and how it computes; `several` takes a list of models."""
+    more: dict[str, Any] = {"nargs": "+"} if several else {}
     add_with_default(
         group,
         "--model",
-        "ewma, persistence, a checkpoint's folder, or a hub id such as Datadog/Toto-2.0-22m",
+        "ewma, range, climatology, persistence, a checkpoint's folder, or a hub id such as "
+        "Datadog/Toto-2.0-22m",
         "ewma",
         metavar="NAME",
+        **more,
     )
     for flag, options, help in _MODEL_OPTIONS:
         group.add_argument(flag, default=argparse.SUPPRESS, help=help, **options)
