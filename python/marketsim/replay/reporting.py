@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from marketsim.bars import Bars
 from marketsim.build_info import versions
 from marketsim.errors import ArgumentError
-from marketsim.metrics import Performance, performance
+from marketsim.metrics import Performance, Trades, TradeStatistics, performance
 from marketsim.report.data import Candles, Markers, ReportData, Table
 from marketsim.report.formats import percent
-
-if TYPE_CHECKING:
-    from marketsim.replay.result import ReplayResult
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,7 +34,33 @@ _COLUMNS = (
 )
 
 
-def report_data(result: ReplayResult, indicators: Mapping[str, npt.ArrayLike] | None) -> ReportData:
+class _Result(Protocol):
+    """What a report shows of a replay; `ReplayResult` describes each."""
+
+    @property
+    def bars(self) -> Bars: ...
+    @property
+    def settings(self) -> dict[str, Any]: ...
+    @property
+    def features(self) -> dict[str, Floats]: ...
+    @property
+    def equity(self) -> pd.Series[float]: ...
+    @property
+    def fills(self) -> pd.DataFrame: ...
+    @property
+    def buy_and_hold(self) -> Floats: ...
+    @property
+    def performance(self) -> Performance: ...
+    @property
+    def round_trips(self) -> Trades: ...
+    @property
+    def statistics(self) -> TradeStatistics: ...
+    def notes(self) -> list[str]:
+        """What a reader of the figures has to know."""
+        ...
+
+
+def report_data(result: _Result, indicators: Mapping[str, npt.ArrayLike] | None) -> ReportData:
     """Everything that the report of a replay shows."""
     index = result.bars.frame.index
     held: Floats = np.cumprod(1.0 + result.buy_and_hold, dtype=np.float64)
@@ -59,7 +83,7 @@ def report_data(result: ReplayResult, indicators: Mapping[str, npt.ArrayLike] | 
     )
 
 
-def performance_table(result: ReplayResult) -> Table:
+def performance_table(result: _Result) -> Table:
     """The strategy, and buying and holding the same bars."""
     holding = performance(
         result.buy_and_hold,
@@ -88,7 +112,7 @@ def _number(value: float) -> str:
     return f"{value:,.2f}" if np.isfinite(value) else "\u2013"
 
 
-def _trade_table(result: ReplayResult) -> Table:
+def _trade_table(result: _Result) -> Table:
     found = result.statistics
     rows = [["trades", f"{found.trades:,}"], ["win rate", percent(found.win_rate)]]
     rows += [
@@ -103,13 +127,13 @@ def _trade_table(result: ReplayResult) -> Table:
     return Table("Round trips", ("figure", "value"), rows, note="Profits and costs in cash.")
 
 
-def _dates(result: ReplayResult) -> npt.NDArray[np.datetime64]:
+def _dates(result: _Result) -> npt.NDArray[np.datetime64]:
     index = result.bars.frame.index
     assert hasattr(index, "tz_localize")
     return index.tz_localize(None).to_numpy()  # type: ignore[no-any-return]
 
 
-def _candles(result: ReplayResult, indicators: Mapping[str, npt.ArrayLike] | None) -> Candles:
+def _candles(result: _Result, indicators: Mapping[str, npt.ArrayLike] | None) -> Candles:
     bars, count = result.bars, len(result.bars)
     shown = slice(max(0, count - SHOWN_BARS), None)
     lines = {}
@@ -139,7 +163,7 @@ def _candles(result: ReplayResult, indicators: Mapping[str, npt.ArrayLike] | Non
     )
 
 
-def _markers(result: ReplayResult, first: int) -> list[Markers]:
+def _markers(result: _Result, first: int) -> list[Markers]:
     """The fills of the bars shown: an entry has the side of its trade, an exit the other one."""
     fills, trips = result.fills, result.round_trips
     bar = result.bars.frame.index.get_indexer(pd.DatetimeIndex(fills["time"])) - first

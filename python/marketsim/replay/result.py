@@ -54,9 +54,9 @@ class ReplayResult:
         features: Mapping[str, npt.NDArray[np.float64]] | None = None,
         paid: tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.float64] | None] = (None, None),
     ) -> None:
-        self.bars = bars
-        self.settings = dict(settings)
-        self.features = dict(features or {})
+        self.bars: Bars = bars
+        self.settings: dict[str, Any] = dict(settings)
+        self.features: dict[str, npt.NDArray[np.float64]] = dict(features or {})
         self._run = run
         self._paid = paid  # dividends and splits
 
