@@ -16,6 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # From the bottom up: a layer imports from itself and from those before it.
 LAYERS = (
+    "text",
     "errors",
     "arguments",
     "atomic",
@@ -23,7 +24,6 @@ LAYERS = (
     "_cuda",
     "_typing",
     "build_info",
-    "text",
     "progress",
     "timing",
     "bars",

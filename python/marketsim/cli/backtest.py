@@ -23,6 +23,7 @@ from marketsim.cli.arguments import (
     read_source,
     report_reading,
 )
+from marketsim.cli.outputs import add_force, check_output, is_page
 from marketsim.errors import ArgumentError, MarketsimError
 from marketsim.kernels.rules import FILLS
 
@@ -69,6 +70,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     output.add_argument(
         "--report", type=Path, metavar="PATH", help="HTML report; for several symbols a folder"
     )
+    add_force(output, "--report")
     output.add_argument("--json", action="store_true", help="print JSON instead of tables")
     output.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
@@ -107,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
         from marketsim.report.files import check_page_path
 
         check_page_path(args.report)  # before anything runs that would be lost with it
+        check_output(args.report, "--report", args.force, is_page)
     store = opened_store(args)
     before = _counts(store)
     model = loaded_model(args)
@@ -132,6 +135,9 @@ def _run_folder(args: argparse.Namespace) -> int:
     if args.report:
         _require_folder(args.report)
     combined, pages = Combined(), page_names(folder)
+    if args.report:
+        for name in (INDEX, *pages.values()):
+            check_output(args.report / name, "--report", args.force, is_page)
     for name, why in folder.problems.items():
         combined.fail(name, why)
     store = opened_store(args)

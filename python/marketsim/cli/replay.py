@@ -11,6 +11,7 @@ from typing import Any
 
 from marketsim.cli.arguments import add_data_arguments, add_with_default, read_source
 from marketsim.cli.loading import load_object
+from marketsim.cli.outputs import add_force, check_output, is_page
 from marketsim.errors import ArgumentError, UnknownNameError
 
 _EXAMPLES = """strategies:
@@ -77,6 +78,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     output.add_argument(
         "--report", type=Path, metavar="PATH", help="write one offline HTML file with the candles"
     )
+    add_force(output, "--trades or --report")
     output.add_argument("--json", action="store_true", help="print JSON instead of text")
     old = parser.add_argument_group("switches of an older tool: accepted, without effect")
     old.add_argument(
@@ -95,12 +97,18 @@ def run(args: argparse.Namespace) -> int:
 
     from marketsim.replay import Account, replay
     from marketsim.replay.rules import rule_lines
+    from marketsim.report.files import check_page_path
 
     for flag in ("fast_window", "precompute_features"):
         if getattr(args, flag):
             name = flag.replace("_", "-")
             print(f"--{name} changes nothing: every replay computes its indicators once and "
                   "gives the same trades", file=sys.stderr)  # fmt: skip
+    if args.trades:  # before anything runs that would be lost with it
+        check_output(args.trades, "--trades", args.force, _is_trades)
+    if args.report:
+        check_page_path(args.report)
+        check_output(args.report, "--report", args.force, is_page)
     bars = read_source(args)
     params = _parameters(args.params)
     found = _strategy(args.strategy)(bars, **params)
@@ -143,12 +151,19 @@ def run(args: argparse.Namespace) -> int:
     if args.trades:
         from marketsim.atomic import replace_file
 
-        replace_file(args.trades, result.trades.to_csv(index=False).encode())
+        target = check_output(args.trades, "--trades", args.force, _is_trades)
+        replace_file(target, result.trades.to_csv(index=False).encode())
     if args.report:
-        result.report(args.report, indicators=rule_lines(args.strategy, bars, **params))
+        page = check_output(args.report, "--report", args.force, is_page)
+        result.report(page, indicators=rule_lines(args.strategy, bars, **params) or None)
     print(json.dumps(result.to_dict(), indent=2, allow_nan=False) if args.json
           else result.summary())  # fmt: skip
     return 0
+
+
+def _is_trades(_: Path, head: bytes) -> bool:
+    """Whether a file begins with the header of a table of trades."""
+    return head.startswith(b"entry_time,exit_time,side,quantity,entry_price,exit_price,profit,")
 
 
 def _strategy(name: str) -> Callable[..., Any]:

@@ -28,6 +28,7 @@ from marketsim.metrics.probability import share_interval
 from marketsim.metrics.scores import CLIMATOLOGY_WINDOW, climatology, pinball_loss
 from marketsim.metrics.skill import Skill, forecast_skill
 from marketsim.models import Model, QuantileDistribution, load_model
+from marketsim.models.calibration import LearningModel
 
 Floats = npt.NDArray[np.float64]
 AnyModel: TypeAlias = "str | os.PathLike[str] | Model"
@@ -214,6 +215,8 @@ def _cutoffs(cutoffs: Mapping[str, Any] | None, models: Sequence[Model]) -> dict
 
 
 def _has_weights(model: Model) -> bool:
+    if isinstance(model, LearningModel):
+        return any(map(_has_weights, model.models))
     return not type(model).__module__.startswith("marketsim.models.statistical")
 
 
