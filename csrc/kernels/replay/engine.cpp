@@ -15,21 +15,18 @@ constexpr double kDaysAYear = 365.0;
 Engine::Engine(const BarArrays& bars, const Settings& settings)
     : bars_(bars), settings_(settings), cash_(settings.cash), equity_(settings.cash) {}
 
-void Engine::step(int64_t t) {
+void Engine::advance(int64_t t) {
   if (ruined()) return;
-  const double open = bars_.open[t], high = bars_.high[t], low = bars_.low[t];
-  const double close = bars_.close[t];
-  if (!(low > 0.0 && high < kInfinity && open >= low && open <= high && close >= low &&
-        close <= high)) {
+  if (!is_known(t)) {
     // No price is known: nothing fills, and the equity stays what it was.
     if (!working_.empty()) expire(t);
     return;
   }
   if (bars_.split || bars_.dividend) apply_events(t);
   if (bars_.time) accrue(t);
-  certain_ = {low, high};
+  certain_ = {bars_.low[t], bars_.high[t]};
   if (!working_.empty() && meets_orders(t)) process_orders(t);
-  mark(t, close);
+  mark(t, bars_.close[t]);
 }
 
 void Engine::apply_events(int64_t t) {

@@ -58,7 +58,13 @@ class Engine {
   Engine(const BarArrays& bars, const Settings& settings);
 
   // Moves the account over bar t: events, financing, fills, valuation.
-  void step(int64_t t);
+  void step(int64_t t) {
+    if (position_ == 0.0 && working_.empty()) {
+      rest(t);
+    } else {
+      advance(t);
+    }
+  }
 
   // Takes a request made after bar t was seen. Returns Defect::none, or why it is refused.
   Defect accept(int64_t t, const Request& request);
@@ -110,6 +116,23 @@ class Engine {
   };
 
   // engine.cpp: bars
+  void advance(int64_t t);
+  bool is_known(int64_t t) const {
+    const double open = bars_.open[t], high = bars_.high[t], low = bars_.low[t];
+    const double close = bars_.close[t];
+    return low > 0.0 && high < std::numeric_limits<double>::infinity() && open >= low &&
+           open <= high && close >= low && close <= high;
+  }
+  // A bar in which nothing is held and nothing works: only what is known of the market moves.
+  void rest(int64_t t) {
+    if (!is_known(t)) return;
+    last_price_ = bars_.close[t];
+    if (bars_.trail) trail_ = bars_.trail[t];
+    if (bars_.time) {
+      previous_time_ = bars_.time[t];
+      has_previous_time_ = true;
+    }
+  }
   bool meets_orders(int64_t t);
   void find_reach();
   void process_orders(int64_t t);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -91,3 +92,16 @@ class Account:
             self.fill == "same_close",
             self.close_at_end,
         )
+
+
+def simple_account(cash: float, fee_bps: float, slippage_bps: float, fill: Fill) -> Account:
+    """An account of these rules alone; the same object for the same numbers."""
+    try:
+        return _simple_account(cash, fee_bps, slippage_bps, fill)
+    except TypeError:  # not hashable: the account says what it expects
+        return Account(cash=cash, fee_bps=fee_bps, slippage_bps=slippage_bps, fill=fill)
+
+
+@lru_cache(maxsize=256, typed=True)
+def _simple_account(cash: float, fee_bps: float, slippage_bps: float, fill: Fill) -> Account:
+    return Account(cash=cash, fee_bps=fee_bps, slippage_bps=slippage_bps, fill=fill)

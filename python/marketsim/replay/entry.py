@@ -12,7 +12,7 @@ from marketsim import _core
 from marketsim.arguments import as_flag, as_number
 from marketsim.bars import Bars, read_bars
 from marketsim.errors import ArgumentError, OrderError, StrategyError, UnknownNameError
-from marketsim.replay.account import Account, Fill
+from marketsim.replay.account import Account, Fill, simple_account
 from marketsim.replay.arrays import BarsLike, arrays_of
 from marketsim.replay.compiled import Buffers, Compiled, OnBar, callback, plain
 from marketsim.replay.records import OrderKind, SizeUnit
@@ -99,7 +99,7 @@ def replay(
         >>> replay(bars, up, ~up, fee_bps=10).metrics["trades"]  # doctest: +SKIP
     """
     if account is None:
-        account = Account(cash=cash, fee_bps=fee_bps, slippage_bps=slippage_bps, fill=fill)
+        account = simple_account(cash, fee_bps, slippage_bps, fill)
     elif (cash, fee_bps, slippage_bps, fill) != (10_000.0, 0.0, 0.0, "next_open"):
         raise ArgumentError("cash, fee_bps, slippage_bps and fill: state them in account= alone")
     bars = bars if isinstance(bars, Bars) else read_bars(bars)
