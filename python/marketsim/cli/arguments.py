@@ -228,7 +228,7 @@ def add_data_arguments(group: argparse._ArgumentGroup) -> None:
     for flag, options, help in _READING:
         group.add_argument(flag, help=help, **options)
     group.add_argument(
-        "--repair", **NAMES, metavar="NAME", help="mend defects; an error names them"
+        "--repair", **NAMES, metavar="NAME", help="repair defects; an error names the repairs"
     )
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from blake3 import blake3
 
 from marketsim.errors import ArgumentError, CheckpointError, MissingDependencyError
-from marketsim.models.fingerprint import content_hash
 from marketsim.models.neural.checkpoint import Checkpoint
 from marketsim.models.neural.device import Execution
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     import torch
 
 PACKAGE = "chronos-forecasting"
-# Where the library that generates tokens looks for more settings.
-_GENERATION = "generation_config.json"
 _ADAPTER = "adapter_config.json"
 _KINDS = ("ChronosPipeline", "ChronosBoltPipeline", "Chronos2Pipeline")
 
@@ -101,19 +98,15 @@ def libraries(execution: Execution) -> dict[str, str]:
 
 def weights_digest(checkpoint: Checkpoint | BuiltPipeline) -> str:
     """Hash of all of a checkpoint, or of a pipeline, that decides a forecast."""
-    if isinstance(checkpoint, BuiltPipeline):
-        return checkpoint.digest
-    files = [checkpoint.folder / "config.json", *checkpoint.files]
-    if (checkpoint.folder / _GENERATION).is_file():
-        files.append(checkpoint.folder / _GENERATION)
-    return content_hash(files)
+    return checkpoint.digest
 
 
 def open_pipeline(checkpoint: Checkpoint, execution: Execution) -> Any:
     """The pipeline of a checkpoint, with all its weights, on its device.
 
     Raises:
-        CheckpointError: it cannot be opened, or its weights are not complete.
+        CheckpointError: it cannot be opened, its weights are not complete, or its files are not
+            those that the fingerprint is of.
     """
     package_version()
     if (checkpoint.folder / _ADAPTER).is_file():
@@ -123,7 +116,7 @@ def open_pipeline(checkpoint: Checkpoint, execution: Execution) -> Any:
         )
     from chronos import BaseChronosPipeline
 
-    with _no_loading_bar():
+    with _no_loading_bar(), checkpoint.unchanged():
         try:
             pipeline = BaseChronosPipeline.from_pretrained(
                 str(checkpoint.folder),
