@@ -41,6 +41,7 @@ def times_of(bars):
         (["01/02/2024", "01/03/2024", "01/16/2024"], ["2024-01-02", "2024-01-03", "2024-01-16"]),
         (["30.01.24", "31.01.24", "01.02.24"], ["2024-01-30", "2024-01-31", "2024-02-01"]),
         (["1/2/2024 9:30:00 AM", "1/16/2024 4:00:00 PM"], ["2024-01-02T09:30", "2024-01-16T16:00"]),
+        (["2024/10/01", "2024/11/01", "2024/15/01"], ["2024-01-10", "2024-01-11", "2024-01-15"]),
         (["2-January-2024", "3-January-2024"], ["2024-01-02", "2024-01-03"]),
         (["2024-01", "2024-02"], ["2024-01-01", "2024-02-01"]),
         (["Jan 2024", "Feb 2024"], ["2024-01-01", "2024-02-01"]),
@@ -316,6 +317,12 @@ def test_thousands_in_a_file_with_a_decimal_comma(write):
     assert read_bars(write("A.csv", content)).volume.tolist() == [1000.0, 1000.0]
     with pytest.raises(BarsError, match="values must be numbers"):
         read_bars(write("A.csv", content.replace("1.000", "12.50")))
+
+
+def test_prices_prove_what_separates_the_thousands_of_volumes(write):
+    path = write("A.csv", HEAD + '2024-01-02,1.5,2.5,1,2,"1,234"\n2024-01-03,1,2,1,2,"2,345"\n')
+    for source in (path, pd.read_csv(path)):
+        assert read_bars(source).volume.tolist() == [1234.0, 2345.0]
 
 
 def test_a_dash_is_a_missing_value(write):

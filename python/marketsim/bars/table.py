@@ -219,6 +219,8 @@ def _numbers(
     if odd or options.decimal is not None:
         texts = [_strings(columns[name]) for name in (odd if options.decimal is None else columns)]
         marks = find_marks(texts, options.decimal)
+        if marks.decimal == "":  # a plain 1.5 in another column proves the point
+            marks = find_marks(map(_strings, columns.values()))
         if marks.decimal == "," and options.decimal is None:
             notes.append(f"decimal comma, as in {marks.why!r}")
         again = columns if marks.decimal == "," else odd
