@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from marketsim.bars import Bars, read_bars
+from marketsim.bars import TARGETS, Bars, read_bars
 from marketsim.errors import ArgumentError, NotEnoughBarsError
+from marketsim.forecasts import ForecastPlan, run_plan
 from marketsim.models import Model
 from marketsim.strategies import Strategy
 from marketsim.walkforward.prepared import walk_forward
@@ -268,23 +269,25 @@ def _decisions(strategy: Strategy, bars: Bars, model: str | Model, simulations: 
 
 
 def _forecasts(model: Model, bars: Bars) -> Outputs:
-    """Mean and quantiles of the one-step forecast of each bar's close return."""
-    close = bars.close
-    returns = close[1:] / close[:-1] - 1.0
-    start = min(64, len(returns) // 2)
-    distribution = model.predict_each(returns, start)
-    mean = np.asarray(distribution.mean, dtype=np.float64).reshape(len(returns) - start + 1, -1)
-    found = {"mean": mean[:, 0]}
-    for level in (0.1, 0.5, 0.9):
-        quantile = np.asarray(distribution.quantile([level]), dtype=np.float64)
-        found[f"quantile {level}"] = quantile.reshape(len(mean), -1)[:, 0]
-    whole = {}
-    for name, values in found.items():
-        # The forecast made from returns[:i] is of bar i + 1; the last one is of a bar to come.
-        column = np.full(len(bars) + 1, np.nan)
-        column[start + 1 : start + 1 + len(values)] = values
-        whole[name] = column[: len(bars)]
-    return whole
+    """Mean and quantiles of the one-step forecast of each target of each bar, as a run makes them.
+
+    NaN on the first bars.
+    """
+    first = min(64, len(bars) // 2)
+    plan = ForecastPlan(first, len(bars), 1, 1)
+    made = run_plan(bars, model, plan, store=None, progress=False).distribution
+    found = {}
+    for i, target in enumerate(TARGETS):
+        quantiles = made.quantile((0.1, 0.5, 0.9))[:, i]
+        for name, values in zip(
+            ("mean", "quantile 0.1", "quantile 0.5", "quantile 0.9"),
+            (made.mean[:, i], *quantiles.T),
+            strict=True,
+        ):
+            column = np.full(len(bars), np.nan)
+            column[first:] = values
+            found[f"{name} of {target}"] = column
+    return found
 
 
 def _columns(name: str, found: Any, bars: Bars) -> Outputs:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from marketsim.bars import TARGETS
 from marketsim.kernels import rules
+from marketsim.kernels.sums import window_sums
 from marketsim.metrics import Skill, performance, windowed_performance
 from marketsim.strategies import Strategy
 from marketsim.text import aligned
@@ -144,8 +145,6 @@ def measure_windows(
         Arrays [window, strategy] by name: the fields of `WindowPerformance`, then trades, fees,
         ambiguous, optimistic_gap, ambiguous_profit_share (of the absolute profit), in_sample.
     """
-    from marketsim.kernels.loops import window_sums
-
     net = np.stack([outcome.net for outcome in outcomes])
     active = np.stack([outcome.active for outcome in outcomes])
     market = settings.market
@@ -153,7 +152,7 @@ def measure_windows(
         net, active, starts, length, market.periods_per_year,
         sessions_per_year=market.sessions_per_year,
     )._asdict()  # fmt: skip
-    sums, unfitted = _summed(outcomes, net, starts, length, window_sums)
+    sums, unfitted = _summed(outcomes, net, starts, length)
     measured |= sums
     measured["in_sample"] = np.where(unfitted, np.nan, measured["in_sample"])
     return measured
@@ -164,7 +163,6 @@ def _summed(
     net: npt.NDArray[np.float64],
     starts: npt.NDArray[np.int64],
     length: int,
-    window_sums: Any,
 ) -> tuple[dict[str, npt.NDArray[np.float64]], npt.NDArray[np.bool_]]:
     """(sums over windows by name, which strategies fit no offsets)."""
     ambiguous = np.stack([outcome.flags & rules.AMBIGUOUS > 0 for outcome in outcomes])
@@ -194,8 +192,6 @@ def whole_figures(
     Those of `marketsim.metrics.Performance`, then trades, fees, ambiguous, ambiguous_share (of the
     days), ambiguous_profit_share (of the absolute profit), optimistic_gap, in_sample.
     """
-    from marketsim.kernels.loops import window_sums
-
     net = np.stack([outcome.net for outcome in outcomes])
     market, days = settings.market, net.shape[1]
     measured = performance(
@@ -206,7 +202,7 @@ def whole_figures(
         position=np.stack([outcome.exposure for outcome in outcomes]),
         traded=np.stack([outcome.traded for outcome in outcomes]),
     )._asdict()
-    sums, unfitted = _summed(outcomes, net, np.zeros(1, dtype=np.int64), days, window_sums)
+    sums, unfitted = _summed(outcomes, net, np.zeros(1, dtype=np.int64), days)
     measured |= {name: values[0] for name, values in sums.items()}
     measured["in_sample"] = np.where(unfitted, np.nan, measured["in_sample"])
     measured["ambiguous_share"] = measured["ambiguous"] / days
