@@ -41,6 +41,7 @@ def times_of(bars):
         (["01/02/2024", "01/03/2024", "01/16/2024"], ["2024-01-02", "2024-01-03", "2024-01-16"]),
         (["30.01.24", "31.01.24", "01.02.24"], ["2024-01-30", "2024-01-31", "2024-02-01"]),
         (["1/2/2024 9:30:00 AM", "1/16/2024 4:00:00 PM"], ["2024-01-02T09:30", "2024-01-16T16:00"]),
+        (["2024/10/01", "2024/11/01", "2024/15/01"], ["2024-01-10", "2024-01-11", "2024-01-15"]),
         (["2-January-2024", "3-January-2024"], ["2024-01-02", "2024-01-03"]),
         (["2024-01", "2024-02"], ["2024-01-01", "2024-02-01"]),
         (["Jan 2024", "Feb 2024"], ["2024-01-01", "2024-02-01"]),
@@ -318,6 +319,12 @@ def test_thousands_in_a_file_with_a_decimal_comma(write):
         read_bars(write("A.csv", content.replace("1.000", "12.50")))
 
 
+def test_prices_prove_what_separates_the_thousands_of_volumes(write):
+    path = write("A.csv", HEAD + '2024-01-02,1.5,2.5,1,2,"1,234"\n2024-01-03,1,2,1,2,"2,345"\n')
+    for source in (path, pd.read_csv(path)):
+        assert read_bars(source).volume.tolist() == [1234.0, 2345.0]
+
+
 def test_a_dash_is_a_missing_value(write):
     path = write("A.csv", HEAD + "2024-01-02,1,2,1,2,-\n2024-01-03,1,2,1,2,9\n")
     for source in (path, pd.read_csv(path)):
@@ -382,3 +389,13 @@ def test_intraday_bars_of_a_frame_keep_their_zone():
     assert "the clock is America/New_York, as the source says" in bars.notes
     assert read_bars(frame, timezone="UTC").timezone == "UTC"
     assert read_bars(bars.frame).fingerprint == bars.fingerprint
+
+
+def test_offsets_within_a_day_say_which_clock_is_shown(write):
+    path = write("A.csv", dated("2024-03-08 09:30:00-05:00", "2024-03-08 09:31:00-05:00"))
+    assert (
+        "times with offsets are shown in UTC; timezone= states their clock" in read_bars(path).notes
+    )
+    bars = read_bars(path, timezone="America/New_York")
+    assert bars.span() == "2 bars of 1 minute, 2024-03-08 09:30 to 09:31 America/New_York"
+    assert not any("offsets" in note for note in bars.notes)

@@ -105,7 +105,7 @@ def _structure(match: re.Match[str], kind: str) -> Structure:
     month = "%b" if len(got.get("mon") or "") == 3 else "%B"
     s = got.get("s") or ""
     orders = {
-        "Ymd": {"ymd": f"%Y{s}%m{s}%d"},
+        "Ymd": {"ymd": f"%Y{s}%m{s}%d", "ydm": f"%Y{s}%d{s}%m"},
         "dmY": {"dmy": f"%d{s}%m{s}%Y", "mdy": f"%m{s}%d{s}%Y"},
         "dmy": {"dmy": f"%d{s}%m{s}%y", "mdy": f"%m{s}%d{s}%y", "ymd": f"%y{s}%m{s}%d"},
         "zh": {"ymd": "%Y年%m月%d日"},
@@ -260,7 +260,7 @@ def _decide_order(
     orders = list(groups[0][0].formats)
     if len(orders) == 1:
         return orders[0], ""
-    if dayfirst is not None:
+    if dayfirst is not None and "ydm" not in orders:
         if dayfirst or "mdy" in orders:
             return ("dmy" if dayfirst else "mdy"), ""
         return ("ymd" if "ymd" in orders else "dmy"), ""  # with dots, never month first
@@ -279,6 +279,9 @@ def _decide_order(
     others = [order for order in able if order != "ymd"]
     if "ymd" in able and not _one_way(read["ymd"]) and any(_one_way(read[o]) for o in others):
         able = others  # a year of two digits stands first only where the days follow each other
+    if "ydm" in orders:  # only where the month cannot stand second, and the days follow each other
+        turned = able == ["ydm"] and _one_way(read["ydm"])
+        return ("ydm" if turned else "ymd"), ""
     names = {"dmy": "day first", "mdy": "month first", "ymd": "year first"}
     if len(able) == 1:
         return able[0], ""

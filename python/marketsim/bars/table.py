@@ -182,6 +182,8 @@ def build_table(
             if parsed.zone is not None and options.stated_zone is None:
                 timezone = parsed.zone
                 notes.append(f"the clock is {timezone}, as the source says")
+            elif timezone is dt.UTC and _has_offsets(parsed):
+                notes.append("times with offsets are shown in UTC; timezone= states their clock")
             notes += _stamped_within_a_day(parsed, timezone)
     else:
         times, faults = np.full(count, NAT, np.int64), np.zeros(count, np.uint8)
@@ -219,6 +221,8 @@ def _numbers(
     if odd or options.decimal is not None:
         texts = [_strings(columns[name]) for name in (odd if options.decimal is None else columns)]
         marks = find_marks(texts, options.decimal)
+        if marks.decimal == "":  # a plain 1.5 in another column proves the point
+            marks = find_marks(map(_strings, columns.values()))
         if marks.decimal == "," and options.decimal is None:
             notes.append(f"decimal comma, as in {marks.why!r}")
         again = columns if marks.decimal == "," else odd
@@ -280,6 +284,12 @@ def find_dates(parsed: Timestamps, options: TableOptions) -> IntArray | None:
     if candidates and not zones and _one_time_of_day(wall[known]):
         return np.where(known, wall - wall % DAY, NAT)
     return None
+
+
+def _has_offsets(parsed: Timestamps) -> bool:
+    """Whether the first time is written in another clock than UTC."""
+    wall = parsed.wall[:1]
+    return bool((wall != NAT).any() and (wall != parsed.values[:1]).any())
 
 
 def _one_time_of_day(times: IntArray) -> bool:

@@ -183,7 +183,7 @@ def _lock_folder(folder: Path, timeout: float, create: int) -> int:
         pause = min(2 * pause, 5e-3)
 
 
-def resolve_models(known: Iterable[StoredModel], asked: Iterable[str]) -> set[str]:
+def resolve_models(known: Iterable[StoredModel], names: Iterable[str]) -> set[str]:
     """Fingerprints of the models that fingerprints, unique beginnings of them, or names mean.
 
     A name means every model that is called so.
@@ -194,7 +194,7 @@ def resolve_models(known: Iterable[StoredModel], asked: Iterable[str]) -> set[st
     """
     models = list(known)
     chosen: set[str] = set()
-    for text in asked:
+    for text in names:
         exact = {m.fingerprint for m in models if text and text in (m.fingerprint, m.name)}
         begins = {m.fingerprint for m in models if m.fingerprint.startswith(text)}
         if not exact and len(text) >= LEAST_PREFIX:

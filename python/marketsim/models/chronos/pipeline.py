@@ -26,7 +26,7 @@ _KINDS = ("ChronosPipeline", "ChronosBoltPipeline", "Chronos2Pipeline")
 
 @dataclass(frozen=True)
 class BuiltPipeline:
-    """A pipeline that exists already, and stands where a `Checkpoint` would.
+    """A pipeline that the caller built, used in place of a `Checkpoint`.
 
     Attributes:
         name: display name.
@@ -97,7 +97,7 @@ def libraries(execution: Execution) -> dict[str, str]:
 
 
 def weights_digest(checkpoint: Checkpoint | BuiltPipeline) -> str:
-    """Hash of all of a checkpoint, or of a pipeline, that decides a forecast."""
+    """Hash of everything in a checkpoint or pipeline that decides a forecast."""
     return checkpoint.digest
 
 
@@ -134,7 +134,7 @@ def open_pipeline(checkpoint: Checkpoint, execution: Execution) -> Any:
 
 
 def _check_complete(network: Any, checkpoint: Checkpoint) -> None:
-    """That every weight came from the files: the library draws what it lacks at random.
+    """Raise unless all weights came from the files: the library draws missing ones at random.
 
     Names of one tensor count as one.
     """
@@ -165,7 +165,7 @@ def _check_complete(network: Any, checkpoint: Checkpoint) -> None:
 
 @contextmanager
 def own_randomness(device: torch.device) -> Iterator[Callable[[int], None]]:
-    """Gives a function that seeds the generator of a device; afterwards all is as it was.
+    """Yield a function that seeds a device's generator; restore the generator afterwards.
 
     The library draws tokens from the device's only generator, and cannot be given another.
     """
