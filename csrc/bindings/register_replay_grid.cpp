@@ -41,29 +41,28 @@ template <typename Field>
 void put(Figures& to, const char* name, const std::vector<Summary>& from, Field Summary::* field) {
   py::array_t<double> values(static_cast<py::ssize_t>(from.size()));
   double* const data = values.mutable_data();
-  for (size_t i = 0; i < from.size(); ++i) data[i] = static_cast<double>(from[i].*field);
+  for (size_t i = 0; i < from.size(); ++i) data[i] = static_cast<double>(figure(from[i]));
   to[name] = values;
 }
 
 Figures figures_of(const std::vector<Summary>& from) {
   Figures to;
-  put(to, "final_equity", from, &Summary::final_equity);
-  put(to, "total_return", from, &Summary::total_return);
-  put(to, "max_drawdown", from, &Summary::max_drawdown);
-  put(to, "mean", from, &Summary::mean);
-  put(to, "deviation", from, &Summary::deviation);
-  put(to, "exposure", from, &Summary::exposure);
-  put(to, "gross_win", from, &Summary::gross_win);
-  put(to, "gross_loss", from, &Summary::gross_loss);
-  put(to, "cost", from, &Summary::cost);
-  put(to, "turnover", from, &Summary::turnover);
-  put(to, "trades", from, &Summary::trades);
-  put(to, "wins", from, &Summary::wins);
-  put(to, "orders", from, &Summary::orders);
-  put(to, "fills", from, &Summary::fills);
-  put(to, "refused", from, &Summary::refused);
-  put(to, "ambiguous_bars", from, &Summary::ambiguous_bars);
-  put(to, "ruined_bar", from, &Summary::ruined_bar);
+  put(to, "final_equity", from, [](const Summary& s) { return s.final_equity; });
+  put(to, "total_return", from, [](const Summary& s) { return s.figures[kTotalReturn]; });
+  put(to, "max_drawdown", from, [](const Summary& s) { return s.figures[kMaxDrawdown]; });
+  put(to, "sharpe", from, [](const Summary& s) { return s.figures[kSharpe]; });
+  put(to, "exposure", from, [](const Summary& s) { return s.exposure; });
+  put(to, "gross_win", from, [](const Summary& s) { return s.gross_win; });
+  put(to, "gross_loss", from, [](const Summary& s) { return s.gross_loss; });
+  put(to, "cost", from, [](const Summary& s) { return s.cost; });
+  put(to, "turnover", from, [](const Summary& s) { return s.turnover; });
+  put(to, "trades", from, [](const Summary& s) { return s.trades; });
+  put(to, "wins", from, [](const Summary& s) { return s.wins; });
+  put(to, "orders", from, [](const Summary& s) { return s.orders; });
+  put(to, "fills", from, [](const Summary& s) { return s.fills; });
+  put(to, "refused", from, [](const Summary& s) { return s.refused; });
+  put(to, "ambiguous_bars", from, [](const Summary& s) { return s.ambiguous_bars; });
+  put(to, "ruined_bar", from, [](const Summary& s) { return s.ruined_bar; });
   return to;
 }
 

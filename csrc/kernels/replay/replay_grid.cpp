@@ -65,7 +65,7 @@ Shared share(const BarArrays& bars, const Settings& settings, const Grid& grid) 
   to.plain = priced && grid.side == Side::long_only &&
              grid.size == static_cast<int64_t>(Size::equity_fraction) && grid.quantity > 0.0 &&
              settings.lot == 0.0 && settings.participation == 0.0 && settings.maintenance == 0.0 &&
-             !bars.time && !bars.split && !bars.dividend;
+             !bars.time && !bars.split && !bars.dividend && !bars.trail && !bars.finer.first;
   return to;
 }
 
@@ -228,23 +228,28 @@ class Worker {
       const double* const equity = curves_.data() + lane * stride_;
       Summary& out = summaries_[waiting_[lane]];
       out.final_equity = count_ ? equity[count_ - 1] : cash;
-      out.total_return = out.final_equity / cash - 1.0;
       if (net_) write_net(waiting_[lane], equity);
     }
     CurveFigures found;
     s_.loops.sum_up_curves(curves_.data(), stride_, count_, cash, found);
     for (size_t lane = 0; lane < filled_; ++lane) {
       const size_t set = waiting_[lane];
-      if (!(found.least[lane] > 0.0)) {  // ruined: the engine says when
+      if (!(found.least[lane] > -1.0)) {  // ruined: the engine says when
         find_signals(set);
         run_engine(set);
         continue;
       }
       Summary& out = summaries_[set];
       const auto count = static_cast<double>(count_);
-      out.max_drawdown = found.max_drawdown[lane];
-      out.mean = count_ ? found.sum[lane] / count : kNone;
-      out.deviation = count_ > 1 ? std::sqrt(found.squares[lane] / (count - 1.0)) : kNone;
+      const double mean = found.mean[lane], squares = found.squares[lane];
+      std::fill(std::begin(out.figures), std::end(out.figures), kNone);
+      if (count_ == 0) continue;
+      out.figures[kTotalReturn] = found.growth[lane] - 1.0;
+      out.figures[kMaxDrawdown] = found.max_drawdown[lane];
+      // Rounding leaves a trace of variation in constant returns; it is none (performance.cpp).
+      if (count_ > 1 && squares > 1e-24 * count * std::max(mean * mean, 1e-300)) {
+        out.figures[kSharpe] = mean / std::sqrt(squares / (count - 1.0));
+      }
     }
     filled_ = 0;
   }
@@ -270,6 +275,8 @@ class Worker {
                           g.stop_loss[set],
                           g.take_profit[set],
                           g.trailing_stop[set],
+                          nullptr,
+                          nullptr,
                           g.cooldown[set],
                           g.time_stop[set]};
     equity_.resize(count_);

@@ -55,12 +55,15 @@ size_t curve_lanes() {
   return kVectorWidth;
 }
 
+// The arithmetic of performance.cpp in the order of its sums, a curve in each lane.
 void sum_up_curves(double* rows, size_t stride, size_t bars, double cash,
                    replay::CurveFigures& to) {
-  // No equity above this can deepen the drawdown; the slack covers the rounding of 1 - e / peak.
+  // No growth above this can deepen the drawdown; the slack covers the rounding of 1 - g / peak.
   constexpr double kSlack = 1e-15;
-  const Vector start = cash - Vector{};
-  Vector peak = start, before = start, sum{}, worst{}, least = start;
+  const Vector one = 1.0 - Vector{};
+  Vector before = cash - Vector{}, growth = one, peak = one, worst{}, least = one;
+  Vector lane[4] = {}, rest[3] = {};
+  const size_t whole = bars / 4 * 4;
   for (size_t t = 0; t < bars; t += kVectorWidth) {
     Vector block[kVectorWidth];
     for (size_t k = 0; k < kVectorWidth; ++k) {
@@ -69,32 +72,42 @@ void sum_up_curves(double* rows, size_t stride, size_t bars, double cash,
     transpose(block);
     const size_t steps = bars - t < kVectorWidth ? bars - t : kVectorWidth;
     for (size_t k = 0; k < steps; ++k) {
-      const Vector equity = block[k];
-      peak = equity > peak ? equity : peak;
-      least = equity >= least ? least : equity;
-      if (any(equity < peak * ((1.0 - worst) + kSlack))) {
-        const Vector fall = 1.0 - equity / peak;
+      const Vector change = block[k] / before - 1.0;
+      before = block[k];
+      block[k] = change;
+      least = change >= least ? least : change;
+      growth *= 1.0 + change;
+      peak = growth >= peak ? growth : peak;
+      if (any(growth < peak * ((1.0 - worst) + kSlack))) {
+        const Vector fall = 1.0 - growth / peak;
         worst = worst < fall ? fall : worst;
       }
-      const Vector change = equity / before - 1.0;
-      sum += change;
-      before = equity;
-      block[k] = change;
+      const size_t at = t + k;
+      if (at < whole) {
+        lane[at % 4] += change;
+      } else {
+        rest[at - whole] = change;
+      }
     }
     for (size_t k = 0; k < kVectorWidth; ++k) {
       std::memcpy(rows + k * stride + t, &block[k], sizeof(Vector));
     }
   }
+  Vector sum = (lane[0] + lane[1]) + (lane[2] + lane[3]);
+  for (size_t k = 0; k < bars - whole; ++k) sum += rest[k];
   const Vector mean = sum / static_cast<double>(bars);
-  Vector squares{};
+  Vector part[4] = {};
   for (size_t t = 0; t < bars; ++t) {
     Vector change;
     const size_t place = t % kVectorWidth;
     std::memcpy(&change, rows + place * stride + (t - place), sizeof(Vector));
-    squares += (change - mean) * (change - mean);
+    const Vector difference = change - mean;
+    part[t < whole ? t % 4 : 0] += difference * difference;
   }
+  const Vector squares = (part[0] + part[1]) + (part[2] + part[3]);
+  std::memcpy(to.growth, &growth, sizeof growth);
   std::memcpy(to.max_drawdown, &worst, sizeof worst);
-  std::memcpy(to.sum, &sum, sizeof sum);
+  std::memcpy(to.mean, &mean, sizeof mean);
   std::memcpy(to.squares, &squares, sizeof squares);
   std::memcpy(to.least, &least, sizeof least);
 }

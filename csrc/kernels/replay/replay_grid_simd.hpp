@@ -10,8 +10,9 @@ namespace replay {
 constexpr size_t kMostCurves = 8;
 
 struct CurveFigures {
-  double max_drawdown[kMostCurves], sum[kMostCurves], squares[kMostCurves];
-  double least[kMostCurves];  // the lowest equity, or NaN
+  double growth[kMostCurves];  // of an equity of 1
+  double max_drawdown[kMostCurves], mean[kMostCurves], squares[kMostCurves];
+  double least[kMostCurves];  // the lowest return of a bar, or NaN
 };
 }  // namespace replay
 

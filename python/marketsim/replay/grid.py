@@ -13,7 +13,10 @@ from marketsim.arguments import as_number
 from marketsim.bars import Bars
 from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.indicators import donchian, rsi, sma
-from marketsim.replay.entry import SIZE_UNITS, Account, Unit, bar_arrays
+from marketsim.metrics import least_bars
+from marketsim.replay.account import Account
+from marketsim.replay.arrays import arrays_of
+from marketsim.replay.entry import SIZE_UNITS, Unit
 from marketsim.replay.rules import RULES, rule_parameters
 
 Floats = npt.NDArray[np.float64]
@@ -109,7 +112,7 @@ def replay_grid(
             found.crosses,
         )  # fmt: skip
     figures = _core.replay_grid(
-        bar_arrays(bars, account, None, None),
+        arrays_of(bars, account, None, None, None, None),
         account.compiled(),
         comparisons,
         entry_flags,
@@ -203,13 +206,15 @@ def _counts(name: str, values: Any, count: int) -> Rows:
 def _metrics(figures: dict[str, Floats], account: Account, bars: Bars) -> dict[str, Floats]:
     """The figures by the names and with the arithmetic of `ReplayResult.metrics`."""
     wins, losses = figures.pop("wins"), figures.pop("gross_loss")
-    gains, mean, deviation = (figures.pop(n) for n in ("gross_win", "mean", "deviation"))
-    trades, nan = figures["trades"], np.full(len(wins), np.nan)
-    periods = account.periods_per_year
+    gains, trades = figures.pop("gross_win"), figures["trades"]
+    nan = np.full(len(wins), np.nan)
+    periods, sessions = account.periods_per_year, None
     if periods is None:
-        periods = bars.market.periods_per_year if len(bars) > 1 else float("nan")
-    ratio = np.divide(mean, deviation, where=deviation > 0.0, out=nan.copy())
-    figures["sharpe"] = ratio * np.sqrt(periods)
+        known = len(bars) > 1
+        periods = bars.market.periods_per_year if known else float("nan")
+        sessions = bars.market.sessions_per_year if known else None
+    long_enough = periods > 0.0 and len(bars) >= least_bars(periods, sessions)
+    figures["sharpe"] = figures["sharpe"] * (np.sqrt(periods) if long_enough else np.nan)
     figures["win_rate"] = np.divide(wins, trades, where=trades > 0, out=nan.copy())
     figures["profit_factor"] = np.divide(gains, losses, where=losses > 0.0, out=nan.copy())
     figures["turnover"] = figures["turnover"] / account.cash

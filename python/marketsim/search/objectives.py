@@ -16,7 +16,9 @@ import numpy.typing as npt
 from marketsim.bars import Bars, read_bars
 from marketsim.errors import ArgumentError
 from marketsim.metrics import Evidence
-from marketsim.replay.entry import Account, BarsLike, Unit, replay
+from marketsim.replay.account import Account
+from marketsim.replay.arrays import BarsLike
+from marketsim.replay.entry import Unit, replay
 from marketsim.replay.grid import EXITS, Rule, named_rule, replay_grid
 from marketsim.replay.result import ReplayResult
 from marketsim.replay.rules import RULES

@@ -84,6 +84,7 @@ def report_data(result: _Result) -> ReportData:
                 emphasis=frozenset(result.baselines),
             ),
             _bands_table(result),
+            *_compared(summary),
             Table(
                 "Forecast skill",
                 skill_head,
@@ -126,6 +127,14 @@ def _bands_table(result: _Result) -> Table:
     )
 
 
+def _compared(summary: Summary) -> list[Table]:
+    if summary.benchmark is None:
+        return []
+    head, rows = summary.benchmark_cells()
+    note = "A year, in excess of the risk-free rate; corr.: of the returns in excess of it."
+    return [Table(f"Against {summary.benchmark}", head, rows, note=note)]
+
+
 def _equity(outcome: StrategyDays) -> Floats:
     return np.asarray(np.cumprod(1.0 + outcome.net), dtype=np.float64)
 
@@ -138,6 +147,7 @@ def _notes(result: _Result) -> list[str]:
         f"Costs of every fill: {settings.costs.text()} of the value traded. The last position is "
         "sold at the end.",
         f"Market: {settings.market.sentence()}.",
+        *(f"{text[:1].upper()}{text[1:]}." for text in settings.stated()),
         *(f"{note[:1].upper()}{note[1:]}." for note in result.summary().notes),
         *(f"Changed on reading: {repair}." for repair in result.bars.repairs),
     ]
