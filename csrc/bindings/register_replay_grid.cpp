@@ -37,8 +37,8 @@ GridComparisons make_comparisons(const DoubleArray& rows, const Numbers& entry_u
 
 using Figures = py::typing::Dict<py::str, py::array_t<double>>;
 
-template <typename Field>
-void put(Figures& to, const char* name, const std::vector<Summary>& from, Field Summary::* field) {
+template <typename Figure>
+void put(Figures& to, const char* name, const std::vector<Summary>& from, const Figure& figure) {
   py::array_t<double> values(static_cast<py::ssize_t>(from.size()));
   double* const data = values.mutable_data();
   for (size_t i = 0; i < from.size(); ++i) data[i] = static_cast<double>(figure(from[i]));
