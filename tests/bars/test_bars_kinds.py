@@ -389,3 +389,13 @@ def test_intraday_bars_of_a_frame_keep_their_zone():
     assert "the clock is America/New_York, as the source says" in bars.notes
     assert read_bars(frame, timezone="UTC").timezone == "UTC"
     assert read_bars(bars.frame).fingerprint == bars.fingerprint
+
+
+def test_offsets_within_a_day_say_which_clock_is_shown(write):
+    path = write("A.csv", dated("2024-03-08 09:30:00-05:00", "2024-03-08 09:31:00-05:00"))
+    assert (
+        "times with offsets are shown in UTC; timezone= states their clock" in read_bars(path).notes
+    )
+    bars = read_bars(path, timezone="America/New_York")
+    assert bars.span() == "2 bars of 1 minute, 2024-03-08 09:30 to 09:31 America/New_York"
+    assert not any("offsets" in note for note in bars.notes)

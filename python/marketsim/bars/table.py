@@ -182,6 +182,8 @@ def build_table(
             if parsed.zone is not None and options.stated_zone is None:
                 timezone = parsed.zone
                 notes.append(f"the clock is {timezone}, as the source says")
+            elif timezone is dt.UTC and _has_offsets(parsed):
+                notes.append("times with offsets are shown in UTC; timezone= states their clock")
             notes += _stamped_within_a_day(parsed, timezone)
     else:
         times, faults = np.full(count, NAT, np.int64), np.zeros(count, np.uint8)
@@ -282,6 +284,12 @@ def find_dates(parsed: Timestamps, options: TableOptions) -> IntArray | None:
     if candidates and not zones and _one_time_of_day(wall[known]):
         return np.where(known, wall - wall % DAY, NAT)
     return None
+
+
+def _has_offsets(parsed: Timestamps) -> bool:
+    """Whether the first time is written in another clock than UTC."""
+    wall = parsed.wall[:1]
+    return bool((wall != NAT).any() and (wall != parsed.values[:1]).any())
 
 
 def _one_time_of_day(times: IntArray) -> bool:
