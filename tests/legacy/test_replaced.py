@@ -133,6 +133,44 @@ def test_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
     assert old.resolve_best_model("AAPL") == "kronos"
 
 
+def test_own_loaders_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    record = type("Record", (), {"config": {"num_samples": 300}})
+    monkeypatch.delenv("TESTING")
+    monkeypatch.setattr(old, "load_best_config", lambda *of: asked.append(of) or record)
+    monkeypatch.setattr(old, "load_model_selection", lambda *of: asked.append(of))
+    for _ in range(2):
+        assert old.resolve_toto_params("AAPL")["num_samples"] == 300
+        old.resolve_kronos_params("AAPL")
+        assert old.resolve_best_model("AAPL") == "toto"
+    assert asked == [("toto", "AAPL"), ("kronos", "AAPL"), ("AAPL",)]
+    old._reset_model_caches()
+    old.resolve_toto_params("AAPL")
+    assert len(asked) == 4
+
+
+def test_toto_makes_room_for_kronos(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+
+    class Wrapper:
+        def __init__(self, **_: Any) -> None:
+            made.append(old.pipeline)
+            if len(made) == 1:
+                raise RuntimeError("CUDA out of memory")
+
+    own = Pipeline()
+    monkeypatch.setattr(old, "KronosForecastingWrapper", Wrapper)
+    monkeypatch.setattr(old, "pipeline", own, raising=False)
+    try:
+        wrapper = old.load_kronos_wrapper(old.resolve_kronos_params("AAPL"))
+        assert isinstance(wrapper, Wrapper) and made == [own, None]
+        monkeypatch.setattr(Wrapper, "__init__", lambda self, **_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            old.load_kronos_wrapper({**old.resolve_kronos_params("AAPL"), "top_k": 7})
+    finally:
+        old._reset_model_caches()
+
+
 def test_prices_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     from marketsim.legacy.stock import data_source
 

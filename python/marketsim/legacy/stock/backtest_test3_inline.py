@@ -53,6 +53,7 @@ from marketsim.legacy.stock.optimization_utils import (
     run_bounded_optimizer,
 )
 from marketsim.legacy.stock.parameters import (
+    asked_once,
     load_best_config,
     load_close_policy,
     load_model_selection,
@@ -310,7 +311,7 @@ def load_toto_pipeline() -> Any:
 
 def load_kronos_wrapper(params: Mapping[str, Any]) -> Any:
     """The Kronos wrapper of these parameters, by `KronosForecastingWrapper`; see `pipelines`."""
-    return pipelines.load_kronos_wrapper(params, KronosForecastingWrapper)
+    return pipelines.load_kronos_wrapper(params, KronosForecastingWrapper, _release_toto)
 
 
 def cached_predict(
@@ -354,8 +355,14 @@ def _forget_pipeline() -> None:
         own.unload()
 
 
+def _release_toto() -> None:
+    _forget_pipeline()
+    pipelines.drop_toto()
+
+
 def _reset_model_caches() -> None:
-    """Let go of every model; parameters are read at each call, so that nothing else is kept."""
+    """Let go of every model, and of what the program's own loaders of parameters said."""
+    parameters.forget_answers()
     release_model_resources(force=True)
 
 
@@ -366,17 +373,18 @@ def log_prediction_cache_stats() -> None:
 
 def resolve_toto_params(symbol: str) -> dict[str, Any]:
     """num_samples, samples_per_batch and aggregate of a symbol, by `load_best_config`; clamped."""
-    return parameters.resolve_toto_params(symbol, load_best_config)
+    return parameters.resolve_toto_params(symbol, asked_once(load_best_config))
 
 
 def resolve_kronos_params(symbol: str) -> dict[str, Any]:
     """temperature, top_p, top_k, sample_count, max_context and clip, by `load_best_config`."""
-    return parameters.resolve_kronos_params(symbol, load_best_config)
+    return parameters.resolve_kronos_params(symbol, asked_once(load_best_config))
 
 
 def resolve_best_model(symbol: str) -> str:
     """Which model forecasts a symbol, by `load_model_selection`; see `parameters`."""
-    return parameters.resolve_best_model(symbol, load_model_selection, testing=in_test_mode())
+    load = asked_once(load_model_selection)
+    return parameters.resolve_best_model(symbol, load, testing=in_test_mode())
 
 
 def resolve_close_policy(symbol: str) -> str:

@@ -5,8 +5,8 @@
     {HYPERPARAM_ROOT}/best/{SYMBOL}.json          model: toto, kronos, or what Toto stands in for
     {HYPERPARAM_ROOT}/close_policy/{SYMBOL}.json  close_policy: INSTANT_CLOSE or KEEP_OPEN
 
-Files are read anew at each call. A file that is not there means the defaults; one that cannot be
-understood is an error that names it.
+Files are read anew at each call; a program's own loader is asked once a process. A file that is not
+there means the defaults; one that cannot be understood is an error that names it.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ DEFAULT_KRONOS_PARAMS: dict[str, float | int] = {
 _WHOLE_KRONOS = ("top_k", "sample_count", "max_context")
 # What has been said of a symbol, so that it is said once.
 _said: dict[tuple[str, str], str] = {}
+# What a program's own loader said: the loader and its arguments.
+_answers: dict[tuple[Any, ...], Any] = {}
 
 
 class SamplingBounds(NamedTuple):
@@ -204,6 +206,28 @@ def save_close_policy(
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, (json.dumps(content, indent=2) + "\n").encode())
     return path
+
+
+def asked_once(load: Callable[..., Any]) -> Callable[..., Any]:
+    """A program's own loader, asked once for each of its arguments, as the old module did.
+
+    Our own ones are returned as they are: they read files anew. `forget_answers` asks again.
+    """
+    if load in (load_best_config, load_model_selection):
+        return load
+
+    def ask(*arguments: str) -> Any:
+        key = (load, *arguments)
+        if key not in _answers:
+            _answers[key] = load(*arguments)
+        return _answers[key]
+
+    return ask
+
+
+def forget_answers() -> None:
+    """Ask a program's own loaders again."""
+    _answers.clear()
 
 
 def _config(load: Callable[[str, str], Any], model: str, symbol: str) -> tuple[dict[str, Any], str]:
