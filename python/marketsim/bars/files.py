@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from marketsim.bars.arrow import read_feather, read_parquet
+from marketsim.bars.limits import MOST_UNPACKED_BYTES, check_size, check_unpacked
 from marketsim.bars.nested import read_json
 from marketsim.bars.symbol import is_symbol
 from marketsim.bars.text import EXPECTED, RawTable, read_text
@@ -25,9 +26,6 @@ from marketsim.errors import (
     InvalidNameError,
     UnknownSymbolError,
 )
-
-LARGEST = 256 << 20
-"""Bytes that an archive may unpack to."""
 
 _PACKED = (".gz", ".zip")
 
@@ -178,6 +176,7 @@ def read_file(path: Path) -> RawTable:
             f"{path} has {f'the suffix {path.suffix!r}' if path.suffix else 'no suffix'}: expected "
             f"one of {', '.join(SUFFIXES)}; convert or rename the file, or pass a DataFrame"
         )
+    check_size(path)
     if suffix in (".parquet", ".pq") and path.stat().st_size:
         return read_parquet(path, None)
     data = _read_bytes(path)
@@ -245,11 +244,10 @@ def _read_bytes(path: Path) -> bytes:
 def _gunzip(path: Path, data: bytes) -> bytes:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
-            content = stream.read(LARGEST + 1)
+            content = stream.read(MOST_UNPACKED_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise FileFormatError(f"{path} is not a whole gzip file ({error}): {EXPECTED}") from None
-    if len(content) > LARGEST:
-        raise FileFormatError(f"{path} unpacks to more than {LARGEST:,} bytes: expected less")
+    check_unpacked(path, len(data), len(content))
     return content
 
 
@@ -267,10 +265,11 @@ def _unzip(path: Path, data: bytes) -> tuple[str, bytes]:
                     f"{path} holds {len(names)} files of bars ({shown}): expected one; unpack it, "
                     "and read the folder"
                 )
-            if names[0].file_size > LARGEST:
-                raise FileFormatError(f"{path} unpacks to more than {LARGEST:,} bytes")
+            check_unpacked(path, len(data), names[0].file_size)
             with archive.open(names[0]) as stream:
-                return names[0].filename, stream.read(LARGEST)
+                content = stream.read(MOST_UNPACKED_BYTES + 1)
+            check_unpacked(path, len(data), len(content))  # the archive may lie about it
+            return names[0].filename, content
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise FileFormatError(
             f"{path} is not a whole zip file ({str(error)[:100]}): {EXPECTED}"

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from marketsim.bars.layouts import choose_headless, find_layout
+from marketsim.bars.limits import check_columns, check_json
 from marketsim.bars.text import RawTable
 from marketsim.errors import FileFormatError
 
@@ -21,9 +22,10 @@ def read_json(path: Path, data: bytes) -> RawTable:
     """Read JSON of candles.
 
     Raises:
-        FileFormatError: it is no JSON, or holds no candles.
+        FileFormatError: it is no JSON, holds no candles, or more than `bars.limits` allow.
 
     """
+    check_json(str(path), data)
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -43,11 +45,13 @@ def table_of(content: Any, where: str) -> RawTable:
         raise FileFormatError(f"{where} holds no candles: {_EXPECTED}")
     rows, symbols = found
     if isinstance(rows[0], dict):
+        check_columns(where, len(set().union(*rows)))
         frame = pd.DataFrame.from_records(rows)
         layout = None
         notes: list[str] = []
     else:
         width = max(len(row) for row in rows)
+        check_columns(where, width)
         head = [[str(cell) for cell in row] for row in rows[:40]]
         chosen = choose_headless([row for row in head if len(row) == width])
         if chosen is None:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from marketsim.bars.encoding import decode
 from marketsim.bars.layouts import GENERIC, LAYOUTS, Layout, choose_headless, fold
+from marketsim.bars.limits import check_cells, check_columns
 from marketsim.errors import FileFormatError
 
 HEADER_EXAMPLE = "timestamp,open,high,low,close,volume"
@@ -242,6 +243,8 @@ def _parse(path: Path, body: str, start: _Start, above: int) -> pd.DataFrame:
             "header): expected rows with as many fields as the header"
         )
     raw = body.encode()
+    check_columns(str(path), width)
+    check_cells(str(path), raw.count(start.delimiter.encode()) + raw.count(b"\n"))
     frame = _parse_arrow(raw, width, start.delimiter)
     if frame is None:
         frame = _parse_pandas(path, raw, width, start.delimiter, above)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import os
 import signal
 import sys
@@ -21,12 +20,13 @@ from marketsim.cli import (
     evaluate,
     forecast,
     inspect,
+    orders,
     params,
     profile,
     replay,
     store,
 )
-from marketsim.cli.store_text import printable_lines
+from marketsim.cli.terminal import printable_output
 from marketsim.errors import MarketsimError
 
 EXIT_FAILURE = 1  # a defect of marketsim
@@ -38,6 +38,7 @@ _EXAMPLES = """examples:
   marketsim backtest AAPL.csv --report AAPL.html   one symbol, and an offline report
   marketsim inspect AAPL.csv                       how a file of bars is understood
   marketsim convert export.csv AAPL.parquet        clean bars of any export
+  marketsim orders AAPL.csv --tick 0.01            what to order for the next bar
   marketsim forecast bars/ --plan                  what a folder's forecasts would cost
   marketsim profile AAPL.csv                       where the time of a backtest goes
   marketsim store stat                             what has been forecast and kept
@@ -48,13 +49,14 @@ _EXAMPLES = """examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns 0, or 1 (defect), 2 (wrong input), 130 (Ctrl-C)."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character shows "?"
-            stream.reconfigure(errors="replace")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # inherited from a shell's background job
         with contextlib.suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGINT, signal.default_int_handler)
-    args = _parser().parse_args(argv)
+    with printable_output():
+        return _run(_parser().parse_args(argv))
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
@@ -67,7 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _explain("interrupted", args.debug)
         return EXIT_INTERRUPTED
-    except (MarketsimError, OSError) as error:
+    # ImportError: the kernels refuse to load under a wrong MARKETSIM_ISA or MARKETSIM_NUM_THREADS.
+    except (MarketsimError, OSError, ImportError) as error:
         _explain(f"error: {error}", args.debug)
         return EXIT_USAGE
     except Exception as error:
@@ -84,7 +87,7 @@ def _explain(message: str, debug: bool) -> None:
     if debug:
         traceback.print_exc()
     else:
-        print(printable_lines(message), file=sys.stderr)
+        print(message, file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -101,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         inspect,
         convert,
         forecast,
+        orders,
         evaluate,
         replay,
         check,
@@ -129,4 +133,4 @@ class _Version(argparse.Action):
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(printable_lines(f"warning: {message}"), file=sys.stderr)
+    print(f"warning: {message}", file=sys.stderr)

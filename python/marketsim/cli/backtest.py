@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from marketsim.cli.arguments import (
     add_plan_arguments,
     add_store_arguments,
     add_with_default,
+    fee,
     folder_exit,
     loaded_model,
     opened_store,
@@ -24,6 +23,7 @@ from marketsim.cli.arguments import (
     read_source,
     report_reading,
 )
+from marketsim.cli.outputs import add_force, check_output, is_page
 from marketsim.errors import ArgumentError, MarketsimError
 from marketsim.kernels.rules import FILLS
 
@@ -70,6 +70,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     output.add_argument(
         "--report", type=Path, metavar="PATH", help="HTML report; for several symbols a folder"
     )
+    add_force(output, "--report")
     output.add_argument("--json", action="store_true", help="print JSON instead of tables")
     output.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
@@ -84,7 +85,7 @@ def add_run_arguments(group: argparse._ArgumentGroup) -> None:
     )
     for flag, options, help in (
         ("--strategies", NAMES | {"metavar": "NAME"}, "which to run (default: all)"),
-        ("--fee", {"type": _fee}, "5bps, 0.05%% or 0.0005 (default: by asset class)"),
+        ("--fee", {"type": fee}, "5bps, 0.05%% or 0.0005 (default: by asset class)"),
         ("--asset-class", {"metavar": "NAME"}, "equity, crypto, forex (default: by the bars)"),
         (
             "--periods-per-year",
@@ -108,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
         from marketsim.report.files import check_page_path
 
         check_page_path(args.report)  # before anything runs that would be lost with it
+        check_output(args.report, "--report", args.force, is_page)
     store = opened_store(args)
     before = _counts(store)
     model = loaded_model(args)
@@ -133,6 +135,9 @@ def _run_folder(args: argparse.Namespace) -> int:
     if args.report:
         _require_folder(args.report)
     combined, pages = Combined(), page_names(folder)
+    if args.report:
+        for name in (INDEX, *pages.values()):
+            check_output(args.report / name, "--report", args.force, is_page)
     for name, why in folder.problems.items():
         combined.fail(name, why)
     store = opened_store(args)
@@ -238,17 +243,3 @@ def _require_folder(path: Path) -> None:
     if path.suffix.lower() in (".html", ".htm"):
         raise ArgumentError(f"--report must name a folder for several symbols: got {path}")
     path.mkdir(parents=True, exist_ok=True)
-
-
-def _fee(text: str) -> float:
-    match = re.fullmatch(r"\s*([-+]?[0-9.]+(?:[eE][-+]?\d+)?)\s*(bps?|%)?\s*", text)
-    scale = {None: 1.0, "bp": 1e-4, "bps": 1e-4, "%": 1e-2}
-    try:
-        value = float(match[1]) * scale[match[2]] if match else math.inf
-    except ValueError:
-        value = math.inf
-    if not abs(value) < 0.05:
-        raise argparse.ArgumentTypeError(
-            f"expected a fee below 5 %, as 5bps, 0.05%, 0.0005, or -1bps for a rebate: got {text!r}"
-        )
-    return value

@@ -11,6 +11,7 @@ from typing import Any
 
 from marketsim.cli.arguments import add_data_arguments, add_with_default, read_source
 from marketsim.cli.loading import load_object
+from marketsim.cli.outputs import add_force, check_output
 from marketsim.errors import ArgumentError, UnknownNameError
 
 _EXAMPLES = """strategies:
@@ -73,6 +74,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     add_data_arguments(parser.add_argument_group("the data"))
     output = parser.add_argument_group("the output")
     output.add_argument("--trades", type=Path, metavar="PATH", help="write the trades as CSV")
+    add_force(output, "--trades")
     output.add_argument("--json", action="store_true", help="print JSON instead of text")
     old = parser.add_argument_group("switches of an older tool: accepted, without effect")
     old.add_argument("--fast-window", action="store_true", help="indicators are always windowless")
@@ -94,6 +96,8 @@ def run(args: argparse.Namespace) -> int:
             name = flag.replace("_", "-")
             print(f"--{name} changes nothing: every replay computes its indicators once and "
                   "gives the same trades", file=sys.stderr)  # fmt: skip
+    if args.trades:  # before anything runs that would be lost with it
+        check_output(args.trades, "--trades", args.force, _is_trades)
     bars = read_source(args)
     found = _strategy(args.strategy)(bars, **_parameters(args.params))
     arguments = dict(found) if isinstance(found, dict) else dict(
@@ -135,10 +139,16 @@ def run(args: argparse.Namespace) -> int:
     if args.trades:
         from marketsim.atomic import replace_file
 
-        replace_file(args.trades, result.trades.to_csv(index=False).encode())
+        target = check_output(args.trades, "--trades", args.force, _is_trades)
+        replace_file(target, result.trades.to_csv(index=False).encode())
     print(json.dumps(result.to_dict(), indent=2, allow_nan=False) if args.json
           else result.summary())  # fmt: skip
     return 0
+
+
+def _is_trades(_: Path, head: bytes) -> bool:
+    """Whether a file begins with the header of a table of trades."""
+    return head.startswith(b"entry_time,exit_time,side,quantity,entry_price,exit_price,profit,")
 
 
 def _strategy(name: str) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from marketsim.cli.arguments import NAMES, add_data_arguments, read_folder_source, read_source
-from marketsim.cli.store_text import plural, print_json, printable
+from marketsim.cli.store_text import name_text, plural, print_json
 from marketsim.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -143,10 +143,10 @@ def _print(reports: dict[str, ImportReport], args: argparse.Namespace) -> int:
     else:
         for symbol, report in reports.items():
             print(
-                f"{printable(symbol)}: {plural(report.found, 'old forecast')} of these bars; "
+                f"{name_text(symbol)}: {plural(report.found, 'old forecast')} of these bars; "
                 f"{report.imported:,} imported, {report.held:,} held already, "
                 f"{report.skipped:,} left out (contexts with gaps)"
             )
         for path, why in unreadable:
-            print(f"passed over {printable(str(path))}: {printable(why)}")
+            print(f"passed over {name_text(str(path))}: {name_text(why)}")
     return 2 if unreadable else 0

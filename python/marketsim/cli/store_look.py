@@ -13,9 +13,9 @@ from marketsim.cli.store_text import (
     iso_text,
     minutes_text,
     model_text,
+    name_text,
     plural,
     print_json,
-    printable,
     schema_text,
     size_text,
 )
@@ -150,7 +150,7 @@ def require_series(
     known = symbols_of(store, models=models)
     missing = [symbol for symbol in asked if symbol not in known]
     if missing:
-        held = ", ".join(printable(symbol) for symbol in known[:20]) or "none"
+        held = ", ".join(name_text(symbol) for symbol in known[:20]) or "none"
         more = f" and {len(known) - 20:,} more" if len(known) > 20 else ""
         raise StoreNotFoundError(
             f"no forecasts of {', '.join(map(repr, missing))} are stored, but of: {held}{more}"
@@ -195,7 +195,7 @@ def _model_facts(found: Inventory, fingerprint: str) -> dict[str, Any]:
 
 
 def _model_table(found: Inventory) -> list[str]:
-    from marketsim.walkforward.summary import aligned
+    from marketsim.text import aligned
 
     rows = []
     for model in found.models:
@@ -203,7 +203,7 @@ def _model_table(found: Inventory) -> list[str]:
         facts = _model_facts(found, model.fingerprint)
         rows.append(
             [
-                printable(model.name) or f"({model.note})",
+                name_text(model.name) or f"({model.note})",
                 model.fingerprint[:12],
                 f"{facts['files']:,}",
                 f"{facts['records']:,}",
@@ -273,14 +273,14 @@ def file_facts(store: PredictionStore, found: Inventory, file: StoredFile) -> di
 
 def _file_table(store: PredictionStore, found: Inventory, files: list[StoredFile]) -> list[str]:
     from marketsim.forecasts.store.listing import date_text
-    from marketsim.walkforward.summary import aligned
+    from marketsim.text import aligned
 
     rows, notes = [], []
     for file in files:
         series = file.series
         rows.append(
             [
-                printable(series.series) if series else file.entry.path.name,
+                name_text(series.series) if series else file.entry.path.name,
                 model_text(found.name_of(file.entry.model), file.entry.model),
                 schema_text(series.schema) if series else "–",
                 f"{file.records:,}",
@@ -326,12 +326,12 @@ def run_verify(args: argparse.Namespace) -> int:
 def _print_defects(store: PredictionStore, found: Inventory) -> None:
     for file in found.files:
         if file.defects:
-            series = printable(file.series.series) if file.series else "a file"
+            series = name_text(file.series.series) if file.series else "a file"
             model = model_text(found.name_of(file.entry.model), file.entry.model)
             print(f"{series} of {model}: {', '.join(file.defects)}")
             print(f"  {relative(store, file.entry.path)}")
     for file, count in found.set_aside:
-        series = printable(file.known_series.series)
+        series = name_text(file.known_series.series)
         print(f"{series}: set aside, with {plural(count, 'record')} that the store lacks")
         print(f"  {relative(store, file.entry.path)}")
     for entry in found.others:
@@ -340,10 +340,3 @@ def _print_defects(store: PredictionStore, found: Inventory) -> None:
                 f"a link or no file, which the store does not read:\n  "
                 f"{relative(store, entry.path)}"
             )
-
-
-def run_show(args: argparse.Namespace) -> int:
-    """Print the records of a symbol or a file."""
-    from marketsim.cli.store_show import show
-
-    return show(args)

@@ -33,7 +33,7 @@ _GENERATION = "generation_config.json"  # of models whose library makes tokens o
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 # Far above what any model needs: the largest index that is known has about 5 MB.
-_MOST_JSON = 64 << 20
+_MOST_JSON = 16 << 20
 MOST_LAYERS = 10_000
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
