@@ -284,6 +284,17 @@ def test_flags_of_the_optimiser(monkeypatch: pytest.MonkeyPatch) -> None:
         vars(optimization_utils).pop(name, None)
 
 
+def test_variables_that_choose_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TESTING")
+    monkeypatch.setenv("MARKETSIM_FORCE_KRONOS", "1")
+    assert old.resolve_best_model("AAPL") == "kronos" and not old.in_test_mode()
+    monkeypatch.setenv("MARKETSIM_FORCE_TOTO", "1")
+    assert old.resolve_best_model("AAPL") == "toto"
+    monkeypatch.delenv("MARKETSIM_FORCE_TOTO")
+    monkeypatch.setenv("MARKETSIM_ALLOW_MOCK_ANALYTICS", "true")
+    assert old.resolve_best_model("AAPL") == "toto" and old.in_test_mode()
+
+
 def test_variables_without_effect_are_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from marketsim.bars.nested import table_of
-from marketsim.bars.text import RawTable
+from marketsim.bars.text import RawTable, arrow_text
 from marketsim.errors import ArgumentError, MissingDependencyError
 
 
@@ -46,10 +46,13 @@ def frame_of_arrow(table: Any, *, destroy: bool = False) -> pd.DataFrame:
     """
     import pyarrow as pa
 
-    strings = (pa.string(), pa.large_string(), pa.string_view())
+    strings = [pa.string(), pa.large_string()]
+    if hasattr(pa, "string_view"):  # since pyarrow 16
+        strings.append(pa.string_view())
+    dtype = arrow_text()
 
     def as_pandas(kind: Any) -> Any:
-        return pd.StringDtype("pyarrow", na_value=float("nan")) if kind in strings else None
+        return dtype if kind in strings else None
 
     frame: pd.DataFrame = table.to_pandas(
         types_mapper=as_pandas, split_blocks=True, self_destruct=destroy

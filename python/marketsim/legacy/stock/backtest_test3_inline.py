@@ -418,8 +418,8 @@ def validate_forecast_order(high_pred: torch.Tensor, low_pred: torch.Tensor) -> 
 
 
 def in_test_mode() -> bool:
-    """Whether TESTING is set, which makes the model Toto."""
-    return bool(setting("testing"))
+    """Whether TESTING or MARKETSIM_ALLOW_MOCK_ANALYTICS is set: both make the model Toto."""
+    return bool(setting("testing") or setting("allow_mock_analytics"))
 
 
 def _compute_return_profile(daily_returns: Any, trading_days_per_year: int) -> tuple[float, float]:

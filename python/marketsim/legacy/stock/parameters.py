@@ -326,7 +326,7 @@ def resolve_best_model(
 ) -> str:
     """Which model forecasts a symbol: "toto", "kronos", or what its file says.
 
-    TESTING means toto, MARKETSIM_FORCE_KRONOS kronos; else the file in best/ says it, else toto.
+    TESTING and MARKETSIM_FORCE_TOTO mean toto, MARKETSIM_FORCE_KRONOS kronos; else the file in best/ says it, else toto.
     Toto forecasts for any name but kronos, as it did in the version of November 2025; a line of the
     log says so.
 
@@ -334,6 +334,9 @@ def resolve_best_model(
         InvalidNameError, FileFormatError, ArgumentError: as `resolve_toto_params`.
     """
     if setting("testing") if testing is None else testing:
+        return "toto"
+    if setting("force_toto"):
+        _say("model", symbol, f"MARKETSIM_FORCE_TOTO: Toto forecasts {symbol}")
         return "toto"
     if setting("force_kronos"):
         _say("model", symbol, f"MARKETSIM_FORCE_KRONOS: Kronos forecasts {symbol}")
