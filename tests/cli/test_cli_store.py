@@ -470,3 +470,19 @@ def test_a_real_process(store: PredictionStore) -> None:
     found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert found.stderr == ""
     assert "records      60" in found.stdout
+
+
+def test_stat_names_what_another_version_wrote(run, store: PredictionStore) -> None:
+    (store.path / "v9").mkdir()
+    (store.path / "v9x").mkdir()
+    old = {"name": "alpha", "code": "1", "levels": [0.5], "weights": ""}
+    (store.folder_of(ALPHA) / "model.json").write_text(json.dumps(old))
+    code, out, _ = run("stat")
+    assert code == 0
+    assert re.search(rf"^alpha {ALPHA}: described by another version", out, re.MULTILINE)
+    assert re.search(r"^v9: a format of another version", out, re.MULTILINE)
+    assert "v9x" not in out
+    assert "beta 00ffab:" not in out
+    facts = json.loads(run("stat --json")[1])
+    assert facts["other_formats"] == ["v9"]
+    assert [bool(model["note"]) for model in facts["by_model"]] == [True, False]

@@ -40,7 +40,7 @@ def as_path(source: str | os.PathLike[str]) -> Path:
     if isinstance(source, str | os.PathLike):
         text = os.fspath(source)
         if text == "":
-            # Path("") is the current folder, which nobody means by naming nothing.
+            # Path("") is the current folder, which an empty name does not mean.
             raise ArgumentError("got an empty path: expected a file or a folder; write . for here")
         if isinstance(text, str):
             return Path(text)
@@ -80,6 +80,14 @@ def split_name(path: Path) -> tuple[str, str]:
     return name, ""
 
 
+def symbol_of_stem(stem: str) -> str | None:
+    """The symbol that a file's name says: AAPL of TradingView's "NASDAQ_AAPL, 1D"; None if none."""
+    if is_symbol(stem):
+        return stem
+    match = re.fullmatch(r"(?:[A-Z0-9]+_)?([A-Za-z0-9^._=+-]+), [0-9A-Z]+(?:_[0-9a-f]+)?", stem)
+    return match[1] if match and is_symbol(match[1]) else None
+
+
 class FolderListing:
     """The files of bars in a folder, not in the folders below it; hidden files do not count.
 
@@ -111,9 +119,9 @@ class FolderListing:
     def _rename(self, stem: str, files: list[Path]) -> None:
         """Take the symbol out of TradingView's names; others that are no symbols are problems."""
         del self._files[stem]
-        match = re.fullmatch(r"(?:[A-Z0-9]+_)?([A-Za-z0-9^._=+-]+), [0-9A-Z]+(?:_[0-9a-f]+)?", stem)
-        if match and is_symbol(match[1]) and match[1] not in self._files:
-            self._files[match[1]] = files
+        symbol = symbol_of_stem(stem)
+        if symbol is not None and symbol not in self._files:
+            self._files[symbol] = files
             return
         for path in files:
             self.problems[path.name] = (
@@ -259,6 +267,8 @@ def _unzip(path: Path, data: bytes) -> tuple[str, bytes]:
                 entry for entry in archive.infolist()
                 if split_name(Path(entry.filename))[1] and "__MACOSX" not in entry.filename
             ]  # fmt: skip
+            if len(names) > 1:  # HistData adds a report in .txt
+                names = [entry for entry in names if not entry.filename.endswith(".txt")] or names
             if len(names) != 1:
                 shown = ", ".join(repr(entry.filename) for entry in names[:5]) or "none"
                 raise FileFormatError(

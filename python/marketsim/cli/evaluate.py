@@ -226,7 +226,7 @@ def _sources(args: argparse.Namespace) -> Iterator[Bars]:
 def _compare(
     bars: Bars, exact: Model, others: dict[str, Model], counts: list[int], args: argparse.Namespace
 ) -> Iterator[dict[str, Any]]:
-    """One row a cheaper way, after that of the exact distribution."""
+    """One row for each cheaper setting, after the exact distribution's."""
     import numpy as np
 
     from marketsim.metrics import pinball_loss

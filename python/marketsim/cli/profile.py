@@ -45,7 +45,7 @@ exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 130 inte
 _ROOT = "marketsim"  # of the collapsed stacks
 # Stages in the order in which a forecast meets them, and what each does.
 _STAGES = {
-    "imports": "libraries, and loops compiled for this machine",
+    "imports": "libraries",
     "bars": "the file or files",
     "load": "the model's library and weights, and their hash",
     "model": "the model, where it names no stages of its own",
@@ -194,15 +194,8 @@ def _profiled_legacy(args: argparse.Namespace) -> _Found:
 
 
 def _import() -> None:
-    """What only the first run in a process does, so that no stage is blamed for it."""
-    import numpy as np
-
+    """Import the run's libraries first, so that no stage is charged for them."""
     import marketsim.walkforward  # noqa: F401
-    from marketsim.kernels import loops
-
-    values, starts = np.zeros((1, 2)), np.zeros(1, dtype=np.int64)
-    loops.window_sums(values[None], starts, 2)
-    loops.shutdown_positions(values[0], values[0], False)
 
 
 def _sources(args: argparse.Namespace) -> Iterator[Bars]:

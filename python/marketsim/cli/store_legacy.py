@@ -6,7 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from marketsim.cli.arguments import NAMES, add_data_arguments, read_folder_source, read_source
+from marketsim.cli.arguments import (
+    NAMES,
+    add_data_arguments,
+    add_lock_timeout,
+    read_folder_source,
+    read_source,
+)
 from marketsim.cli.store_text import name_text, plural, print_json
 from marketsim.errors import ArgumentError
 
@@ -70,16 +76,19 @@ def add_import_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N|any",
         help="row of the bars at which the old downloads began; any tries all (default: 0)",
     )
+    add_lock_timeout(parser)
     add_data_arguments(parser.add_argument_group("the bars"))
 
 
 def run_import(args: argparse.Namespace) -> int:
     """Import, and say what was found; returns 2 where files could not be read."""
-    from marketsim.forecasts import open_store
+    from marketsim.forecasts import PredictionStore, open_store
 
     store = open_store(args.store)
     if store is None:
         raise ArgumentError("MARKETSIM_STORE is off: give the folder of a store by --store")
+    if isinstance(store, PredictionStore):
+        store = PredictionStore(store.path, lock_timeout=args.lock_timeout)
     reports = {bars.symbol: _import(bars, store, args) for bars in _sources(args)}
     return _print(reports, args)
 

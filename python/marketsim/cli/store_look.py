@@ -165,13 +165,16 @@ def relative(store: PredictionStore, path: Path) -> str:
 def run_stat(args: argparse.Namespace) -> int:
     """Print the totals, and a row for each model."""
     from marketsim.forecasts.store.inspect import take_inventory
+    from marketsim.forecasts.store.listing import other_formats
 
     store = open_reader(args)
     models = chosen_models(store, args.models)
     found = take_inventory(store, models=models, dates=False, progress=not args.quiet)
+    others = other_formats(store)
     if args.json:
         rows = [_model_facts(found, m.fingerprint) | {"note": m.note} for m in found.models]
-        print_json({"store": str(store.path), **found.totals, "by_model": rows})
+        facts = {"store": str(store.path), **found.totals, "by_model": rows}
+        print_json(facts | {"other_formats": others})
         return 0
     print(f"store        {store.path}")
     for name, count in found.totals.items():
@@ -179,6 +182,11 @@ def run_stat(args: argparse.Namespace) -> int:
             print(f"{name:<12} {size_text(count) if name == 'bytes' else f'{count:,}'}")
     if found.models:
         print("\n" + "\n".join(_model_table(found)))
+    for model in found.models:
+        if model.name and model.note:
+            print(f"{name_text(model.name)} {model.fingerprint[:12]}: {model.note}")
+    for name in others:
+        print(f"{name}: a format of another version of marketsim, which is left alone")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Digests of Python code: they tell models apart whose authors gave them one name."""
+"""Digests of Python code, so that different models of one name get different fingerprints."""
 
 from __future__ import annotations
 
