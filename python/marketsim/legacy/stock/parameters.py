@@ -326,9 +326,9 @@ def resolve_best_model(
 ) -> str:
     """Which model forecasts a symbol: "toto", "kronos", or what its file says.
 
-    TESTING and MARKETSIM_FORCE_TOTO mean toto, MARKETSIM_FORCE_KRONOS kronos; else the file in best/
-    says it, else toto. Toto forecasts for any name but kronos, as it did in the version of November
-    2025; a line of the log says so.
+    TESTING and MARKETSIM_FORCE_TOTO mean toto, MARKETSIM_FORCE_KRONOS kronos; else the file in
+    best/ says it, else toto. Toto forecasts for any name but kronos, as it did in the version of
+    November 2025; a line of the log says so.
 
     Raises:
         InvalidNameError, FileFormatError, ArgumentError: as `resolve_toto_params`.
