@@ -298,7 +298,7 @@ def _parse(path: Path, body: str, start: _Start, above: int) -> pd.DataFrame:
     return frame
 
 
-def arrow_text() -> pd.StringDtype:
+def arrow_text() -> Any:
     """The dtype of text in Arrow's memory whose missing values are NaN."""
     try:
         return pd.StringDtype("pyarrow", na_value=float("nan"))

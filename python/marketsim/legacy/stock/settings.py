@@ -350,6 +350,16 @@ WITHOUT_EFFECT = {
     "MARKETSIM_TOTO_BACKTEST_MAX_RETRIES": "a model short of memory makes smaller batches",
     "TORCH_COMPILED": "TOTO_COMPILE asks for torch.compile",
     "CHRONOS_COMPILE": "Chronos-2 is the program's own wrapper here",
+    "CHRONOS_COMPILE_BACKEND": "Chronos-2 is the program's own wrapper here",
+    "CHRONOS_COMPILE_MODE": "Chronos-2 is the program's own wrapper here",
+    "CHRONOS_DTYPE": "Chronos-2 is the program's own wrapper here",
+    "ONLY_CHRONOS2": "Chronos-2 does not forecast in the drop-in",
+    "PCTDIFF_MAX_DAILY_RETURN": "evaluate_pctdiff_strategy takes at most 10 % a day",
+    "ENABLE_PCTDIFF_MIDPOINT": "evaluate_pctdiff_strategy has no midpoint",
+    "MAXDIFF_FORCE_CPU": "offsets are searched where their tensors are",
+    "MAXDIFF_TIMING_DEBUG": "see marketsim profile --legacy",
+    "MARKETSIM_CACHE_DISK": "MARKETSIM_STORE says where forecasts are kept",
+    "MARKETSIM_WARMUP_MODELS": "models are not warmed up",
     "CHRONOS2_FREQUENCY": "parameters of Chronos-2 are those of daily bars",
 }
 _BY_NAME = {variable.name: variable for variable in VARIABLES}
