@@ -245,7 +245,9 @@ def test_what_is_called_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_close_policies_are_compared_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(old, "download_daily_stock_data", lambda *_, **__: daily(130, 5))
+    before = old.SPREAD
     old.evaluate_and_save_close_policy("AAPL", 2)
+    assert old.SPREAD == before != old.fetch_spread("AAPL")
     kept = old.load_close_policy("AAPL")
     assert kept in ("INSTANT_CLOSE", "KEEP_OPEN") and old.resolve_close_policy("AAPL") == kept
 
@@ -255,6 +257,17 @@ def test_what_cannot_be_replaced_is_refused(monkeypatch: pytest.MonkeyPatch, nam
     monkeypatch.setattr(old, name, lambda *_, **__: None)
     with pytest.raises(LegacyReplacementError, match=name):
         old.backtest_forecasts("AAPL", 1)
+
+
+def test_own_objectives_of_the_optimiser_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "calculate_trading_profit_torch_with_entry_buysell"
+    rows = [torch.zeros(3)] * 6
+    with monkeypatch.context() as patch:
+        patch.setattr(optimization_utils, name, lambda *_, **__: torch.zeros(()))
+        with pytest.raises(LegacyReplacementError, match=name):
+            optimization_utils.optimize_entry_exit_multipliers(*rows)
+    vars(optimization_utils).pop(name, None)
+    assert optimization_utils.optimize_entry_exit_multipliers(*rows)[2] == 0.0
 
 
 def test_flags_of_the_optimiser(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ What the old backtest does on purpose and one would not expect has a switch in
 from __future__ import annotations
 
 import functools
+import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -19,7 +20,7 @@ import pandas as pd
 import torch
 
 from marketsim.errors import LegacyReplacementError
-from marketsim.legacy.stock import parameters, pipelines
+from marketsim.legacy.stock import chronos, parameters, pipelines
 from marketsim.legacy.stock.backtest import (
     Hooks,
     backtest,
@@ -53,6 +54,7 @@ from marketsim.legacy.stock.optimization_utils import (
     run_bounded_optimizer,
 )
 from marketsim.legacy.stock.parameters import (
+    DEFAULT_KRONOS_PARAMS,
     asked_once,
     load_best_config,
     load_close_policy,
@@ -64,7 +66,7 @@ from marketsim.legacy.stock.pipelines import profile_toto_memory
 from marketsim.legacy.stock.price_frame import pre_process_data
 from marketsim.legacy.stock.quirks import crypto_symbols, symbols_of_program
 from marketsim.legacy.stock.replaced import NAMES, Functions
-from marketsim.legacy.stock.settings import setting
+from marketsim.legacy.stock.settings import current_settings, setting
 from marketsim.legacy.stock.simulation import Costs
 from marketsim.legacy.stock.strategies import (
     all_signals_strategy,
@@ -80,6 +82,7 @@ from marketsim.legacy.stock.toto_aggregation import aggregate_with_spec
 from marketsim.legacy.stock.toto_wrapper import TotoPipeline
 
 __all__ = [
+    "DEFAULT_KRONOS_PARAMS",
     "SPREAD",
     "KronosForecastingWrapper",
     "StrategyEvaluation",
@@ -140,6 +143,7 @@ REFUSED = {
     ),
 }
 
+logger = logging.getLogger(__name__)
 _evaluate_daily_returns = evaluate_daily_returns
 _log_strategy_summary = log_summary
 _GPU_FALLBACK_ENV = "MARKETSIM_ALLOW_CPU_FALLBACK"
@@ -152,9 +156,19 @@ tb_writer = open_writer(datetime.now().strftime("%Y-%m-%d-%H-%M-%S"))
 
 
 def __getattr__(name: str) -> Any:
-    """`pipeline`: the loaded TotoPipeline, or None; constants that the environment decides."""
+    """`pipeline`: the loaded TotoPipeline, or None; constants that the environment decides.
+
+    Later names: `Chronos2OHLCWrapper` is the program's own, `_chronos2_wrapper_cache` holds those
+    that are loaded.
+    """
     if name == "pipeline":
         return pipelines.current_pipeline()
+    if name == "FAST_TOTO_PARAMS":
+        return parameters.fast_toto_params(current_settings())
+    if name == "Chronos2OHLCWrapper":
+        return chronos.wrapper_class()
+    if name == "_chronos2_wrapper_cache":
+        return chronos.wrappers
     if name in _CONSTANTS:
         return setting(_CONSTANTS[name])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -402,7 +416,12 @@ def evaluate_and_save_close_policy(symbol: str, num_comparisons: int = 10) -> No
         symbol: what `download_daily_stock_data` is asked for.
         num_comparisons: simulations that are compared.
     """
-    found = evaluate_close_policy(_hooks(), symbol, num_comparisons)
+    global SPREAD
+    before = SPREAD
+    try:
+        found = evaluate_close_policy(_hooks(), symbol, num_comparisons)
+    finally:
+        SPREAD = before
     if found is not None:
         save_close_policy(symbol, found["best_policy"], comparison_results=found)
 

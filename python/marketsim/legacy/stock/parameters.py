@@ -255,15 +255,19 @@ def resolve_toto_params(
     settings = current_settings()
     if settings.fast_testing:
         _say("toto", symbol, f"FAST_TESTING: fast Toto parameters for {symbol}")
-        fast = {
-            "num_samples": settings.fast_toto_num_samples,
-            "samples_per_batch": settings.fast_toto_samples_per_batch,
-            "aggregate": settings.fast_toto_agg_spec,
-        }
-        return _clamped(symbol, fast, settings)
+        return _clamped(symbol, fast_toto_params(settings), settings)
     config, where = _config(load, "toto", symbol)
     _say("toto", symbol, f"Toto parameters of {symbol}: {where}")
     return _clamped(symbol, toto_params_of(config, settings, where), settings)
+
+
+def fast_toto_params(settings: LegacySettings) -> dict[str, Any]:
+    """The parameters of FAST_TESTING; not clamped."""
+    return {
+        "num_samples": settings.fast_toto_num_samples,
+        "samples_per_batch": settings.fast_toto_samples_per_batch,
+        "aggregate": settings.fast_toto_agg_spec,
+    }
 
 
 def toto_params_of(
