@@ -87,7 +87,8 @@ def test_forecasts_equal_the_original(name: str, run: dict[str, Any], record_pro
     expected = np.moveaxis(OUTPUTS[f"{name}/{run['key']}"].astype(np.float64), 0, -1)
     record_property("excess", assert_quantiles_near(found.quantiles, expected, given))
     single = (given["series_ids"] == given["series_ids"][:, :1]).all()
-    if single and "known_dynamic" not in given:
+    first = run is next(one for of, one in RUNS if of == name)  # the same network below both calls
+    if first and single and "known_dynamic" not in given:
         public = model.predict(given["target"], horizon=run["horizon"], mask=given["target_mask"])
         assert_quantiles_near(np.asarray(public.quantile(LEVELS)), expected, given)
 
