@@ -10,29 +10,32 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
-from marketsim.cli import (
-    backtest,
-    check,
-    convert,
-    doctor,
-    evaluate,
-    forecast,
-    inspect,
-    orders,
-    params,
-    profile,
-    replay,
-    search,
-    store,
-)
 from marketsim.cli.terminal import printable_output
 from marketsim.errors import MarketsimError
 
 EXIT_FAILURE = 1  # a defect of marketsim
 EXIT_USAGE = 2  # wrong arguments or data
 EXIT_INTERRUPTED = 130
+
+COMMANDS = (
+    "backtest",
+    "inspect",
+    "convert",
+    "forecast",
+    "orders",
+    "evaluate",
+    "replay",
+    "search",
+    "check",
+    "profile",
+    "store",
+    "params",
+    "doctor",
+)
+"""Sub-commands in the order of --help; each is a module of this room."""
 
 _EXAMPLES = """examples:
   marketsim backtest demo                          the S&P 500 bars that a package carries
@@ -54,9 +57,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # inherited from a shell's background job
         with contextlib.suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGINT, signal.default_int_handler)
-    arguments = search.with_command(sys.argv[1:] if argv is None else argv)
     with printable_output():
-        return _run(_parser().parse_args(arguments))
+        given = _with_command(sys.argv[1:] if argv is None else argv)
+        return _run(_parser(given).parse_args(given))
+
+
+def _with_command(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the word that `marketsim search FILE` leaves out."""
+    if arguments[:1] != ["search"]:
+        return list(arguments)
+    return import_module("marketsim.cli.search").with_command(arguments)  # type: ignore[no-any-return]
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -93,7 +103,8 @@ def _explain(message: str, debug: bool) -> None:
         print(message, file=sys.stderr)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the command that the arguments name, or of all."""
     parser = argparse.ArgumentParser(
         prog="marketsim",
         description="Walk-forward backtests of forecast-driven strategies.",
@@ -102,22 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    modules = (
-        backtest,
-        inspect,
-        convert,
-        forecast,
-        orders,
-        evaluate,
-        replay,
-        search,
-        check,
-        profile,
-        store,
-        params,
-        doctor,
-    )
-    for module in modules:
+    named = argv[0] if argv and argv[0] in COMMANDS else None
+    for name in COMMANDS if named is None else (named,):  # building all parsers takes 50 ms
+        module = import_module(f"marketsim.cli.{name}")
         command = module.add_parser(commands)
         command.add_argument(
             "--debug", action="store_true", help="show where an error comes from (traceback)"
