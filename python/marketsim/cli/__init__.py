@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _with_command(arguments: Sequence[str]) -> list[str]:
     """The arguments with the word that `marketsim search FILE` leaves out."""
-    if arguments[:1] != ["search"]:
+    if list(arguments[:1]) != ["search"]:
         return list(arguments)
     return import_module("marketsim.cli.search").with_command(arguments)  # type: ignore[no-any-return]
 
