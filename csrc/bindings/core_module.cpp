@@ -2,7 +2,7 @@
 
 #include "bindings/register.hpp"
 
-PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
+PYBIND11_MODULE(_core, module) {
   module.doc() = "Compiled kernels of marketsim. Private: call them through marketsim.";
   marketsim::bindings::register_bootstrap(module);
   marketsim::bindings::register_build(module);

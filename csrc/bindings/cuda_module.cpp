@@ -249,7 +249,7 @@ void register_driver(py::module_& module) {
 }  // namespace marketsim::bindings
 
 #if defined(MARKETSIM_EMULATION)
-PYBIND11_MODULE(_cuda_emulation, module, pybind11::mod_gil_not_used()) {
+PYBIND11_MODULE(_cuda_emulation, module) {
   module.doc() = "The kernels of _cuda on the host, for tests.";
   module.def(
       "set_rank_order",
@@ -259,7 +259,7 @@ PYBIND11_MODULE(_cuda_emulation, module, pybind11::mod_gil_not_used()) {
       pybind11::arg("order"),
       "0 forward, 1 backward, 2 mixed, 3 random: the order of threads in a phase.");
 #else
-PYBIND11_MODULE(_cuda, module, pybind11::mod_gil_not_used()) {
+PYBIND11_MODULE(_cuda, module) {
   module.doc() = "CUDA kernels of marketsim. Private: call them through marketsim.";
 #endif
   marketsim::bindings::register_types(module);

@@ -57,13 +57,6 @@ inline void require_same_shape(const py::array& first, const char* first_name,
 constexpr std::array<const char*, 7> kDayNames = {"close",    "high",     "low", "high_pred",
                                                   "low_pred", "position", "open"};
 
-// How many threads a kernel may use. Reads environment variables, so it wants the GIL, under which
-// Python writes them: kernels are told and never look.
-inline int threads_allowed() {
-  active_isa();  // reads its variable at the first call
-  return thread_limit();
-}
-
 // `limit_cost` and `close_cost`: see Rules.
 inline Rules make_rules(int fill, int fee_rule, float limit_cost, float close_cost, bool has_open) {
   if (fill < 0 || fill >= kFills) reject("fill: expected 0 to " + std::to_string(kFills - 1));

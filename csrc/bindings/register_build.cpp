@@ -22,6 +22,8 @@ py::object environment_variable(const char* name) {
 }  // namespace
 
 void register_build(py::module_& module) {
+  read_isa_variable();
+  read_threads_variable();
   module.def("isa", [] { return isa_name(active_isa()); }, "Instruction set the kernels run on.");
   module.def("set_isa", &set_isa, py::arg("name"),
              "Run the kernels on another supported instruction set (for tests).");

@@ -99,7 +99,7 @@ OffsetArrays best_offsets_py(FloatRows close, FloatRows high, FloatRows low, Flo
                           long_only};
   require_problem_prices(rules, problems);
   const py::ssize_t count = static_cast<py::ssize_t>(problems.count);
-  const int threads = threads_allowed();
+  const int threads = thread_limit();
   py::array_t<float> high_out(count), low_out(count);
   py::array_t<double> profit_out(count);
   const OffsetAnswers answers{high_out.mutable_data(), low_out.mutable_data(),
@@ -134,7 +134,7 @@ FillOffsetArrays best_offsets_of_fills_py(FloatRows close, FloatRows high, Float
   py::array_t<unsigned char> chosen(count);
   py::array_t<float> high_out(count), low_out(count);
   py::array_t<double> profit_out(count);
-  const int threads = threads_allowed();
+  const int threads = thread_limit();
   unsigned char* const chosen_to = chosen.mutable_data();
   const OffsetAnswers answers{high_out.mutable_data(), low_out.mutable_data(),
                               profit_out.mutable_data()};
@@ -183,7 +183,7 @@ py::object best_offsets_of_tensors(py::handle close, py::handle high, py::handle
   problem.first = {rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], nullptr};
   problem.count = 1;
   problem.days = days;
-  const int threads = threads_allowed();
+  const int threads = thread_limit();
   float best_high, best_low;
   double profit;
   {

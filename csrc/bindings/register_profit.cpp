@@ -70,7 +70,7 @@ py::array_t<float> profit_py(const FloatArray& close, const FloatArray& high, co
     require_level_prices(rules, args.days, static_cast<size_t>(args.count), least(high_offset),
                          least(low_offset));
   }
-  const int threads = threads_allowed();
+  const int threads = thread_limit();
   py::array_t<float> out({candidates, args.count});
   float* to = out.mutable_data();
   {

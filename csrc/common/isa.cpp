@@ -33,18 +33,22 @@ Isa parse(const std::string& name) {
   throw std::invalid_argument(message);
 }
 
-std::atomic<int> chosen{-1};
+std::atomic<int> chosen{static_cast<int>(best_supported())};
 
 }  // namespace
 
 Isa active_isa() {
-  int isa = chosen.load(std::memory_order_relaxed);
-  if (isa < 0) {
-    const char* asked = std::getenv("MARKETSIM_ISA");
-    isa = static_cast<int>(asked && *asked ? parse(asked) : best_supported());
-    chosen.store(isa, std::memory_order_relaxed);
+  return static_cast<Isa>(chosen.load(std::memory_order_relaxed));
+}
+
+void read_isa_variable() {
+  const char* const name = std::getenv("MARKETSIM_ISA");
+  if (!name || !*name) return;
+  try {
+    set_isa(name);
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument("MARKETSIM_ISA: " + std::string(error.what()));
   }
-  return static_cast<Isa>(isa);
 }
 
 void set_isa(const std::string& name) {

@@ -8,9 +8,12 @@ namespace marketsim {
 
 enum class Isa { baseline = 0, avx2 = 1, avx512 = 2 };
 
-// The best instruction set of this processor, or the one that the environment variable
-// MARKETSIM_ISA names. Throws std::invalid_argument where that names one this processor lacks.
+// The best instruction set of this processor, or the one that was set.
 Isa active_isa();
+
+// Sets the instruction set that the environment variable MARKETSIM_ISA names, if any. Called once,
+// at load: getenv races with whoever writes the environment. Throws as set_isa.
+void read_isa_variable();
 
 // Throws std::invalid_argument where `name` is unknown or not supported here.
 void set_isa(const std::string& name);

@@ -429,16 +429,23 @@ def test_a_closed_pipe_is_no_error(folder: Path) -> None:
     assert found.stdout.startswith("AAA")
 
 
-def test_unknown_instruction_set_is_explained(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("MARKETSIM_ISA", "mmx", "instruction set 'mmx' is not available: this processor has base"),
+        ("MARKETSIM_NUM_THREADS", "many", "must be a whole number from 1 to 4096: got many"),
+    ],
+)
+def test_wrong_environment_is_explained(name: str, value: str, message: str) -> None:
     found = subprocess.run(
-        [sys.executable, "-m", "marketsim", "backtest", str(folder / "AAA.csv"), "--quiet"],
-        env=os.environ | {"MARKETSIM_ISA": "mmx"},
+        [sys.executable, "-m", "marketsim", "doctor"],
+        env=os.environ | {name: value},
         capture_output=True,
         text=True,
         check=False,
     )
     assert found.returncode == 2, found.stderr
-    assert "instruction set 'mmx' is not available: this processor has baseline" in found.stderr
+    assert found.stderr.startswith(f"error: {name}") and message in found.stderr
 
 
 def test_a_terminal_without_the_characters(folder: Path) -> None:

@@ -88,3 +88,41 @@ def test_a_profile_of_the_old_functions(
     command = ["profile", str(daily_file), "--legacy", "--simulations", "2", "--output", str(out)]
     assert main([*command, "--quiet"]) == 0
     assert out.read_text().startswith("<svg" if suffix == ".svg" else "marketsim")
+
+
+def test_models_are_judged(daily_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = [str(daily_file), "--model", "ewma", "range", "--horizons", "1,3", "--no-store"]
+    assert main(["evaluate", *asked, "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "MAE/walk" in out and "to the best" in out and "range" in out
+    facts = rows(capsys, *asked, "--cutoffs", "ewma=2020-03-01")
+    assert {(row["model"], row["horizon"]) for row in facts} == {
+        ("ewma", 1), ("ewma", 3), ("range", 1), ("range", 3),
+    }  # fmt: skip
+    assert any(row["regime"] == "after the cutoff" for row in facts)
+
+
+def test_a_folder_names_what_fails(
+    daily_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "bars"
+    folder.mkdir()
+    (folder / "A.csv").write_bytes(daily_file.read_bytes())
+    (folder / "B.csv").write_text("timestamp,open,high,low,close,volume\n2020-01-01,1,2,3,4,x\n")
+    assert main(["evaluate", str(folder), "--no-store", "--quiet"]) == 3
+    assert "error: B" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (["--horizons", "one"], "--horizons must be whole numbers"),
+        (["--cutoffs", "ewma"], "--cutoffs takes MODEL=DATE"),
+        (["--model", "ewma", "range", "--samples", "8"], "--against compares forecasts of one"),
+    ],
+)
+def test_wrong_judgements(
+    daily_file: Path, wrong: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(daily_file), "--no-store", *wrong]) == 2
+    assert message in capsys.readouterr().err

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -388,15 +391,22 @@ def test_errors_say_got_and_expected() -> None:
         ms.best_offsets(**(days | {"open": None}))
 
 
-def test_number_of_threads_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MARKETSIM_NUM_THREADS", "3")
-    assert _core.thread_limit() == 3
-    monkeypatch.setenv("MARKETSIM_NUM_THREADS", "many")
-    with pytest.raises(ValueError, match="must be a whole number from 1 to 4096: got many"):
-        _core.thread_limit()
-    _core.set_thread_limit(2)
-    assert _core.thread_limit() == 2
-    _core.set_thread_limit(0)
+def test_environment_is_read_once_at_load() -> None:
+    """getenv on a kernel call would race with whoever writes the environment."""
+    code = """if True:
+        import os
+        from marketsim import _core
+        os.environ |= {"MARKETSIM_NUM_THREADS": "5", "MARKETSIM_ISA": "mmx"}
+        print(_core.thread_limit(), _core.isa())
+        _core.set_thread_limit(2)
+        print(_core.thread_limit())
+        _core.set_thread_limit(0)
+        print(_core.thread_limit())"""
+    environment = os.environ | {"MARKETSIM_NUM_THREADS": "3", "MARKETSIM_ISA": "baseline"}
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split() == ["3", "baseline", "2", "3"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -270,3 +270,35 @@ def require_fit(bars: Rows, name: str) -> CalendarFit | None:
 
 def _dates(days: IntArray) -> tuple[str, ...]:
     return tuple(days.astype("M8[D]").astype(str).tolist())
+
+
+def session_times(
+    name: str, first: str, last: str
+) -> tuple[IntArray, IntArray, IntArray, list[tuple[int, int]]]:
+    """Sessions of an exchange between two dates, both included.
+
+    Returns:
+        Their dates in days since 1970 [session]; their opens and closes in nanoseconds since 1970
+        in UTC [session]; and the pause of each, (0, 0) for none.
+
+    Raises:
+        ArgumentError: the calendar ends before them.
+    """
+    year = f"{int(last[:4])}-12-31"
+    schedule = _schedule(name, f"{int(first[:4]) - 1}-01-01", year)
+    chosen = schedule[first:last]
+    if not len(chosen):
+        raise ArgumentError(
+            f"the calendar {name} knows sessions up to {schedule.index[-1]:%Y-%m-%d}: expected "
+            f"some from {first} to {last}; update exchange_calendars, or leave calendar= away"
+        )
+    opens, closes, breaks, ends = (
+        pd.DatetimeIndex(chosen[column]).tz_convert("UTC").tz_localize(None).as_unit("ns")
+        for column in ("open", "close", "break_start", "break_end")
+    )
+    starts, stops = (
+        times.as_unit("ns").to_numpy().view(np.int64).tolist() for times in (breaks, ends)
+    )
+    pauses = [(0, 0) if a == pd.NaT.value else (a, b) for a, b in zip(starts, stops, strict=True)]
+    days: IntArray = chosen.index.to_numpy().astype("M8[D]").view(np.int64)
+    return days, opens.to_numpy().view(np.int64), closes.to_numpy().view(np.int64), pauses

@@ -21,6 +21,7 @@ from marketsim.cli import (
     evaluate,
     forecast,
     inspect,
+    orders,
     params,
     profile,
     replay,
@@ -38,6 +39,7 @@ _EXAMPLES = """examples:
   marketsim backtest AAPL.csv --report AAPL.html   one symbol, and an offline report
   marketsim inspect AAPL.csv                       how a file of bars is understood
   marketsim convert export.csv AAPL.parquet        clean bars of any export
+  marketsim orders AAPL.csv --tick 0.01            what to order for the next bar
   marketsim forecast bars/ --plan                  what a folder's forecasts would cost
   marketsim profile AAPL.csv                       where the time of a backtest goes
   marketsim store stat                             what has been forecast and kept
@@ -67,7 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _explain("interrupted", args.debug)
         return EXIT_INTERRUPTED
-    except (MarketsimError, OSError) as error:
+    # ImportError: the kernels refuse to load under a wrong MARKETSIM_ISA or MARKETSIM_NUM_THREADS.
+    except (MarketsimError, OSError, ImportError) as error:
         _explain(f"error: {error}", args.debug)
         return EXIT_USAGE
     except Exception as error:
@@ -101,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         inspect,
         convert,
         forecast,
+        orders,
         evaluate,
         replay,
         check,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
 from pathlib import Path
@@ -69,14 +70,17 @@ _MODEL_OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
 )
 
 
-def add_model_arguments(group: argparse._ArgumentGroup) -> None:
-    """What forecasts, and how it computes."""
+def add_model_arguments(group: argparse._ArgumentGroup, *, several: bool = False) -> None:
+    """What forecasts, and how it computes; `several` takes a list of models."""
+    more: dict[str, Any] = {"nargs": "+"} if several else {}
     add_with_default(
         group,
         "--model",
-        "ewma, persistence, a checkpoint's folder, or a hub id such as Datadog/Toto-2.0-22m",
+        "ewma, range, climatology, persistence, a checkpoint's folder, or a hub id such as "
+        "Datadog/Toto-2.0-22m",
         "ewma",
         metavar="NAME",
+        **more,
     )
     for flag, options, help in _MODEL_OPTIONS:
         group.add_argument(flag, default=argparse.SUPPRESS, help=help, **options)
@@ -321,3 +325,18 @@ def read_folder_source(args: argparse.Namespace) -> BarsFolder:
     for name, why in folder.skipped.items():
         print(f"left out {name}: {why}", file=sys.stderr)
     return folder
+
+
+def fee(text: str) -> float:
+    """A fee as a fraction: 5bps, 0.05% or 0.0005."""
+    match = re.fullmatch(r"\s*([-+]?[0-9.]+(?:[eE][-+]?\d+)?)\s*(bps?|%)?\s*", text)
+    scale = {None: 1.0, "bp": 1e-4, "bps": 1e-4, "%": 1e-2}
+    try:
+        value = float(match[1]) * scale[match[2]] if match else math.inf
+    except ValueError:
+        value = math.inf
+    if not abs(value) < 0.05:
+        raise argparse.ArgumentTypeError(
+            f"expected a fee below 5 %, as 5bps, 0.05%, 0.0005, or -1bps for a rebate: got {text!r}"
+        )
+    return value

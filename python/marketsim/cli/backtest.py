@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from marketsim.cli.arguments import (
     add_plan_arguments,
     add_store_arguments,
     add_with_default,
+    fee,
     folder_exit,
     loaded_model,
     opened_store,
@@ -84,7 +83,7 @@ def add_run_arguments(group: argparse._ArgumentGroup) -> None:
     )
     for flag, options, help in (
         ("--strategies", NAMES | {"metavar": "NAME"}, "which to run (default: all)"),
-        ("--fee", {"type": _fee}, "5bps, 0.05%% or 0.0005 (default: by asset class)"),
+        ("--fee", {"type": fee}, "5bps, 0.05%% or 0.0005 (default: by asset class)"),
         ("--asset-class", {"metavar": "NAME"}, "equity, crypto, forex (default: by the bars)"),
         (
             "--periods-per-year",
@@ -238,17 +237,3 @@ def _require_folder(path: Path) -> None:
     if path.suffix.lower() in (".html", ".htm"):
         raise ArgumentError(f"--report must name a folder for several symbols: got {path}")
     path.mkdir(parents=True, exist_ok=True)
-
-
-def _fee(text: str) -> float:
-    match = re.fullmatch(r"\s*([-+]?[0-9.]+(?:[eE][-+]?\d+)?)\s*(bps?|%)?\s*", text)
-    scale = {None: 1.0, "bp": 1e-4, "bps": 1e-4, "%": 1e-2}
-    try:
-        value = float(match[1]) * scale[match[2]] if match else math.inf
-    except ValueError:
-        value = math.inf
-    if not abs(value) < 0.05:
-        raise argparse.ArgumentTypeError(
-            f"expected a fee below 5 %, as 5bps, 0.05%, 0.0005, or -1bps for a rebate: got {text!r}"
-        )
-    return value

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from marketsim.text import aligned
 from marketsim.walkforward import WalkForwardResult
-from marketsim.walkforward.summary import aligned, format_value
+from marketsim.walkforward.summary import format_value
 
 INDEX = "index.html"
 """The name of the page that lists the symbols."""

@@ -1,37 +1,51 @@
-"""marketsim evaluate: what fewer samples and lower precision cost in forecasts and decisions."""
+"""marketsim evaluate: are forecasts any good, and what do cheaper ones of them cost."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from marketsim.cli.arguments import (
+    NAMES,
     add_data_arguments,
     add_model_arguments,
+    add_store_arguments,
+    folder_exit,
     loaded_model,
+    opened_store,
     read_folder_source,
     read_source,
 )
-from marketsim.cli.store_text import print_json
-from marketsim.errors import ArgumentError
+from marketsim.cli.store_text import print_json, printable
+from marketsim.errors import ArgumentError, MarketsimError
 
 if TYPE_CHECKING:
     from marketsim.bars import Bars
+    from marketsim.metrics.evaluation import ForecastEvaluation
     from marketsim.models import Distribution, Model
 
 _EXAMPLES = """examples:
-  marketsim evaluate demo --against exact
+  marketsim evaluate demo --model ewma range       against no change, against what is usual
+  marketsim evaluate bars/ --model range checkpoints/toto --horizons 1,5,20 --start 2022-01-01
+  marketsim evaluate AAPL.csv --model Datadog/Toto-2.0-22m --cutoffs Toto-2.0-22m=2025-06-30
+  marketsim evaluate demo --against exact          what fewer samples cost
   marketsim evaluate bars/ --model checkpoints/toto --samples 32,128 --dtypes bfloat16
   marketsim evaluate AAPL.csv --model Datadog/Toto-2.0-22m --dtypes bfloat16,int8 --json
 
-Each line compares a cheaper way to forecast with the exact distribution in float32: N random
-samples of it, or the model in another precision. pinball is the mean quantile loss of the close,
-high and low; point is the mean change of the point forecast; decisions are the days on which the
-sign of the close forecast, or the side of the entry-and-exit strategy, is another one.
+Without --against, each model's forecasts are judged by what came: below 1 they are better than no
+change (MAE) or than the quantiles of the last 250 moves (pinball, CRPS).
 
-exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 130 interrupted
+With --against exact, which --samples, --dtypes and --days imply, each line compares a cheaper way
+to forecast with the exact distribution in float32: N random samples of it, or the model in another
+precision. pinball is the mean quantile loss of the close, high and low; point is the mean change of
+the point forecast; decisions are the days on which the sign of the close forecast, or the side of
+the entry-and-exit strategy, is another one.
+
+exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 3 some symbols of a folder
+failed, 130 interrupted
 """
 _LEVELS = tuple(i / 10 for i in range(1, 10))
 _COLUMNS = ("close", "high", "low")
@@ -41,40 +55,67 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     """Add the sub-command and its arguments."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "evaluate",
-        help="what fewer samples or lower precision cost",
-        description="Compares cheaper forecasts with the exact ones, per symbol.",
+        help="judge forecasts; or what fewer samples or lower precision cost",
+        description=(
+            "Judges the forecasts of models: skill against no change and against what is usual, "
+            "calibration, and which model is better. With --against exact: what cheaper forecasts "
+            "of one model cost."
+        ),
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "source", metavar="FILE|FOLDER|demo", help="CSV or Parquet file, folder of such, or demo"
     )
-    add_model_arguments(parser.add_argument_group("the model"))
-    group = parser.add_argument_group("the comparison")
-    group.add_argument(
-        "--against", choices=("exact",), default="exact", help="the reference: exact"
+    add_model_arguments(parser.add_argument_group("the models"), several=True)
+    judged = parser.add_argument_group("what is judged, without --against")
+    judged.add_argument(
+        "--horizons", default="1", metavar="H[,H...]", help="steps ahead, such as 1,5,20: 1"
     )
-    group.add_argument("--samples", default="32,128", metavar="N,N", help="draws: 32,128")
+    judged.add_argument(
+        "--start", metavar="DATE", help="first date to judge (default: the newest 1,000 bars)"
+    )
+    judged.add_argument("--end", metavar="DATE", help="last date to judge (default: the last)")
+    judged.add_argument(
+        "--cutoffs",
+        **NAMES,
+        metavar="MODEL=DATE",
+        help="end of a model's training data: bars up to it are judged apart",
+    )
+    group = parser.add_argument_group("the comparison, with --against exact")
+    group.add_argument(
+        "--against", choices=("exact",), help="compare cheaper forecasts with the exact ones"
+    )
+    group.add_argument("--samples", metavar="N,N", help="draws (default: 32,128)")
     group.add_argument(
         "--dtypes",
         default="",
         metavar="NAME,NAME",
         help="such as bfloat16, int8 (default: none)",
     )
-    group.add_argument("--days", type=int, default=250, metavar="N", help="the last days: 250")
+    group.add_argument("--days", type=int, metavar="N", help="the last days (default: 250)")
     group.add_argument(
         "--aggregate", default="trimmed_mean_10", metavar="SPEC", help="the point: trimmed_mean_10"
     )
     group.add_argument("--seed", type=int, default=0, help="of the draws: 0")
     add_data_arguments(parser.add_argument_group("the data"))
+    add_store_arguments(parser.add_argument_group("the store"))
     output = parser.add_argument_group("the output")
     output.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    output.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare, per symbol; returns 0."""
-    counts = [_count(text) for text in args.samples.split(",") if text]
+    """Judge the models, or compare cheaper forecasts of one; returns the exit code."""
+    models = [args.model] if isinstance(args.model, str) else args.model
+    if args.against is None and not (args.samples or args.dtypes or args.days is not None):
+        return _judge(args, models)
+    if len(models) > 1:
+        raise ArgumentError(f"--against compares forecasts of one model: got {', '.join(models)}")
+    args.model = models[0]
+    args.days = 250 if args.days is None else args.days
+    counts = [_count(text) for text in (args.samples or "32,128").split(",") if text]
     dtypes = [text.strip() for text in args.dtypes.split(",") if text.strip()]
     if args.days < 1:
         raise ArgumentError(f"--days must be at least 1: got {args.days}")
@@ -90,6 +131,73 @@ def run(args: argparse.Namespace) -> int:
     else:
         print("\n".join(_table(rows)))
     return 0
+
+
+def _judge(args: argparse.Namespace, names: list[str]) -> int:
+    from marketsim.metrics.evaluation import evaluate_forecasts
+
+    models = [loaded_model(argparse.Namespace(**{**vars(args), "model": name})) for name in names]
+    store = opened_store(args)
+    bars: list[Bars] = []
+    errors: dict[str, str] = {}
+    if args.source != "demo" and Path(args.source).is_dir():
+        folder = read_folder_source(args)
+        errors |= folder.problems
+        for symbol in folder:
+            try:
+                bars.append(folder[symbol])
+            except (MarketsimError, OSError) as error:
+                errors[symbol] = str(error)
+    else:
+        bars.append(read_source(args))
+    for symbol, why in errors.items():
+        print(f"error: {printable(symbol)}: {printable(why, None)}", file=sys.stderr)
+    if not bars:
+        raise ArgumentError(f"{args.source} has no symbol that can be read")
+    found = evaluate_forecasts(
+        bars,
+        models,
+        horizons=[_step(text) for text in args.horizons.split(",")],
+        start=args.start,
+        end=args.end,
+        cutoffs=_pairs(args.cutoffs or []),
+        store=False if store is None else store,
+        progress=not args.quiet,
+    )
+    if args.json:
+        print_json(found.to_dict() | {"errors": errors})
+    else:
+        print(found)
+        if len(models) > 1:
+            print("\n".join(["", *_beside(found)]))
+    return folder_exit(len(bars), len(errors))
+
+
+def _beside(found: ForecastEvaluation) -> list[str]:
+    """The models beside one another, by the pinball loss of each target."""
+    from marketsim.bars import TARGETS
+    from marketsim.text import aligned
+
+    rows = []
+    for target in TARGETS:
+        for row in found.compare(target).to_dict("records"):
+            p_value = "–" if row["p_value"] != row["p_value"] else f"{row['p_value']:.2f}"
+            rows.append([target, row["model"], f"{row['ratio']:.3f}", p_value])
+    lines = aligned(["target", "model", "to the best", "p"], rows)
+    return [*lines, "", "Pinball loss relative to the best model's; p: of being as good as it."]
+
+
+def _step(text: str) -> int:
+    if text.strip().isdecimal():
+        return int(text)
+    raise ArgumentError(f"--horizons must be whole numbers, as in 1,5,20: got {text!r}")
+
+
+def _pairs(entries: list[str]) -> dict[str, str]:
+    wrong = [entry for entry in entries if "=" not in entry]
+    if wrong:
+        raise ArgumentError(f"--cutoffs takes MODEL=DATE: got {', '.join(wrong)}")
+    return dict(entry.rsplit("=", 1) for entry in entries)
 
 
 def _count(text: str) -> int:
@@ -169,7 +277,7 @@ def _compare(
 
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:
-    from marketsim.walkforward.summary import aligned
+    from marketsim.text import aligned
 
     header = ["symbol", "forecasts", "days", "pinball", "change", "point", "decisions changed"]
     cells = [

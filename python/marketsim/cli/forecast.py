@@ -255,7 +255,7 @@ def _failing_store() -> Iterator[None]:
 
 
 def _table(found: list[SymbolForecasts], *, plan: bool) -> list[str]:
-    from marketsim.walkforward.summary import aligned
+    from marketsim.text import aligned
 
     if plan:
         head = ["symbol", "needed", "one by one", "held", "to make"]

@@ -145,7 +145,7 @@ def _row(symbol: str, settings: LegacySettings) -> dict[str, Any]:
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    from marketsim.walkforward.summary import aligned
+    from marketsim.text import aligned
 
     header = ["symbol", "model", "samples", "batch", "used", "aggregate", "from"]
     cells = [

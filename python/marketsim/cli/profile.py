@@ -244,7 +244,7 @@ def _facts(found: _Found) -> dict[str, Any]:
 
 
 def _lines(found: _Found) -> list[str]:
-    from marketsim.walkforward.summary import aligned
+    from marketsim.text import aligned
 
     rows = _rows(found.profile)
     total = found.profile.seconds

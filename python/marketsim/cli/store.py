@@ -43,6 +43,13 @@ class StoreCommand:
     run: Callable[[argparse.Namespace], int]
 
 
+def _run_show(args: argparse.Namespace) -> int:
+    """Print the records of a symbol or a file."""
+    from marketsim.cli.store_show import show  # loads NumPy
+
+    return show(args)
+
+
 COMMANDS = (
     StoreCommand(
         "stat",
@@ -57,7 +64,7 @@ COMMANDS = (
         "the forecasts of a symbol or a file",
         store_look.SHOW,
         store_look.add_show_arguments,
-        store_look.run_show,
+        _run_show,
     ),
     StoreCommand(
         "verify",

@@ -190,7 +190,7 @@ def run_gc(args: argparse.Namespace) -> int:
 
 def _print_collected(args: argparse.Namespace, store: PredictionStore, done: Collected) -> None:
     from marketsim.forecasts.store.listing import list_models
-    from marketsim.walkforward.summary import aligned
+    from marketsim.text import aligned
 
     if args.json:
         removed, kept = (

@@ -195,7 +195,7 @@ def _model_facts(found: Inventory, fingerprint: str) -> dict[str, Any]:
 
 
 def _model_table(found: Inventory) -> list[str]:
-    from marketsim.walkforward.summary import aligned
+    from marketsim.text import aligned
 
     rows = []
     for model in found.models:
@@ -273,7 +273,7 @@ def file_facts(store: PredictionStore, found: Inventory, file: StoredFile) -> di
 
 def _file_table(store: PredictionStore, found: Inventory, files: list[StoredFile]) -> list[str]:
     from marketsim.forecasts.store.listing import date_text
-    from marketsim.walkforward.summary import aligned
+    from marketsim.text import aligned
 
     rows, notes = [], []
     for file in files:
@@ -340,10 +340,3 @@ def _print_defects(store: PredictionStore, found: Inventory) -> None:
                 f"a link or no file, which the store does not read:\n  "
                 f"{relative(store, entry.path)}"
             )
-
-
-def run_show(args: argparse.Namespace) -> int:
-    """Print the records of a symbol or a file."""
-    from marketsim.cli.store_show import show
-
-    return show(args)

@@ -128,7 +128,7 @@ def _flags_text(flags: int) -> str:
 
 
 def _lines(rows: _Rows, names: dict[str, str]) -> list[str]:
-    from marketsim.walkforward.summary import aligned
+    from marketsim.text import aligned
 
     series = rows.file.known_series
     model = model_text(names.get(series.model, ""), series.model)

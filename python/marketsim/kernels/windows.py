@@ -1,15 +1,16 @@
-"""A walk-forward run's limit orders on the CPU; `marketsim.kernels.cuda.windows` is that on a GPU.
+"""Fits the limit orders of a walk-forward run on windows of days, and sums what they earn.
 
-The same windows, the same answers to the last bit, in arrays of NumPy.
+`marketsim.kernels.cuda.windows` fits, applies and sums in one launch on a GPU, with the same bits.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numpy import float32 as f32
+from numpy.lib.stride_tricks import sliding_window_view
 
 from marketsim.kernels.offsets import best_offsets
 from marketsim.kernels.profit import fills
@@ -18,12 +19,12 @@ from marketsim.kernels.sums import sums_in_order
 from marketsim.kernels.types import Bounds, FloatArray, ProfitSums
 
 Rows = npt.NDArray[np.int64]
-# Windows whose days are copied at a time.
+# Windows whose days are in memory at a time.
 _AT_ONCE = 4096
 
 
-class CpuDays(NamedTuple):
-    """What one strategy asks of the days; float32 [day], as in `marketsim.best_offsets`."""
+class LimitDays(NamedTuple):
+    """Days with the limit orders of one strategy; float32 [day], as in `marketsim.best_offsets`."""
 
     close: FloatArray
     high: FloatArray
@@ -33,12 +34,19 @@ class CpuDays(NamedTuple):
     position: FloatArray
     open: FloatArray
 
-    def at(self, rows: Rows) -> CpuDays:
+    def at(self, rows: Rows) -> LimitDays:
         """The days of these rows, of any shape."""
-        return CpuDays(*(values[rows] for values in self))
+        return LimitDays(*(values[rows] for values in self))
+
+    def windows(self, starts: Rows, length: int) -> LimitDays:
+        """The days of each window [window, length]: views where the windows follow one another."""
+        slid = (sliding_window_view(values, length) for values in self)
+        if starts[-1] - starts[0] + 1 == len(starts):  # they ascend
+            return LimitDays(*(of[starts[0] : starts[-1] + 1] for of in slid))
+        return LimitDays(*(of[starts] for of in slid))
 
 
-class CpuRules(NamedTuple):
+class LimitRules(NamedTuple):
     """How orders are fitted and filled; as in `marketsim.best_offsets`."""
 
     fill: str
@@ -48,52 +56,44 @@ class CpuRules(NamedTuple):
     bounds: Bounds
 
 
-class CpuFitted(NamedTuple):
-    """The offsets of each window and what they earn; see `marketsim.kernels.cuda.windows.Fitted`.
-
-    Attributes:
-        high, low: float32 [window].
-        profit: float64 [window].
-        net: float32 [window], the profit of the day `behind` days after the window.
-    """
+class FittedWindows(NamedTuple):
+    """The offsets of each window: high and low, float32, and their profit in it, float64."""
 
     high: FloatArray
     low: FloatArray
     profit: npt.NDArray[np.float64]
-    net: FloatArray
 
 
-def fit_windows_on_cpu(
-    days: CpuDays, rules: CpuRules, starts: Rows, length: int, behind: int
-) -> CpuFitted:
-    """The best offsets of each window, applied to the `behind`-th day behind it.
+def fit_windows(
+    days: LimitDays, rules: LimitRules, starts: Rows, length: int, device: str = "cpu"
+) -> FittedWindows:
+    """The best offsets of each window, and their total profit in it.
 
     Args:
         days, rules: what is traded, and how.
-        starts: first day of each window.
+        starts: first day of each window, ascending.
         length: days a window.
-        behind: at least 1.
+        device: as in `marketsim.best_offsets`.
     """
     if not len(starts):
-        nothing = np.empty(0, f32)
-        return CpuFitted(nothing, nothing, np.empty(0), nothing)
+        return FittedWindows(np.empty(0, f32), np.empty(0, f32), np.empty(0))
+    options: dict[str, Any] = rules._asdict() | {"device": device}
     found = []
     for at in range(0, len(starts), _AT_ONCE):
-        first = starts[at : at + _AT_ONCE]
-        seen = days.at(first[:, None] + np.arange(length))
-        found.append(
-            best_offsets(
-                **seen._asdict(), bounds=rules.bounds, costs=rules.costs, fill=rules.fill,
-                always_on=rules.always_on, long_only=rules.long_only,
-            )
-        )  # fmt: skip
-    high, low, profit = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    traded = days.at(starts + (length + behind - 1))
-    return CpuFitted(high, low, profit, _net(traded, high, low, rules))
+        seen = days.windows(starts[at : at + _AT_ONCE], length)
+        found.append(best_offsets(**seen._asdict(), **options))
+    if len(found) == 1:
+        return FittedWindows(*map(np.asarray, found[0]))
+    return FittedWindows(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
-def _net(days: CpuDays, high: FloatArray, low: FloatArray, rules: CpuRules) -> FloatArray:
-    """Profit of each day under its own offsets; of a long and a short the float32 sum."""
+def net_of_days(
+    days: LimitDays, high: FloatArray, low: FloatArray, rules: LimitRules
+) -> FloatArray:
+    """Profit of each day under its own offsets, float32; of a long and a short the float32 sum.
+
+    The bits of the GPU's kernel, which applies offsets where it fits them.
+    """
     sides = [np.maximum(days.position, f32(0)) if rules.long_only else days.position]
     if rules.always_on:
         long = np.where(np.isfinite(days.position), f32(1), f32(np.nan))

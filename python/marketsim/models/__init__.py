@@ -2,9 +2,11 @@
 
 from marketsim.models.adapters import FrameModel, FunctionModel, model_from, model_from_frame
 from marketsim.models.aggregation import AGGREGATES, parse_aggregate
+from marketsim.models.calibration import CalibratedModel, calibrated
 from marketsim.models.chronos.built import chronos_from_pipeline
 from marketsim.models.chronos.model import ChronosModel
 from marketsim.models.distribution import Distribution, QuantileDistribution
+from marketsim.models.ensembles import EnsembleModel, ensemble
 from marketsim.models.fingerprint import ModelIdentity, content_hash, describe_model
 from marketsim.models.inputs import ModelInputs
 from marketsim.models.load import load_model
@@ -32,12 +34,14 @@ __all__ = [
     "BarModel",
     "BatchForecasts",
     "BatchedModel",
+    "CalibratedModel",
     "ChronosModel",
     "ClimatologyModel",
     "Contexts",
     "Cost",
     "CostedModel",
     "Distribution",
+    "EnsembleModel",
     "EwmaModel",
     "Expectation",
     "FrameModel",
@@ -53,9 +57,11 @@ __all__ = [
     "SampleDistribution",
     "SeededModel",
     "StudentTMixture",
+    "calibrated",
     "chronos_from_pipeline",
     "content_hash",
     "describe_model",
+    "ensemble",
     "load_model",
     "model_from",
     "model_from_frame",

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from marketsim.replay.entry import Account, replay, replay_strategy, replay_targets
 from marketsim.replay.portfolio import PortfolioResult, replay_portfolio
 from marketsim.replay.result import ReplayResult
+
+if TYPE_CHECKING:
+    from marketsim.replay.walk import replay_walk_forward
 
 __all__ = [
     "Account",
@@ -21,7 +24,17 @@ __all__ = [
     "replay_portfolio",
     "replay_strategy",
     "replay_targets",
+    "replay_walk_forward",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The strategies of walk-forward runs bring the models with them: only for who uses them.
+    if name == "replay_walk_forward":
+        from marketsim.replay.walk import replay_walk_forward
+
+        return replay_walk_forward
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class _CallableModule(ModuleType):

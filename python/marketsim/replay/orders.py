@@ -130,11 +130,41 @@ def _kind(limit: float, stop: float) -> int:
 
 
 @register_jitable
-def target(orders: Any, quantity: float, of_equity: bool = False) -> int:
-    """Trade to a position: units, or with `of_equity` a fraction of the equity; at the market."""
+def target(orders: Any, quantity: float, of_equity: bool = False, at_close: int = 0) -> int:
+    """Trade to a position: units, or with `of_equity` a fraction of the equity; at the market.
+
+    Args:
+        orders: what `on_bar` was given.
+        quantity: what is to be held; below 0 is short.
+        of_equity: `quantity` is a fraction of the equity.
+        at_close: 1 trades at the close of the next bar.
+    """
     size = _TARGET_EQUITY if of_equity else _TARGET_UNITS
     return _submit(
-        orders, _MARKET, quantity, size, _NAN, _NAN, _NAN, _NAN, 0, 0, 0, 0, 0, 0
+        orders, _MARKET, quantity, size, _NAN, _NAN, _NAN, _NAN, 0, 0, 0, 0, at_close, 0
+    )  # fmt: skip
+
+
+@register_jitable
+def reduce(
+    orders: Any,
+    quantity: float,
+    limit: float = _NAN,
+    stop: float = _NAN,
+    bars: int = 0,
+    group: int = 0,
+    at_close: int = 0,
+) -> int:
+    """Close a part of what is held, at the market, a limit or a stop; never more than is held.
+
+    Args:
+        orders: what `on_bar` was given.
+        quantity: units; below 0 sells out of a long position, above 0 buys back a short one.
+        limit, stop, bars, group, at_close: as for `buy`.
+    """
+    return _submit(
+        orders, _kind(limit, stop), quantity, UNITS, limit, stop, _NAN, _NAN, bars, group, 0, 1,
+        at_close, 0,
     )  # fmt: skip
 
 
@@ -166,6 +196,32 @@ def exit_stop(orders: Any, entry: int, factor: float, quantity: float = _ALL) ->
     side = -1.0 if _quantity_of(orders, entry) > 0.0 else 1.0
     return _submit(
         orders, _STOP, side * quantity, UNITS, _NAN, factor, _NAN, _NAN, 0, 0, entry, 1, 0, 1
+    )  # fmt: skip
+
+
+@register_jitable
+def exit_at(
+    orders: Any,
+    entry: int,
+    limit: float = _NAN,
+    stop: float = _NAN,
+    quantity: float = _ALL,
+    at_close: int = 0,
+) -> int:
+    """Close what `entry` opened at a price, or with neither limit nor stop at the market.
+
+    Args:
+        orders: what `on_bar` was given.
+        entry: the ticket of an order of this bar; the exit starts when it fills.
+        limit, stop: prices, as for `buy`.
+        quantity: units to close; everything by default.
+        at_close: 1 closes at the close of the bar in which the entry fills, or of a later one that
+            has passed the limit.
+    """
+    side = -1.0 if _quantity_of(orders, entry) > 0.0 else 1.0
+    return _submit(
+        orders, _kind(limit, stop), side * quantity, UNITS, limit, stop, _NAN, _NAN, 0, 0, entry,
+        1, at_close, 0,
     )  # fmt: skip
 
 

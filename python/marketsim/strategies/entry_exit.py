@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from marketsim.strategies.orders import LimitOrders, TakeProfit
 from marketsim.strategies.views import DecisionView
+
+
+def farther_side(arrays: Any, high: Any, low: Any) -> Any:
+    """1 where the forecast high lies farther from the close before than the low, else -1.
+
+    0 where the forecast low is not below the forecast high.
+
+    Args:
+        arrays: the module of the arrays, numpy or torch.
+        high, low: forecast moves from the close before [day].
+    """
+    side = arrays.where(abs(high) > abs(low), 1.0, -1.0)
+    return arrays.where(low < high, side, 0.0)
+
+
+def forecasts_move(high: Any, low: Any) -> Any:
+    """Whether the high or the low is forecast at anything but the close before [day]."""
+    return (high != 0.0) | (low != 0.0)
 
 
 @dataclass(frozen=True)
@@ -56,8 +74,7 @@ class MaxDiff:
 
     def decide(self, view: DecisionView) -> LimitOrders:
         """Position and levels of each day."""
-        side = np.where(np.abs(view.high) > np.abs(view.low), 1.0, -1.0)
-        position = view.allowed(np.where(view.low < view.high, side, 0.0))
+        position = view.allowed(farther_side(np, view.high, view.low))
         return LimitOrders(position, high=view.high, low=view.low, fitted=True)
 
 
@@ -75,5 +92,5 @@ class MaxDiffAlwaysOn:
 
     def decide(self, view: DecisionView) -> LimitOrders:
         """Levels of each day."""
-        both = ((view.high != 0.0) | (view.low != 0.0)).astype(np.float64)
+        both = forecasts_move(view.high, view.low).astype(np.float64)
         return LimitOrders(both, high=view.high, low=view.low, fitted=True, always_on=True)

@@ -6,7 +6,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from marketsim.errors import ArgumentError
-from marketsim.strategies.entry_exit import MaxDiff, MaxDiffAlwaysOn
+from marketsim.strategies.entry_exit import (
+    MaxDiff,
+    MaxDiffAlwaysOn,
+    farther_side,
+    forecasts_move,
+)
 from marketsim.strategies.orders import Strategy
 from marketsim.strategies.registry import select_strategies
 
@@ -39,11 +44,10 @@ def device_orders(
     import torch
 
     if type(strategy) is MaxDiffAlwaysOn:
-        moves = (high != 0.0) | (low != 0.0)
         nothing = float("nan")  # with always_on, what is not finite does not trade
+        moves = forecasts_move(high, low)
         return DeviceOrders(torch.where(moves, 1.0, nothing).float(), always_on=True)
-    side = torch.where(high.abs() > low.abs(), 1.0, -1.0)
-    position = torch.where(low < high, side, 0.0).float()
+    position = farther_side(torch, high, low).float()
     return DeviceOrders(torch.where(long_only, position.clamp(min=0.0), position), always_on=False)
 
 

@@ -151,19 +151,25 @@ class MarketDays:
         return cls(previous, opened, high, low, close, elapsed, breaks, value, value_before)
 
 
+def moves_from_close(returns: Any, ratio: Any) -> Any:
+    """Forecast one-bar returns of a price as moves from the close before, exactly.
+
+    Args:
+        returns: of open, high or low: price[t] / price[t-1] - 1; an array or a tensor.
+        ratio: price[t-1] / close[t-1], likewise.
+    """
+    return (1.0 + returns) * ratio - 1.0
+
+
 def decision_view(
     bars: Bars, cube: ForecastCube, aggregate: str, *, long_only: bool
 ) -> DecisionView:
-    """What is known before each day of the cube.
-
-    A forecast of the high's one-bar return m becomes a move against the close before exactly:
-    (1 + m) * high[t-1] / close[t-1] - 1; likewise open and low.
-    """
+    """What is known before each day of the cube."""
     rows = slice(cube.first - 1, cube.first - 1 + len(cube))  # the day before each day
     returns = cube.point(aggregate)
     close = bars.close[rows]
     moves = {
-        name: (1.0 + returns[:, target_index(name)]) * (getattr(bars, name)[rows] / close) - 1.0
+        name: moves_from_close(returns[:, target_index(name)], getattr(bars, name)[rows] / close)
         for name in ("open", "high", "low")
     }
     with stage("head"):

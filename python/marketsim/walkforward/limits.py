@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import sliding_window_view
 
 from marketsim.kernels import rules
-from marketsim.kernels.offsets import best_offsets
 from marketsim.kernels.profit import fills
 from marketsim.kernels.types import Bounds
+from marketsim.kernels.windows import LimitDays, LimitRules, fit_windows
 from marketsim.strategies import LimitOrders
 from marketsim.walkforward.costs import Costs
 from marketsim.walkforward.inputs import MarketDays
@@ -90,40 +89,24 @@ def limit_problem(orders: LimitOrders, long_only: bool) -> LimitProblem:
 def fit_offsets(
     orders: LimitOrders, days: MarketDays, count: int, book: Rulebook, most: Floats | None
 ) -> Fit:
-    """Offsets for each of the last `count` days, and their mean net on the days fitted on."""
+    """Offsets for each of the last `count` days, and their mean net on the days fitted on.
 
-    def problems(values: npt.NDArray[Any]) -> Levels:
-        # Row j: the days that end `purge` days before day j of the last `count`; a view, no copy.
-        return sliding_window_view(np.ascontiguousarray(values, dtype=f32), book.offset_window)[
-            :count
-        ]
-
+    Window j begins with day j: it ends `purge` days before day j of the last `count`.
+    """
     high, low, sides = limit_problem(orders, book.long_only)
     position = sides[0]
     if most is not None:
         position = np.where(most > 0.0, position, 0.0)
     if orders.always_on:  # there, only what is not finite does not trade
         position = np.where(position == 0.0, np.nan, position)
-    found = best_offsets(
-        problems(days.close),
-        problems(days.high),
-        problems(days.low),
-        problems(high),
-        problems(low),
-        problems(position),
-        bounds=book.bounds,
-        costs=book.costs.rates,
-        fill=policy_of(orders, book.fill),
-        always_on=orders.always_on,
-        long_only=book.long_only,
-        open=problems(days.open),
-        device=book.device,
-    )
-    return Fit(
-        np.asarray(found.high),
-        np.asarray(found.low),
-        np.asarray(found.profit) / book.offset_window,
-    )
+    columns = (days.close, days.high, days.low, high, low, position, days.open)
+    traded = LimitDays(*(np.ascontiguousarray(values, dtype=f32) for values in columns))
+    rules = LimitRules(
+        policy_of(orders, book.fill), orders.always_on, book.long_only, book.costs.rates,
+        book.bounds,
+    )  # fmt: skip
+    found = fit_windows(traded, rules, np.arange(count), book.offset_window, book.device)
+    return Fit(found.high, found.low, found.profit / book.offset_window)
 
 
 class SideFills(NamedTuple):
@@ -307,7 +290,8 @@ def _stopped(
     After an entry at the open all of the bar counts. After an entry inside the bar the price comes
     from beyond the entry, so what lies beyond the stop came after it. A bar that reaches the stop
     and the exit limit leaves open which came first: `optimistic` takes the limit, every other
-    policy the stop. A stop that the price is beyond at the entry leaves at the entry price.
+    policy the stop. A stop that the price is beyond at the entry leaves at the entry price, under
+    every policy.
     """
     opened, highest, lowest = (v.astype(f32) for v in (days.open, days.high, days.low))
     is_long = side > 0.0
@@ -317,7 +301,8 @@ def _stopped(
     at = np.where(is_long, np.minimum(stop, entry), np.maximum(stop, entry))
     loss = side * (at.astype(np.float64) - entry.astype(np.float64))
     limit = np.where(is_long, highest > high, lowest < low) & (fill != "close_only")
-    unknown = reached & limit
+    at_once = np.where(is_long, entry <= stop, entry >= stop)
+    unknown = reached & limit & ~at_once
     first = reached & ~unknown if fill == "optimistic" else reached
     exits = np.uint8(rules.LONG_EXITED | rules.SHORT_EXITED)
     changed = np.where(first, flags & ~exits | np.uint8(rules.STOPPED), flags).astype(np.uint8)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from marketsim.bars import TARGETS
+from marketsim.bars import TARGETS, Bars
+from marketsim.forecasts import ForecastCube
 from marketsim.kernels.profit import profit
 from marketsim.report.data import Candles, Fan, Heatmap, Markers, ReportData, Table
-from marketsim.strategies import LimitOrders
-from marketsim.walkforward.inputs import MarketDays
+from marketsim.strategies import LimitOrders, Orders, Strategy
+from marketsim.walkforward.inputs import MarketDays, ModelCard
 from marketsim.walkforward.limits import limit_problem, policy_of
 from marketsim.walkforward.outcome import StrategyDays
-from marketsim.walkforward.summary import NOTES
-
-if TYPE_CHECKING:
-    from marketsim.walkforward.result import WalkForwardResult
+from marketsim.walkforward.settings import Settings
+from marketsim.walkforward.summary import NOTES, Summary
+from marketsim.walkforward.windows import Windows
 
 Floats = npt.NDArray[np.float64]
 
@@ -27,7 +28,37 @@ _FAN_LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 _HEATMAP_STEPS = 41
 
 
-def report_data(result: WalkForwardResult) -> ReportData:
+class _Result(Protocol):
+    """What a report reads of a result; `WalkForwardResult` describes each."""
+
+    @property
+    def bars(self) -> Bars: ...
+    @property
+    def model(self) -> ModelCard: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def windows(self) -> Windows: ...
+    @property
+    def dates(self) -> pd.DatetimeIndex: ...
+    @property
+    def strategies(self) -> tuple[Strategy, ...]: ...
+    @property
+    def orders(self) -> Mapping[str, Orders]: ...
+    @property
+    def outcomes(self) -> Mapping[str, StrategyDays]: ...
+    @property
+    def baselines(self) -> Mapping[str, StrategyDays]: ...
+    @property
+    def cube(self) -> ForecastCube: ...
+    @property
+    def trades(self) -> pd.DataFrame: ...
+    def summary(self) -> Summary: ...
+    def provenance(self) -> dict[str, str]: ...
+    def described_settings(self) -> dict[str, Any]: ...
+
+
+def report_data(result: _Result) -> ReportData:
     """Everything that the report of one symbol shows."""
     summary = result.summary()
     head, rows = summary.strategy_cells()
@@ -75,7 +106,7 @@ def _equity(outcome: StrategyDays) -> Floats:
     return np.asarray(np.cumprod(1.0 + outcome.net), dtype=np.float64)
 
 
-def _notes(result: WalkForwardResult) -> list[str]:
+def _notes(result: _Result) -> list[str]:
     settings = result.settings
     return [
         f"Limit orders are filled by the policy {settings.fill}; a decision for a day reads the "
@@ -88,22 +119,22 @@ def _notes(result: WalkForwardResult) -> list[str]:
     ]
 
 
-def _best_strategy(result: WalkForwardResult) -> str:
+def _best_strategy(result: _Result) -> str:
     """The strategy that trades at limits and ended highest, or else the one that ended highest."""
     limits = [s.name for s in result.strategies if not np.isnan(_levels(result, s.name)).all()]
     return _highest(result, limits or list(result.outcomes))
 
 
-def _highest(result: WalkForwardResult, names: list[str]) -> str:
+def _highest(result: _Result, names: list[str]) -> str:
     return max(names, key=lambda name: _equity(result.outcomes[name])[-1])
 
 
-def _levels(result: WalkForwardResult, name: str) -> Floats:
+def _levels(result: _Result, name: str) -> Floats:
     outcome = result.outcomes[name]
     return np.stack([outcome.high_level, outcome.low_level])
 
 
-def _candles(result: WalkForwardResult) -> Candles:
+def _candles(result: _Result) -> Candles:
     name = _best_strategy(result)
     shown = slice(max(0, len(result.dates) - SHOWN_DAYS), None)
     rows = result.windows.days
@@ -118,7 +149,7 @@ def _candles(result: WalkForwardResult) -> Candles:
     )
 
 
-def _markers(result: WalkForwardResult, name: str, shown: slice) -> list[Markers]:
+def _markers(result: _Result, name: str, shown: slice) -> list[Markers]:
     """Where the fills of the shown days lie: at the bars whose prices they are."""
     trades = result.trades
     own = trades[trades["strategy"] == name]
@@ -133,7 +164,7 @@ def _markers(result: WalkForwardResult, name: str, shown: slice) -> list[Markers
     return markers
 
 
-def _fan(result: WalkForwardResult, name: str) -> Fan:
+def _fan(result: _Result, name: str) -> Fan:
     shown = slice(max(0, len(result.dates) - SHOWN_DAYS), None)
     rows = result.windows.days
     prices = getattr(result.bars, name)
@@ -147,7 +178,7 @@ def _fan(result: WalkForwardResult, name: str) -> Fan:
     )
 
 
-def _heatmap(result: WalkForwardResult) -> Heatmap | None:
+def _heatmap(result: _Result) -> Heatmap | None:
     """In-sample profit over the days that the last day's offsets were fitted on."""
     fitted = [strategy.name for strategy in result.strategies if strategy.fitted]
     if not fitted:

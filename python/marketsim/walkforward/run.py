@@ -103,6 +103,11 @@ class Run:
         """The evaluated days as one path; days after a gap start without a position."""
         return self._named(strategy, lambda: self._path(strategy))
 
+    def decisions(self, strategy: Strategy) -> tuple[Orders, Fit]:
+        """The orders of the last of `Windows.stretches`, and their offsets; nothing is filled."""
+        found = self._named(strategy, lambda: self._decided(strategy, self.windows.stretches[-1]))
+        return found.orders, found.fit
+
     def simulated(self, run: StrategyRun) -> StrategyDays:
         """Each simulation as a run of its own, one after the other: [simulation * window].
 

@@ -16,6 +16,7 @@ from marketsim.bars import TARGETS
 from marketsim.kernels import rules
 from marketsim.metrics import Skill, performance, windowed_performance
 from marketsim.strategies import Strategy
+from marketsim.text import aligned
 from marketsim.walkforward.outcome import StrategyDays
 from marketsim.walkforward.settings import Settings
 
@@ -295,19 +296,3 @@ def _cells(
     ]
     rows = [[str(name), *cells] for name, *cells in zip(frame.index, *texts, strict=True)]
     return [corner, *(head for _, head, _ in columns)], rows
-
-
-def aligned(head: list[str], rows: list[list[str]], split: int | None = None) -> list[str]:
-    """Lines of a table: names to the left, numbers to the right, a rule before row `split`."""
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-
-    def line(cells: list[str]) -> str:
-        name = cells[0].ljust(widths[0])
-        numbers = (c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))
-        return "  ".join([name, *numbers]).rstrip()
-
-    rule = "  ".join("-" * width for width in widths)
-    lines = [line(head), rule, *(line(row) for row in rows)]
-    if split is not None and 0 < split < len(rows):
-        lines.insert(2 + split, rule)
-    return lines

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from marketsim.kernels.cuda.windows import Fit, WindowIndex, fit_windows, sum_windows
+from marketsim.kernels.cuda import windows as cuda_windows
+from marketsim.kernels.cuda.windows import WindowIndex, sum_windows
 from marketsim.kernels.types import Bounds, ProfitSums
-from marketsim.kernels.windows import CpuDays, CpuRules, fit_windows_on_cpu, sum_windows_on_cpu
+from marketsim.kernels.windows import (
+    LimitDays,
+    LimitRules,
+    fit_windows,
+    net_of_days,
+    sum_windows_on_cpu,
+)
 from marketsim.strategies import Strategy
 from marketsim.strategies.on_device import DeviceOrders, device_orders
 from marketsim.walkforward.universe.days import Share, UniverseDays
@@ -156,14 +163,14 @@ def _fit_on_device(
     assert days.place is not None
     whole = WindowIndex(days.place, days.fit_starts, length, behind, days.count)
     fits = [
-        Fit(
+        cuda_windows.Fit(
             *levels, of.position, fill=of.fill, always_on=of.always_on,
             long_only=of.share.long_only, costs=of.share.costs,
             windows=whole._replace(starts=days.fit_starts[of.share.start : of.share.stop]),
         )
         for of in problems
     ]  # fmt: skip
-    found = fit_windows(days.market, fits, whole, bounds=bounds)
+    found = cuda_windows.fit_windows(days.market, fits, whole, bounds=bounds)
     return [(one.high, one.low, one.profit, one.net.reshape(-1)) for one in found]
 
 
@@ -182,11 +189,13 @@ def _fit_on_cpu(
     high, low = (values.numpy() for values in levels)
     found = []
     for of in problems:
-        given = CpuDays(**came, high_pred=high, low_pred=low, position=of.position.numpy())
-        rules = CpuRules(of.fill, of.always_on, of.share.long_only, of.share.costs, bounds)
+        given = LimitDays(**came, high_pred=high, low_pred=low, position=of.position.numpy())
+        rules = LimitRules(of.fill, of.always_on, of.share.long_only, of.share.costs, bounds)
         mine = starts[of.share.start : of.share.stop]
-        made = fit_windows_on_cpu(given, rules, mine, length, behind)
-        found.append(tuple(torch.from_numpy(values) for values in made))
+        best = fit_windows(given, rules, mine, length)
+        traded = given.at(mine + (length + behind - 1))
+        net = net_of_days(traded, best.high, best.low, rules)
+        found.append(tuple(torch.from_numpy(values) for values in (*best, net)))
     return found
 
 

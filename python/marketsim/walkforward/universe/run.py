@@ -33,6 +33,7 @@ from marketsim.strategies import Strategy
 from marketsim.strategies.on_device import fitted_strategies
 from marketsim.timing import stage
 from marketsim.walkforward.costs import Costs
+from marketsim.walkforward.inputs import moves_from_close
 from marketsim.walkforward.universe.days import (
     SymbolRun,
     UniverseDays,
@@ -299,7 +300,7 @@ class Universe:
             returns: torch.Tensor = point_on_device(
                 forecasts.schema, records, aggregate, forecasts.kernels_place()
             )
-            moves: Any = (1.0 + returns) * self.days.before - 1.0
+            moves: Any = moves_from_close(returns, self.days.before)
         return Levels(moves[:, 0], moves[:, 1])
 
 

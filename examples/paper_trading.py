@@ -1,0 +1,70 @@
+"""One evening: settle yesterday's orders on paper, and lay those for the next bar.
+
+    python examples/paper_trading.py bars/ --ledger paper.sqlite --equity 10000 --tick 0.01
+
+The folder holds a CSV or Parquet file a symbol, refreshed before this runs, without a bar that is
+not complete. Run it each evening: what was done stays in the ledger, and running it twice changes
+nothing. With --real FILE, a CSV of the fills of a real account (symbol, strategy, bar, leg, side,
+quantity, price), it says what they cost more than was assumed. No order leaves this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+import marketsim as ms
+from marketsim.live import PaperBroker, compare_fills, next_orders
+
+
+def main() -> int:
+    """Settle, order, report; returns 0, 3 where symbols failed, 2 where all did."""
+    args = parsed_arguments()
+    folder = ms.read_folder(args.folder, calendar=args.calendar)
+    bars = []
+    failed = dict(folder.problems)
+    for symbol in folder:
+        try:
+            bars.append(folder[symbol])
+        except ms.BarsError as error:
+            failed[symbol] = str(error)
+    broker = PaperBroker(args.ledger, cash=args.cash)
+    filled = broker.settle(bars)
+    orders = next_orders(
+        bars, args.model, args.strategies, equity=args.equity, tick=args.tick, errors=failed
+    )
+    laid = broker.submit(orders)
+    print(f"{len(filled)} fills of earlier orders, {len(laid)} new orders")
+    print(f"cash {broker.cash:,.2f}, units held: {broker.positions or 'none'}")
+    shown = orders[orders["order"] != "none"]
+    print(shown[["symbol", "strategy", "bar", "side", "quantity", "entry_limit", "take_profit"]]
+          .to_string(index=False))  # fmt: skip
+    for note in orders.attrs["notes"]:
+        print(f"note: {note}", file=sys.stderr)
+    if args.real:
+        print(compare_fills(broker.fills(), pd.read_csv(args.real)).to_string(index=False))
+    for symbol, why in failed.items():
+        print(f"error: {symbol}: {why}", file=sys.stderr)
+    return 0 if not failed else 3 if len(orders) else 2
+
+
+def parsed_arguments() -> argparse.Namespace:
+    """The arguments of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="folder of bars, a file a symbol")
+    parser.add_argument("--ledger", type=Path, default=Path("paper.sqlite"))
+    parser.add_argument("--model", default="ewma")
+    parser.add_argument("--strategies", nargs="+", default=["maxdiff"])
+    parser.add_argument("--calendar", help="such as XNYS, so that holidays are known")
+    parser.add_argument("--equity", type=float, default=10_000.0, help="a strategy and symbol")
+    parser.add_argument("--cash", type=float, default=100_000.0, help="of a new ledger")
+    parser.add_argument("--tick", type=float, help="price step of the market")
+    parser.add_argument("--real", type=Path, help="CSV of the fills of a real account")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,221 @@
+"""marketsim orders: what to order for the next bar."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from marketsim.cli.arguments import (
+    NAMES,
+    add_data_arguments,
+    add_model_arguments,
+    add_store_arguments,
+    add_with_default,
+    fee,
+    folder_exit,
+    loaded_model,
+    opened_store,
+    read_folder_source,
+    read_source,
+    report_reading,
+)
+from marketsim.cli.store_text import plural, printable
+from marketsim.errors import ArgumentError, MarketsimError
+from marketsim.kernels.rules import FILLS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from marketsim.bars import Bars
+
+_EXAMPLES = """examples:
+  marketsim orders demo --strategies maxdiff --tick 0.01
+  marketsim orders AAPL.csv --calendar XNYS --strategies maxdiff --equity 10000 --tick 0.01 --lot 1
+  marketsim orders bars/ --strategies maxdiff high_low --equity 2000 --format csv > orders.csv
+  marketsim orders AAPL.csv --strategies unprofit_shutdown --start 2024-01-02 --json
+
+The orders are those that `marketsim backtest` with the same options would give the next bar, made
+from the bars up to the last one in the file: leave a bar that is not complete out. Prices to buy
+are rounded down to --tick and prices to sell up.
+
+exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 3 some symbols of a folder
+failed, 130 interrupted
+"""
+_SHOWN = ("symbol", "strategy", "order", "side", "size", "entry", "take_profit", "stop", "leave")
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Add the sub-command and its arguments."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "orders",
+        help="orders for the next bar, by the code that was backtested",
+        description=(
+            "Forecasts the bar after the last one, and prints the orders of all strategies for it."
+        ),
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "source", metavar="FILE|FOLDER|demo", help="CSV or Parquet file, folder of such, or demo"
+    )
+    add_model_arguments(parser.add_argument_group("the model"))
+    rules = parser.add_argument_group("the rules: those of the backtest")
+    rules.add_argument("--strategies", **NAMES, metavar="NAME", help="which (default: all)")
+    rules.add_argument(
+        "--start",
+        metavar="DATE",
+        help="first bar of strategies that carry a state (default: the newest 250 bars)",
+    )
+    add_with_default(rules, "--fill", "fill policy offsets are fitted by", "open_aware",
+                     choices=FILLS)  # fmt: skip
+    rules.add_argument("--fee", type=fee, help="5bps, 0.05%% or 0.0005 (default: by asset class)")
+    add_with_default(
+        rules, "--aggregate", "point forecast to decide by", "trimmed_mean_10", metavar="NAME"
+    )
+    for flag, help, default in (
+        ("--offset-window", "days that offsets are fitted on", 60),
+        ("--purge", "days between fit and decision", 0),
+    ):
+        add_with_default(rules, flag, help, default, type=int, metavar="DAYS")
+    rules.add_argument(
+        "--asset-class", metavar="NAME", help="equity, crypto, forex (default: by the bars)"
+    )
+    account = parser.add_argument_group("the account")
+    for flag, help in (
+        ("--equity", "capital a strategy and symbol, for quantities (default: fractions)"),
+        ("--tick", "price step of the market (default: prices are not rounded)"),
+        ("--lot", "step of quantities (default: any)"),
+    ):
+        account.add_argument(flag, type=float, metavar="X", help=help)
+    add_data_arguments(parser.add_argument_group("the data"))
+    add_store_arguments(parser.add_argument_group("the store"))
+    output = parser.add_argument_group("the output")
+    add_with_default(output, "--format", "of the output", "table", choices=("table", "csv", "json"))
+    output.add_argument("--json", action="store_true", help="the same as --format json")
+    output.add_argument("--all", action="store_true", help="show rows without an order, too")
+    output.add_argument("--quiet", action="store_true", help="no progress bar")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the orders; returns the exit code."""
+    from marketsim.live import next_orders
+
+    folder = args.source != "demo" and Path(args.source).is_dir()
+    model = loaded_model(args)
+    store = opened_store(args)
+    errors: dict[str, str] = {}
+    bars: list[Bars] = []
+    if folder:
+        listed = read_folder_source(args)
+        errors |= listed.problems
+        for symbol in listed:
+            try:
+                bars.append(listed[symbol])
+                report_reading(bars[-1], args)
+            except (MarketsimError, OSError) as error:
+                errors[symbol] = str(error)
+        if not bars:
+            raise ArgumentError(
+                f"{args.source} has no symbol that can be read: "
+                + "; ".join(f"{name}: {why}" for name, why in list(errors.items())[:3])
+            )
+    else:
+        bars.append(read_source(args))
+    frame = next_orders(
+        bars,
+        model,
+        args.strategies,
+        start=args.start,
+        fill=args.fill,
+        fee=args.fee,
+        aggregate=args.aggregate,
+        offset_window=args.offset_window,
+        purge=args.purge,
+        asset_class=args.asset_class,
+        equity=args.equity,
+        tick=args.tick,
+        lot=args.lot,
+        store=False if store is None else store,
+        progress=not args.quiet,
+        errors=errors if folder else None,
+    )
+    kind = "json" if args.json else args.format
+    if kind == "json":
+        facts = {"orders": records(frame), "notes": frame.attrs["notes"], "errors": errors}
+        print(json.dumps(facts, indent=2, allow_nan=False))
+    else:
+        for note in frame.attrs["notes"]:
+            print(f"note: {printable(note, None)}", file=sys.stderr)
+        shown = frame if args.all else frame[frame["order"] != "none"]
+        print(shown.to_csv(index=False), end="") if kind == "csv" else _print(frame, shown)
+    for symbol, why in errors.items():
+        print(f"error: {printable(symbol)}: {printable(why, None)}", file=sys.stderr)
+    return folder_exit(frame["symbol"].nunique(), len(errors))
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as values that JSON knows; None for what is not there."""
+    found = []
+    for row in frame.to_dict("records"):
+        plain: dict[str, Any] = {}
+        for name, value in row.items():
+            if hasattr(value, "isoformat"):
+                value = value.isoformat()
+            plain[str(name)] = None if isinstance(value, float) and math.isnan(value) else value
+        found.append(plain)
+    return found
+
+
+def _print(frame: pd.DataFrame, shown: pd.DataFrame) -> None:
+    """The orders as a table, a part for each bar that they are for."""
+    for bar, rows in shown.groupby("bar", sort=True):
+        print(f"orders for the bar {_when(bar)}, from the close of {_when(rows['last_bar'].max())}")
+        print()
+        table = [list(_SHOWN), *(_cells(row) for _, row in rows.iterrows())]
+        if rows["stop"].isna().all():
+            table = [[*cells[:7], *cells[8:]] for cells in table]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        for line in table:
+            cells = [
+                cell.rjust(width) if 4 <= i < len(line) - 1 else cell.ljust(width)
+                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ]
+            print("  ".join(cells).rstrip())
+        print()
+    without = len(frame) - len(shown)
+    if without:
+        print(f"{plural(without, 'row')} without an order; --all shows them")
+
+
+def _when(moment: Any) -> str:
+    """A time as short as it can be written: of midnight only the date."""
+    text = moment.isoformat(" ")
+    return str(text[:10] if text[11:19] == "00:00:00" else text)
+
+
+def _cells(row: pd.Series[Any]) -> list[str]:
+    size = row["quantity"]
+    if math.isnan(size):
+        part = row["position"] if math.isnan(row["change"]) else row["change"]
+        text = f"{abs(part):.4g} of equity"
+    else:
+        text = f"{size:,.6g}"
+    entry = _price(row["entry_limit"]) or {
+        "close of the last bar": "at close", "open of the bar": "at open",
+    }.get(row["enter"], "")  # fmt: skip
+    if row["order"] == "exit":
+        entry, text = "", ""
+    return [
+        printable(row["symbol"]), row["strategy"], row["order"], row["side"], text, entry,
+        _price(row["take_profit"]), _price(row["stop"]),
+        row["leave"].replace("with the next order", "next order"),
+    ]  # fmt: skip
+
+
+def _price(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:,.10g}"
