@@ -20,6 +20,7 @@ from marketsim.cli import (
     doctor,
     evaluate,
     forecast,
+    genesis,
     inspect,
     orders,
     params,
@@ -44,6 +45,7 @@ _EXAMPLES = """examples:
   marketsim profile AAPL.csv                       where the time of a backtest goes
   marketsim store stat                             what has been forecast and kept
   marketsim params show                            parameters of the old functions, by symbol
+  marketsim genesis run-backtest --help            the second old system's commands
   marketsim doctor                                 what this installation can do
 """
 
@@ -111,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         profile,
         store,
         params,
+        genesis,
         doctor,
     )
     for module in modules:

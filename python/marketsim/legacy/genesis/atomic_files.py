@@ -50,7 +50,7 @@ def save_npz(path: Path, candles: Candles) -> None:
         "ema_20": calculate_ema(close, 20),
         "ema_50": calculate_ema(close, 50),
         "rsi_14": calculate_rsi(close),
-        "bb_position_20_2": bollinger_bands(close)["position"],
+        "bb_position_20_2": bollinger_bands(close.tolist())["position"],
         "adx_14": calculate_adx(high, low, close),
         "fib_high_px": high_prices,
         "fib_low_px": low_prices,
@@ -58,6 +58,6 @@ def save_npz(path: Path, candles: Candles) -> None:
     floats = {name: np.asarray(values, float) for name, values in arrays.items()}
     rows = {"fib_high_idx": np.asarray(highs, int), "fib_low_idx": np.asarray(lows, int)}
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **floats, **rows)
+    np.savez_compressed(buffer, allow_pickle=False, **floats, **rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, buffer.getvalue())

@@ -69,17 +69,17 @@ def from_dict(candles: Mapping[str, Any]) -> Candles:
     missing = [name for name in COLUMNS if name not in candles]
     if missing:
         raise ArgumentError(f"candles: {missing[0]!r} is missing: expected {', '.join(COLUMNS)}")
-    arrays = [np.ascontiguousarray(candles[name], dtype=np.float64) for name in COLUMNS]
-    lengths = {name: len(array) for name, array in zip(COLUMNS, arrays, strict=True)}
+    arrays = {name: np.ascontiguousarray(candles[name], np.float64) for name in COLUMNS}
+    lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) != 1:
         raise ArgumentError(f"All OHLCV lists must have same length: got {lengths}")
-    return Candles(*arrays, time=None)
+    return Candles(**arrays, time=None)
 
 
 def from_frame(frame: Any) -> Candles:
     """The old DataFrame with the column `timestamp`."""
-    arrays = [np.ascontiguousarray(frame[name], dtype=np.float64) for name in COLUMNS]
-    return Candles(*arrays, time=nanoseconds(frame["timestamp"]))
+    arrays = {name: np.ascontiguousarray(frame[name], np.float64) for name in COLUMNS}
+    return Candles(**arrays, time=nanoseconds(frame["timestamp"]))
 
 
 def from_rows(rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:

@@ -126,8 +126,8 @@ def exit_atr(candles: Candles, how: str) -> Array:
     if how == "bar":
         out: Array = atr(*ranges, _EXIT_ROWS, seed="first", lookback=_EXIT_ROWS)
         return np.maximum(out, np.finfo(float).tiny)  # 0 is an error in the original alone
-    last = tuple(array[-_EXIT_ROWS:] for array in ranges)
-    return np.full(bars, float(atr(*last, _EXIT_ROWS, seed="first")[-1]))
+    high, low, close = (array[-_EXIT_ROWS:] for array in ranges)
+    return np.full(bars, float(atr(high, low, close, _EXIT_ROWS, seed="first")[-1]))
 
 
 def run_prepared(

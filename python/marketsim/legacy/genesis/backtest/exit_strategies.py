@@ -52,8 +52,8 @@ class SwingUpdateDecider:
         if age > params.max_age_bars:
             return False, f"SWING_TOO_OLD_{age}_BARS"
         swings = (current_swing, new_swing)
-        prices = [swing.get(key, 0) for swing in swings for key in ("swing_high", "swing_low")]
-        better = calculate_swing_improvement(*prices, side=position_side)
+        old, new = ([swing.get(key, 0) for key in ("swing_high", "swing_low")] for swing in swings)
+        better = calculate_swing_improvement(old[0], old[1], new[0], new[1], position_side)
         if better >= params.min_improvement_pct:
             return True, f"SWING_IMPROVED_{better:.2%}"
         if better < 0 and params.allow_worse_swing:

@@ -133,7 +133,7 @@ class HTFFibonacciExitEngine:
         return out
 
     def _plain_stop(self, side: str, average: float, atr: float) -> float:
-        wide = self.trail_atr_multiplier * atr
+        wide = float(self.trail_atr_multiplier) * atr
         return average - wide if side == "LONG" else average + wide
 
     def _stop(
@@ -159,7 +159,7 @@ class HTFFibonacciExitEngine:
     def _near_with_adaptive(
         self, price: float, target: float, atr: float, pct_thr: float, atr_thr: float
     ) -> bool:
-        if target is None or atr <= 0:
+        if atr <= 0:
             return False
         distance = abs(price - target)
         return (distance / atr) <= atr_thr or (distance / max(price, 1.0)) <= pct_thr

@@ -123,7 +123,8 @@ def _durations(trades: Sequence[Mapping[str, Any]]) -> Array:
         pd.to_datetime([trade[key] for trade in known], format="ISO8601").to_numpy("datetime64[ns]")
         for key in ("entry_time", "exit_time")
     )
-    return (leave - entry).astype(np.int64) / 1e9 / 3600
+    hours: Array = (leave - entry).astype(np.int64) / 1e9 / 3600
+    return hours
 
 
 def _streaks(pnls: Sequence[float]) -> tuple[int, int]:

@@ -53,7 +53,7 @@ def calculate_rsi(values: Iterable[float], period: int = 14) -> list[float]:
     array, rows = _array(values), _period(period)
     if not len(array):
         return []
-    return _quietly(lambda: indicators.rsi(array, rows, convention="neutral")).tolist()
+    return list(_quietly(lambda: indicators.rsi(array, rows, convention="neutral")).tolist())
 
 
 def calculate_atr(
@@ -79,7 +79,7 @@ def calculate_adx(
     if rows == 1:
         raise ArgumentError("period must be at least 2: got 1")
     found = _quietly(lambda: indicators.adx(high, low, close, rows, convention="first_bar"))
-    return found.adx.tolist()
+    return list(found.adx.tolist())
 
 
 def calculate_sma(values: Sequence[float], period: int) -> list[float]:
@@ -87,7 +87,7 @@ def calculate_sma(values: Sequence[float], period: int) -> list[float]:
     if len(values) == 0 or period <= 0:
         return []
     array = _array(values)
-    return _quietly(lambda: indicators.sma(array, period)).tolist()
+    return list(_quietly(lambda: indicators.sma(array, period)).tolist())
 
 
 def calculate_std_dev(values: Sequence[float], period: int, sma: Sequence[float]) -> list[float]:

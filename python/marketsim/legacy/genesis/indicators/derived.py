@@ -87,7 +87,7 @@ def calculate_volatility_shift(
         return [0.0] * min(len(atr_short), len(atr_long))
     short, long = np.asarray(atr_short, float), np.asarray(atr_long, float)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(long > 0, short / long, 1.0).tolist()
+        return list(np.where(long > 0, short / long, 1.0).tolist())
 
 
 def calculate_regime_persistence(ema_values: Sequence[float], window: int = 24) -> list[float]:

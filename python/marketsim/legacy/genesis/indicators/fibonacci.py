@@ -45,7 +45,8 @@ def calculate_atr(high: Any, low: Any, close: Any, period: int = 14) -> pd.Serie
 
     before = close.shift(1)
     ranges = pd.concat([high - low, abs(high - before), abs(low - before)], axis=1).max(axis=1)
-    return ranges.ewm(alpha=1 / period, adjust=False).mean()
+    out: pd.Series[float] = ranges.ewm(alpha=1 / period, adjust=False).mean()
+    return out
 
 
 def detect_swing_points(
@@ -58,9 +59,8 @@ def detect_swing_points(
     import pandas as pd
 
     tops, bottoms = np.asarray(high, float), np.asarray(low, float)
-    ranges = calculate_atr(
-        *(pd.Series(np.asarray(x, float)) for x in (high, low, close))
-    ).to_numpy()
+    high, low, close = (pd.Series(np.asarray(x, float)) for x in (high, low, close))
+    ranges = calculate_atr(high, low, close).to_numpy()
     depth = max(1, int(config.atr_depth))
     peaks, troughs = _pivots(tops, depth), _pivots(-bottoms, depth)
     highs: Points = []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 
-def _mean(volume: Sequence[float], period: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _mean(volume: Sequence[float], period: int) -> Any:
     import pandas as pd
 
     # The running sums of pandas: their last bits are part of what is reproduced.
@@ -18,7 +19,7 @@ def calculate_volume_sma(volume: Sequence[float], period: int) -> list[float]:
     """Plain average, NaN before `period` rows."""
     if len(volume) == 0 or period <= 0:
         return []
-    return _mean(volume, period).tolist()
+    return list(_mean(volume, period).tolist())
 
 
 def calculate_volume_ema(volume: Sequence[float], period: int) -> list[float]:
@@ -29,7 +30,7 @@ def calculate_volume_ema(volume: Sequence[float], period: int) -> list[float]:
         return []
     out = pd.Series(volume, dtype=float).ewm(span=period, adjust=False).mean().to_numpy().copy()
     out[: period - 1] = np.nan
-    return out.tolist()
+    return list(out.tolist())
 
 
 def volume_change(volume: Sequence[float], period: int = 20) -> list[float]:
@@ -38,14 +39,14 @@ def volume_change(volume: Sequence[float], period: int = 20) -> list[float]:
         return []
     mean = _mean(volume, period)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return ((np.asarray(volume, float) - mean) / mean).tolist()
+        return list(((np.asarray(volume, float) - mean) / mean).tolist())
 
 
 def volume_spike(volume: Sequence[float], period: int = 20, threshold: float = 2.0) -> list[bool]:
     """Whether the volume exceeds so many times its average."""
     if len(volume) == 0 or period <= 0 or threshold <= 0:
         return []
-    return (np.asarray(volume, float) > threshold * _mean(volume, period)).tolist()
+    return list((np.asarray(volume, float) > threshold * _mean(volume, period)).tolist())
 
 
 def volume_trend(
@@ -59,7 +60,7 @@ def volume_trend(
     fast = np.asarray(calculate_volume_ema(volume, fast_period))
     slow = np.asarray(calculate_volume_ema(volume, slow_period))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(slow == 0, np.nan, fast / slow).tolist()
+        return list(np.where(slow == 0, np.nan, fast / slow).tolist())
 
 
 def volume_price_divergence(
@@ -74,10 +75,10 @@ def volume_price_divergence(
     out[(price < 0) & (size > 0)] = product[(price < 0) & (size > 0)]
     out[(price > 0) & (size < 0)] = -product[(price > 0) & (size < 0)]
     out[: lookback - 1] = np.nan
-    return out.tolist()
+    return list(out.tolist())
 
 
-def _trend(values: Sequence[float], rows: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _trend(values: Sequence[float], rows: int) -> Any:
     array = np.asarray(values, float)
     start = np.full(len(array), np.nan)
     start[rows - 1 :] = array[: len(array) - rows + 1]
@@ -91,4 +92,4 @@ def obv(close: Sequence[float], volume: Sequence[float]) -> list[float]:
     signed = np.asarray(volume).copy()
     moves = np.diff(np.asarray(close, float))
     signed[1:] = np.where(moves > 0, signed[1:], np.where(moves < 0, -signed[1:], 0))
-    return signed.cumsum().tolist()
+    return list(signed.cumsum().tolist())

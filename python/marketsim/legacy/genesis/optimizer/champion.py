@@ -97,8 +97,10 @@ class ChampionManager:
         if not path.is_file():
             return None
         data = read_json(path)
-        texts = ("created_at", "run_id", "git_commit", "snapshot_id")
-        tables = ("metrics", "parameters", "constraints", "metadata")
+        names = ("created_at", "run_id", "git_commit", "snapshot_id")
+        texts: Table = {key: str(data.get(key, "")) for key in names}
+        parts = ("metrics", "parameters", "constraints", "metadata")
+        tables: Table = {key: dict(data.get(key) or {}) for key in parts}
         try:
             score = float(data.get("score", 0.0))
         except (TypeError, ValueError) as error:
@@ -106,11 +108,11 @@ class ChampionManager:
                 f"{path}: score: expected a number, got {data.get('score')!r}"
             ) from error
         return ChampionRecord(
-            **{key: str(data.get(key, "")) for key in texts},
+            **texts,
             symbol=str(data.get("symbol", symbol)),
             timeframe=str(data.get("timeframe", timeframe)),
             score=score,
-            **{key: dict(data.get(key) or {}) for key in tables},
+            **tables,
         )
 
     def should_replace(self, current: ChampionRecord | None, candidate: ChampionCandidate) -> bool:

@@ -108,7 +108,8 @@ class _Chain:
         """The threshold of the zone of the average range, and its table by regime."""
         thresholds = self.cfg.get("thresholds") or {}
         adaptation = thresholds.get("signal_adaptation") or {}
-        entry, table, zone = float(thresholds.get("entry_conf_overall", 0.7)), {}, None
+        entry, zone = float(thresholds.get("entry_conf_overall", 0.7)), None
+        table: Table = {}
         percentiles = self.state.get("atr_percentiles") if adaptation else None
         atr = self.state.get("current_atr") if adaptation else None
         self.zone_debug: dict[str, Any] = {"atr": atr}
@@ -116,8 +117,9 @@ class _Chain:
             rows = int(adaptation.get("atr_period", 14))
             own = percentiles.get(str(rows)) or percentiles.get(rows) or {}
             if atr is not None:
-                low, high = float(own.get("p40", atr)), float(own.get("p80", atr))
-                zone = "low" if atr <= low else "mid" if atr <= high else "high"
+                now = float(atr)
+                low, high = (float(own.get(key, now)) for key in ("p40", "p80"))
+                zone = "low" if now <= low else "mid" if now <= high else "high"
             settings = (adaptation.get("zones") or {}).get(zone or "") or {}
             if settings.get("entry_conf_overall") is not None:
                 entry = float(settings["entry_conf_overall"])

@@ -52,7 +52,7 @@ def evaluate_pipeline(
     regime = detect_regime_unified(candles)
     probas, proba_meta = predict_proba_for(symbol, timeframe, features, regime=regime)
     confidence, confidence_meta = compute_confidence(probas, config=merged.get("quality"))
-    close = candles.get("close") if isinstance(candles, Mapping) else None
+    close = candles.get("close")
     last = None if close is None or not len(close) else float(close[-1])
     seen = {
         **(state or {}),

@@ -119,7 +119,8 @@ def probabilities(columns: Columns, model: Mapping[str, Any]) -> Array:
         slope, shift = zip(*by_regime, strict=True)
         bias = float(part.get("b", 0.0))
         sides.append(_core.GenesisSide(at, weights[: len(at)], bias, list(slope), list(shift)))
-    return _core.genesis_probabilities(columns.features, columns.regime, *sides)
+    out: Array = _core.genesis_probabilities(columns.features, columns.regime, *sides)
+    return out
 
 
 class ProbModel:
