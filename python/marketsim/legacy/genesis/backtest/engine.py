@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -161,6 +161,8 @@ class BacktestEngine:
         if self.candles_df is None:
             print("[ERROR] No data loaded. Call load_data() first.")
             return {"error": "no_data"}
+        bars = f"{len(self.candles_df):,} bars, warmup {self.warmup_bars}"
+        print(f"Running Backtest: {self.symbol} {self.timeframe}, {bars}")
         quirks = self.quirks or current_quirks()
         named = {"symbol": self.symbol, "timeframe": self.timeframe, **(policy or {})}
         with quirks_of(quirks):
@@ -207,7 +209,7 @@ class BacktestEngine:
         )
         tracker.capital, tracker.total_commission = outcome.capital, outcome.commission
         tracker.max_capital, tracker.min_capital = outcome.max_capital, outcome.min_capital
-        tracker.equity_curve = equity_curve(prepared.candles, ran)
+        tracker.equity_curve = equity_curve(findings.times, ran)
         done = np.flatnonzero(ran.rows["processed"])
         if len(done):
             self.state = findings.final_state(int(done[-1]))
@@ -254,15 +256,12 @@ class BacktestEngine:
         save_npz(project_root() / "cache" / "precomputed" / name, candles)
 
 
-def equity_curve(candles: Candles, ran: Ran) -> list[dict[str, Any]]:
+def equity_curve(times: Sequence[Any], ran: Ran) -> list[dict[str, Any]]:
     """The old list of equity rows, one a processed bar."""
-    import pandas as pd
-
     rows = ran.rows
     done = np.flatnonzero(rows["processed"])
-    assert candles.time is not None
     columns = zip(
-        pd.DatetimeIndex(candles.time[done]).tolist(),
+        [times[bar] for bar in done.tolist()],
         rows["capital"][done].tolist(),
         rows["unrealized"][done].tolist(),
         rows["equity"][done].tolist(),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from marketsim.legacy.genesis.backtest.compiled import Prepared, Ran
@@ -37,6 +39,14 @@ from marketsim.legacy.genesis.strategy.features_asof import lower_context_at, pe
 
 Table = dict[str, Any]
 _OVERRIDDEN = BY_THRESHOLD | BY_RANGE
+_COLUMNS = (
+    *("gate", "zone", "overridden", "candidate", "higher", "lower", "override_threshold"),
+    *("higher_bar", "lower_bar", "summary_bar", "last_action", "steps", "cooldown"),
+)
+
+
+def _timestamps(stamps: npt.NDArray[np.int64]) -> list[pd.Timestamp]:
+    return list(pd.DatetimeIndex(stamps))
 
 
 class Findings:
@@ -45,42 +55,59 @@ class Findings:
     def __init__(
         self, prepared: Prepared, ran: Ran, config: Mapping[str, Any], timeframe: str
     ) -> None:
-        self._prepared, self._rows, self._outcome = prepared, ran.rows, ran.outcome
+        self._prepared, self._outcome = prepared, ran.outcome
+        # Lists: one number of a NumPy row costs ten times as much.
+        self._rows = {name: ran.rows[name].tolist() for name in _COLUMNS}
+        stamps = prepared.candles.time
+        self.times: list[pd.Timestamp] = [] if stamps is None else _timestamps(stamps)
         self._config, self._timeframe = config, timeframe
         self._entry = zone_tables(config.get("thresholds") or {})[0]
         self._higher = (config.get("htf_fib") or {}).get("entry") or {}
         self._lower = (config.get("ltf_fib") or {}).get("entry") or {}
+        self._made: dict[tuple[str, int], Table] = {}
 
     def time(self, bar: int) -> pd.Timestamp:
         """Timestamp of a bar."""
-        stamps = self._prepared.candles.time
-        assert stamps is not None
-        return pd.Timestamp(int(stamps[bar]))
+        return self.times[bar]
+
+    def close(self, bar: int) -> float:
+        """Price of a bar."""
+        return float(self._prepared.candles.close[bar])
+
+    def _numbers(self, bar: int) -> Table:
+        """What a gate compares beside levels."""
+        atr = float(self._prepared.arrays["atr"][bar])
+        return {"current_atr": atr if atr == atr else None, "last_close": self.close(bar)}
+
+    def _once(self, kind: str, bar: int, make: Callable[[int], Table]) -> Table:
+        found = self._made.get((kind, bar))
+        if found is None:
+            found = self._made[kind, bar] = make(bar)
+        return found
 
     def reasons(self, bar: int) -> list[str]:
         """Why a decision came out as it did."""
-        row = self._rows[bar]
-        gate, zone = int(row["gate"]), int(row["zone"])
+        gate, zone = (self._rows[name][bar] for name in ("gate", "zone"))
         if gate < 0:
             return []
         out = [] if gate < BEFORE_ZONE else [f"ZONE:{ZONES[zone]}@{self._entry[zone]:.3f}"]
-        if row["overridden"]:
+        if self._rows["overridden"][bar]:
             out.append("HTF_OVERRIDE_LTF_CONF")
         name = GATES[gate]
         if name is not None:
-            out.append(name.format(side=SIDES[int(row["candidate"])]))
+            out.append(name.format(side=SIDES[self._rows["candidate"][bar]]))
         return out
 
     def state(self, bar: int) -> Table:
         """What the decision at a bar saw, the counters left out."""
-        atr = float(self._prepared.arrays["atr"][bar])
-        known = atr == atr
+        numbers = self._numbers(bar)
+        known = numbers["current_atr"] is not None
         return {
-            "current_atr": atr if known else None,
+            "current_atr": numbers["current_atr"],
             "atr_percentiles": percentiles_at(self._prepared.columns, bar) if known else None,
             "htf_fib": self.higher(bar) if known else None,
             "ltf_fib": self.lower(bar) if known else None,
-            "last_close": float(self._prepared.candles.close[bar]),
+            "last_close": numbers["last_close"],
         }
 
     def higher(self, bar: int) -> Table:
@@ -102,18 +129,19 @@ class Findings:
 
     def higher_finding(self, bar: int) -> Table | None:
         """What the daily gate found last, at this bar or before it."""
-        at = int(self._rows["higher_bar"][bar])
-        if at < 0:
-            return None
-        code, state = int(self._rows["higher"][at]), self.state(at)
-        context = state["htf_fib"] or {}
+        at = self._rows["higher_bar"][bar]
+        return None if at < 0 else self._once("higher", at, self._higher_at)
+
+    def _higher_at(self, at: int) -> Table:
+        code, state = self._rows["higher"][at], self._numbers(at)
+        context = {} if state["current_atr"] is None else self.higher(at)
         kind = code & ~_OVERRIDDEN
         if kind == DISABLED:
             return {"reason": "DISABLED_BY_CONFIG", "config": {"use_htf_block": False}}
         if kind in (UNAVAILABLE, UNAVAILABLE_PASS):
             return _missing(kind, context, self._higher)
         debug = level_debug(self._higher, state, context, HIGHER_KEYS)
-        side = SIDES[int(self._rows["candidate"][at])]
+        side = SIDES[self._rows["candidate"][at]]
         debug["targets"] = self._targets(side, debug, levels_of(context))
         if kind in (TARGET, PASS):
             return {**debug, "reason": "TARGET_MATCH" if kind == TARGET else "PASS"}
@@ -152,7 +180,7 @@ class Findings:
             return {
                 "source": "multi_timeframe_threshold",
                 "confidence": own,
-                "threshold": float(self._rows["override_threshold"][bar]),
+                "threshold": self._rows["override_threshold"][bar],
                 "baseline": float(base),
             }
         ranged = self._lower.get("override_confidence") or {}
@@ -161,17 +189,18 @@ class Findings:
 
     def lower_finding(self, bar: int) -> Table | None:
         """What the timeframe's own gate found last."""
-        at = int(self._rows["lower_bar"][bar])
-        if at < 0:
-            return None
-        kind, state = int(self._rows["lower"][at]), self.state(at)
-        context = state["ltf_fib"] or {}
+        at = self._rows["lower_bar"][bar]
+        return None if at < 0 else self._once("lower", at, self._lower_at)
+
+    def _lower_at(self, at: int) -> Table:
+        kind, state = self._rows["lower"][at], self._numbers(at)
+        context = {} if state["current_atr"] is None else self.lower(at)
         if kind == UNAVAILABLE:
             return _missing(kind, context, self._lower)
         debug = level_debug(self._lower, state, context, LOWER_KEYS)
         if kind != BEYOND:
             return {**debug, "reason": "PASS"}
-        is_long = int(self._rows["candidate"][at]) > 0
+        is_long = self._rows["candidate"][at] > 0
         limit = self._lower.get("long_max_level" if is_long else "short_min_level")
         reason = "LONG_ABOVE_LEVEL" if is_long else "SHORT_BELOW_LEVEL"
         price = level_price(levels_of(context), None if limit is None else float(limit))
@@ -179,18 +208,19 @@ class Findings:
 
     def summary(self, bar: int) -> Table | None:
         """The short form of both, of the last decision that passed them."""
-        at = int(self._rows["summary_bar"][bar])
-        if at < 0:
-            return None
+        at = self._rows["summary_bar"][bar]
+        return None if at < 0 else self._once("summary", at, self._summary_at)
+
+    def _summary_at(self, at: int) -> Table:
         return {
-            "candidate": SIDES[int(self._rows["candidate"][at])],
+            "candidate": SIDES[self._rows["candidate"][at]],
             "htf": summarize_finding(self.higher_finding(at)),
             "ltf": summarize_finding(self.lower_finding(at)),
         }
 
     def final_state(self, bar: int) -> Table:
         """The state that the last bar left."""
-        row, out = self._rows[bar], self.state(bar)
+        out = self.state(bar)
         history = {
             "buy_history": self._outcome.buy_history,
             "sell_history": self._outcome.sell_history,
@@ -202,10 +232,10 @@ class Findings:
             "fib_gate_summary": self.summary(bar),
         }
         out |= {key: value for key, value in found.items() if value is not None}
-        if row["last_action"]:
-            out["last_action"] = SIDES[int(row["last_action"])]
-            out["decision_steps"] = int(row["steps"])
-            out["cooldown_remaining"] = int(row["cooldown"])
+        if self._rows["last_action"][bar]:
+            out["last_action"] = SIDES[self._rows["last_action"][bar]]
+            out["decision_steps"] = self._rows["steps"][bar]
+            out["cooldown_remaining"] = self._rows["cooldown"][bar]
         return out
 
 

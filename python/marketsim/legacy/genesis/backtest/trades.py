@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,8 @@ def trades_of(
     entry: tuple[int, int] | None = None
     debug: Debug = {}
     found: list[str] = []
-    for row in ran.trades:
-        opened = (int(row["entry_bar"]), int(row["side"]))
+    for row in _rows(ran):
+        opened = (row["entry_bar"], row["side"])
         if opened != entry:
             entry, log = opened, []
             debug = entry_debug(findings, opened[0])
@@ -41,6 +41,12 @@ def trades_of(
         log += exit_debug(row, ran, findings, exit_config, exit_ranges)
         out.append(_trade(row, findings.time, symbol, found, debug, log))
     return out
+
+
+def _rows(ran: Ran) -> Iterator[Debug]:
+    names = ran.trades.dtype.names or ()
+    for values in ran.trades.tolist():
+        yield dict(zip(names, values, strict=True))
 
 
 def entry_reasons(findings: Findings, ran: Ran, bar: int, how: str) -> list[str]:
@@ -65,28 +71,28 @@ def entry_debug(findings: Findings, bar: int) -> Debug:
 
 
 def exit_debug(
-    row: Any,
+    row: Debug,
     ran: Ran,
     findings: Findings,
     exit_config: Mapping[str, Any],
     exit_ranges: npt.NDArray[np.float64],
 ) -> list[Debug]:
     """What an exit adds to its position's log."""
-    bar, reason, side = int(row["exit_bar"]), int(row["reason"]), int(row["side"])
-    time, price = findings.time(bar).isoformat(), findings.state(bar)["last_close"]
+    bar, reason, side = row["exit_bar"], row["reason"], row["side"]
+    time, price = findings.time(bar).isoformat(), findings.close(bar)
     name = reason_name(reason, side)
     out: list[Debug] = []
     if reason >= PARTIAL:
         same = ran.trades[(ran.trades["exit_bar"] == bar) & (ran.trades["reason"] >= PARTIAL)]
-        if int(same["reason"][0]) == reason:  # the first of the bar names them all
+        if same["reason"][0] == reason:  # the first of the bar names them all
             out.append(_actions(same, findings, bar, exit_config, float(exit_ranges[bar])))
         out.append(
             {
                 "timestamp": time,
                 "reason": name,
                 "action": "PARTIAL",
-                "close_size": float(row["size"]),
-                "remaining_size": float(row["remaining_size"]),
+                "close_size": row["size"],
+                "remaining_size": row["remaining_size"],
             }
         )
         return out
@@ -102,7 +108,7 @@ def exit_debug(
                 "fib_gate_summary": summary,
             }
         )
-    percent = float(row["pnl_pct"])
+    percent = row["pnl_pct"]
     out.append({"timestamp": time, "reason": name, "pnl_pct": percent, "remaining_size": 0.0})
     return out
 
@@ -118,7 +124,7 @@ def _actions(
     keys = ("fib_threshold_atr", "trail_atr_multiplier")
     return {
         "timestamp": findings.time(bar).isoformat(),
-        "price": findings.state(bar)["last_close"],
+        "price": findings.close(bar),
         "actions": [
             {
                 "action": "PARTIAL",
@@ -138,28 +144,28 @@ def _actions(
 
 
 def _trade(
-    row: Any,
+    row: Debug,
     time: Callable[[int], Any],
     symbol: str,
     reasons: list[str],
     debug: Debug,
     log: list[Debug],
 ) -> Trade:
-    side, opened = int(row["side"]), time(int(row["entry_bar"]))
+    side, opened = row["side"], time(row["entry_bar"])
     return Trade(
         symbol=symbol,
         side=f"CLOSE_{SIDES[side]}",
-        size=float(row["size"]),
-        entry_price=float(row["entry_price"]),
+        size=row["size"],
+        entry_price=row["entry_price"],
         entry_time=opened,
-        exit_price=float(row["exit_price"]),
-        exit_time=time(int(row["exit_bar"])),
-        pnl=float(row["pnl"]),
-        pnl_pct=float(row["pnl_pct"]),
-        commission=float(row["commission"]),
-        exit_reason=reason_name(int(row["reason"]), side),
+        exit_price=row["exit_price"],
+        exit_time=time(row["exit_bar"]),
+        pnl=row["pnl"],
+        pnl_pct=row["pnl_pct"],
+        commission=row["commission"],
+        exit_reason=reason_name(row["reason"], side),
         is_partial=bool(row["is_partial"]),
-        remaining_size=float(row["remaining_size"]),
+        remaining_size=row["remaining_size"],
         position_id=f"{symbol}_{opened.isoformat()}",
         entry_reasons=list(reasons),
         entry_fib_debug=dict(debug),

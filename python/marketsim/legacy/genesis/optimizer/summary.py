@@ -136,7 +136,7 @@ def _summarize(folder: Path, files: Sequence[str]) -> dict[str, Any]:
             raise FileFormatError(f"Invalid JSON in {meta_path}: {error}") from error
     trials, valid = [], []
     for name in files:
-        trial = read_trial(folder / name)
+        trial = read_trial(f"{folder}{os.sep}{name}")
         if trial is None:
             continue
         trials.append(trial)
@@ -163,15 +163,16 @@ def _summarize(folder: Path, files: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def read_trial(path: Path) -> Trial | None:
+def read_trial(path: Path | str) -> Trial | None:
     """A trial's file; None where it holds no object."""
     try:
-        trial = json.loads(path.read_bytes())
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path costs more than the read
+            trial = json.loads(file.read())
     except (ValueError, OSError):
         return None
     if not isinstance(trial, dict):
         return None
-    trial["trial_file"] = path.name
+    trial["trial_file"] = os.path.basename(path)  # noqa: PTH119 - as above
     for key, kind in (("duration_seconds", float), ("attempts", int)):
         if trial.get(key) is None:
             continue

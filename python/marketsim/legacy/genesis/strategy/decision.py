@@ -393,9 +393,13 @@ def level_debug(
 def levels_of(context: Table) -> dict[float, float]:
     """Levels by ratio; entries that are no numbers are left out."""
     given = context.get("levels")
-    pairs = given.items() if isinstance(given, Mapping) else ()
-    numbers = ((_number(key), _number(value)) for key, value in pairs)
-    return {key: value for key, value in numbers if key is not None and value is not None}
+    if not isinstance(given, Mapping):
+        return {}
+    try:
+        return {float(key): float(value) for key, value in given.items()}
+    except (TypeError, ValueError):
+        numbers = ((_number(key), _number(value)) for key, value in given.items())
+        return {key: value for key, value in numbers if key is not None and value is not None}
 
 
 def level_price(levels: Mapping[float, float], ratio: float | None) -> float | None:

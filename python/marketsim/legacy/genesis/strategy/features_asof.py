@@ -15,7 +15,7 @@ from marketsim.legacy.genesis.indicators.htf_fibonacci import (
 )
 from marketsim.legacy.genesis.names import FEATURES, LEAST_ROWS, PERIODS, WITH_LEVELS
 
-# Only old code looks at these two: nothing is kept in them (docs/migration_genesis.md).
+# Old code counts the entries and clears them. Nothing is ever looked up: a key says too little.
 _feature_cache: OrderedDict[str, tuple[dict[str, float], dict[str, Any]]] = OrderedDict()
 _MAX_CACHE_SIZE = 500
 _VERSIONS = {
@@ -110,7 +110,12 @@ def _extract(
         known = {} if stamps is None else {"timestamp": stamps}
         higher = get_htf_fibonacci_context(known, timeframe=timeframe, symbol=symbol or "tBTCUSD")
         lower = lower_context_at(columns, row, timeframe, _last(stamps))
-    return features_at(columns, row), meta_at(columns, row, row, len(candles), higher, lower)
+    features = features_at(columns, row)
+    meta = meta_at(columns, row, row, len(candles), higher, lower)
+    _feature_cache[_compute_candles_hash(given, row)] = (dict(features), dict(meta))
+    while len(_feature_cache) > _MAX_CACHE_SIZE:
+        _feature_cache.popitem(last=False)
+    return features, meta
 
 
 def _last(stamps: Any) -> Any:
