@@ -17,7 +17,6 @@ from marketsim.errors import (
     MissingDependencyError,
     UnknownNameError,
 )
-from marketsim.legacy.stock.settings import current_settings
 
 __all__ = ["MODULES", "install"]
 
@@ -73,6 +72,8 @@ def install(system: str = "stock", **quirks: Any) -> tuple[str, ...]:
             "the old functions work on tensors, and torch is not installed: "
             "pip install 'marketsim[models]'"
         )
+    from marketsim.legacy.stock.settings import current_settings
+
     _refuse_imported(MODULES)
     current_settings()
     return _install(MODULES, PACKAGES)

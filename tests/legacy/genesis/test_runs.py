@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from marketsim.legacy.genesis.indicators.exit_fibonacci import calculate_exit_fi
 from marketsim.legacy.genesis.optimizer.scoring import score_backtest
 from marketsim.legacy.genesis.strategy.evaluate import evaluate_pipeline
 
+# MARKETSIM_LONG_TESTS: as many as the acceptance asks for; a minute or two.
+LONG = bool(os.environ.get("MARKETSIM_LONG_TESTS"))
 ROWS = {
     "action": "action",
     "size": "size",
@@ -253,8 +256,8 @@ def run_once(root: Path, symbol: str, timeframe: str, **options: Any) -> dict[st
 
 def test_modes_and_stores_give_the_same(own_project: Path) -> None:
     traded = 0
-    for seed in range(30):
-        candles = random_candles(52 + 7 * seed, seed)
+    for seed in range(200 if LONG else 30):
+        candles = random_candles(52 + 7 * (seed % 50), seed)
         write_candles(own_project, "tX", "1h", candles)
         write_champion(own_project, "tX", "1h", random_config(seed))
         write_model(own_project, "tX", "1h", random_model(seed))
@@ -282,8 +285,8 @@ def test_no_edit_leaves_a_stale_answer(own_project: Path) -> None:
         write_model(own_project, symbol, timeframe, model)
 
     write()
-    for _ in range(30):
-        kind = int(rng.integers(5))
+    for _ in range(1000 if LONG else 30):
+        kind = int(rng.integers(6))
         if kind < 2:
             bars = candles if kind == 0 else daily
             column = getattr(bars, str(rng.choice(["high", "low", "close"])))
@@ -292,8 +295,10 @@ def test_no_edit_leaves_a_stale_answer(own_project: Path) -> None:
             config["thresholds"]["entry_conf_overall"] = float(rng.uniform(0.3, 0.5))
         elif kind == 3:
             model["buy"]["b"] = float(rng.normal(0, 0.3))
-        else:
+        elif kind == 4:
             timeframe = {"1h": "30m", "30m": "1h"}[timeframe]
+        else:
+            symbol = {"tX": "tY", "tY": "tX"}[symbol]
         write()
         warm = repr(run_once(own_project, symbol, timeframe))
         forget_columns()
