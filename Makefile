@@ -1,6 +1,7 @@
 # Two commands do all the set-up on a machine with Python 3.11 and a C++ compiler:
-#   make demo    the main job on real data that a package carries; writes demo-report.html
-#   make test    all tests
+#   make demo        the main job on real data that a package carries; writes demo-report.html
+#   make test        all tests
+#   make test-quick  the quick half of them, while you work
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,13 +12,19 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
 CXX_FILES = $(shell find csrc tests/faults/native benchmarks/native \
   -name '*.cpp' -o -name '*.hpp' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh')
 
-.PHONY: demo test test-oldest test-upstream faults upstream lint format types stubs check-stubs wheel-test sanitize bench bench-gpu bench-smoke precision claims clean
+.PHONY: demo test test-quick test-oldest test-upstream faults upstream lint format types stubs check-stubs wheel-test sanitize bench bench-gpu bench-smoke precision claims clean
 
 demo: $(VENV)/.demo
 	$(BIN)/marketsim backtest demo --simulations 70 --report demo-report.html
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto
+
+# The quick half, at most two minutes on two cores: without the files that SLOW in tests/conftest.py
+# names with a reason (programs that are compiled or killed, processes, the old project's code, runs
+# of networks), and with 20 examples of each property.
+test-quick: $(VENV)/.dev
+	$(BIN)/python -m pytest -n auto -m "not slow" --hypothesis-profile quick
 
 # The bars and the old functions with the oldest versions that pyproject.toml declares.
 test-oldest: .venv-oldest/.built

@@ -16,6 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # From the bottom up: a layer imports from itself and from those before it.
 LAYERS = (
+    "text",
     "errors",
     "arguments",
     "atomic",
@@ -23,7 +24,6 @@ LAYERS = (
     "_cuda",
     "_typing",
     "build_info",
-    "text",
     "progress",
     "timing",
     "bars",
@@ -37,6 +37,7 @@ LAYERS = (
     "report",
     "walkforward",
     "replay",
+    "lookahead",
     "search",
     "live",
     "cluster",
@@ -165,16 +166,40 @@ def test_kernels_know_no_python() -> None:
         assert not re.search(r"#include\s*[<\"](pybind11|Python\.h)", path.read_text()), path
 
 
+# Topics whose room in Python, tests or benchmarks is named after a larger one that they belong to.
+ROOMS = {
+    "bootstrap": ("metrics/bootstrap", "metrics/test_bootstrap", "metrics"),
+    "climatology": ("metrics/scores", "metrics/test_scores", "metrics"),
+    "cscv": ("metrics/overfitting", "metrics/test_overfitting", "metrics"),
+    "day_trades": ("legacy", "kernels/test_day_trades", "legacy"),
+    "features": ("features", "features", None),
+    "indicators": ("indicators", "indicators", "indicators"),
+    "keys": ("forecasts/digests", "forecasts/test_digests", "store"),
+    "performance": ("kernels/performance", "metrics/test_performance", "metrics"),
+    "replay": ("replay", "replay", "replay"),
+    "scores": ("legacy", "legacy/test_legacy_scores", "legacy"),
+    "statistical": ("models/statistical", "models/test_statistical", "models"),
+    "store": ("forecasts/store", "forecasts/store", "store"),
+    "student_t": ("models/mixture", "models/test_mixture", "models"),
+}
+NO_KERNEL = {"build", "tensors"}  # settings of the extension; DLPack
+
+
 def test_every_kernel_topic_has_one_name_everywhere() -> None:
-    for topic in ("profit", "offsets"):
-        for path in (
-            f"csrc/kernels/{topic if topic == 'profit' else 'offsets/offsets'}.cpp",
-            f"csrc/bindings/register_{topic}.cpp",
-            f"python/marketsim/kernels/{topic}.py",
-            f"tests/kernels/test_{topic}.py",
-            f"benchmarks/bench_{topic}.py",
-        ):
-            assert (ROOT / path).is_file(), path
+    """csrc/kernels, csrc/bindings, the Python room, its tests and its benchmark."""
+    registered = {path.stem.removeprefix("register_") for path in ROOT.glob("csrc/bindings/r*.cpp")}
+    for topic in registered - NO_KERNEL:
+        sources = [*ROOT.glob("csrc/kernels/**/*.cpp"), *ROOT.glob("csrc/kernels/**/")]
+        assert topic in {path.stem for path in sources}, f"csrc/kernels: nothing named {topic}"
+        named = (f"kernels/{topic}", f"kernels/test_{topic}", topic)
+        room, tests, benchmark = ROOMS.get(topic, named)
+        for path in (f"python/marketsim/{room}", f"tests/{tests}"):
+            assert (ROOT / path).is_dir() or (ROOT / f"{path}.py").is_file(), path
+        used = list((PACKAGE / room).rglob("*.py")) or [PACKAGE / f"{room}.py"]
+        assert any("_core" in path.read_text() for path in used), f"{room} calls no kernel"
+        if benchmark is not None:
+            assert (ROOT / f"benchmarks/bench_{benchmark}.py").is_file(), benchmark
+    assert set(ROOMS) < registered
 
 
 def test_lazy_names_exist_and_are_complete() -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,8 +20,10 @@ from problems import random_days
 
 import marketsim as ms
 from marketsim import bars as bars_package
+from marketsim import metrics
 from marketsim.forecasts import ForecastPlan, run_plan
 from marketsim.kernels import rules
+from marketsim.models import load
 from marketsim.replay.rules import sma_cross
 
 ROWS = 220
@@ -35,21 +39,25 @@ COVERED = {
     "best_offsets": "test_best_offsets_reads_no_other_problem",
     "read_bars": "test_reading_and_returns",
     "load_model": "test_models",
-    "model_from": "test_models",
+    "model_from": "test_forecast_runs",
     "model_from_frame": "test_models",
+    "calibrated": "test_forecast_runs",
+    "ensemble": "test_forecast_runs",
     "replay": "test_replay",
     "check_lookahead": "test_check_is_not_blind",
 }
+ELSEWHERE = {"next_orders": "live/test_next_orders.py"}
 NO_SERIES = {  # takes no series, or holds one without computing
     "Bars", "BarsFolder", "Costs", "DecisionView", "Distribution", "ForecastStore", "Hold",
     "LimitOrders", "Market", "MarketsimError", "MemoryStore", "Model", "ModelIdentity",
     "ModelTraits", "VolumeCap", "indicators", "search",
     "Offsets", "PredictionStore", "Prepared",
     "ProfitSums", "QuantileDistribution", "Strategy", "StudentTMixture", "TakeProfit",
-    "UniverseResult", "WalkForwardResult", "LookaheadReport",
+    "UniverseResult", "WalkForwardResult", "LookaheadReport", "ForecastEvaluation",
+    "evaluate_forecasts",  # of a whole run
     "demo_bars", "read_folder", "read_many", "features", "register_strategy", "strategy_names",
     "unregister_strategy", "BarStrategy", "BarView", "__version__",
-    "bars", "forecasts", "kernels", "metrics", "models", "strategies", "walkforward",
+    "bars", "forecasts", "kernels", "live", "metrics", "models", "strategies", "walkforward",
 }  # fmt: skip
 
 
@@ -59,7 +67,8 @@ def test_every_public_function_is_covered() -> None:
         for name in ms.__all__
         if isinstance(getattr(ms, name), type) and issubclass(getattr(ms, name), Exception)
     }
-    assert set(ms.__all__) == set(COVERED) | NO_SERIES | errors
+    assert set(ms.__all__) == set(COVERED) | set(ELSEWHERE) | NO_SERIES | errors
+    assert all((Path(__file__).parent / path).is_file() for path in ELSEWHERE.values())
     assert all(name in globals() for name in COVERED.values())
 
 
@@ -210,21 +219,95 @@ def test_models(kind: str) -> None:
         np.testing.assert_array_equal(cut_off.quantiles, whole.quantiles[:same])
 
 
-def test_forecast_runs() -> None:
-    frame = random_frame(ROWS, 7)
-    plan = ForecastPlan(100, ROWS, 1, 1)
+def chronos(pipeline: str, **options: Any) -> Callable[[Path], ms.Model]:
+    def made(_: Path) -> ms.Model:
+        import chronos_pipelines
+
+        found = getattr(chronos_pipelines, pipeline)()
+        return ms.models.chronos_from_pipeline(found, name="fake", **options)
+
+    return made
+
+
+def last_fifty(past: np.ndarray) -> np.ndarray:
+    return np.quantile(past[-50:], (0.1, 0.5, 0.9))
+
+
+# Every kind of model: those of load_model by name and by family, and those of users.
+MODELS: dict[str, Callable[[Path], ms.Model]] = {
+    "ewma": lambda _: ms.load_model("ewma"),
+    "range": lambda _: ms.load_model("range", window=60, fit=60),
+    "climatology": lambda _: ms.load_model("climatology", window=60),
+    "persistence": lambda _: ms.load_model("persistence"),
+    "Toto 1.0": lambda folder: ms.load_model(folder / "toto1"),
+    "Toto 1.0, joint": lambda folder: ms.load_model(folder / "toto1", variates="joint"),
+    "Toto 2.0": lambda folder: ms.load_model(folder / "toto2"),
+    "Toto 2.0, joint": lambda folder: ms.load_model(folder / "toto2", variates="joint"),
+    "Chronos": chronos("SamplePipeline", num_samples=5),
+    "Chronos-Bolt and Chronos-2": chronos("QuantilePipeline"),
+    "Chronos-Bolt and Chronos-2, joint": chronos("JointPipeline", variates="joint"),
+    "calibrated": lambda _: ms.calibrated("ewma", window=60),
+    "ensemble": lambda _: ms.ensemble(["ewma", "persistence"], window=60),
+    "function": lambda _: ms.model_from(last_fifty, levels=(0.1, 0.5, 0.9)),
+    "function of draws": lambda _: ms.model_from(lambda past: past[-5:], draws=5),
+}
+
+
+@pytest.fixture(scope="module")
+def checkpoints_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("torch")
+    import checkpoints
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+    checkpoints.write_toto1(folder / "toto1", 1, spread=3**-0.5)
+    checkpoints.write_toto2(folder / "toto2", 2)
+    checkpoints.write_kronos(folder / "kronos", 3)
+    checkpoints.write_kronos_tokenizer(folder / "tokenizer", 4)
+    return folder
+
+
+def test_every_kind_of_model_is_covered() -> None:
+    known = {*load._STATISTICAL, *(family for family, _, _ in load._FAMILIES)}
+    users = {"calibrated", "ensemble", "function", "function of draws"}
+    kronos = {"Kronos"}  # takes whole bars: test_forecasts_of_bars
+    assert {name.removesuffix(", joint") for name in MODELS} | kronos == known | users
+
+
+@pytest.mark.filterwarnings("ignore::marketsim.errors.StoreWarning")  # lambdas are not stored
+@pytest.mark.parametrize("kind", MODELS)
+def test_forecast_runs(kind: str, checkpoints_folder: Path) -> None:
+    frame, first = random_frame(ROWS, 7), 150
+    model = MODELS[kind](checkpoints_folder)
+    plan = ForecastPlan(first, ROWS, 1, 1)
 
     def records(changed: pd.DataFrame) -> np.ndarray:
         read = ms.read_bars(changed, symbol="T")
-        return run_plan(
-            read, ms.load_model("ewma"), plan, store=ms.MemoryStore(), progress=False
-        ).records
+        return run_plan(read, model, plan, store=ms.MemoryStore(), progress=False).records
 
     whole = records(frame)
-    for cut in CUTS:
+    near = 1e-5 if kind.startswith("Chronos") else 0.0  # a library's batches round differently
+    for cut in (160, 175, ROWS - 1):
         changed = records(changed_from(frame, cut))
-        np.testing.assert_array_equal(changed[: cut - 100 + 1], whole[: cut - 100 + 1])
-        assert cut == ROWS - 1 or (changed[cut - 100 + 1 :] != whole[cut - 100 + 1 :]).any()
+        same = cut - first + 1
+        np.testing.assert_allclose(changed[:same], whole[:same], rtol=near, atol=0.0)
+        assert cut == ROWS - 1 or (changed[same:] != whole[same:]).any()
+
+
+def test_forecasts_of_bars(checkpoints_folder: Path) -> None:
+    """Histories that end earlier know nothing of a longer one of the same batch."""
+    folder = checkpoints_folder
+    model: Any = ms.load_model(folder / "kronos", tokenizer=folder / "tokenizer")
+    frame = random_frame(60, 7)
+
+    def paths(longest: pd.DataFrame) -> list[np.ndarray]:
+        histories = [frame[:30], frame[:40], longest]
+        coming = [frame.index[len(one) : len(one) + 2] for one in histories]
+        return list(model.predict_bars(histories, None, coming, horizon=2, samples=3).paths)
+
+    whole, changed = paths(frame[:50]), paths(changed_from(frame, 40)[:50])
+    for i in (0, 1):
+        np.testing.assert_array_equal(changed[i], whole[i])
+    assert (changed[2] != whole[2]).any()
 
 
 @pytest.mark.parametrize("fill", rules.FILLS)
@@ -247,6 +330,25 @@ def test_profit_sums_read_no_other_problem() -> None:
     for got, before in zip(after[:-1], whole[:-1], strict=True):
         np.testing.assert_array_equal(got[:20], before[:20])
         assert (got[20:] != before[20:]).any()
+
+
+def test_metrics_of_each_bar() -> None:
+    """The metrics that give a value a bar; the others give figures of a whole series."""
+    levels = (0.1, 0.9)
+    by_bar: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "account_returns": lambda net: metrics.account_returns(net).returns[0],
+        "climatology": lambda net: metrics.climatology(net, levels, start=1, window=20)[1:, 0],
+        "rolling_sharpe": lambda net: metrics.rolling_sharpe(net, 10, periods_per_year=252)[9:],
+        "delayed_returns": lambda net: metrics.delayed_returns(np.sign(net), net)[2, 2:],
+    }
+    net = np.random.default_rng(5).normal(0.0, 0.01, ROWS)
+    for name, of in by_bar.items():
+        whole = of(net)
+        for cut in CUTS:
+            changed = of(np.where(np.arange(ROWS) >= cut, net * 3.0 + 0.01, net))
+            same = cut - (ROWS - len(whole))
+            np.testing.assert_array_equal(changed[:same], whole[:same], name)
+            assert cut == ROWS - 1 or (changed[same:] != whole[same:]).any(), name
 
 
 def f(name: str) -> np.float32:

@@ -19,22 +19,47 @@ struct ReplayBars {
   DoubleArray open, high, low, close;
   std::optional<DoubleArray> volume;
   std::optional<Times> time;
-  std::optional<DoubleArray> split, dividend;
+  std::optional<DoubleArray> split, dividend, trail;
+  // Finer bars [finer bar, open high low close], their volume, and the first of each bar [bar + 1].
+  std::vector<DoubleArray> finer;
+  std::optional<DoubleArray> finer_volume;
+  std::optional<Times> finer_first;
 
   BarArrays arrays() const {
-    const auto data = [](const std::optional<DoubleArray>& array) {
-      return array ? array->data() : nullptr;
-    };
-    return {open.data(),  high.data(),    low.data(),
-            close.data(), data(volume),   time ? time->data() : nullptr,
-            data(split),  data(dividend), close.size()};
+    const auto data = [](const auto& array) { return array ? array->data() : nullptr; };
+    BarArrays out{open.data(), high.data(),    low.data(),  close.data(), data(volume), data(time),
+                  data(split), data(dividend), data(trail), {},           close.size()};
+    if (finer_first) {
+      out.finer = {finer[0].data(), finer[1].data(),    finer[2].data(),
+                   finer[3].data(), data(finer_volume), finer_first->data()};
+    }
+    return out;
+  }
+
+  // Gives bar t the finer bars of rows first[t] .. first[t + 1] - 1.
+  void add_finer(const std::vector<DoubleArray>& columns, const std::optional<DoubleArray>& volumes,
+                 const Times& first) {
+    if (columns.size() != 4) reject("finer bars: expected open, high, low and close");
+    for (const DoubleArray& column : columns) {
+      require_same_shape(columns[0], "finer open", column, "finer column");
+    }
+    if (volumes) require_same_shape(columns[0], "finer open", *volumes, "finer volume");
+    const auto* const at = first.data();
+    bool ordered = first.ndim() == 1 && first.size() == close.size() + 1 && at[0] >= 0 &&
+                   at[close.size()] <= columns[0].size();
+    for (py::ssize_t t = 0; ordered && t < close.size(); ++t) ordered = at[t] <= at[t + 1];
+    if (!ordered) reject("finer bars: first must ascend, one a bar and one more");
+    finer = columns;
+    finer_volume = volumes;
+    finer_first = first;
   }
 };
 
 ReplayBars make_bars(const DoubleArray& open, const DoubleArray& high, const DoubleArray& low,
                      const DoubleArray& close, const std::optional<DoubleArray>& volume,
                      const std::optional<Times>& time, const std::optional<DoubleArray>& split,
-                     const std::optional<DoubleArray>& dividend) {
+                     const std::optional<DoubleArray>& dividend,
+                     const std::optional<DoubleArray>& trail) {
   if (close.ndim() != 1) reject("close must be 1-D: got shape " + shape_text(close));
   require_same_shape(close, "close", open, "open");
   require_same_shape(close, "close", high, "high");
@@ -43,7 +68,8 @@ ReplayBars make_bars(const DoubleArray& open, const DoubleArray& high, const Dou
   if (time) require_same_shape(close, "close", *time, "time");
   if (split) require_same_shape(close, "close", *split, "split");
   if (dividend) require_same_shape(close, "close", *dividend, "dividend");
-  return {open, high, low, close, volume, time, split, dividend};
+  if (trail) require_same_shape(close, "close", *trail, "trail");
+  return {open, high, low, close, volume, time, split, dividend, trail, {}, {}, {}};
 }
 
 // Structured rows as bytes [row, size]; the Python side views them as its dtype of this layout.
@@ -100,9 +126,13 @@ ReplayRun signals_py(const ReplayBars& bars, const Settings& settings,
                      const std::optional<Flags>& short_entry,
                      const std::optional<Flags>& short_exit, int64_t size, double quantity,
                      const std::optional<DoubleArray>& quantities, double stop_loss,
-                     double take_profit, double trailing_stop, int64_t cooldown,
+                     double take_profit, double trailing_stop,
+                     const std::optional<DoubleArray>& stop_losses,
+                     const std::optional<DoubleArray>& take_profits, int64_t cooldown,
                      int64_t time_stop) {
   const py::ssize_t count = bars.close.size();
+  if (stop_losses) require_same_shape(bars.close, "close", *stop_losses, "stop_loss");
+  if (take_profits) require_same_shape(bars.close, "close", *take_profits, "take_profit");
   if (quantities) require_same_shape(bars.close, "close", *quantities, "size");
   const Signals signals{flags_of(long_entry, count, "entries"),
                         flags_of(long_exit, count, "exits"),
@@ -114,6 +144,8 @@ ReplayRun signals_py(const ReplayBars& bars, const Settings& settings,
                         stop_loss,
                         take_profit,
                         trailing_stop,
+                        stop_losses ? stop_losses->data() : nullptr,
+                        take_profits ? take_profits->data() : nullptr,
                         cooldown,
                         time_stop};
   return run(bars, settings, [&](ReplayRun& out, const BarArrays& arrays, const Curve& curve) {
@@ -201,10 +233,9 @@ py::typing::Dict<py::str, double> summary_of(const ReplayRun& run) {
   const Summary& s = run.summary;
   py::typing::Dict<py::str, double> out;
   out["final_equity"] = s.final_equity;
-  out["total_return"] = s.total_return;
-  out["max_drawdown"] = s.max_drawdown;
-  out["mean"] = s.mean;
-  out["deviation"] = s.deviation;
+  out["total_return"] = s.figures[kTotalReturn];
+  out["max_drawdown"] = s.figures[kMaxDrawdown];
+  out["sharpe"] = s.figures[kSharpe];
   out["exposure"] = s.exposure;
   out["gross_win"] = s.gross_win;
   out["gross_loss"] = s.gross_loss;
@@ -252,7 +283,10 @@ void register_replay(py::module_& module) {
       .def(py::init(&make_bars), arg("open").noconvert(), arg("high").noconvert(),
            arg("low").noconvert(), arg("close").noconvert(), arg("volume").noconvert().none(true),
            arg("time").noconvert().none(true), arg("split").noconvert().none(true),
-           arg("dividend").noconvert().none(true));
+           arg("dividend").noconvert().none(true), arg("trail").noconvert().none(true))
+      .def("add_finer", &ReplayBars::add_finer, arg("columns"), arg("volumes").none(true),
+           arg("first").noconvert(),
+           "Gives each bar finer bars: rows first[t] .. first[t + 1] - 1 of the columns.");
   py::class_<Settings>(module, "ReplaySettings", "Cash, costs and rules of a replay.")
       .def(py::init(&make_settings), arg("cash"), arg("limit_cost"), arg("market_cost"),
            arg("fixed_cost"), arg("borrow"), arg("financing"), arg("leverage"), arg("maintenance"),
@@ -277,8 +311,8 @@ void register_replay(py::module_& module) {
   module.def("replay_signals", &signals_py, arg("bars"), arg("settings"), arg("long_entry"),
              arg("long_exit"), arg("short_entry"), arg("short_exit"), arg("size"), arg("quantity"),
              arg("quantities").none(true), arg("stop_loss"), arg("take_profit"),
-             arg("trailing_stop"), arg("cooldown"), arg("time_stop"),
-             "Replays entries and exits given as flags [bar].");
+             arg("trailing_stop"), arg("stop_losses").none(true), arg("take_profits").none(true),
+             arg("cooldown"), arg("time_stop"), "Replays entries and exits given as flags [bar].");
   module.def("replay_targets", &targets_py, arg("bars"), arg("settings"), arg("target").noconvert(),
              arg("fraction"),
              "Replays target positions [bar], in units or as fractions of equity.");

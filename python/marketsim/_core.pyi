@@ -459,7 +459,17 @@ class ReplayBars:
         time: numpy.typing.NDArray[numpy.int64] | None,
         split: numpy.typing.NDArray[numpy.float64] | None,
         dividend: numpy.typing.NDArray[numpy.float64] | None,
+        trail: numpy.typing.NDArray[numpy.float64] | None,
     ) -> None: ...
+    def add_finer(
+        self,
+        columns: collections.abc.Sequence[typing.Annotated[numpy.typing.ArrayLike, numpy.float64]],
+        volumes: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+        first: numpy.typing.NDArray[numpy.int64],
+    ) -> None:
+        """
+        Gives each bar finer bars: rows first[t] .. first[t + 1] - 1 of the columns.
+        """
 
 class ReplaySettings:
     """
@@ -1031,6 +1041,8 @@ def replay_signals(
     stop_loss: typing.SupportsFloat | typing.SupportsIndex,
     take_profit: typing.SupportsFloat | typing.SupportsIndex,
     trailing_stop: typing.SupportsFloat | typing.SupportsIndex,
+    stop_losses: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+    take_profits: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
     cooldown: typing.SupportsInt | typing.SupportsIndex,
     time_stop: typing.SupportsInt | typing.SupportsIndex,
 ) -> ReplayRun:

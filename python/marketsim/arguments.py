@@ -1,4 +1,4 @@
-"""Argument checks that every layer shares: the value, or ArgumentError with what was expected."""
+"""Argument checks shared by all layers: return the value or raise ArgumentError."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST = 1_000_000_000
 
 
 def as_number(name: str, value: object, expected: str = "a number") -> float:
-    """`value` as a float; raises ArgumentError for text, truth values and what is no number."""
+    """`value` as a float; raises ArgumentError for text, bools and other non-numbers."""
     try:
         # Text that looks like a number is most likely a unit or a separator away from it.
         if not isinstance(value, (str, bytes, bool, np.bool_)):
@@ -27,7 +27,7 @@ def as_number(name: str, value: object, expected: str = "a number") -> float:
 
 
 def as_numbers(name: str, values: object, dtype: type[Number]) -> npt.NDArray[Number]:
-    """`values` as an array of floats; raises ArgumentError for what holds something else."""
+    """`values` as a float array; raises ArgumentError for anything but numbers."""
     try:
         return np.asarray(values, dtype=dtype)
     except (TypeError, ValueError, OverflowError) as error:
@@ -38,7 +38,7 @@ def as_numbers(name: str, values: object, dtype: type[Number]) -> npt.NDArray[Nu
 
 
 def require_finite(name: str, values: npt.NDArray[Number]) -> npt.NDArray[Number]:
-    """The same; raises ArgumentError where one is not finite."""
+    """`values` unchanged; raises ArgumentError if one is not finite."""
     wrong = np.flatnonzero(~np.isfinite(values))
     if wrong.size:
         value = values.reshape(-1)[wrong[0]]
@@ -54,12 +54,12 @@ def as_flag(name: str, value: object) -> bool:
 
 
 def is_whole(value: object) -> bool:
-    """Whether a value is a whole number, and not a truth value."""
+    """Whether a value is a whole number and not a bool."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def as_argument_error(error: ValueError) -> MarketsimError:
-    """The error of a compiled kernel as ArgumentError; our own errors stay what they are."""
+    """Convert an error of a compiled kernel to ArgumentError; keep our own errors."""
     return error if isinstance(error, MarketsimError) else ArgumentError(str(error))
 
 

@@ -1,4 +1,4 @@
-"""Writing a file so that there is the old one or the new one, never a part of one."""
+"""Write files atomically: a reader sees the old content or the new, never a part."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 def replace_file(
     target: Path, content: bytes, mode: int | None = None, *, sync: bool = True
 ) -> None:
-    """Give a file new content by way of a temporary one in the same folder, which must exist.
+    """Replace a file's content through a temporary file in the same folder, which must exist.
 
     Whatever interrupts it, the file holds its old content or the new one, and nothing else is left
     behind. With sync the content is on the disk before it has its name.
@@ -76,7 +76,7 @@ def _write(path: Path, content: bytes, mode: int | None, sync: bool) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name durable; where folders cannot be synced, the content still is."""
+    """Sync the folder, so that the new name is durable; the content is synced in any case."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

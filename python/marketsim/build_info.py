@@ -1,4 +1,4 @@
-"""What this installation is made of, and what it can run on."""
+"""Describe this installation: versions, compiler, devices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def version() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of marketsim and of what its figures depend on."""
+    """Versions of marketsim and of the packages that its figures depend on."""
     from marketsim import _core
 
     return {
@@ -28,7 +28,7 @@ def versions() -> dict[str, str]:
 
 
 def optional_versions() -> dict[str, str]:
-    """Versions of optional packages, or what they would be installed for."""
+    """Versions of optional packages, or what each is needed for."""
     uses = {
         "pyarrow": 'Parquet files: pip install "marketsim[parquet]"',
         "arch": 'demo data: pip install "marketsim[demo]"',
@@ -46,7 +46,7 @@ def optional_versions() -> dict[str, str]:
 
 
 def cuda_state() -> dict[str, object]:
-    """Whether the CUDA kernels can be used and why (not); what there is of them."""
+    """Whether the CUDA kernels can be used, the reason if not, and their facts."""
     if importlib.util.find_spec("marketsim._cuda") is None:
         return _unusable(
             "this build has no CUDA kernels; install it where nvcc is: "
@@ -63,7 +63,7 @@ def cuda_state() -> dict[str, object]:
     facts["devices"] = devices
     if importlib.util.find_spec("torch") is None:
         return _unusable(
-            "the memory of GPUs is had from torch, which is not installed: "
+            "GPU memory is allocated through torch, which is not installed: "
             "pip install 'marketsim[models]'",
             facts,
         )
@@ -71,7 +71,9 @@ def cuda_state() -> dict[str, object]:
     if not torch.cuda.is_available():
         own = torch.version.cuda
         why = f"torch {torch.__version__} has no CUDA" if own is None else "torch finds no GPU"
-        return _unusable(f"{why}, and the memory of GPUs is had from it: see pytorch.org", facts)
+        return _unusable(
+            f"{why}, and GPU memory is allocated through torch: see pytorch.org", facts
+        )
     return {"usable": True, "reason": f"{len(devices)} GPUs and torch {torch.__version__}"} | facts
 
 
@@ -80,7 +82,7 @@ def _unusable(reason: str, facts: dict[str, object] | None = None) -> dict[str, 
 
 
 def doctor() -> dict[str, object]:
-    """Facts for a bug report, and for somebody who wonders why it is slow."""
+    """Facts for a bug report, and for finding why a run is slow."""
     from marketsim import _core
 
     return {

@@ -33,9 +33,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from marketsim.text import printable_lines
+
 
 class MarketsimError(Exception):
-    """Base of every error that marketsim raises on purpose."""
+    """Base of every error that marketsim raises on purpose.
+
+    Names from outside in its message are made printable: a traceback may end up on a terminal.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*map(_clean, args))
+
+
+class MarketsimWarning(UserWarning):
+    """Base of every warning that marketsim gives; its message is printable."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*map(_clean, args))
+
+
+def _clean(value: object) -> object:
+    return printable_lines(value) if isinstance(value, str) else value
 
 
 class ArgumentError(MarketsimError, ValueError):
@@ -130,15 +149,19 @@ class StoreReadOnlyError(StoreWriteError):
     """The store is open for reading, or lies where it must not be written."""
 
 
-class ShortSeriesWarning(UserWarning):
+class ShortSeriesWarning(MarketsimWarning):
     """A window is longer than the rows there are: its values are NaN."""
 
 
-class LookaheadWarning(UserWarning):
+class LookaheadWarning(MarketsimWarning):
     """A strategy could not be checked for look-ahead."""
 
 
-class StoreWarning(UserWarning):
+class MissingOpenWarning(MarketsimWarning):
+    """A profit is a bound over all opens that the bars allow, since none were given."""
+
+
+class StoreWarning(MarketsimWarning):
     """The prediction store cannot do its work; the run goes on without it."""
 
 

@@ -8,6 +8,8 @@ import time
 from types import TracebackType
 from typing import Any
 
+from marketsim.text import printable
+
 
 class ProgressBar:
     """Counts finished items; draws a bar on a terminal's standard error after `delay` seconds.
@@ -33,7 +35,7 @@ class ProgressBar:
         unit: str = "",
     ) -> None:
         self._total = total
-        self._description = description
+        self._description = printable(description)
         self._enabled = enabled and sys.stderr.isatty()
         self._delay = delay
         self._pace = Pace(total, unit)

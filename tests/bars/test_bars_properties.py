@@ -79,7 +79,7 @@ def test_round_trip_through_parquet(tmp_path_factory, frame, zone):
 
 # Each corruption changes one row so that exactly one kind of defect has that row.
 CORRUPTIONS = {
-    "not_a_number": [("open", "n/x"), ("close", "1,5"), ("volume", "-")],
+    "not_a_number": [("open", "n/x"), ("close", "1,5"), ("volume", "?")],
     "nan": [("open", math.nan), ("high", math.nan), ("low", None), ("volume", math.nan)],
     "infinite": [("high", math.inf), ("close", -math.inf), ("volume", math.inf)],
     "nonpositive_price": [("open", 0.0), ("high", -1.0), ("low", 0.0), ("close", -2.0)],

@@ -396,7 +396,7 @@ def test_fewer_simulations_are_a_warning(bars: Path, tmp_path: Path) -> None:
         check=True,
         env={**os.environ},
     )
-    assert found.stderr == "warning: 150 bars give 73 simulations of the 100 asked for\n"
+    assert found.stderr == "warning: 150 bars give 73 simulations of the 100 requested\n"
 
 
 def test_help_shows_examples(capsys) -> None:

@@ -15,7 +15,7 @@ from store_files import settle
 
 from marketsim.cli import main
 from marketsim.cli.store import COMMANDS
-from marketsim.cli.store_text import parse_size, printable, size_text
+from marketsim.cli.store_text import name_text, parse_size, size_text
 from marketsim.forecasts import Flag, PredictionStore, Schema, SeriesId
 from marketsim.forecasts.store.inspect import DATA_START, stride_of
 
@@ -341,7 +341,7 @@ def test_an_empty_store(command: str, tmp_path: Path, capsys) -> None:
         ("ls --series AAA,ZZZ", "no forecasts of 'ZZZ'"),
         ("compact --series ZZZ", "no forecasts of 'ZZZ'"),
         ("export t.csv", "a table must be called *.arrow or *.parquet: got 't.csv'"),
-        ("export no/such/t.arrow", "the folder of 'no/such/t.arrow' does not exist"),
+        ("export no/such/t.arrow", "export no/such/t.arrow: there is no folder"),
         ("gc --keep-models gamma", "unknown model of the store 'gamma'"),
         ("gc --older-than 2990-01-01", "lies in the future"),
         ("verify --models 0", "unknown model of the store '0'"),
@@ -397,7 +397,7 @@ def test_names_out_of_files_are_made_harmless(run, store: PredictionStore) -> No
     evil = "\x1b]0;owned\x07\x1b[31mAAA\r\n\u202egnp.exe"
     store.append(series_of(ALPHA, evil), keys_for(range(3)), records_for(range(3)))
     (store.folder_of(BETA) / "model.json").write_text(json.dumps({"name": evil * 100}))
-    assert printable("A\x1b[2J\x9b\u202e\ud800") == "A\\x1b[2J\\x9b\\u202e\\ud800"
+    assert name_text("A\x1b[2J\x9b\u202e\ud800") == "A\\x1b[2J\\x9b\\u202e\\ud800"
     for command in ("stat", "ls", "verify", "gc --max-bytes 0 --dry-run"):
         code, out, _ = run(command)
         assert code == 0
@@ -470,3 +470,19 @@ def test_a_real_process(store: PredictionStore) -> None:
     found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert found.stderr == ""
     assert "records      60" in found.stdout
+
+
+def test_stat_names_what_another_version_wrote(run, store: PredictionStore) -> None:
+    (store.path / "v9").mkdir()
+    (store.path / "v9x").mkdir()
+    old = {"name": "alpha", "code": "1", "levels": [0.5], "weights": ""}
+    (store.folder_of(ALPHA) / "model.json").write_text(json.dumps(old))
+    code, out, _ = run("stat")
+    assert code == 0
+    assert re.search(rf"^alpha {ALPHA}: described by another version", out, re.MULTILINE)
+    assert re.search(r"^v9: a format of another version", out, re.MULTILINE)
+    assert "v9x" not in out
+    assert "beta 00ffab:" not in out
+    facts = json.loads(run("stat --json")[1])
+    assert facts["other_formats"] == ["v9"]
+    assert [bool(model["note"]) for model in facts["by_model"]] == [True, False]

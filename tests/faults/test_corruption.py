@@ -8,7 +8,13 @@ from fault_tools import child, full
 
 @pytest.mark.parametrize(
     ("kind", "least"),
-    [("small", 60_000), ("large", 900), ("swaps", 20), ("cuts", 500), ("hostile", 80)],
+    [
+        ("small", full(14_000, 60_000)),
+        ("large", 900),
+        ("swaps", 20),
+        ("cuts", 500),
+        ("hostile", 80),
+    ],
 )
 def test_damage_is_a_miss_and_nothing_else(kind: str, least: int) -> None:
     found = child("corruption", kind, 1, full(300, 3000))

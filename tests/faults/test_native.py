@@ -31,7 +31,7 @@ def torture(folder: Path, kills: int, *more: str) -> subprocess.CompletedProcess
 
 def test_kills_lose_nothing_and_read_nothing_wrong(tmp_path: Path) -> None:
     made = program("torture", "plain", "torture.cpp")
-    kills = full(300, 10_000)
+    kills = full(150, 10_000)
     found = run(made, tmp_path, str(kills), SEED, timeout=1800)
     assert found["kills"] == kills
     assert found["wrong"] == found["lost"] == found["changed"] == found["strange"] == 0
@@ -59,14 +59,14 @@ def without_random_addresses() -> list[str]:
 
 def test_threads_under_thread_sanitizer(tmp_path: Path) -> None:
     made = program("concurrent", "thread", "concurrent.cpp")
-    rounds = str(full(100, 500))
+    rounds = str(full(40, 500))
     found = run(*without_random_addresses(), made, tmp_path, rounds, SEED, timeout=1800)
     assert found["defects"] == 0
 
 
 def test_threads_under_address_sanitizer(tmp_path: Path) -> None:
     made = program("concurrent", "address", "concurrent.cpp")
-    found = run(made, tmp_path, str(full(100, 2000)), SEED, timeout=1800)
+    found = run(made, tmp_path, str(full(40, 2000)), SEED, timeout=1800)
     assert found["defects"] == 0
 
 
@@ -85,7 +85,7 @@ def write_corpus(folder: Path) -> None:
 @pytest.mark.parametrize("target", ["header", "scan"])
 def test_fuzzing_without_coverage(target: str) -> None:
     made = program(f"drive-{target}", "address", f"fuzz_{target}.cpp", "driver.cpp")
-    runs = full(4000, 400_000)
+    runs = full(2000, 400_000)
     with memory_folder() as folder:
         write_corpus(folder / "corpus")
         found = run(
@@ -106,7 +106,7 @@ def test_fuzzing_with_coverage(target: str) -> None:
         write_corpus(folder / "corpus")
         done = subprocess.run(
             [
-                *(made, f"-max_total_time={full(6, 120)}", f"-seed={SEED}", "-max_len=16384"),
+                *(made, f"-max_total_time={full(2, 120)}", f"-seed={SEED}", "-max_len=16384"),
                 *("-timeout=60", "-rss_limit_mb=4096", f"-artifact_prefix={folder}/"),
                 folder / "corpus",
             ],

@@ -8,17 +8,20 @@ that were acknowledged, and that the damage left alone), died (by a signal), hun
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import shutil
 import signal
+import stat
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from fault_tools import DATA_START, Log, memory_folder, settle
+from fault_tools import DATA_START, HEADER_BYTES, Log, memory_folder, settle
 
 from marketsim.forecasts.store.inspect import stride_of
 
@@ -72,9 +75,66 @@ def garbage(path: Path, chance: random.Random) -> set[int]:
     return set(range(max(0, first), last + 1)) & set(ALL)
 
 
+def exchange(path: Path, chance: random.Random) -> set[int]:
+    """Rename a damaged copy over it, with the times of the old file."""
+    content, before = bytearray(path.read_bytes()), path.stat()
+    slot = chance.randrange(len(ALL))
+    content[DATA_START + slot * stride_of(24) + chance.randrange(stride_of(24))] ^= 0x10
+    copy = path.with_name("copy")
+    copy.write_bytes(content)
+    os.utime(copy, ns=(before.st_atime_ns, before.st_mtime_ns))
+    copy.replace(path)
+    return {slot}
+
+
+def half_header(path: Path, chance: random.Random) -> set[int]:
+    """One of the two headers is garbage."""
+    with path.open("r+b") as file:
+        file.seek(chance.choice((0, HEADER_BYTES)))
+        file.write(chance.randbytes(HEADER_BYTES))
+    return set()
+
+
+def remove(path: Path, chance: random.Random) -> set[int]:
+    """It is gone."""
+    path.unlink()
+    return set(ALL)
+
+
+def fail_to_sync(path: Path, chance: random.Random) -> set[int]:
+    """What a failed sync leaves: a file that is marked as not on the disk."""
+    path.chmod(path.stat().st_mode | stat.S_ISVTX)
+    return set()
+
+
+def hold_lock(path: Path, chance: random.Random) -> set[int]:
+    """Another process holds the lock for a while."""
+    seconds = chance.random()
+    if os.fork() == 0:
+        try:
+            held = os.open(path.parent / "lock", os.O_WRONLY)
+            fcntl.flock(held, fcntl.LOCK_EX)
+            time.sleep(seconds)
+        finally:
+            os._exit(0)
+    return set()
+
+
 KINDS: tuple[Callable[[Path, random.Random], set[int]], ...] = (
-    *(flip, cut, blow_up, copy_over, garbage),
+    *(flip, cut, blow_up, copy_over, garbage, exchange, half_header, remove, fail_to_sync),
+    hold_lock,
 )
+
+
+def read_on(path: Path, done: threading.Event, problems: list[AssertionError]) -> None:
+    """Read in a loop while the damage is done."""
+    try:
+        log = Log(path)
+        while not done.is_set():
+            log.read(ALL)
+            Log(path).read(ALL)
+    except AssertionError as error:
+        problems.append(error)
 
 
 def trial(folder: Path, chance: random.Random) -> tuple[int, int]:
@@ -84,14 +144,21 @@ def trial(folder: Path, chance: random.Random) -> tuple[int, int]:
     reader = Log(path)
     if chance.random() < 0.7:
         reader.read(ALL)
-    damaged = chance.choice(KINDS)(path, chance)
     wrong = lost = 0
+    done = threading.Event()
+    beside = threading.Thread(target=read_on, args=(path, done, problems := []))
+    beside.start()
+    damaged = chance.choice(KINDS)(path, chance)
+    done.set()
+    beside.join()
+    wrong += len(problems)
     try:
         lost += len(set(ALL) - damaged - Log(path).read(ALL))
         reader.read(ALL)
     except AssertionError:  # of values that nobody wrote
         wrong += 1
-    settle(path)
+    if path.exists():
+        settle(path)
     new = range(1000, 1000 + chance.randrange(1, 50))
     Log(path).append(new)
     Log(path).append(ALL)  # what was damaged is forecast again

@@ -35,6 +35,7 @@ def columns(drawn: list[tuple[float, ...]]) -> tuple[list[float], ...]:
 @given(rows, st.integers(1, 12))
 def test_equal_to_the_references(drawn: list[tuple[float, ...]], n: int) -> None:
     h, l, c, v = columns(drawn)  # noqa: E741
+    o, sessions = [row[0] for row in drawn], [float(t // 4) for t in range(len(drawn))]
     m = max(n, 2)
     pairs: dict[str, tuple[Any, Any]] = {
         "sma": (ind.sma(c, n), ref.sma(c, n)),
@@ -44,9 +45,24 @@ def test_equal_to_the_references(drawn: list[tuple[float, ...]], n: int) -> None
         "true range": (ind.true_range(h, l, c), ref.true_range(h, l, c)),
         "atr": (ind.atr(h, l, c, n), ref.atr(h, l, c, n)),
         "atr first": (ind.atr(h, l, c, n, seed="first"), ref.atr(h, l, c, n, "first")),
-        "rsi": (ind.rsi(c, n), ref.rsi(c, n)),
-        "adx": (tuple(ind.adx(h, l, c, m)), ref.adx(h, l, c, m)),
+        "wilder": (ind.wilder(c, n), ref.wilder(c, n)),
+        "wilder first": (ind.wilder(c, n, seed="first"), ref.wilder(c, n, "first")),
         "bollinger": (tuple(ind.bollinger(c, n, 1.5))[:4], ref.bollinger(c, n, 1.5)),
+        "bollinger shares": (tuple(ind.bollinger(c, n, 1.5))[4:], ref.bollinger_shares(c, n, 1.5)),
+        "zscore": (ind.zscore(c, m, 1), ref.zscore(c, m, 1.0)),
+        "correlation": (ind.correlation(c, v, m), ref.correlation(c, v, m)),
+        "donchian": (tuple(ind.donchian(h, l, n)), ref.donchian(h, l, n)),
+        "vwap": (ind.vwap(h, l, c, v, sessions), ref.vwap(h, l, c, v, sessions)),
+        "close_volatility": (ind.close_volatility(c, m), ref.close_volatility(c, m)),
+        "parkinson": (ind.parkinson_volatility(h, l, n), ref.parkinson_volatility(h, l, n)),
+        "garman_klass": (
+            ind.garman_klass_volatility(o, h, l, c, n),
+            ref.garman_klass_volatility(o, h, l, c, n),
+        ),
+        "yang_zhang": (
+            ind.yang_zhang_volatility(o, h, l, c, m),
+            ref.yang_zhang_volatility(o, h, l, c, m),
+        ),
         "std": (ind.rolling_std(c, m, 1), ref.rolling(c, m, lambda w: ref.deviation(w, 1.0))),
         "max": (ind.rolling_max(c, n), ref.rolling(c, n, max)),
         "min": (ind.rolling_min(c, n), ref.rolling(c, n, min)),
@@ -57,8 +73,21 @@ def test_equal_to_the_references(drawn: list[tuple[float, ...]], n: int) -> None
             ref.stochastic(h, l, c, n, 2)[n + 2 :],
         ),
     }
-    for name, (ours, theirs) in pairs.items():
-        assert same_bits(ours, theirs), name
+    for convention in ("wilder", "talib", "neutral"):
+        ours = ind.rsi(c, n, convention=convention)
+        pairs[f"rsi {convention}"] = (ours, ref.rsi(c, n, convention))
+    for convention in ("wilder", "first_bar"):
+        ours = tuple(ind.adx(h, l, c, m, convention=convention))
+        pairs[f"adx {convention}"] = (ours, ref.adx(h, l, c, m, convention))
+    for seed in ("mean", "first"):
+        ours = tuple(ind.macd(c, n, n + 3, 2, seed=seed))
+        pairs[f"macd {seed}"] = (ours, ref.macd(c, n, n + 3, 2, seed))
+        ours = tuple(ind.keltner(h, l, c, n, m, 1.5, seed=seed))
+        pairs[f"keltner {seed}"] = (ours, ref.keltner(h, l, c, n, m, 1.5, seed))
+        ratio = ind.volatility_ratio(h, l, c, n, m + 2, seed=seed)
+        pairs[f"ratio {seed}"] = (ratio, ref.volatility_ratio(h, l, c, n, m + 2, seed))
+    for name, (found, expected) in pairs.items():
+        assert same_bits(found, expected), name
 
 
 def test_realised_volatility_by_its_formulas() -> None:
@@ -97,28 +126,97 @@ def test_vwap_starts_anew_with_each_session() -> None:
     assert same_bits(ind.vwap(*data[1:5], stamps), ind.vwap(*data[1:5], days))
 
 
-def test_numba_form_equals_batch() -> None:
+def numba_forms(data: Any) -> dict[str, tuple[Any, Any, tuple[Any, ...], Any]]:
+    """State, update, its columns and parameters, and the batch form's values, by name."""
     from marketsim.indicators import jit
 
-    for kind in KINDS:
-        _, h, l, c, _, _ = series(kind, 80, 7)  # noqa: E741
-        for mean, seed in ((True, "mean"), (False, "first")):
-            state = jit.ema_state(5, mean)
-            assert same_bits([jit.ema_update(state, x) for x in c], ind.ema(c, 5, seed=seed))
-            state = jit.atr_state(5, mean)
-            got = [jit.atr_update(state, *row) for row in zip(h, l, c, strict=True)]
-            assert same_bits(got, ind.atr(h, l, c, 5, seed=seed))
-        for name in ("sma", "rolling_max", "rolling_min"):
-            state, update = jit.window_state(4), getattr(jit, f"{name}_update")
-            assert same_bits([update(state, x) for x in c], getattr(ind, name)(c, 4)), name
-        state = jit.window_state(6)
-        got = np.array([jit.bollinger_update(state, x, 2.0) for x in c]).T
-        assert same_bits(got, ind.bollinger(c, 6)[:3])
-        state = jit.rsi_state(5)
-        assert same_bits([jit.rsi_update(state, x) for x in c], ind.rsi(c, 5))
-        state = jit.macd_state(3, 6, 4)
-        got = np.array([jit.macd_update(state, x) for x in c]).T
-        assert same_bits(got, ind.macd(c, 3, 6, 4, seed="first"))
-        state = jit.adx_state(5)
-        got = np.array([jit.adx_update(state, *row) for row in zip(h, l, c, strict=True)]).T
-        assert same_bits(got, ind.adx(h, l, c, 5)), kind
+    o, h, l, c, v, s = data  # noqa: E741
+    bar, window, pair = (h, l, c), jit.window_state(4), jit.pair_state(5)
+    lines = ind.macd(c, 3, 6, 4, seed="first")
+    parkinson = ind.parkinson_volatility(h, l, 4)
+    found: dict[str, Any] = {
+        "macd": (jit.macd_state(3, 6, 4), jit.macd_update, (c,), lines),
+        "macd mean": (jit.macd_state(3, 6, 4, True), jit.macd_update, (c,), ind.macd(c, 3, 6, 4)),
+        "stochastic": (
+            jit.stochastic_state(5, 3, 2), jit.stochastic_update, bar, ind.stochastic(*bar, 5, 3, 2)
+        ),
+        "donchian": (jit.pair_state(5), jit.donchian_update, (h, l), ind.donchian(h, l, 5)),
+        "correlation": (pair, jit.correlation_update, (c, v), ind.correlation(c, v, 5)),
+        "obv": (jit.obv_state(), jit.obv_update, (c, v), ind.obv(c, v)),
+        "vwap": (jit.vwap_state(), jit.vwap_update, (*bar, v, s), ind.vwap(*bar, v, s)),
+        "close_volatility": (
+            jit.close_volatility_state(5), jit.close_volatility_update, (c,),
+            ind.close_volatility(c, 5),
+        ),
+        "parkinson": (
+            window.copy(), jit.parkinson_volatility_update, (h, l), parkinson
+        ),
+        "garman_klass": (
+            window.copy(), jit.garman_klass_volatility_update, (o, *bar),
+            ind.garman_klass_volatility(o, *bar, 4),
+        ),
+        "yang_zhang": (
+            jit.yang_zhang_volatility_state(5), jit.yang_zhang_volatility_update, (o, *bar),
+            ind.yang_zhang_volatility(o, *bar, 5),
+        ),
+    }  # fmt: skip
+    for name in ("sma", "wma", "rolling_max", "rolling_min"):
+        update = getattr(jit, f"{name}_update")
+        found[name] = (window.copy(), update, (c,), getattr(ind, name)(c, 4))
+    for name in ("rolling_std", "zscore"):
+        update = getattr(jit, f"{name}_update")
+        found[name] = (window.copy(), lambda s, x, u=update: u(s, x, 1.0), (c,),
+                       getattr(ind, name)(c, 4, 1))  # fmt: skip
+    found["quantile"] = (
+        window.copy(), lambda s, x: jit.rolling_quantile_update(s, x, 0.3), (c,),
+        ind.rolling_quantile(c, 4, 0.3),
+    )  # fmt: skip
+    found["bollinger"] = (
+        window.copy(), lambda s, x: jit.bollinger_update(s, x, 2.0), (c,), ind.bollinger(c, 4)[:3]
+    )  # fmt: skip
+    for mean, seed in ((True, "mean"), (False, "first")):
+        found[f"ema {seed}"] = (
+            jit.ema_state(5, mean),
+            jit.ema_update,
+            (c,),
+            ind.ema(c, 5, seed=seed),
+        )
+        found[f"wilder {seed}"] = (
+            jit.wilder_state(5, mean), jit.wilder_update, (c,), ind.wilder(c, 5, seed=seed)
+        )  # fmt: skip
+        found[f"atr {seed}"] = (
+            jit.atr_state(5, mean), jit.atr_update, bar, ind.atr(*bar, 5, seed=seed)
+        )  # fmt: skip
+        found[f"keltner {seed}"] = (
+            jit.keltner_state(5, 4, mean), lambda s, *x: jit.keltner_update(s, *x, 1.5), bar,
+            ind.keltner(*bar, 5, 4, 1.5, seed=seed),
+        )  # fmt: skip
+        found[f"ratio {seed}"] = (
+            jit.volatility_ratio_state(3, 6, mean), jit.volatility_ratio_update, bar,
+            ind.volatility_ratio(*bar, 3, 6, seed=seed),
+        )  # fmt: skip
+    for first, needs in (("nan", True), ("range", False)):
+        found[f"true_range {first}"] = (
+            jit.true_range_state(needs), jit.true_range_update, bar,
+            ind.true_range(*bar, first=first),
+        )  # fmt: skip
+    for code, convention in ((1, "wilder"), (2, "talib"), (3, "neutral")):
+        found[f"rsi {convention}"] = (
+            jit.rsi_state(5, code), jit.rsi_update, (c,), ind.rsi(c, 5, convention=convention)
+        )  # fmt: skip
+    for first_bar, convention in ((False, "wilder"), (True, "first_bar")):
+        state, expected = jit.adx_state(5, first_bar), ind.adx(*bar, 5, convention=convention)
+        found[f"adx {convention}"] = (state, jit.adx_update, bar, expected)
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_numba_form_equals_batch(kind: str) -> None:
+    for name, (state, update, columns_of, expected) in numba_forms(series(kind, 80, 7)).items():
+        got = np.array([update(state, *row) for row in zip(*columns_of, strict=True)]).T
+        assert same_bits(got, np.asarray(expected)), name
+    from marketsim.indicators import jit
+    from marketsim.indicators.specs import SPECS
+
+    forms = {name.removesuffix("_update") for name in jit.__all__ if name.endswith("_update")}
+    assert forms == set(SPECS) - {"swings"}

@@ -85,7 +85,7 @@ def test_what_is_missing_is_named(without_gpu: pytest.MonkeyPatch, function) -> 
         function(**DAYS, device="cuda")
     state.undo()
     without_gpu.setitem(sys.modules, "marketsim._cuda", NoDriver(devices=2))
-    with pytest.raises(CudaUnavailableError, match=r"torch .*and the memory of GPUs is had from"):
+    with pytest.raises(CudaUnavailableError, match=r"torch .*and GPU memory is allocated through"):
         function(**DAYS, device="cuda:1")
     assert cuda_state()["devices"] == ["card 0", "card 1"]
 
@@ -161,7 +161,7 @@ def test_tensors_that_cannot_be_read(emulation, function) -> None:
 
 def test_a_cpu_tensor_is_not_moved_to_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "platform", lambda: cuda.Platform(None, "cuda"))
-    with pytest.raises(ArgumentError, match="close is on cpu, and device='cuda' is asked for"):
+    with pytest.raises(ArgumentError, match="close is on cpu, but device='cuda' was requested"):
         ms.profit(**tensors(DAYS), device="cuda")
 
 

@@ -13,6 +13,7 @@ from problems import KINDS, awkward_days, drawn_days, random_days
 import marketsim as ms
 from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.kernels.reference import profit_sums_reference
+from marketsim.kernels.sums import window_sums
 
 f32 = np.float32
 
@@ -120,3 +121,17 @@ def test_errors(backend: Backend) -> None:
     if not backend.tensors:
         with pytest.raises(ArgumentError, match="low_offset must be finite: element 1 is nan"):
             backend.profit_sums(**one, low_offset=[0.0, np.nan])
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 60])
+def test_window_sums_add_in_order(length: int) -> None:
+    rng = np.random.default_rng(0)
+    net = rng.normal(0.001, 0.01, (3, 60))
+    values = np.stack([net, np.where(rng.random(net.shape) < 0.7, net, np.nan), -0.0 * net])
+    for starts in (np.arange(0, 60 - length + 1, 3), np.array([0])):
+        found = window_sums(values, starts, length)
+        expected = np.zeros((len(starts), 3, 3))
+        for window, start in enumerate(starts):
+            for day in range(start, start + length):
+                expected[window] += np.nan_to_num(values[:, :, day].T)
+        assert found.tobytes() == expected.tobytes()

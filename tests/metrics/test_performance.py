@@ -318,3 +318,18 @@ def test_bad_windows() -> None:
     for window in (1, 2.5, True):
         with pytest.raises(ValueError, match="at least 2 bars"):
             rolling_sharpe([0.1, 0.2], window, periods_per_year=252)
+
+
+def test_windows_are_annualised_as_whole_spans() -> None:
+    """Windows long enough to be annualised have the figures of their bars alone."""
+    rng = np.random.default_rng(12)
+    net, active = rng.normal(0.001, 0.01, (2, 90)), rng.random((2, 90)) < 0.7
+    starts, length = np.array([0, 13, 50]), 40
+    windows = windowed_performance(net, active, starts, length, 252)
+    shared = [name for name in windows._fields if name != "std_return"]
+    for i, start in enumerate(starts):
+        part = slice(start, start + length)
+        whole = performance(net[:, part], periods_per_year=252, active=active[:, part])
+        for name in shared:
+            np.testing.assert_array_equal(getattr(windows, name)[i], getattr(whole, name), name)
+        assert np.isfinite(windows.volatility[i]).all()

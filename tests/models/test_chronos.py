@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -35,6 +38,8 @@ from marketsim.errors import (
 from marketsim.forecasts import ForecastPlan, MemoryStore, run_plan
 from marketsim.models import Model, SampleDistribution, chronos_from_pipeline
 from marketsim.models.chronos import pipeline as opening
+from marketsim.models.neural.checkpoint import Checkpoint
+from marketsim.models.neural.device import Execution
 
 
 def quantiles_of(pipeline: QuantilePipeline, context: np.ndarray, steps: int = 1) -> np.ndarray:
@@ -326,3 +331,34 @@ def test_the_files_decide_the_fingerprint(tmp_path: Path) -> None:
 def test_configurations_that_cannot_be(tmp_path: Path, config: Any, message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
         ms.load_model(folder_of(tmp_path, config))
+
+
+def test_a_folder_that_changes_while_it_is_opened_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library reads the files itself: the fingerprint must be that of what it read."""
+    for name in ("config.json", "generation_config.json"):
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+
+    class Opened:
+        changed = tmp_path / "model.safetensors"
+
+        @classmethod
+        def from_pretrained(cls, folder: str, **options: object) -> object:
+            cls.changed.write_bytes(b"others!")
+            return object()
+
+    monkeypatch.setattr(opening, "package_version", lambda: "2")
+    monkeypatch.setattr(opening, "_no_loading_bar", contextlib.nullcontext)
+    monkeypatch.setitem(sys.modules, "chronos", SimpleNamespace(BaseChronosPipeline=Opened))
+    for name in ("model.safetensors", "generation_config.json"):
+        Opened.changed = tmp_path / name
+        checkpoint = Checkpoint.open(tmp_path, "tiny")
+        assert opening.weights_digest(checkpoint) == checkpoint.digest
+        with pytest.raises(CheckpointError, match="was changed after"):
+            opening.open_pipeline(checkpoint, Execution("cpu", "float32"))
+    checkpoint = Checkpoint.open(tmp_path, "tiny")
+    (tmp_path / "generation_config.json").unlink()
+    with pytest.raises(CheckpointError, match="was changed after"):
+        _ = checkpoint.digest

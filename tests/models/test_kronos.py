@@ -165,10 +165,10 @@ def closes(made: Any) -> np.ndarray:
     return np.asarray(made.paths[..., 3])
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(
-    lengths=st.lists(st.integers(1, 60), min_size=2, max_size=7),
-    horizon=st.integers(1, 20),
+    lengths=st.lists(st.integers(1, 60), min_size=2, max_size=5),
+    horizon=st.integers(1, 12),
     samples=st.integers(1, 20),
     top_k=st.sampled_from([0, 1]),
     seed=st.integers(0, 99),

@@ -100,18 +100,17 @@ def test_results_do_not_depend_on_the_batch(
     folders: dict[str, Path], family: str, options: dict[str, Any]
 ) -> None:
     model = load(folders[family], **options)
-    contexts = [walk(n, seed=n) for n in (1, 3, 4, 17, 40, 41, 64, 90)]
-    for horizon in (2, 6):
-        together = model.predict(contexts, horizon=horizon)
-        for i, context in enumerate(contexts):
-            alone = model.predict([context], horizon=horizon)
-            for all_of_them, one in zip(bits(together), bits(alone), strict=True):
-                np.testing.assert_array_equal(all_of_them[i], one[0])
+    contexts = [walk(n, seed=n) for n in (1, 4, 17, 41, 90)]
+    together = model.predict(contexts, horizon=6)
+    for i, context in enumerate(contexts):
+        alone = model.predict([context], horizon=6)
+        for all_of_them, one in zip(bits(together), bits(alone), strict=True):
+            np.testing.assert_array_equal(all_of_them[i], one[0])
     for series in (walk(70), walk(3, 50)):
         start = series.shape[-1] - 9
         each = model.predict_each(series, start, horizon=2)
-        for i, end in enumerate(range(start, series.shape[-1] + 1)):
-            alone = model.predict(series[None, ..., :end], horizon=2)
+        for i in (0, 1, 4, 9):
+            alone = model.predict(series[None, ..., : start + i], horizon=2)
             for all_of_them, one in zip(bits(each), bits(alone), strict=True):
                 np.testing.assert_array_equal(all_of_them[i], one[0])
 

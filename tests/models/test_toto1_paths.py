@@ -46,7 +46,7 @@ def test_a_path_follows_from_seed_number_and_context(
     np.testing.assert_array_equal(
         whole, load(folder).sample_paths(contexts, horizon=horizon, n=6, seed=7)
     )
-    for max_tokens in (1, 30, 77, 10_000):
+    for max_tokens in (1, 77):
         model = load(folder)
         model.batches.max_tokens = max_tokens
         again = model.sample_paths(contexts, horizon=horizon, n=6, seed=7)

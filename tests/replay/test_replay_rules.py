@@ -10,7 +10,7 @@ import pytest
 import marketsim as ms
 from marketsim.cli import main
 from marketsim.errors import ArgumentError
-from marketsim.replay.rules import RULES, crossings, rule_parameters
+from marketsim.replay.rules import RULES, crossings, hysteresis, rule_parameters
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -34,6 +34,23 @@ def test_crossings() -> None:
         RULES["sma_cross"](ms.demo_bars(), fast=20, slow=20)
 
 
+def test_hysteresis_holds_between_its_levels() -> None:
+    entries, exits = hysteresis([0.0, 1.5, 0.8, np.nan, 1.2, 0.2], 1.0, 0.5)
+    assert entries.tolist() == [False, True, False, False, True, False]
+    assert exits.tolist() == [True, False, False, False, False, True]
+    bars = ms.demo_bars()
+    values = np.sin(np.arange(len(bars)) / 20.0)
+    found = ms.replay(bars, *hysteresis(values, 0.5, -0.5))
+    held = found.position.to_numpy()[:-1] > 0.0  # filled one bar after the decision
+    decided = np.zeros(len(bars), bool)
+    for t in range(len(bars)):
+        decided[t] = values[t] > 0.5 or (t > 0 and decided[t - 1] and values[t] >= -0.5)
+    np.testing.assert_array_equal(found.position.to_numpy()[1:] > 0.0, decided[:-1])
+    assert held.any()
+    with pytest.raises(ArgumentError, match="must not lie above"):
+        hysteresis([1.0], 0.0, 1.0)
+
+
 def test_the_command(tmp_path, capsys) -> None:
     trades = tmp_path / "trades.csv"
     arguments = ["replay", "demo", "--params", "fast=20", "slow=100", "--fee-bps", "10"]
@@ -48,6 +65,13 @@ def test_the_command(tmp_path, capsys) -> None:
     shown = capsys.readouterr()
     assert "--fast-window changes nothing" in shown.err
     assert "total return" in shown.out
+    page = tmp_path / "page.html"
+    assert main([*arguments, "--precompute-features", "--report", str(page)]) == 0
+    shown = capsys.readouterr()
+    assert "--precompute-features changes nothing" in shown.err
+    html = page.read_text()
+    for text in ("sma 20", "sma 100", "buy_and_hold", "long entry", "Round trips"):
+        assert text in html
 
 
 def test_the_command_runs_a_function_of_a_file(tmp_path, capsys) -> None:

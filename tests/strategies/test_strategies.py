@@ -7,7 +7,7 @@ import marketsim as ms
 from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.models import QuantileDistribution
 from marketsim.strategies import registry, select_strategies
-from marketsim.strategies.signals import ConfidenceGuard
+from marketsim.strategies.signals import ConfidenceGuard, shutdown_positions
 
 NAMES = (
     "simple",
@@ -128,3 +128,15 @@ def test_registering_a_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong.name = "<b>"
     with pytest.raises(ArgumentError, match="a-z, 0-9 and _"):
         ms.register_strategy(wrong)
+
+
+def test_shutdown_positions_by_hand() -> None:
+    #            day:     0     1     2      3     4     5
+    forecast = np.array([-0.1, -0.1, 0.1, 0.1, -0.1, 0.1])
+    # Return of the day before: long on day 0 was right, short on day 1 wrong, day 2 idle, ...
+    last = np.array([9.0, 0.02, 0.02, -0.5, 0.01, -0.03])
+    #  day 0 long; day 1 follows (-1); day 2 pauses; day 3 opens (+1); day 4 right, follows (-1);
+    #  day 5: the short of day 4 met -0.03, right, follows (+1)
+    np.testing.assert_array_equal(shutdown_positions(forecast, last, False), [1, -1, 0, 1, -1, 1])
+    long = shutdown_positions(forecast, last, True)
+    np.testing.assert_array_equal(long, [1, 0, 1, 0, 0, 1])

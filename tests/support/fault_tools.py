@@ -67,7 +67,7 @@ def full(bounded: int, everything: int) -> int:
 def _headers_digest() -> bytes:
     found = hashlib.sha256()
     for folder in (NATIVE, ROOT / "csrc" / "kernels", ROOT / "csrc" / "common"):
-        for path in sorted(folder.glob("*.hpp")):
+        for path in sorted(folder.rglob("*.hpp")):
             found.update(path.read_bytes())
     return found.digest()
 

@@ -29,6 +29,8 @@ class Ask:
     reduce_only: bool = False
     at_close: bool = False
     relative: bool = False
+    action: str = "submit"  # cancel and amend name the order by its ticket
+    ticket: int = 0
 
 
 @dataclass
@@ -43,6 +45,8 @@ class Live:
     started: int
     triggered: bool = False
     relative: bool = False
+    trail: float = math.nan
+    fraction: float = math.nan
 
 
 @dataclass
@@ -55,6 +59,13 @@ class Oracle:
     policy: str = "open_aware"
     same_close: bool = False
     has_volume: bool = True
+    lot: float = 0.0
+    borrow: float = 0.0
+    financing: float = 0.0
+    split: list[float] | None = None
+    dividend: list[float] | None = None
+    trail: list[float] | None = None  # distances known after each bar
+    finer: list[list[tuple[float, float, float, float, float]]] | None = None
 
     live: list[Live] = field(default_factory=list)
     position: float = 0.0
@@ -64,6 +75,8 @@ class Oracle:
     ruined: bool = False
     value: float = 0.0
     doubtful: int = 0
+    last: float = math.nan  # close before
+    known: float = math.nan  # distance of the series
 
     def run(self, strategy) -> Oracle:
         self.value = self.cash
@@ -84,28 +97,74 @@ class Oracle:
         return self
 
     def ask(self, t: int, ask: Ask) -> None:
+        if ask.action != "submit":
+            for order in [x for x in self.live if x.ticket == ask.ticket]:
+                if ask.action == "cancel":
+                    self.drop(order)
+                else:
+                    self.amend(order, ask)
+            return
         self.tickets += 1
         waits = ask.parent != 0
         live = Live(
             ask, self.tickets, t, ask.quantity, ask.limit, ask.stop,
-            "waiting" if waits else "working", t, relative=ask.relative,
+            "waiting" if waits else "working", t, relative=ask.relative, trail=ask.trail,
+            fraction=ask.fraction,
         )  # fmt: skip
         self.live.append(live)
         if ask.kind == "trailing_stop" and not waits:
             self.first_level(live, self.bars[t][3])
             live.started = t - 1
 
+    def amend(self, order: Live, ask: Ask) -> None:
+        if not math.isnan(ask.quantity):
+            order.left = ask.quantity
+        if not math.isnan(ask.limit):
+            order.limit = ask.limit
+        if not math.isnan(ask.stop):
+            order.stop = ask.stop
+        if not (math.isnan(ask.trail) and math.isnan(ask.fraction)):
+            order.trail, order.fraction = ask.trail, ask.fraction
+
+    def away(self, order: Live, price: float) -> float:
+        if not math.isnan(order.trail):
+            return order.trail
+        return self.known if math.isnan(order.fraction) else order.fraction * price
+
     def first_level(self, order: Live, price: float) -> None:
         if order.ask.kind == "trailing_stop" and math.isnan(order.stop):
-            away = order.ask.trail if math.isnan(order.ask.fraction) else order.ask.fraction * price
+            away = self.away(order, price)
             order.stop = price - away if order.left < 0 else price + away
+
+    def events(self, t: int) -> None:
+        if self.split and self.split[t] != 1.0:
+            factor = self.split[t]
+            self.position *= factor
+            self.last /= factor
+            self.known /= factor
+            for order in self.live:
+                if order.ask.size in ("units", "target_units"):
+                    order.left *= factor
+                order.trail /= factor
+                if not order.relative:
+                    order.limit /= factor
+                    order.stop /= factor
+        if self.dividend:
+            self.cash += self.position * self.dividend[t]
+        if self.position and t:
+            due = self.financing * max(0.0, -self.cash)
+            self.cash -= (due + self.borrow * max(0.0, -self.position) * self.last) / 365.0
 
     def bar(self, t: int, bar) -> None:
         o, h, low, c, volume = bar
-        after = (low, h)
+        self.events(t)
         if self.live and not (self.has_volume and volume == 0):
-            after = self.trade_bar(t, o, h, low, c)
-        self.value = self.cash + self.position * c
+            self.trade_bar(t, o, h, low, c)
+        for order in list(self.live):
+            if order in self.live and order.ask.bars and order.asked + order.ask.bars == t:
+                self.drop(order)
+        self.value, self.last = self.cash + self.position * c, c
+        self.known = self.trail[t] if self.trail else math.nan
         if self.position and self.value <= 0:
             self.book(t, 0, -self.position, c, self.market_cost, "liquidation", "close")
             self.value = self.cash
@@ -114,20 +173,36 @@ class Oracle:
             self.ruined = True
             self.live = []
             return
-        del after
         for order in self.live:
             if order.ask.kind == "trailing_stop" and order.status == "working":
                 sells = order.left < 0
                 best = c if order.started == t else (h if sells else low)
-                away = (
-                    order.ask.trail if math.isnan(order.ask.fraction) else order.ask.fraction * best
-                )
-                order.stop = max(order.stop, best - away) if sells else min(order.stop, best + away)
+                away = self.away(order, best)
+                if math.isnan(away):
+                    continue
+                level = best - away if sells else best + away
+                if math.isnan(order.stop):
+                    order.stop = level
+                order.stop = max(order.stop, level) if sells else min(order.stop, level)
 
     def trade_bar(self, t, o, h, low, c):
+        self.doubt = False
+        self.marketable(t, o, "open")
+        if self.finer and self.finer[t]:
+            for fo, fh, fl, fc, volume in self.finer[t]:
+                if volume != 0:
+                    self.marketable(t, fo, "inside")
+                    self.inside(t, fo, fh, fl, fc)
+        else:
+            self.inside(t, o, h, low, c)
+        for order in list(self.live):
+            closing = order in self.live and order.status == "working" and order.ask.at_close
+            if closing and self.beyond(order, c):
+                self.fill(t, order, c, "close")
+        self.doubtful += self.doubt
+
+    def inside(self, t, o, h, low, c):
         price, certain_low, certain_high = o, low, h
-        doubt = False
-        self.marketable(t, price, "open")
         while True:
             reach = []
             for order in self.working():
@@ -158,10 +233,10 @@ class Oracle:
 
             goal = first(self.policy)
             other = first("optimistic" if self.policy == "open_aware" else "open_aware")
-            doubt |= goal is not other
+            self.doubt |= goal is not other
             if goal is None:
                 break
-            doubt |= any(x[2] != goal[2] and x[3] and goal[3] for x in reach)
+            self.doubt |= any(x[2] != goal[2] and x[3] and goal[3] for x in reach)
             way = [x for x in reach if x[2] == goal[2]]
             # In the order in which they were asked for where two levels are equal; the goal first.
             nearest = min(way, key=lambda x: (abs(x[1] - price), x is not goal))
@@ -178,15 +253,6 @@ class Oracle:
             else:
                 self.fill(t, order, price, "inside")
             self.marketable(t, price, "inside")
-        for order in list(self.live):
-            closing = order in self.live and order.status == "working" and order.ask.at_close
-            if closing and self.beyond(order, c):
-                self.fill(t, order, c, "close")
-        for order in list(self.live):
-            if order in self.live and order.ask.bars and order.asked + order.ask.bars == t:
-                self.drop(order)
-        self.doubtful += doubt
-        return certain_low, certain_high
 
     def working(self):
         return [x for x in self.live if x.status == "working" and not x.ask.at_close]
@@ -231,6 +297,9 @@ class Oracle:
                 self.drop(order)
                 return False
             quantity = math.copysign(min(abs(quantity), abs(self.position)), quantity)
+        if self.lot and quantity != -self.position:
+            lots = math.trunc(quantity / self.lot + math.copysign(1e-9, quantity))
+            quantity = lots * self.lot
         if quantity == 0:
             self.drop(order)
             return False

@@ -53,7 +53,7 @@ def test_every_window_fits(bars, simulations, window, offset_window, purge, emba
 
 
 def test_fewer_simulations_than_asked_warn() -> None:
-    with pytest.warns(UserWarning, match="100 bars give 23 simulations of the 70 asked for"):
+    with pytest.warns(UserWarning, match="100 bars give 23 simulations of the 70 requested"):
         assert len(plan_windows(100, simulations=70, window=7, offset_window=60).as_of) == 23
 
 

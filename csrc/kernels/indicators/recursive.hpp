@@ -23,37 +23,39 @@ using marketsim::indicators::Option;
 // How an average moves: its next value from the one before and a new number.
 enum class Rule {
   exponential,  // x * k + average * (1 - k), k = 2 / (n + 1)
-  wilder,       // average + (1 / n) * (x - average)
-  wilder_mean   // (average * (n - 1) + x) / n: the same in exact arithmetic
+  wilder,       // the same with k = 1 / n from a mean; average + k * (x - average) from the first
+  wilder_mean   // the same with k = 1 / n, or (divides) (average * (n - 1) + x) / n
 };
 
 // An exponential average. Starts at the first number, or (from_mean) at the mean of the first n:
-// NaN before that.
+// NaN before that. The ways to write Wilder's average are one in exact arithmetic; live systems
+// that start at the first number have theirs, and a product with k is done before the average is
+// known, which leaves one product and one sum between a bar and the next.
 template <class R, Rule rule>
 struct Average {
   R window, rate, rest, value;
   size_t seen, longest;
-  bool from_mean;
+  bool from_mean, divides;
 
-  void set(R n, size_t longest_window, bool mean) {
+  void set(R n, size_t longest_window, bool mean, bool by_division = false) {
     const R one = spread<R>(1.0);
     window = n;
-    if constexpr (rule == Rule::exponential) {
-      rate = spread<R>(2.0) / (n + one);
-      rest = one - rate;
-    } else {
-      rate = one / n;
-      rest = n - one;
-    }
+    rate = rule == Rule::exponential ? spread<R>(2.0) / (n + one) : one / n;
+    rest = by_division ? n - one : one - rate;
+    divides = by_division;
     value = spread<R>(0.0);
     seen = 0;
     longest = longest_window;
     from_mean = mean;
   }
   R next(R x) const {
-    if constexpr (rule == Rule::exponential) return x * rate + value * rest;
-    if constexpr (rule == Rule::wilder) return value + rate * (x - value);
-    return (value * rest + x) / window;
+    if constexpr (rule == Rule::wilder) {
+      if (!from_mean) return value + rate * (x - value);
+    }
+    if constexpr (rule == Rule::wilder_mean) {
+      if (divides) return (value * rest + x) / window;
+    }
+    return x * rate + value * rest;
   }
   R step(R x) {
     ++seen;
@@ -136,9 +138,10 @@ struct Atr {
   void step(const R* in, R* out) { out[0] = next(in[0], in[1], in[2]); }
 };
 
-// Relative strength index, Wilder (1978): 100 - 100 / (1 + gain / loss) of the averaged moves,
-// which start as plain means of the first n. 100 where nothing was lost; `talib`: 0 where nothing
-// moved either. NaN in the first n rows; `neutral`: 50.
+// Relative strength index, Wilder (1978): 100 * gain / (gain + loss) of the averaged moves, which
+// start as plain means of the first n. 100 where nothing was lost; `talib`: 0 where nothing moved
+// either. NaN in the first n rows. `neutral`: 50 there, and 100 - 100 / (1 + gain / loss), the same
+// in exact arithmetic.
 template <class R>
 struct Rsi {
   static constexpr size_t kInputs = 1, kOutputs = 1, kParameters = 1;
@@ -148,8 +151,8 @@ struct Rsi {
   Option option;
 
   void set(const R* p, Option chosen, size_t longest) {
-    gain.set(p[0], longest, true);
-    loss.set(p[0], longest, true);
+    gain.set(p[0], longest, true, chosen == Option::neutral);
+    loss.set(p[0], longest, true, chosen == Option::neutral);
     close = spread<R>(0.0);
     started = false;
     option = chosen;
@@ -167,8 +170,8 @@ struct Rsi {
     const R back = zero - move;
     const R up = gain.step(select(zero > move, zero, move));
     const R down = loss.step(select(zero > back, zero, back));
-    const R ratio = up / down;
-    R value = hundred - hundred / (spread<R>(1.0) + ratio);
+    R value = option == Option::neutral ? hundred - hundred / (spread<R>(1.0) + up / down)
+                                        : hundred * (up / (up + down));
     value = select(both(down == zero, up == up), hundred, value);
     if (option == Option::talib) {
       value = select(both(down == zero, up == zero), zero, value);
@@ -182,15 +185,16 @@ struct Rsi {
 
 // Average directional index with +DI and -DI, Wilder (1978): adx, plus_di, minus_di.
 //
-// talib: sums over the n - 1 moves after the first bar, then s - s / n + x; +DI and -DI from row n,
-// ADX from row 2n - 1, NaN before; a bar without direction leaves ADX as it is.
-// first: the first bar counts, with its range and no move; sums over the first n bars; DI from row
+// talib: sums over the n - 1 moves after the first bar, then s - s * (1 / n) + x; +DI and -DI from
+// row n, ADX from row 2n - 1, NaN before; a bar without direction leaves ADX as it is.
+// first: the first bar counts, with its range and no move; sums over the first n bars, then
+// s - s / n + x; DI from row
 // n - 1; ADX from row 2n - 2, 0 before; a bar without direction counts as 0.
 template <class R>
 struct Adx {
   static constexpr size_t kInputs = 3, kOutputs = 3, kParameters = 1;
   TrueRange<R> range;
-  R high, low, window, less_one, width, plus, minus, sum, value;
+  R high, low, window, less_one, rate, rest, width, plus, minus, sum, value;
   size_t seen, longest;
   bool with_first;
 
@@ -198,6 +202,8 @@ struct Adx {
     range.set(p, Option::first, longest_window);
     window = p[0];
     less_one = p[0] - spread<R>(1.0);
+    rate = spread<R>(1.0) / p[0];
+    rest = spread<R>(1.0) - rate;
     high = low = width = plus = minus = sum = value = spread<R>(0.0);
     seen = 0;
     longest = longest_window;
@@ -235,10 +241,13 @@ struct Adx {
   R summed() const { return with_first ? window : less_one; }
   bool settled() const { return seen > 2 * longest + 2; }
 
+  // The n-th part of a sum.
+  R part(R sum_of) const { return with_first ? sum_of / window : sum_of * rate; }
+
   void add(R wide, R to_plus, R to_minus) {
-    const R next_width = width - width / window + wide;
-    const R next_plus = plus - plus / window + to_plus;
-    const R next_minus = minus - minus / window + to_minus;
+    const R next_width = width - part(width) + wide;
+    const R next_plus = plus - part(plus) + to_plus;
+    const R next_minus = minus - part(minus) + to_minus;
     if (settled()) {
       width = next_width;
       plus = next_plus;
@@ -257,8 +266,8 @@ struct Adx {
     const R index = hundred * magnitude(up - down) / total;
     const MaskOf<R> none = total == zero;
     const R direction = select(none, zero, index);
-    const R moved = (value * less_one + direction) / window;
-    const R next = with_first ? moved : select(none, value, moved);
+    const R next = with_first ? (value * less_one + direction) / window
+                              : select(none, value, direction * rate + value * rest);
     out[1] = up;
     out[2] = down;
     if (settled()) {

@@ -33,6 +33,11 @@ struct Order {
   int64_t started;  // the bar it began to work in; a trailing stop moves with later bars in full
 };
 
+// Whether it fills as a limit now.
+inline bool is_limit(const Order& order) {
+  return order.kind == Kind::limit || (order.kind == Kind::stop_limit && order.triggered);
+}
+
 // Why a request is refused before it becomes an order.
 enum class Defect : int64_t {
   none = 0,
@@ -45,6 +50,7 @@ enum class Defect : int64_t {
   bars,         // a negative number of bars
   ticket,       // cancels an order that never was
   kind,         // no such kind, size or action
+  amendment,    // changes what the order does not have, or to what it cannot be
 };
 
 class Engine {
@@ -52,7 +58,13 @@ class Engine {
   Engine(const BarArrays& bars, const Settings& settings);
 
   // Moves the account over bar t: events, financing, fills, valuation.
-  void step(int64_t t);
+  void step(int64_t t) {
+    if (position_ == 0.0 && working_.empty()) {
+      rest(t);
+    } else {
+      advance(t);
+    }
+  }
 
   // Takes a request made after bar t was seen. Returns Defect::none, or why it is refused.
   Defect accept(int64_t t, const Request& request);
@@ -74,6 +86,7 @@ class Engine {
   int64_t entry_bar() const { return current_.entry_bar; }  // of the position held
   int64_t last_exit_bar() const { return trades.empty() ? -1 : trades.back().exit_bar; }
 
+  // Figures of the equity at each close; see metrics' performance for their definitions.
   Summary summary(const double* equity, int64_t count) const;
 
   std::vector<FillRecord> fills;
@@ -92,29 +105,73 @@ class Engine {
     double level;
     bool up, certain, loss_exit, gain_exit;
   };
+  // The bar that orders meet: one of the replay, or a finer one inside it.
+  struct Prices {
+    double open, high, low, close;
+  };
+  // Working orders that a bar meets only where it leaves this range; recomputed after changes.
+  struct Reach {
+    double below, above;  // a low at or below, or a high at or above, meets one
+    int64_t bar;          // from this bar on one ends
+  };
 
+  // engine.cpp: bars
+  void advance(int64_t t);
+  bool is_known(int64_t t) const {
+    const double open = bars_.open[t], high = bars_.high[t], low = bars_.low[t];
+    const double close = bars_.close[t];
+    return low > 0.0 && high < std::numeric_limits<double>::infinity() && open >= low &&
+           open <= high && close >= low && close <= high;
+  }
+  // A bar in which nothing is held and nothing works: only what is known of the market moves.
+  void rest(int64_t t) {
+    if (!is_known(t)) return;
+    last_price_ = bars_.close[t];
+    if (bars_.trail) trail_ = bars_.trail[t];
+    if (bars_.time) {
+      previous_time_ = bars_.time[t];
+      has_previous_time_ = true;
+    }
+  }
+  bool meets_orders(int64_t t);
+  void find_reach();
   void process_orders(int64_t t);
+  void process_finer(int64_t t);
+  void note_doubt(int64_t t);
+  void expire(int64_t t);
+
+  // intake.cpp: requests
+  Defect amend(const Request& request);
+  Defect cancel(int64_t t, const Request& request);
+  Defect check(const Request& request) const;
+
+  // fills.cpp: prices inside a bar, and which order they fill
   void fill_inside(int64_t t, double price);
+  const Touch* choose(Policy policy, double price) const;
   void fill_at_close(int64_t t, double close);
   void fill_passed(int64_t t, double price, int64_t place);
-  void find_touches(int64_t t, double price);
+  void find_touches(double price);
   bool fill(int64_t t, Order& order, double price, bool is_limit, int64_t place);
   double allowed_quantity(Order& order, double price, double rate, bool& capped);
+  void settle(Order& order, Status status, int64_t t);
+  void after_fill(const Order& order, int64_t t, double price);
+  void start(Order& order, int64_t t, double price);
+  void drop_settled();
+
+  // trades.cpp: cash, positions and round trips
   void trade(int64_t t, const Order* order, double quantity, double price, double rate,
              int64_t kind, int64_t place);
   void add_fill(int64_t t, const Order* order, double quantity, double price, double cost,
                 int64_t kind, int64_t place);
   void widen(double price);
   void close_trade(int64_t t, int64_t kind);
-  void settle(Order& order, Status status, int64_t t);
-  void after_fill(const Order& order, int64_t t, double price);
-  void start(Order& order, int64_t t, double price);
+  void liquidate(int64_t t, double price, int64_t kind);
+
   void ratchet(int64_t t);
+  double trail_distance(const Order& order, double best) const;
   void accrue(int64_t t);
   void apply_events(int64_t t);
   void mark(int64_t t, double close);
-  void liquidate(int64_t t, double price, int64_t kind);
-  void drop_settled();
 
   BarArrays bars_;
   Settings settings_;
@@ -132,7 +189,12 @@ class Engine {
   double volume_left_ = 0.0;
   double total_cost_ = 0.0, turnover_ = 0.0;
   Range certain_{};
+  Prices now_{};
+  Reach reach_{};
+  double trail_ = kNone;  // the series' distance that is known
   bool doubtful_ = false, settled_ = false, trailing_ = false;
+  bool changed_ = true;  // since the reach was found
+  bool filled_ = false;  // in this bar, or in this finer one
 };
 
 }  // namespace marketsim::replay

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "kernels/performance.hpp"
+
 namespace marketsim::replay {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
@@ -36,19 +38,20 @@ enum class Status : int64_t {
   refused_size = 7,
 };
 
-enum class Action : int64_t { submit = 0, cancel = 1, cancel_all = 2 };
+enum class Action : int64_t { submit = 0, cancel = 1, cancel_all = 2, amend = 3 };
 
 // One line of what a strategy asks for after it has seen a bar.
 struct Request {
   int64_t action;
-  int64_t ticket;     // of the order to cancel; a new order gets the next free ticket
+  int64_t ticket;     // of the order to cancel or amend; a new order gets the next free ticket
   int64_t kind;       // Kind
   int64_t size;       // Size
   double quantity;    // > 0 buys, < 0 sells; of a target, the target
   double limit;       // price, or NaN
   double stop;        // price, or NaN; of a trailing stop the first level, or NaN
   double trail;       // distance of a trailing stop in price, or NaN
-  double trail_part;  // distance of a trailing stop as a fraction of the best price, or NaN
+  double trail_part;  // distance of a trailing stop as a fraction of the best price, or NaN;
+                      // with neither distance it follows the bars' own series
   int64_t bars;       // how many bars it works for; 0: until cancelled
   int64_t group;      // orders of one group cancel one another; 0: none
   int64_t parent;     // ticket whose fill starts it; 0: none
@@ -93,9 +96,17 @@ struct TradeRecord {
   double worst, best;  // MAE and MFE: lowest and highest open profit seen, in cash, before costs
   int64_t exit_kind;   // Kind of the order that closed it, or one of the reasons below
   int64_t fills;
+  int64_t ambiguous;  // 1: a bar of it leaves open which order came first
 };
 
 constexpr int64_t kExitLiquidation = 100, kExitEnd = 101, kExitOpen = 102;
+
+// Finer bars inside the bars of a replay: bar t has those of first[t] .. first[t + 1] - 1.
+struct FinerBars {
+  const double *open, *high, *low, *close;
+  const double* volume;  // or null: unknown
+  const int64_t* first;  // [bar + 1]
+};
 
 struct BarArrays {
   const double *open, *high, *low, *close;
@@ -103,6 +114,8 @@ struct BarArrays {
   const int64_t* time;     // nanoseconds, or null: no financing
   const double* split;     // new shares for one old, 1 where none; or null
   const double* dividend;  // cash a share held at the open; or null
+  const double* trail;     // distance of trailing stops known after each bar, NaN: none; or null
+  FinerBars finer;         // first is null: none
   int64_t count;
 };
 
@@ -121,7 +134,8 @@ struct Settings {
 };
 
 struct Summary {
-  double final_equity, total_return, max_drawdown, mean, deviation, exposure;
+  double figures[kWindowFigures];  // of the returns of the equity, kernels/performance.hpp
+  double final_equity, exposure;
   double gross_win, gross_loss, cost, turnover;
   int64_t trades, wins, orders, fills, refused, ambiguous_bars, ruined_bar;
 };

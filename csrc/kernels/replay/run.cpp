@@ -42,22 +42,28 @@ Request protection(Kind kind, double quantity, double factor, int64_t parent, in
   return request;
 }
 
-void enter(Engine& engine, int64_t t, const Signals& signals, double side) {
+void enter(Engine& engine, int64_t t, const BarArrays& bars, const Signals& signals, double side) {
   const double size = signals.quantities ? signals.quantities[t] : signals.quantity;
-  if (!(size > 0.0)) return;  // no size is known yet, such as one from an indicator's first bars
+  const double stop_loss = signals.stop_losses ? signals.stop_losses[t] : signals.stop_loss;
+  const double take_profit = signals.take_profits ? signals.take_profits[t] : signals.take_profit;
+  // No size or distance is known yet, such as one from an indicator's first bars.
+  if (!(size > 0.0) || (signals.stop_losses && std::isnan(stop_loss)) ||
+      (signals.take_profits && std::isnan(take_profit)) ||
+      (bars.trail && std::isnan(bars.trail[t]))) {
+    return;
+  }
   const int64_t ticket = engine.next_ticket();
   const Request entry = market(side * size, static_cast<Size>(signals.size));
   if (engine.accept(t, entry) != Defect::none) return;
   // Exits are reduce-only: a quantity beyond any position stands for all that is held.
   const double all = -side * std::numeric_limits<double>::max();
-  if (std::isfinite(signals.stop_loss)) {
-    engine.accept(t, protection(Kind::stop, all, 1.0 - side * signals.stop_loss, ticket, ticket));
+  if (std::isfinite(stop_loss)) {
+    engine.accept(t, protection(Kind::stop, all, 1.0 - side * stop_loss, ticket, ticket));
   }
-  if (std::isfinite(signals.take_profit)) {
-    engine.accept(t,
-                  protection(Kind::limit, all, 1.0 + side * signals.take_profit, ticket, ticket));
+  if (std::isfinite(take_profit)) {
+    engine.accept(t, protection(Kind::limit, all, 1.0 + side * take_profit, ticket, ticket));
   }
-  if (std::isfinite(signals.trailing_stop)) {
+  if (std::isfinite(signals.trailing_stop) || bars.trail) {
     Request trail = protection(Kind::trailing_stop, all, kNone, ticket, ticket);
     trail.relative = 0;
     trail.trail_part = signals.trailing_stop;
@@ -88,9 +94,9 @@ void run_signals(Engine& engine, const BarArrays& bars, const Settings& settings
       if (free && rested) {
         // After an exit of this bar only the other side may be taken.
         if (position <= 0.0 && set(signals.long_entry, t)) {
-          enter(engine, t, signals, 1.0);
+          enter(engine, t, bars, signals, 1.0);
         } else if (position >= 0.0 && set(signals.short_entry, t)) {
-          enter(engine, t, signals, -1.0);
+          enter(engine, t, bars, signals, -1.0);
         }
       }
     }

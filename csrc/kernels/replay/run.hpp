@@ -13,6 +13,9 @@ struct Signals {
   double quantity;
   const double* quantities;  // [bar], in place of quantity; or null
   double stop_loss, take_profit, trailing_stop;
+  // [bar], in place of stop_loss and take_profit, known after the bar of the entry; or null. NaN:
+  // no entry is taken.
+  const double *stop_losses, *take_profits;
   int64_t cooldown;   // bars after an exit in which no entry is taken
   int64_t time_stop;  // closes after so many bars; 0: never
 };

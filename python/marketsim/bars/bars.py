@@ -138,7 +138,7 @@ class Bars:
 
     @property
     def _frame(self) -> pd.DataFrame:
-        """Built when it is first asked for: many a run needs the arrays only."""
+        """The frame, built on first access: many runs need the arrays only."""
         if self._shown is None:
             stamps = pd.DatetimeIndex(self._timestamps, name="timestamp")
             index = stamps.tz_localize("UTC").tz_convert(self._zone)

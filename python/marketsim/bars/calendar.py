@@ -1,4 +1,4 @@
-"""The two facts of a market that are asked for most: asset class, and bars a year."""
+"""The two most used facts of a market: asset class, and bars a year."""
 
 from __future__ import annotations
 

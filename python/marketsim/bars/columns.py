@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from marketsim.bars.dates import read_times
 from marketsim.bars.defect import Defect
 from marketsim.bars.layouts import GENERIC, ROLES, Layout, fold
 from marketsim.bars.layouts.names import WEAK
+from marketsim.bars.times_of_day import read_times
 from marketsim.bars.timestamps import TimeOptions, parse_timestamps
 from marketsim.bars.zones import NAT, Fault
 from marketsim.errors import ArgumentError
@@ -125,7 +126,7 @@ def assign_roles(
             continue  # "vol" beside "volume" is another measure
         elif name not in WEAK or role not in strong:
             roles[i] = role
-    if "volume" not in roles:  # "Volume BTC", of which the first is the base
+    if "volume" not in roles:  # of "Volume BTC" and "Volume USDT", the first is in base units
         first = next(
             (i for i, n in enumerate(folded) if n.startswith(("volume", "vol(")) and not roles[i]),
             None,
@@ -143,16 +144,17 @@ def select_columns(
     roles = assign_roles(names, layout, mapped)
     columns: dict[str, pd.Series] = {}
     given: dict[str, list[str]] = {}
-    for position, role in enumerate(roles):
+    parts = [part for _, part in frame.items()]
+    for name, role, part in zip(names, roles, parts, strict=True):
         if role in _USED:
-            given.setdefault(role, []).append(repr(names[position]))
-            columns.setdefault(role, frame.iloc[:, position])
+            given.setdefault(role, []).append(repr(name))
+            columns.setdefault(role, part)
     found = tuple(str(name) for name in names)
     defects = [_repeated(role, others) for role, others in given.items() if len(others) > 1]
     absent = [name for name in mapped if name not in {fold(n) for n in names}]
     if absent:
         defects.append(_unmapped(absent, names))
-    stamps, times, notes, more = _timestamps(frame, names, roles, how)
+    stamps, times, notes, more = _timestamps(frame, parts, names, roles, how)
     return Selection(columns, stamps, times, found, (*defects, *more), tuple(notes))
 
 
@@ -178,7 +180,11 @@ _Stamps = pd.Index | pd.Series
 
 
 def _timestamps(
-    frame: pd.DataFrame, names: list[Hashable], roles: list[str], how: TimeOptions
+    frame: pd.DataFrame,
+    parts: list[pd.Series],
+    names: list[Hashable],
+    roles: list[str],
+    how: TimeOptions,
 ) -> tuple[_Stamps | None, pd.Series | None, list[str], list[Defect]]:
     index = frame.index
     if isinstance(index, pd.DatetimeIndex | pd.PeriodIndex) and not (
@@ -192,12 +198,12 @@ def _timestamps(
         if role in _TIME_ROLES:
             name = names[position]
             key = role if role != "timestamp" else fold(name)
-            candidates.append((key, f"{name!r} (column {position})", frame.iloc[:, position]))
+            candidates.append((key, f"{name!r} (column {position})", parts[position]))
     if not candidates:
         if index.nlevels == 1 and index.name is None and _is_text(index):
             return index, None, [], []
         if names and fold(names[0]) in _NO_NAME and not roles[0]:
-            return frame.iloc[:, 0], None, [], []
+            return parts[0], None, [], []
         return None, None, [], [_no_timestamps(names, index)]
     if len(candidates) == 1:
         return candidates[0][2], None, [], []
@@ -211,9 +217,8 @@ def _one_of(
     full: list[tuple[str, str, _Stamps]] = []
     of_day: list[tuple[str, str, _Stamps]] = []
     for name, shown, column in candidates:
-        is_time = (
-            name in ("time", "时间") and isinstance(column, pd.Series) and _is_time_of_day(column)
-        )
+        usual = name in ("time", "时间")
+        is_time = isinstance(column, pd.Series) and _is_time_of_day(column, digits=usual)
         (of_day if is_time else full).append((name, shown, column))
     dates = [c for c in full if c[0] in ("date", "日期", "tradedate", "datum", "data")]
     if len(of_day) == 1 and len(full) == 1 and isinstance(of_day[0][2], pd.Series):
@@ -262,16 +267,16 @@ def _agree(first: np.ndarray, second: np.ndarray) -> bool:
     return bool((apart <= 86_400_000_000_000 * 14 // 12).all())
 
 
-def _is_time_of_day(column: pd.Series) -> bool:
-    """Whether most of the first cells are times without a date."""
+def _is_time_of_day(column: pd.Series, digits: bool) -> bool:
+    """Whether the first cells are times without a date; digits such as 930 only where allowed."""
     cells = column.dropna().iloc[:20]
     if len(cells) == 0:
         return False
     texts = cells.astype(str).str.strip()
     if texts.str.len().max() > 16:
         return False
-    digits = texts.str.fullmatch(r"\d+(?:\.0)?")
-    if digits.all() and texts.str.len().max() > 6:
+    whole = texts.str.fullmatch(r"\d+(?:\.0)?")
+    if whole.any() and (not digits or (whole.all() and texts.str.len().max() > 6)):
         return False
     return read_times(cells) is not None
 
@@ -282,7 +287,7 @@ def _several(candidates: list[tuple[str, str, _Stamps]]) -> Defect:
     return Defect(
         "several_timestamp_columns",
         len(candidates),
-        f"one column must hold the timestamps: {shown} all could, and they do not agree",
+        f"one column must hold the timestamps: {shown} can each hold them, and they differ",
         f'columns={{"timestamp": "{first}"}} chooses one',
     )
 
@@ -297,12 +302,16 @@ def _no_timestamps(names: list[Hashable], index: pd.Index) -> Defect:
     inside = (
         f"; the index is {type(index).__name__} {list(index.names)}" if index.nlevels > 1 else ""
     )
+    numbers = sum(bool(re.fullmatch(r"[-+\d.,:/ ]+", str(name))) for name in names)
+    fix = 'columns={"timestamp": ...} names the column; or set a DatetimeIndex'
+    if names and numbers > len(names) / 2:
+        fix = "the first row was taken for a header; read the file by its path, or with header=None"
     return Defect(
         "no_timestamps",
         1,
         "timestamps are missing: expected a DatetimeIndex or a column named timestamp, datetime, "
         f"date, time or open_time, found {listed(names)}{inside}",
-        'columns={"timestamp": ...} names the column; or set a DatetimeIndex',
+        fix,
     )
 
 

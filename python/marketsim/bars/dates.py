@@ -7,6 +7,7 @@ Dates with dots are never month first.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import warnings
 from dataclasses import dataclass
@@ -14,7 +15,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from marketsim.bars.zones import NAT, BoolArray, IntArray, ObjectArray, nanoseconds
+from marketsim.bars.zone_names import ABBREVIATED, with_offsets, without_zone, zone_of
+from marketsim.bars.zones import (
+    NAT,
+    BoolArray,
+    IntArray,
+    ObjectArray,
+    localize,
+    nanoseconds,
+    parse_timezone,
+)
+from marketsim.errors import ArgumentError
 
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 _LONG = "january|february|march|april|june|july|august|september|october|november|december"
@@ -31,6 +42,8 @@ _DATES: tuple[tuple[str, str], ...] = (
     (rf"(?P<mon>{_MONTHS}|{_LONG})(?P<a>[-/. ]+)\d{{1,2}}(?P<b>[-/, ]+){_YEAR}", "bdY"),
     (rf"(?P<Y>\d{{4}})(?P<a>[-/. ])(?P<mon>{_MONTHS}|{_LONG})(?P<b>[-/. ])\d{{1,2}}", "Ybd"),
     (r"(?P<Y>\d{4})\d{4}", "%Y%m%d"),
+    (r"(?P<Y>\d{4})(?P<s>[-/.])\d{1,2}", "Ym"),
+    (rf"(?P<mon>{_MONTHS}|{_LONG})(?P<a>[-/. ])(?P<Y>\d{{4}})", "bY"),
 )  # fmt: skip
 _TIME = (
     r"(?:(?P<gap>[T _,;]+|[ ,]+at )(?:"
@@ -66,6 +79,7 @@ class DateReading:
         instant: UTC in ns where the cell names its zone, else NAT [row].
         read_as: for messages and notes.
         unclear: why the column as a whole cannot be read; empty if it can.
+        zone: that every cell names; None where they name none, or only offsets.
 
     """
 
@@ -73,6 +87,7 @@ class DateReading:
     instant: IntArray
     read_as: str = ""
     unclear: str = ""
+    zone: dt.tzinfo | None = None
 
 
 def structure_of(cell: str) -> Structure | None:
@@ -90,12 +105,14 @@ def _structure(match: re.Match[str], kind: str) -> Structure:
     month = "%b" if len(got.get("mon") or "") == 3 else "%B"
     s = got.get("s") or ""
     orders = {
-        "Ymd": {"ymd": f"%Y{s}%m{s}%d"},
+        "Ymd": {"ymd": f"%Y{s}%m{s}%d", "ydm": f"%Y{s}%d{s}%m"},
         "dmY": {"dmy": f"%d{s}%m{s}%Y", "mdy": f"%m{s}%d{s}%Y"},
         "dmy": {"dmy": f"%d{s}%m{s}%y", "mdy": f"%m{s}%d{s}%y", "ymd": f"%y{s}%m{s}%d"},
         "zh": {"ymd": "%Y年%m月%d日"},
         "dbY": {"dmy": f"%d{got.get('a')}{month}{got.get('b')}{year}"},
         "bdY": {"mdy": f"{month}{got.get('a')}%d{got.get('b')}{year}"},
+        "Ym": {"ymd": f"%Y{s}%m"},
+        "bY": {"ymd": f"{month}{got.get('a')}%Y"},
         "Ybd": {"ymd": f"%Y{got.get('a')}{month}{got.get('b')}%d"},
     }.get(kind, {"ymd": kind})
     if s == ".":
@@ -138,6 +155,13 @@ def read_dates(cells: ObjectArray, dayfirst: bool | None, date_format: str | Non
     texts = pd.Series(cells, dtype=object).str.strip()
     if date_format is not None:
         return _read_stated(texts, date_format, reading)
+    zone = zone_of(texts)
+    if zone == ABBREVIATED:
+        found = read_dates(with_offsets(texts), dayfirst, None)
+        found.read_as += ", zones by their abbreviations"
+        return found
+    if zone:
+        return _read_zoned(texts, zone, dayfirst, reading)
     if _read_iso(texts, np.ones(count, np.bool_), reading):
         reading.read_as = "read as ISO dates"
         return reading
@@ -160,6 +184,24 @@ def read_dates(cells: ObjectArray, dayfirst: bool | None, date_format: str | Non
         left = (reading.wall == NAT) & (reading.instant == NAT)
         _read_iso(texts, left, reading)
     return reading
+
+
+def _read_zoned(
+    texts: pd.Series, zone: str, dayfirst: bool | None, reading: DateReading
+) -> DateReading:
+    """Read cells that end in the name of a zone."""
+    try:
+        clock = parse_timezone(zone)
+    except ArgumentError as error:
+        reading.unclear = str(error)
+        return reading
+    found = read_dates(without_zone(texts, zone), dayfirst, None)
+    rows = np.flatnonzero((found.wall != NAT) & (found.instant == NAT))
+    found.instant[rows], _ = localize(found.wall[rows], clock)
+    found.wall[rows[found.instant[rows] == NAT]] = NAT
+    found.read_as += f" in {zone}"
+    found.zone = clock
+    return found
 
 
 def _why_none(texts: pd.Series) -> str:
@@ -218,8 +260,10 @@ def _decide_order(
     orders = list(groups[0][0].formats)
     if len(orders) == 1:
         return orders[0], ""
-    if dayfirst is not None:
-        return ("dmy" if dayfirst else "mdy" if "mdy" in orders else "dmy"), ""
+    if dayfirst is not None and "ydm" not in orders:
+        if dayfirst or "mdy" in orders:
+            return ("dmy" if dayfirst else "mdy"), ""
+        return ("ymd" if "ymd" in orders else "dmy"), ""  # with dots, never month first
     values: dict[str, list[IntArray]] = {order: [] for order in orders}
     cells: list[str] = []
     for structure, chosen in groups:
@@ -232,6 +276,12 @@ def _decide_order(
             values[order].append(nanoseconds(pd.DatetimeIndex(parsed)))
     read = {order: np.concatenate(parts) for order, parts in values.items()}
     able = [order for order in orders if (read[order] != NAT).all()]
+    others = [order for order in able if order != "ymd"]
+    if "ymd" in able and not _one_way(read["ymd"]) and any(_one_way(read[o]) for o in others):
+        able = others  # a year of two digits stands first only where the days follow each other
+    if "ydm" in orders:  # only where the month cannot stand second, and the days follow each other
+        turned = able == ["ydm"] and _one_way(read["ydm"])
+        return ("ydm" if turned else "ymd"), ""
     names = {"dmy": "day first", "mdy": "month first", "ymd": "year first"}
     if len(able) == 1:
         return able[0], ""
@@ -253,6 +303,24 @@ def _decide_order(
         f"dates such as {cells[0]!r} can be read {' or '.join(names[o] for o in able)}, and no "
         f"row proves which"
     )
+
+
+def _one_way(times: IntArray) -> bool:
+    steps = np.diff(times)
+    return bool((steps >= 0).all() or (steps <= 0).all())
+
+
+def prove_order(cells: ObjectArray) -> bool | None:
+    """Whether the dates of a column are day first; None where nothing of it proves an order."""
+    texts = pd.Series(cells, dtype=object).str.strip()
+    reading = DateReading(np.empty(0, np.int64), np.empty(0, np.int64))
+    groups = _group(texts, reading)
+    for family in dict.fromkeys(structure.family for structure, _ in groups):
+        members = [group for group in groups if group[0].family == family]
+        order, _ = _decide_order(members, texts, None)
+        if order in ("dmy", "mdy") and len(members[0][0].formats) > 1:
+            return order == "dmy"
+    return None
 
 
 def _read_group(
@@ -321,33 +389,3 @@ def _read_stated(texts: pd.Series, text_format: str, reading: DateReading) -> Da
     target[:] = nanoseconds(pd.DatetimeIndex(parsed))
     reading.read_as = f"read as {text_format}, as stated"
     return reading
-
-
-_TIME_FORMATS = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p", "%I:%M%p")
-
-
-def read_times(column: pd.Series) -> IntArray | None:
-    """Nanoseconds since midnight of a column of times of the day, NAT where a cell is none.
-
-    None if no cell is one. Digits are HHMM or HHMMSS, with or without leading zeros.
-    """
-    kinds = pd.api.types
-    missing = column.isna().to_numpy(np.bool_)
-    if kinds.is_float_dtype(column.dtype) or kinds.is_integer_dtype(column.dtype):
-        texts = column.fillna(-1).astype("int64").astype(str).where(~missing, "")
-    else:
-        texts = column.astype(object).where(~missing, "").astype(str).str.strip()
-    digits = texts.str.fullmatch(r"\d{1,6}").to_numpy(np.bool_)
-    if digits.any():
-        longest = int(texts[digits].str.len().max())
-        padded = texts.where(digits, "").str.zfill(4 if longest <= 4 else 6)
-        parsed = _parse(padded, "%H%M" if longest <= 4 else "%H%M%S")
-    else:
-        parsed = pd.Series(pd.NaT, texts.index, dtype="M8[ns]")
-        for text_format in _TIME_FORMATS:
-            found = _parse(texts, text_format)
-            parsed = parsed.where(parsed.notna(), found)
-    if parsed.isna().all():
-        return None
-    times = nanoseconds(pd.DatetimeIndex(parsed))
-    return np.where(times == NAT, NAT, times % 86_400_000_000_000)

@@ -77,11 +77,21 @@ def read_unix(values: IntArray, unit: str) -> IntArray:
     return np.where(fits, np.where(fits, values, 0) * scale, NAT)
 
 
-def read_excel(values: IntArray) -> IntArray:
-    """Wall clock of whole spreadsheet days since 1899-12-30; NAT beyond 1900 to 2200."""
+def read_excel(values: np.ndarray) -> IntArray:
+    """Wall clock of spreadsheet days since 1899-12-30, to the millisecond; NAT beyond 1900 to 2200.
+
+    Args:
+        values: days, whole or with a fraction [row].
+
+    """
     fits = (values >= 1) & (values < 109_575)
-    days = np.where(fits, values, 0) - 25_569
-    return np.where(fits, days * 86_400_000_000_000, NAT)
+    milliseconds = np.round((np.where(fits, values, 0.0) - 25_569.0) * 86_400_000.0)
+    return np.where(fits, milliseconds.astype(np.int64) * 1_000_000, NAT)
+
+
+def like_excel(values: np.ndarray) -> bool:
+    """Whether all numbers are spreadsheet days of 1938 to 2201."""
+    return len(values) > 0 and bool(((values > 14_000) & (values < 110_000)).all())
 
 
 def _as_calendar(values: IntArray) -> tuple[IntArray, IntArray]:
@@ -131,8 +141,11 @@ def _as_unix(values: IntArray, unit: IntArray, none: IntArray) -> Digits:
     if not sure:
         if np.abs(values).max() < 10_000_000:
             # As Unix seconds all of these were in the first four months of 1970.
+            months = _as_months(values)
+            if months is not None:
+                return months
             said = "such small integers are row numbers or dates of a spreadsheet"
-            if ((values > 14_000) & (values < 110_000)).all():
+            if like_excel(values):
                 said += f'; date_format="{EXCEL}" reads spreadsheet days'
             return Digits(none, none.copy(), said)
         said = (
@@ -149,6 +162,33 @@ def _as_unix(values: IntArray, unit: IntArray, none: IntArray) -> Digits:
         early = np.flatnonzero(unit < 0)
         instant[early] = read_unix(values[early], names[sure[0]])
     return Digits(none, instant, f"read as Unix {words}")
+
+
+def _as_months(values: IntArray) -> Digits | None:
+    """Six digits as YYYYMM or YYMMDD, where they ascend or descend; None if they are neither."""
+    steps = np.diff(values)
+    if len(values) < 2 or not ((steps > 0).all() or (steps < 0).all()):
+        return None
+    if values.min() < 100_000 or values.max() > 999_999:
+        return None
+    read: dict[str, IntArray] = {}
+    for name, text_format in (("YYYYMM", "%Y%m"), ("YYMMDD", "%y%m%d")):
+        texts = pd.Series(values).astype("str")
+        dates = pd.to_datetime(texts, format=text_format, errors="coerce")
+        times = nanoseconds(pd.DatetimeIndex(dates))
+        if (times != NAT).all() and (name == "YYMMDD" or 1900_00 < values.min() < 2200_00):
+            read[name] = times
+    none = np.full(len(values), NAT, np.int64)
+    if len(read) == 1:
+        name, times = read.popitem()
+        return Digits(times, none, f"read as {name}")
+    if read:
+        why = (
+            f"{values[0]} can be YYYYMM or YYMMDD, and no row proves which; "
+            'date_format="%Y%m" or "%y%m%d" states it'
+        )
+        return Digits(none, none.copy(), "", why)
+    return None
 
 
 def fraction_of_seconds(values: np.ndarray) -> tuple[IntArray, BoolArray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,12 @@ from marketsim.errors import FileFormatError
 
 LONGEST_LINE = 1_000_000
 """Bytes; a longer line is no row of bars."""
+
+_HEAD = 5
+"""Lines in which the names of columns are looked for."""
+
+_NATIONAL = ("gb18030", "cp932", "cp949", "big5", "cp1251", "cp1254")
+"""Tried in this order; the one in which names of columns are known words counts."""
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -29,13 +36,13 @@ def decode(path: Path, data: bytes, expected: str) -> tuple[str, str]:
         FileFormatError: it is no text, or has a line that no table has.
 
     """
-    encoding = _encoding(data)
     _check_lines(path, data, expected)
+    encoding = _encoding(data)
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         raise FileFormatError(
-            f"{path} is not text in UTF-8, UTF-16, GBK or Windows-1252 (byte "
+            f"{path} is not text in UTF-8, UTF-16, Windows-1252 or an encoding such as GBK (byte "
             f"{data[error.start]:#04x} at {error.start}): {expected}; save it as UTF-8"
         ) from None
     if "\0" in text:
@@ -61,13 +68,14 @@ def _encoding(data: bytes) -> str:
         return "utf-8"
     except UnicodeDecodeError:
         pass
-    try:
-        head_line = data.decode("gb18030").split("\n", 3)[:3]
-        fields = [fold(field) for line in head_line for field in line.replace("\t", ",").split(",")]
-        if any(field in GENERIC and not field.isascii() for field in fields):
-            return "gb18030"
-    except UnicodeDecodeError:
-        pass
+    for encoding in _NATIONAL:
+        try:
+            lines = data.decode(encoding).split("\n", _HEAD)[:_HEAD]
+        except UnicodeDecodeError:
+            continue
+        fields = [fold(cell.strip('"')) for line in lines for cell in re.split("[,;\t|]", line)]
+        if sum(field in GENERIC and not field.isascii() for field in fields) >= 2:
+            return encoding
     return "cp1252"
 
 

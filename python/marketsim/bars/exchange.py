@@ -118,7 +118,7 @@ def _package() -> Any:
 def _schedule(name: str, first: str, last: str) -> pd.DataFrame:
     """Open, close and breaks of the sessions of some years, by session date.
 
-    A calendar that begins later or ends earlier than asked gives what it knows.
+    A calendar that covers only part of the span returns its part.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what pandas deprecates is for that package to mend

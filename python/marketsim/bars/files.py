@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from marketsim.bars.arrow import read_feather, read_parquet
+from marketsim.bars.limits import MOST_UNPACKED_BYTES, check_size, check_unpacked
 from marketsim.bars.nested import read_json
 from marketsim.bars.symbol import is_symbol
 from marketsim.bars.text import EXPECTED, RawTable, read_text
@@ -25,9 +26,6 @@ from marketsim.errors import (
     InvalidNameError,
     UnknownSymbolError,
 )
-
-LARGEST = 256 << 20
-"""Bytes that an archive may unpack to."""
 
 _PACKED = (".gz", ".zip")
 
@@ -42,7 +40,7 @@ def as_path(source: str | os.PathLike[str]) -> Path:
     if isinstance(source, str | os.PathLike):
         text = os.fspath(source)
         if text == "":
-            # Path("") is the current folder, which nobody means by naming nothing.
+            # Path("") is the current folder, which an empty name does not mean.
             raise ArgumentError("got an empty path: expected a file or a folder; write . for here")
         if isinstance(text, str):
             return Path(text)
@@ -82,6 +80,14 @@ def split_name(path: Path) -> tuple[str, str]:
     return name, ""
 
 
+def symbol_of_stem(stem: str) -> str | None:
+    """The symbol that a file's name says: AAPL of TradingView's "NASDAQ_AAPL, 1D"; None if none."""
+    if is_symbol(stem):
+        return stem
+    match = re.fullmatch(r"(?:[A-Z0-9]+_)?([A-Za-z0-9^._=+-]+), [0-9A-Z]+(?:_[0-9a-f]+)?", stem)
+    return match[1] if match and is_symbol(match[1]) else None
+
+
 class FolderListing:
     """The files of bars in a folder, not in the folders below it; hidden files do not count.
 
@@ -113,9 +119,9 @@ class FolderListing:
     def _rename(self, stem: str, files: list[Path]) -> None:
         """Take the symbol out of TradingView's names; others that are no symbols are problems."""
         del self._files[stem]
-        match = re.fullmatch(r"(?:[A-Z0-9]+_)?([A-Za-z0-9^._=+-]+), [0-9A-Z]+(?:_[0-9a-f]+)?", stem)
-        if match and is_symbol(match[1]) and match[1] not in self._files:
-            self._files[match[1]] = files
+        symbol = symbol_of_stem(stem)
+        if symbol is not None and symbol not in self._files:
+            self._files[symbol] = files
             return
         for path in files:
             self.problems[path.name] = (
@@ -178,6 +184,7 @@ def read_file(path: Path) -> RawTable:
             f"{path} has {f'the suffix {path.suffix!r}' if path.suffix else 'no suffix'}: expected "
             f"one of {', '.join(SUFFIXES)}; convert or rename the file, or pass a DataFrame"
         )
+    check_size(path)
     if suffix in (".parquet", ".pq") and path.stat().st_size:
         return read_parquet(path, None)
     data = _read_bytes(path)
@@ -245,11 +252,10 @@ def _read_bytes(path: Path) -> bytes:
 def _gunzip(path: Path, data: bytes) -> bytes:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
-            content = stream.read(LARGEST + 1)
+            content = stream.read(MOST_UNPACKED_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise FileFormatError(f"{path} is not a whole gzip file ({error}): {EXPECTED}") from None
-    if len(content) > LARGEST:
-        raise FileFormatError(f"{path} unpacks to more than {LARGEST:,} bytes: expected less")
+    check_unpacked(path, len(data), len(content))
     return content
 
 
@@ -261,16 +267,19 @@ def _unzip(path: Path, data: bytes) -> tuple[str, bytes]:
                 entry for entry in archive.infolist()
                 if split_name(Path(entry.filename))[1] and "__MACOSX" not in entry.filename
             ]  # fmt: skip
+            if len(names) > 1:  # HistData adds a report in .txt
+                names = [entry for entry in names if not entry.filename.endswith(".txt")] or names
             if len(names) != 1:
                 shown = ", ".join(repr(entry.filename) for entry in names[:5]) or "none"
                 raise FileFormatError(
                     f"{path} holds {len(names)} files of bars ({shown}): expected one; unpack it, "
                     "and read the folder"
                 )
-            if names[0].file_size > LARGEST:
-                raise FileFormatError(f"{path} unpacks to more than {LARGEST:,} bytes")
+            check_unpacked(path, len(data), names[0].file_size)
             with archive.open(names[0]) as stream:
-                return names[0].filename, stream.read(LARGEST)
+                content = stream.read(MOST_UNPACKED_BYTES + 1)
+            check_unpacked(path, len(data), len(content))  # the archive may lie about it
+            return names[0].filename, content
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise FileFormatError(
             f"{path} is not a whole zip file ({str(error)[:100]}): {EXPECTED}"

@@ -10,7 +10,13 @@ from typing import Any
 from marketsim.bars.bars import Bars
 from marketsim.bars.files import FolderListing, as_path, is_folder, read_file
 from marketsim.bars.options import ReadOptions, check_options
-from marketsim.bars.read import bars_of_table, layout_of, read_bars
+from marketsim.bars.proof import proven_options
+from marketsim.bars.read import (
+    bars_of_table,
+    bars_of_tables,
+    layout_of,
+    read_bars,
+)
 from marketsim.bars.sources import table_of_object
 from marketsim.bars.symbol import check_symbol
 from marketsim.bars.symbols import find_tables
@@ -20,7 +26,7 @@ from marketsim.errors import ArgumentError, BarsError, FileFormatError, UnknownS
 class BarsFolder(Mapping[str, Bars]):
     """Symbol to Bars, in the symbols' order; made by `read_folder`.
 
-    Files are listed once and read each time a symbol is asked for; no Bars are held, so
+    Files are listed once and read on each access; no Bars are held, so
     ``for symbol, bars in folder.items()`` needs memory for one symbol only.
     """
 
@@ -45,7 +51,7 @@ class BarsFolder(Mapping[str, Bars]):
 
     @property
     def problems(self) -> dict[str, str]:
-        """File name to why no symbol could be told from it; such files are not in the mapping."""
+        """File name to why it gives no symbol; such files are not in the mapping."""
         return dict(self._problems)
 
     @property
@@ -78,7 +84,7 @@ class BarsFolder(Mapping[str, Bars]):
 def read_folder(
     path: str | os.PathLike[str], *, symbols: str | Iterable[str] | None = None, **options: Any
 ) -> BarsFolder:
-    r"""List the files of bars in a folder; each is read and checked when its symbol is asked for.
+    r"""List the files of bars in a folder; each is read and checked on access.
 
     A file whose name gives no symbol does not stop the others: `BarsFolder.problems` says why.
     Text without a table, such as a README.txt, is left out: `BarsFolder.skipped` says so.
@@ -208,16 +214,20 @@ def read_many(source: Any, **options: Any) -> Mapping[str, Bars]:
     else:
         raw, where = table_of_object(source), type(source).__name__
     checked = _checked(options)
-    layout, _ = layout_of(raw, checked)
-    names = find_tables(raw.frame, layout, checked.columns).names
+    layout, notes = layout_of(raw, checked)
+    tables = find_tables(raw.frame, layout, checked.columns)
+    names = tables.names
     if len(names) < 2:
         only = read_bars(source, **options)
         return {only.symbol: only}
+    checked = proven_options(raw.frame, layout, checked)
     found: dict[str, Bars] = {}
     errors: list[BarsError] = []
     for name in names:
         try:
-            found[name] = bars_of_table(raw, name, name, f"{where}, {name}", checked)
+            found[name] = bars_of_tables(
+                raw, tables, layout, notes, name, name, f"{where}, {name}", checked
+            )
         except BarsError as error:
             errors.append(error)
     if errors:

@@ -93,7 +93,7 @@ def _suspects(bars: Bars, clock: Clock) -> list[str]:
     """Steps that look like a split and were kept by choice."""
     if clock.step < 0.95 * DAY:
         return []
-    found = suspected_splits(bars.open, bars.close, bars.volume)
+    found = suspected_splits(bars.open, bars.high, bars.low, bars.close, bars.volume)
     return [f"{factor:g}:1 on {str(bars.local_times[row])[:10]}" for row, factor in found.items()]
 
 

@@ -9,11 +9,15 @@ from typing import Any
 import pandas as pd
 
 from marketsim.bars.layouts import choose_headless, find_layout
+from marketsim.bars.limits import check_columns, check_json
 from marketsim.bars.text import RawTable
 from marketsim.errors import FileFormatError
 
 _EXPECTED = "expected a list of candles [time, open, high, low, close, volume], or of records"
-_KEYS = ("bars", "results", "result", "candles", "data", "values", "historical", "prices", "quotes")
+_KEYS = (
+    "bars", "results", "result", "candles", "data", "values", "historical", "prices", "quotes",
+    "list", "ohlc", "ohlcv", "klines", "items", "rows", "records", "history", "chart", "payload",
+)  # fmt: skip
 _DEPTH = 6
 
 
@@ -21,9 +25,10 @@ def read_json(path: Path, data: bytes) -> RawTable:
     """Read JSON of candles.
 
     Raises:
-        FileFormatError: it is no JSON, or holds no candles.
+        FileFormatError: it is no JSON, holds no candles, or more than `bars.limits` allow.
 
     """
+    check_json(str(path), data)
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -43,11 +48,13 @@ def table_of(content: Any, where: str) -> RawTable:
         raise FileFormatError(f"{where} holds no candles: {_EXPECTED}")
     rows, symbols = found
     if isinstance(rows[0], dict):
+        check_columns(where, len(set().union(*rows)))
         frame = pd.DataFrame.from_records(rows)
         layout = None
         notes: list[str] = []
     else:
         width = max(len(row) for row in rows)
+        check_columns(where, width)
         head = [[str(cell) for cell in row] for row in rows[:40]]
         chosen = choose_headless([row for row in head if len(row) == width])
         if chosen is None:
@@ -73,14 +80,17 @@ def _rows(content: Any, depth: int) -> tuple[list[Any], list[str] | None] | None
         if rows and all(isinstance(row, list | tuple) and len(row) >= 5 for row in rows):
             return rows, None
         if rows and all(isinstance(row, dict) for row in rows):
-            return (rows, None) if len(rows[0]) >= 5 else None
+            nested = _rows(rows[0], depth + 1) if len(rows) == 1 else None
+            return nested or ((rows, None) if len(rows[0]) >= 5 else None)
         return None
     if not isinstance(content, dict):
         return None
     series = next((v for k, v in content.items() if "Time Series" in str(k)), None)
     if isinstance(series, dict):  # Alpha Vantage: date -> record
         return [{"timestamp": date, **record} for date, record in series.items()], None
-    symbol = content.get("symbol") or content.get("ticker")
+    symbol = content.get("symbol") or content.get("ticker") or content.get("pair")
+    if "indicators" in content and "timestamp" in content:
+        return _yahoo(content)
     for key in _KEYS:
         if key in content:
             found = _rows(content[key], depth + 1)
@@ -97,6 +107,22 @@ def _rows(content: Any, depth: int) -> tuple[list[Any], list[str] | None] | None
     if len({type(row) for row in rows}) != 1:
         return None
     return rows, symbols
+
+
+def _yahoo(content: dict[str, Any]) -> tuple[list[Any], list[str] | None] | None:
+    """One result of Yahoo's chart: times beside lists of prices."""
+    indicators, meta = content["indicators"], content.get("meta")
+    try:
+        lists = dict(indicators["quote"][0])
+        if indicators.get("adjclose"):
+            lists["adj close"] = indicators["adjclose"][0]["adjclose"]
+    except (KeyError, IndexError, TypeError):
+        return None
+    found = _columns({"timestamp": content["timestamp"], **lists})
+    symbol = meta.get("symbol") if isinstance(meta, dict) else None
+    if found is None or symbol is None:
+        return found
+    return found[0], [str(symbol)] * len(found[0])
 
 
 def _columns(content: dict[str, Any]) -> tuple[list[Any], None] | None:

@@ -26,6 +26,10 @@ _CLEAN = re.compile(
     rf"(?P<exponent>e[+-]?\d+)?(?P<suffix>[kmbt万亿])?\s*[{_SIGNS}]?",
     re.IGNORECASE,
 )
+GAPS = frozenset(("", "#N/A", "N/A", "NA", "NULL", "null", "NaN", "nan", "None", "n/a", "<NA>",
+                  "NaT", "-", "--", "\u2013", "\u2014"))  # fmt: skip
+"""How text says that a value is missing."""
+
 _GROUPS = re.compile(rf"\d{{1,3}}(?:[{_BLANKS}]\d{{3}})+(?:[.,]\d*)?")
 
 
@@ -104,9 +108,10 @@ def read_number(cell: str, marks: Marks) -> float | None:
         digits = re.sub(f"[{_BLANKS}]", "", digits)
     thousands = "," if marks.decimal in (".", "") else "."
     whole, _, fraction = digits.partition(marks.decimal or ".")
-    if thousands in fraction or not re.fullmatch(
-        rf"\d*|\d{{1,3}}(?:{re.escape(thousands)}\d{{2,3}})+", whole
-    ):
+    mark = re.escape(thousands)
+    # India writes 12,34,567: groups of two before the last of three.
+    grouped = rf"\d*|\d{{1,3}}(?:{mark}\d{{2,3}})*{mark}\d{{3}}"
+    if thousands in fraction or not re.fullmatch(grouped, whole):
         return None
     plain = whole.replace(thousands, "") + ("." + fraction if fraction else "")
     try:
@@ -134,7 +139,8 @@ def to_numbers(column: pd.Series, marks: Marks | None = None) -> tuple[FloatArra
     clean = np.zeros(len(column), np.bool_)
     if kinds.is_float_dtype(dtype) or kinds.is_integer_dtype(dtype):
         return column.to_numpy(dtype=np.float64, na_value=np.nan), clean
-    if getattr(dtype, "storage", "") == "pyarrow":
+    plain = marks is None or marks.decimal != ","  # else 1.000 is a thousand
+    if plain and getattr(dtype, "storage", "") == "pyarrow":
         quick = _arrow_numbers(column)
         if quick is not None:
             return quick, clean
@@ -142,7 +148,8 @@ def to_numbers(column: pd.Series, marks: Marks | None = None) -> tuple[FloatArra
     if not (kinds.is_object_dtype(dtype) or kinds.is_string_dtype(dtype)):
         return np.full(len(column), np.nan), ~missing  # booleans, dates, durations, complex
     cells = column.to_numpy(dtype=object, na_value=np.nan)
-    if kinds.infer_dtype(cells, skipna=True) in ("string", "empty", "integer", "floating"):
+    kind = kinds.infer_dtype(cells, skipna=True)
+    if kind in ("empty", "integer", "floating") or (plain and kind == "string"):
         try:
             return cells.astype(np.float64), clean
         except (ValueError, TypeError, OverflowError):
@@ -169,6 +176,8 @@ def _arrow_numbers(column: pd.Series) -> FloatArray | None:
 def _number(cell: object, marks: Marks | None) -> float | None:
     if isinstance(cell, bool | np.bool_ | complex | np.complexfloating):
         return None
+    if isinstance(cell, str) and cell.strip() in GAPS:
+        return float("nan")
     if isinstance(cell, str) and marks is not None:
         return read_number(cell, marks)
     try:

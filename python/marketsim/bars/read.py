@@ -11,17 +11,31 @@ import numpy as np
 import pandas as pd
 
 from marketsim.bars.bars import Bars
-from marketsim.bars.columns import ADJUSTED_CLOSE, COLUMNS, PRICES, SPLIT, select_columns
+from marketsim.bars.columns import (
+    ADJUSTED_CLOSE,
+    COLUMNS,
+    PRICES,
+    SPLIT,
+    select_columns,
+)
 from marketsim.bars.defect import counted, raise_defects
 from marketsim.bars.exchange import require_fit
-from marketsim.bars.files import FolderListing, as_path, is_folder, read_file, split_name
+from marketsim.bars.files import (
+    FolderListing,
+    as_path,
+    is_folder,
+    read_file,
+    split_name,
+    symbol_of_stem,
+)
 from marketsim.bars.gaps import longest_hole
 from marketsim.bars.layouts import Layout, choose_headed
 from marketsim.bars.options import ReadOptions, check_options
+from marketsim.bars.proof import name_symbols, proven_options
 from marketsim.bars.repair import apply_repairs
 from marketsim.bars.sources import table_of_object
 from marketsim.bars.splits import adjust
-from marketsim.bars.symbol import check_symbol, is_symbol, symbol_of
+from marketsim.bars.symbol import check_symbol, symbol_of
 from marketsim.bars.symbols import Tables, find_tables
 from marketsim.bars.table import Table, TableOptions, build_table
 from marketsim.bars.text import RawTable
@@ -53,18 +67,19 @@ def read_bars(
         path_or_frame: a file (text, Parquet, Feather or JSON, also in .gz and .zip), a folder of
             such files (with `symbol`, if it holds several), a frame of pandas, polars or
             pyarrow, or a list of candles. Layouts of some thirty providers are recognised, see
-            docs/bars.md; other columns are ignored. `Bars.notes` says how all was understood.
+            docs/bars.md; other columns are ignored. `Bars.notes` says how each part was read.
         symbol: the name of what is traded. In a folder, and in a table of several symbols, it
             chooses. By default the file's name without its suffix; of a frame, what its column
             of symbols says, or "UNNAMED".
-        timezone: an IANA name, by default what the layout documents, else UTC. Timestamps
-            without a zone are in it, others are converted to it. Daily and slower bars keep the
-            date that the source writes, and are stamped at midnight UTC.
+        timezone: an IANA name; by default the one that the source names, else what the layout
+            documents, else UTC. Timestamps without a zone are in it, others are converted to it.
+            Daily and slower bars keep the date that the source writes, and are stamped at
+            midnight UTC.
         adjusted: needed if a column "adj close" differs from close: True scales open, high, low
             and close by adj close / close, False ignores the column; "auto" scales where there
             is one, and takes other files as they are.
         repair: names out of `REPAIRS`, applied in this order: "sort" (by timestamp),
-            "drop_running" (a last row with a time of the day among dates),
+            "drop_running" (a last bar of a day, week or month that is not over),
             "drop_duplicates" (keeps the last row of each timestamp), "widen_range" (high and low
             become the highest and lowest of the row's prices), "zero_volume" (a missing volume
             becomes 0), "drop_invalid" (drops rows with an unusable timestamp, with prices that
@@ -82,11 +97,11 @@ def read_bars(
 
     Returns:
         Bars with float64 columns, ascending unique timestamps, finite prices > 0,
-        low <= open, close <= high and volume >= 0. `Bars.repairs` says what was mended, and
+        low <= open, close <= high and volume >= 0. `Bars.repairs` says what was changed, and
         whether prices were scaled.
 
     Raises:
-        BarsError: the data have defects that `repair` did not mend; `.defects` lists them, with
+        BarsError: the data have defects that `repair` did not remove; `.defects` lists them, with
             row numbers of the data as given.
         BarsFileNotFoundError: the path does not exist, or the folder holds no file of bars.
         FileFormatError: the file is not what its suffix says.
@@ -139,6 +154,22 @@ def bars_of_table(
     """The bars of one symbol of a table; an error if it holds several and none is chosen."""
     layout, notes = layout_of(raw, options)
     tables = find_tables(raw.frame, layout, options.columns)
+    if len(tables.raw) > 1 and symbol is not None:
+        options = proven_options(raw.frame, layout, options)
+    return bars_of_tables(raw, tables, layout, notes, symbol, default, where, options)
+
+
+def bars_of_tables(
+    raw: RawTable,
+    tables: Tables,
+    layout: Layout | None,
+    notes: list[str],
+    symbol: str | None,
+    default: str,
+    where: str,
+    options: ReadOptions,
+) -> Bars:
+    """The bars of one symbol out of what `find_tables` found."""
     defect = tables.defect() if symbol is None else None
     if defect is not None:
         raise_defects(where, len(raw.frame), [defect])
@@ -211,12 +242,8 @@ def bars_of_rows(
         return _bars_of(table, symbol, (), notes, options)
     table, turned = _oldest_first(table) if "sort" not in options.repairs else (table, [])
     table, repairs = apply_repairs(table, options.repairs)
-    raise_defects(
-        where,
-        len(frame),
-        [*selection.defects, *find_defects(table, options.min_bars, options.splits)],
-        notes,
-    )
+    defects = [*selection.defects, *find_defects(table, options.min_bars, options.splits)]
+    raise_defects(where, len(frame), name_symbols(defects, frame, table, options), notes)
     for step in (_scale, _split):
         changed, said = step(table, options)
         if said:
@@ -279,7 +306,7 @@ def _oldest_first(table: Table) -> tuple[Table, list[str]]:
 
 
 def _scale(table: Table, options: ReadOptions) -> tuple[Table, tuple[str, ...]]:
-    """Multiply the four prices of each row by one factor, which keeps their order; say so."""
+    """Multiply the four prices of each row by one factor, which keeps their order."""
     if not table.adjusted:
         return table, ()
     with np.errstate(over="ignore", under="ignore"):
@@ -323,10 +350,10 @@ def _choose(listing: FolderListing, symbol: str | None) -> Path:
 
 
 def _default_symbol(path: Path) -> str:
-    stem = split_name(path)[0]
-    if not is_symbol(stem):
+    symbol = symbol_of_stem(split_name(path)[0])
+    if symbol is None:
         raise InvalidNameError(
             f"the file's name {path.name!r} gives no valid symbol: allowed are letters, digits and "
             "^ . _ = + -; pass symbol= (--symbol on the command line) or rename the file"
         )
-    return stem
+    return symbol

@@ -19,7 +19,7 @@ _Step = Callable[[Table], tuple[Table, list[str]]]
 
 
 def check_repairs(repair: str | Iterable[str]) -> frozenset[str]:
-    """Return the names of the repairs asked for.
+    """Return the names of the requested repairs.
 
     Raises:
         UnknownNameError: a name is not in REPAIRS.
@@ -76,8 +76,8 @@ def _drop_running(table: Table) -> tuple[Table, list[str]]:
     newest = int(np.argmax(table.times))  # NAT is the smallest
     kept = np.ones(len(table), np.bool_)
     kept[newest] = False
-    said = f"left out the last row, {table.show_time(newest)}: its day was not over"
-    return replace(table.take(kept), running=False), [said]
+    said = f"left out the last row, {table.show_time(newest)}: its {table.running} was not over"
+    return replace(table.take(kept), running=""), [said]
 
 
 def _widen_range(table: Table) -> tuple[Table, list[str]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from marketsim.bars.layouts import fold
 from marketsim.bars.nested import table_of
-from marketsim.bars.text import RawTable
+from marketsim.bars.text import LABELS, RawTable, header_rows, level_names, name_fields
 from marketsim.errors import ArgumentError, MissingDependencyError
 
 
@@ -20,7 +23,7 @@ def table_of_object(source: Any) -> RawTable:
 
     """
     if isinstance(source, pd.DataFrame):
-        return RawTable(source)
+        return _with_names(source)
     if isinstance(source, list | tuple) and source and isinstance(source[0], list | tuple | dict):
         return table_of(source, type(source).__name__)
     if isinstance(source, pd.Series) or not hasattr(source, "__arrow_c_stream__"):
@@ -37,6 +40,40 @@ def table_of_object(source: Any) -> RawTable:
         ) from None
     table = pa.table(source)
     return RawTable(frame_of_arrow(table))
+
+
+def _with_names(frame: pd.DataFrame) -> RawTable:
+    """Name the columns of a frame as those of the same file are named.
+
+    Without a header, their order tells; rows of labels on top, as yfinance writes them, are names.
+    """
+    names = frame.columns
+    if len(frame) == 0 or len(names) < 5 or isinstance(names, pd.MultiIndex):
+        return RawTable(frame)
+    if all(isinstance(name, int | np.integer) for name in names):
+        head = [[str(cell) for cell in row] for row in frame.iloc[:40].itertuples(index=False)]
+        chosen = name_fields(head)
+        if chosen is None:
+            return RawTable(frame)
+        named = frame.set_axis(pd.Index(chosen.fields, dtype=object), axis=1)
+        return RawTable(named, [chosen.evidence], chosen.layout)
+    first = frame.iloc[0, 0]
+    if isinstance(first, str) and fold(first) not in LABELS:
+        return RawTable(frame)
+    rows = [
+        ["" if pd.isna(cell) else str(cell) for cell in row]
+        for row in frame.iloc[:3].itertuples(index=False)
+    ]
+    # pandas writes Close.1 for a name that is there twice, and Unnamed: 0 for none.
+    texts = [re.sub(r"\.\d+$|^Unnamed: \d+$", "", str(name)) for name in names]
+    levels, label, count = header_rows(texts, rows)
+    if not count:
+        return RawTable(frame)
+    below = frame.iloc[count:].infer_objects()
+    if not levels:
+        return RawTable(below.set_axis([label, *names[1:]], axis=1))
+    below.columns = pd.MultiIndex.from_tuples(level_names([texts, *levels], label))
+    return RawTable(below, [f"read {1 + len(levels)} header lines"])
 
 
 def frame_of_arrow(table: Any, *, destroy: bool = False) -> pd.DataFrame:

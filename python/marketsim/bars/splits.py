@@ -15,8 +15,8 @@ FACTORS = (2.0, 3.0, 4.0, 5.0, 10.0)
 """Factors that are looked for where no column names a split; their inverses, too."""
 
 _CLOSE_TO = 0.02  # of the factor
-_AROUND = 10  # bars on each side that must be quiet
-_QUIET = 0.15  # largest move from bar to bar on each side, of the logarithm
+_BEFORE = 10  # bars before that must be quiet
+_QUIET = 1.15  # largest ratio of the prices of a quiet bar, and of closes that follow
 
 
 def split_factors(column: pd.Series, values: FloatArray) -> tuple[FloatArray, BoolArray]:
@@ -47,34 +47,36 @@ def named_splits(factors: FloatArray, open_: FloatArray, close: FloatArray) -> B
     return result
 
 
-def suspected_splits(open_: FloatArray, close: FloatArray, volume: FloatArray) -> dict[int, float]:
-    """Rows of which the open is a usual split factor below or above the close before.
+def suspected_splits(
+    open_: FloatArray, high: FloatArray, low: FloatArray, close: FloatArray, volume: FloatArray
+) -> dict[int, float]:
+    """Find rows whose open is a usual split factor below or above the previous close.
 
-    A suspect is within 2 % of 2, 3, 4, 5 or 10 (or the inverse), has volume, and stands between
-    ten bars on each side that move by less than 15 %: news move a price by other amounts, and
-    leave it restless.
+    A suspect is within 2 % of 2, 3, 4, 5 or 10 (or the inverse), has volume, and is quiet: the bar
+    itself and the ten bars before it each move by less than 15 %. News move a price by
+    other amounts, and leave the bar restless. Only the bar and those before it count, so that no
+    later row changes the answer.
 
     Returns:
         Row to factor: 4.0 where the price falls to a quarter.
 
     """
-    count = len(close)
-    if count < 2 * _AROUND or not (volume > 0).any():
+    if len(close) <= _BEFORE:
         return {}
     with np.errstate(divide="ignore", invalid="ignore"):
         step = close[:-1] / open_[1:]
-        moves = np.abs(np.diff(np.log(close)))
     found: dict[int, float] = {}
-    wide = np.flatnonzero((step > 1.9) | (step < 0.53)) + 1
-    for row in wide:
-        if row < _AROUND or row + _AROUND > count or volume[row] <= 0:
-            continue
+    for row in np.flatnonzero((step > 1.9) | (step < 0.53)) + 1:
         ratio = float(step[row - 1])
         factor = min((*FACTORS, *(1 / f for f in FACTORS)), key=lambda f: abs(ratio / f - 1.0))
-        if abs(ratio / factor - 1.0) > _CLOSE_TO:
+        if abs(ratio / factor - 1.0) > _CLOSE_TO or not volume[row] > 0 or row < _BEFORE:
             continue
-        around = np.concatenate([moves[row - _AROUND : row - 1], moves[row : row + _AROUND - 1]])
-        if around.max() < _QUIET and abs(np.log(close[row] / open_[row])) < _QUIET:
+        if not low[row] <= open_[row] <= high[row]:  # a defect of its own
+            continue
+        first = row - _BEFORE
+        before = close[first:row]
+        calm = np.maximum(before[1:] / before[:-1], before[:-1] / before[1:]) < _QUIET
+        if calm.all() and (high[first : row + 1] < _QUIET * low[first : row + 1]).all():
             found[int(row)] = factor
     return found
 

@@ -62,9 +62,9 @@ def _problem(text: object) -> str | None:
 def _advice(text: object) -> str:
     """Suggest a name that is allowed; BTC-USD for BTC/USD."""
     if isinstance(text, str):
-        mended = re.sub(r"\.{2,}", ".", _FOREIGN.sub("-", text.strip())).lstrip("._=+-")
-        if mended != text and is_symbol(mended):
-            return f"write {mended} instead"
+        cleaned = re.sub(r"\.{2,}", ".", _FOREIGN.sub("-", text.strip())).lstrip("._=+-")
+        if cleaned != text and is_symbol(cleaned):
+            return f"write {cleaned} instead"
     return "write BTC-USD for BTC/USD, for example"
 
 
@@ -77,5 +77,5 @@ def symbol_of(text: str) -> str:
     """
     if is_symbol(text):
         return text
-    mended = re.sub(r"\.{2,}", ".", _FOREIGN.sub("-", text.strip())).strip("._=+-")[:_MAX_LENGTH]
-    return check_symbol(mended if is_symbol(mended) else text)
+    cleaned = re.sub(r"\.{2,}", ".", _FOREIGN.sub("-", text.strip())).strip("._=+-")[:_MAX_LENGTH]
+    return check_symbol(cleaned if is_symbol(cleaned) else text)

@@ -6,12 +6,15 @@ import re
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from marketsim.bars.columns import assign_roles
 from marketsim.bars.defect import Defect
 from marketsim.bars.layouts import GENERIC, Layout, fold
+from marketsim.bars.layouts.names import SYMBOLS
 from marketsim.bars.symbol import symbol_of
+from marketsim.bars.zones import IntArray
 
 _PRICES = frozenset({"open", "high", "low", "close"})
 _PRICE_ROLES = _PRICES | {"volume", "adj close", "split"}
@@ -38,7 +41,7 @@ class Tables:
         return {symbol_of(raw): raw for raw in self.raw}
 
     def defect(self) -> Defect | None:
-        """Several symbols, of which none was chosen."""
+        """The defect of a table of several symbols; None if it holds one."""
         if len(self.raw) < 2:
             return None
         names = list(self.names)
@@ -54,12 +57,15 @@ class Tables:
 
 def find_tables(frame: pd.DataFrame, layout: Layout | None, mapped: Mapping[str, str]) -> Tables:
     """Find out which symbols a frame holds."""
+    frame = _split_tuples(frame)
     if isinstance(frame.columns, pd.MultiIndex):
         return _nested_columns(frame)
     if isinstance(frame.index, pd.MultiIndex):
         frame = _flat_index(frame)
     roles = assign_roles(list(frame.columns), layout, mapped)
     position = next((i for i, role in enumerate(roles) if role == "symbol"), None)
+    if position is None:
+        position = _weak_symbols(frame, roles)
     if position is not None:
         return _column(frame, position)
     if not _PRICES & set(roles):
@@ -69,13 +75,79 @@ def find_tables(frame: pd.DataFrame, layout: Layout | None, mapped: Mapping[str,
     return Tables((), "", lambda _: frame)
 
 
+_TUPLE = re.compile(r"\(\s*(?P<q>['\"])(.*?)(?P=q)\s*,\s*(?P<p>['\"])(.*?)(?P=p)\s*\)")
+
+
+def _split_tuples(frame: pd.DataFrame) -> pd.DataFrame:
+    """Names such as "('Close', 'AAPL')", which pandas writes for two levels, as two levels."""
+    if isinstance(frame.columns, pd.MultiIndex):
+        return frame
+    names = [str(name) for name in frame.columns]
+    found = [_TUPLE.fullmatch(name) if name[:1] == "(" else None for name in names]
+    if sum(match is not None for match in found) < len(_PRICES):
+        return frame
+    pairs = [(m[2], m[4]) if m else (name, "") for m, name in zip(found, names, strict=True)]
+    split = frame.copy(deep=False)
+    split.columns = pd.MultiIndex.from_tuples(pairs)
+    return split
+
+
+def _weak_symbols(frame: pd.DataFrame, roles: list[str]) -> int | None:
+    """A column such as "Name" or "Asset", if it holds several words; else it describes one symbol.
+
+    Of several such columns, the one with the most different words.
+    """
+    counts: dict[int, int] = {}
+    for i, name in enumerate(frame.columns):
+        if not roles[i] and fold(name) in SYMBOLS:
+            words = _words(frame.iloc[:, i])
+            if len(words) > 1:
+                counts[i] = len(words)
+    return max(counts, key=lambda i: (counts[i], -i)) if counts else None
+
+
+def _words(column: pd.Series) -> list[str]:
+    """Different words of a column; empty if some cell is something else, such as a number."""
+    values = column.dropna()
+    if len(values) == 0 or not isinstance(values.iloc[0], str):
+        return []
+    words = [str(word) for word in pd.unique(values)]
+    fits = len(words) < len(values) and all(re.match(r"[^\W\d_]|\^", word) for word in words)
+    return words if fits else []
+
+
+def find_telling_column(
+    frame: pd.DataFrame, mapped: Mapping[str, str], rows: IntArray, times: IntArray
+) -> tuple[str, list[str]] | None:
+    """A column of words that tells rows of one time apart, and its words; None if there is none.
+
+    Args:
+        frame: as it was read.
+        mapped: what the caller says of the columns.
+        rows: positions in the frame [row].
+        times: of these rows [row].
+
+    """
+    roles = assign_roles(list(frame.columns), None, mapped)
+    for i, name in enumerate(frame.columns):
+        column = frame.iloc[rows, i]
+        words = _words(column) if not roles[i] else []
+        if len(words) > 1:
+            pairs = pd.DataFrame({"times": times, "words": column.to_numpy(dtype=object)})
+            if not pairs.duplicated().any():
+                return str(name), words
+    return None
+
+
 def _flat_index(frame: pd.DataFrame) -> pd.DataFrame:
     """Levels of the index as columns; a level without a name is named by what it holds."""
     names: list[Hashable] = []
     for i, name in enumerate(frame.index.names):
         values = frame.index.get_level_values(i)
         is_time = isinstance(values, pd.DatetimeIndex) or GENERIC.get(fold(name)) == "timestamp"
-        names.append(name if name is not None else "timestamp" if is_time else "symbol")
+        usual = "timestamp" if is_time else "symbol"
+        missing = f"level {i}" if usual in names else usual
+        names.append(name if name is not None else missing)
     flat = frame.copy(deep=False)
     flat.index = flat.index.set_names(names)
     kept = [name for name in names if name not in flat.columns]
@@ -84,16 +156,19 @@ def _flat_index(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _column(frame: pd.DataFrame, position: int) -> Tables:
     column = frame.iloc[:, position]
-    values = column.dropna()
-    unique: list[str] = list(pd.unique(values.astype(str).str.strip()))
+    codes, found = pd.factorize(column.astype(str).str.strip().where(column.notna()))
+    unique = [str(value) for value in found]
     name = frame.columns[position]
+    order = np.argsort(codes, kind="stable")
+    edges = np.searchsorted(codes[order], np.arange(len(unique) + 1))
 
     def take(raw: str | None) -> pd.DataFrame:
         if raw is None or len(unique) < 2:
             return frame
-        return frame[(column.astype(str).str.strip() == raw).to_numpy()]
+        place = unique.index(raw)
+        return frame.iloc[order[edges[place] : edges[place + 1]]]
 
-    return Tables(tuple(str(value) for value in unique), f"the column {str(name)!r}", take)
+    return Tables(tuple(unique), f"the column {str(name)!r}", take)
 
 
 def _nested_columns(frame: pd.DataFrame) -> Tables:

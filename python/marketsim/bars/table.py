@@ -11,6 +11,7 @@ import pandas as pd
 
 from marketsim.bars.columns import ADJUSTED_CLOSE, PRICES, SPLIT, Selection
 from marketsim.bars.numbers import Marks, find_marks, to_numbers
+from marketsim.bars.running import find_running
 from marketsim.bars.splits import named_splits, split_factors, suspected_splits
 from marketsim.bars.timestamps import DAY, TimeOptions, Timestamps, parse_timestamps
 from marketsim.bars.zones import NAT, BoolArray, Fault, IntArray, nanoseconds
@@ -56,7 +57,7 @@ class Table:
         unclear: why the column of timestamps as a whole cannot be read; empty if it can.
         adjusted: the caller's choice about the adjusted close.
         dated: the bars are of a day or longer, and `times` are their dates at midnight UTC.
-        running: all rows are dates but the newest, which has a time of the day.
+        running: the period of the newest row, where it is not over: "day", "week" or "month".
         marks: how numbers are written.
         notes: how the columns were understood.
         owned: nobody else holds the memory of the columns.
@@ -74,7 +75,7 @@ class Table:
     unclear: str
     adjusted: bool | None
     dated: bool
-    running: bool
+    running: str
     marks: Marks
     notes: tuple[str, ...]
     owned: bool = False
@@ -106,15 +107,15 @@ class Table:
 
     def split_factors(self) -> FloatArray:
         """Factors of splits that are still in the prices, 1 where there is none [row]."""
-        names = ("open", "close", "volume")
+        names = (*PRICES, "volume")
         if not all(name in self.values for name in names):
             return np.ones(len(self))
-        open_, close, volume = (self.values[name] for name in names)
+        open_, high, low, close, volume = (self.values[name] for name in names)
         if SPLIT in self.values:
             factors = self.values[SPLIT]
             return np.where(named_splits(factors, open_, close), factors, 1.0)
         factors = np.ones(len(self))
-        for row, factor in suspected_splits(open_, close, volume).items():
+        for row, factor in suspected_splits(open_, high, low, close, volume).items():
             factors[row] = factor
         return factors
 
@@ -162,20 +163,27 @@ def build_table(
     values, text, marks, notes = _numbers(selection, options)
     times, faults = np.empty(0, np.int64), np.empty(0, np.uint8)
     read_as = unclear = ""
-    dated = running = False
+    dated, running = False, ""
     timezone = options.time.zone
     if selection.timestamps is not None:
         parsed = parse_timestamps(selection.timestamps, options.time, selection.times)
         times, faults = parsed.values, parsed.faults
         read_as, unclear = parsed.read_as, parsed.unclear
         dates = find_dates(parsed, options)
+        known = faults == Fault.NONE
         if dates is not None:
             times, dated = dates, True
-            if timezone is not dt.UTC:
+            running = find_running(times, known)
+            if timezone is not dt.UTC or (parsed.wall[known] % DAY).any():
                 notes.append("daily bars: dates as the source writes them")
             timezone = dt.UTC
         else:
-            running = _ends_within_a_day(parsed)
+            running = find_running(parsed.clock, known)
+            if parsed.zone is not None and options.stated_zone is None:
+                timezone = parsed.zone
+                notes.append(f"the clock is {timezone}, as the source says")
+            elif timezone is dt.UTC and _has_offsets(parsed):
+                notes.append("times with offsets are shown in UTC; timezone= states their clock")
             notes += _stamped_within_a_day(parsed, timezone)
     else:
         times, faults = np.full(count, NAT, np.int64), np.zeros(count, np.uint8)
@@ -213,6 +221,8 @@ def _numbers(
     if odd or options.decimal is not None:
         texts = [_strings(columns[name]) for name in (odd if options.decimal is None else columns)]
         marks = find_marks(texts, options.decimal)
+        if marks.decimal == "":  # a plain 1.5 in another column proves the point
+            marks = find_marks(map(_strings, columns.values()))
         if marks.decimal == "," and options.decimal is None:
             notes.append(f"decimal comma, as in {marks.why!r}")
         again = columns if marks.decimal == "," else odd
@@ -271,7 +281,23 @@ def find_dates(parsed: Timestamps, options: TableOptions) -> IntArray | None:
         times = clock[known]
         if (times % DAY == 0).all():
             return np.where(known, clock, NAT)
+    if candidates and not zones and _one_time_of_day(wall[known]):
+        return np.where(known, wall - wall % DAY, NAT)
     return None
+
+
+def _has_offsets(parsed: Timestamps) -> bool:
+    """Whether the first time is written in another clock than UTC."""
+    wall = parsed.wall[:1]
+    return bool((wall != NAT).any() and (wall != parsed.values[:1]).any())
+
+
+def _one_time_of_day(times: IntArray) -> bool:
+    """Whether bars are of a day or longer, and all stamped at one time of the local day."""
+    if (times[:9] % DAY != times[0] % DAY).any() or (times % DAY != times[0] % DAY).any():
+        return False
+    days = np.unique(times // DAY)
+    return len(days) == len(times) > 1
 
 
 def _stamped_within_a_day(parsed: Timestamps, zone: dt.tzinfo) -> list[str]:
@@ -284,17 +310,3 @@ def _stamped_within_a_day(parsed: Timestamps, zone: dt.tzinfo) -> list[str]:
         return []
     shown = " and ".join(str(np.datetime64(int(t), "ns"))[11:16] for t in of_day.tolist())
     return [f"daily bars at {shown} UTC: dates are UTC's; timezone= gives the exchange's own"]
-
-
-def _ends_within_a_day(parsed: Timestamps) -> bool:
-    """Whether all rows are dates but the last, which has a time of the day."""
-    head = np.where(parsed.wall[:3] != NAT, parsed.wall[:3], parsed.values[:3])
-    if np.count_nonzero(head % DAY) > 1:
-        return False
-    known = np.flatnonzero(parsed.faults == Fault.NONE)
-    if len(known) < 3:
-        return False
-    wall = np.where(parsed.wall != NAT, parsed.wall, parsed.values)[known]
-    late = np.argmax(wall)
-    whole = wall % DAY == 0
-    return bool(not whole[late] and whole.sum() == len(wall) - 1)

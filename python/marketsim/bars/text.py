@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from marketsim.bars.encoding import decode
-from marketsim.bars.layouts import GENERIC, LAYOUTS, Layout, choose_headless, fold
+from marketsim.bars.layouts import GENERIC, LAYOUTS, Choice, Layout, choose_headless, fold
+from marketsim.bars.limits import check_cells, check_columns
+from marketsim.bars.numbers import GAPS
 from marketsim.errors import FileFormatError
 
 HEADER_EXAMPLE = "timestamp,open,high,low,close,volume"
@@ -22,7 +25,8 @@ _DELIMITERS = (",", ";", "\t", "|")
 _LETTER = re.compile(r"[^\W\d_]")
 _LOOKED_AT = 40  # lines above the table
 _KNOWN = GENERIC.keys() | {name for layout in LAYOUTS for name in layout.columns}
-_MISSING = ["", "#N/A", "N/A", "NA", "NULL", "null", "NaN", "nan", "None", "n/a", "<NA>", "NaT"]
+LABELS = frozenset(("ticker", "symbol", "date", "datetime", "price", ""))
+_MISSING = sorted(GAPS)
 
 
 @dataclass
@@ -139,21 +143,10 @@ def _headed(lines: list[str], line: int, delimiter: str) -> _Start:
     if len(above) == len(names) > 2 and all(map(_is_label, above[1:])) and above[1:] != names[1:]:
         levels.insert(0, above)
         first = line - 1
-    after = line + 1
-    label = names[0]
-    while after < len(lines) and after < line + 4:
-        cells = _fields(lines[after], delimiter)
-        if len(cells) != len(names) or fold(cells[0]) not in ("ticker", "symbol", "date",
-                                                              "datetime", "price", ""):  # fmt: skip
-            break
-        rest = cells[1:]
-        if not any(rest):
-            label = cells[0] or label
-        elif all(map(_is_label, rest)) and cells[0]:
-            levels.append(cells)
-        else:
-            break
-        after += 1
+    below = [_fields(text, delimiter) for text in lines[line + 1 : line + 4]]
+    more, label, count = header_rows(names, below)
+    levels += more
+    after = line + 1 + count
     left_out = [text.strip() for text in lines[:first] if text.strip()]
     left_out = [text for text in left_out if not text.casefold().startswith("sep=")]
     notes = []
@@ -165,9 +158,37 @@ def _headed(lines: list[str], line: int, delimiter: str) -> _Start:
         if after > line + 1:
             names = [label, *names[1:]]
         return _Start(delimiter, list(names), after, notes)
-    columns: list[Any] = [(label, *[""] * (len(levels) - 1))]
-    columns += [tuple(level[i] for level in levels) for i in range(1, len(names))]
+    columns = level_names(levels, label)
     return _Start(delimiter, columns, after, [*notes, f"read {len(levels)} header lines"])
+
+
+def header_rows(
+    names: list[str], below: Sequence[Sequence[str]]
+) -> tuple[list[list[str]], str, int]:
+    """Rows of labels below a header, as yfinance writes them: tickers, and the index's name.
+
+    Returns:
+        The further levels, the name of the first column, and how many rows it took.
+
+    """
+    levels, label, count = [], names[0], 0
+    for cells in below:
+        if len(cells) != len(names) or fold(cells[0]) not in LABELS:
+            break
+        if not any(cells[1:]):
+            label = cells[0] or label
+        elif all(map(_is_label, cells[1:])):
+            levels.append(list(cells))
+        else:
+            break
+        count += 1
+    return levels, label, count
+
+
+def level_names(levels: list[list[str]], label: str) -> list[Any]:
+    """One tuple of names a column; the first column has one name."""
+    columns: list[Any] = [(label, *[""] * (len(levels) - 1))]
+    return columns + [tuple(level[i] for level in levels) for i in range(1, len(levels[0]))]
 
 
 def _is_label(cell: str) -> bool:
@@ -182,11 +203,25 @@ def _headless(lines: list[str], first: int, delimiters: tuple[str, ...]) -> _Sta
             rows = rows[:-1]  # it may be cut
         if rows and len(rows[0]) >= 5:
             same = [row for row in rows if len(row) == len(rows[0])]
-            chosen = choose_headless(same)
+            chosen = name_fields(same)
             if chosen is not None:
                 return _Start(
                     delimiter, list(chosen.fields), first, [chosen.evidence], chosen.layout
                 )
+    return None
+
+
+def name_fields(rows: Sequence[Sequence[str]]) -> Choice | None:
+    """Names of the fields of rows without a header; None if they are no bars.
+
+    A symbol, or a symbol and a period, may stand before the time: AAPL,D,20240102,...
+    """
+    for labels in range(3):
+        if labels and not all(re.match(r"[A-Za-z^]", row[labels - 1]) for row in rows):
+            return None
+        chosen = choose_headless([row[labels:] for row in rows])
+        if chosen is not None:
+            return replace(chosen, fields=(*("symbol", "period")[:labels], *chosen.fields))
     return None
 
 
@@ -237,15 +272,24 @@ def _parse(path: Path, body: str, start: _Start, above: int) -> pd.DataFrame:
     if len(cells) == width + 1 and cells[-1] == "":
         width += 1  # each line ends in a delimiter
     elif len(cells) > width:
+        advice = ""
+        if start.delimiter == "," and len(cells) >= width + 4:
+            advice = (
+                "; with a decimal comma as in 10,5, write numbers in quotes, or separate fields "
+                "by semicolons"
+            )
         raise FileFormatError(
             f"{path} is not a table ({len(cells)} fields in the first row, {width} in the "
-            "header): expected rows with as many fields as the header"
+            f"header): expected rows with as many fields as the header{advice}"
         )
     raw = body.encode()
+    check_columns(str(path), width)
+    check_cells(str(path), raw.count(start.delimiter.encode()) + raw.count(b"\n"))
     frame = _parse_arrow(raw, width, start.delimiter)
     if frame is None:
         frame = _parse_pandas(path, raw, width, start.delimiter, above)
-    frame = frame.iloc[:, : len(names)]
+    if width > len(names):
+        frame = frame.iloc[:, : len(names)]
     if any(isinstance(name, tuple) for name in names):
         frame.columns = pd.MultiIndex.from_tuples(names)
     else:

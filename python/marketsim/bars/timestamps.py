@@ -10,15 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from marketsim.bars.dates import DateReading, read_dates, read_times
+from marketsim.bars.dates import DateReading, read_dates
 from marketsim.bars.digits import (
     EXCEL,
     UNITS,
     fraction_of_seconds,
+    like_excel,
     read_digits,
     read_excel,
     read_unix,
 )
+from marketsim.bars.times_of_day import read_times
 from marketsim.bars.zones import (
     NAT,
     BoolArray,
@@ -26,6 +28,7 @@ from marketsim.bars.zones import (
     IntArray,
     ObjectArray,
     localize,
+    named_zone,
     nanoseconds,
 )
 from marketsim.errors import ArgumentError
@@ -33,6 +36,7 @@ from marketsim.errors import ArgumentError
 DAY = 86_400_000_000_000
 
 _INTEGER = re.compile(r"([+-]?(?:\d{1,18}|[1-8]\d{18}))(?:\.0*)?")
+_DAYS = re.compile(r"\d{5,6}(?:\.\d+)?")
 _DECIMAL = re.compile(r"\d{9,10}\.\d+")
 
 
@@ -56,13 +60,13 @@ def check_date_format(date_format: object) -> str | None:
     """Return the format.
 
     Raises:
-        ArgumentError: it is neither a Unix unit, "excel", nor a strptime format with a day.
+        ArgumentError: it is neither a Unix unit, "excel", nor a strptime format with a month.
 
     """
     if date_format is None or date_format in UNITS or date_format == EXCEL:
         return date_format if date_format is None else str(date_format)
-    names_a_day = isinstance(date_format, str) and re.search(r"%[djxcsD]", date_format)
-    if not names_a_day:
+    known = isinstance(date_format, str) and re.search(r"%[djxcsDmbB]", date_format)
+    if not known:
         raise ArgumentError(
             f"date_format got {date_format!r}: expected a format such as '%d/%m/%Y %H:%M', a Unix "
             'unit ("s", "ms", "us", "ns"), or "excel" for spreadsheet days'
@@ -81,6 +85,7 @@ class Timestamps:
         read_as: how they were understood, for messages; may be empty.
         unclear: why the column as a whole cannot be read; empty if it can.
         utc: the clock as written is UTC, and `wall` is `values`.
+        zone: that the source itself names; None where it names none, or only offsets.
 
     """
 
@@ -90,6 +95,12 @@ class Timestamps:
     read_as: str
     unclear: str
     utc: bool = False
+    zone: dt.tzinfo | None = None
+
+    @property
+    def clock(self) -> IntArray:
+        """The clock as written where there is one, else the instant [row]."""
+        return self.values if self.utc else np.where(self.wall != NAT, self.wall, self.values)
 
 
 class _Reading:
@@ -100,6 +111,7 @@ class _Reading:
         self.instant = np.full(count, NAT, np.int64)  # ns in UTC, where the source says it
         self.read_as = ""
         self.unclear = ""
+        self.zone: dt.tzinfo | None = None
 
 
 def parse_timestamps(
@@ -129,7 +141,9 @@ def parse_timestamps(
     if len(rows):
         instants[rows], found = localize(reading.wall[rows], options.zone)
         faults[rows] = np.where(found != Fault.NONE, found, faults[rows])
-    return Timestamps(instants, reading.wall, faults, reading.read_as, reading.unclear)
+    return Timestamps(
+        instants, reading.wall, faults, reading.read_as, reading.unclear, zone=reading.zone
+    )
 
 
 def _plain_utc(raw: pd.Index | pd.Series, options: TimeOptions) -> Timestamps | None:
@@ -175,6 +189,7 @@ def _read(
         raw = pd.PeriodIndex(raw).to_timestamp()
     if isinstance(raw.dtype, pd.DatetimeTZDtype):
         index = pd.DatetimeIndex(raw)
+        reading.zone = named_zone(str(index.tz))
         reading.instant = nanoseconds(index.tz_convert("UTC"))
         reading.wall = nanoseconds(index.tz_localize(None))
     elif kinds.is_datetime64_dtype(raw.dtype):
@@ -211,6 +226,8 @@ def _read_floats(
     values: npt.NDArray[np.float64], present: BoolArray, reading: _Reading, how: TimeOptions
 ) -> None:
     whole = np.isfinite(values) & (np.abs(values) < 9e18) & (np.trunc(values) == values)
+    if _read_excel(values, present, reading, how):
+        return
     if (present & ~whole).any() and how.date_format in (None, "s"):
         instants, fits = fraction_of_seconds(values)
         if fits[present].all():
@@ -218,6 +235,23 @@ def _read_floats(
             reading.read_as = "read as Unix seconds"
             return
     _read_integers(values[whole].astype(np.int64), whole, reading, how)
+
+
+def _read_excel(
+    values: npt.NDArray[np.float64], where: BoolArray, reading: _Reading, how: TimeOptions
+) -> bool:
+    """Spreadsheet days with fractions, where stated; else say what they may be."""
+    chosen = values[where]
+    if how.date_format == EXCEL:
+        reading.wall[where] = read_excel(chosen)
+        reading.read_as = "read as spreadsheet days, as stated"
+        return True
+    if how.date_format is None and like_excel(chosen) and (chosen % 1 != 0).any():
+        reading.read_as = (
+            f'such numbers may be days of a spreadsheet; date_format="{EXCEL}" reads them'
+        )
+        return True
+    return False
 
 
 def _read_integers(values: IntArray, where: BoolArray, reading: _Reading, how: TimeOptions) -> None:
@@ -273,6 +307,12 @@ def _read_text(cells: ObjectArray, where: BoolArray, reading: _Reading, how: Tim
     """Text: digits where a cell is nothing else, dates otherwise; a mixture is read as both."""
     stated = how.date_format
     numeric = stated in UNITS or stated == EXCEL
+    if stated == EXCEL or (stated is None and _DAYS.fullmatch(cells[0].strip())):
+        numbers = pd.to_numeric(pd.Series(cells), errors="coerce").to_numpy(np.float64)
+        days = np.full(len(where), np.nan)
+        days[where] = numbers
+        if np.isfinite(numbers).all() and _read_excel(days, where, reading, how):
+            return
     if stated is None or numeric:
         first = cells[0].strip()
         looks_digital = first[:1].isdigit() or first[:1] in "+-"
@@ -304,3 +344,4 @@ def _read_text(cells: ObjectArray, where: BoolArray, reading: _Reading, how: Tim
 def _copy_dates(found: DateReading, where: BoolArray, reading: _Reading) -> None:
     reading.wall[where], reading.instant[where] = found.wall, found.instant
     reading.read_as, reading.unclear = found.read_as, found.unclear
+    reading.zone = found.zone

@@ -28,6 +28,7 @@ def find_defects(table: Table, min_bars: int, splits: str | None) -> list[Defect
         splits: "adjust" or "ignore" where splits in the prices are no defect.
 
     """
+    adjustment = _adjustment(table)
     found = [
         _missing_columns(table),
         *time_defects(table),
@@ -35,8 +36,8 @@ def find_defects(table: Table, min_bars: int, splits: str | None) -> list[Defect
         _negative_volume(table),
         _high_below_low(table),
         _outside_range(table),
-        _adjustment(table),
-        _unadjusted_split(table, splits),
+        adjustment,
+        None if adjustment or table.adjusted else _unadjusted_split(table, splits),
         _too_short(table, min_bars),
     ]
     return [defect for defect in found if defect is not None]
@@ -73,7 +74,7 @@ def is_clean(table: Table, min_bars: int) -> bool:
 
 
 def invalid_prices(table: Table) -> BoolArray:
-    """Rows of which a price that is present is not a finite positive number, [row]."""
+    """Rows with a price that is present but no finite positive number, [row]."""
     result = np.zeros(len(table), np.bool_)
     for name in table.price_names:
         result |= np.isnan(usable(table, name))
@@ -92,7 +93,7 @@ def usable(table: Table, name: str) -> FloatArray:
 
 
 def invalid_volume(table: Table) -> BoolArray:
-    """Rows of which the volume, if present, is not a finite number of at least 0, [row]."""
+    """Rows with a volume that is present but no finite number of at least 0, [row]."""
     volume = table.values.get("volume")
     if volume is None:
         return np.zeros(len(table), np.bool_)
@@ -178,12 +179,16 @@ def _negative_volume(table: Table) -> Defect | None:
 
 
 def _high_below_low(table: Table) -> Defect | None:
+    broken = usable(table, "high") < usable(table, "low")
+    fix = 'repair="widen_range", or correct the data'
+    if 2 * int(broken.sum()) > len(table):
+        fix = 'the columns may be swapped; columns={"high": ..., "low": ...} says which is which'
     return row_defect(
         table,
         "high_below_low",
-        usable(table, "high") < usable(table, "low"),
+        broken,
         "high must be >= low",
-        'repair="widen_range", or correct the data',
+        fix,
         lambda row: f"{table.show_cell('high', row)}, {table.show_cell('low', row)}",
     )
 

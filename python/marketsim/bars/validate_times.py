@@ -9,7 +9,6 @@ import pandas as pd
 
 from marketsim.bars.defect import Defect, counted
 from marketsim.bars.table import Table
-from marketsim.bars.timestamps import DAY
 from marketsim.bars.zones import NAT, BoolArray, Fault
 
 DROP = 'repair="drop_invalid" drops these rows, or correct the data'
@@ -123,18 +122,17 @@ def _unsorted(table: Table) -> Defect | None:
 
 
 def _running(table: Table) -> Defect | None:
-    """A last row with a time among dates is the bar of a day that is not over."""
+    """A last row between two dates of the others is the bar of a period that is not over."""
     if not table.running:
         return None
     broken = np.zeros(len(table), np.bool_)
     broken[int(np.argmax(np.where(table.times == NAT, np.iinfo(np.int64).min, table.times)))] = True
-    if table.times[broken][0] % DAY == 0:
-        return None
     return row_defect(
         table,
         "running_bar",
         broken,
-        "the last row must be a date as all others are, not the bar of a day that is not over",
+        f"the last row must be a whole bar as all others are, not the bar of a {table.running} "
+        "that is not over",
         'repair="drop_running" leaves it out',
         table.show_raw_time,
     )

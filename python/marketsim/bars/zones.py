@@ -58,6 +58,16 @@ def parse_timezone(name: str) -> dt.tzinfo:
         ) from None
 
 
+def named_zone(name: str) -> dt.tzinfo | None:
+    """The time zone of an IANA name with a place; None for UTC, offsets and all else."""
+    if "/" not in name:
+        return None
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return None
+
+
 def nanoseconds(index: pd.DatetimeIndex) -> IntArray:
     """int64 nanoseconds of a naive or UTC index; NAT outside of 1678 to 2261.
 
@@ -65,9 +75,10 @@ def nanoseconds(index: pd.DatetimeIndex) -> IntArray:
     """
     values: IntArray = index.asi8
     scale = _SCALES[index.unit]
-    inside = (values >= _FIRST // scale) & (values < _LAST // scale)  # NaT is below
-    if inside.all():
+    first, last = _FIRST // scale, _LAST // scale  # NaT is below
+    if len(values) == 0 or (values.min() >= first and values.max() < last):
         return values if scale == 1 else values * scale
+    inside = (values >= first) & (values < last)
     result = np.full(len(values), NAT, np.int64)
     result[inside] = values[inside] * scale
     return result
@@ -76,9 +87,8 @@ def nanoseconds(index: pd.DatetimeIndex) -> IntArray:
 def localize(wall: IntArray, zone: dt.tzinfo) -> tuple[IntArray, npt.NDArray[np.uint8]]:
     """Turn local times into instants.
 
-    A time that happens twice, as the clock is put back, is told by the order of the rows: where
-    the same hour is there twice, the first pass is before the change. Where it is there once,
-    nothing tells.
+    A time that happens twice, as the clock is put back, is resolved by the order of the rows: if
+    the hour occurs twice, the first pass is before the change. If it occurs once, it is ambiguous.
 
     Args:
         wall: int64 nanoseconds of the local clock [row], none of them NAT.
@@ -99,11 +109,11 @@ def localize(wall: IntArray, zone: dt.tzinfo) -> tuple[IntArray, npt.NDArray[np.
         # Moved forward, a time that does not exist becomes one; an ambiguous one stays NaT.
         moved = clock[lost].tz_localize(zone, ambiguous="NaT", nonexistent="shift_forward")
         faults[lost] = np.where(moved.isna(), Fault.AMBIGUOUS, Fault.NONEXISTENT)
-        _tell_by_order(clock, zone, instants, faults)
+        _resolve_by_order(clock, zone, instants, faults)
     return instants, faults
 
 
-def _tell_by_order(
+def _resolve_by_order(
     clock: pd.DatetimeIndex, zone: dt.tzinfo, instants: IntArray, faults: npt.NDArray[np.uint8]
 ) -> None:
     """Resolve runs of ambiguous times in which the clock goes back once."""
@@ -121,8 +131,8 @@ def _tell_by_order(
             continue  # not there twice, or more than twice
         summer = np.zeros(len(ordered), np.bool_)
         summer[: back[0] + 1] = True
-        told = clock[ordered].tz_localize(zone, ambiguous=summer, nonexistent="NaT")
-        instants[ordered] = nanoseconds(told.tz_convert("UTC"))
+        resolved = clock[ordered].tz_localize(zone, ambiguous=summer, nonexistent="NaT")
+        instants[ordered] = nanoseconds(resolved.tz_convert("UTC"))
         faults[ordered] = Fault.NONE
 
 

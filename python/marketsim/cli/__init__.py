@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import os
 import signal
 import sys
@@ -28,7 +27,7 @@ from marketsim.cli import (
     replay,
     store,
 )
-from marketsim.cli.store_text import printable_lines
+from marketsim.cli.terminal import printable_output
 from marketsim.errors import MarketsimError
 
 EXIT_FAILURE = 1  # a defect of marketsim
@@ -52,13 +51,14 @@ _EXAMPLES = """examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns 0, or 1 (defect), 2 (wrong input), 130 (Ctrl-C)."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character shows "?"
-            stream.reconfigure(errors="replace")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # inherited from a shell's background job
         with contextlib.suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGINT, signal.default_int_handler)
-    args = _parser().parse_args(argv)
+    with printable_output():
+        return _run(_parser().parse_args(argv))
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
@@ -89,7 +89,7 @@ def _explain(message: str, debug: bool) -> None:
     if debug:
         traceback.print_exc()
     else:
-        print(printable_lines(message), file=sys.stderr)
+        print(message, file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -136,4 +136,4 @@ class _Version(argparse.Action):
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(printable_lines(f"warning: {message}"), file=sys.stderr)
+    print(f"warning: {message}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The figures of several symbols beside each other."""
+"""Tables of the figures of several symbols."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INDEX = "index.html"
 
 
 def page_names(symbols: Iterable[str]) -> dict[str, str]:
-    """A file name for the page of each symbol, none of them that of the index or of another.
+    """Distinct file names for the symbols' pages, none of them the index's.
 
     Names that differ in case only count as one, as they are on some file systems.
 
@@ -66,7 +66,7 @@ class Combined:
         self.errors[symbol] = message
 
     def to_dict(self) -> dict[str, Any]:
-        """All figures as values that JSON knows."""
+        """All figures as JSON values."""
         return {"symbols": list(self.symbols.values()), "errors": self.errors}
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""marketsim doctor: what this installation is made of and what it can do."""
+"""marketsim doctor: versions, devices and a self-test of this installation."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _self_test(device: str) -> str:
-    """Runs the kernels once against their references."""
+    """Run the kernels once against their references."""
     import numpy as np
 
     from marketsim.errors import MarketsimError

@@ -19,8 +19,9 @@ from marketsim.cli.arguments import (
     read_folder_source,
     read_source,
 )
-from marketsim.cli.store_text import print_json, printable
+from marketsim.cli.store_text import name_text, print_json
 from marketsim.errors import ArgumentError, MarketsimError
+from marketsim.text import printable
 
 if TYPE_CHECKING:
     from marketsim.bars import Bars
@@ -151,7 +152,7 @@ def _judge(args: argparse.Namespace, names: list[str]) -> int:
     else:
         bars.append(read_source(args))
     for symbol, why in errors.items():
-        print(f"error: {printable(symbol)}: {printable(why, None)}", file=sys.stderr)
+        print(f"error: {name_text(symbol)}: {printable(why)}", file=sys.stderr)
     if not bars:
         raise ArgumentError(f"{args.source} has no symbol that can be read")
     found = evaluate_forecasts(
@@ -225,7 +226,7 @@ def _sources(args: argparse.Namespace) -> Iterator[Bars]:
 def _compare(
     bars: Bars, exact: Model, others: dict[str, Model], counts: list[int], args: argparse.Namespace
 ) -> Iterator[dict[str, Any]]:
-    """One row a cheaper way, after that of the exact distribution."""
+    """One row for each cheaper setting, after the exact distribution's."""
     import numpy as np
 
     from marketsim.metrics import pinball_loss

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from html import escape
 from zlib import crc32
 
+from marketsim.text import printable
+
+FLAME_MARK = b"<!-- marketsim profile -->"
 _WIDTH, _ROW, _LEAST, _LETTER = 1200, 20, 0.5, 7.0
 
 
@@ -47,7 +50,8 @@ def flame_svg(folded: str, title: str) -> str:
     height = (root.depth + 1) * _ROW
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
-        f'font-family="monospace" font-size="12"><text x="4" y="14">{escape(title)}</text>'
+        f'font-family="monospace" font-size="12">{FLAME_MARK.decode()}'
+        f'<text x="4" y="14">{escape(printable(title))}</text>',
     ]
     _draw(root, "", 0.0, float(_WIDTH), height, max(root.total, 1), parts)
     return "\n".join([*parts, "</svg>", ""])

@@ -1,4 +1,4 @@
-"""marketsim forecast: fill the store with the forecasts that backtests will ask for."""
+"""marketsim forecast: fill the store with the forecasts that backtests need."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """examples:
   marketsim forecast demo                          what `marketsim backtest demo` needs
   marketsim forecast bars/ --model ewma --all-days every day of every symbol
-  marketsim forecast AAPL.csv --plan               only say what there is to do
+  marketsim forecast AAPL.csv --plan               show what would be computed
   marketsim forecast AAPL.csv --model Datadog/Toto-2.0-22m --dtype bfloat16
   marketsim forecast AAPL.csv --model checkpoints/toto --device cuda --compile --plan
 
@@ -149,7 +149,7 @@ Work: TypeAlias = "Callable[[Sequence[Planned]], list[SymbolForecasts]]"
 
 
 def together(model: Model) -> int:
-    """Of how many symbols the forecasts are made at once.
+    """Number of symbols whose forecasts are made together.
 
     A model that makes batches of its own fills them better with several; what an interruption costs
     is theirs.
@@ -166,7 +166,7 @@ def _each_symbol(
     errors: dict[str, str],
     args: argparse.Namespace,
 ) -> list[SymbolForecasts]:
-    """So many symbols at a time; what is wrong with one is noted, a failing store ends it all."""
+    """Forecast groups of symbols; note a symbol's error, stop at a store's."""
     from marketsim.progress import ProgressBar
 
     found: list[SymbolForecasts] = []
@@ -215,7 +215,7 @@ def _each_symbol(
 
 
 def _maker(args: argparse.Namespace, model: Model, path: Path, folder: bool) -> Work:
-    """Makes what is not there."""
+    """Make the missing forecasts."""
     from marketsim.forecasts import PredictionStore, held, run_plans
 
     store = PredictionStore(path)
@@ -224,7 +224,7 @@ def _maker(args: argparse.Namespace, model: Model, path: Path, folder: bool) -> 
 
     def work(group: Sequence[Planned]) -> list[SymbolForecasts]:
         start = time.perf_counter()
-        there = [
+        stored = [
             sum(int(held(bars, model, plan, store).sum()) for plan in plans)
             for bars, plans in group
         ]
@@ -234,7 +234,7 @@ def _maker(args: argparse.Namespace, model: Model, path: Path, folder: bool) -> 
         seconds = time.perf_counter() - start
         rows = [
             SymbolForecasts.of(bars, plans, known)
-            for (bars, plans), known in zip(group, there, strict=True)
+            for (bars, plans), known in zip(group, stored, strict=True)
         ]
         # Of several symbols together each took its share.
         missing = sum(row.missing for row in rows) or 1
@@ -245,7 +245,7 @@ def _maker(args: argparse.Namespace, model: Model, path: Path, folder: bool) -> 
 
 @contextmanager
 def _failing_store() -> Iterator[None]:
-    """Make a forecast that is not kept an error: to keep it is what this command is for."""
+    """Raise where a forecast cannot be stored: storing is this command's purpose."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", StoreWarning)
         try:

@@ -1,4 +1,4 @@
-"""What `marketsim forecast` has to make, and what that is expected to take."""
+"""Plan of `marketsim forecast`: missing forecasts, and the time they are expected to take."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SymbolForecasts:
-    """What one symbol needed, or needs.
+    """Forecasts of one symbol: needed, stored, missing.
 
     Attributes:
         symbol: the symbol.
@@ -27,8 +27,8 @@ class SymbolForecasts:
         one_by_one: calls that simulations would make each for itself, without sharing.
         held: how many the store held before.
         missing: how many it did not.
-        seconds: how long it took to make those; None where that was not asked for.
-        passes: how many series the model will read for those; None where that was not asked for or
+        seconds: how long it took to make those; None where it was not requested.
+        passes: how many series the model will read for those; None where it was not requested or
             the model does not know.
     """
 
@@ -57,7 +57,7 @@ class SymbolForecasts:
 
 
 def plan_forecasts(args: argparse.Namespace, bars: Bars) -> tuple[ForecastPlan, ...]:
-    """The forecasts that a backtest with such arguments asks for."""
+    """Plan the forecasts that a backtest with these arguments needs."""
     from marketsim.errors import NotEnoughBarsError
     from marketsim.forecasts import ForecastPlan
     from marketsim.forecasts.plan import LEAST_CONTEXT
@@ -87,7 +87,7 @@ def plan_forecasts(args: argparse.Namespace, bars: Bars) -> tuple[ForecastPlan, 
 
 
 class Planner:
-    """Counts what is there and what is not; no model is run, nothing is written.
+    """Count stored and missing forecasts; no model is run, nothing is written.
 
     Args:
         args: the command's.
@@ -113,7 +113,7 @@ class Planner:
     def count_all(
         self, group: Sequence[tuple[Bars, Sequence[ForecastPlan]]]
     ) -> list[SymbolForecasts]:
-        """What each symbol of a group needs."""
+        """Count the forecasts of each symbol of a group."""
         return [self._count(bars, plans) for bars, plans in group]
 
     def _count(self, bars: Bars, plans: Sequence[ForecastPlan]) -> SymbolForecasts:
@@ -125,12 +125,12 @@ class Planner:
 
         cost, found = Cost(), 0
         for plan in plans:
-            there = np.zeros((plan.days, len(plan.horizons), len(TARGETS)), dtype=np.bool_)
+            known = np.zeros((plan.days, len(plan.horizons), len(TARGETS)), dtype=np.bool_)
             if self._store is not None:
-                there = held(bars, self.model, plan, self._store)
-            found += int(there.sum())
+                known = held(bars, self.model, plan, self._store)
+            found += int(known.sum())
             if self._costed is not None:
-                cost += cost_of(bars, self._costed, plan, there)
+                cost += cost_of(bars, self._costed, plan, known)
         if self.cost is None:
             return SymbolForecasts.of(bars, plans, found)
         self.cost += cost
@@ -138,19 +138,19 @@ class Planner:
 
     @property
     def execution(self) -> Execution:
-        """How a model that knows its cost is run."""
+        """Execution settings of a model that states its cost."""
         assert self._costed is not None
         return self._costed.execution
 
     def expect(self) -> Expectation | None:
-        """What that will take here and now; None where nothing is to be made or it is not known."""
+        """Expected seconds on this machine; None if nothing is missing or the cost is unknown."""
         if self._costed is None or self.cost is None or not self.cost.passes:
             return None
         return self._costed.expect(self.cost)
 
 
 def estimate_facts(planner: Planner) -> dict[str, Any] | None:
-    """Cost and expectation as values that JSON knows; None of a model that knows neither."""
+    """Cost and expected time as JSON values; None for a model that states neither."""
     cost = planner.cost
     if cost is None:
         return None
@@ -167,7 +167,7 @@ def estimate_facts(planner: Planner) -> dict[str, Any] | None:
 
 
 def estimate_lines(planner: Planner) -> list[str]:
-    """The same for people."""
+    """Cost and expected time as lines of text."""
     cost, expected = planner.cost, planner.expect()
     if cost is None:
         return [f"time and memory: –, {planner.model.name} does not foresee them"]
@@ -195,7 +195,7 @@ def _operations_text(cost: Cost) -> str:
 
 
 def seconds_text(seconds: float) -> str:
-    """A time for people: under a second, 12 s, 3 min, 4.5 h."""
+    """Format a duration: under a second, 12 s, 3 min, 4.5 h."""
     if seconds < 1.0:
         return "a second" if seconds >= 0.5 else "half a second or less"
     if seconds < 100.0:

@@ -78,7 +78,7 @@ def _broken(facts: dict[str, Any]) -> str:
 
 
 def _sources(args: argparse.Namespace) -> Iterator[tuple[str, Any]]:
-    """Symbols and how to read each; "" where only reading tells the symbol."""
+    """Symbols and their read options; "" where the symbol is known only after reading."""
     from marketsim.bars import BarsFolder, demo_bars, read_bars, read_many
 
     if args.source == "demo":

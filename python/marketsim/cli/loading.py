@@ -1,4 +1,4 @@
-"""Functions of users, named on the command line as module:name or file.py:name."""
+"""Load user objects named on the command line as module:name or file.py:name."""
 
 from __future__ import annotations
 

@@ -23,9 +23,10 @@ from marketsim.cli.arguments import (
     read_source,
     report_reading,
 )
-from marketsim.cli.store_text import plural, printable
+from marketsim.cli.store_text import name_text, plural
 from marketsim.errors import ArgumentError, MarketsimError
 from marketsim.kernels.rules import FILLS
+from marketsim.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,11 +151,11 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(facts, indent=2, allow_nan=False))
     else:
         for note in frame.attrs["notes"]:
-            print(f"note: {printable(note, None)}", file=sys.stderr)
+            print(f"note: {printable(note)}", file=sys.stderr)
         shown = frame if args.all else frame[frame["order"] != "none"]
         print(shown.to_csv(index=False), end="") if kind == "csv" else _print(frame, shown)
     for symbol, why in errors.items():
-        print(f"error: {printable(symbol)}: {printable(why, None)}", file=sys.stderr)
+        print(f"error: {name_text(symbol)}: {printable(why)}", file=sys.stderr)
     return folder_exit(frame["symbol"].nunique(), len(errors))
 
 
@@ -211,7 +212,7 @@ def _cells(row: pd.Series[Any]) -> list[str]:
     if row["order"] == "exit":
         entry, text = "", ""
     return [
-        printable(row["symbol"]), row["strategy"], row["order"], row["side"], text, entry,
+        name_text(row["symbol"]), row["strategy"], row["order"], row["side"], text, entry,
         _price(row["take_profit"]), _price(row["stop"]),
         row["leave"].replace("with the next order", "next order"),
     ]  # fmt: skip

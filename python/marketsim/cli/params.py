@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from marketsim.cli.arguments import NAMES
-from marketsim.cli.store_text import plural, print_json, printable
+from marketsim.cli.store_text import name_text, plural, print_json
 from marketsim.errors import ArgumentError
+from marketsim.text import printable
 
 if TYPE_CHECKING:
     from marketsim.legacy.stock.parameter_files import SamplingEdit
@@ -151,12 +152,12 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     cells = [
         [
             row["symbol"],
-            printable(row["model"]),
+            name_text(row["model"]),
             str(row["num_samples"]),
             str(row["samples_per_batch"]),
             "{num_samples}/{samples_per_batch}".format(**row["used"]),
-            printable(row["aggregate"]),
-            "defaults" if row["file"] is None else printable(row["file"], None),
+            name_text(row["aggregate"]),
+            "defaults" if row["file"] is None else printable(row["file"]),
         ]
         for row in rows
     ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from marketsim.atomic import replace_file
 from marketsim.cli.arguments import (
     add_data_arguments,
     add_model_arguments,
@@ -16,9 +17,9 @@ from marketsim.cli.arguments import (
     read_source,
 )
 from marketsim.cli.backtest import add_run_arguments, run_symbol
-from marketsim.cli.flame import flame_svg
+from marketsim.cli.flame import FLAME_MARK, flame_svg
+from marketsim.cli.outputs import add_force, check_output
 from marketsim.cli.store_text import plural, print_json
-from marketsim.errors import ArgumentError
 from marketsim.timing import OTHER, Profile, profiled, stage
 
 if TYPE_CHECKING:
@@ -41,9 +42,10 @@ memory and forgotten, so that all of them are made; with --store those that are 
 exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 130 interrupted
 """
 
+_ROOT = "marketsim"  # of the collapsed stacks
 # Stages in the order in which a forecast meets them, and what each does.
 _STAGES = {
-    "imports": "libraries, and loops compiled for this machine",
+    "imports": "libraries",
     "bars": "the file or files",
     "load": "the model's library and weights, and their hash",
     "model": "the model, where it names no stages of its own",
@@ -94,6 +96,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     output.add_argument(
         "--output", type=Path, metavar="PATH", help="write a flame graph (.svg) or collapsed stacks"
     )
+    add_force(output, "--output")
     output.add_argument("--json", action="store_true", help="print JSON instead of a table")
     output.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
@@ -123,14 +126,15 @@ class _Found:
 
 def run(args: argparse.Namespace) -> int:
     """Run once and print the stages; returns 0."""
-    if args.output is not None and not args.output.parent.is_dir():
-        raise ArgumentError(f"--output {args.output}: there is no folder {args.output.parent}")
+    target = None
+    if args.output is not None:  # before anything runs that would be lost with it
+        target = check_output(args.output, "--output", args.force, _is_profile)
     found = _profiled_legacy(args) if args.legacy else _profiled(args)
-    if args.output is not None:
-        stacks = found.profile.folded("marketsim")
+    if target is not None:
+        stacks = found.profile.folded(_ROOT)
         if args.output.suffix.lower() == ".svg":
             stacks = flame_svg(stacks, f"{found.title}: {found.profile.seconds:.3f} s")
-        args.output.write_text(stacks, encoding="utf-8")
+        replace_file(target, stacks.encode())
     if args.json:
         print_json(_facts(found))
     else:
@@ -138,6 +142,12 @@ def run(args: argparse.Namespace) -> int:
         if args.output is not None:
             print(f"\nwritten: {args.output}")
     return 0
+
+
+def _is_profile(_: Path, head: bytes) -> bool:
+    """Whether a file begins as one of --output does: a flame graph, or collapsed stacks."""
+    root = _ROOT.encode()
+    return FLAME_MARK in head or head.startswith((root + b";", root + b" "))
 
 
 def _profiled(args: argparse.Namespace) -> _Found:
@@ -184,15 +194,8 @@ def _profiled_legacy(args: argparse.Namespace) -> _Found:
 
 
 def _import() -> None:
-    """What only the first run in a process does, so that no stage is blamed for it."""
-    import numpy as np
-
+    """Import the run's libraries first, so that no stage is charged for them."""
     import marketsim.walkforward  # noqa: F401
-    from marketsim.kernels import loops
-
-    values, starts = np.zeros((1, 2)), np.zeros(1, dtype=np.int64)
-    loops.window_sums(values[None], starts, 2)
-    loops.shutdown_positions(values[0], values[0], False)
 
 
 def _sources(args: argparse.Namespace) -> Iterator[Bars]:

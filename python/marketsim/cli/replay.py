@@ -11,6 +11,7 @@ from typing import Any
 
 from marketsim.cli.arguments import add_data_arguments, add_with_default, read_source
 from marketsim.cli.loading import load_object
+from marketsim.cli.outputs import add_force, check_output, is_page
 from marketsim.errors import ArgumentError, UnknownNameError
 
 _EXAMPLES = """strategies:
@@ -25,6 +26,7 @@ examples:
   marketsim replay demo --strategy sma_cross --params fast=20 slow=100 --fee-bps 10
   marketsim replay BTC-USD.csv --strategy rsi_reversion --stop-loss 0.05 --json
   marketsim replay AAPL.csv --strategy mine.py:signals --start 2015-01-01 --trades trades.csv
+  marketsim replay demo --strategy donchian_breakout --report demo.html
 
 exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 130 interrupted
 """
@@ -73,9 +75,15 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     add_data_arguments(parser.add_argument_group("the data"))
     output = parser.add_argument_group("the output")
     output.add_argument("--trades", type=Path, metavar="PATH", help="write the trades as CSV")
+    output.add_argument(
+        "--report", type=Path, metavar="PATH", help="write one offline HTML file with the candles"
+    )
+    add_force(output, "--trades or --report")
     output.add_argument("--json", action="store_true", help="print JSON instead of text")
     old = parser.add_argument_group("switches of an older tool: accepted, without effect")
-    old.add_argument("--fast-window", action="store_true", help="indicators are always windowless")
+    old.add_argument(
+        "--fast-window", action="store_true", help="windows of past bars are never copied"
+    )
     old.add_argument(
         "--precompute-features", action="store_true", help="indicators are always computed once"
     )
@@ -88,14 +96,22 @@ def run(args: argparse.Namespace) -> int:
     import pandas as pd
 
     from marketsim.replay import Account, replay
+    from marketsim.replay.rules import rule_lines
+    from marketsim.report.files import check_page_path
 
     for flag in ("fast_window", "precompute_features"):
         if getattr(args, flag):
             name = flag.replace("_", "-")
             print(f"--{name} changes nothing: every replay computes its indicators once and "
                   "gives the same trades", file=sys.stderr)  # fmt: skip
+    if args.trades:  # before anything runs that would be lost with it
+        check_output(args.trades, "--trades", args.force, _is_trades)
+    if args.report:
+        check_page_path(args.report)
+        check_output(args.report, "--report", args.force, is_page)
     bars = read_source(args)
-    found = _strategy(args.strategy)(bars, **_parameters(args.params))
+    params = _parameters(args.params)
+    found = _strategy(args.strategy)(bars, **params)
     arguments = dict(found) if isinstance(found, dict) else dict(
         zip(("entries", "exits"), found, strict=True)
     )  # fmt: skip
@@ -135,10 +151,19 @@ def run(args: argparse.Namespace) -> int:
     if args.trades:
         from marketsim.atomic import replace_file
 
-        replace_file(args.trades, result.trades.to_csv(index=False).encode())
+        target = check_output(args.trades, "--trades", args.force, _is_trades)
+        replace_file(target, result.trades.to_csv(index=False).encode())
+    if args.report:
+        page = check_output(args.report, "--report", args.force, is_page)
+        result.report(page, indicators=rule_lines(args.strategy, bars, **params) or None)
     print(json.dumps(result.to_dict(), indent=2, allow_nan=False) if args.json
           else result.summary())  # fmt: skip
     return 0
+
+
+def _is_trades(_: Path, head: bytes) -> bool:
+    """Whether a file begins with the header of a table of trades."""
+    return head.startswith(b"entry_time,exit_time,side,quantity,entry_price,exit_price,profit,")
 
 
 def _strategy(name: str) -> Callable[..., Any]:

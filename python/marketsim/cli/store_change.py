@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from marketsim.cli.arguments import NAMES, add_lock_timeout
+from marketsim.cli.outputs import add_force, check_output
 from marketsim.cli.store_look import (
     add_filters,
     add_ls_arguments,
@@ -18,11 +19,11 @@ from marketsim.cli.store_look import (
 from marketsim.cli.store_text import (
     minutes_text,
     model_text,
+    name_text,
     parse_age,
     parse_size,
     plural,
     print_json,
-    printable,
     size_text,
 )
 
@@ -116,6 +117,7 @@ def add_gc_arguments(parser: argparse.ArgumentParser) -> None:
 def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     """Where to, and which models and symbols."""
     parser.add_argument("table", type=Path, metavar="FILE", help="*.arrow or *.parquet")
+    add_force(parser, "export")
     add_ls_arguments(parser)
 
 
@@ -211,7 +213,7 @@ def _print_collected(args: argparse.Namespace, store: PredictionStore, done: Col
     names = {model.fingerprint: model.name for model in list_models(store)}
     rows = [
         [
-            printable(r.symbol) or r.entry.kind,
+            name_text(r.symbol) or r.entry.kind,
             model_text(names.get(r.entry.model, ""), r.entry.model),
             size_text(r.entry.bytes),
             minutes_text(r.entry.written),
@@ -228,12 +230,20 @@ def _print_collected(args: argparse.Namespace, store: PredictionStore, done: Col
     print(f"{files} {verb}, {freed}; {left} stay")
 
 
+def _is_export(path: Path, head: bytes) -> bool:
+    """Whether a file is a table of forecasts; one that cannot be read is none."""
+    from marketsim.forecasts.store.export import is_export
+
+    return head[:4] in (b"PAR1", b"ARRO") and is_export(path)
+
+
 def run_export(args: argparse.Namespace) -> int:
     """Write the table; returns 0, or 2 where files had to be left out."""
     import sys
 
     from marketsim.forecasts.store.export import export_table
 
+    check_output(args.table, "export", args.force, _is_export)
     store = open_reader(args)
     models = chosen_models(store, args.models)
     require_series(store, args.series, models)

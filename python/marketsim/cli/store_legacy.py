@@ -6,8 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from marketsim.cli.arguments import NAMES, add_data_arguments, read_folder_source, read_source
-from marketsim.cli.store_text import plural, print_json, printable
+from marketsim.cli.arguments import (
+    NAMES,
+    add_data_arguments,
+    add_lock_timeout,
+    read_folder_source,
+    read_source,
+)
+from marketsim.cli.store_text import name_text, plural, print_json
 from marketsim.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -70,16 +76,19 @@ def add_import_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N|any",
         help="row of the bars at which the old downloads began; any tries all (default: 0)",
     )
+    add_lock_timeout(parser)
     add_data_arguments(parser.add_argument_group("the bars"))
 
 
 def run_import(args: argparse.Namespace) -> int:
     """Import, and say what was found; returns 2 where files could not be read."""
-    from marketsim.forecasts import open_store
+    from marketsim.forecasts import PredictionStore, open_store
 
     store = open_store(args.store)
     if store is None:
         raise ArgumentError("MARKETSIM_STORE is off: give the folder of a store by --store")
+    if isinstance(store, PredictionStore):
+        store = PredictionStore(store.path, lock_timeout=args.lock_timeout)
     reports = {bars.symbol: _import(bars, store, args) for bars in _sources(args)}
     return _print(reports, args)
 
@@ -143,10 +152,10 @@ def _print(reports: dict[str, ImportReport], args: argparse.Namespace) -> int:
     else:
         for symbol, report in reports.items():
             print(
-                f"{printable(symbol)}: {plural(report.found, 'old forecast')} of these bars; "
+                f"{name_text(symbol)}: {plural(report.found, 'old forecast')} of these bars; "
                 f"{report.imported:,} imported, {report.held:,} held already, "
                 f"{report.skipped:,} left out (contexts with gaps)"
             )
         for path, why in unreadable:
-            print(f"passed over {printable(str(path))}: {printable(why)}")
+            print(f"passed over {name_text(str(path))}: {name_text(why)}")
     return 2 if unreadable else 0

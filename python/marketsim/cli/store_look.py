@@ -13,9 +13,9 @@ from marketsim.cli.store_text import (
     iso_text,
     minutes_text,
     model_text,
+    name_text,
     plural,
     print_json,
-    printable,
     schema_text,
     size_text,
 )
@@ -150,7 +150,7 @@ def require_series(
     known = symbols_of(store, models=models)
     missing = [symbol for symbol in asked if symbol not in known]
     if missing:
-        held = ", ".join(printable(symbol) for symbol in known[:20]) or "none"
+        held = ", ".join(name_text(symbol) for symbol in known[:20]) or "none"
         more = f" and {len(known) - 20:,} more" if len(known) > 20 else ""
         raise StoreNotFoundError(
             f"no forecasts of {', '.join(map(repr, missing))} are stored, but of: {held}{more}"
@@ -165,13 +165,16 @@ def relative(store: PredictionStore, path: Path) -> str:
 def run_stat(args: argparse.Namespace) -> int:
     """Print the totals, and a row for each model."""
     from marketsim.forecasts.store.inspect import take_inventory
+    from marketsim.forecasts.store.listing import other_formats
 
     store = open_reader(args)
     models = chosen_models(store, args.models)
     found = take_inventory(store, models=models, dates=False, progress=not args.quiet)
+    others = other_formats(store)
     if args.json:
         rows = [_model_facts(found, m.fingerprint) | {"note": m.note} for m in found.models]
-        print_json({"store": str(store.path), **found.totals, "by_model": rows})
+        facts = {"store": str(store.path), **found.totals, "by_model": rows}
+        print_json(facts | {"other_formats": others})
         return 0
     print(f"store        {store.path}")
     for name, count in found.totals.items():
@@ -179,6 +182,11 @@ def run_stat(args: argparse.Namespace) -> int:
             print(f"{name:<12} {size_text(count) if name == 'bytes' else f'{count:,}'}")
     if found.models:
         print("\n" + "\n".join(_model_table(found)))
+    for model in found.models:
+        if model.name and model.note:
+            print(f"{name_text(model.name)} {model.fingerprint[:12]}: {model.note}")
+    for name in others:
+        print(f"{name}: a format of another version of marketsim, which is left alone")
     return 0
 
 
@@ -203,7 +211,7 @@ def _model_table(found: Inventory) -> list[str]:
         facts = _model_facts(found, model.fingerprint)
         rows.append(
             [
-                printable(model.name) or f"({model.note})",
+                name_text(model.name) or f"({model.note})",
                 model.fingerprint[:12],
                 f"{facts['files']:,}",
                 f"{facts['records']:,}",
@@ -280,7 +288,7 @@ def _file_table(store: PredictionStore, found: Inventory, files: list[StoredFile
         series = file.series
         rows.append(
             [
-                printable(series.series) if series else file.entry.path.name,
+                name_text(series.series) if series else file.entry.path.name,
                 model_text(found.name_of(file.entry.model), file.entry.model),
                 schema_text(series.schema) if series else "–",
                 f"{file.records:,}",
@@ -326,12 +334,12 @@ def run_verify(args: argparse.Namespace) -> int:
 def _print_defects(store: PredictionStore, found: Inventory) -> None:
     for file in found.files:
         if file.defects:
-            series = printable(file.series.series) if file.series else "a file"
+            series = name_text(file.series.series) if file.series else "a file"
             model = model_text(found.name_of(file.entry.model), file.entry.model)
             print(f"{series} of {model}: {', '.join(file.defects)}")
             print(f"  {relative(store, file.entry.path)}")
     for file, count in found.set_aside:
-        series = printable(file.known_series.series)
+        series = name_text(file.known_series.series)
         print(f"{series}: set aside, with {plural(count, 'record')} that the store lacks")
         print(f"  {relative(store, file.entry.path)}")
     for entry in found.others:

@@ -14,7 +14,7 @@ import numpy as np
 
 from marketsim.bars import TARGETS
 from marketsim.cli.store_look import chosen_models, open_reader, require_series
-from marketsim.cli.store_text import iso_text, model_text, plural, print_json, printable
+from marketsim.cli.store_text import iso_text, model_text, name_text, plural, print_json
 from marketsim.errors import ArgumentError, StoreNotFoundError
 from marketsim.forecasts import Flag, PredictionStore, RecordKeys
 from marketsim.forecasts.schema import mixture_parts
@@ -133,7 +133,7 @@ def _lines(rows: _Rows, names: dict[str, str]) -> list[str]:
     series = rows.file.known_series
     model = model_text(names.get(series.model, ""), series.model)
     held = f"{len(rows.keys):,} of {plural(rows.total, 'forecast')}"
-    heading = f"{printable(series.series)}  {model}  {held}"
+    heading = f"{name_text(series.series)}  {model}  {held}"
     head = ["as of (UTC)", "target", "horizon", "mean", "std"]
     head += [f"{100 * level:g} %" for level in LEVELS] + ["flags"]
     table = [

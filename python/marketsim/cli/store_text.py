@@ -7,6 +7,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from marketsim.text import printable
+
 _SIZES = {
     "": 1,
     "b": 1,
@@ -52,15 +54,9 @@ def size_text(count: int) -> str:
     return f"{value / 1000:.1f} TB"
 
 
-def printable(text: str, longest: int | None = LONGEST_NAME) -> str:
-    """A name out of a file, safe for a terminal: what is not printable is written as its code."""
-    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return safe if longest is None or len(safe) <= longest else f"{safe[: longest - 1]}…"
-
-
-def printable_lines(text: str) -> str:
-    """Text with names out of files in it, safe for a terminal, line by line."""
-    return "\n".join(printable(line, None) for line in text.split("\n"))
+def name_text(text: str) -> str:
+    """A name out of a file, for a column of a table."""
+    return printable(text, LONGEST_NAME)
 
 
 def minutes_text(nanoseconds: int) -> str:
@@ -83,7 +79,7 @@ def iso_text(nanoseconds: int | None) -> str | None:
 
 def model_text(name: str, fingerprint: str) -> str:
     """A model for people: its name, if it has one, and the first digits of its fingerprint."""
-    return f"{printable(name)} {fingerprint[:8]}".lstrip()
+    return f"{name_text(name)} {fingerprint[:8]}".lstrip()
 
 
 def schema_text(schema: str) -> str:

@@ -1,4 +1,4 @@
-"""Forecasts: planned, made once, kept, and handed to the simulations as one cube."""
+"""Plan, make and store forecasts; the simulations slice one cube of them."""
 
 from importlib import import_module
 from types import ModuleType

@@ -109,8 +109,8 @@ class ForecastCube:
             device: "cpu", "cuda" or "cuda:<index>".
 
         Raises:
-            UnknownNameError: a device of another name.
-            CudaUnavailableError: a GPU that cannot be had.
+            UnknownNameError: an unknown device.
+            CudaUnavailableError: no usable GPU.
             CudaError: the GPU has no memory left.
         """
         from marketsim.forecasts.device.cube import to_device

@@ -1,4 +1,4 @@
-"""Keys of stored forecasts: digests of exactly what the model saw and of what it was asked."""
+"""Keys of stored forecasts: digests of exactly what the model saw and what it was to forecast."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SeriesId(NamedTuple):
 
 @dataclass(frozen=True)
 class RecordKeys:
-    """The keys of a batch of forecasts, and what people want to know of them.
+    """The keys of a batch of forecasts, and the facts that listings show of them.
 
     Attributes:
         tags: uint8 [n, 16], the keys themselves.
@@ -97,4 +97,4 @@ def seeds_of(tags: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
 class Flag:
     """Bits of a record's flags."""
 
-    IMPORTED = 1  # taken over from another program's cache, not made by the model here
+    IMPORTED = 1  # imported from another program's cache

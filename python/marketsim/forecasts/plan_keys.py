@@ -24,7 +24,7 @@ from marketsim.timing import stage
 
 @dataclass(frozen=True)
 class PlanKeys:
-    """What a plan asks of a store.
+    """The keys of all forecasts of a plan, and where they are stored.
 
     Attributes:
         series: where the records are.
@@ -57,7 +57,7 @@ class PlanKeys:
 
     @classmethod
     def of(cls, bars: Bars | ReturnTable, model: Model, plan: ForecastPlan) -> PlanKeys:
-        """The keys of all forecasts of a plan; the model is not run."""
+        """Compute the keys of all forecasts of a plan; the model is not run."""
         with stage("store keys"):
             return cls._hashed(ReturnTable.of(bars, traits_of(model).kind), model, plan)
 

@@ -1,4 +1,4 @@
-"""Makes the forecasts of a plan, each once: from the store, or by the model."""
+"""Make the forecasts of a plan, each once: read from the store, or run the model."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ Indices = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 # Forecasts of one call to a model that makes no batches of its own: enough to amortise its start,
-# few enough for a lively bar. One that draws samples takes long for each.
+# few enough to keep the progress bar moving. Models that draw samples are slow.
 BATCH_DAYS = 1024
 BATCH_DRAWN = 16
-# Classes of models without an identity, of which was said that nothing is stored of them.
+# Classes of models without an identity for which the warning was given.
 _reported: set[type] = set()
 
 
@@ -61,10 +61,10 @@ def run_plans(
     """Forecast every target on every bar and horizon of several plans, of one symbol or of many.
 
     The model is given exactly what the forecasts' keys cover, and only where the store lacks a
-    forecast; one that makes batches of its own is asked once for all of them. The result is the
-    same whether a forecast comes from the store or from the model. Each batch is stored as soon as
-    it is made, so an interruption costs one batch. Where the store cannot keep what is made, or
-    the model states no identity to keep it under, a StoreWarning says so once, and the run goes on.
+    forecast; a model that makes batches of its own is called once for all of them. Forecasts from
+    the store and from the model are the same. Each batch is stored as soon as it is made, so an
+    interruption costs one batch. Where the store cannot keep forecasts, or the model has no
+    identity to key them by, a StoreWarning says so once, and the run goes on.
 
     A model does not forecast targets outside `targets`, unless it forecasts a bar's targets
     together; where the store does not have them either, their records are NaN.
@@ -105,7 +105,7 @@ def look_up(
     targets: Collection[str],
     bar: ProgressBar,
 ) -> PlanWork:
-    """What the store has of a plan; `bar` skips that much."""
+    """Look a plan up in the store; `bar` advances by what is found."""
     bars, plan = wanted
     traits = traits_of(model)
     table = ReturnTable.of(bars, traits.kind)
@@ -150,12 +150,12 @@ def held(bars: Bars | ReturnTable, model: Model, plan: ForecastPlan, store: Fore
     traits = traits_of(model)
     if stored_as(model) is None:
         return np.zeros((plan.days, len(plan.horizons), len(TARGETS)), dtype=np.bool_)
-    asked = PlanKeys.of(bars, model, plan)
-    return _whole_bars(traits, asked.by_bar(store.read(asked.series, asked.batch)[1]))
+    keys = PlanKeys.of(bars, model, plan)
+    return _whole_bars(traits, keys.by_bar(store.read(keys.series, keys.batch)[1]))
 
 
 def _whole_bars(traits: ModelTraits, found: Flags) -> Flags:
-    """What need not be made: of a model that forecasts a bar's targets together, whole bars."""
+    """Which forecasts exist; of a joint model a bar counts only with all its targets."""
     if not traits.joint:
         return found
     return np.repeat(found.all(axis=2, keepdims=True), found.shape[2], axis=2)
@@ -163,7 +163,7 @@ def _whole_bars(traits: ModelTraits, found: Flags) -> Flags:
 
 @dataclass
 class Keeper:
-    """Reads from the store, and hands it records until it says that it cannot keep them."""
+    """Reads from the store and appends to it until an append fails."""
 
     store: ForecastStore
     model: Model
@@ -188,11 +188,11 @@ class Keeper:
             )
         return None
 
-    def read(self, asked: PlanKeys) -> tuple[Records, Flags]:
+    def read(self, plan: PlanKeys) -> tuple[Records, Flags]:
         """Records [bar, horizon, target, field], and whether each is there."""
         with stage("store read"):
-            records, found = self.store.read(asked.series, asked.batch)
-        return asked.by_bar(records), asked.by_bar(found)
+            records, found = self.store.read(plan.series, plan.batch)
+        return plan.by_bar(records), plan.by_bar(found)
 
     def keep(self, work: PlanWork, piece: Piece, days: Indices, records: Records) -> None:
         """Keep records [bar, horizon, target, field] of some bars; warns where that fails first."""
@@ -205,13 +205,13 @@ class Keeper:
             self.works = False
             warnings.warn(f"forecasts are not kept: {error}", StoreWarning, stacklevel=4)
 
-    def _append(self, asked: PlanKeys, piece: Piece, days: Indices, records: Records) -> None:
-        self.store.describe(asked.series.model, describe_model(self.model))
+    def _append(self, plan: PlanKeys, piece: Piece, days: Indices, records: Records) -> None:
+        self.store.describe(plan.series.model, describe_model(self.model))
         targets = np.arange(piece.targets.start, piece.targets.stop)
         steps = np.arange(piece.steps.start, piece.steps.stop)
-        keys = asked.some(targets[:, None, None], steps[None, :, None], days[None, None, :])
+        keys = plan.some(targets[:, None, None], steps[None, :, None], days[None, None, :])
         flat = np.ascontiguousarray(records.swapaxes(0, 2)).reshape(len(keys), -1)
-        self.store.append(asked.series, keys, flat)
+        self.store.append(plan.series, keys, flat)
 
 
 @dataclass(frozen=True)
@@ -299,7 +299,7 @@ def _make_batches(
     place: Place,
     bar: ProgressBar,
 ) -> None:
-    """Have a model make batches over all calls; what a batch holds of each call is placed."""
+    """Run a model's own batches over all calls; scatter each batch to the calls."""
     traits = traits_of(model)
 
     def take(batch: BatchForecasts) -> None:
@@ -344,7 +344,7 @@ def _make_one(work: PlanWork, model: Model, traits: ModelTraits, call: Call) -> 
 
 
 def cost_of(bars: Bars | ReturnTable, model: CostedModel, plan: ForecastPlan, found: Flags) -> Cost:
-    """What `run_plan` will cost where the store has what is found; the model is not run."""
+    """Cost of the forecasts that are missing from the store; the model is not run."""
     assert isinstance(model, Model)
     traits = traits_of(model)
     calls = list(_calls(ReturnTable.of(bars, traits.kind), traits, plan, found))

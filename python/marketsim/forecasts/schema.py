@@ -134,7 +134,7 @@ class Schema:
 
     @cached_property
     def text(self) -> str:
-        """What the fields are, in words that never change."""
+        """Stable text of the fields, part of every key."""
         end = ";float32" if self.targets == "own" else f";float32;{self.targets}"
         if self.samples:
             return f"samples({self.samples}){end}"
@@ -174,7 +174,7 @@ class Schema:
             ArgumentError: the numbers are those of no distribution.
         """
         values = np.array(records, dtype=np.float64)
-        values.setflags(write=False)  # it is shared by all who ask for it
+        values.setflags(write=False)  # decoded distributions are shared
         if self.samples:
             return SampleDistribution(np.moveaxis(values, -1, 0))
         if self.components:
@@ -222,7 +222,7 @@ def check_made(name: str, traits: ModelTraits, made: Distribution, shape: tuple[
         wrong = "horizons" if inside else "joint"
         if wrong == "horizons" and got[-1] == shape[-1]:
             raise ArgumentError(
-                f"{name} returned {got[0]} forecasts where {shape[0]} were asked for: predict_each "
+                f"{name} returned {got[0]} forecasts where {shape[0]} were expected: predict_each "
                 "must return one for each t in start .. T"
             )
         raise ArgumentError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 Lags = int | Sequence[int] | npt.NDArray[np.int64]
+
+
+_BLOCK = 2**19  # numbers
 
 
 def compute(
@@ -99,6 +103,9 @@ def _lags(call: Call, lookback: int | None, lag: Lags) -> tuple[list[int], tuple
 def _results(call: Call, wanted: tuple[int, ...], out: Any) -> list[Array]:
     count = len(call.spec.outputs)
     if out is None:
+        # Large results lie in one block: fresh memory is had in large pages from 4 MiB on.
+        if count > 1 and count * math.prod(wanted) >= _BLOCK:
+            return list(np.empty((count, *wanted)))
         return [np.empty(wanted) for _ in range(count)]
     given = list(out) if isinstance(out, (tuple, list)) else [out]
     if len(given) != count:

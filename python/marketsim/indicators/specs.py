@@ -208,7 +208,7 @@ class Call:
 
 
 def power_of(root: str) -> float:
-    """The kernel's number for how a Bollinger deviation is had from the variance."""
+    """Code of how the kernel derives the Bollinger deviation from the variance."""
     if root not in ("sqrt", "power"):
         raise UnknownNameError("bollinger root", root, ("sqrt", "power"))
     return float(root == "power")

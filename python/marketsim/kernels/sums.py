@@ -41,8 +41,8 @@ def profit_sums(
 ) -> ProfitSums:
     """Sums over the days of what `profit` gives, for one or many pairs of offsets.
 
-    On a GPU in one pass: the profits of the days are nowhere kept. The sums are the same to the
-    last bit on every device.
+    A GPU computes them in one pass without storing the profits of the days. Every device gives
+    the same bits.
 
     Args:
         close, high, low, high_pred, low_pred, position, open: [day] or [problem, day], as in
@@ -139,6 +139,25 @@ def _sum_some(
     sums = [sums_in_order(exact), sums_in_order(exact * exact)]
     counts = [np.count_nonzero(of, axis=1) for of in (net > 0, entered)]
     return np.stack(sums), np.stack(counts).astype(np.int32)
+
+
+def window_sums(
+    values: npt.NDArray[np.float64], starts: npt.NDArray[np.int64], length: int
+) -> npt.NDArray[np.float64]:
+    """Sums over each window: values [field, strategy, day] to [window, strategy, field].
+
+    NaN counts as 0. Each window is added from its first day to its last, so a window's sum does not
+    depend on the windows beside it.
+    """
+    known = np.where(np.isnan(values), 0.0, values)
+    if len(starts) < length:
+        windows = (np.cumsum(known[:, :, start : start + length], axis=-1) for start in starts)
+        total = np.stack([sums[:, :, -1] for sums in windows], axis=-1) + 0.0  # no -0
+    else:
+        total = np.zeros((*values.shape[:2], len(starts)))
+        for day in range(length):
+            total += known[:, :, starts + day]
+    return np.ascontiguousarray(total.transpose(2, 1, 0))
 
 
 def sums_in_order(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""The kernels as operators of torch, so that torch.compile keeps them in its graphs.
+"""Register the kernels as torch operators, so that torch.compile keeps them in its graphs.
 
     from marketsim.kernels.torch_ops import register_ops
 
@@ -6,9 +6,9 @@
     torch.ops.marketsim.profit(close, high, low, high_pred, low_pred, position, high_offset,
                                low_offset, open, fill="open_aware")
 
-They take and give tensors of one device, the CPU or a GPU; arguments have the meaning that they
-have for `marketsim.profit` and `marketsim.best_offsets`. Neither has a gradient: a profit jumps
-where an order is just filled, and the best offsets are piecewise constant.
+They take and return tensors of one device, the CPU or a GPU; arguments mean the same as in
+`marketsim.profit` and `marketsim.best_offsets`. Neither has a gradient: a profit jumps where an
+order is just filled, and the best offsets are piecewise constant.
 """
 
 from __future__ import annotations

@@ -150,7 +150,7 @@ def coverage(
 
 
 def direction(actual: npt.ArrayLike, forecast: npt.ArrayLike, *, confidence: float = 0.95) -> Share:
-    """Share of the bars whose forecast has the sign of what came.
+    """Share of the bars whose forecast has the outcome's sign.
 
     Bars where either is 0 or NaN have no direction and do not count.
 
@@ -277,7 +277,7 @@ def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
 def information_coefficient(
     forecast: npt.ArrayLike, actual: npt.ArrayLike
 ) -> InformationCoefficient:
-    """Rank correlation of a universe's forecasts with what came, bar by bar.
+    """Rank correlation of a universe's forecasts with the outcomes, bar by bar.
 
     Args:
         forecast, actual: [bar, symbol]; NaN where a symbol has none.

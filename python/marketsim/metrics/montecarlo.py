@@ -1,4 +1,4 @@
-"""The same trades in another order, or with fills that are missed, late or worse."""
+"""Resample trades in another order, or with fills that are missed, late or worse."""
 
 from __future__ import annotations
 

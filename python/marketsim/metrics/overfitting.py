@@ -1,4 +1,4 @@
-"""How much of the best of many backtests is selection, and which are really better."""
+"""Tests of the best of many backtests against selection."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class BacktestOverfitting(NamedTuple):
-    """What selecting the best in one half of the bars is worth in the other half.
+    """Out-of-sample worth of selecting the best in one half of the bars.
 
     Attributes:
         probability: share of the splits whose best in sample is in the lower half out of sample
@@ -251,7 +251,7 @@ class FalseDiscoveries(NamedTuple):
 
 
 def benjamini_hochberg(p_values: npt.ArrayLike, *, rate: float = 0.05) -> FalseDiscoveries:
-    """Tests to believe when at most `rate` of those believed may be false, in the mean.
+    """Tests that are significant at a false discovery rate of `rate`.
 
     Args:
         p_values: [test]; NaN are neither counted nor rejected.
@@ -280,7 +280,7 @@ def benjamini_hochberg(p_values: npt.ArrayLike, *, rate: float = 0.05) -> FalseD
 
 
 class ConfidenceSet(NamedTuple):
-    """Strategies that cannot be told from the best.
+    """Strategies not significantly worse than the best.
 
     Attributes:
         included: [strategy], booleans.

@@ -1,4 +1,4 @@
-"""How sequences of net returns did: growth, risk, ratios, drawdowns, tails, against a benchmark."""
+"""Performance of net returns: growth, risk, ratios, drawdowns, tails, against a benchmark."""
 
 from __future__ import annotations
 

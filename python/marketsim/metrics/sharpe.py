@@ -1,4 +1,4 @@
-"""How much of a Sharpe ratio is luck: its probability, deflated by the number of trials.
+"""Significance of Sharpe ratios, deflated by the number of trials.
 
 All Sharpe ratios here are per bar, not annualised, and kurtosis is 3 for a normal distribution.
 """
@@ -237,7 +237,7 @@ class EffectiveTrials(NamedTuple):
 
 
 def effective_trials(returns: npt.ArrayLike, *, correlation: float = 0.5) -> EffectiveTrials:
-    """How many different things were tried: groups of strategies whose returns move together.
+    """Effective number of trials: groups of strategies whose returns move together.
 
     Average linkage on the correlations: the two groups with the largest mean correlation between
     their members are joined, until none is above `correlation`. Independent trials count one each,

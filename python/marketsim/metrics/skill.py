@@ -1,4 +1,4 @@
-"""How good forecasts are, against what needs no skill: no change, and what is usual."""
+"""Forecast skill against no change and climatology."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def forecast_skill(
     scale: npt.ArrayLike | None = None,
     horizon: int = 1,
 ) -> Skill:
-    """Skill of forecasts [bar, target] against what came.
+    """Skill of forecasts [bar, target] against the outcomes.
 
     Args:
         actual: [bar, target], the moves that came.
@@ -157,7 +157,7 @@ def _covered(came: Floats, distribution: Distribution) -> Floats:
 
 
 def _directions(came: Floats, stated: Floats) -> tuple[Floats, Floats]:
-    """(forecasts with the sign of what came, those where both have one) of each target."""
+    """(forecasts with the outcome's sign, those where both have one) of each target."""
     product = np.sign(came) * np.sign(stated)
     return (product > 0.0).sum(axis=0).astype(float), (product != 0.0).sum(axis=0).astype(float)
 

@@ -1,4 +1,4 @@
-"""Anything that forecasts as a model: a function, or a table of forecasts made elsewhere."""
+"""Adapters that make a model of a function, or of a table of forecasts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def model_from(
     name: str | None = None,
     version: str | None = None,
 ) -> FunctionModel:
-    """A model that asks a function for each forecast.
+    """Make a model of a function that forecasts from one context.
 
     The function is called as `function(past)`, or `function(past, horizon)` if `horizons` is above
     1. `past` is float64 [time], the moves of one target before the bar that is forecast, or
@@ -112,7 +112,7 @@ class FunctionModel:
 
     @cached_property
     def identity(self) -> ModelIdentity | None:
-        """What it is; None where nothing says what the function depends on."""
+        """Its identity; None where the function's dependencies are unknown."""
         code = code_digest(self.function)
         if code is None and self.version is None:
             return None
@@ -174,7 +174,7 @@ class FunctionModel:
         return steps
 
     def _made(self, past: Array, steps: int) -> Array:
-        """What the function returns of one past, [(target,) horizon, level or draw]."""
+        """The function's forecast of one context, [(target,) horizon, level or draw]."""
         traits = self.traits
         rows = traits.rows
         given = np.array(past if rows is None else past[..., -rows:])
@@ -211,7 +211,7 @@ class FunctionModel:
 def model_from_frame(
     forecasts: pd.DataFrame, *, name: str = "table", targets: str = "close"
 ) -> FrameModel:
-    """A model that looks its forecasts up in a table made elsewhere.
+    """Make a model of a table of forecasts, looked up by date.
 
     Args:
         forecasts: one row a forecast. Columns `date` (of the bar that is forecast), `known` (when
@@ -269,7 +269,7 @@ class FrameModel:
 
     @cached_property
     def identity(self) -> ModelIdentity:
-        """What it is: the content of the table."""
+        """Its identity: the content of the table."""
         digest = blake3(self._values.tobytes())
         digest.update(repr(list(self._place)).encode())
         return ModelIdentity(
@@ -353,7 +353,7 @@ def _symbol_in(places: dict[Place, int], symbol: str) -> str:
 def _checked_places(
     forecasts: pd.DataFrame, values: Array, are_quantiles: bool
 ) -> dict[Place, int]:
-    """Where each forecast stands in the table."""
+    """Row of each forecast in the table, checked."""
     import pandas as pd
 
     missing = [c for c in ("date", "known", "target") if c not in forecasts.columns]

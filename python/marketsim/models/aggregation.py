@@ -1,4 +1,4 @@
-"""The names of point forecasts: which number of a predictive distribution is used.
+"""Names of point forecasts: which statistic of a predictive distribution is used.
 
 mean, median, p10, p90, p<n>           the mean and quantiles (p25 is the 25 % quantile)
 trimmed_mean_<f>                       the mean without the lowest and the highest f

@@ -1,11 +1,14 @@
-"""Digests of Python code: they tell models apart whose authors gave them one name."""
+"""Digests of Python code, so that different models of one name get different fingerprints."""
 
 from __future__ import annotations
 
+import dis
+import importlib
 import inspect
+import sys
 import types
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,11 @@ from blake3 import blake3
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
+# Values that were met, and the number of each; kept, so that no other value takes an address.
+_Seen = dict[int, tuple[int, Any]]
+_BY_TEXT = {"globals", "locals", "eval", "exec", "__import__"}
+
+
 class _UnknownValue(Exception):
     """A value whose content no digest covers."""
 
@@ -22,22 +30,23 @@ class _UnknownValue(Exception):
 def code_digest(thing: Any) -> str | None:
     """32 hex digits over the code of a function or a class; None where some of it is out of reach.
 
-    Covered are the compiled code with its constants, defaults and closures, the global values and
-    functions that it names, and, of a class, all methods and attributes of its own and of its bases
-    up to those of installed packages. Modules count by name. A global or captured object of another
-    kind (an array counts, a network does not) makes the digest None: it may decide forecasts, and
-    nothing says what it is.
+    Covered are the compiled code with its constants, defaults, closures and attributes, the global
+    values and functions that it names, those of the modules that it names or imports, and, of a
+    class, all methods and attributes of its own and of its bases. What is in an installed package
+    counts by its name. A global or captured object of another kind (an array counts, a network does
+    not) makes the digest None: it may decide forecasts, and nothing says what it is. So does a
+    function that looks names up by text (`globals`, `eval`, `exec`).
     """
     parts: list[bytes] = []
     try:
-        for part in _parts(thing, set()):
+        for part in _parts(thing, {}):
             parts.append(len(part).to_bytes(8, "little") + part)
     except _UnknownValue:
         return None
     return blake3(b"".join(parts)).hexdigest(length=16)
 
 
-def _parts(thing: Any, seen: set[int]) -> Iterator[bytes]:
+def _parts(thing: Any, seen: _Seen) -> Iterator[bytes]:
     if isinstance(thing, _PLAIN):
         yield f"{type(thing).__name__} {thing!r}".encode()
         return
@@ -46,11 +55,12 @@ def _parts(thing: Any, seen: set[int]) -> Iterator[bytes]:
         yield np.ascontiguousarray(thing).tobytes()
         return
     if id(thing) in seen:  # a function that calls itself, a list within itself
-        yield b"again"
+        yield f"again {seen[id(thing)][0]}".encode()
         return
-    seen.add(id(thing))
+    seen[id(thing)] = (len(seen), thing)
     if isinstance(thing, (list, tuple, set, frozenset, dict)):
         yield from _container_parts(thing, seen)
+        del seen[id(thing)]  # equal containers are one value, whether they are one object or two
     elif isinstance(thing, types.CodeType):
         yield from _code_parts(thing, seen)
     elif isinstance(thing, types.ModuleType):
@@ -71,7 +81,7 @@ def _parts(thing: Any, seen: set[int]) -> Iterator[bytes]:
         raise _UnknownValue
 
 
-def _container_parts(thing: Any, seen: set[int]) -> Iterator[bytes]:
+def _container_parts(thing: Any, seen: _Seen) -> Iterator[bytes]:
     yield f"{type(thing).__name__} of {len(thing)}".encode()
     items: Any = thing
     if isinstance(thing, dict):
@@ -82,40 +92,108 @@ def _container_parts(thing: Any, seen: set[int]) -> Iterator[bytes]:
         yield from _parts(item, seen)
 
 
-def _code_parts(code: types.CodeType, seen: set[int]) -> Iterator[bytes]:
+def _code_parts(code: types.CodeType, seen: _Seen) -> Iterator[bytes]:
     yield code.co_code
     yield repr((code.co_names, code.co_varnames, code.co_freevars, code.co_flags)).encode()
     for constant in code.co_consts:
         yield from _parts(None if constant is Ellipsis else constant, seen)
 
 
-def _function_parts(function: types.FunctionType, seen: set[int]) -> Iterator[bytes]:
-    if _is_installed(function.__module__):
+def _function_parts(function: types.FunctionType, seen: _Seen) -> Iterator[bytes]:
+    if _is_installed(function.__globals__.get("__name__")):
         yield f"{function.__module__}.{function.__qualname__}".encode()
+        wrapped = getattr(function, "__wrapped__", None)
+        if wrapped is not None and function.__closure__:  # by a decorator of that package
+            yield from _wrapper_parts(function, wrapped, seen)
         return
     yield from _code_parts(function.__code__, seen)
-    yield from _parts((function.__defaults__, function.__kwdefaults__), seen)
+    yield from _parts((function.__defaults__, function.__kwdefaults__, function.__dict__), seen)
     for cell in function.__closure__ or ():
         try:
             content = cell.cell_contents
         except ValueError:  # not filled yet
             continue
         yield from _parts(content, seen)
-    for name in sorted(_global_names(function.__code__)):
-        if name in function.__globals__:
-            yield name.encode()
-            yield from _parts(function.__globals__[name], seen)
+    names = _names(function.__code__)
+    if names & _BY_TEXT - function.__globals__.keys():
+        raise _UnknownValue
+    for name in sorted(names & function.__globals__.keys()):
+        yield name.encode()
+        value = function.__globals__[name]
+        yield from _parts(value, seen)
+        if isinstance(value, types.ModuleType):
+            yield from _module_parts(value, names, seen)
+    for module in sorted(_imports(function.__code__)):
+        yield from _module_parts(_imported(module), names, seen)
 
 
-def _global_names(code: types.CodeType) -> set[str]:
-    names = set(code.co_names)
+def _wrapper_parts(wrapper: types.FunctionType, wrapped: Any, seen: _Seen) -> Iterator[bytes]:
+    """What an installed decorator wraps; its own state, such as a lock, decides no result."""
+    if (wrapper.__globals__.get("__name__") or "").partition(".")[0] != "marketsim":
+        for cell in wrapper.__closure__ or ():
+            yield from _parts(cell.cell_contents, seen)
+    yield from _parts(wrapped, seen)
+
+
+def _module_parts(module: types.ModuleType, names: frozenset[str], seen: _Seen) -> Iterator[bytes]:
+    """The values of a module that code names; of an installed module its name alone."""
+    yield f"module {module.__name__}".encode()
+    if _is_installed(module.__name__):
+        return
+    for name in sorted(names & vars(module).keys()):
+        value = vars(module)[name]
+        yield name.encode()
+        yield from _parts(value, seen)
+        if isinstance(value, types.ModuleType) and value is not module:
+            yield from _module_parts(value, names - {name}, seen)
+
+
+@lru_cache(maxsize=1024)
+def _names(code: types.CodeType) -> frozenset[str]:
+    """All names of globals and attributes in code, and in what is defined within it."""
+    return frozenset(name for part in _all_code(code) for name in part.co_names)
+
+
+@lru_cache(maxsize=1024)
+def _imports(code: types.CodeType) -> frozenset[str]:
+    """The modules that code imports when it runs.
+
+    Raises:
+        _UnknownValue: by a relative name.
+    """
+    found = set()
+    for part in _all_code(code):
+        before: Any = None
+        level: Any = None
+        for step in dis.get_instructions(part):
+            if step.opname == "IMPORT_NAME":
+                if level != 0:
+                    raise _UnknownValue
+                found.add(str(step.argval))
+            level, before = before, step.argval  # an import follows its level and its names
+    return frozenset(found)
+
+
+def _imported(name: str) -> types.ModuleType:
+    """A module that the code will import anyway.
+
+    Raises:
+        _UnknownValue: it cannot be imported.
+    """
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise _UnknownValue from error
+
+
+def _all_code(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            names |= _global_names(constant)
-    return names
+            yield from _all_code(constant)
 
 
-def _class_parts(kind: type, seen: set[int]) -> Iterator[bytes]:
+def _class_parts(kind: type, seen: _Seen) -> Iterator[bytes]:
     yield f"{kind.__module__}.{kind.__qualname__}".encode()
     if _is_installed(kind.__module__):
         return
@@ -138,7 +216,6 @@ def _is_installed(module: str | None) -> bool:
     top = (module or "").partition(".")[0]
     if top in ("marketsim", "builtins", "numpy", "pandas", "scipy", "torch"):
         return True
-    import sys
     import sysconfig
 
     if top in sys.stdlib_module_names and top != "__main__":

@@ -1,4 +1,4 @@
-"""Contexts as users hand them over: arrays or lists, with masks, checked."""
+"""Check contexts given as arrays or lists, with masks."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def rows_of(array: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
 
 
 def check_context_length(value: int | None) -> int | None:
-    """`value` if it is a number of values to see, or None; raises ArgumentError otherwise."""
+    """`value` if it is a context length or None; raises ArgumentError otherwise."""
     if value is not None and (not is_whole(value) or value < 1):
         raise ArgumentError(
             f"context_length must be a whole number of at least 1, or None: got {value!r}"

@@ -1,4 +1,4 @@
-"""Predictive distributions: what a model says of the values to come."""
+"""Predictive distributions: forecasts of future values."""
 
 from __future__ import annotations
 

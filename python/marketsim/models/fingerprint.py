@@ -1,4 +1,4 @@
-"""What a model is, down to everything that can change one of its forecasts."""
+"""Identities of models: everything that can change a forecast."""
 
 from __future__ import annotations
 
@@ -69,18 +69,18 @@ class ModelIdentity:
         return blake3(text.encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as values that JSON knows."""
+        """All fields as JSON values."""
         return {part.name: getattr(self, part.name) for part in fields(self)}
 
 
 def identity_of(model: Model) -> ModelIdentity | None:
-    """What a model says it is; None of one that does not say."""
+    """The identity a model states, or None."""
     identity = getattr(model, "identity", None)
     return identity if isinstance(identity, ModelIdentity) else None
 
 
 def stored_as(model: Model) -> str | None:
-    """The fingerprint under which a model's forecasts are stored; None where they are not.
+    """The fingerprint under which a model's forecasts are stored; None if they are not.
 
     That of its identity, for the models of marketsim. For a class of one's own it also covers the
     class, its code and the values that this names, so that neither an edited class nor another one
@@ -99,7 +99,7 @@ def stored_as(model: Model) -> str | None:
 
 
 def describe_model(model: Model) -> dict[str, Any]:
-    """What there is to say of a model, for people: its identity where it states one."""
+    """Facts of a model for listings: its identity where it states one."""
     identity = identity_of(model)
     if identity is not None:
         return identity.to_dict()
@@ -155,7 +155,7 @@ FileStamp = tuple[int, int, int, int, int]
 
 
 def stamp_of(status: os.stat_result) -> FileStamp:
-    """What changes when a file is written to, replaced or renamed."""
+    """Values that change when a file is written to, replaced or renamed."""
     return (
         status.st_dev,
         status.st_ino,

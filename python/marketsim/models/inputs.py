@@ -1,4 +1,4 @@
-"""What a model is given of one symbol: the same bytes that a stored forecast's key covers."""
+"""Inputs of a model for one symbol: exactly the bytes that a stored forecast's key covers."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ def mixture_moments(df: Array, loc: Array, scale: Array, weights: Array) -> tupl
 
 
 def weight_sums(weights: Array) -> Array:
-    """Sums over the last axis, added one by one: what stands beside does not change them."""
+    """Sums over the last axis, added in order: they do not depend on the other rows."""
     total = np.zeros(weights.shape[:-1])
     for i in range(weights.shape[-1]):
         total += weights[..., i]

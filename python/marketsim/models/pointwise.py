@@ -1,4 +1,4 @@
-"""What distributions say in the same way once they know their quantiles and trimmed means."""
+"""Statistics shared by distributions that give quantiles and trimmed means."""
 
 from __future__ import annotations
 

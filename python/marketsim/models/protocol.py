@@ -1,4 +1,4 @@
-"""What a forecasting model is to the rest of marketsim."""
+"""The protocols of forecasting models."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ class BarModel(Protocol):
 
 
 def no_returns(name: str) -> ArgumentError:
-    """The error of asking a model of whole bars for the moves of a target."""
+    """The error for requesting the moves of one target from a model of whole bars."""
     return ArgumentError(
         f"{name} forecasts bars as a whole, from all of their columns and their timestamps, "
         "and not the returns of one column from those alone, as walk_forward and forecasts ask "

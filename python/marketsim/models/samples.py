@@ -1,4 +1,4 @@
-"""Forecasts given by samples: means, quantiles and trimmed means of what was drawn."""
+"""Forecasts given by samples: means, quantiles and trimmed means of the draws."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Array = npt.NDArray[np.float64]
 
 
 class SampleDistribution(PointwiseDistribution):
-    """Forecasts given by draws; all that is said of them is said of the draws.
+    """Forecasts given by draws; every statistic is that of the draws.
 
     Trimmed means leave out int(n * fraction) of the n draws, quantiles are linear between the draws
     in order, and the standard deviation divides by n.
@@ -71,7 +71,7 @@ class SampleDistribution(PointwiseDistribution):
 
 
 def _sum(values: Array) -> Array:
-    """The sum over the first axis, added one by one: what stands beside does not change it."""
+    """The sum over the first axis, added in order: it does not depend on the other columns."""
     total = np.zeros(values.shape[1:])
     for row in values:
         total += row

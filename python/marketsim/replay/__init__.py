@@ -9,7 +9,8 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from marketsim.replay.entry import Account, replay, replay_strategy, replay_targets
+from marketsim.replay.account import Account
+from marketsim.replay.entry import replay, replay_strategy, replay_targets
 from marketsim.replay.portfolio import PortfolioResult, replay_portfolio
 from marketsim.replay.result import ReplayResult
 

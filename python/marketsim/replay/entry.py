@@ -2,108 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from marketsim import _core
 from marketsim.arguments import as_flag, as_number
 from marketsim.bars import Bars, read_bars
 from marketsim.errors import ArgumentError, OrderError, StrategyError, UnknownNameError
+from marketsim.replay.account import Account, Fill, simple_account
+from marketsim.replay.arrays import BarsLike, arrays_of
 from marketsim.replay.compiled import Buffers, Compiled, OnBar, callback, plain
 from marketsim.replay.records import OrderKind, SizeUnit
 from marketsim.replay.result import ReplayResult
 
-BarsLike = Bars | pd.DataFrame | str | os.PathLike[str]
 Flags = npt.ArrayLike
-Fill = Literal["next_open", "same_close"]
-Policy = Literal["open_aware", "optimistic"]
 Unit = Literal["equity", "units", "cash"]
 
-_FILLS = ("next_open", "same_close")
-_POLICIES = ("open_aware", "optimistic")
 _UNITS = {"equity": SizeUnit.EQUITY, "units": SizeUnit.UNITS, "cash": SizeUnit.CASH}
 _NAN = float("nan")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Account:
-    """Cash, costs and rules of a replay.
-
-    Attributes:
-        cash: at the start.
-        fee_bps: fee of every fill, in basis points of the value traded; below 0 is a rebate.
-        slippage_bps: half spread and slippage of market and stop fills, charged on top of the fee.
-            It is a cost, so that every fill keeps a price that traded.
-        fee_per_fill: cash a fill.
-        borrow: yearly rate on the value of a short position.
-        financing: yearly rate on borrowed cash (leverage beyond 1).
-        leverage: largest value held over equity; an order beyond it is refused.
-        maintenance: closes the position at a close where the equity has fallen below this share of
-            the value held. Equity at or below 0 always ends the replay.
-        lot: quantities are multiples of it; 0 for fractions.
-        participation: largest share of a bar's volume that fills; the rest works on. 0: no cap.
-        fill: "next_open": market orders fill at the next open; "same_close": at the close of the
-            bar that the decision has seen.
-        policy: what is assumed of prices inside a bar where open and close prove nothing:
-            "open_aware" takes a stop before a target, "optimistic" a target before a stop.
-        close_at_end: sells what is held at the last close, and pays for it.
-        periods_per_year: to annualise with; None takes it from the bars' market.
-    """
-
-    cash: float = 10_000.0
-    fee_bps: float = 0.0
-    slippage_bps: float = 0.0
-    fee_per_fill: float = 0.0
-    borrow: float = 0.0
-    financing: float = 0.0
-    leverage: float = 1.0
-    maintenance: float = 0.0
-    lot: float = 0.0
-    participation: float = 0.0
-    fill: Fill = "next_open"
-    policy: Policy = "open_aware"
-    close_at_end: bool = False
-    periods_per_year: float | None = None
-
-    def __post_init__(self) -> None:
-        for name, low in (
-            ("cash", np.nextafter(0.0, 1.0)), ("fee_bps", -np.inf), ("slippage_bps", -np.inf),
-            ("fee_per_fill", -np.inf), ("borrow", -np.inf), ("financing", -np.inf),
-            ("leverage", np.nextafter(0.0, 1.0)), ("maintenance", 0.0), ("lot", 0.0),
-            ("participation", 0.0),
-        ):  # fmt: skip
-            value = as_number(name, getattr(self, name))
-            if not (np.isfinite(value) and value >= low):
-                least = "a finite number" if low == -np.inf else f"finite and at least {low:.3g}"
-                raise ArgumentError(f"{name} must be {least}: got {value}")
-        if self.fill not in _FILLS:
-            raise UnknownNameError("fill", self.fill, _FILLS)
-        if self.policy not in _POLICIES:
-            raise UnknownNameError("policy", self.policy, _POLICIES)
-        as_flag("close_at_end", self.close_at_end)
-
-    def _compiled(self) -> _core.ReplaySettings:
-        return _core.ReplaySettings(
-            self.cash,
-            self.fee_bps * 1e-4,
-            (self.fee_bps + self.slippage_bps) * 1e-4,
-            self.fee_per_fill,
-            self.borrow,
-            self.financing,
-            self.leverage,
-            self.maintenance,
-            self.lot,
-            self.participation,
-            0 if self.policy == "open_aware" else 1,
-            self.fill == "same_close",
-            self.close_at_end,
-        )
 
 
 def replay(
@@ -120,14 +39,16 @@ def replay(
     short_exits: Flags | None = None,
     size: npt.ArrayLike = 1.0,
     size_unit: Unit = "equity",
-    stop_loss: float | None = None,
-    take_profit: float | None = None,
+    stop_loss: npt.ArrayLike | None = None,
+    take_profit: npt.ArrayLike | None = None,
     trailing_stop: float | None = None,
+    trailing_distance: npt.ArrayLike | None = None,
     cooldown: int = 0,
     time_stop: int = 0,
     account: Account | None = None,
     split: npt.ArrayLike | None = None,
     dividend: npt.ArrayLike | None = None,
+    intraday: BarsLike | None = None,
 ) -> ReplayResult:
     """Replay entries and exits given as flags, one a bar.
 
@@ -146,16 +67,22 @@ def replay(
             `short_exits` say where they are given.
         cash: at the start.
         short_entries, short_exits: truth values [bar], for `direction="both"`.
-        size: of an entry, one number or one a bar (NaN or 0: no entry), above 0.
+        size: of an entry, one number or one a bar (NaN or 0: no entry), above 0; see
+            `marketsim.replay.sizing` for volatility targets and fixed risk.
         size_unit: of `size`: "equity" (fraction of the equity), "units" or "cash".
-        stop_loss, take_profit, trailing_stop: distance of an exit from the price at entry (of the
-            trailing stop: from the best price since), as a fraction; None for none.
+        stop_loss, take_profit: distance of an exit from the price at entry as a fraction, one
+            number or the one known after each bar (NaN: no entry); None for none.
+        trailing_stop: the same from the best price since the entry.
+        trailing_distance: distance of a trailing stop in price [bar], such as 3 times the ATR: the
+            stop moves by the one known after each bar, never back (NaN: no entry, no move).
         cooldown: bars after an exit without entries.
         time_stop: closes a position after so many bars; 0 never.
         account: everything else; its cash, fee_bps, slippage_bps and fill are then used, and the
             arguments of these names must not be given.
         split: new shares for one old, from the open of that bar on [bar]; 1 where none.
         dividend: cash a share, paid to who holds at that open [bar].
+        intraday: finer bars of the same instrument; where a bar has some, they decide the order of
+            events inside it. Timestamps are those of opens, for both.
 
     Returns:
         `ReplayResult`: `.equity`, `.trades`, `.fills`, `.orders`, `.metrics`, `.summary()`.
@@ -172,7 +99,7 @@ def replay(
         >>> replay(bars, up, ~up, fee_bps=10).metrics["trades"]  # doctest: +SKIP
     """
     if account is None:
-        account = Account(cash=cash, fee_bps=fee_bps, slippage_bps=slippage_bps, fill=fill)
+        account = simple_account(cash, fee_bps, slippage_bps, fill)
     elif (cash, fee_bps, slippage_bps, fill) != (10_000.0, 0.0, 0.0, "next_open"):
         raise ArgumentError("cash, fee_bps, slippage_bps and fill: state them in account= alone")
     bars = bars if isinstance(bars, Bars) else read_bars(bars)
@@ -191,8 +118,12 @@ def replay(
             f"size must be one number or one a bar ({len(bars)}): got shape {sizes.shape}"
         )
     count = len(bars)
+    stop_loss, stop_losses = _distances("stop_loss", stop_loss, count)
+    take_profit, take_profits = _distances("take_profit", take_profit, count)
+    if trailing_stop is not None and trailing_distance is not None:
+        raise ArgumentError("give trailing_stop= or trailing_distance=, not both")
     run = _core.replay_signals(
-        _arrays(bars, account, split, dividend),
+        arrays_of(bars, account, split, dividend, trailing_distance, intraday),
         account._compiled(),
         _flags("entries", long_entry, count),
         _flags("exits", long_exit, count),
@@ -201,13 +132,15 @@ def replay(
         int(_UNITS[size_unit]),
         float(sizes) if sizes.ndim == 0 else _NAN,
         None if sizes.ndim == 0 else np.ascontiguousarray(sizes),
-        _distance("stop_loss", stop_loss),
-        _distance("take_profit", take_profit),
+        stop_loss,
+        take_profit,
         _distance("trailing_stop", trailing_stop),
+        stop_losses,
+        take_profits,
         _count("cooldown", cooldown),
         _count("time_stop", time_stop),
     )
-    return _result(bars, run, account)
+    return _result(bars, run, account, split, dividend)
 
 
 def replay_targets(
@@ -218,6 +151,7 @@ def replay_targets(
     account: Account | None = None,
     split: npt.ArrayLike | None = None,
     dividend: npt.ArrayLike | None = None,
+    intraday: BarsLike | None = None,
 ) -> ReplayResult:
     """Replay target positions: after bar t the position is traded to `target[t]`.
 
@@ -226,7 +160,7 @@ def replay_targets(
         target: [bar]; below 0 is short, NaN keeps what is held.
         unit: "equity": the target is a fraction of the equity when it fills; "units".
         account: cash, costs and rules.
-        split, dividend: as for `replay`.
+        split, dividend, intraday: as for `replay`.
 
     Raises:
         ArgumentError: a length that differs from the bars', an infinite target.
@@ -240,9 +174,9 @@ def replay_targets(
         raise ArgumentError(f"target must have one number a bar ({len(bars)}): got {wanted.shape}")
     if np.isinf(wanted).any():
         raise ArgumentError(f"target must be finite or NaN: bar {np.isinf(wanted).argmax()} is not")
-    arrays = _arrays(bars, account, split, dividend)
+    arrays = arrays_of(bars, account, split, dividend, None, intraday)
     run = _core.replay_targets(arrays, account._compiled(), wanted, unit == "equity")
-    return _result(bars, run, account)
+    return _result(bars, run, account, split, dividend)
 
 
 def replay_strategy(
@@ -254,6 +188,8 @@ def replay_strategy(
     jit: bool = True,
     split: npt.ArrayLike | None = None,
     dividend: npt.ArrayLike | None = None,
+    trailing_distance: npt.ArrayLike | None = None,
+    intraday: BarsLike | None = None,
 ) -> ReplayResult:
     """Replay a function that is called after each bar, compiled by Numba into the engine's loop.
 
@@ -280,9 +216,12 @@ def replay_strategy(
     account = Account() if account is None else account
     rows = _feature_rows(features or {}, len(bars))
     buffers = Buffers()
-    arrays, settings = _arrays(bars, account, split, dividend), account._compiled()
+    arrays = arrays_of(bars, account, split, dividend, trailing_distance, intraday)
+    settings = account._compiled()
+    shown = {name: np.asarray(values, np.float64) for name, values in (features or {}).items()}
     if not as_flag("jit", jit):
-        return _result(bars, _run_plain(bars, on_bar, rows, buffers, arrays, settings), account)
+        run = _run_plain(bars, on_bar, rows, buffers, arrays, settings)
+        return _result(bars, run, account, split, dividend, shown)
     compiled = Compiled(on_bar, rows.dtype)
     width = len(rows.dtype.names or ())
     matrix = rows.view(np.float64).reshape(len(rows), width)
@@ -295,7 +234,7 @@ def replay_strategy(
         raise StrategyError(f"on_bar raised after {_named(bars, run.refusal[0])}, compiled only")
     if run.ended == 2:
         raise _order_error(bars, run, buffers)
-    return _result(bars, run, account)
+    return _result(bars, run, account, split, dividend, shown)
 
 
 def _run_plain(
@@ -328,12 +267,14 @@ _EXPECTED = {
     1: "a finite quantity other than 0",
     2: "a limit price above 0, for limit orders alone",
     3: "a finite stop price above 0, for stop orders alone",
-    4: "one distance above 0 of a trailing stop (a fraction below 1), for trailing stops alone",
+    4: "one distance above 0 of a trailing stop (a fraction below 1), for trailing stops alone; "
+    "without one, trailing_distance= [bar]",
     5: "a stop that the price has not passed yet: below it to sell, above it to buy",
     6: "an entry that is still working or asked for before, for an exit by a factor",
     7: "a number of bars of at least 0",
     8: "the ticket of an order that was asked for before",
     9: "a kind and size that go together (targets are market orders)",
+    10: "a change of what the order has, to a price above 0 or a quantity of its own sign",
 }
 
 
@@ -395,7 +336,7 @@ def _flags(name: str, values: Flags | None, count: int) -> npt.NDArray[np.bool_]
     return np.ascontiguousarray(array)
 
 
-def _distance(name: str, value: float | None) -> float:
+def _distance(name: str, value: Any) -> float:
     if value is None:
         return _NAN
     number = as_number(name, value)
@@ -404,31 +345,30 @@ def _distance(name: str, value: float | None) -> float:
     return number
 
 
+def _distances(
+    name: str, value: npt.ArrayLike | None, count: int
+) -> tuple[float, npt.NDArray[np.float64] | None]:
+    """A distance for all bars, or one a bar."""
+    if value is None or np.ndim(value) == 0:
+        return _distance(name, value), None
+    array = np.ascontiguousarray(np.asarray(value, dtype=np.float64))
+    if array.shape != (count,):
+        raise ArgumentError(
+            f"{name} must be one number or one a bar ({count}): got shape {array.shape}"
+        )
+    bad = ~(np.isnan(array) | ((array > 0.0) & (array < 1.0)))
+    if bad.any():
+        raise ArgumentError(
+            f"{name} must lie in (0, 1), a fraction of the price, or be NaN: got "
+            f"{array[bad][0]:g} at bar {int(bad.argmax())}"
+        )
+    return _NAN, array
+
+
 def _count(name: str, value: object) -> int:
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 0:
         raise ArgumentError(f"{name} must be a whole number of bars, at least 0: got {value!r}")
     return int(value)
-
-
-def _arrays(
-    bars: Bars, account: Account, split: npt.ArrayLike | None, dividend: npt.ArrayLike | None
-) -> _core.ReplayBars:
-    events = []
-    for name, values in (("split", split), ("dividend", dividend)):
-        array = None if values is None else np.ascontiguousarray(np.asarray(values, np.float64))
-        least = np.nextafter(0.0, 1.0) if name == "split" else -np.inf
-        if array is not None and (
-            array.shape != (len(bars),) or not (np.isfinite(array) & (array >= least)).all()
-        ):
-            raise ArgumentError(
-                f"{name} must have one finite number a bar ({len(bars)}; a split above 0): "
-                f"got shape {array.shape}"
-            )
-        events.append(array)
-    # Where no bar has a volume, none is known: such bars may still fill.
-    volume = bars.volume if account.participation > 0.0 or bars.volume.any() else None
-    times = bars.timestamps.view(np.int64) if account.borrow or account.financing else None
-    return _core.ReplayBars(bars.open, bars.high, bars.low, bars.close, volume, times, *events)
 
 
 def _feature_rows(features: Mapping[str, npt.ArrayLike], count: int) -> npt.NDArray[Any]:
@@ -447,13 +387,23 @@ def _feature_rows(features: Mapping[str, npt.ArrayLike], count: int) -> npt.NDAr
     return rows
 
 
-def _result(bars: Bars, run: _core.ReplayRun, account: Account) -> ReplayResult:
+def _result(
+    bars: Bars,
+    run: _core.ReplayRun,
+    account: Account,
+    split: npt.ArrayLike | None = None,
+    dividend: npt.ArrayLike | None = None,
+    features: Mapping[str, npt.NDArray[np.float64]] | None = None,
+) -> ReplayResult:
     settings = {name: getattr(account, name) for name in account.__dataclass_fields__}
+    settings["sessions_per_year"] = None
     if account.periods_per_year is not None:
         settings["market"] = f"{account.periods_per_year:g} periods a year"
     elif len(bars) < 2:
         settings["periods_per_year"], settings["market"] = _NAN, "too few bars to annualise"
     else:
         settings["periods_per_year"] = bars.market.periods_per_year
+        settings["sessions_per_year"] = bars.market.sessions_per_year
         settings["market"] = bars.market.sentence()
-    return ReplayResult(bars, run, settings)
+    paid = tuple(None if v is None else np.asarray(v, np.float64) for v in (dividend, split))
+    return ReplayResult(bars, run, settings, features, paid)  # type: ignore[arg-type]

@@ -232,6 +232,7 @@ def exit_trailing(
     """Trail a stop behind the best price since `entry` filled, by a distance or a fraction of it.
 
     The level moves after each bar, by that bar's high (of a long position) or low, and never back.
+    With neither, the distance is that of `trailing_distance=` at each bar, such as 3 times the ATR.
     """
     side = -1.0 if _quantity_of(orders, entry) > 0.0 else 1.0
     return _submit(
@@ -246,6 +247,39 @@ def _quantity_of(orders: Any, ticket: int) -> float:
         if orders[i].ticket == ticket and orders[i].action == 0:
             return float(orders[i].quantity)
     raise ValueError("the entry of an exit must be an order of the same bar")
+
+
+@register_jitable
+def amend(
+    orders: Any,
+    ticket: int,
+    limit: float = _NAN,
+    stop: float = _NAN,
+    quantity: float = _NAN,
+    distance: float = _NAN,
+    fraction: float = _NAN,
+) -> None:
+    """Change an order that works or waits; nothing happens if it is done already.
+
+    Args:
+        orders: what `on_bar` was given.
+        ticket: of the order.
+        limit, stop: new prices (of an exit by a factor whose entry has not filled: factors).
+        quantity: what is left to fill, with the sign of the order: below 0 sells.
+        distance, fraction: of a trailing stop; its level keeps what it has reached.
+    """
+    count = orders[0].action + 1
+    if count > REQUEST_ROOM:
+        raise ValueError("more than 64 orders after one bar")
+    request = orders[count]
+    request.action = 3
+    request.ticket = ticket
+    request.quantity = quantity
+    request.limit = limit
+    request.stop = stop
+    request.trail = distance
+    request.trail_part = fraction
+    orders[0].action = count
 
 
 @register_jitable

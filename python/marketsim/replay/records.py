@@ -103,6 +103,6 @@ TRADE = np.dtype(
         (n, _f)
         for n in ("quantity", "entry_price", "exit_price", "profit", "cost", "worst", "best")
     ]
-    + [(n, _i) for n in ("exit_kind", "fills")],
+    + [(n, _i) for n in ("exit_kind", "fills", "ambiguous")],
     align=True,
 )

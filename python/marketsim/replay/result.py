@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,14 @@ import pandas as pd
 
 from marketsim import _core
 from marketsim.bars import Bars
+from marketsim.metrics import (
+    Performance,
+    Trades,
+    TradeStatistics,
+    least_bars,
+    performance,
+    trade_statistics,
+)
 from marketsim.replay.records import (
     EXIT_REASONS,
     FILL,
@@ -33,12 +43,22 @@ class ReplayResult:
     Attributes:
         bars: what was replayed.
         settings: how, by name: cash, costs, fill, policy, what was assumed.
+        features: those that a strategy was handed [bar], by name.
     """
 
-    def __init__(self, bars: Bars, run: _core.ReplayRun, settings: dict[str, Any]) -> None:
-        self.bars = bars
-        self.settings = dict(settings)
+    def __init__(
+        self,
+        bars: Bars,
+        run: _core.ReplayRun,
+        settings: dict[str, Any],
+        features: Mapping[str, npt.NDArray[np.float64]] | None = None,
+        paid: tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.float64] | None] = (None, None),
+    ) -> None:
+        self.bars: Bars = bars
+        self.settings: dict[str, Any] = dict(settings)
+        self.features: dict[str, npt.NDArray[np.float64]] = dict(features or {})
         self._run = run
+        self._paid = paid  # dividends and splits
 
     @property
     def equity(self) -> pd.Series[float]:
@@ -60,22 +80,108 @@ class ReplayResult:
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """Figures by name; NaN where one has no meaning (no trade, no variance).
+        """The figures one looks at first, by name; NaN where one has no meaning.
 
-        total_return, max_drawdown and exposure are fractions; sharpe is the mean return of a bar
-        over its standard deviation (ddof 1), times the square root of `periods_per_year`;
-        profit_factor is the sum of gains over the sum of losses; win_rate counts round trips with a
-        profit after costs; turnover is traded value over the cash at the start.
+        total_return, max_drawdown and sharpe are those of `performance`, win_rate (of round trips,
+        after costs) and profit_factor (gains over losses of round trips) those of `statistics`;
+        then final_equity, exposure (bars with a position at the close or a fill / all bars), cost,
+        turnover (traded value over the cash at the start), trades, orders, fills, refused,
+        ambiguous_bars and ruined_bar (-1: not ruined).
         """
         found = dict(self._run.summary)
         trades, wins, losses = found["trades"], found.pop("wins"), found.pop("gross_loss")
-        gains, mean, deviation = found.pop("gross_win"), found.pop("mean"), found.pop("deviation")
-        periods = self.settings["periods_per_year"]
-        found["sharpe"] = mean / deviation * np.sqrt(periods) if deviation > 0.0 else np.nan
+        gains = found.pop("gross_win")
+        found["sharpe"] *= self._annual_root
         found["win_rate"] = wins / trades if trades else np.nan
         found["profit_factor"] = gains / losses if losses > 0.0 else np.nan
         found["turnover"] /= self.settings["cash"]
         return {name: float(value) for name, value in found.items()}
+
+    @property
+    def _annual_root(self) -> float:
+        """Root of the periods a year; NaN where the span is too short to annualise."""
+        periods = self.settings["periods_per_year"]
+        if not periods > 0.0 or len(self.bars) < least_bars(periods, self._sessions):
+            return np.nan
+        return float(np.sqrt(periods))
+
+    @property
+    def _sessions(self) -> float | None:
+        return self.settings["sessions_per_year"]  # type: ignore[no-any-return]
+
+    @cached_property
+    def performance(self) -> Performance:
+        """All figures of `marketsim.metrics.performance` of the returns, against buy and hold.
+
+        Position and traded value are multiples of the equity.
+
+        Raises:
+            ArgumentError: bars whose periods a year are unknown: state `periods_per_year` in the
+                account.
+        """
+        equity = np.concatenate(([self.settings["cash"]], self._run.equity))
+        before = np.where(equity[:-1] > 0.0, equity[:-1], np.inf)
+        fills = self._rows(self._run.fills(), FILL)
+        traded = np.zeros(len(self.bars))
+        np.add.at(traded, fills["bar"], np.abs(fills["quantity"]) * fills["price"])
+        last = np.where(equity[1:] > 0.0, equity[1:], np.inf)
+        return performance(
+            self.returns.to_numpy(),
+            periods_per_year=self.settings["periods_per_year"],
+            sessions_per_year=self._sessions,
+            position=self._run.position * self.bars.close / last,
+            traded=traded / before,
+            benchmark=self.buy_and_hold,
+        )
+
+    @cached_property
+    def buy_and_hold(self) -> npt.NDArray[np.float64]:
+        """Returns [bar] of the close against the close before, 0 in the first bar, without costs.
+
+        Splits and dividends of the replay count.
+        """
+        close = self.bars.close
+        found = np.zeros(len(close))
+        found[1:] = self._events(close[1:]) / close[:-1] - 1.0
+        return found
+
+    def _events(self, close: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """What a share held at the close before is worth now."""
+        dividend, split = self._paid
+        held = close if dividend is None else close + dividend[1:]
+        return held if split is None else held * split[1:]
+
+    @cached_property
+    def round_trips(self) -> Trades:
+        """Round trips as `marketsim.metrics.Trades`; gross, costs and net are in cash."""
+        rows = self._rows(self._run.trades(), TRADE)
+        fills = self._rows(self._run.fills(), FILL)
+        first = np.searchsorted(fills["trade"], np.arange(len(rows)))
+        size = np.abs(rows["quantity"])
+        value = size * rows["entry_price"]
+        exits = np.where(rows["exit_bar"] < 0, len(self.bars) - 1, rows["exit_bar"])
+        return Trades(
+            side=np.sign(rows["quantity"]).astype(np.int64),
+            size=size,
+            entry_bar=rows["entry_bar"],
+            exit_bar=exits,
+            entry_price=rows["entry_price"],
+            exit_price=rows["exit_price"],
+            entry_kind=np.array(_names(EXIT_REASONS, fills["kind"][first]), dtype=np.str_),
+            exit_kind=np.array(_names(EXIT_REASONS, rows["exit_kind"]), dtype=np.str_),
+            gross=rows["profit"] + rows["cost"],
+            costs=rows["cost"],
+            net=rows["profit"],
+            net_return=rows["profit"] / value,
+            mae=np.minimum(rows["worst"] / value, 0.0),
+            mfe=np.maximum(rows["best"] / value, 0.0),
+            ambiguous=rows["ambiguous"] != 0,
+        )
+
+    @cached_property
+    def statistics(self) -> TradeStatistics:
+        """`marketsim.metrics.trade_statistics` of the round trips, in cash."""
+        return trade_statistics(self.round_trips)
 
     @property
     def trades(self) -> pd.DataFrame:
@@ -85,7 +191,7 @@ class ReplayResult:
         (the largest held), entry_price and exit_price (weighted by quantity), profit (after costs
         and financing, in cash), return (profit over the value at entry), cost, worst and best
         (lowest and highest profit before costs while it was open: MAE and MFE), bars, exit (what
-        closed it), fills.
+        closed it), fills, ambiguous (a bar of it left open which order came first).
         """
         rows = self._rows(self._run.trades(), TRADE)
         entry, exits = rows["entry_bar"], rows["exit_bar"]
@@ -107,6 +213,7 @@ class ReplayResult:
                 "bars": last - entry,
                 "exit": _words(EXIT_REASONS, rows["exit_kind"]),
                 "fills": rows["fills"],
+                "ambiguous": rows["ambiguous"] != 0,
             }
         )
 
@@ -175,6 +282,65 @@ class ReplayResult:
             lines.append(f"ruined on {index[ruined]}: nothing trades after it")
         return "\n".join(lines)
 
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        indicators: Mapping[str, npt.ArrayLike] | None = None,
+    ) -> Path:
+        """Write one offline HTML file, whole or not at all; returns its path.
+
+        Args:
+            path: ends in .html or .htm.
+            indicators: lines [bar] to draw on the candles, by name; None for the features that lie
+                in the range of the prices.
+
+        Raises:
+            ArgumentError: a path that cannot be one, a line of another length.
+        """
+        from marketsim.replay.reporting import report_data
+        from marketsim.report.html import write_report
+
+        return write_report(report_data(self, indicators), path)
+
+    def _repr_html_(self) -> str:
+        """The figures and notes for a notebook."""
+        from html import escape
+
+        from marketsim.replay.reporting import performance_table
+
+        table = performance_table(self)
+        heads = "".join(f"<th>{escape(cell)}</th>" for cell in table.columns)
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table.rows
+        )
+        notes = "".join(f"<p><small>{escape(note)}</small></p>" for note in self.notes())
+        return (
+            f"<p>{escape(repr(self))}</p><table><thead><tr>{heads}</tr></thead>"
+            f"<tbody>{rows}</tbody></table>{notes}"
+        )
+
+    def notes(self) -> list[str]:
+        """What a reader of the figures has to know, in sentences."""
+        m, s = self.metrics, self.settings
+        found = [
+            f"Market orders fill at the {'next open' if s['fill'] == 'next_open' else 'same close'}"
+            f"; inside a bar the policy is {s['policy']}.",
+            f"Fees {s['fee_bps']:g} bp of every fill, slippage {s['slippage_bps']:g} bp of market "
+            "and stop fills.",
+            f"Market: {s['market']}.",
+        ]
+        if m["ambiguous_bars"]:
+            found.append(
+                f"{int(m['ambiguous_bars'])} bars do not tell which order came first: taken by the "
+                f"policy {s['policy']!r}."
+            )
+        if m["refused"]:
+            found.append(f"{int(m['refused'])} orders were refused: see result.orders.")
+        if (ruined := int(m["ruined_bar"])) >= 0:
+            found.append(f"Ruined on {self._index[ruined]}: nothing trades after it.")
+        return found
+
     def __repr__(self) -> str:
         m = self.metrics
         return (
@@ -206,6 +372,10 @@ class ReplayResult:
         return pd.DatetimeIndex(found.where(bars >= 0))
 
 
+def _names(names: Mapping[int, str] | Sequence[str], codes: npt.NDArray[Any]) -> list[str]:
+    return [names[code] for code in codes.tolist()]
+
+
 def _words(names: Mapping[int, str] | Sequence[str], codes: npt.NDArray[Any]) -> pd.Series[str]:
     """Names of codes, as text also where there are none."""
-    return pd.Series([names[int(code)] for code in codes], dtype="str")
+    return pd.Series(_names(names, codes), dtype="str")

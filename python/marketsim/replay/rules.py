@@ -37,6 +37,36 @@ def crossings(values: npt.ArrayLike, level: npt.ArrayLike = 0.0) -> tuple[Flags,
     return (above > 0.0) & (before <= 0.0), (above < 0.0) & (before >= 0.0)
 
 
+def hysteresis(
+    values: npt.ArrayLike, upper: npt.ArrayLike, lower: npt.ArrayLike
+) -> tuple[Flags, Flags]:
+    """Enter above `upper`, leave below `lower`: between them nothing changes.
+
+    Unlike `crossings` it flags every bar beyond a level, so that an entry that was not taken (for a
+    cooldown, or no size) is taken later while it holds.
+
+    Args:
+        values: [bar].
+        upper, lower: one number, or [bar]; lower is not above upper.
+
+    Returns:
+        (entries, exits), truth values [bar]; never beside a NaN.
+
+    Raises:
+        ArgumentError: a lower level above the upper one.
+
+    Example:
+        >>> entries, exits = hysteresis([0.0, 1.2, 0.9, 0.4], 1.0, 0.5)
+        >>> entries.tolist(), exits.tolist()
+        ([False, True, False, False], [True, False, False, True])
+    """
+    found = np.asarray(values, dtype=np.float64)
+    top, bottom = np.asarray(upper, dtype=np.float64), np.asarray(lower, dtype=np.float64)
+    if (bottom > top).any():
+        raise ArgumentError("lower must not lie above upper: between them nothing changes")
+    return found > top, found < bottom
+
+
 def sma_cross(bars: Bars, fast: int = 10, slow: int = 20) -> tuple[Flags, Flags]:
     """Enter when the fast average of the close rises above the slow one, leave when it falls."""
     if not fast < slow:
@@ -69,6 +99,31 @@ def donchian_breakout(bars: Bars, entry: int = 20, exit: int = 10) -> tuple[Flag
 RULES: dict[str, Callable[..., tuple[Flags, Flags]]] = {
     rule.__name__: rule for rule in (sma_cross, rsi_reversion, donchian_breakout)
 }
+
+
+def rule_lines(name: str, bars: Bars, **params: Any) -> dict[str, npt.NDArray[np.float64]]:
+    """The indicators of a built-in rule that lie on the prices [bar], for a report; {} for none.
+
+    Args:
+        name: of the rule.
+        bars: its bars.
+        params: its parameters, defaults where they are left out.
+
+    Example:
+        >>> import marketsim as ms
+        >>> list(rule_lines("sma_cross", ms.demo_bars(), fast=5))
+        ['sma 5', 'sma 20']
+    """
+    if name not in RULES:
+        return {}
+    given = rule_parameters(RULES[name]) | params
+    if name == "sma_cross":
+        return {f"sma {n}": sma(bars.close, n) for n in (given["fast"], given["slow"])}
+    if name == "donchian_breakout":
+        upper = donchian(bars.high, bars.low, given["entry"]).upper
+        lower = donchian(bars.high, bars.low, given["exit"]).lower
+        return {f"high of {given['entry']}": upper, f"low of {given['exit']}": lower}
+    return {}
 
 
 def rule_parameters(rule: Callable[..., Any]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from marketsim.bars import Bars
 from marketsim.errors import ArgumentError, UnknownNameError
-from marketsim.replay.entry import Account, replay_strategy
+from marketsim.replay.account import Account
+from marketsim.replay.entry import replay_strategy
 from marketsim.replay.orders import buy, exit_at, reduce, sell, target
 from marketsim.replay.result import ReplayResult
 from marketsim.strategies import Hold, LimitOrders, TakeProfit

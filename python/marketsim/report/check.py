@@ -88,6 +88,8 @@ def _check_candles(candles: Candles) -> None:
     days = (len(candles.dates),)
     for column in ("open", "high", "low", "close"):
         _check_shape(f"{column} of the candles", getattr(candles, column), days, "their dates")
+    for name, values in candles.lines.items():
+        _check_shape(f"line {name!r} of the candles", values, days, "their dates")
     for markers in candles.markers:
         if markers.kind not in MARKER_KINDS:
             raise ArgumentError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,7 @@ class Candles:
         open, high, low, close: [day], prices.
         strategy: whose fills they are.
         markers: its fills.
+        lines: indicators in the scale of the prices [day], by name; NaN where there is no value.
     """
 
     dates: Dates
@@ -58,6 +59,7 @@ class Candles:
     close: Floats
     strategy: str
     markers: Sequence[Markers]
+    lines: Mapping[str, Floats] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,8 @@ from marketsim.report.formats import counted_days, price
 from marketsim.report.panel import DATE_TICKS, Figure, LegendEntry, Panel
 from marketsim.report.sampling import drawable
 from marketsim.report.scales import linear_scale
-from marketsim.report.series import NAME_LENGTH, swatch
-from marketsim.report.svg import element, group, share
+from marketsim.report.series import NAME_LENGTH, line_swatch, series_styles, swatch
+from marketsim.report.svg import element, group, line, share
 from marketsim.report.text import clip
 from marketsim.report.timeaxis import date_text, date_texts, date_ticks
 
@@ -74,8 +74,10 @@ def candle_figure(candles: Candles, detail: Detail) -> Figure | None:
     if not _complete(days).any():
         return None
     fills = _shown_fills(candles, days)
+    lines = {name: drawable(values[first:]) for name, values in candles.lines.items()}
     dates = np.asarray(candles.dates)[first:]
-    values = np.concatenate([days.high, days.low, *(kind.price for kind in fills)])
+    prices = [days.high, days.low, *(kind.price for kind in fills), *lines.values()]
+    values = np.concatenate(prices)
     panel = Panel(len(days), linear_scale(values, price), _HEIGHT, date_ticks(dates, DATE_TICKS))
     name = clip(candles.strategy, NAME_LENGTH)
     count = sum(len(kind.day) for kind in fills)
@@ -86,12 +88,28 @@ def candle_figure(candles: Candles, detail: Detail) -> Figure | None:
     marks = _marks(panel, fills, small=count >= _CROWDED)
     return Figure(
         name="candles",
-        panels=[panel.draw("candles", "Prices and fills", words, _bodies(panel, days), marks)],
+        panels=[
+            panel.draw(
+                "candles",
+                "Prices and fills",
+                words,
+                _bodies(panel, days),
+                _curves(panel, lines),
+                marks,
+            )
+        ],
         left=panel.left,
         caption=_caption(candles, name, len(days), count, fills),
-        legend=_legend(fills),
-        hover=_hover(dates, days, fills),
+        legend=_legend(fills, lines),
+        hover=_hover(dates, days, fills, lines),
     )
+
+
+def _curves(panel: Panel, lines: Mapping[str, Floats]) -> Markup:
+    styles = series_styles(lines, frozenset())
+    days = np.arange(panel.days)
+    drawn = [line(panel.x(days), panel.y(v), styles[name]) for name, v in lines.items()]
+    return panel.layer(*(mark for marks in drawn for mark in marks)) if drawn else Markup("")
 
 
 def _complete(days: _Days) -> npt.NDArray[np.bool_]:
@@ -152,8 +170,12 @@ def _shape(kind: str, *, small: bool = False, move: str | None = None) -> Markup
     return element("path", d=_SHAPES[kind], class_=f"fill {name}", transform=transform)
 
 
-def _legend(fills: Sequence[_Fills]) -> list[LegendEntry]:
+def _legend(fills: Sequence[_Fills], lines: Mapping[str, Floats]) -> list[LegendEntry]:
+    styles = series_styles(lines, frozenset())
     entries = [
+        LegendEntry(line_swatch(style), clip(name, NAME_LENGTH)) for name, style in styles.items()
+    ]
+    entries += [
         LegendEntry(
             swatch(_shape(kind.kind, move=f"translate(7 {6 - _MIDDLES[kind.kind]})")),
             kind.kind,
@@ -181,12 +203,18 @@ def _caption(
 
 
 def _hover(
-    dates: npt.NDArray[np.datetime64], days: _Days, fills: Sequence[_Fills]
+    dates: npt.NDArray[np.datetime64],
+    days: _Days,
+    fills: Sequence[_Fills],
+    lines: Mapping[str, Floats],
 ) -> dict[str, object]:
     rows: list[dict[str, object]] = [
         {"name": column, "texts": [price(float(v)) for v in getattr(days, column)]}
         for column in ("open", "high", "low", "close")
     ]
+    for name, values in lines.items():
+        texts_of = [price(v) if np.isfinite(v) else "" for v in values.tolist()]
+        rows.append({"name": clip(name, NAME_LENGTH), "texts": texts_of})
     for kind in fills:
         texts: list[list[str]] = [[] for _ in range(len(days))]
         for day, value in zip(kind.day.tolist(), kind.price.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""Strategies that decide bar by bar, as strategies that decide for all bars at once."""
+"""Adapt strategies that decide bar by bar to the interface that decides all bars at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NUMBERS = ("position", "high", "low", "stop")
 
 @dataclass(frozen=True)
 class ByBar:
-    """Asks a `BarStrategy` for each bar in turn and puts the answers together.
+    """Calls a `BarStrategy` for each bar in turn and joins its orders.
 
     Attributes:
         strategy: who decides; a copy of it for each run of bars, so that nothing is carried from

@@ -1,4 +1,4 @@
-"""Strategies that order for a whole universe at once, in tensors: the same as their `decide`."""
+"""Orders of strategies for a whole universe at once, as tensors; equal to their `decide`."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class Strategy(Protocol):
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Its name in tables and on the command line."""
         ...
 
     @property
@@ -117,7 +117,7 @@ class BarStrategy(Protocol):
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Its name in tables and on the command line."""
         ...
 
     @property

@@ -36,7 +36,7 @@ _registered: dict[str, Strategy] = {strategy.name: strategy for strategy in _BUI
 
 
 def strategy_names() -> tuple[str, ...]:
-    """Names of all strategies that can be asked for, the built-in ones first."""
+    """Names of all available strategies, built-in ones first."""
     return tuple(_registered)
 
 

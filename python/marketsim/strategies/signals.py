@@ -9,7 +9,7 @@ import numpy as np
 
 from marketsim.errors import ArgumentError
 from marketsim.strategies.orders import Hold
-from marketsim.strategies.views import DecisionView
+from marketsim.strategies.views import DecisionView, Floats
 
 _LEAST_BAND = 1e-8
 
@@ -62,6 +62,31 @@ class BuyAndHold:
         return Hold(np.ones(len(view)))
 
 
+def shutdown_positions(forecast: Floats, last_return: Floats, long_only: bool) -> Floats:
+    """Positions that pause after a loss.
+
+    The first day is long. After a day whose direction was right the position follows the sign of
+    the forecast; after a wrong one it is 0; from 0 it opens by the sign. A forecast of exactly 0 is
+    no position, on the first day too.
+
+    Args:
+        forecast: [day], forecast return of the day.
+        last_return: [day], return of the day before: what is known when the day is decided.
+        long_only: a negative sign means 0.
+    """
+    result = []
+    held = 1.0
+    days = zip(forecast.tolist(), last_return.tolist(), strict=True)
+    for day, (ahead, last) in enumerate(days):
+        wrong = day > 0 and held != 0.0 and held * last <= 0.0
+        if wrong or ahead == 0.0:
+            held = 0.0
+        elif day > 0:
+            held = 1.0 if ahead > 0.0 else 0.0 if long_only else -1.0
+        result.append(held)
+    return np.array(result, dtype=np.float64)
+
+
 @dataclass(frozen=True)
 class UnprofitShutdown:
     """Long on the first day, then by the forecast's sign, with a pause after each wrong day."""
@@ -72,8 +97,6 @@ class UnprofitShutdown:
 
     def decide(self, view: DecisionView) -> Hold:
         """Position of each day."""
-        from marketsim.kernels.loops import shutdown_positions
-
         return Hold(shutdown_positions(view.close, view.last_return, view.long_only))
 
 

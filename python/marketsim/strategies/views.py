@@ -146,7 +146,7 @@ class DecisionView:
 
 
 class _PartialView(DecisionView):
-    """Some days of a view; their distribution is taken out when it is asked for."""
+    """A slice of a view; its distribution is sliced at first use."""
 
     def __init__(self, whole: DecisionView, first: int, stop: int) -> None:
         own: dict[str, Any] = {"_whole": whole, "_days": slice(first, stop)}

@@ -1,13 +1,23 @@
-"""Checks for people who write their own models; use them in your tests.
+"""Checks for people who write their own models and stores; use them in your tests.
 
-import pytest
-from marketsim import testing
+Example:
+    @pytest.mark.parametrize("check", testing.MODEL_CHECKS)
+    def test_my_model(check):
+        testing.check_model(MyModel, only=check)
 
-@pytest.mark.parametrize("check", testing.MODEL_CHECKS)
-def test_my_model(check):
-testing.check_model(MyModel, only=check)
+    @pytest.mark.parametrize("check", testing.STORE_CHECKS)
+    def test_my_store(check, tmp_path):
+        testing.check_store(lambda: MyStore(tmp_path), only=check)
 """
 
 from marketsim.testing.models import MODEL_CHECKS, ModelContractError, check_model
+from marketsim.testing.store import STORE_CHECKS, StoreContractError, check_store
 
-__all__ = ["MODEL_CHECKS", "ModelContractError", "check_model"]
+__all__ = [
+    "MODEL_CHECKS",
+    "STORE_CHECKS",
+    "ModelContractError",
+    "StoreContractError",
+    "check_model",
+    "check_store",
+]

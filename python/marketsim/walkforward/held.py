@@ -1,4 +1,4 @@
-"""Positions that are held from bar to bar: what they earn, trade and cost."""
+"""Accounts of positions held from bar to bar: returns, traded value, costs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Account(NamedTuple):
 
 
 def drifted(position: Floats, move: Floats) -> Floats:
-    """What a position has become as a fraction of the equity: s (1 + r) / (1 + s r).
+    """A position after its drift, as a fraction of the equity: s (1 + r) / (1 + s r).
 
     0 where the equity is lost.
     """
@@ -48,7 +48,7 @@ def drifted(position: Floats, move: Floats) -> Floats:
 
 
 def _brought(after: Floats, breaks: Flags) -> Floats:
-    """What each bar begins with: the position after the bar before; 0 after a gap."""
+    """Position at the start of each bar: that after the bar before; 0 after a gap."""
     before = np.empty_like(after)
     before[0], before[1:] = 0.0, after[:-1]
     before[breaks] = 0.0
@@ -56,7 +56,7 @@ def _brought(after: Floats, breaks: Flags) -> Floats:
 
 
 def _ends(breaks: Flags) -> Flags:
-    """Bars after which everything is sold: the last one, and those before a gap."""
+    """Bars at whose end the position is sold: the last one, and those before a gap."""
     ends = np.empty_like(breaks)
     ends[:-1], ends[-1] = breaks[1:], True
     return ends
@@ -103,7 +103,7 @@ def hold_account(
 
 
 def _hold_from_open(target: Floats, days: MarketDays, costs: Costs, most: Floats | None) -> Account:
-    """Decided after the close before, traded at the open.
+    """Account of positions decided at the close before and traded at the open.
 
     Overnight the position of the bar before earns the move from close to open, and from the open on
     the new one earns the move to the close; the two compound.
@@ -136,7 +136,7 @@ def _hold_from_open(target: Floats, days: MarketDays, costs: Costs, most: Floats
 
 
 def _limited(target: Floats, move: Floats, breaks: Flags, most: Floats) -> Floats:
-    """Positions that reach their targets only as fast as the market lets them."""
+    """Positions that move to their targets by at most the value that can be traded."""
     position = np.empty(len(target))
     held = 0.0
     for t in range(len(target)):
@@ -148,7 +148,7 @@ def _limited(target: Floats, move: Floats, breaks: Flags, most: Floats) -> Float
 
 
 class TakeProfitFills(NamedTuple):
-    """Where positions leave at their limit."""
+    """Exits at limits."""
 
     exits: Flags
     move: Floats
@@ -187,7 +187,7 @@ def take_profit_fills(orders: TakeProfit, days: MarketDays, fill: str) -> TakePr
 def take_profit_account(
     orders: TakeProfit, fills: TakeProfitFills, days: MarketDays, costs: Costs
 ) -> Account:
-    """The account of `TakeProfit` orders with these fills; what does not leave is carried on."""
+    """The account of `TakeProfit` orders; a position without an exit is carried on."""
     position = orders.position
     after = np.where(fills.exits, 0.0, drifted(position, days.close))
     before = _brought(after, days.breaks)

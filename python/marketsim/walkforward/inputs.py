@@ -1,4 +1,4 @@
-"""What a run reads: the forecasts of its days, what came on them, and what was known before."""
+"""Inputs of a run: forecasts, market moves, and what was known before each day."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a result says of the model that forecast; the model itself is needed no more."""
+    """The facts of a model that results show; results do not keep the model."""
 
     name: str
     fingerprint: str
@@ -34,7 +34,7 @@ class ModelCard:
 
 
 def forecast_plans(windows: Windows) -> tuple[ForecastPlan, ...]:
-    """What a run needs: a plan for each run of days without a gap, ascending.
+    """Forecast plans of a run: one for each stretch of days without a gap, ascending.
 
     There are several only where an embargo leaves days that no simulation uses, not even to fit
     offsets on.
@@ -80,7 +80,7 @@ class Forecasts:
         return self.around(start).slice(start, stop)
 
     def around(self, row: int) -> ForecastCube:
-        """The forecasts of the plan that a row lies in."""
+        """The forecasts of the plan that holds a row."""
         return next(cube for cube in reversed(self.cubes) if cube.first <= row)
 
     def evaluated(self, windows: Windows) -> ForecastCube:
@@ -94,7 +94,7 @@ class Forecasts:
 
 @dataclass(frozen=True)
 class MarketDays:
-    """What came on bars [day], each against the close of the bar before.
+    """Market moves of bars [day], each against the close of the bar before.
 
     Attributes:
         previous_close: the close of the bar before, in price.
@@ -172,6 +172,9 @@ def decision_view(
         name: moves_from_close(returns[:, target_index(name)], getattr(bars, name)[rows] / close)
         for name in ("open", "high", "low")
     }
+    # A forecast of exactly no move of both is one of no move from the close before: no trade.
+    still = (returns[:, [target_index("high"), target_index("low")]] == 0.0).all(axis=1)
+    moves |= {name: np.where(still, 0.0, moves[name]) for name in ("high", "low")}
     with stage("head"):
         bands = cube.distribution.quantile((0.4, 0.6))[:, target_index("close")]
     before = bars.close[cube.first - 2 : cube.first - 2 + len(cube)]
@@ -200,9 +203,9 @@ _KEPT_FITS = 64
 
 @dataclass(frozen=True)
 class RunInputs:
-    """What the strategies of a run see of its days and meet on them, each made once.
+    """Views and market moves of a run's days for its strategies, each computed once.
 
-    Nothing of it changes a result: what is kept is what would be computed again. Threads share it.
+    The caches change no result: a cached value equals a new one. Threads share them.
 
     Attributes:
         bars, forecasts: of the run.
@@ -215,7 +218,7 @@ class RunInputs:
     _fits: dict[Any, tuple[Any, Any]] = field(default_factory=dict, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what is kept: a process computes it faster than it would read it."""
+        """Drop the caches: computing them again is faster than pickling."""
         return self.__dict__ | {"_views": {}, "_market": {}, "_fits": {}}
 
     def view(self, start: int, stop: int, aggregate: str, long_only: bool) -> DecisionView:
@@ -232,7 +235,7 @@ class RunInputs:
         return view.part(start - whole.first, stop - whole.first)
 
     def market(self, rows: npt.NDArray[np.int64], window: int | None = None) -> MarketDays:
-        """What came on these rows; where `window` is given, each that many are one account."""
+        """Market moves of these rows; with `window`, every `window` rows are one account."""
 
         def made() -> MarketDays:
             with stage("slices"):
@@ -245,7 +248,7 @@ class RunInputs:
         return found
 
     def fit(self, key: Any, inputs: Any, same: Callable[[Any, Any], bool], make: Any) -> Any:
-        """What `make` gives, which is fitted once for each key while `inputs` stay the same."""
+        """The cached fit of a key, made by `make` again where `inputs` differ."""
         found = self._fits.get(key)
         if found is not None and same(found[0], inputs):
             return found[1]
@@ -257,7 +260,7 @@ class RunInputs:
 
 
 def kept(cache: dict[Any, Any], key: Any, make: Callable[[], Any], most: int) -> Any:
-    """`cache[key]`, made where it is missing; a full cache starts anew."""
+    """`cache[key]`, computed where missing; a full cache is cleared."""
     found = cache.get(key)
     if found is None:
         found = make()

@@ -22,7 +22,7 @@ Levels = npt.NDArray[np.float32]
 
 LONG, SHORT = (rules.LONG_ENTERED, rules.LONG_EXITED), (rules.SHORT_ENTERED, rules.SHORT_EXITED)
 BOUNDS = ("optimistic", "open_aware")
-"""The policies that everything unknown of a bar lies between."""
+"""The policies that bound what a bar does not tell."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ class Fit(NamedTuple):
 
     @classmethod
     def none(cls, count: int) -> Fit:
-        """That of orders which fit nothing."""
+        """Offsets of 0, for orders that are not fitted."""
         zeros = np.zeros(count, dtype=f32)
         return cls(zeros, zeros, np.full(count, np.nan))
 
 
 class LimitProblem(NamedTuple):
-    """Limit orders in the form of the kernels: levels [day], and one position [day] a side."""
+    """Limit orders as the kernels take them: levels [day], and one position [day] a side."""
 
     high: Levels
     low: Levels
@@ -110,7 +110,7 @@ def fit_offsets(
 
 
 class SideFills(NamedTuple):
-    """What one side of a day's orders did: the long, or the short.
+    """Outcome of one side of a day's orders: the long or the short.
 
     Attributes:
         direction: 1 where a long entered, -1 where a short did, else 0.
@@ -134,7 +134,7 @@ class SideFills(NamedTuple):
 
 
 class _Outcome(NamedTuple):
-    """What the sides of a day's orders did, added."""
+    """Sum of the sides' outcomes."""
 
     gross: Floats
     fee: Floats
@@ -147,7 +147,7 @@ class _Outcome(NamedTuple):
 
 
 class _Levels(NamedTuple):
-    """Orders as they are laid: levels with offsets, sides as far as they can be filled."""
+    """Orders as placed: levels with offsets, sides capped at the volume that can be filled."""
 
     high: Levels
     low: Levels

@@ -61,10 +61,10 @@ _FIELDS = fields(StrategyDays)
 
 
 def end_at_ruin(outcome: StrategyDays, starts: Sequence[int]) -> StrategyDays:
-    """The same with accounts that end when nothing is left.
+    """End accounts at ruin.
 
-    A bar that loses the whole equity loses exactly it (nobody owes more), and all bars of the
-    account after it are flat.
+    A bar that loses the equity or more loses exactly the equity; later bars of the account are
+    flat.
 
     Args:
         outcome: of accounts that follow one another.
@@ -98,6 +98,6 @@ _FLAT = (
 
 
 def ruin_bar(net: Floats) -> int | None:
-    """The first bar that lost the whole equity; None for none."""
+    """The first bar that lost the whole equity, or None."""
     lost = np.flatnonzero(net <= -1.0)
     return int(lost[0]) if lost.size else None

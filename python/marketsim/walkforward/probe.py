@@ -1,4 +1,4 @@
-"""A quick look for look-ahead in a model of somebody else, before its forecasts are used."""
+"""Probe a user's model for look-ahead before its forecasts are used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TOLERANCE = 1e-6  # of the spread of the returns: batches of other sizes may ro
 def probe_model(model: Model, bars: Bars) -> None:
     """Refuse a model whose forecasts of some bars change when later bars are left out.
 
-    `predict_each` is asked twice for the closes' last forecasts. Models that read whole bars, or
+    `predict_each` makes the closes' last forecasts twice. Models that read whole bars, or
     draw samples, are not tried: `check_lookahead` and `marketsim.testing` have more.
 
     Raises:

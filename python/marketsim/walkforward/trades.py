@@ -1,4 +1,4 @@
-"""Round trips of a strategy on the evaluated bars."""
+"""Pair a strategy's fills into round trips on the evaluated bars."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Windows:
 
     @property
     def fit_days(self) -> int:
-        """How many days before a day its offsets are fitted from; 0 where nothing is fitted."""
+        """Days from the start of the fit window to the day decided; 0 where nothing is fitted."""
         return self.offset_window + self.purge if self.offset_window else 0
 
     @cached_property
@@ -83,7 +83,7 @@ class Windows:
         return np.concatenate([np.arange(s.first, s.stop) for s in self.stretches])
 
     def possible_days(self, bars: int) -> int:
-        """How many of so many bars can be evaluated at most: those after the context needed."""
+        """The most days of that many bars that can be evaluated: those after the context."""
         return bars - 1 - LEAST_CONTEXT - self.fit_days
 
     @property
@@ -115,7 +115,7 @@ def plan_windows(
 ) -> Windows:
     """Windows of the newest as-of dates of `bars` rows, the last row included.
 
-    Fewer simulations than asked for are planned, with a warning, where the bars do not suffice.
+    Plans fewer simulations, with a warning, where the bars do not suffice.
 
     Args:
         bars: how many rows there are.
@@ -161,7 +161,7 @@ def plan_windows(
     possible = (end - first - window) // step + 1
     if wanted is not None and possible < wanted:
         warnings.warn(
-            f"{end - (start or 0)} bars give {possible} simulations of the {wanted} asked for",
+            f"{end - (start or 0)} bars give {possible} simulations of the {wanted} requested",
             stacklevel=3,
         )
     count = possible if wanted is None else min(possible, wanted)

@@ -214,6 +214,6 @@ class History(RuleBasedStateMachine):
 
 
 TestRecords = Records.TestCase
-TestRecords.settings = settings(max_examples=2000 if FULL else 60, stateful_step_count=40)
+TestRecords.settings = settings(max_examples=2000 if FULL else 30, stateful_step_count=40)
 TestHistory = History.TestCase
-TestHistory.settings = settings(max_examples=500 if FULL else 25, stateful_step_count=20)
+TestHistory.settings = settings(max_examples=500 if FULL else 15, stateful_step_count=20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,9 +23,12 @@ def fold(name: object) -> str:
 
     """
     missing = name is None or name != name  # NaN is the name of an empty header in some sources
-    if missing:
-        return ""
-    text = re.sub(r"^\s*\d+[a-z]?\.\s+", "", str(name))  # Alpha Vantage numbers its names
+    return "" if missing else _fold_text(str(name))
+
+
+@functools.lru_cache(maxsize=4096)
+def _fold_text(text: str) -> str:
+    text = re.sub(r"^\s*\d+[a-z]?\.\s+", "", text)  # Alpha Vantage numbers its names
     return re.sub(r"[\s_.<>*\ufeff]+", "", text).casefold()
 
 

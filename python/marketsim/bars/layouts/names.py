@@ -6,19 +6,22 @@ _WORDS: dict[str, str] = {
     "timestamp": "timestamp datetime opentime date time gmttime localtime begin starttime "
     "windowstart bartime mts tradedate tradingdate time(utc) timestamp(utc) time(eet) "
     "timestart tsevent starttimestamp candlebegintime opentimeutc unix unixtimestamp epoch "
-    "日期 时间 交易日期 交易时间 日時 日付 datum data fecha datetime(utc) date(utc)",
+    "day dtyyyymmdd 日期 时间 交易日期 交易时间 日時 日付 날짜 일자 дата datum data fecha tarih "
+    "datetime(utc) date(utc)",
     "open": "open openprice 开盘 开盘价 始値 otwarcie eröffnung eröffn eröffnungskurs apertura "
-    "ouverture ouv abertura openbid openask",
+    "ouverture ouv abertura açılış откр открытие 開盤 開盤價 시가 openbid openask",
     "high": "high highprice 最高 最高价 高値 najwyzszy najwyższy hoch tageshoch máximo maximo max "
-    "plushaut hochkurs",
+    "máxima massimo yüksek макс максимум 最高價 고가 plushaut hochkurs",
     "low": "low lowprice 最低 最低价 安値 najnizszy najniższy tief tagestief mínimo minimo min "
-    "plusbas tiefkurs",
+    "mínima düşük мин минимум 最低價 저가 plusbas tiefkurs",
     "close": "close closeprice close/last last lastprice price 收盘 收盘价 終値 zamkniecie "
-    "zamknięcie schlusskurs schluss zuletzt cierre último ultimo clôture dernier fechamento",
+    "zamknięcie schlusskurs schluss zuletzt cierre último ultimo clôture dernier fechamento şimdi "
+    "цена закрытие 收盤 收盤價 종가",
     "volume": "volume vol volumen wolumen tickvol tickvolume shares sharestraded quantity qty "
-    "volumetraded totaltradequantity totaltradedquantity 成交量 成交量(手) 成交量(股) 出来高 "
+    "volumetraded totaltradequantity totaltradedquantity tottrdqty noofshares numberofshares "
+    "hac объём объем 成交股數 거래량 成交量 成交量(手) 成交量(股) 出来高 "
     "volumefrom basevolume volumebtc volume(btc) vol(btc)",
-    "adj close": "adjclose adjustedclose adjcloseprice",
+    "adj close": "adjclose adjustedclose adjcloseprice adjusted 調整後終値",
     "symbol": "symbol ticker code tscode instrument instrumentid sym secid contract pair "
     "stockcode 股票代码 代码 证券代码",
     "split": "stocksplits stocksplit splitratio splitfactor splitcoefficient splits",
@@ -30,3 +33,46 @@ GENERIC: dict[str, str] = {name: role for role, names in _WORDS.items() for name
 WEAK = frozenset({"last", "lastprice", "price", "max", "min", "quantity", "qty", "shares",
                   "openbid", "openask", "data", "begin"})  # fmt: skip
 """Names that count only where no other column has the role."""
+
+SYMBOLS = frozenset(
+    [
+        "name",
+        "stockname",
+        "stock",
+        "stocksymbol",
+        "actsymbol",
+        "tradingsymbol",
+        "securitycode",
+        "securityname",
+        "security",
+        "scrip",
+        "scripcode",
+        "asset",
+        "assetname",
+        "coin",
+        "coinname",
+        "token",
+        "crypto",
+        "cryptoname",
+        "market",
+        "product",
+        "productid",
+        "underlying",
+        "company",
+        "companyname",
+        "issuer",
+        "isin",
+        "cusip",
+        "ric",
+        "wkn",
+        "figi",
+        "index",
+        "indexname",
+        "brandname",
+        "etf",
+        "fund",
+        "future",
+        "currencypair",
+    ]
+)
+"""Folded names of columns that hold symbols where their values differ, and are words."""

@@ -81,6 +81,12 @@ LAYOUTS: tuple[Layout, ...] = (
         timezone="UTC", source="https://www.cryptodatadownload.com",
     ),
     Layout(
+        "coinmarketcap", "CoinMarketCap export",
+        _roles(timestamp="timeopen"),
+        _sets("timeopen open high low close volume marketcap"),
+        source="https://coinmarketcap.com/api/documentation/v1/",
+    ),
+    Layout(
         "alpaca", "Alpaca or Polygon bars",
         _roles(timestamp="t timestamp", open="o open", high="h high", low="l low",
                close="c close", volume="v volume", symbol="symbol s"),

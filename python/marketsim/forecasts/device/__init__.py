@@ -1,1 +1,1 @@
-"""Forecasts on a device: made there, kept there, sliced there."""
+"""Forecasts made, kept and sliced on a device."""

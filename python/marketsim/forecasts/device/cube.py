@@ -1,4 +1,4 @@
-"""The forecasts of a run on a device: uploaded once, sliced there."""
+"""The forecasts of a run on a device: uploaded once, then sliced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the forecasts of a plan on a device, where they stay."""
+"""Make the forecasts of a plan on a device and keep them there."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class _Sink:
     Attributes:
         place, model: where, and whose.
         work: what is made; its cubes take the host's copies.
-        calls: what the model was asked, and for which of `work`.
+        calls: the model's calls, each with the index of its `work`.
         on_device: all records on the device, [row, field].
         keeper: stores each batch; None where none is stored.
     """
@@ -206,7 +206,7 @@ class _Sink:
                     self.keeper.keep(work, piece, at[some], records[mine][some][:, None, None])
 
     def _wrong(self, way: _OnTheWay) -> Exception:
-        """The error that the host's way would raise."""
+        """The error that the same record raises on the host."""
         width = self.on_device.shape[1]
         values: Any = way.parameters.reshape(-1, 1, width).cpu().numpy()
         StudentTMixture(*mixture_parts(values))  # raises for what is no mixture

@@ -230,9 +230,9 @@ class PredictionStore:
                 f"forecasts of {model.name} are never stored: it states no identity (a "
                 "marketsim.models.ModelIdentity), and a fingerprint alone may be another model's"
             )
-        asked = PlanKeys.of(table, model, plan)
+        keys = PlanKeys.of(table, model, plan)
         with stage("store read"):
-            flat, found, hits = self._file(asked.series).read(asked.batch.tags)
+            flat, found, hits = self._file(keys.series).read(keys.batch.tags)
         missing = plan.forecasts - hits
         if missing:
             complete = found.reshape(-1, plan.days).all(axis=0)
@@ -243,8 +243,8 @@ class PredictionStore:
                 f"for row {row}: run `marketsim forecast` with the same model and data, which "
                 "makes them (with --all-days those of every row from 11 on)"
             )
-        schema = Schema.parse(asked.series.schema)
-        cube = ForecastCube(plan.first, schema, asked.by_bar(flat), plan.horizons)
+        schema = Schema.parse(keys.series.schema)
+        cube = ForecastCube(plan.first, schema, keys.by_bar(flat), plan.horizons)
         return cube if device == "cpu" else cube.to(device)
 
     def append(self, series: SeriesId, keys: RecordKeys, records: Records) -> int:

@@ -109,6 +109,23 @@ def export_table(
     return Exported(path, rows, tuple(columns.names), tuple(left_out))
 
 
+def is_export(path: Path) -> bool:
+    """Whether a file is a table that `export_table` wrote, by its first columns."""
+    pa = _pyarrow()
+    import pyarrow.parquet as pq
+
+    try:
+        with pa.OSFile(str(path)) as file:
+            parquet = file.read(4) == b"PAR1"
+            file.seek(0)
+            found = pq.read_schema(file) if parquet else pa.ipc.open_file(file).schema
+    except (pa.ArrowException, OSError, ValueError):
+        return False
+    first: list[str] = _columns(pa, ()).names
+    names: list[str] = found.names
+    return bool(names[: len(first)] == first)
+
+
 def _columns(pa: Any, schemas: Collection[Schema]) -> Any:
     levels = sorted({level for schema in schemas for level in schema.levels})
     fields = [

@@ -45,7 +45,7 @@ class StoredFile:
         unsynced: whether its last sync failed, so that records may not be on the disk.
         torn: bytes of an unfinished record at the end.
         first, last: oldest and newest as-of date, nanoseconds since 1970; None without records, or
-            where they were not asked for.
+            where they were not requested.
     """
 
     entry: StoreEntry

@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -20,10 +20,15 @@ from typing import Any, Literal, TypeAlias
 from marketsim import _core
 from marketsim.errors import ArgumentError, StoreWarning, UnknownNameError
 from marketsim.forecasts.store.disk import FORMAT, LOCK_TIMEOUT, MODEL_FILE, PredictionStore
+from marketsim.models.fingerprint import ModelIdentity
 
 MAX_MODEL_FILE = 1 << 20
 LOCK_FILE = "lock"
 LEAST_PREFIX = 4
+ANOTHER_VERSION = (
+    "described by another version of marketsim, whose fingerprints differ: this version finds none "
+    "of its forecasts and leaves them alone"
+)
 
 StoreLocation: TypeAlias = "PredictionStore | str | os.PathLike[str]"
 # records: a file of records. quarantined: set aside because it was none of the store's. temporary:
@@ -31,6 +36,7 @@ StoreLocation: TypeAlias = "PredictionStore | str | os.PathLike[str]"
 EntryKind: TypeAlias = Literal["records", "quarantined", "temporary", "foreign"]
 
 MODEL_NAME = re.compile(r"[0-9a-f]{4,128}")
+_FORMAT_NAME = re.compile(r"v[0-9]{1,4}")
 FOLDER_NAME = re.compile(r"[0-9a-f]{2}")
 _FILE_NAME = re.compile(r"[0-9a-f]{32}\.msp(?:\.(bad|tmp)-[0-9]+(?:-[0-9]+)*)?")
 _MODEL_FILE_PART = re.compile(rf"{re.escape(MODEL_FILE)}\.tmp-[0-9]+-[0-9a-f]+")
@@ -65,7 +71,8 @@ class StoredModel:
     Attributes:
         fingerprint: what its folder is called by.
         name: what people call it; empty where `model.json` does not say.
-        note: what is wrong with `model.json`; empty if nothing is. Forecasts do not depend on it.
+        note: what is wrong with `model.json`, or that another version wrote it; empty if nothing
+            is. Forecasts do not depend on it.
     """
 
     fingerprint: str
@@ -176,7 +183,7 @@ def _lock_folder(folder: Path, timeout: float, create: int) -> int:
         pause = min(2 * pause, 5e-3)
 
 
-def resolve_models(known: Iterable[StoredModel], asked: Iterable[str]) -> set[str]:
+def resolve_models(known: Iterable[StoredModel], names: Iterable[str]) -> set[str]:
     """Fingerprints of the models that fingerprints, unique beginnings of them, or names mean.
 
     A name means every model that is called so.
@@ -187,7 +194,7 @@ def resolve_models(known: Iterable[StoredModel], asked: Iterable[str]) -> set[st
     """
     models = list(known)
     chosen: set[str] = set()
-    for text in asked:
+    for text in names:
         exact = {m.fingerprint for m in models if text and text in (m.fingerprint, m.name)}
         begins = {m.fingerprint for m in models if m.fingerprint.startswith(text)}
         if not exact and len(text) >= LEAST_PREFIX:
@@ -269,4 +276,12 @@ def _model_name(path: Path) -> tuple[str, str]:
     name = facts.get("name") if isinstance(facts, dict) else None
     if not isinstance(name, str) or not name:
         return "", f"{MODEL_FILE} states no name"
-    return name.encode("utf-8", "replace").decode(), ""
+    stated = facts.keys() - {"fingerprint"}
+    old = "code" in stated and stated != {part.name for part in fields(ModelIdentity)}
+    return name.encode("utf-8", "replace").decode(), ANOTHER_VERSION if old else ""
+
+
+def other_formats(location: StoreLocation) -> list[str]:
+    """Folders of a store that another version of marketsim wrote, in a format of its own."""
+    root = open_location(location).path
+    return [path.name for path in folders_of(root, _FORMAT_NAME) if path.name != FORMAT]

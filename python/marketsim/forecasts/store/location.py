@@ -22,11 +22,11 @@ def default_store_path() -> Path | None:
 
     None where MARKETSIM_STORE is "off", and, with a StoreWarning, where this user has no home.
     """
-    told = os.environ.get("MARKETSIM_STORE", "")
-    if told.lower() == "off":
+    setting = os.environ.get("MARKETSIM_STORE", "")
+    if setting.lower() == "off":
         return None
-    if told:
-        return Path(told)
+    if setting:
+        return Path(setting)
     try:
         return user_cache_folder() / "store"
     except RuntimeError:

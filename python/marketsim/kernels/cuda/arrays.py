@@ -1,4 +1,4 @@
-"""Arrays of days on a device: tensors as they lie there, NumPy arrays through pinned memory."""
+"""Arrays of days on a device: tensors used in place, NumPy arrays copied through pinned memory."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class DeviceDays(NamedTuple):
 
     @property
     def first(self) -> torch.Tensor:
-        """The closes, which are always there."""
+        """The closes; every caller gives them."""
         assert self.rows[0] is not None
         return self.rows[0]
 
@@ -69,7 +69,7 @@ class DeviceDays(NamedTuple):
 
 
 def address(tensor: torch.Tensor) -> int:
-    """Where a tensor's elements begin."""
+    """Address of a tensor's first element."""
     return tensor.data_ptr() or _NOWHERE
 
 
@@ -144,7 +144,7 @@ def checked_tensor(place: Place, name: str, values: Any, *, dense: bool = True) 
 def upload(place: Place, arrays: Sequence[npt.NDArray[Kind]]) -> list[torch.Tensor]:
     """Arrays of one dtype, of at most two axes, on the device: one copy, from pinned memory.
 
-    Rows that overlap, as those of a sliding window do, are copied once and overlap there.
+    Overlapping rows, as of a sliding window, are copied once and overlap on the device.
 
     Raises:
         CudaMemoryError: the device has no room.
@@ -156,20 +156,20 @@ def upload(place: Place, arrays: Sequence[npt.NDArray[Kind]]) -> list[torch.Tens
         dtype = torch.from_numpy(np.empty(0, arrays[0].dtype)).dtype
         total = sum(values.size for values, _ in flat)
         staged = place.staging((total,), dtype)
-        there = place.empty((total,), dtype)
+        on_device = place.empty((total,), dtype)
         at, found = 0, []
         for array, (values, stride) in zip(arrays, flat, strict=True):
             staged.numpy()[at : at + values.size] = values
             strides = () if array.ndim == 0 else (1,) if array.ndim == 1 else (stride, 1)
             found.append((array.shape, strides, at))
             at += values.size
-        # The pinned memory is not given to others before this is done: torch sees to it.
-        there.copy_(staged, non_blocking=True)
-    return [there.as_strided(shape, strides, at) for shape, strides, at in found]
+        # torch reuses the pinned memory only after this copy is done.
+        on_device.copy_(staged, non_blocking=True)
+    return [on_device.as_strided(shape, strides, at) for shape, strides, at in found]
 
 
 def _flat(array: npt.NDArray[Kind]) -> tuple[npt.NDArray[Kind], int]:
-    """The values that rows are made of, and how many lie between one row and the next."""
+    """The values that rows consist of, and the stride between rows."""
     if array.ndim == 2 and array.size:
         rows, days = array.shape
         step, item = array.strides[0], array.itemsize
@@ -188,5 +188,5 @@ def download(place: Place, tensors: Sequence[torch.Tensor]) -> list[npt.NDArray[
             pinned = place.staging(tensor.shape, tensor.dtype)
             staged.append(pinned.copy_(tensor, non_blocking=True))
         place.settle()
-        # Copied once more, so that pinned memory is not kept for as long as somebody keeps answers.
+        # Copied once more, so that the results do not keep pinned memory allocated.
         return [np.array(pinned.numpy()) for pinned in staged]

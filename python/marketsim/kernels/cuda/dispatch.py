@@ -1,6 +1,6 @@
-"""The public functions of the kernels on a device; None where `device` says the CPU.
+"""Run the public kernel functions on a device; return None where `device` is the CPU.
 
-Days are tensors of the device, whose answers are tensors, or NumPy arrays, whose answers are too.
+Tensors give tensors, NumPy arrays give NumPy arrays.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def solve(place: Place, groups: list[Any]) -> None:
     module = place.platform.module
     least, most = module.offsets_workspace(groups, place.queue["device"])
     memory = place.workspace(least, most)
-    # Torch gives this memory to nobody else before the work put on the stream so far is done.
+    # torch reuses this memory only after the work queued on the stream so far is done.
     module.best_offsets(groups, address(memory), memory.numel(), **place.queue)
 
 
@@ -248,6 +248,6 @@ def _finite(name: str, values: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def _size(values: Any) -> int:
-    """How many elements, without looking at them."""
+    """Number of elements; the values are not read."""
     shape = getattr(values, "shape", None)
     return math.prod(shape) if shape is not None else int(np.size(values))

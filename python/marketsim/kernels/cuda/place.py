@@ -1,8 +1,7 @@
-"""Where kernels run on a GPU: the compiled module, loaded at first use, and a device of torch.
+"""Locate the device kernels run on: the compiled module, loaded at first use, and a torch device.
 
-Memory and streams are torch's: what a kernel reads, writes and needs as workspace is in memory of
-torch's allocator, and its work is put on torch's current stream of the device. Nothing waits for
-the device but the way back of answers to NumPy.
+Memory and streams are torch's: a kernel's arrays and workspace come from torch's allocator, and it
+is launched on torch's current stream of the device. Only copies to NumPy wait for the device.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
 
 DEVICES = ("cpu", "cuda", "cuda:<index>", "auto")
 
-# From how much work on `device="auto"` moves NumPy arrays to the GPU and back. Not measured yet:
-# estimates from the time that a transfer takes to start (some 20 us) and the speed of one CPU core.
+# Least work for which `device="auto"` copies NumPy arrays to the GPU and back. Not measured yet:
+# estimated from the latency of a transfer (about 20 us) and the speed of one CPU core.
 # `make bench-gpu` measures where the two cross.
 LEAST_PROFITS = 1 << 24  # days times candidates
 LEAST_SUMS = 1 << 22  # days times candidates
@@ -42,7 +41,7 @@ _DLPACK = {"cpu": (1,), "cuda": (2, 13)}
 
 @dataclass(frozen=True)
 class Platform:
-    """What runs the kernels: the one place to put an emulation in.
+    """What runs the kernels; tests put an emulation in its place.
 
     Attributes:
         module: `marketsim._cuda`, or a module with the same functions.
@@ -100,7 +99,7 @@ class Place:
             torch.cuda.current_stream(self.device).synchronize()
 
     def mark(self) -> Callable[[], None]:
-        """This point of the current stream: waits until the work that is on it now is done."""
+        """Record an event on the current stream; calling it waits for the work queued so far."""
         if self.platform.kind != "cuda":
             return lambda: None
         import torch
@@ -122,16 +121,16 @@ class Place:
             return torch.empty(tuple(shape), dtype=dtype, device=self.device)
 
     def staging(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
-        """Memory of the host that the device reads and writes by itself."""
+        """Pinned memory of the host."""
         import torch
 
         return torch.empty(tuple(shape), dtype=dtype, pin_memory=self.platform.kind == "cuda")
 
     def workspace(self, least: int, most: int) -> torch.Tensor:
-        """Between `least` and `most` bytes, aligned to 256: as much as there is.
+        """Allocate as much as there is between `least` and `most` bytes, aligned to 256.
 
         Raises:
-            CudaMemoryError: there are not even `least`.
+            CudaMemoryError: fewer than `least` bytes are free.
         """
         import torch
 
@@ -177,8 +176,8 @@ def find_place(
 
     Raises:
         UnknownNameError: a device of another name.
-        CudaUnavailableError: a GPU is asked for and cannot be had.
-        ArgumentError: tensors that lie on another device than the one asked for.
+        CudaUnavailableError: no usable GPU, although one is requested.
+        ArgumentError: tensors on another device than the one requested.
     """
     name = device if isinstance(device, str) else str(device)
     if name == "cpu":
@@ -197,7 +196,7 @@ def find_place(
         own = as_tensor(tensor_name, tensor).device
         if own.type != loaded.kind or (wanted is not None and own != wanted.device):
             raise ArgumentError(
-                f"{tensor_name} is on {own}, and device={name!r} is asked for: move it there, or "
+                f"{tensor_name} is on {own}, but device={name!r} was requested: move it there, or "
                 "give NumPy arrays, which are copied there and back"
             )
         return Place(loaded, own)
@@ -238,7 +237,7 @@ def as_tensor(name: str, array: Any) -> torch.Tensor:
     torch tells the producer its current stream, on which the data are ready then.
 
     Raises:
-        ArgumentError: it cannot be had without a copy.
+        ArgumentError: it would need a copy.
     """
     import torch
     import torch.utils.dlpack
@@ -257,10 +256,10 @@ def as_tensor(name: str, array: Any) -> torch.Tensor:
 
 @contextmanager
 def memory_guard(place: Place, size: int) -> Iterator[None]:
-    """Turns torch's error of missing memory into ours.
+    """Convert torch's out-of-memory error into ours.
 
     Raises:
-        CudaMemoryError: with what was asked for, what there is, and what to do.
+        CudaMemoryError: states the memory requested, the memory free, and what to do.
     """
     import torch
 
@@ -280,7 +279,7 @@ def memory_guard(place: Place, size: int) -> Iterator[None]:
 
 @contextmanager
 def launch_guard() -> Iterator[None]:
-    """Turns an error of the compiled module into ours.
+    """Convert an error of the compiled module into ours.
 
     Raises:
         CudaError: the kernel could not be started.

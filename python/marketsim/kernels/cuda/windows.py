@@ -52,7 +52,7 @@ class WindowIndex(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """What one strategy asks of the days; tensors [day], of the device.
+    """The limit orders of one strategy on the days; tensors [day] on the device.
 
     Attributes:
         high_pred, low_pred, position: as in `marketsim.best_offsets`.
@@ -90,7 +90,7 @@ class Fitted(NamedTuple):
 def windows_at(
     starts: npt.ArrayLike, length: int, *, behind: int = 0, device: str = "cuda"
 ) -> WindowIndex:
-    """Windows by their first days, which are uploaded; to be used for as many calls as one likes.
+    """Upload windows by their first days; reusable in any number of calls.
 
     Raises:
         ArgumentError: a first day that is negative or no whole number, or no days a window.

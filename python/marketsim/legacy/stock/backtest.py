@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +22,9 @@ from marketsim.legacy.stock.result_rows import STRATEGIES
 from marketsim.legacy.stock.settings import setting
 from marketsim.legacy.stock.simulation import Costs, Simulations, Sources
 from marketsim.legacy.stock.tensorboard import NoWriter, Writer, log_averages, log_simulation
+from marketsim.text import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # Fewer values are not forecast from; with fewer than seven fewer samples are drawn.
 _LEAST, _FEW = 4, 7

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,9 @@ from marketsim.legacy.stock import loss_utils
 from marketsim.legacy.stock.backtest import Hooks, simulation_rows
 from marketsim.legacy.stock.maxdiff import evaluate_maxdiff_always_on_strategy
 from marketsim.legacy.stock.simulation import Costs
+from marketsim.text import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _LEAST_ROWS = 100
 _POLICIES = {"INSTANT_CLOSE": True, "KEEP_OPEN": False}

@@ -14,7 +14,6 @@ own module `data_curate_daily` is asked, as the old functions did.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
@@ -34,6 +33,7 @@ from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.legacy.stock.evaluation import SPREAD
 from marketsim.legacy.stock.quirks import active_quirks
 from marketsim.legacy.stock.settings import setting
+from marketsim.text import get_logger
 
 DataFunction: TypeAlias = Callable[[str], pd.DataFrame]
 DataSource: TypeAlias = "str | os.PathLike[str] | DataFunction | None"
@@ -43,7 +43,7 @@ PROVIDERS = "marketsim.data"
 # What the old code took for the spread of a symbol that it knew none of.
 WIDE_SPREAD = 1.05
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _said: set[str] = set()
 _data: DataFunction | None = None

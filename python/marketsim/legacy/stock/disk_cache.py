@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 import functools
 import inspect
-import logging
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -43,6 +42,7 @@ from marketsim.atomic import replace_file
 from marketsim.forecasts import user_cache_folder
 from marketsim.legacy.stock.settings import setting
 from marketsim.models.code import code_digest
+from marketsim.text import get_logger
 
 AnyArray: TypeAlias = "npt.NDArray[Any]"
 
@@ -208,7 +208,7 @@ def _feed(digest: _Hash, part: bytes) -> None:
 
 __all__ = ["disk_cache"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
@@ -13,8 +12,9 @@ import pandas as pd
 
 from marketsim import _core
 from marketsim.legacy.stock.price_frame import Prices
+from marketsim.text import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Array = npt.NDArray[np.float64]
 ReturnSeries: TypeAlias = "npt.NDArray[np.float64] | pd.Series[float]"

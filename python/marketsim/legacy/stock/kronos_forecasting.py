@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,8 +13,9 @@ from marketsim.errors import ArgumentError
 from marketsim.legacy.stock.forecasting import Forecasts
 from marketsim.legacy.stock.price_frame import KEYS, column_of
 from marketsim.legacy.stock.quirks import Quirks
+from marketsim.text import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Floats = npt.NDArray[np.float32]
 Loader = Callable[[], tuple[Any, Mapping[str, Any]]]

@@ -6,7 +6,6 @@ could not. It computes on a CPU, too, and its precision is float32 unless told o
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,7 @@ from marketsim.errors import (
 )
 from marketsim.legacy.stock.toto_wrapper import check_device
 from marketsim.models import load_model
+from marketsim.text import get_logger
 
 PRICES = ("open", "high", "low", "close")
 
@@ -107,7 +107,7 @@ def _future(stamps: pd.DatetimeIndex, pred_len: int) -> pd.DatetimeIndex:
 
 __all__ = ["KronosForecastResult", "KronosForecastingWrapper", "setup_kronos_wrapper_imports"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Array = npt.NDArray[np.float64]
 

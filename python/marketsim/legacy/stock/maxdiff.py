@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,8 +25,9 @@ from marketsim.legacy.stock.entry_exit import (
 from marketsim.legacy.stock.evaluation import StrategyEvaluation, no_scores
 from marketsim.legacy.stock.price_frame import column_values
 from marketsim.legacy.stock.quirks import Quirks, active_quirks
+from marketsim.text import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Result = tuple[StrategyEvaluation, npt.NDArray[np.float64], dict[str, object]]
 Levels = tuple[float, float]

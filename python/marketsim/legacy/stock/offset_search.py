@@ -9,7 +9,6 @@ DIRECT and differential evolution are SciPy's, on the same profit.
 from __future__ import annotations
 
 import functools
-import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,8 +25,9 @@ from marketsim.kernels.rules import FEE_RULES, check_fee, fee_rule_code, fill_co
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, check_bounds
 from marketsim.legacy.stock.settings import setting
 from marketsim.legacy.stock.tensor_profit import check_tensors, limit_order_profit
+from marketsim.text import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # Searched pair by pair, where the work grows with the third power of the days. More days start from
 # the maximum of float32, and improve one offset after the other.

@@ -25,8 +25,9 @@ from marketsim.legacy.stock.quirks import crypto_symbols
 from marketsim.legacy.stock.settings import LegacySettings, current_settings, setting
 from marketsim.legacy.stock.toto_aggregation import native_spec
 from marketsim.models.aggregation import parse_aggregate
+from marketsim.text import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 CLOSE_POLICIES = ("INSTANT_CLOSE", "KEEP_OPEN")
 DEFAULT_KRONOS_PARAMS: dict[str, float | int] = {

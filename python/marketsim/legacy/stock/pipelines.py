@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from dataclasses import dataclass, field
@@ -14,13 +13,14 @@ from marketsim.errors import CudaUnavailableError
 from marketsim.legacy.stock.settings import LegacySettings, current_settings, setting
 from marketsim.legacy.stock.toto_wrapper import TotoForecast, TotoPipeline, check_device
 from marketsim.models.load import is_statistical
+from marketsim.text import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from marketsim.forecasts import ForecastStore
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 # What makes and asks a pipeline of ours; a test may have patched the class.

@@ -7,7 +7,6 @@ that names the variable; an empty one counts as unset.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,8 +18,9 @@ from marketsim import _core
 from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.legacy.stock.toto_aggregation import native_spec
 from marketsim.models.aggregation import parse_aggregate
+from marketsim.text import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Optimizer: TypeAlias = Literal["exact", "direct", "differential_evolution"]
 Quirks: TypeAlias = Literal["legacy", "fixed"]

@@ -36,6 +36,11 @@ def check_tensors(**tensors: object) -> list[torch.Tensor]:
                 f"{name} must be a torch tensor: got {type(tensor).__name__}; "
                 "torch.as_tensor(...) makes one"
             )
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested:
+            raise ArgumentError(
+                f"{name} must be a plain tensor: got one that is sparse, quantised or nested; "
+                ".to_dense() or .dequantize() makes one"
+            )
         rows.append(tensor.reshape(-1))
     _check_alike(dict(zip(tensors, rows, strict=True)))
     return as_floats(rows)

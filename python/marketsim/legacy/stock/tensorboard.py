@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -12,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from marketsim.bars.symbol import check_symbol
 from marketsim.legacy.stock.settings import setting
+from marketsim.text import get_logger
 
 if TYPE_CHECKING:
     import pandas as pd
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 LOG_FOLDER = Path("logs")
 # Package that must be there, and the module whose SummaryWriter is used; the first that is counts.

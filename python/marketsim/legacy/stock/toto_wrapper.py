@@ -7,7 +7,6 @@ A forecast is the model's exact distribution. Samples are drawn from it only whe
 from __future__ import annotations
 
 import gc
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,6 +26,7 @@ from marketsim.models import Distribution, Model, load_model
 from marketsim.models.load import is_statistical
 from marketsim.models.neural.device import check_cuda
 from marketsim.models.traits import traits_of
+from marketsim.text import get_logger
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TotoForecast", "TotoPipeline", "setup_toto_wrapper_imports"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Array = npt.NDArray[np.float64]
 Samples = npt.NDArray[np.float32]

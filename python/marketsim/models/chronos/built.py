@@ -1,4 +1,4 @@
-"""Models of Chronos pipelines that have been built already."""
+"""Make models of Chronos pipelines that the caller has built."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from marketsim.models.chronos.samples import ChronosSampleModel
 
 
 def chronos_from_pipeline(pipeline: Any, *, name: str, **options: Any) -> ChronosModel:
-    """The model of a pipeline that has been built already, one of chronos-forecasting's.
+    """The model of a chronos-forecasting pipeline that the caller has built.
 
     It computes where and how it is, and must not be changed afterwards: stored forecasts are
     reached through the weights that it has now.

@@ -1,4 +1,4 @@
-"""The configuration of a chronos-forecasting checkpoint: what its pipelines take and give."""
+"""The configuration of a chronos-forecasting checkpoint: inputs and outputs of its pipelines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def is_chronos_samples(config: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class ChronosConfig:
-    """What matters of a Chronos model from outside.
+    """The sizes and limits of a Chronos model that callers need.
 
     Attributes:
         context_length: how many last values it sees.
@@ -47,7 +47,7 @@ class ChronosConfig:
 
     @classmethod
     def of(cls, config: Mapping[str, Any], where: str) -> ChronosConfig:
-        """What a config.json says.
+        """Read a config.json.
 
         Raises:
             CheckpointError: a key is missing or holds what cannot be.

@@ -35,7 +35,7 @@ Progress = Callable[[int], None]
 
 
 class ChronosModel(ABC):
-    """A pipeline of chronos-forecasting, with all that surrounds it.
+    """A model of a chronos-forecasting pipeline: contexts in, forecasts out.
 
     Each context goes through the network by itself: the encoders look forwards and backwards, so a
     pass over a longer context serves no shorter one.

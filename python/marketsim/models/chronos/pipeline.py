@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from blake3 import blake3
 
 from marketsim.errors import ArgumentError, CheckpointError, MissingDependencyError
-from marketsim.models.fingerprint import content_hash
 from marketsim.models.neural.checkpoint import Checkpoint
 from marketsim.models.neural.device import Execution
 
@@ -21,15 +20,13 @@ if TYPE_CHECKING:
     import torch
 
 PACKAGE = "chronos-forecasting"
-# Where the library that generates tokens looks for more settings.
-_GENERATION = "generation_config.json"
 _ADAPTER = "adapter_config.json"
 _KINDS = ("ChronosPipeline", "ChronosBoltPipeline", "Chronos2Pipeline")
 
 
 @dataclass(frozen=True)
 class BuiltPipeline:
-    """A pipeline that exists already, and stands where a `Checkpoint` would.
+    """A pipeline that the caller built, used in place of a `Checkpoint`.
 
     Attributes:
         name: display name.
@@ -100,20 +97,16 @@ def libraries(execution: Execution) -> dict[str, str]:
 
 
 def weights_digest(checkpoint: Checkpoint | BuiltPipeline) -> str:
-    """Hash of all of a checkpoint, or of a pipeline, that decides a forecast."""
-    if isinstance(checkpoint, BuiltPipeline):
-        return checkpoint.digest
-    files = [checkpoint.folder / "config.json", *checkpoint.files]
-    if (checkpoint.folder / _GENERATION).is_file():
-        files.append(checkpoint.folder / _GENERATION)
-    return content_hash(files)
+    """Hash of everything in a checkpoint or pipeline that decides a forecast."""
+    return checkpoint.digest
 
 
 def open_pipeline(checkpoint: Checkpoint, execution: Execution) -> Any:
     """The pipeline of a checkpoint, with all its weights, on its device.
 
     Raises:
-        CheckpointError: it cannot be opened, or its weights are not complete.
+        CheckpointError: it cannot be opened, its weights are not complete, or its files are not
+            those that the fingerprint is of.
     """
     package_version()
     if (checkpoint.folder / _ADAPTER).is_file():
@@ -123,7 +116,7 @@ def open_pipeline(checkpoint: Checkpoint, execution: Execution) -> Any:
         )
     from chronos import BaseChronosPipeline
 
-    with _no_loading_bar():
+    with _no_loading_bar(), checkpoint.unchanged():
         try:
             pipeline = BaseChronosPipeline.from_pretrained(
                 str(checkpoint.folder),
@@ -141,7 +134,7 @@ def open_pipeline(checkpoint: Checkpoint, execution: Execution) -> Any:
 
 
 def _check_complete(network: Any, checkpoint: Checkpoint) -> None:
-    """That every weight came from the files: the library draws what it lacks at random.
+    """Raise unless all weights came from the files: the library draws missing ones at random.
 
     Names of one tensor count as one.
     """
@@ -172,7 +165,7 @@ def _check_complete(network: Any, checkpoint: Checkpoint) -> None:
 
 @contextmanager
 def own_randomness(device: torch.device) -> Iterator[Callable[[int], None]]:
-    """Gives a function that seeds the generator of a device; afterwards all is as it was.
+    """Yield a function that seeds a device's generator; restore the generator afterwards.
 
     The library draws tokens from the device's only generator, and cannot be given another.
     """

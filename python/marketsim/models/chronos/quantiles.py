@@ -75,7 +75,7 @@ class ChronosQuantileModel(ChronosModel):
 
     @cached_property
     def batches(self) -> BatchRunner:
-        """How rows are put together, and how often memory did not suffice."""
+        """The batch runner; counts how often memory did not suffice."""
         return BatchRunner(self.execution.max_tokens(self.config.bytes_per_token))
 
     def predict(
@@ -220,7 +220,7 @@ class ChronosQuantileModel(ChronosModel):
                 on_progress(len(slots))
 
     def _quantiles(self, values: npt.NDArray[np.float32], steps: int) -> Array:
-        """What the pipeline says [row, variate, level, step] of contexts [row, variate, time]."""
+        """The pipeline's quantiles [row, variate, level, step] of contexts [row, variate, time]."""
         pipeline = self.pipeline
         import torch
 
@@ -235,7 +235,7 @@ class ChronosQuantileModel(ChronosModel):
 
 
 def _widened(row: Row, config: ChronosConfig) -> Row:
-    """A row with missing values at its start, as many as its own length asks for.
+    """Pad a row at its start with as many missing values as its length requires.
 
     What is computed from it then does not depend on which others stand in its batch.
     """

@@ -164,7 +164,7 @@ def _number(content: bytes) -> int:
 
 
 def _checked(sampling: dict[str, Any]) -> dict[str, Any]:
-    """The settings, if they can be.
+    """The settings, checked.
 
     Raises:
         ArgumentError: one of them is out of its range.

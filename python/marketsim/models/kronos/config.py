@@ -1,4 +1,4 @@
-"""The configurations of a Kronos predictor and of its tokenizer, and the weights they ask for."""
+"""The configurations of a Kronos predictor and its tokenizer, and the weights they require."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class StackConfig:
         return shapes
 
     def problems(self) -> list[str]:
-        """What of it cannot be."""
+        """Contradictions in the configuration."""
         if min(self.width, self.hidden, self.heads) < 1 or self.layers < 0:
             return ["sizes below 1"]
         if self.width % (2 * self.heads) != 0:
@@ -131,7 +131,7 @@ class KronosConfig:
 
     @property
     def pairing(self) -> Pairing | None:
-        """What goes with a published predictor of these sizes; None for others."""
+        """Training settings of a published predictor of these sizes; None for others."""
         return _PAIRINGS.get((self.stack.width, self.stack.layers))
 
     def tensors(self) -> Shapes:

@@ -1,4 +1,4 @@
-"""Paths of a batch: its series are read once, and each path goes on from there, bar by bar.
+"""Sample paths of a batch: read each series once, then extend its paths bar by bar.
 
 Kronos sees the last `max_context` tokens. While there are no more, what was read stays as it is,
 and a step costs one token a path. From then on the oldest token leaves at each step, which changes
@@ -94,7 +94,7 @@ class Generation:
             return self._networks.tokenizer.decode(before, kept, self.made)
 
     def _read(self, step: int, reading: Reading | None) -> Reading:
-        """What leads to the token of a step, from what led to that of the one before."""
+        """Hidden state for a step's token, from the state of the step before."""
         most, network = self._networks.max_context, self._networks.predictor
         start = step - 1
         if reading is None or self._longest + step > most:
@@ -126,7 +126,7 @@ class Generation:
 
 
 def kind_of(networks: Networks, length: int, horizon: int) -> tuple[int, int]:
-    """What series have in common that share a batch.
+    """Key of the series that can share a batch.
 
     Series of one kind take as many positions, and either all keep what was read or none does: so
     what is computed of one does not depend on the others.

@@ -32,7 +32,7 @@ _ADVICE = "fewer samples, a smaller max_context or another device"
 
 @dataclass(frozen=True)
 class BarForecast:
-    """Bars to come.
+    """Forecast bars.
 
     Attributes:
         paths: float32 [series, sample, step, column], each sample one path into the future; in the
@@ -193,7 +193,7 @@ class Kronos:
             return Networks(prepare(tokenizer), prepare(predictor), self.max_context)
 
     def release(self) -> None:
-        """Give back the memory of the weights, until the next forecast reads them again."""
+        """Free the weights; the next forecast loads them again."""
         if self.__dict__.pop("networks", None) is not None and self.execution.device != "cpu":
             import torch
 
@@ -215,7 +215,7 @@ class Kronos:
     ) -> BarForecast:
         """Forecast the bars after each series.
 
-        On a CPU the forecast of a series is the same to the last bit, whatever else is asked for
+        On a CPU the forecast of a series is the same to the last bit, whatever else is forecast
         beside it, and its path i whatever their number.
 
         Args:
@@ -230,7 +230,7 @@ class Kronos:
                 is 1, for which they are not needed.
             horizon: how many bars, at most `max_context`.
             temperature, top_k, top_p, samples, seed: see `Sampling`.
-            on_progress: told after each batch how many series it has forecast.
+            on_progress: called after each batch with the number of series it forecast.
 
         Raises:
             ArgumentError: missing values or columns, timestamps that do not fit, settings out of
@@ -318,10 +318,10 @@ class Kronos:
 
 
 def _plain(execution: Execution) -> Execution:
-    """The execution, if Kronos can run like that.
+    """The execution, checked for Kronos.
 
     Raises:
-        ArgumentError: compilation or quantisation is asked for.
+        ArgumentError: compilation or quantisation is requested.
     """
     if execution.compile or execution.quantize is not None:
         raise ArgumentError(

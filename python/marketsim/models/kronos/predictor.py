@@ -37,13 +37,13 @@ class KronosNetwork(nn.Module):
     Attributes:
         first_half, second_half: what the layers start from for each half of a token, whose sum
             they take: the original's embeddings, scaled and fused beforehand.
-        asking: queries of the first halves to the context, mapped beforehand.
+        cross_queries: queries of the first halves to the context, mapped beforehand.
         clock: vectors of minutes, hours, weekdays, days and months, one below the other.
     """
 
     first_half: Tensor
     second_half: Tensor
-    asking: Tensor
+    cross_queries: Tensor
     clock: Tensor
 
     def __init__(self, config: KronosConfig) -> None:
@@ -53,7 +53,7 @@ class KronosNetwork(nn.Module):
         first, second = 1 << config.first_bits, 1 << config.second_bits
         self.register_buffer("first_half", torch.empty(first, d))
         self.register_buffer("second_half", torch.empty(second, d))
-        self.register_buffer("asking", torch.empty(first, d))
+        self.register_buffer("cross_queries", torch.empty(first, d))
         self.register_buffer("clock", torch.empty(sum(CLOCK.values()), d))
         self.stack = Stack(config.stack)
         self.norm = nn.Parameter(torch.empty(d))
@@ -103,8 +103,8 @@ class KronosNetwork(nn.Module):
 
         A first half looks at all of the context. With it alone there is no position code.
         """
-        heads = self.asking.shape[1] // CROSS_HEADS
-        query = self.asking[first].unflatten(-1, (1, CROSS_HEADS, heads))
+        heads = self.cross_queries.shape[1] // CROSS_HEADS
+        query = self.cross_queries[first].unflatten(-1, (1, CROSS_HEADS, heads))
         cross = reading.cross
         own = cross.own[0] if cross.own else None
         attended = attend_branches(query, cross.shared[0], cross.unseen, own)

@@ -1,4 +1,4 @@
-"""Drawing tokens: what may be drawn, and which number each draw takes."""
+"""Draw tokens: the truncated distribution, and the uniform number of each draw."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Sampling:
     seed: int = 0
 
     def check(self) -> Sampling:
-        """This, with plain numbers.
+        """The settings as plain numbers, checked.
 
         Raises:
             ArgumentError: one of them is out of its range.
@@ -61,7 +61,7 @@ class Sampling:
 
 
 def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
-    """What the draws of tokens follow, float32 [..., number], from logits as they come."""
+    """Probabilities of tokens after truncation, float32 [..., number], from raw logits."""
     logits = logits / sampling.temperature
     if sampling.top_k > 0:
         kept = min(sampling.top_k, logits.shape[-1])
@@ -78,7 +78,7 @@ def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
 
 
 def drawn(shares: Tensor, uniform: Tensor) -> Tensor:
-    """Numbers int64 [row, branch] that uniform numbers in [0, 1) come to.
+    """Tokens int64 [row, branch] drawn by uniform numbers in [0, 1).
 
     Args:
         shares: [row, branch, number], or [row, 1, number] where branches do not differ yet.

@@ -1,4 +1,4 @@
-"""Bars as users hand them over: frames or arrays with timestamps, checked and scaled."""
+"""Check and scale bars given as frames or arrays with timestamps."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def read_series(
     horizon: int,
     clip: float,
 ) -> list[BarSeries]:
-    """The series of a call of `Kronos.predict_bars`, which see.
+    """The series of a call of `Kronos.predict_bars`.
 
     Raises:
         ArgumentError: what they hold cannot be forecast, with the number of the series.

@@ -1,4 +1,4 @@
-"""Causal transformer layers that read a series once and go on from it along many branches.
+"""Causal transformer layers that read a series once and extend it along many branches.
 
 A branch is one sample path. All branches of a row share what has been read: its keys and values are
 kept once, and the queries of all branches meet them in one matrix product. What a branch adds is
@@ -48,7 +48,7 @@ def room(length: int) -> int:
 
 @dataclass
 class Past:
-    """What was read, and what branches have added to it.
+    """Keys and values of the tokens read and of those that branches added.
 
     Attributes:
         lengths: int64 [row], how many positions of each row are real.
@@ -64,7 +64,7 @@ class Past:
 
     @classmethod
     def of(cls, lengths: Tensor, width: int) -> Past:
-        """Of rows of some lengths in `width` positions, before they are read."""
+        """An empty past for rows of these lengths in `width` positions."""
         beyond = torch.arange(width, device=lengths.device) >= lengths[:, None]
         unseen = torch.zeros(beyond.shape, device=lengths.device).masked_fill_(beyond, -torch.inf)
         return cls(lengths, unseen[:, None, None])
@@ -125,7 +125,7 @@ class Stack(nn.Module):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
 
     def read(self, hidden: Tensor, past: Past | None = None, *, whole: bool = True) -> Tensor:
-        """What the layers make of rows, [row, position, width]; the input is used up.
+        """Run the layers on rows [row, position, width]; the input is overwritten.
 
         Args:
             hidden: float32 [row, position, width]; the positions are whole tiles, see `room`.
@@ -161,7 +161,7 @@ class Stack(nn.Module):
         return kept
 
     def extend(self, hidden: Tensor, past: Past) -> Tensor:
-        """What the layers make of tokens that branches add to their past.
+        """Run the layers on tokens that branches add to their past.
 
         Args:
             hidden: float32 [row, branch, token, width].
@@ -236,17 +236,17 @@ def _attend(query: Tensor, shared: Cached, unseen: Tensor, own: Cached | None) -
     tokens = query.shape[2]
     apart = query.permute(0, 3, 1, 2, 4)
     flat = apart.flatten(2, 3)
-    asked, width = flat.shape[2], shared[0].shape[2]
+    rows, width = flat.shape[2], shared[0].shape[2]
     far = pad_tile(flat, 2) @ shared[0].transpose(2, 3) + unseen
     if own is None:
         alone: Tensor = far.softmax(dim=-1) @ shared[1]
-        return alone[:, :, :asked].view(apart.shape).permute(0, 2, 3, 1, 4)
+        return alone[:, :, :rows].view(apart.shape).permute(0, 2, 3, 1, 4)
     by_branch = pad_tile(query.transpose(2, 3), 3)
     near = by_branch @ pad_tile(own[0], 3).transpose(3, 4)
     near = near[..., :tokens, :] + _ahead(tokens, own[0].shape[3], near)
-    both = torch.cat((far[:, :, :asked], near.transpose(1, 2).flatten(2, 3)), dim=-1)
+    both = torch.cat((far[:, :, :rows], near.transpose(1, 2).flatten(2, 3)), dim=-1)
     weights = both.softmax(dim=-1)
-    result: Tensor = (pad_tile(weights[..., :width], 2) @ shared[1])[:, :, :asked]
+    result: Tensor = (pad_tile(weights[..., :width], 2) @ shared[1])[:, :, :rows]
     close = weights[..., width:].view(*apart.shape[:4], -1).transpose(1, 2)
     added: Tensor = pad_tile(close, 3) @ pad_tile(own[1], 3)
     together = result.view(apart.shape).transpose(1, 2) + added[..., :tokens, :]

@@ -1,4 +1,4 @@
-"""The network that makes a token of each bar, in two halves, and bars of tokens."""
+"""The network that encodes a bar as a token of two halves, and decodes tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Tokens(NamedTuple):
     second: Tensor
 
     def at(self, *index: object) -> Tokens:
-        """Some of them."""
+        """The tokens at these positions."""
         return Tokens(self.first[index], self.second[index])  # type: ignore[index]
 
 

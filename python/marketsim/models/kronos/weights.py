@@ -63,7 +63,7 @@ def load_predictor(checkpoint: Checkpoint, config: KronosConfig) -> KronosNetwor
     state["second_half"] = second
     state["clock"] = torch.cat([weights[name].double() for name in config.clock()])
     query = _linear(weights, "q", f"{cross}.q_proj")
-    state["asking"] = halves[0] @ query["q.weight"].T + query["q.bias"]
+    state["cross_queries"] = halves[0] @ query["q.weight"].T + query["q.bias"]
     for kind in ("weight", "bias"):
         parts = [weights[f"{cross}.{part}_proj.{kind}"].double() for part in ("k", "v")]
         state[f"answers.{kind}"] = torch.cat(parts)

@@ -1,1 +1,1 @@
-"""What the models with weights share: checkpoints, devices, rows, batches, building blocks."""
+"""Parts shared by models with weights: checkpoints, devices, rows, batches, building blocks."""

@@ -1,4 +1,4 @@
-"""Rows that a network reads, and the batches that they make.
+"""Rows that a network reads, and how they are batched.
 
 A causal network that reads a series in patches gives, at the end of each patch, the forecast that
 it would give after reading only that far. Patches are counted back from the end of a context, so
@@ -159,7 +159,7 @@ class Batch:
 
 
 class BatchRunner:
-    """Runs rows in batches of at most `max_tokens` patches and adapts to the memory there is.
+    """Runs rows in batches of at most `max_tokens` patches and adapts to the free memory.
 
     Args:
         max_tokens: see below.
@@ -206,7 +206,7 @@ class BatchRunner:
         *,
         equal: bool = False,
     ) -> Iterator[tuple[Batch, Result]]:
-        """Each batch with what `work` makes of it.
+        """Yield each batch with the result of `work`.
 
         Raises:
             ArgumentError: memory does not suffice for a single row.

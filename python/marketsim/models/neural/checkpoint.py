@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,7 +33,7 @@ _GENERATION = "generation_config.json"  # of models whose library makes tokens o
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 # Far above what any model needs: the largest index that is known has about 5 MB.
-_MOST_JSON = 64 << 20
+_MOST_JSON = 16 << 20
 MOST_LAYERS = 10_000
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -47,7 +47,7 @@ class Checkpoint:
         folder: where the files are.
         config: the content of config.json.
         files: the weights' files, and the index where there are several.
-        stamps: of config.json and the files, when the checkpoint was opened.
+        stamps: of `sources`, when the checkpoint was opened.
     """
 
     name: str
@@ -91,17 +91,23 @@ class Checkpoint:
         cls, name: str, folder: Path, config: Mapping[str, Any], files: tuple[Path, ...]
     ) -> Checkpoint:
         """A checkpoint of the files as they are now."""
-        return cls(name, folder, config, files, tuple(map(_stamp, (folder / _CONFIG, *files))))
+        checkpoint = cls(name, folder, config, files)
+        return replace(checkpoint, stamps=tuple(map(_stamp, checkpoint.sources)))
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """All files that decide a forecast; the last, of generation, need not exist."""
+        return (self.folder / _CONFIG, *self.files, self.folder / _GENERATION)
 
     @cached_property
     def digest(self) -> str:
-        """Hash of the configuration's and the weights' files.
+        """Hash of the files that decide a forecast.
 
         Raises:
             CheckpointError: one was changed since the checkpoint was opened.
         """
         with self.unchanged():
-            return content_hash([self.folder / _CONFIG, *self.files])
+            return content_hash(file for file in self.sources if file.is_file())
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
@@ -122,7 +128,7 @@ class Checkpoint:
         self._require_unchanged()
 
     def _require_unchanged(self) -> None:
-        for file, stamp in zip((self.folder / _CONFIG, *self.files), self.stamps, strict=False):
+        for file, stamp in zip(self.sources, self.stamps, strict=False):
             if _stamp(file) != stamp:
                 raise CheckpointError(
                     f"{file} was changed after the model had been opened: load the model anew, so "

@@ -1,4 +1,4 @@
-"""What forecasts cost a network, counted before it is loaded: from its sizes and its batches."""
+"""Cost of forecasts, counted from a network's sizes and batches before it is loaded."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class NetworkSizes:
 
 @dataclass(frozen=True)
 class Cost:
-    """What it takes to make forecasts; costs add up.
+    """Operations and memory of forecasts; costs add up.
 
     Attributes:
         forecasts: how many forecasts, of one variate each.
@@ -67,7 +67,7 @@ class Cost:
     shapes: frozenset[tuple[int, ...]] = frozenset()
 
     def __add__(self, other: Cost) -> Cost:
-        """Of one after the other."""
+        """Cost of one run after the other."""
         together = {
             field.name: getattr(self, field.name) + getattr(other, field.name)
             for field in fields(self)
@@ -85,8 +85,8 @@ def batch_cost(
 ) -> Cost:
     """The cost of one batch that forecasts up to a patch."""
     variates = batch.rows[0].variates
-    asked = sum(len(row.ends) for row in batch.rows)
-    wanted = _tiles((bucket(asked) if bucketed else asked) * variates)
+    forecasts = sum(len(row.ends) for row in batch.rows)
+    wanted = _tiles((bucket(forecasts) if bucketed else forecasts) * variates)
     patches = batch.count * variates * batch.width
     tokens = _tiles(patches)
     e, f = sizes.width, sizes.hidden
@@ -106,7 +106,7 @@ def batch_cost(
             seen = variates if across else _tiles(batch.width) / 2
             products += before * seen * (sizes.keys + sizes.values)
     return Cost(
-        forecasts=asked * variates,
+        forecasts=forecasts * variates,
         passes=len(batch.rows),
         batches=1,
         patches=patches,

@@ -54,7 +54,7 @@ class Execution:
     quantize: str | None = None
 
     def check(self) -> Execution:
-        """This, if it can be had here.
+        """The execution, if this machine supports it.
 
         Raises:
             UnknownNameError: no such precision.
@@ -133,19 +133,19 @@ class Execution:
         return dtype
 
     def settle(self) -> None:
-        """Wait until a GPU has done what it was given; only timing needs that."""
+        """Wait until a GPU has done its queued work; only timing needs that."""
         if self.device != "cpu":
             import torch
 
             torch.cuda.synchronize(self.torch_device)
 
     def max_tokens(self, bytes_per_token: int) -> int:
-        """How many patches a batch may hold."""
+        """The most patches of a batch."""
         most = _CPU_TOKENS if self.device == "cpu" else _CUDA_TOKENS
         return max(16, min(most, self.batch_bytes() // bytes_per_token))
 
     def batch_bytes(self) -> int:
-        """How much memory a batch may take."""
+        """The most memory of a batch."""
         if self.device == "cpu":
             free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
             return min(_CPU_SHARE, free // 4)

@@ -1,4 +1,4 @@
-"""How long forecasts will take and what memory: their cost at the speed that this machine shows."""
+"""Estimate time and memory of forecasts: their cost at this machine's measured speed."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class CostedModel(Protocol):
 
 
 class TimedNetwork(Protocol):
-    """What an estimate needs of a model: its sizes, and a smaller network like its own."""
+    """What an estimate needs of a model: its sizes, and a smaller network of the same kind."""
 
     @property
     def execution(self) -> Execution:
@@ -96,7 +96,7 @@ class TimedNetwork(Protocol):
 
 @dataclass(frozen=True)
 class _Speed:
-    """What the machine showed, a second.
+    """The machine's measured speeds, per second.
 
     Attributes:
         layers: operations of layers like the network's, with all that lies between them.
@@ -191,7 +191,7 @@ def _network(model: TimedNetwork, rows: int, width: int) -> Callable[[], Any]:
 
 
 def _per_second(work: Callable[[], Any], seconds: float, settle: Callable[[], None]) -> float:
-    """How often a second the work is done, after it was done once unmeasured."""
+    """Repetitions of the work per second, after one unmeasured run."""
     work()
     settle()
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What the models with weights have in common: from contexts to batches, and back to forecasts."""
+"""Models with weights: from contexts to batches, and from outputs to forecasts."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _LOADED = ("network", "batches", "_call")
 
 
 class NeuralModel(ABC):
-    """A causal network over patches, with all that surrounds it.
+    """A model of a causal network over patches.
 
     Weights are read when the first forecast is made: a run that finds all it needs in a store loads
     none.
@@ -193,7 +193,7 @@ class NeuralModel(ABC):
 
     @cached_property
     def batches(self) -> BatchRunner:
-        """How rows are put together, and how often memory did not suffice."""
+        """The batch runner; counts how often memory did not suffice."""
         most = self.execution.max_tokens(self.bytes_per_token())
         return BatchRunner(most, bucketed=self.execution.compile)
 
@@ -371,7 +371,7 @@ class NeuralModel(ABC):
         horizon: int,
         on_progress: Progress | None = None,
     ) -> Array:
-        """Parameters [count, variate, horizon, width] of the forecasts that rows ask for."""
+        """Parameters [count, variate, horizon, width] of the rows' forecasts."""
         made = np.empty((count, variates, horizon, self._width))
 
         def take(slots: Indices, pending: Pending) -> None:
@@ -387,7 +387,7 @@ class NeuralModel(ABC):
         take: Callable[[Indices, Pending], None],
         on_progress: Progress | None,
     ) -> None:
-        """Hand over what becomes of each batch of rows, and the slots that it is for."""
+        """Yield the outputs of each batch of rows, and their slots."""
         with stage("load"):
             import torch
 

@@ -1,4 +1,4 @@
-"""Forecasts of a batch on their way from its device."""
+"""Forecasts of a batch while they are copied from its device."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Pending: TypeAlias = Callable[[], npt.NDArray[np.float64]]
 
 @runtime_checkable
 class StayingPending(Protocol):
-    """A `Pending` whose parameters can also stay where they are."""
+    """A `Pending` whose parameters can also stay on the device."""
 
     def __call__(self) -> npt.NDArray[np.float64]:
         """The parameters on the host."""
         ...
 
     def on_device(self) -> torch.Tensor:
-        """The same numbers, float64, on the device; nothing waits for it."""
+        """The same numbers, float64, on the device; does not wait."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The configuration of a Toto 1.0 checkpoint, and the weights that it asks for."""
+"""The configuration of a Toto 1.0 checkpoint, and the weights that it requires."""
 
 from __future__ import annotations
 

@@ -75,13 +75,13 @@ def means(mixtures: Array) -> Values:
 
 
 def appended(values: Array) -> Values:
-    """Values to go on with: 0, as in the original, where float32 can hardly hold them."""
+    """Values to append: 0, as in the original, where float32 can hardly hold them."""
     fits = np.abs(values) < _MOST
     return np.where(fits, values, 0.0).astype(np.float32)
 
 
 class Decoder:
-    """A batch of contexts that have been read, and what has been appended to them since.
+    """A batch of contexts that have been read, and the values appended since.
 
     Attributes:
         first: mixtures [row, variate, patch, 4 * component] of the patch after the contexts.
@@ -106,7 +106,7 @@ class Decoder:
         self.first = in_units(made.cpu().numpy(), location[..., -1], scale[..., -1])
 
     def taking(self, rows: Indices) -> Decoder:
-        """One that goes on with some of the rows, which may come several times each."""
+        """A decoder for some of the rows, each of which may be repeated."""
         other = copy(self)
         other.first = self.first[rows]
         other._values, other._observed = self._values[rows], self._observed[rows]

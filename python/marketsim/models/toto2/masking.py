@@ -1,7 +1,7 @@
 """Panels: rows of one batch as the network is to see them, with what hides which patch from which.
 
 A patch without any observed value is out of sight for all others of its variate, if the model is
-told to expect missing values, and in any case for the other variates.
+set to expect missing values, and in any case for the other variates.
 """
 
 from __future__ import annotations

@@ -109,8 +109,8 @@ def plan_symbols(
     """How each symbol is run; `windows` as for `plan_windows`.
 
     Raises:
-        NotEnoughBarsError: a symbol has too few bars for one simulation. Of those with too few for
-            all simulations a warning tells.
+        NotEnoughBarsError: a symbol has too few bars for one simulation; those with too few for
+            all simulations are counted in a warning.
         ArgumentError: two symbols of one name, none at all, or a number out of range.
         UnknownNameError: no such asset class.
     """
@@ -128,7 +128,7 @@ def plan_symbols(
         fewest = min(short, key=lambda run: len(run.windows.as_of))
         warnings.warn(
             f"{len(short)} of {len(found)} symbols have too few bars for the "
-            f"{windows['simulations']} simulations asked for; the fewest are the "
+            f"{windows['simulations']} simulations requested; the fewest are the "
             f"{len(fewest.windows.as_of)} of {fewest.bars.symbol}",
             stacklevel=4,
         )

@@ -1,4 +1,4 @@
-"""What a run over a universe found: tensors on its device, and tidy frames of them."""
+"""Result of a run over a universe: tensors on its device, and tidy frames of them."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ class UniverseResult:
         Columns: fill, strategy, symbol, simulation, as_of, start, end (UTC), total, mean, variance,
         hit_rate (share of the days in the market with a profit), wins, trades (positions opened).
         """
-        total, squares, wins, active, trades = self._here([*self.sums[:4], self.entries])
+        total, squares, wins, active, trades = self._on_host([*self.sums[:4], self.entries])
         sums = ProfitSums(total, squares, wins, active, self.sums.days)
-        there = self.simulations_at >= 0
+        present = self.simulations_at >= 0
         dated = {
             "as_of": self._dates(lambda windows: windows.as_of),
             "start": self._dates(lambda windows: windows.starts),
@@ -83,7 +83,7 @@ class UniverseResult:
                 for name in ("total", "mean", "variance", "hit_rate", "wins")
             }
             figures["trades"] = trades
-        return self._frame(there, {"simulation": numbers, **dated}, figures)
+        return self._frame(present, {"simulation": numbers, **dated}, figures)
 
     def days(self) -> pd.DataFrame:
         """One row a fill policy, strategy, symbol and evaluated day, brought to the host.
@@ -92,17 +92,19 @@ class UniverseResult:
         day of the offsets on the days they were fitted on), net.
         """
         names = ("high_offset", "low_offset", "in_sample", "net")
-        figures = dict(zip(names, self._here([getattr(self, name) for name in names]), strict=True))
+        figures = dict(
+            zip(names, self._on_host([getattr(self, name) for name in names]), strict=True)
+        )
         figures["in_sample"] = figures["in_sample"] / self.windows[0].offset_window
         dates = self._dates(lambda windows: windows.days)
         return self._frame(self.days_at >= 0, {"date": dates}, figures)
 
     def _frame(
-        self, there: npt.NDArray[np.bool_], own: dict[str, Any], figures: dict[str, Any]
+        self, present: npt.NDArray[np.bool_], own: dict[str, Any], figures: dict[str, Any]
     ) -> pd.DataFrame:
-        """Rows of what is there [symbol, place]; `own` are columns of that, the same for all."""
+        """One row for each present [symbol, place]; `own` are columns shared by all strategies."""
         pairs = len(self.fills) * len(self.strategies)
-        symbols = np.nonzero(there)[0]
+        symbols = np.nonzero(present)[0]
         fill, strategy = (
             of.reshape(-1) for of in np.indices((len(self.fills), len(self.strategies)))
         )
@@ -112,7 +114,7 @@ class UniverseResult:
             "symbol": _named(self.symbols, np.tile(symbols, pairs)),
         }
         columns |= {name: _tiled(values, pairs) for name, values in own.items()}
-        columns |= {name: values[..., there].reshape(-1) for name, values in figures.items()}
+        columns |= {name: values[..., present].reshape(-1) for name, values in figures.items()}
         return pd.DataFrame(columns)
 
     def _dates(self, rows_of: Any) -> pd.DatetimeIndex:
@@ -120,7 +122,7 @@ class UniverseResult:
         parts = [run.bars.timestamps[rows_of(run.windows)] for run in self.runs]
         return pd.DatetimeIndex(np.concatenate(parts), tz="UTC")
 
-    def _here(self, tensors: list[torch.Tensor]) -> list[npt.NDArray[Any]]:
+    def _on_host(self, tensors: list[torch.Tensor]) -> list[npt.NDArray[Any]]:
         if self.place is None:
             return [tensor.numpy() for tensor in tensors]
         return download(self.place, tensors)

@@ -74,7 +74,7 @@ def walk_forward_universe(
 ) -> UniverseResult:
     """`walk_forward` of the strategies that fit offsets, for all symbols and fill policies at once.
 
-    On a GPU everything between the forecasts and the sums of the simulations stays there, and the
+    On a GPU everything from the forecasts to the sums of the simulations stays on it, and the
     offsets of all symbols, days, strategies and policies are one launch for up to 16 combinations
     of policy, strategy and costs. The CPU gives the same numbers by its own kernels.
 
@@ -97,8 +97,8 @@ def walk_forward_universe(
         device: "cpu", "cuda", "cuda:<index>", or "auto" for a GPU where there is one.
 
     Returns:
-        `UniverseResult`: tensors on the device, which nothing has waited for, and tidy frames of
-        them when they are asked for.
+        `UniverseResult`: tensors on the device, computed asynchronously; its methods give tidy
+        frames.
 
     Raises:
         NotEnoughBarsError: not one simulation of a symbol fits.
@@ -226,16 +226,16 @@ class Universe:
             raise ArgumentError(f"give one cube a symbol: got {len(cubes)} for {len(self.runs)}")
         on_host = [cube for cube in cubes if isinstance(cube, ForecastCube)]
         moved = iter(to_device_together(on_host, self.place))
-        there = [next(moved) if isinstance(cube, ForecastCube) else cube for cube in cubes]
+        on_device = [next(moved) if isinstance(cube, ForecastCube) else cube for cube in cubes]
         device = self.days.before.device
         wanted = []
         for i in self.days.order:
-            run, cube = self.runs[i], there[i]
-            if cube.schema != there[0].schema or cube.records.device != device:
+            run, cube = self.runs[i], on_device[i]
+            if cube.schema != on_device[0].schema or cube.records.device != device:
                 raise ArgumentError(
                     f"cubes must be of one schema and on {device}: that of {run.bars.symbol} is of "
                     f"{cube.schema.text}, on {cube.records.device}, the first of "
-                    f"{there[0].schema.text}"
+                    f"{on_device[0].schema.text}"
                 )
             try:
                 wanted += [cube.slice(plan.first, plan.stop) for plan in run.plans]
@@ -301,6 +301,7 @@ class Universe:
                 forecasts.schema, records, aggregate, forecasts.kernels_place()
             )
             moves: Any = moves_from_close(returns, self.days.before)
+            moves = moves.masked_fill((returns == 0.0).all(dim=1, keepdim=True), 0.0)
         return Levels(moves[:, 0], moves[:, 1])
 
 

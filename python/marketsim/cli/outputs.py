@@ -1,0 +1,69 @@
+"""Files that commands write: they replace what marketsim wrote, and other files by --force only."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from marketsim.errors import ArgumentError
+from marketsim.models.fingerprint import open_regular
+
+_HEAD_BYTES = 4096
+PAGE_MARK = b'<meta name="generator" content="marketsim">'
+
+
+def add_force(group: argparse._ActionsContainer, option: str) -> None:
+    """Add --force, which lets `option` replace a file that marketsim did not write."""
+    group.add_argument(
+        "--force",
+        action="store_true",
+        help=f"let {option} replace a file that marketsim did not write",
+    )
+
+
+def check_output(
+    path: Path, option: str, force: bool, is_ours: Callable[[Path, bytes], bool]
+) -> Path:
+    """Where an output goes, links followed, if it may be written there; writes nothing.
+
+    Args:
+        path: as it was given.
+        option: of the command, for the message.
+        force: whether any regular file may be replaced.
+        is_ours: tells by a file's path and first 4,096 bytes whether such a command wrote it.
+
+    Raises:
+        ArgumentError: the folder does not exist, the path is a folder or a device, or it is a file
+            that marketsim did not write and force is False.
+        OSError: an existing file cannot be read.
+    """
+    if "\0" in str(path):
+        raise ArgumentError(f"{option} {str(path)!r}: a path cannot hold a zero byte")
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise ArgumentError(f"{option} {path}: there is no folder {target.parent}")
+    try:
+        mode = target.lstat().st_mode
+    except FileNotFoundError:
+        return target
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a device, a pipe or a loop of links"
+        raise ArgumentError(f"{option} {path}: got {kind}, expected a file")
+    if force:
+        return target
+    with open_regular(target) as file:
+        head = file.read(_HEAD_BYTES)
+    if head and not is_ours(target, head):
+        raise ArgumentError(
+            f"{option} {path}: there is a file that marketsim did not write; give another name, or "
+            "--force to replace it"
+        )
+    return target
+
+
+def is_page(_: Path, head: bytes) -> bool:
+    """Whether a file begins as a report does."""
+    return PAGE_MARK in head

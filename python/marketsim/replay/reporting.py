@@ -1,0 +1,178 @@
+"""A replay as the data of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from marketsim.bars import Bars
+from marketsim.build_info import versions
+from marketsim.errors import ArgumentError
+from marketsim.metrics import Performance, Trades, TradeStatistics, performance
+from marketsim.report.data import Candles, Markers, ReportData, Table
+from marketsim.report.formats import percent
+
+Floats = npt.NDArray[np.float64]
+
+SHOWN_BARS = 180  # of candles: more cannot be told apart on a page
+_COLUMNS = (
+    ("total_return", "return", "percent"),
+    ("annual_return", "annual", "percent"),
+    ("volatility", "volatility", "percent"),
+    ("sharpe", "Sharpe", "number"),
+    ("sharpe_error", "\u00b1se", "number"),
+    ("sortino", "Sortino", "number"),
+    ("calmar", "Calmar", "number"),
+    ("max_drawdown", "max dd", "percent"),
+    ("exposure", "in mkt", "percent"),
+    ("max_leverage", "max pos", "number"),
+    ("turnover", "turnover", "number"),
+)
+
+
+class _Result(Protocol):
+    """What a report shows of a replay; `ReplayResult` describes each."""
+
+    @property
+    def bars(self) -> Bars: ...
+    @property
+    def settings(self) -> dict[str, Any]: ...
+    @property
+    def features(self) -> dict[str, Floats]: ...
+    @property
+    def equity(self) -> pd.Series[float]: ...
+    @property
+    def fills(self) -> pd.DataFrame: ...
+    @property
+    def buy_and_hold(self) -> Floats: ...
+    @property
+    def performance(self) -> Performance: ...
+    @property
+    def round_trips(self) -> Trades: ...
+    @property
+    def statistics(self) -> TradeStatistics: ...
+    def notes(self) -> list[str]:
+        """What a reader of the figures has to know."""
+        ...
+
+
+def report_data(result: _Result, indicators: Mapping[str, npt.ArrayLike] | None) -> ReportData:
+    """Everything that the report of a replay shows."""
+    index = result.bars.frame.index
+    held: Floats = np.cumprod(1.0 + result.buy_and_hold, dtype=np.float64)
+    equity: Floats = np.array(result.equity, dtype=np.float64) / result.settings["cash"]
+    return ReportData(
+        title=f"{result.bars.symbol}: replay",
+        subtitle=f"{len(result.bars):,} bars from {index[0]} to {index[-1]}",
+        notes=result.notes(),
+        tables=[performance_table(result), _trade_table(result)],
+        dates=_dates(result),
+        equity={
+            "strategy": equity,
+            "buy_and_hold": held,
+        },
+        baselines=frozenset({"buy_and_hold"}),
+        candles=_candles(result, indicators),
+        fans=[],
+        heatmap=None,
+        provenance={**versions(), **{k: str(v) for k, v in result.settings.items()}},
+    )
+
+
+def performance_table(result: _Result) -> Table:
+    """The strategy, and buying and holding the same bars."""
+    holding = performance(
+        result.buy_and_hold,
+        periods_per_year=result.settings["periods_per_year"],
+        sessions_per_year=result.settings["sessions_per_year"],
+        position=np.ones(len(result.bars)),
+    )
+    return Table(
+        "Performance, and buy and hold below",
+        ("strategy", *(head for _, head, _ in _COLUMNS)),
+        [
+            ["strategy", *_cells(result.performance)],
+            ["buy_and_hold", *_cells(holding)],
+        ],
+        note="After costs; buy and hold pays none.",
+        emphasis=frozenset({"buy_and_hold"}),
+    )
+
+
+def _cells(of: Performance) -> list[str]:
+    texts = {"percent": percent, "number": _number}
+    return [texts[kind](float(getattr(of, name))) for name, _, kind in _COLUMNS]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.2f}" if np.isfinite(value) else "\u2013"
+
+
+def _trade_table(result: _Result) -> Table:
+    found = result.statistics
+    rows = [["trades", f"{found.trades:,}"], ["win rate", percent(found.win_rate)]]
+    rows += [
+        [name.replace("_", " "), _number(getattr(found, name))]
+        for name in (
+            "profit_factor", "average_win", "average_loss", "expectancy", "best", "worst",
+            "average_bars", "longest_losing_streak", "costs",
+        )
+    ]  # fmt: skip
+    exits = np.unique(result.round_trips.exit_kind, return_counts=True)
+    rows += [[f"left by {kind}", f"{count:,}"] for kind, count in zip(*exits, strict=True)]
+    return Table("Round trips", ("figure", "value"), rows, note="Profits and costs in cash.")
+
+
+def _dates(result: _Result) -> npt.NDArray[np.datetime64]:
+    index = result.bars.frame.index
+    assert hasattr(index, "tz_localize")
+    return index.tz_localize(None).to_numpy()  # type: ignore[no-any-return]
+
+
+def _candles(result: _Result, indicators: Mapping[str, npt.ArrayLike] | None) -> Candles:
+    bars, count = result.bars, len(result.bars)
+    shown = slice(max(0, count - SHOWN_BARS), None)
+    lines = {}
+    if indicators is None:
+        low, high = bars.low.min() / 2.0, bars.high.max() * 2.0
+        for name, values in result.features.items():
+            known = values[np.isfinite(values)]
+            if known.size and low <= known.min() and known.max() <= high:
+                lines[name] = values[shown]
+    else:
+        for name, given in indicators.items():
+            array = np.asarray(given, dtype=np.float64)
+            if array.shape != (count,):
+                raise ArgumentError(
+                    f"indicator {name!r} must have one number a bar ({count}): got {array.shape}"
+                )
+            lines[name] = array[shown]
+    return Candles(
+        dates=_dates(result)[shown],
+        open=bars.open[shown],
+        high=bars.high[shown],
+        low=bars.low[shown],
+        close=bars.close[shown],
+        strategy="the strategy",
+        markers=_markers(result, count - len(bars.close[shown])),
+        lines=lines,
+    )
+
+
+def _markers(result: _Result, first: int) -> list[Markers]:
+    """The fills of the bars shown: an entry has the side of its trade, an exit the other one."""
+    fills, trips = result.fills, result.round_trips
+    bar = result.bars.frame.index.get_indexer(pd.DatetimeIndex(fills["time"])) - first
+    side = trips.side[fills["trade"].to_numpy(np.int64)] if len(fills) else np.zeros(0, np.int64)
+    enters = np.sign(fills["quantity"].to_numpy()) == side
+    price = fills["price"].to_numpy()
+    return [
+        Markers(f"{word} {end}", bar[keep].astype(np.int64), price[keep])
+        for sign, word in ((1, "long"), (-1, "short"))
+        for end, which in (("entry", enters), ("exit", ~enters))
+        for keep in [(side == sign) & which & (bar >= 0)]
+    ]

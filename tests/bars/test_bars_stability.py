@@ -1,0 +1,101 @@
+"""One row more never flips what was understood of the rows before it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from marketsim.bars import read_bars
+from marketsim.bars.layouts import LAYOUTS, choose_headed
+from marketsim.bars.splits import FACTORS, suspected_splits
+
+MANY = settings(max_examples=80, deadline=None, database=None)
+
+# Field order and step of the time in lists without names.
+ORDERS = {
+    "ccxt": ("open high low close volume", 1_704_067_200_000, 60_000),
+    "bitfinex": ("open close high low volume", 1_704_067_200_000, 60_000),
+    "coinbase": ("low high open close volume", 1_704_067_200, 60),
+    "seconds": ("open high low close volume", 1_704_067_200, 60),
+    "kraken8": ("open high low close vwap volume trades", 1_704_067_200, 60),
+}
+
+
+@st.composite
+def candles(draw):
+    """Candles of small whole prices, so that many of them are equal."""
+    count = draw(st.integers(2, 8))
+    rows = draw(st.lists(st.tuples(*[st.integers(1, 4)] * 4), min_size=count, max_size=count))
+    ordered = np.sort(np.array(rows), axis=1)
+    turned = draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    open_, close = np.where(turned, ordered[:, 1:3][:, ::-1].T, ordered[:, 1:3].T)
+    return {"open": open_, "high": ordered[:, 3], "low": ordered[:, 0], "close": close}
+
+
+@MANY
+@given(st.sampled_from(sorted(ORDERS)), candles())
+def test_any_candles_are_read_in_the_order_of_their_layout(layout, prices):
+    names, start, step = ORDERS[layout]
+    count = len(prices["open"])
+    columns = prices | {
+        "volume": np.arange(count) + 7,
+        "vwap": (prices["high"] + prices["low"]) / 2,
+        "trades": np.arange(count) + 1,
+    }
+    rows = [
+        [start + step * i, *(columns[name][i].item() for name in names.split())]
+        for i in range(count)
+    ]
+    for shown in range(2, count + 1):
+        bars = read_bars(rows[:shown])
+        for name in (*prices, "volume"):
+            np.testing.assert_array_equal(getattr(bars, name), columns[name][:shown])
+
+
+@pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if layout.signature])
+def test_neither_order_nor_one_more_column_changes_the_layout(layout):
+    for signature in layout.signature:
+        names = sorted(signature)
+        chosen = choose_headed(names).layout
+        assert chosen is not None
+        rng = np.random.default_rng(0)
+        for _ in range(5):
+            assert choose_headed(rng.permutation(names)).layout is chosen
+        assert choose_headed([*names, "remark"]).layout is chosen
+
+
+@st.composite
+def prices_with_splits(draw):
+    """Daily prices, quiet or not, with steps near the factors of splits at any row."""
+    count = draw(st.integers(2, 40))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    scale = draw(st.sampled_from([0.001, 0.02, 0.1]))
+    gap = rng.normal(0, scale / 4, count)
+    for row in draw(st.lists(st.integers(0, count - 1), max_size=4)):
+        gap[row] += np.log(draw(st.sampled_from(FACTORS))) * draw(st.sampled_from([-1.0, 1.0]))
+    inside = rng.normal(0, scale, count)
+    close = 100 * np.exp(np.cumsum(gap + inside))
+    open_ = close * np.exp(-inside)
+    high = np.maximum(open_, close) * (1 + scale * rng.random(count))
+    low = np.minimum(open_, close) / (1 + scale * rng.random(count))
+    return open_, high, low, close, rng.integers(0, 3, count).astype(float)
+
+
+@MANY
+@given(prices_with_splits())
+def test_later_rows_never_change_a_split_suspect(columns):
+    found = suspected_splits(*columns)
+    for count in range(len(columns[0])):
+        before = suspected_splits(*(column[:count] for column in columns))
+        assert before == {row: factor for row, factor in found.items() if row < count}
+
+
+@pytest.mark.parametrize("factor", [*FACTORS, *(1 / f for f in FACTORS)])
+@pytest.mark.parametrize("after", [0, 1, 30])
+def test_a_split_is_suspected_on_its_own_day(factor, after):
+    close = np.full(12 + after, 100.0)
+    close[11:] /= factor
+    assert suspected_splits(close, close, close, close, close) == {11: factor}
+    assert suspected_splits(close, close, close, close, 0 * close) == {}

@@ -1,0 +1,90 @@
+"""Figures of a replay are those of marketsim.metrics; its report and notebook forms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from market import random_bars
+
+import marketsim as ms
+from marketsim.errors import ArgumentError
+from marketsim.metrics import performance
+from marketsim.replay import Account, replay
+from marketsim.replay.rules import sma_cross
+
+BARS = random_bars(600, seed=3)
+
+
+@pytest.fixture(scope="module")
+def found() -> ms.replay.ReplayResult:
+    return replay(BARS, *sma_cross(BARS, 5, 15), fee_bps=10, stop_loss=0.03, take_profit=0.02)
+
+
+def test_one_definition_of_each_figure(found) -> None:
+    per_year = BARS.market.periods_per_year
+    equity = np.r_[10_000.0, found.equity]
+    returns = equity[1:] / equity[:-1] - 1.0
+    expected = performance(returns, periods_per_year=per_year)
+    for name in ("total_return", "max_drawdown", "sharpe"):
+        assert found.metrics[name] == pytest.approx(float(getattr(expected, name)), rel=1e-9)
+        assert found.metrics[name] == pytest.approx(
+            float(getattr(found.performance, name)), rel=1e-12
+        )
+    statistics, trades = found.statistics, found.trades
+    assert found.metrics["trades"] == statistics.trades == len(trades)
+    assert found.metrics["win_rate"] == statistics.win_rate
+    assert found.metrics["profit_factor"] == pytest.approx(statistics.profit_factor, rel=1e-12)
+    assert statistics.costs == pytest.approx(found.metrics["cost"], rel=1e-12)
+    assert found.performance.max_leverage == pytest.approx(1.0, abs=0.01)
+    # What is traded, a year and as a multiple of the equity.
+    fills = found.fills
+    at = BARS.frame.index.get_indexer(fills["time"])
+    before = np.r_[10_000.0, found.equity][at]
+    traded = (fills["quantity"].abs() * fills["price"] / before).sum()
+    assert float(found.performance.turnover) == pytest.approx(traded / 600 * per_year)
+
+
+def test_nothing_is_annualised_on_a_short_span() -> None:
+    bars = random_bars(15, seed=1)
+    found = replay(bars, np.ones(15, bool), np.zeros(15, bool))
+    assert np.isnan(found.metrics["sharpe"])
+    assert np.isnan(found.performance.sharpe)
+    assert replay(
+        bars, np.ones(15, bool), np.zeros(15, bool), account=Account(periods_per_year=12)
+    ).metrics["sharpe"] == pytest.approx(found.returns.mean() / found.returns.std() * 12**0.5)
+
+
+def test_buy_and_hold_counts_splits_and_dividends() -> None:
+    bars = random_bars(5, seed=1)
+    split, dividend = np.ones(5), np.zeros(5)
+    split[2], dividend[3] = 2.0, 1.0
+    found = replay(bars, np.zeros(5, bool), np.zeros(5, bool), split=split, dividend=dividend)
+    c = bars.close
+    expected = [0.0, c[1] / c[0] - 1, 2 * c[2] / c[1] - 1, (c[3] + 1) / c[2] - 1, c[4] / c[3] - 1]
+    np.testing.assert_allclose(found.buy_and_hold, expected, rtol=1e-12)
+
+
+def test_round_trips_have_bounds_and_doubts(found) -> None:
+    trips = found.round_trips
+    assert (trips.mae <= 0.0).all()
+    assert (trips.mfe >= 0.0).all()
+    move = trips.side * (trips.exit_price / trips.entry_price - 1.0)
+    assert (trips.mae <= move + 1e-12).all()
+    assert (trips.mfe >= move - 1e-12).all()
+    assert set(trips.entry_kind) == {"market"}
+    assert trips.ambiguous.sum() == found.trades["ambiguous"].sum()
+
+
+def test_report_and_notebook(found, tmp_path) -> None:
+    page = found.report(tmp_path / "a.html", indicators={"slow": ms.indicators.sma(BARS.close, 15)})
+    html = page.read_text()
+    assert html.count("<svg") > 3
+    for text in ("slow", "long entry", "buy_and_hold", "left by stop", "open_aware"):
+        assert text in html
+    shown = found._repr_html_()
+    assert "buy_and_hold" in shown
+    assert "Sharpe" in shown
+    with pytest.raises(ArgumentError, match="one number a bar"):
+        found.report(tmp_path / "b.html", indicators={"slow": [1.0]})
+    with pytest.raises(ArgumentError, match=r"\.html"):
+        found.report(tmp_path / "b.csv")
