@@ -33,6 +33,7 @@ COMMANDS = (
     "profile",
     "store",
     "params",
+    "genesis",
     "doctor",
 )
 """Sub-commands in the order of --help; each is a module of this room."""
@@ -48,6 +49,7 @@ _EXAMPLES = """examples:
   marketsim search AAPL.csv --strategy sma_cross --space space.yaml   parameters
   marketsim store stat                             what has been forecast and kept
   marketsim params show                            parameters of the old functions, by symbol
+  marketsim genesis run-backtest --help            the second old system's commands
   marketsim doctor                                 what this installation can do
 """
 
