@@ -235,12 +235,13 @@ class Run:
 def probe_sizes(count: int) -> list[int]:
     """How many first bars a strategy is asked for alone, of `count`.
 
-    Most are small: these cost a call and little more, and what reads one bar too many shows at any.
-    Of a long run they are a tenth together, so that the check costs no more than that.
+    All are small: each costs a call and little more, and what reads one bar too many shows at any.
+    Together they are less than the bars of a short run, and a tenth of those of a long one.
     """
-    sizes = {10, 12, 15, 19, 24, 30, 40}
-    sizes |= {count // 2, count - 1} if count <= 300 else {count // 20}
-    return sorted(size for size in sizes if 0 < size < count)
+    sizes = {3, 4, 5, 6, 7, 9, 11, 13}
+    if count > 300:
+        sizes = {4, 5, 7, 9, 12, 15, 19, 24, 30, count // 20}
+    return sorted(size for size in sizes if size < count)
 
 
 def _asked(strategy: Strategy, view: DecisionView) -> Orders:
