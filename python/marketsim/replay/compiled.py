@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -137,15 +137,42 @@ def plain(on_bar: OnBar) -> OnBar:
 
 
 def callback(on_bar: OnBar, features: npt.NDArray[Any], buffers: Buffers) -> Callable[[int], None]:
-    """What the engine calls after each bar: shows the strategy views of the shared memory."""
-    state, bar = _records(buffers.state)[0], _records(buffers.bar)[0]
-    requests, rows = _records(buffers.requests), _records(features)
+    """What the engine calls after each bar: shows the strategy plain numbers of shared memory."""
+    numbers, counts = _numbers(buffers.state), _counts(buffers.state)
+    stamps, prices = _counts(buffers.bar)[:2], _numbers(buffers.bar)[2:]
+    names = STATE.names or ()
+    state = _view(names[:-1])()
+    state.user = buffers.state["user"][0]  # memory of the strategy's own, which it writes
+    bar, row = _view(BAR.names or ())(), _view(features.dtype.names or ())()
+    matrix = features.view(np.float64).reshape(len(features), len(features.dtype.names or ()))
+    requests = _records(buffers.requests)
     function = plain(on_bar)
 
     def called(t: int) -> None:
-        function(state, bar, rows[t], requests)
+        state._values = numbers[:5].tolist() + counts[5:8].tolist()
+        bar._values = stamps.tolist() + prices.tolist()
+        row._values = matrix[t].tolist()
+        function(state, bar, row, requests)
 
     return called
+
+
+def _numbers(memory: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    return memory.view(np.float64)
+
+
+def _counts(memory: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    return memory.view(np.int64)
+
+
+def _view(names: Iterable[str]) -> Callable[[], Any]:
+    """A class whose attributes read the list `_values`: numpy's records take 20 times as long."""
+
+    def reader(i: int) -> property:
+        return property(lambda self: self._values[i])
+
+    fields: dict[str, Any] = {name: reader(i) for i, name in enumerate(names)}
+    return type("Values", (), fields | {"__slots__": ("_values", "user")})
 
 
 def _records(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:

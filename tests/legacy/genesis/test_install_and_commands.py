@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,13 @@ assert all(name in sys.modules for name in names)
 """,
         tmp_path,
     )
+
+
+def test_the_page_on_moving_runs(tmp_path: Path) -> None:
+    page = Path(__file__).parents[3] / "docs" / "migration_genesis.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.S)
+    assert len(blocks) >= 2
+    assert "exit_settings: stop_loss_pct" in program("\n".join(blocks), tmp_path)
 
 
 def test_what_install_refuses() -> None:
