@@ -146,9 +146,11 @@ def test_variables(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) 
     monkeypatch.setenv("GENESIS_FAST_WINDOW", "0")  # any text counts, as in the original
     monkeypatch.setenv("GENESIS_PRECOMPUTE_FEATURES", "1")
     monkeypatch.setenv("GENESIS_RANDOM_SEED", "7")
+    monkeypatch.setenv("GENESIS_FAST_HASH", "1")
     assert command.main([*RUN[2:], "--no-save"]) == 0
     out = capsys.readouterr().out
     assert "[SEED] 7" in out and "fast_window: accepted" in out and "precompute" in out
+    assert "GENESIS_FAST_HASH: accepted; no result is looked up in a cache" in out
     monkeypatch.setenv("GENESIS_RANDOM_SEED", "x")
     assert command.main([*RUN[2:], "--no-save"]) == 1
     assert "GENESIS_RANDOM_SEED: expected a whole number" in capsys.readouterr().err
