@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,13 @@ assert all(name in sys.modules for name in names)
 """,
         tmp_path,
     )
+
+
+def test_the_page_on_moving_runs(tmp_path: Path) -> None:
+    page = Path(__file__).parents[3] / "docs" / "migration_genesis.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.S)
+    assert len(blocks) >= 2
+    assert "exit_settings: stop_loss_pct" in program("\n".join(blocks), tmp_path)
 
 
 def test_what_install_refuses() -> None:
@@ -138,9 +146,11 @@ def test_variables(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) 
     monkeypatch.setenv("GENESIS_FAST_WINDOW", "0")  # any text counts, as in the original
     monkeypatch.setenv("GENESIS_PRECOMPUTE_FEATURES", "1")
     monkeypatch.setenv("GENESIS_RANDOM_SEED", "7")
+    monkeypatch.setenv("GENESIS_FAST_HASH", "1")
     assert command.main([*RUN[2:], "--no-save"]) == 0
     out = capsys.readouterr().out
     assert "[SEED] 7" in out and "fast_window: accepted" in out and "precompute" in out
+    assert "GENESIS_FAST_HASH: accepted; no result is looked up in a cache" in out
     monkeypatch.setenv("GENESIS_RANDOM_SEED", "x")
     assert command.main([*RUN[2:], "--no-save"]) == 1
     assert "GENESIS_RANDOM_SEED: expected a whole number" in capsys.readouterr().err

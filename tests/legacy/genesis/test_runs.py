@@ -27,9 +27,11 @@ from marketsim.legacy.genesis.backtest.findings import Findings
 from marketsim.legacy.genesis.backtest.htf_exit_engine import HTFFibonacciExitEngine
 from marketsim.legacy.genesis.backtest.metrics import calculate_metrics
 from marketsim.legacy.genesis.backtest.position_tracker import PositionTracker
+from marketsim.legacy.genesis.backtest.records import EXITS
 from marketsim.legacy.genesis.candles import Candles
 from marketsim.legacy.genesis.columns import forget_columns
 from marketsim.legacy.genesis.indicators.exit_fibonacci import calculate_exit_fibonacci_levels
+from marketsim.legacy.genesis.names import FEATURES, PERIODS
 from marketsim.legacy.genesis.optimizer.scoring import score_backtest
 from marketsim.legacy.genesis.strategy.evaluate import evaluate_pipeline
 
@@ -78,6 +80,28 @@ def recorded_engine(root: Path, name: str) -> tuple[Seen, dict[str, Any], dict[s
     return engine, info, engine.run()
 
 
+def check_columns(engine: Seen, arrays: dict[str, Any], bars: slice) -> None:
+    """Every recorded feature, percentile and level: bits, 1e-15 where exp enters."""
+    columns = engine.prepared.columns
+    cells = {f"f_{name}": row for name, row in zip(FEATURES, columns.features, strict=True)}
+    for k, rows in enumerate(PERIODS):
+        for share, part in enumerate(("p40", "p80")):
+            cells[f"atrp{rows}_{part}"] = columns.percentiles[2 * k + share]
+    if columns.lower is not None:
+        levels = ("ltf_0", "ltf_0382", "ltf_05", "ltf_0618", "ltf_0786", "ltf_1")
+        cells |= dict(zip(levels, columns.lower_levels, strict=True))
+        cells |= {"ltf_high": columns.lower.high, "ltf_low": columns.lower.low}
+        cells |= {"ltf_nh": np.maximum(columns.lower.highs, 1)}
+        cells |= {"ltf_nl": np.maximum(columns.lower.lows, 1), "ltf_ok": columns.lower_ok}
+    known = np.isfinite(arrays["f_atr_14"])
+    known[: bars.start] = False
+    assert np.array_equal(known[bars], np.isfinite(columns.features[5][bars]))
+    for name, values in cells.items():
+        tolerance = 1e-15 if name.startswith(("f_fib_prox", "f_fib0")) else 0.0
+        found, expected = values[known].astype(float), arrays[name][known].astype(float)
+        np.testing.assert_allclose(found, expected, tolerance, 0.0, True, name)
+
+
 @needs_golden
 @pytest.mark.parametrize("name", run_names())
 def test_recorded_run(own_project: Path, name: str) -> None:
@@ -97,6 +121,10 @@ def test_recorded_run(own_project: Path, name: str) -> None:
         np.testing.assert_allclose(
             engine.prepared.probas[row][bars], arrays[name_][bars], rtol=1e-15, atol=1e-15
         )
+    check_columns(engine, arrays, bars)
+    names = [EXITS[code] if code >= 0 else None for code in engine.ran.rows["exit"][bars]]
+    codes = [text["exit_list"][code] if code >= 0 else None for code in arrays["exit"][bars]]
+    assert names == codes
     daily = np.flatnonzero(arrays["htf_ok"] == 1)
     assert np.array_equal(daily, np.flatnonzero(engine.prepared.arrays["higher_ok"])[-len(daily) :])
     for bar in daily[:: max(len(daily) // 50, 1)]:

@@ -33,6 +33,15 @@ SWITCHES = {
     "old file of indicators is written and never read",
 }
 
+# Variables that once chose caches, and so results.
+NO_EFFECT = {
+    "GENESIS_FEATURE_CACHE_SIZE": "no result is looked up in a cache",
+    "GENESIS_FAST_HASH": "no result is looked up in a cache",
+    "GENESIS_DISABLE_INDICATOR_CACHE": "no result is looked up in a cache",
+    "GENESIS_DISABLE_METRICS": "there are no counters",
+    "GENESIS_DEBUG_BACKTEST": "no error of a bar is swallowed",
+}
+
 
 class CandleCache:
     """The old store of frames. The engine reads its file at each load: it can have changed."""
@@ -245,6 +254,9 @@ class BacktestEngine:
             "precompute_features": self.precompute_features,
         }
         notes = [f"{name}: {SWITCHES[name]}" for name, on in switched.items() if on]
+        notes += [
+            f"{name}: accepted; {why}" for name, why in NO_EFFECT.items() if name in os.environ
+        ]
         if notes:
             info["switches"] = notes
         if failed:
