@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -18,6 +19,13 @@ from marketsim.search import Choice, Float, Int, Ledger, Pruned, optuna, replay_
 
 package = pytest.importorskip("optuna")
 package.logging.set_verbosity(package.logging.ERROR)
+
+
+@pytest.fixture(autouse=True)
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process without torch, whatever tests ran before."""
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+
 
 SPACE = {"x": Float(-4.0, 4.0), "n": Int(1, 64)}
 
@@ -160,3 +168,15 @@ def test_a_killed_search_loses_at_most_its_running_trials(tmp_path: Path) -> Non
         )  # fmt: skip
         finished = [trial for trial in found.study.trials if trial.state.is_finished()]
         assert len(finished) == computed + 5
+
+
+def test_beside_torch_an_objective_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    objective = replay_objective(random_bars(200, seed=1), "sma_cross")
+    space = {"fast": Int(2, 9), "slow": Int(10, 40)}
+    options = {"trials": 4, "sampler": "random", "without_effect": "keep", "progress": False}
+    found = optuna(objective, space, jobs=2, **options)
+    alone = optuna(objective, space, jobs=1, **options)
+    assert [t.value for t in found.study.trials] == [t.value for t in alone.study.trials]
+    with pytest.raises(ValueError, match="handed to new processes, because torch is loaded"):
+        optuna(lambda x: x, {"x": Float(0, 1)}, jobs=2, **options)

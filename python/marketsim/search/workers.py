@@ -16,10 +16,12 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from marketsim import _core
+from marketsim.errors import ArgumentError
 
 
 class Pruned(Exception):
@@ -57,6 +59,8 @@ class Workers:
         self._objective, self._reports = objective, reports
         can_fork = "fork" in multiprocessing.get_all_start_methods() and "torch" not in sys.modules
         self._context: Any = multiprocessing.get_context("fork" if can_fork else "spawn")
+        if not can_fork:
+            _check_can_be_handed_over(objective)
         self._threads = max(1, _core.thread_limit() // jobs)
         self._workers: list[_Worker] = []
         for _ in range(jobs):
@@ -142,6 +146,19 @@ class Workers:
         self._workers.append(self._begin())
         why = f"signal {-code}" if code < 0 else f"exit code {code}"
         return Outcome(raised=WorkerLostError(f"the process of this trial ended: {why}"))
+
+
+def _check_can_be_handed_over(objective: Callable[..., Any]) -> None:
+    try:
+        ForkingPickler.dumps(objective)
+    except Exception as error:
+        raise ArgumentError(
+            f"with jobs above 1, {objective!r:.80} must be handed to new processes, because "
+            f"{'torch is loaded' if 'torch' in sys.modules else 'this system cannot fork'}, and "
+            f"cannot be: {error}. "
+            "Define it as a function of a module, use replay_objective or walk_forward_objective, "
+            "or run with jobs=1"
+        ) from error
 
 
 def _work(
