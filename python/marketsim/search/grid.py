@@ -28,7 +28,7 @@ def grid(
     *rest: Any,
     where: Where | None = None,
     direction: str = "maximize",
-    batch: int = 4096,
+    batch: int = 16_384,
     returns: str | os.PathLike[str] | None = None,
     ledger: Ledger | None = None,
     study: str | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -105,7 +106,7 @@ class GridResult:
         One lucky cell cannot win it; `plateau` says which cells count.
         """
         mean, _ = _plateau_means(self._cells(), radius)
-        return replace(self, scores=mean[self._places()])
+        return replace(self, scores=mean[self._places])
 
     def heatmap(self, rows: str, columns: str) -> pd.DataFrame:
         """Best score of each pair of values of two parameters, over all others.
@@ -169,15 +170,16 @@ class GridResult:
 
     def _table(self, values: Floats) -> Floats:
         cells = np.full(tuple(len(values) for values in self.space.values()), np.nan)
-        cells[self._places()] = values
+        cells[self._places] = values
         return cells
 
-    def _places(self) -> tuple[list[int], ...]:
+    @cached_property
+    def _places(self) -> tuple[npt.NDArray[np.intp], ...]:
         """Where in the space each set lies."""
         places = []
         for name, values in self.space.items():
             order = {plain(value): i for i, value in enumerate(values)}
-            places.append([order[plain(value)] for value in self.sets[name]])
+            places.append(np.array([order[v] for v in self.sets[name].tolist()], dtype=np.intp))
         return tuple(places)
 
 
