@@ -8,6 +8,10 @@
 // Of two records with one key the first counts. A record that is there already is compared with the
 // disk before it is acknowledged again.
 //
+// A file that another program has open for writing, as one that copies it in place has, is not
+// appended to: the copy would overwrite the records. An append waits a second for its end, and
+// fails.
+//
 // Syncing. After a failed sync a file is marked, and what is in it is acknowledged to no one until
 // it has been written anew, into a new file, and that was synced.
 //
@@ -62,6 +66,9 @@ struct Contents {
   uint64_t bytes = 0, slots = 0, live = 0, corrupt = 0, superseded = 0, unreadable = 0;
   bool unsynced = false;  // its last sync failed
 };
+
+// Which file it is, its size, and when it was last changed in any way.
+using Stamp = std::tuple<dev_t, ino_t, off_t, time_t, long>;
 
 class RecordFile {
  public:
@@ -122,6 +129,7 @@ class RecordFile {
   size_t under_lock(LockWait& wait, const Work& work);
   Opened open_for_writing();
   void create();
+  bool is_as_left() const;
   bool grows(const Opened& file) const;
   void require_all_read(const char* what) const;
   void set_aside(const Opened& file);
@@ -151,6 +159,7 @@ class RecordFile {
   std::vector<uint64_t> places_;  // the slot in the file of each record in the region
   // A file that is none of ours, so that it is counted once.
   std::tuple<dev_t, ino_t, off_t> refused_{};
+  Stamp left_{};  // of the file after our last append
   dev_t device_ = 0;
   ino_t inode_ = 0;
   size_t size_ = 0;            // of the file when last looked at
