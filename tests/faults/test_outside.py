@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_tools import CHILDREN, DATA_START, ROOT, Log, child, files_aside
+from fault_tools import CHILDREN, DATA_START, ROOT, Log, child, files_aside, memory_folder
 
 from marketsim.models import fingerprint
 from marketsim.models.fingerprint import content_hash
@@ -94,6 +94,14 @@ def test_a_sector_that_cannot_be_read_is_a_miss(tmp_path: Path) -> None:
     assert found["defects"] == [f"{lost} corrupt, {lost} of them not readable"]
     assert found["unreadable"] > 0
     assert not found["hashed"]
+
+
+def test_a_look_at_many_bad_sectors_ends() -> None:
+    """What the disk does not give is not tried again before the first try is over."""
+    with memory_folder() as folder:
+        found = child("slow_sectors", folder, shimmed=True, timeout=120)
+    assert found["found"] == 100
+    assert found["failed"] > 10_000
 
 
 @pytest.mark.parametrize("change", ["cut", "written over", "written over, times kept"])

@@ -116,6 +116,7 @@ class RecordFile {
   void forget();
   void give_up(int code);
   void refuse(const struct stat& now);
+  bool is_lost_due() const;
   bool same_file(const struct stat& now) const;
   bool last_is_there(int fd) const;
   bool header_is_ours(int fd) const;
@@ -168,6 +169,10 @@ class RecordFile {
   size_t settled_ = 0;         // slots before this one are settled: up to the last good one
   RecordHead last_{};          // of the last settled slot
   bool unfinished_ = false;    // the last look was interrupted
+  struct {
+    double took = 0.0;  // seconds, up to its last interruption
+    uint64_t repeated = 0, lost = 0;
+  } before_;  // a scan that may be interrupted began with these counts
   // The last scan that the disk did not give all of: when it ended, and how long it took.
   struct timespec lost_at_{};
   double lost_took_ = 0.0;

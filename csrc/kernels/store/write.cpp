@@ -81,7 +81,7 @@ RecordFile::Opened RecordFile::open_for_writing() {
       throw Failure(EINVAL, "cannot write: it is no file", path_);
     }
     look_at(file.fd.get(), file.status, true);
-    if (lost_ > 0) {  // it may be readable by now; who writes the file anew must have all of it
+    if (is_lost_due()) {  // it may be readable by now; who writes the file anew must have all of it
       forget();
       look_at(file.fd.get(), file.status, true);
     }
