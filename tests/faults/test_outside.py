@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_tools import CHILDREN, DATA_START, ROOT, Log, child, files_aside, memory_folder
+from fault_tools import CHILDREN, DATA_START, ROOT, Log, child, files_aside
 
 from marketsim.models import fingerprint
 from marketsim.models.fingerprint import content_hash
@@ -70,7 +70,7 @@ def test_an_append_waits_for_the_end_of_a_copy(pause: float, tmp_path: Path) -> 
 
 
 def test_a_sector_that_cannot_be_read_is_a_miss(tmp_path: Path) -> None:
-    """A signal would end the child."""
+    """A signal would end the child. There are so many that looks at the file are interrupted."""
     if os.geteuid() != 0:
         pytest.skip("loop devices need root")
     for tool in ("unshare", "mkfs.ext4", "losetup", "filefrag"):
@@ -88,20 +88,12 @@ def test_a_sector_that_cannot_be_read_is_a_miss(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert not found["wrong"]
-    assert 0 < found["found"] < 40_000
-    lost = 40_000 - found["found"]
+    assert 0 < found["found"] < 200_000
+    lost = 200_000 - found["found"]
     assert found["listed"] == [lost]
     assert found["defects"] == [f"{lost} corrupt, {lost} of them not readable"]
     assert found["unreadable"] > 0
     assert not found["hashed"]
-
-
-def test_a_look_at_many_bad_sectors_ends() -> None:
-    """What the disk does not give is not tried again before the first try is over."""
-    with memory_folder() as folder:
-        found = child("slow_sectors", folder, shimmed=True, timeout=120)
-    assert found["found"] == 100
-    assert found["failed"] > 10_000
 
 
 @pytest.mark.parametrize("change", ["cut", "written over", "written over, times kept"])
