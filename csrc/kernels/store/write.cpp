@@ -80,8 +80,11 @@ RecordFile::Opened RecordFile::open_for_writing() {
     if (!S_ISREG(file.status.st_mode)) {
       throw Failure(EINVAL, "cannot write: it is no file", path_);
     }
+    // What the disk did not give may be readable by now, and who writes the file anew must have all
+    // of it. Where a look was interrupted, a second one each time would never end.
+    const bool resumed = unfinished_;
     look_at(file.fd.get(), file.status, true);
-    if (is_lost_due()) {  // it may be readable by now; who writes the file anew must have all of it
+    if (lost_ > 0 && !resumed) {
       forget();
       look_at(file.fd.get(), file.status, true);
     }
