@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from marketsim.bars.defect import counted
 from marketsim.bars.encoding import decode
 from marketsim.bars.layouts import GENERIC, LAYOUTS, Choice, Layout, choose_headless, fold
 from marketsim.bars.limits import check_cells, check_columns
@@ -23,6 +24,7 @@ EXPECTED = f"expected a header such as {HEADER_EXAMPLE} and one line a bar"
 
 _DELIMITERS = (",", ";", "\t", "|")
 _LETTER = re.compile(r"[^\W\d_]")
+_WEB_PAGE = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
 _LOOKED_AT = 40  # lines above the table
 _KNOWN = GENERIC.keys() | {name for layout in LAYOUTS for name in layout.columns}
 LABELS = frozenset(("ticker", "symbol", "date", "datetime", "price", ""))
@@ -58,6 +60,7 @@ class _Start:
         names: of the columns; a tuple for each where there are several header lines.
         line: index of the first data line.
         notes: what was left out above, and how lines without a header were read.
+        header: the one header line as it stands; "" where there is none or several.
 
     """
 
@@ -66,6 +69,7 @@ class _Start:
     line: int
     notes: list[str]
     layout: Layout | None = None
+    header: str = ""
 
 
 def read_text(path: Path, data: bytes) -> RawTable:
@@ -76,9 +80,17 @@ def read_text(path: Path, data: bytes) -> RawTable:
 
     """
     text, encoding = decode(path, data, EXPECTED)
+    if _WEB_PAGE.match(text):
+        raise FileFormatError(
+            f"{path} is a page of the web (HTML), not a table, as sites answer in place of the "
+            f"file: download it again; {EXPECTED}"
+        )
     start = _find_start(path, text)
     body, above = _skip_lines(text, start.line)
     body, below = _cut_footer(body, start.delimiter)
+    if start.header:
+        body, more = _cut_headers(body, start.header)
+        below += more
     notes = [*([f"the text is in {encoding}"] if encoding else []), *start.notes, *below]
     frame = _parse(path, body, start, above)
     return RawTable(frame, notes, start.layout, start.line + 1, owned=True)
@@ -157,7 +169,7 @@ def _headed(lines: list[str], line: int, delimiter: str) -> _Start:
     if len(levels) == 1:
         if after > line + 1:
             names = [label, *names[1:]]
-        return _Start(delimiter, list(names), after, notes)
+        return _Start(delimiter, list(names), after, notes, header=lines[line])
     columns = level_names(levels, label)
     return _Start(delimiter, columns, after, [*notes, f"read {len(levels)} header lines"])
 
@@ -250,17 +262,43 @@ def _unknown_header(
 
 
 def _cut_footer(body: str, delimiter: str) -> tuple[str, list[str]]:
-    """Leave out a last line of prose, as some sites append one; a cut row is kept."""
-    stripped = body.rstrip()
-    last = stripped[stripped.rfind("\n") + 1 :]
-    plain = last.strip().strip('"')
+    """Leave out last lines of prose, as some sites append them; a cut row is kept."""
+    kept = body.rstrip()
+    cut: list[str] = []
+    while "\n" in kept and len(cut) < _LOOKED_AT:
+        last = kept[kept.rfind("\n") + 1 :]
+        if not _is_prose(last, delimiter):
+            break
+        cut.append(last.strip().strip('"'))
+        kept = kept[: len(kept) - len(last)].rstrip()
+    if not cut:
+        return body, []
+    shown = cut[-1] if len(cut[-1]) <= 60 else f"{cut[-1][:57]}..."
+    lines = "the last line:" if len(cut) == 1 else f"the last {len(cut)} lines, from"
+    return kept + "\n", [f"left out {lines} {shown!r}"]
+
+
+def _is_prose(line: str, delimiter: str) -> bool:
+    """Whether a line is no row: a few words, or one cell without any digit."""
+    filled = [cell for cell in _fields(line, delimiter) if cell]
+    plain = line.strip().strip('"')
+    if not filled or len(filled) > 2 or re.match(r"\d", plain):
+        return False
     words = len(re.findall(r"[A-Za-z]{3,}", plain))
-    if "\n" in stripped and words >= 3 and not re.match(r"\d", plain):
-        cells = _fields(last, delimiter)
-        if sum(bool(cell) for cell in cells) <= 2:
-            shown = plain if len(plain) <= 60 else f"{plain[:57]}..."
-            return stripped[: len(stripped) - len(last)], [f"left out the last line: {shown!r}"]
-    return body, []
+    return words >= 3 or (
+        len(filled) == 1 and bool(_LETTER.search(plain)) and not re.search(r"\d", plain)
+    )
+
+
+def _cut_headers(body: str, header: str) -> tuple[str, list[str]]:
+    """Leave out lines that repeat the header, as in files that were appended to each other."""
+    if header not in body:
+        return body, []
+    lines = body.split("\n")
+    kept = [line for line in lines if line != header]
+    count = len(lines) - len(kept)
+    shown = f"{counted(count, 'line')} that {'repeats' if count == 1 else 'repeat'} the header"
+    return ("\n".join(kept), [f"left out {shown}"]) if count else (body, [])
 
 
 def _parse(path: Path, body: str, start: _Start, above: int) -> pd.DataFrame:
