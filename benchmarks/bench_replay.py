@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,17 +25,64 @@ def random_bars(count: int, freq: str = "D") -> ms.Bars:
     return ms.Bars(pd.DataFrame(columns, index), "RANDOM")
 
 
+def by_marketsim(bars: ms.Bars, entries: np.ndarray, exits: np.ndarray) -> Any:
+    def run() -> float:
+        found = replay(bars, entries, exits, fee_bps=10, fill="same_close")
+        return found.metrics["total_return"]
+
+    return run
+
+
+def by_vectorbt(bars: ms.Bars, entries: np.ndarray, exits: np.ndarray) -> Any:
+    vbt = pytest.importorskip("vectorbt", reason="marketsim[peers] has vectorbt")
+    close = bars.frame["close"]
+    flags = [pd.Series(x, close.index) for x in (entries, exits)]
+
+    def run() -> float:
+        found = vbt.Portfolio.from_signals(close, *flags, fees=0.001, init_cash=1e4, freq="1D")
+        found.sharpe_ratio(), found.max_drawdown()
+        return found.total_return()
+
+    return run
+
+
+def by_backtesting(bars: ms.Bars, entries: np.ndarray, exits: np.ndarray) -> Any:
+    package = pytest.importorskip("backtesting", reason="marketsim[peers] has backtesting")
+
+    class Cross(package.Strategy):
+        def init(self) -> None: ...
+
+        def next(self) -> None:
+            t = len(self.data) - 1
+            if not self.position and entries[t]:
+                self.buy()
+            elif self.position and exits[t]:
+                self.position.close()
+
+    frame = bars.frame.rename(columns=str.capitalize)
+    frame.index = frame.index.tz_localize(None)
+    options = {"cash": 1e7, "commission": 0.001, "trade_on_close": True, "finalize_trades": True}
+
+    def run() -> float:  # whole units of a large account
+        return package.Backtest(frame, Cross, **options).run()["Return [%]"] / 100.0
+
+    return run
+
+
+@pytest.mark.parametrize("who", [by_marketsim, by_vectorbt, by_backtesting])
 @pytest.mark.benchmark(group="replay: SMA cross, 2,148 bars, with metrics")
-def bench_signals(benchmark) -> None:
+def bench_signals(benchmark, who) -> None:
     bars = random_bars(2148)
     entries, exits = sma_cross(bars)
-    assert replay(bars, entries, exits, fee_bps=10).metrics["trades"] > 20
-    benchmark(lambda: replay(bars, entries, exits, fee_bps=10).metrics)
+    expected = by_marketsim(bars, entries, exits)()
+    run = who(bars, entries, exits)
+    assert run() == pytest.approx(expected, abs=0.01)
+    benchmark(run)
 
 
-@pytest.mark.benchmark(group="replay: brackets, 1,000,000 minutes")
+@pytest.mark.benchmark(group="replay: brackets, 5,000,000 minutes")
 def bench_brackets(benchmark) -> None:
-    bars = random_bars(1_000_000, "min")
+    bars = random_bars(5_000_000, "min")
     entries, exits = np.arange(len(bars)) % 50 == 0, np.zeros(len(bars), dtype=bool)
 
     def run():

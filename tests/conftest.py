@@ -40,6 +40,7 @@ SLOW = {
     "models/test_toto1.py": "many runs of networks",
     "models/test_toto1_exact.py": "many runs of networks",
     "models/test_toto1_paths.py": "many runs of networks",
+    "models/test_toto1_runs.py": "compiles networks",
     "models/test_toto2.py": "many runs of networks",
     "models/test_toto1_golden.py": "recorded runs of a network",
     "models/test_toto2_golden.py": "recorded runs of a network",

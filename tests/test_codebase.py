@@ -37,6 +37,7 @@ LAYERS = (
     "report",
     "walkforward",
     "replay",
+    "lookahead",
     "search",
     "live",
     "cluster",

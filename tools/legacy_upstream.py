@@ -93,6 +93,9 @@ def run(checkout: Path, name: str, *, dropin: bool) -> Outcomes:
             Path(folder, "marketsim_dropin.py").write_text(_PLUGIN)
             options += ["-p", "marketsim_dropin"]
             environment["PYTHONPATH"] = folder
+            # Nothing downloads Toto's weights: the old repository's conftest has a stand-in for its
+            # backtest module, and for ours a model without weights forecasts.
+            environment.setdefault("TOTO_MODEL_ID", "ewma")
         python = os.environ.get("LEGACY_PYTHON", sys.executable)
         command = [python, "-m", "pytest", *options, name]
         try:

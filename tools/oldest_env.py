@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 ENVIRONMENT = ROOT / ".venv-oldest"
 BUILT = ENVIRONMENT / ".built"  # written last: what it stands in is complete
 EXTRAS = ("models", "parquet", "calendars")
-TOOLS = ("hypothesis", "pytest", "pytest-xdist", "scipy==1.13.1", "arch==7.0.0")
+TOOLS = ("hypothesis", "pytest", "pytest-benchmark", "pytest-xdist", "scipy==1.13.1", "arch==7.0.0")
 
 
 def main() -> None:

@@ -86,11 +86,13 @@ MARKETSIM_PACK_COMPARE(==)
 MARKETSIM_PACK_COMPARE(!=)
 #undef MARKETSIM_PACK_COMPARE
 
+// Of bits, not with && and ||: those may become branches, which prices do not let a processor
+// predict.
 inline bool both(bool x, bool y) {
-  return x && y;
+  return static_cast<bool>(static_cast<int>(x) & static_cast<int>(y));
 }
 inline bool either(bool x, bool y) {
-  return x || y;
+  return static_cast<bool>(static_cast<int>(x) | static_cast<int>(y));
 }
 template <size_t N>
 inline PackMask<N> both(PackMask<N> x, PackMask<N> y) {
@@ -142,6 +144,15 @@ inline double keep(bool mask, double x) {
 template <size_t N>
 inline Pack<N> keep(PackMask<N> mask, Pack<N> x) {
   for (size_t i = 0; i < N; ++i) x.v[i] = (Vector)(mask.m[i] & (VectorMask)x.v[i]);
+  return x;
+}
+// 0 where the mask is set, x elsewhere; a NaN stays.
+inline double drop(bool mask, double x) {
+  return keep(!mask, x);
+}
+template <size_t N>
+inline Pack<N> drop(PackMask<N> mask, Pack<N> x) {
+  for (size_t i = 0; i < N; ++i) x.v[i] = (Vector)(~mask.m[i] & (VectorMask)x.v[i]);
   return x;
 }
 // x to the power 0.5 as the C library gives it: now and then not the nearest number, which root()

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         LookaheadWarning,
         MarketsimError,
         MissingDependencyError,
+        MissingOpenWarning,
         ModelReleasedError,
         NotEnoughBarsError,
         OrderError,
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from marketsim.kernels.sums import profit_sums
     from marketsim.kernels.types import Offsets, ProfitSums
     from marketsim.live import next_orders
+    from marketsim.lookahead import LookaheadReport, check_lookahead
     from marketsim.metrics.evaluation import ForecastEvaluation, evaluate_forecasts
     from marketsim.models import (
         Distribution,
@@ -111,7 +113,6 @@ if TYPE_CHECKING:
         walk_forward,
         walk_forward_universe,
     )
-    from marketsim.walkforward.check import LookaheadReport, check_lookahead
 
     __version__: str
 
@@ -131,11 +132,12 @@ _SUBMODULES = (
 )
 _HOMES = {
     "LookaheadWarning": "errors",
+    "MissingOpenWarning": "errors",
     "StrategyError": "errors",
     "OrderError": "errors",
     "LookaheadError": "errors",
-    "LookaheadReport": "walkforward.check",
-    "check_lookahead": "walkforward.check",
+    "LookaheadReport": "lookahead",
+    "check_lookahead": "lookahead",
     "Bars": "bars",
     "BarsFolder": "bars",
     "Market": "bars",
@@ -240,6 +242,7 @@ __all__ = [
     "MarketsimError",
     "MemoryStore",
     "MissingDependencyError",
+    "MissingOpenWarning",
     "Model",
     "ModelIdentity",
     "ModelReleasedError",

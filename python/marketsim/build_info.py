@@ -5,16 +5,19 @@ from __future__ import annotations
 import importlib.util
 import platform
 import sys
-from importlib import metadata
 
 
 def version() -> str:
     """Version of marketsim."""
+    from importlib import metadata  # slow to import
+
     return metadata.version("marketsim")
 
 
 def versions() -> dict[str, str]:
     """Versions of marketsim and of the packages that its figures depend on."""
+    from importlib import metadata
+
     from marketsim import _core
 
     return {
@@ -22,13 +25,14 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "numpy": metadata.version("numpy"),
         "pandas": metadata.version("pandas"),
-        "numba": metadata.version("numba"),
         "instruction_set": _core.isa(),
     }
 
 
 def optional_versions() -> dict[str, str]:
     """Versions of optional packages, or what each is needed for."""
+    from importlib import metadata
+
     uses = {
         "pyarrow": 'Parquet files: pip install "marketsim[parquet]"',
         "arch": 'demo data: pip install "marketsim[demo]"',

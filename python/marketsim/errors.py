@@ -157,6 +157,10 @@ class LookaheadWarning(MarketsimWarning):
     """A strategy could not be checked for look-ahead."""
 
 
+class MissingOpenWarning(MarketsimWarning):
+    """A profit is a bound over all opens that the bars allow, since none were given."""
+
+
 class StoreWarning(MarketsimWarning):
     """The prediction store cannot do its work; the run goes on without it."""
 

@@ -46,6 +46,7 @@ def week(*weekdays):
         (week(0, 1, 2, 3, 6), "equity", 252.0),  # Tel Aviv
         (week(0, 1, 2, 3, 4, 5), "equity", 304.2),  # Saturdays, as New York to 1952
         (week(0, 1, 2, 3, 4, 6), "forex", 312.2),  # brokers' Sunday bar
+        (week(0, 1, 2, 3, 5, 6), "equity", 304.2),  # closed on Fridays alone
     ],
 )
 def test_daily_bars_by_their_week(at, times, zone, expected, periods):

@@ -340,8 +340,8 @@ def test_interrupt_leaves_no_half_written_report(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("os.replace", interrupted)
-    code, _, err = run(capsys, "backtest", folder / "AAA.csv", *QUICK, "--report", page)
-    assert code == 130
+    code, _, err = run(capsys, "backtest", folder / "AAA.csv", *QUICK, "--report", page, "--force")
+    assert code == 130, err
     assert "interrupted" in err
     assert page.read_text() == "the old report"
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["page.html"]

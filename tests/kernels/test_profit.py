@@ -9,6 +9,7 @@ from backends import FEW_BACKENDS, Backend, on_backend
 from fill_rules import RULES, fitting
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
 from price_rules import Bar, buy_then_sell, money, sell_then_buy
 from problems import KINDS, NAMES, awkward_days, drawn_days, random_days
 
@@ -363,8 +364,6 @@ def test_errors_say_got_and_expected() -> None:
         ms.profit(**days, low_offset=[[0.0]])
     with pytest.raises(UnknownNameError, match="optimistic, open_aware, close_only$"):
         ms.profit(**days, fill="best")
-    with pytest.raises(UnknownNameError, match="close_only; open_aware has its rule"):
-        ms.profit(**days, fill="pessimistic")
     with pytest.raises(UnknownNameError, match="per_entry, touched_both"):
         ms.profit(**days, fee_rule="flat")
     with pytest.raises(ArgumentError, match="belongs to the legacy formulas"):
@@ -373,11 +372,29 @@ def test_errors_say_got_and_expected() -> None:
         ms.profit(**days, fill="legacy")
     with pytest.raises(ArgumentError, match="legacy' knows no costs="):
         ms.profit(**(days | {"open": None}), fill="legacy", costs=(0, 0, 0))
-    for fill in rules.FILLS:
-        with pytest.raises(ArgumentError, match="needs open="):
-            ms.profit(**(days | {"open": None}), fill=fill)
-    with pytest.raises(TypeError, match="open"):
-        ms.profit(**{n: v for n, v in days.items() if n != "open"})
+
+
+def test_the_old_name_of_open_aware_warns() -> None:
+    days = random_days(np.random.default_rng(0), 50)
+    with pytest.warns(FutureWarning, match='old name of "open_aware"'):
+        found = ms.profit(**days, fill="pessimistic")
+    assert_array_equal(found, ms.profit(**days))
+
+
+@pytest.mark.parametrize("fill", rules.FILLS)
+def test_without_opens_profit_is_the_bound_over_every_open(fill) -> None:
+    rng = np.random.default_rng(5)
+    word = "upper" if fill == "optimistic" else "lower"
+    for kind in range(3):
+        days = awkward_days(rng, 400, kind) | {"open": None}
+        with pytest.warns(ms.MissingOpenWarning, match=word):
+            bound = ms.profit(**days, fill=fill)
+        shares = np.linspace(0.0, 1.0, 21, dtype=np.float32)[:, None]
+        low, high = days["low"], days["high"]
+        opens = np.clip(low + shares * (high - low), low, high)
+        each = np.stack([ms.profit(**(days | {"open": o}), fill=fill) for o in opens])
+        extreme = each.max(axis=0) if fill == "optimistic" else each.min(axis=0)
+        assert_allclose(bound, extreme, atol=4e-9, rtol=0)  # opens are rounded as well
 
 
 @pytest.mark.parametrize("costs", [(), (0.0, 0.0), 0.1, "abc", (0.0, np.nan, 0.0), (0, 0, np.inf)])

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 import legacy_strategies as expected  # noqa: E402
 from legacy_forecasts import Forecaster  # noqa: E402
-from legacy_golden import LONG_SUMS, SHORT_DAYS, Old, assert_same, same  # noqa: E402
+from legacy_golden import Old, assert_same, same  # noqa: E402
 from legacy_market import AWKWARD, daily  # noqa: E402
 from legacy_profit import Choice, awkward_problem  # noqa: E402
 from legacy_transcription import KEYS, Setting, changes, forecasts, targets  # noqa: E402
@@ -86,10 +86,9 @@ def test_signals_take_arrays_and_lists(old: Old) -> None:
 
 
 def check_evaluation(got: Any, value: expected.Evaluation) -> None:
-    """Totals, means and ratios, to the last digit of few days, and the returns with their index."""
-    rounding = LONG_SUMS if len(value.returns) > SHORT_DAYS else 0.0
+    """Totals, means and ratios to the last digit, and the returns with their index."""
     for name in value._fields[:4]:
-        assert same(getattr(got, name), getattr(value, name), rounding), (name, got, value)
+        assert same(getattr(got, name), getattr(value, name)), (name, got, value)
     if isinstance(value.returns, pd.Series):
         pd.testing.assert_series_equal(got.returns, value.returns, check_exact=True)
     else:

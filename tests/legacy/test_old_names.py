@@ -36,6 +36,7 @@ NAMES = {
         resolve_close_policy resolve_kronos_params resolve_toto_params run_bounded_optimizer
         run_single_simulation save_close_policy series_to_tensor simple_buy_sell_strategy tb_writer
         unprofit_shutdown_buy_hold validate_forecast_order TOTO_MIN_NUM_SAMPLES FAST_TESTING
+        DEFAULT_KRONOS_PARAMS FAST_TOTO_PARAMS logger _chronos2_wrapper_cache
     """,
     "loss_utils": """
         CRYPTO_TRADING_FEE DAILY_LEVERAGE_COST DEFAULT_ANNUAL_LEVERAGE_COST DEFAULT_TRADING_DAYS

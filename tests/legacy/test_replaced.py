@@ -133,6 +133,44 @@ def test_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
     assert old.resolve_best_model("AAPL") == "kronos"
 
 
+def test_own_loaders_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    record = type("Record", (), {"config": {"num_samples": 300}})
+    monkeypatch.delenv("TESTING")
+    monkeypatch.setattr(old, "load_best_config", lambda *of: asked.append(of) or record)
+    monkeypatch.setattr(old, "load_model_selection", lambda *of: asked.append(of))
+    for _ in range(2):
+        assert old.resolve_toto_params("AAPL")["num_samples"] == 300
+        old.resolve_kronos_params("AAPL")
+        assert old.resolve_best_model("AAPL") == "toto"
+    assert asked == [("toto", "AAPL"), ("kronos", "AAPL"), ("AAPL",)]
+    old._reset_model_caches()
+    old.resolve_toto_params("AAPL")
+    assert len(asked) == 4
+
+
+def test_toto_makes_room_for_kronos(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+
+    class Wrapper:
+        def __init__(self, **_: Any) -> None:
+            made.append(old.pipeline)
+            if len(made) == 1:
+                raise RuntimeError("CUDA out of memory")
+
+    own = Pipeline()
+    monkeypatch.setattr(old, "KronosForecastingWrapper", Wrapper)
+    monkeypatch.setattr(old, "pipeline", own, raising=False)
+    try:
+        wrapper = old.load_kronos_wrapper(old.resolve_kronos_params("AAPL"))
+        assert isinstance(wrapper, Wrapper) and made == [own, None]
+        monkeypatch.setattr(Wrapper, "__init__", lambda self, **_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            old.load_kronos_wrapper({**old.resolve_kronos_params("AAPL"), "top_k": 7})
+    finally:
+        old._reset_model_caches()
+
+
 def test_prices_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     from marketsim.legacy.stock import data_source
 
@@ -207,7 +245,9 @@ def test_what_is_called_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_close_policies_are_compared_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(old, "download_daily_stock_data", lambda *_, **__: daily(130, 5))
+    before = old.SPREAD
     old.evaluate_and_save_close_policy("AAPL", 2)
+    assert old.SPREAD == before != old.fetch_spread("AAPL")
     kept = old.load_close_policy("AAPL")
     assert kept in ("INSTANT_CLOSE", "KEEP_OPEN") and old.resolve_close_policy("AAPL") == kept
 
@@ -217,6 +257,17 @@ def test_what_cannot_be_replaced_is_refused(monkeypatch: pytest.MonkeyPatch, nam
     monkeypatch.setattr(old, name, lambda *_, **__: None)
     with pytest.raises(LegacyReplacementError, match=name):
         old.backtest_forecasts("AAPL", 1)
+
+
+def test_own_objectives_of_the_optimiser_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "calculate_trading_profit_torch_with_entry_buysell"
+    rows = [torch.zeros(3)] * 6
+    with monkeypatch.context() as patch:
+        patch.setattr(optimization_utils, name, lambda *_, **__: torch.zeros(()))
+        with pytest.raises(LegacyReplacementError, match=name):
+            optimization_utils.optimize_entry_exit_multipliers(*rows)
+    vars(optimization_utils).pop(name, None)
+    assert optimization_utils.optimize_entry_exit_multipliers(*rows)[2] == 0.0
 
 
 def test_flags_of_the_optimiser(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,6 +295,17 @@ def test_flags_of_the_optimiser(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     for name in ("_USE_DIRECT", "_FAST_MODE", "direct", "differential_evolution"):
         vars(optimization_utils).pop(name, None)
+
+
+def test_variables_that_choose_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TESTING")
+    monkeypatch.setenv("MARKETSIM_FORCE_KRONOS", "1")
+    assert old.resolve_best_model("AAPL") == "kronos" and not old.in_test_mode()
+    monkeypatch.setenv("MARKETSIM_FORCE_TOTO", "1")
+    assert old.resolve_best_model("AAPL") == "toto"
+    monkeypatch.delenv("MARKETSIM_FORCE_TOTO")
+    monkeypatch.setenv("MARKETSIM_ALLOW_MOCK_ANALYTICS", "true")
+    assert old.resolve_best_model("AAPL") == "toto" and old.in_test_mode()
 
 
 def test_variables_without_effect_are_logged(

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import marketsim as ms
 from marketsim.errors import ArgumentError, OrderError, StrategyError, UnknownNameError
@@ -83,6 +85,38 @@ def test_signals_targets_and_functions_agree_bit_for_bit(walk: ms.Bars, fill: st
     target[: entries.argmax()] = np.nan  # an exit before the first entry changes nothing
     by_target = replay_targets(walk, target, account=account)
     np.testing.assert_allclose(by_target.equity, by_flags.equity, rtol=1e-12)
+
+
+LEVEL = 0.0
+
+
+def above(state, bar, features, orders):
+    if state.position == 0.0 and features.x > LEVEL:
+        o.buy(orders, 1.0)
+
+
+def test_a_strategy_is_compiled_once_for_each_content(walk: ms.Bars, monkeypatch) -> None:
+    from marketsim.replay.compiled import compiled
+
+    features = {"x": np.arange(len(walk)) / 10.0}
+    kind = np.dtype([("x", np.float64)])
+    first = replay_strategy(walk, above, features)
+    assert compiled(above, kind) is compiled(above, kind)
+    assert compiled(above, np.dtype([("y", np.float64), ("x", np.float64)])) is not compiled(
+        above, kind
+    )
+    monkeypatch.setitem(above.__globals__, "LEVEL", 20.0)  # Numba would keep the old value
+    later = replay_strategy(walk, above, features)
+    entered = [r.trades["entry_time"][0] for r in (first, later)]
+    bars = [walk.frame.index.get_loc(time) for time in entered]
+    assert bars == [2, 202]
+    table = np.zeros(3)
+
+    def reads_an_array(state, bar, features, orders):
+        if table[0] > 0.0:
+            o.buy(orders, 1.0)
+
+    assert compiled(reads_an_array, kind) is not compiled(reads_an_array, kind)
 
 
 def bracketed(state, bar, features, orders):
@@ -233,9 +267,10 @@ def test_the_package_can_be_called(walk: ms.Bars) -> None:
     assert ms.replay(walk, entries, exits).to_dict()["metrics"]["trades"] > 0
 
 
-def plain_portfolio(opens, closes, weights, cash, cost, same_close):
+def plain_portfolio(opens, closes, weights, cash, cost, fee, same_close):
     """Weights of what is left after costs, sales first: in loops over single trades."""
     held, price, out = np.zeros(closes.shape[1]), np.full(closes.shape[1], np.nan), []
+    ruined = False
 
     def value(prices):
         for i, p in enumerate(prices):
@@ -243,40 +278,76 @@ def plain_portfolio(opens, closes, weights, cash, cost, same_close):
                 price[i] = p
         return cash + sum(h * price[i] for i, h in enumerate(held) if h)
 
+    def rebalance(prices, wanted):
+        nonlocal cash
+        total = value(prices)
+        if not total > 0:
+            return
+        gaps = [w * total - held[i] * p if p > 0 else 0.0
+                for i, (w, p) in enumerate(zip(wanted, prices, strict=True))]  # fmt: skip
+        left = total - sum(abs(g) * cost + fee * (g != 0) for g in gaps)
+        trades = [(w * left / p - held[i], i, p) if p > 0 else (0.0, i, p)
+                  for i, (w, p) in enumerate(zip(wanted, prices, strict=True))]  # fmt: skip
+        for quantity, i, p in sorted(trades, key=lambda trade: trade[0] > 0):
+            if quantity:
+                held[i] += quantity
+                cash -= quantity * p + abs(quantity) * p * cost + fee
+
     for t in range(len(closes)):
         seen = t if same_close else t - 1
-        prices = closes[t] if same_close else opens[t]
-        if seen >= 0 and not np.isnan(weights[seen]).any():
-            total = value(prices)
-            gaps = [weights[seen][i] * total - held[i] * p if p > 0 else 0.0
-                    for i, p in enumerate(prices)]  # fmt: skip
-            left = total - sum(abs(g) for g in gaps) * cost
-            for i, p in enumerate(prices):
-                if p > 0:
-                    quantity = weights[seen][i] * left / p - held[i]
-                    held[i] += quantity
-                    cash -= quantity * p + abs(quantity) * p * cost
-        out.append(value(closes[t]))
+        acts = seen >= 0 and not ruined and not np.isnan(weights[seen]).any()
+        if acts and not same_close:
+            rebalance(opens[t], weights[seen])
+        now = value(closes[t])
+        if acts and same_close:
+            rebalance(closes[t], weights[seen])
+            now = value(closes[t])
+        if now <= 0 and not ruined:
+            ruined, cash, held = True, now, np.zeros(len(held))
+        out.append(now)
     return out
 
 
-@pytest.mark.parametrize("same_close", [True, False])
-def test_portfolio_against_a_plain_one(same_close: bool) -> None:
-    rng = np.random.default_rng(3)
-    closes = 100.0 * np.exp(np.cumsum(rng.normal(0, 0.02, (60, 5)), axis=0))
-    opens = closes * np.exp(rng.normal(0, 0.01, closes.shape))
-    closes[10:14, 2] = opens[10:14, 2] = np.nan
-    weights = rng.dirichlet(np.ones(5), 60) * rng.choice([1.0, 0.5, -0.5], (60, 1))
-    weights[rng.uniform(size=60) < 0.5] = np.nan
-    index = pd.date_range("2024-01-01", periods=60)
-    frames = [pd.DataFrame(x, index, list("ABCDE")) for x in (closes, weights, opens)]
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 10_000),
+    same_close=st.booleans(),
+    most=st.sampled_from([0.5, 1.0, 3.0]),
+    fee=st.sampled_from([0.0, 2.0]),
+)
+def test_portfolio_against_a_plain_one(
+    seed: int, same_close: bool, most: float, fee: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 40))
+    closes = 100.0 * np.exp(np.cumsum(rng.normal(0, 0.05, (count, 4)), axis=0))
+    opens = closes * np.exp(rng.normal(0, 0.02, closes.shape))
+    gone = rng.uniform(size=closes.shape) < 0.1
+    closes[gone] = opens[gone] = np.nan
+    weights = rng.uniform(-most, most, (count, 4)) * rng.choice([0.0, 1.0], (count, 4))
+    weights[rng.uniform(size=count) < 0.5] = np.nan
+    index = pd.date_range("2024-01-01", periods=count)
+    frames = [pd.DataFrame(x, index, list("ABCD")) for x in (closes, weights, opens)]
     found = replay_portfolio(
-        frames[0], frames[1], open=frames[2], cost_bps=10.0,
+        frames[0], frames[1], open=frames[2], cost_bps=10.0, fee_per_trade=fee, cash=1000.0,
         fill="same_close" if same_close else "next_open",
     )  # fmt: skip
-    expected = plain_portfolio(opens, closes, weights, 10_000.0, 1e-3, same_close)
-    np.testing.assert_allclose(found.equity, expected, rtol=1e-12)
+    expected = plain_portfolio(opens, closes, weights, 1000.0, 1e-3, fee, same_close)
+    np.testing.assert_allclose(found.equity, expected, rtol=1e-9, atol=1e-7)
+    prices = frames[0].ffill().to_numpy()
+    units = found.units.to_numpy()
+    worth = found.cash + np.where(units == 0.0, 0.0, units * prices).sum(axis=1)
+    if not same_close and not gone.any():  # else a last price may be an open
+        np.testing.assert_allclose(worth, found.equity, rtol=1e-9, atol=1e-7)
+
+
+def test_a_portfolio_names_what_it_refuses(walk: ms.Bars) -> None:
+    close = pd.DataFrame({"A": walk.close, "B": walk.open}, walk.frame.index)
+    half = pd.DataFrame(0.5, close.index, close.columns)
     with pytest.raises(ArgumentError, match="max_weight"):
-        replay_portfolio(frames[0], frames[1], open=frames[2], max_weight=0.01)
+        replay_portfolio(close, half, open=close, max_weight=0.01)
     with pytest.raises(ArgumentError, match="reindex_like"):
-        replay_portfolio(frames[0], frames[1].iloc[1:], open=frames[2])
+        replay_portfolio(close, half.iloc[1:], open=close)
+    half.iloc[3, 0] = np.nan
+    with pytest.raises(ArgumentError, match="must be finite, or all NaN"):
+        replay_portfolio(close, half, open=close)

@@ -23,8 +23,6 @@ from legacy_transcription import CRYPTO_FEE, UNDEFINED, Reported, Setting, simul
 # Relative differences that are allowed. The old code took these two from running sums of pandas
 # over the whole history, whose last digits depend on rows that no longer count.
 ROUNDED = {"atr_pct_14": 1e-12, "dollar_vol_20d": 1e-12}
-# Beyond seven days sums are not added in NumPy's order, which differs between its versions.
-LONG_SUMS, SHORT_DAYS = 1e-12, 7
 
 CRYPTO = {"crypto": True, "fee": CRYPTO_FEE, "symbol": "BTCUSD"}
 
@@ -75,11 +73,10 @@ def no_kronos(params: dict[str, Any]) -> Any:
 
 def check_simulation(old: Old, data: pd.DataFrame, setting: Setting) -> dict[str, Any]:
     """The result, once all its columns and all of last_preds are what the old code gave."""
-    rounding = LONG_SUMS if setting.horizon > SHORT_DAYS else 0.0
     got = old.simulate(data, setting)
     expected = simulate(data, setting, Reported.of(got))
     assert list(got) == list(expected)
-    assert_same(got, expected, rounding=rounding)
+    assert_same(got, expected)
     return got
 
 
@@ -102,20 +99,18 @@ def check_backtest(
     return got
 
 
-def assert_same(
-    got: Mapping[str, Any], expected: Mapping[str, Any], where: str = "", rounding: float = 0.0
-) -> None:
+def assert_same(got: Mapping[str, Any], expected: Mapping[str, Any], where: str = "") -> None:
     """Names every value that differs, not the first alone."""
     assert set(got) == set(expected), f"{where}{set(got) ^ set(expected)} on one side only"
     found = [
         f"{where}{name}: got {got[name]!r}, expected {value!r}"
         for name, value in expected.items()
-        if not isinstance(value, dict) and not same(got[name], value, ROUNDED.get(name, rounding))
+        if not isinstance(value, dict) and not same(got[name], value, ROUNDED.get(name, 0.0))
     ]
     assert not found, "\n".join(found)
     for name, value in expected.items():
         if isinstance(value, dict):
-            assert_same(got[name], value, f"{where}{name}: ", rounding)
+            assert_same(got[name], value, f"{where}{name}: ")
 
 
 def same(got: Any, expected: Any, rounding: float = 0.0) -> bool:

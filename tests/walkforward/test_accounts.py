@@ -276,3 +276,41 @@ def test_costs_refuse_what_is_no_rate() -> None:
     ):
         with pytest.raises(ArgumentError, match=message):
             ms.Costs(**options)
+
+
+def test_bars_without_volume_are_told() -> None:
+    frame = ms.demo_bars().frame.copy()
+    frame.iloc[[-3, -5], frame.columns.get_loc("volume")] = 0.0
+    rules = {"strategies": ["simple"], "store": False, "progress": False, "simulations": 10}
+    result = ms.walk_forward(ms.Bars(frame, "SOME"), **rules)
+    note = "2 of 16 evaluated bars have no volume: nothing fills there"
+    assert note in str(result.summary()) and note in result.to_dict()["notes"]
+    frame["volume"] = 0.0
+    none = ms.Bars(frame, "NONE")
+    assert "no volume" not in str(ms.walk_forward(none, **rules).summary())
+    with pytest.raises(ArgumentError, match="got bars whose volume is 0 throughout; give bars"):
+        ms.walk_forward(none, **rules, volume_cap=ms.VolumeCap(1e6))
+
+
+class NoMove:
+    """Forecasts that nothing moves."""
+
+    name, fingerprint, context_length, levels = "no_move", "00", None, (0.1, 0.5, 0.9)
+
+    def predict(self, contexts, *, horizon=1, mask=None):
+        return ms.QuantileDistribution(self.levels, np.zeros((len(contexts), horizon, 3)))
+
+    def predict_each(self, series, start, *, horizon=1):
+        series = np.asarray(series)
+        shape = (series.shape[-1] - start + 1, *series.shape[:-1], horizon, 3)
+        return ms.QuantileDistribution(self.levels, np.zeros(shape))
+
+
+def test_a_forecast_of_no_move_trades_under_no_strategy() -> None:
+    """As the random walk, whose baseline never trades."""
+    bars = random_bars(200)
+    names = [name for name in ms.strategy_names() if name != "buy_and_hold"]
+    result = ms.walk_forward(bars, NoMove(), strategies=names, **RUN)
+    table = result.summary().strategies
+    assert (table.trades[[*names, "random_walk"]] == 0).all()
+    assert (table.total_return[names] == 0).all()

@@ -314,3 +314,13 @@ def test_prepared_universes_are_evaluated_again() -> None:
         pd.testing.assert_frame_equal(found.days(), whole.days(), check_exact=True)
     with pytest.raises(ArgumentError, match="start, end and calendar are not known to a universe"):
         ms.prepare(bars, "ewma", start="2020-01-01")
+
+
+def test_a_result_is_a_line() -> None:
+    bars = [ms.read_bars(random_frame(150, seed), symbol=f"S{seed}") for seed in range(2)]
+    found = ms.walk_forward_universe(
+        bars, "ewma", strategies=["maxdiff"], simulations=3, store=False, progress=False
+    )
+    assert repr(found).startswith("UniverseResult(2 symbols, strategies maxdiff, fills ")
+    assert len(repr(found)) < 200
+    assert found == found and hash(found)

@@ -166,10 +166,10 @@ struct Rsi {
       out[0] = early;
       return;
     }
-    // A NaN move is neither: select keeps it, so that it is not taken for none.
+    // A NaN move is neither a gain nor a loss, and stays in both.
     const R back = zero - move;
-    const R up = gain.step(select(zero > move, zero, move));
-    const R down = loss.step(select(zero > back, zero, back));
+    const R up = gain.step(drop(zero > move, move));
+    const R down = loss.step(drop(zero > back, back));
     R value = option == Option::neutral ? hundred - hundred / (spread<R>(1.0) + up / down)
                                         : hundred * (up / (up + down));
     value = select(both(down == zero, up == up), hundred, value);

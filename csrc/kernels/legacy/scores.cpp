@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
+#include <vector>
 
 namespace marketsim {
 namespace {
@@ -11,23 +13,48 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 // What a fee is multiplied with in a row that is long, short and flat.
 constexpr double kMixedFee = 0.523;
 
+// The sum of value(begin) .. value(begin + count - 1) in NumPy's order.
 template <typename Value>
-double sum_of(size_t count, const Value& value) {
-  double sum = 0.0;
-  for (size_t i = 0; i < count; ++i) sum += value(i);
+double ordered_sum(size_t begin, size_t count, const Value& value) {
+  if (count < 8) {
+    double sum = -0.0;
+    for (size_t i = 0; i < count; ++i) sum += value(begin + i);
+    return sum;
+  }
+  if (count > 128) {
+    const size_t half = count / 2 - count / 2 % 8;
+    return ordered_sum(begin, half, value) + ordered_sum(begin + half, count - half, value);
+  }
+  double part[8];
+  for (size_t i = 0; i < 8; ++i) part[i] = value(begin + i);
+  size_t done = 8;
+  for (; done + 8 <= count; done += 8) {
+    for (size_t i = 0; i < 8; ++i) part[i] += value(begin + done + i);
+  }
+  double sum =
+      ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
+  for (; done < count; ++done) sum += value(begin + done);
   return sum;
 }
 
-// Mean, annual mean and size of the returns of a row.
+// NumPy adds to a first sum of 0.
+template <typename Value>
+double sum_of(size_t count, const Value& value) {
+  return 0.0 + ordered_sum(0, count, value);
+}
+
+// Mean, annual mean and size of the returns of a row. The mean is that of the finite ones, which
+// are added as a row of their own.
 void profile(const double* returns, size_t days, double periods, const Scores& to, size_t row) {
-  const double number = static_cast<double>(days);
-  to.size[row] = sum_of(days, [&](size_t i) { return std::fabs(returns[i]); }) / number;
+  to.size[row] =
+      sum_of(days, [&](size_t i) { return std::fabs(returns[i]); }) / static_cast<double>(days);
   to.mean[row] = to.annual[row] = 0.0;
   if (periods <= 0.0) return;
-  const auto finite = [](double value) { return std::isfinite(value); };
-  const auto known = std::count_if(returns, returns + days, finite);
-  const double sum = sum_of(days, [&](size_t i) { return finite(returns[i]) ? returns[i] : 0.0; });
-  to.mean[row] = sum / static_cast<double>(std::max<std::ptrdiff_t>(known, 1));
+  std::vector<double> finite;
+  std::copy_if(returns, returns + days, std::back_inserter(finite),
+               [](double value) { return std::isfinite(value); });
+  const double sum = sum_of(finite.size(), [&](size_t i) { return finite[i]; });
+  to.mean[row] = sum / static_cast<double>(std::max<size_t>(finite.size(), 1));
   to.annual[row] = to.mean[row] * periods;
 }
 

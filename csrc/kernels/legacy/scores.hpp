@@ -1,7 +1,8 @@
 // What the daily returns of a strategy amount to: totals, means and Sharpe ratios, many at a time.
 //
-// Rows are scored by themselves. Sums are added one after the other in double precision; up to
-// seven days, the window of the old backtest, these are the bits of NumPy's sums.
+// Rows are scored by themselves. Sums are added in NumPy's order, so that every figure is to the
+// last bit what the old code's NumPy calls give for the row: below eight numbers one after the
+// other, up to 128 in eight partial sums, beyond that by halves.
 #pragma once
 
 #include <cstddef>

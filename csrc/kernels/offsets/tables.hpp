@@ -160,8 +160,9 @@ inline void write_candidates(const OffsetRules& rules, const Shape& shape, Scrat
   const LegArrays legs(scratch.legs, shape.legs * kLanes);
   const Nearest nearest = nearest_to_zero(rules.bounds);
   const size_t per_leg = static_cast<size_t>(candidates_per_leg(rules.rules));
-  CandidateList highs(scratch.high, nearest.high, rules.bounds.high_max + 0.0f, per_leg == 1);
-  CandidateList lows(scratch.low, nearest.low, rules.bounds.low_min + 0.0f, per_leg == 1);
+  const bool few = per_leg == 1 || shape.legs <= 8;
+  CandidateList highs(scratch.high, nearest.high, rules.bounds.high_max + 0.0f, few);
+  CandidateList lows(scratch.low, nearest.low, rules.bounds.low_min + 0.0f, few);
   for (size_t leg = 0; leg < shape.legs; ++leg) {
     const Legs vector = load_legs(legs, leg * kLanes);
     const Candidates found = list_candidates(rules.rules, rules.bounds, vector,

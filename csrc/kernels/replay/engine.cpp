@@ -214,11 +214,6 @@ void Engine::finish(int64_t t) {
   trades.push_back(open);
 }
 
-bool Engine::market_order_waits() const {
-  return std::any_of(working_.begin(), working_.end(),
-                     [](const Order& order) { return order.kind == Kind::market; });
-}
-
 void Engine::describe(State& state) const {
   state.cash = cash_;
   state.position = position_;

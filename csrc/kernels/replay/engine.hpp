@@ -76,7 +76,12 @@ class Engine {
   void finish(int64_t t);
 
   // Whether a market order still works: a bar without volume, or a cap on it, made it wait.
-  bool market_order_waits() const;
+  bool market_order_waits() const {
+    for (const Order& order : working_) {
+      if (order.kind == Kind::market) return true;
+    }
+    return false;
+  }
 
   void describe(State& state) const;
   int64_t next_ticket() const { return next_ticket_; }

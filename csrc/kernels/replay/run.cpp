@@ -171,7 +171,9 @@ class PortfolioAccount {
       : portfolio_(portfolio),
         cash_(portfolio.cash),
         held_(static_cast<size_t>(portfolio.assets), 0.0),
-        price_(static_cast<size_t>(portfolio.assets), kNone) {}
+        price_(static_cast<size_t>(portfolio.assets), kNone),
+        quantity_(static_cast<size_t>(portfolio.assets), 0.0),
+        tradable_(static_cast<size_t>(portfolio.assets), 0) {}
 
   double cash() const { return cash_; }
   const std::vector<double>& held() const { return held_; }
@@ -196,36 +198,39 @@ class PortfolioAccount {
   void rebalance(const double* weights, const double* prices, double& cost, double& turnover) {
     const double equity = value(prices);
     if (!(equity > 0.0)) return;
-    const auto wanted = [&](size_t i, double of) { return weights[i] * of / prices[i] - held_[i]; };
-    const auto tradable = [&](size_t i) { return prices[i] > 0.0 && std::isfinite(weights[i]); };
     double first = 0.0;
     for (size_t i = 0; i < held_.size(); ++i) {
-      if (tradable(i)) first += fee(wanted(i, equity) * prices[i]);
+      const double gap = weights[i] * equity - held_[i] * prices[i];
+      tradable_[i] = prices[i] > 0.0 && std::isfinite(weights[i]);
+      if (tradable_[i]) first += fee(gap);
     }
     // Weights are of what is left after the costs; sales come before purchases.
     const double left = equity - first;
+    for (size_t i = 0; i < held_.size(); ++i) {
+      quantity_[i] = tradable_[i] ? weights[i] * left / prices[i] - held_[i] : 0.0;
+    }
     for (const bool sales : {true, false}) {
       for (size_t i = 0; i < held_.size(); ++i) {
-        if (!tradable(i)) continue;
-        const double quantity = wanted(i, left);
-        if (quantity == 0.0 || (quantity < 0.0) != sales) continue;
-        const double paid = fee(quantity * prices[i]);
+        const double quantity = quantity_[i];
+        if (sales ? !(quantity < 0.0) : !(quantity > 0.0)) continue;
+        const double traded = quantity * prices[i], paid = fee(traded);
         held_[i] = weights[i] == 0.0 ? 0.0 : held_[i] + quantity;
-        cash_ -= quantity * prices[i] + paid;
+        cash_ -= traded + paid;
         cost += paid;
-        turnover += std::abs(quantity * prices[i]);
+        turnover += std::abs(traded);
       }
     }
   }
 
  private:
   double fee(double value) const {
-    return value == 0.0 ? 0.0 : std::abs(value) * portfolio_.cost + portfolio_.fixed_cost;
+    return std::abs(value) * portfolio_.cost + (value == 0.0 ? 0.0 : portfolio_.fixed_cost);
   }
 
   const Portfolio& portfolio_;
   double cash_;
-  std::vector<double> held_, price_;
+  std::vector<double> held_, price_, quantity_;
+  std::vector<char> tradable_;
 };
 
 }  // namespace

@@ -122,6 +122,7 @@ class RecordFile {
   size_t under_lock(LockWait& wait, const Work& work);
   Opened open_for_writing();
   void create();
+  bool grows(const Opened& file) const;
   void require_all_read(const char* what) const;
   void set_aside(const Opened& file);
   std::vector<uint32_t> fresh(const Opened& file, const RecordHead* heads, size_t count);

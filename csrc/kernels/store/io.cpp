@@ -193,7 +193,8 @@ void make_folders_of(const std::string& path) {
   if (::stat(folder.c_str(), &found) == 0) return;
   if (folder == "." || folder == "/") fail("cannot open", folder);
   make_folders_of(folder);
-  if (::mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) fail("cannot create", folder);
+  if (::mkdir(folder.c_str(), 0777) == 0 || errno == EEXIST) return;
+  if (errno != ENOENT) fail("cannot create", folder);  // else a clean-up removed the one above
 }
 
 Fd create_beside(const std::string& path, std::string& name) {

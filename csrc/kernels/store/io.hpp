@@ -83,6 +83,7 @@ void sync_folder_of(const std::string& path);
 // The folder of a path and `depth` - 1 above it, except those that this user may not open.
 void sync_folders_of(const std::string& path, int depth);
 
+// Whoever opens `path` then tries again where a clean-up has removed a folder meanwhile.
 void make_folders_of(const std::string& path);
 
 // A name beside `path` that no other process or thread picks; its file is opened for writing.

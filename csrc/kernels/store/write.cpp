@@ -21,6 +21,7 @@ constexpr int kOpenTries = 1000;  // a file replaced that often while one waits:
 // A file that is no file of the store is left alone for so long after it was last written to: it
 // may be one that is being copied to its place.
 constexpr double kSettledAfter = 60.0;  // seconds
+constexpr long kWatched = 20'000'000;   // nanoseconds in which a copy under way grows
 
 double seconds_since(const struct timespec& then) {
   struct timespec now;
@@ -78,11 +79,26 @@ RecordFile::Opened RecordFile::open_for_writing() {
     } else if (unsynced_ && options_.sync) {
       require_all_read("cannot write the file anew");
       rewrite(file.status);
+    } else if (grows(file)) {
+      throw Failure(EBUSY, "cannot write: another program writes to it, such as one that copies it",
+                    path_);
     } else {
       return file;
     }
   }
   throw Failure(EBUSY, "cannot open: the file is replaced again and again", path_);
+}
+
+// Whether a file that ends within a record, as copies under way do, grows while we hold the lock.
+// An append to it would take the place of records that are still to come.
+bool RecordFile::grows(const Opened& file) const {
+  const auto size = static_cast<size_t>(file.status.st_size);
+  if ((size - kDataStart) % stride_ == 0) return false;
+  if (seconds_since(file.status.st_mtim) > kSettledAfter) return false;
+  const struct timespec time{0, kWatched};
+  ::nanosleep(&time, nullptr);
+  struct stat now;
+  return status(file.fd.get(), now) && now.st_size != file.status.st_size;
 }
 
 // Records that the disk does not give now may be read another time: they are not left out of a

@@ -24,6 +24,10 @@ _CURRENCIES = "AUD|BRL|CAD|CHF|CNH|CNY|CZK|DKK|EUR|GBP|HKD|HUF|INR|JPY|KRW|MXN|N
 _CURRENCIES += "RUB|SEK|SGD|THB|TRY|USD|XAG|XAU|ZAR"
 _FOREX = re.compile(rf"(?:{_CURRENCIES})[-_]?(?:{_CURRENCIES})(?:=X|\.FX)?")
 
+_WEEKDAYS = (
+    "Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Market:
@@ -192,6 +196,10 @@ def _judge_class(bars: Rows, clock: Clock) -> _Class:
     open_weekends, closed_weekends = clock.weekends()
     total = open_weekends + closed_weekends
     if open_weekends > closed_weekends:
+        days = clock.weekday_counts()
+        if clock.span >= 14 * DAY and days.min() * 4 < days.max():
+            rest = _WEEKDAYS[int(days.argmin())]
+            return _Class("equity", False, f"traded on weekends, closed on {rest}")
         why = f"traded on {open_weekends:,} of {total:,} weekends"
         return _Class("crypto", total < 2, why if total >= 2 else f"{why}, too few to tell")
     if total == 0 and clock.on_saturday():

@@ -10,7 +10,14 @@ import pandas as pd
 
 from marketsim.bars.layouts import fold
 from marketsim.bars.nested import table_of
-from marketsim.bars.text import LABELS, RawTable, header_rows, level_names, name_fields
+from marketsim.bars.text import (
+    LABELS,
+    RawTable,
+    arrow_text,
+    header_rows,
+    level_names,
+    name_fields,
+)
 from marketsim.errors import ArgumentError, MissingDependencyError
 
 
@@ -83,10 +90,13 @@ def frame_of_arrow(table: Any, *, destroy: bool = False) -> pd.DataFrame:
     """
     import pyarrow as pa
 
-    strings = (pa.string(), pa.large_string(), pa.string_view())
+    strings = [pa.string(), pa.large_string()]
+    if hasattr(pa, "string_view"):  # since pyarrow 16
+        strings.append(pa.string_view())
+    dtype = arrow_text()
 
     def as_pandas(kind: Any) -> Any:
-        return pd.StringDtype("pyarrow", na_value=float("nan")) if kind in strings else None
+        return dtype if kind in strings else None
 
     frame: pd.DataFrame = table.to_pandas(
         types_mapper=as_pandas, split_blocks=True, self_destruct=destroy

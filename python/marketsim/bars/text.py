@@ -336,6 +336,14 @@ def _parse(path: Path, body: str, start: _Start, above: int) -> pd.DataFrame:
     return frame
 
 
+def arrow_text() -> Any:
+    """The dtype of text in Arrow's memory whose missing values are NaN."""
+    try:
+        return pd.StringDtype("pyarrow", na_value=float("nan"))
+    except TypeError:  # pandas 2.2 calls it so
+        return pd.StringDtype("pyarrow_numpy")
+
+
 def _parse_arrow(raw: bytes, width: int, delimiter: str) -> pd.DataFrame | None:
     """Rows through Arrow; None where it is not installed or the lines differ in length."""
     try:
@@ -362,8 +370,9 @@ def _parse_arrow(raw: bytes, width: int, delimiter: str) -> pd.DataFrame | None:
         )
     except (pa.ArrowException, ValueError):
         return None
+    dtype = arrow_text()
     arrays = {
-        int(name): pd.array(column, dtype=pd.StringDtype("pyarrow", na_value=float("nan")))
+        int(name): pd.array(column, dtype=dtype)
         for name, column in zip(names, table.columns, strict=True)
     }
     return pd.DataFrame(arrays, copy=False)

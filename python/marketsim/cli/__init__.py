@@ -10,28 +10,31 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
-from marketsim.cli import (
-    backtest,
-    check,
-    convert,
-    doctor,
-    evaluate,
-    forecast,
-    inspect,
-    orders,
-    params,
-    profile,
-    replay,
-    store,
-)
 from marketsim.cli.terminal import printable_output
 from marketsim.errors import MarketsimError
 
 EXIT_FAILURE = 1  # a defect of marketsim
 EXIT_USAGE = 2  # wrong arguments or data
 EXIT_INTERRUPTED = 130
+
+COMMANDS = (
+    "backtest",
+    "inspect",
+    "convert",
+    "forecast",
+    "orders",
+    "evaluate",
+    "replay",
+    "check",
+    "profile",
+    "store",
+    "params",
+    "doctor",
+)
+"""Sub-commands in the order of --help; each is a module of this room."""
 
 _EXAMPLES = """examples:
   marketsim backtest demo                          the S&P 500 bars that a package carries
@@ -53,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGINT, signal.default_int_handler)
     with printable_output():
-        return _run(_parser().parse_args(argv))
+        given = sys.argv[1:] if argv is None else argv
+        return _run(_parser(given).parse_args(given))
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -90,7 +94,8 @@ def _explain(message: str, debug: bool) -> None:
         print(message, file=sys.stderr)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the command that the arguments name, or of all."""
     parser = argparse.ArgumentParser(
         prog="marketsim",
         description="Walk-forward backtests of forecast-driven strategies.",
@@ -99,21 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    modules = (
-        backtest,
-        inspect,
-        convert,
-        forecast,
-        orders,
-        evaluate,
-        replay,
-        check,
-        profile,
-        store,
-        params,
-        doctor,
-    )
-    for module in modules:
+    named = argv[0] if argv and argv[0] in COMMANDS else None
+    for name in COMMANDS if named is None else (named,):  # building all parsers takes 50 ms
+        module = import_module(f"marketsim.cli.{name}")
         command = module.add_parser(commands)
         command.add_argument(
             "--debug", action="store_true", help="show where an error comes from (traceback)"

@@ -327,14 +327,19 @@ def read_folder_source(args: argparse.Namespace) -> BarsFolder:
     return folder
 
 
-def fee(text: str) -> float:
-    """A fee as a fraction: 5bps, 0.05% or 0.0005."""
+def number(text: str) -> float:
+    """A rate as 5bps, 0.05% or 0.0005; infinite where it is none."""
     match = re.fullmatch(r"\s*([-+]?[0-9.]+(?:[eE][-+]?\d+)?)\s*(bps?|%)?\s*", text)
     scale = {None: 1.0, "bp": 1e-4, "bps": 1e-4, "%": 1e-2}
     try:
-        value = float(match[1]) * scale[match[2]] if match else math.inf
+        return float(match[1]) * scale[match[2]] if match else math.inf
     except ValueError:
-        value = math.inf
+        return math.inf
+
+
+def fee(text: str) -> float:
+    """A fee as a fraction: 5bps, 0.05% or 0.0005."""
+    value = number(text)
     if not abs(value) < 0.05:
         raise argparse.ArgumentTypeError(
             f"expected a fee below 5 %, as 5bps, 0.05%, 0.0005, or -1bps for a rebate: got {text!r}"

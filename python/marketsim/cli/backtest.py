@@ -15,7 +15,6 @@ from marketsim.cli.arguments import (
     add_plan_arguments,
     add_store_arguments,
     add_with_default,
-    fee,
     folder_exit,
     loaded_model,
     opened_store,
@@ -23,6 +22,7 @@ from marketsim.cli.arguments import (
     read_source,
     report_reading,
 )
+from marketsim.cli.costs import add_cost_arguments, allow_rebates, as_rate, costs_of, volume_cap_of
 from marketsim.cli.outputs import add_force, check_output, is_page
 from marketsim.errors import ArgumentError, MarketsimError
 from marketsim.kernels.rules import FILLS
@@ -37,6 +37,9 @@ _EXAMPLES = """examples:
   marketsim backtest demo --simulations 70 --report demo.html
   marketsim backtest AAPL.csv --model ewma --strategies simple maxdiff --fee 5bps
   marketsim backtest AAPL.csv --simulations all --start 2015-01-01
+  marketsim backtest AAPL.csv --maker -0.2bps --taker 3bps --half-spread 1bp --borrow 2%
+  marketsim backtest AAPL.csv --volume-cap 1e6:5% --execution next_open
+  marketsim backtest AAPL.csv --benchmark SPY.csv --risk-free 4%
   marketsim backtest BTC-USD.parquet --asset-class crypto --json > result.json
   marketsim backtest bars/ --symbols AAPL MSFT --report reports/
   marketsim backtest AAPL.csv --model Datadog/Toto-2.0-22m --dtype bfloat16
@@ -62,6 +65,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "source", metavar="FILE|FOLDER|demo", help="CSV or Parquet file, folder of such, or demo"
     )
+    allow_rebates(parser)
     add_model_arguments(parser.add_argument_group("the model"))
     add_run_arguments(parser.add_argument_group("the run"))
     add_data_arguments(parser.add_argument_group("the data"))
@@ -85,12 +89,21 @@ def add_run_arguments(group: argparse._ArgumentGroup) -> None:
     )
     for flag, options, help in (
         ("--strategies", NAMES | {"metavar": "NAME"}, "which to run (default: all)"),
-        ("--fee", {"type": fee}, "5bps, 0.05%% or 0.0005 (default: by asset class)"),
         ("--asset-class", {"metavar": "NAME"}, "equity, crypto, forex (default: by the bars)"),
         (
             "--periods-per-year",
             {"type": float, "metavar": "N"},
             "for annualisation (default: by the bars)",
+        ),
+        (
+            "--risk-free",
+            {"type": as_rate, "metavar": "RATE", "default": 0.0},
+            "a year, which Sharpe, Sortino and alpha are in excess of: 4%% (default: 0)",
+        ),
+        (
+            "--benchmark",
+            {"metavar": "FILE", "default": None},
+            "bars that alpha, beta and information ratio are against (default: none)",
         ),
         (
             "--offset-device",
@@ -99,6 +112,7 @@ def add_run_arguments(group: argparse._ArgumentGroup) -> None:
         ),
     ):
         group.add_argument(flag, help=help, **options)
+    add_cost_arguments(group)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -222,7 +236,7 @@ def run_symbol(
         window=args.window,
         strategies=args.strategies,
         fill=args.fill,
-        fee=args.fee,
+        fee=costs_of(args, bars),
         aggregate=args.aggregate,
         offset_window=args.offset_window,
         store=False if store is None else store,
@@ -231,6 +245,10 @@ def run_symbol(
         embargo=args.embargo,
         asset_class=args.asset_class,
         periods_per_year=args.periods_per_year,
+        volume_cap=volume_cap_of(args),
+        execution=args.execution,
+        risk_free=args.risk_free,
+        benchmark=args.benchmark,
         device=args.offset_device,
     )
 

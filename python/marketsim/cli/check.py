@@ -14,10 +14,12 @@ EXIT_LEAK = 3
 _EXAMPLES = """examples:
   marketsim check mine.py:signals AAPL.csv
   marketsim check mypackage.strategies:Momentum AAPL.csv --reads before
-  marketsim check mine.py:features demo --json
+  marketsim check mine.py:pipeline demo --json
+  marketsim check marketsim.indicators:atr AAPL.csv
 
-The name may be a function of bars that returns numbers a bar, a strategy, a model, or a class of
-these without arguments.
+The name may be a function of bars that returns numbers a bar or a replay, an indicator of columns
+(high, low, close), a feature pipeline, on_bar of a replay, a strategy, a model, or a class of these
+without arguments.
 
 exit codes: 0 no look-ahead found, 3 a leak, 1 a defect of marketsim, 2 wrong arguments or data
 """
@@ -51,7 +53,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Run the check; returns 0, or 3 where there is a leak."""
-    from marketsim.walkforward.check import check_lookahead
+    from marketsim.lookahead import check_lookahead
 
     subject = load_object(args.subject)
     if isinstance(subject, type):

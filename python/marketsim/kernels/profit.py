@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, cast
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy import float32 as f32
 
 from marketsim import _core
 from marketsim.arguments import as_argument_error, as_numbers
-from marketsim.kernels.rules import FillCosts, RuleCodes, rule_codes
+from marketsim.errors import MissingOpenWarning
+from marketsim.kernels.rules import LEGACY_FILLS, FillCosts, RuleCodes, rule_codes
 from marketsim.kernels.shapes import DAY_NAMES, by_name, is_batch, offset_shape
 from marketsim.kernels.types import DayArrays, Fills, FloatArray
 from marketsim.timing import stage
@@ -24,7 +26,7 @@ def profit(
     low_pred: npt.ArrayLike,
     position: npt.ArrayLike,
     *,
-    open: npt.ArrayLike | None,
+    open: npt.ArrayLike | None = None,
     high_offset: npt.ArrayLike = 0.0,
     low_offset: npt.ArrayLike = 0.0,
     fee: float = 0.0,
@@ -44,6 +46,8 @@ def profit(
     Args:
         close, high, low, open: [day], returns of the day against the previous close (0.01 is 1 %),
             with low <= open, close <= high. Or many problems, here and below: [problem, day].
+            Without `open` a policy is, before costs, its bound over every open that a bar allows:
+            "open_aware" and "close_only" take the worst one for each day, "optimistic" the best.
         high_pred, low_pred: [day], forecasts of `high` and `low`.
         position: [day], size and direction; cut to [-10, 10].
         high_offset, low_offset: scalar or [candidate], added to the forecasts; for many problems
@@ -65,10 +69,13 @@ def profit(
         where there are many. A day with a value that is not finite does not trade: 0. (Make a day
         without volume such a one: nothing trades there.)
 
+    Warns:
+        MissingOpenWarning: no `open`, under a policy that knows one.
+
     Raises:
         ArgumentError: lengths differ, values are no numbers, an offset or a cost is not finite, a
-            limit of a day that trades is no price (at or below -1), no `open` where one is needed,
-            or tensors that a GPU's kernel cannot read.
+            limit of a day that trades is no price (at or below -1), no `open` on a GPU, or tensors
+            that a GPU's kernel cannot read.
         UnknownNameError: an unknown fill policy, fee rule or device.
         CudaUnavailableError: a GPU is asked for and cannot be had.
         CudaError: the GPU has no memory left (`CudaMemoryError`), or cannot do the work.
@@ -81,6 +88,8 @@ def profit(
         >>> ms.profit(*day, open=[0.0], fill="optimistic")
         array([0.03], dtype=float32)
     """
+    if open is None and device == "cpu" and str(fill) not in LEGACY_FILLS:
+        open = _bounding_open(fill, high, low, position)
     rules = rule_codes(fill, fee_rule, fee, costs, has_open=open is not None)
     if device != "cpu":
         from marketsim.kernels.cuda import dispatch
@@ -98,6 +107,29 @@ def profit(
         single = high_offsets.ndim == low_offsets.ndim == 0
         result = _profit_of_days(rows, high_offsets, low_offsets, rules)
     return result[0] if single else result
+
+
+def _bounding_open(
+    fill: str, high: npt.ArrayLike, low: npt.ArrayLike, position: npt.ArrayLike
+) -> FloatArray:
+    """The open within each bar that is the worst for its orders, or the best under "optimistic".
+
+    A long that rests below the open fills at its limit; one above it fills at the open, for less
+    the lower that is. So the high of the bar is the worst open of a long, and the low its best.
+    """
+    named = {"high": high, "low": low, "position": position}
+    top, bottom, size = (as_numbers(name, values, f32) for name, values in named.items())
+    if not top.shape == bottom.shape == size.shape:
+        return top  # the compiled side says which lengths differ
+    best = fill == "optimistic"
+    warnings.warn(
+        f"profit without open=: fill={fill!r} meets the {'best' if best else 'worst'} open that "
+        f"each bar allows, so this is {'an upper' if best else 'a lower'} bound; give open=, the "
+        "open against the previous close, for the fills that took place",
+        MissingOpenWarning,
+        stacklevel=3,
+    )
+    return np.where((size > 0.0) == best, bottom, top)
 
 
 def _profit_of_days(

@@ -40,6 +40,7 @@ touched_both
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Literal, NamedTuple, TypeAlias
 
 from marketsim.arguments import as_number
@@ -98,7 +99,7 @@ def rule_codes(
         rate = check_fee(fee)
         rule = "per_entry" if fee_rule is None else fee_rule
         return RuleCodes(fill_code(fill, legacy=True), fee_rule_code(rule), rate, rate)
-    code = fill_code(fill)
+    code = fill_code(current_name(fill))
     if fee_rule is not None:
         fee_rule_code(fee_rule)
         raise ArgumentError(
@@ -154,9 +155,19 @@ def fill_code(fill: str, *, legacy: bool = False) -> int:
             "; that is a formula of the old functions, which knows no open and fills at prices "
             "that never traded; it serves marketsim.legacy alone"
         )
-    if name == "pessimistic":
-        hint = "; open_aware has its rule"
     raise UnknownNameError("fill policy", fill, known, hint) from None
+
+
+def current_name(fill: str) -> str:
+    """The name of a fill policy; the old one of open_aware gives it with a FutureWarning."""
+    if str(fill) != "pessimistic":
+        return fill
+    warnings.warn(
+        'fill="pessimistic" is the old name of "open_aware", whose rule it gets: write the latter',
+        FutureWarning,
+        stacklevel=4,
+    )
+    return "open_aware"
 
 
 def fee_rule_code(fee_rule: str) -> int:

@@ -32,7 +32,7 @@ def compare_fills(assumed: pd.DataFrame, real: pd.DataFrame) -> pd.DataFrame:
         >>> assumed = pd.DataFrame([fill | {"side": "buy", "quantity": 10.0, "price": 100.0}])
         >>> real = pd.DataFrame([fill | {"side": "buy", "quantity": 5.0, "price": 100.1}])
         >>> row = compare_fills(assumed, real).iloc[0]
-        >>> row["outcome"], round(row["worse_bps"], 6), row["share"]
+        >>> row["outcome"], round(float(row["worse_bps"]), 6), float(row["share"])
         ('both', 10.0, 0.5)
     """
     wanted = [*_KEY, "side", "quantity", "price"]

@@ -7,7 +7,8 @@ import io
 import json
 import os
 import stat
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,7 @@ def content_hash(files: Iterable[str | os.PathLike[str]]) -> str:
 def _file_hash(path: Path) -> str:
     """BLAKE3 of a file's bytes, which are read, not mapped: who cuts it ends no process."""
     with open_regular(path) as file:
-        before = stamp_of(os.fstat(file.fileno()))
+        before = settled_stamp(lambda: os.fstat(file.fileno()))
         digest = blake3(max_threads=blake3.AUTO)
         buffer = memoryview(bytearray(_READ_BYTES))
         while count := file.readinto(buffer):
@@ -151,6 +152,8 @@ def open_regular(path: Path) -> io.FileIO:
     return io.FileIO(handle, "rb")
 
 
+# Seconds after which another change of a file gets another time: that of the system's slowest tick.
+_TICK = 0.02
 FileStamp = tuple[int, int, int, int, int]
 
 
@@ -163,3 +166,15 @@ def stamp_of(status: os.stat_result) -> FileStamp:
         status.st_mtime_ns,
         status.st_ctime_ns,
     )
+
+
+def settled_stamp(look: Callable[[], os.stat_result]) -> FileStamp:
+    """A stamp that any later change makes another: waits where the file has just been written to.
+
+    Two changes within one tick of the system's clock have one time.
+    """
+    status = look()
+    if abs(time.time() - status.st_ctime) < _TICK:
+        time.sleep(_TICK)
+        status = look()
+    return stamp_of(status)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -65,6 +67,70 @@ class Compiled:
         self.address = int(self._code.address)
 
 
+_MOST = 64  # strategies whose code is kept
+_kept: OrderedDict[tuple[Any, ...], Compiled] = OrderedDict()
+
+
+def compiled(on_bar: OnBar, features: np.dtype[Any]) -> Compiled:
+    """The strategy's machine code, made once a process for each content of the function.
+
+    Its content is its code, its defaults, and the values of all globals and closures that it and
+    the functions it calls read, as Numba freezes them. Where one of these could change unseen (an
+    array, a module of yours), it is compiled anew each time.
+    """
+    content = _content(on_bar, set())
+    if content is None:
+        return Compiled(on_bar, features)
+    key = (content, str(features.descr))
+    found = _kept.pop(key, None) or Compiled(on_bar, features)
+    _kept[key] = found
+    while len(_kept) > _MOST:
+        _kept.popitem(last=False)
+    return found
+
+
+_SETTLED = {"math", "cmath", "numpy", "numba", "marketsim"}
+
+
+def _content(function: Any, seen: set[int]) -> tuple[Any, ...] | None:
+    """What a function's machine code depends on, hashable; None where it cannot be told."""
+    inner = plain(function)
+    if not isinstance(inner, FunctionType):
+        return None
+    if id(inner) in seen:
+        return ("again", inner.__qualname__)
+    seen.add(id(inner))
+    parts: list[Any] = [inner.__code__, repr(inner.__defaults__), repr(inner.__kwdefaults__)]
+    cells = [cell.cell_contents for cell in inner.__closure__ or ()]
+    names = sorted(_names_of(inner.__code__) & inner.__globals__.keys())
+    for value in (*cells, *(inner.__globals__[name] for name in names)):
+        if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
+            parts.append((type(value), repr(value)))
+        elif isinstance(value, ModuleType):
+            if value.__name__.split(".")[0] not in _SETTLED:
+                return None
+            parts.append(value.__name__)
+        elif isinstance(value, FunctionType) or hasattr(value, "py_func"):
+            found = _content(value, seen)
+            if found is None:
+                return None
+            parts.append(found)
+        elif isinstance(value, (type, BuiltinFunctionType, np.ufunc)):
+            parts.append(value)
+        else:
+            return None
+    return (*names, *parts)
+
+
+def _names_of(code: CodeType) -> set[str]:
+    """Global names that code reads, nested code included."""
+    found = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            found |= _names_of(constant)
+    return found
+
+
 def plain(on_bar: OnBar) -> OnBar:
     """The strategy as Python, whether Numba has compiled it or not."""
     return getattr(on_bar, "py_func", on_bar)
@@ -72,13 +138,19 @@ def plain(on_bar: OnBar) -> OnBar:
 
 def callback(on_bar: OnBar, features: npt.NDArray[Any], buffers: Buffers) -> Callable[[int], None]:
     """What the engine calls after each bar: shows the strategy views of the shared memory."""
-    state = buffers.state.view(np.recarray)[0]
-    bar = buffers.bar.view(np.recarray)[0]
-    requests = buffers.requests.view(np.recarray)
-    rows = features.view(np.recarray)
+    state, bar = _records(buffers.state)[0], _records(buffers.bar)[0]
+    requests, rows = _records(buffers.requests), _records(features)
     function = plain(on_bar)
 
     def called(t: int) -> None:
         function(state, bar, rows[t], requests)
 
     return called
+
+
+def _records(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The same memory with elements whose fields are attributes.
+
+    A recarray has such elements too, but finds each of them in Python.
+    """
+    return rows.view(np.dtype((np.record, rows.dtype)))

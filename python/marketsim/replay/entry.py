@@ -14,7 +14,7 @@ from marketsim.bars import Bars, read_bars
 from marketsim.errors import ArgumentError, OrderError, StrategyError, UnknownNameError
 from marketsim.replay.account import Account, Fill, simple_account
 from marketsim.replay.arrays import BarsLike, arrays_of
-from marketsim.replay.compiled import Buffers, Compiled, OnBar, callback, plain
+from marketsim.replay.compiled import Buffers, OnBar, callback, compiled, plain
 from marketsim.replay.records import OrderKind, SizeUnit
 from marketsim.replay.result import ReplayResult
 
@@ -222,11 +222,11 @@ def replay_strategy(
     if not as_flag("jit", jit):
         run = _run_plain(bars, on_bar, rows, buffers, arrays, settings)
         return _result(bars, run, account, split, dividend, shown)
-    compiled = Compiled(on_bar, rows.dtype)
+    code = compiled(on_bar, rows.dtype)
     width = len(rows.dtype.names or ())
     matrix = rows.view(np.float64).reshape(len(rows), width)
     run = _core.replay_strategy(
-        arrays, settings, compiled.address, matrix, buffers.raw("state"), buffers.raw("requests")
+        arrays, settings, code.address, matrix, buffers.raw("state"), buffers.raw("requests")
     )
     if run.ended == 1:
         # Compiled code cannot hand its error over: the same bars in Python raise it again.

@@ -117,10 +117,12 @@ def replay_portfolio(
                 f"{close.shape[1]} from {list(close.columns)[:3]}; use .reindex_like(close)"
             )
     wanted = np.ascontiguousarray(weights.to_numpy(dtype=np.float64))
-    missing = np.isnan(wanted)
-    mixed = missing.any(axis=1) & ~missing.all(axis=1)
-    if mixed.any() or np.isinf(wanted).any():
-        row = int((mixed | np.isinf(wanted).any(axis=1)).argmax())
+    finite = np.isfinite(wanted)
+    wrong = np.zeros(0, dtype=np.int64)
+    if not finite.all():
+        wrong = np.flatnonzero(~finite.all(axis=1) & ~np.isnan(wanted).all(axis=1))
+    if len(wrong):
+        row = int(wrong[0])
         raise ArgumentError(
             f"weights of {close.index[row]} must be finite, or all NaN to keep what is held; "
             "give 0 to what is not to be held"

@@ -71,7 +71,7 @@ def fixed_risk(risk: float, stop_loss: npt.ArrayLike, *, most: float = 1.0) -> F
         ArgumentError: numbers that are not above 0.
 
     Example:
-        >>> fixed_risk(0.01, [0.02, 0.05, np.nan]).tolist()
+        >>> fixed_risk(0.01, [0.02, 0.05, np.nan]).round(12).tolist()
         [0.5, 0.2, nan]
     """
     wanted, cap = _above_zero("risk", risk), _above_zero("most", most)

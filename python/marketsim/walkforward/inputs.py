@@ -172,6 +172,9 @@ def decision_view(
         name: moves_from_close(returns[:, target_index(name)], getattr(bars, name)[rows] / close)
         for name in ("open", "high", "low")
     }
+    # A forecast of exactly no move of both is one of no move from the close before: no trade.
+    still = (returns[:, [target_index("high"), target_index("low")]] == 0.0).all(axis=1)
+    moves |= {name: np.where(still, 0.0, moves[name]) for name in ("high", "low")}
     with stage("head"):
         bands = cube.distribution.quantile((0.4, 0.6))[:, target_index("close")]
     before = bars.close[cube.first - 2 : cube.first - 2 + len(cube)]

@@ -17,12 +17,13 @@ from marketsim.kernels.rules import check_device
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds
 from marketsim.models import Model, load_model
 from marketsim.strategies import BarStrategy, Strategy, select_strategies
+from marketsim.walkforward.benchmark import BenchmarkLike, benchmark_series, resolve_benchmark
 from marketsim.walkforward.costs import Costs
 from marketsim.walkforward.inputs import Forecasts, ModelCard, RunInputs, forecast_plans
 from marketsim.walkforward.probe import probe_model
 from marketsim.walkforward.result import WalkForwardResult
-from marketsim.walkforward.run import Run
-from marketsim.walkforward.settings import VolumeCap, resolve_settings
+from marketsim.walkforward.run import BASELINE_STRATEGIES, Run
+from marketsim.walkforward.settings import VolumeCap, check_volumes, resolve_settings
 from marketsim.walkforward.universe import PreparedUniverse, prepare_universe
 from marketsim.walkforward.windows import SIMULATIONS, Windows, plan_windows, rows_between
 
@@ -185,6 +186,9 @@ class Prepared:
         periods_per_year: float | None = None,
         offset_bounds: Bounds = DEFAULT_BOUNDS,
         volume_cap: VolumeCap | None = None,
+        execution: str | None = None,
+        risk_free: float = 0.0,
+        benchmark: BenchmarkLike | None = None,
         device: str = "cpu",
         check: bool = True,
     ) -> WalkForwardResult:
@@ -192,7 +196,7 @@ class Prepared:
 
         Args:
             strategies, fill, fee, aggregate, asset_class, periods_per_year, offset_bounds,
-                volume_cap, device, check: as in `walk_forward`.
+                volume_cap, execution, risk_free, benchmark, device, check: as in `walk_forward`.
             offset_window: days that offsets are fitted on, at most those prepared; None for them.
 
         Raises:
@@ -202,15 +206,23 @@ class Prepared:
         settings = resolve_settings(
             self.bars.market, fill=fill, fee=fee, aggregate=aggregate, asset_class=asset_class,
             periods_per_year=periods_per_year, offset_bounds=offset_bounds, volume_cap=volume_cap,
+            risk_free=risk_free, execution=execution,
         )  # fmt: skip
+        check_volumes(volume_cap, bool(self.bars.volume.any()))
         check_device(device)
         windows = self._windows(chosen, offset_window)
+        taken = tuple(strategy.name for strategy in (*chosen, *BASELINE_STRATEGIES))
+        series = benchmark_series(benchmark, self.bars)
+        against = resolve_benchmark(
+            series, pd.DatetimeIndex(self.bars.frame.index)[windows.days], taken
+        )
         run = Run(self.inputs, windows, settings, device, as_flag("check", check))
         return WalkForwardResult(
             model=self.model,
             plans=self.plans,
             run=run,
             runs={strategy.name: run.of(strategy) for strategy in chosen},
+            benchmark=against,
         )
 
     def _windows(self, chosen: tuple[Strategy, ...], offset_window: int | None) -> Windows:
@@ -253,6 +265,9 @@ def walk_forward(
     periods_per_year: float | None = None,
     offset_bounds: Bounds = DEFAULT_BOUNDS,
     volume_cap: VolumeCap | None = None,
+    execution: str | None = None,
+    risk_free: float = 0.0,
+    benchmark: BenchmarkLike | None = None,
     device: str = "cpu",
     check: bool = True,
 ) -> WalkForwardResult:
@@ -295,6 +310,11 @@ def walk_forward(
         offset_bounds: ((min, max) of the high offset, (min, max) of the low offset).
         volume_cap: how much of a bar's volume can be traded, see `VolumeCap`; None for any. A bar
             without volume, where the bars have volumes, fills nothing either way.
+        execution: "close" or "next_open" for all `Hold` orders, baselines included; None: as each
+            strategy says.
+        risk_free: a rate a year as a fraction, which Sharpe, Sortino and alpha are in excess of.
+        benchmark: what alpha, beta, tracking error and information ratio are against: a pandas
+            Series of returns by date, or bars (or what `read_bars` takes), whose closes give them.
         device: where offsets are fitted: "cpu", "cuda", "cuda:<index>" or "auto", as in
             `marketsim.best_offsets`; the result is the same to the last bit. A model's device is
             the model's own.
@@ -310,7 +330,8 @@ def walk_forward(
         NotEnoughBarsError: not one simulation fits.
         UnknownNameError: an unknown model, strategy, target of a strategy, fill policy, aggregate
             or asset class.
-        ArgumentError: a value out of range, or orders of a strategy that cannot be filled.
+        ArgumentError: a value out of range, a benchmark that does not cover the evaluated bars, or
+            orders of a strategy that cannot be filled.
         LookaheadError: a strategy or model whose answers depend on later bars.
         CudaUnavailableError, CudaError: as `marketsim.best_offsets`.
 
@@ -332,8 +353,11 @@ def walk_forward(
         "periods_per_year": periods_per_year,
         "offset_bounds": offset_bounds,
         "volume_cap": volume_cap,
+        "risk_free": risk_free,
+        "execution": execution,
     }
     resolve_settings(bars.market, **rules)
+    check_volumes(volume_cap, bool(bars.volume.any()))
     check_device(device)
     windows: dict[str, Any] = {
         "simulations": simulations,
@@ -343,8 +367,12 @@ def walk_forward(
         "embargo": embargo,
         **rows_between(bars, start, end),
     }
+    against = benchmark_series(benchmark, bars)
+    if against is not None:
+        evaluated = plan_windows(len(bars), **windows).days
+        resolve_benchmark(against, pd.DatetimeIndex(bars.frame.index)[evaluated])
     prepared = _prepared(bars, model, windows, store, progress, check=check)
-    return prepared.evaluate(chosen, **rules, device=device, check=check)
+    return prepared.evaluate(chosen, **rules, benchmark=against, device=device, check=check)
 
 
 def _read(bars: Bars | pd.DataFrame | str | os.PathLike[str], calendar: str | None) -> Bars:

@@ -82,6 +82,7 @@ def report_data(result: _Result) -> ReportData:
                 note="Out of sample, after costs; only the in-sample column is not.",
                 emphasis=frozenset(result.baselines),
             ),
+            *_compared(summary),
             Table(
                 "Forecast skill",
                 skill_head,
@@ -102,6 +103,14 @@ def report_data(result: _Result) -> ReportData:
     )
 
 
+def _compared(summary: Summary) -> list[Table]:
+    if summary.benchmark is None:
+        return []
+    head, rows = summary.benchmark_cells()
+    note = "A year, in excess of the risk-free rate; corr.: of the returns in excess of it."
+    return [Table(f"Against {summary.benchmark}", head, rows, note=note)]
+
+
 def _equity(outcome: StrategyDays) -> Floats:
     return np.asarray(np.cumprod(1.0 + outcome.net), dtype=np.float64)
 
@@ -114,6 +123,7 @@ def _notes(result: _Result) -> list[str]:
         f"Costs of every fill: {settings.costs.text()} of the value traded. The last position is "
         "sold at the end.",
         f"Market: {settings.market.sentence()}.",
+        *(f"{text[:1].upper()}{text[1:]}." for text in settings.stated()),
         *(f"{note[:1].upper()}{note[1:]}." for note in result.summary().notes),
         *(f"Changed on reading: {repair}." for repair in result.bars.repairs),
     ]

@@ -22,6 +22,7 @@ from marketsim.kernels import rules
 from marketsim.metrics import CLIMATOLOGY_WINDOW, Skill, climatology, forecast_skill
 from marketsim.strategies import Orders, Strategy
 from marketsim.timing import stage
+from marketsim.walkforward.benchmark import Benchmark
 from marketsim.walkforward.inputs import MarketDays, ModelCard
 from marketsim.walkforward.outcome import StrategyDays, ruin_bar
 from marketsim.walkforward.returns import daily_returns
@@ -49,12 +50,14 @@ class WalkForwardResult:
         plans: which forecasts were made; several where days between them are not needed.
         run: what was run on, and how.
         runs: the strategies that ran, by name: their orders and outcomes.
+        benchmark: what they are compared with; None for nothing.
     """
 
     model: ModelCard
     plans: tuple[ForecastPlan, ...]
     run: Run
     runs: Mapping[str, StrategyRun]
+    benchmark: Benchmark | None = None
 
     def __repr__(self) -> str:
         return f"WalkForwardResult({self._heading()}; print(result.summary()) for the figures)"
@@ -265,11 +268,15 @@ class WalkForwardResult:
     def figures(self) -> dict[str, npt.NDArray[np.float64]]:
         """The summary's figures of the strategies, arrays [strategy] by name; no frame is made."""
         with stage("metrics"):
-            return whole_figures(list(self.outcomes.values()), self.settings)
+            return whole_figures(list(self.outcomes.values()), self.settings, self._against)
+
+    @property
+    def _against(self) -> npt.NDArray[np.float64] | None:
+        return None if self.benchmark is None else self.benchmark.returns
 
     @property
     def returns(self) -> pd.DataFrame:
-        """Net returns of each calendar day, a column a strategy, the baselines last.
+        """Net returns of each calendar day, a column a strategy, then baselines and benchmark.
 
         Fractions of the equity; the index is without a time zone: days by the clock of the bars.
         Bars within a day compound to their day; longer bars are one row each. Each column is a
@@ -279,7 +286,11 @@ class WalkForwardResult:
 
     @cached_property
     def _returns(self) -> pd.DataFrame:
-        return daily_returns({**self.outcomes, **self._other_baselines}, self.dates)
+        outcomes = {**self.outcomes, **self._other_baselines}
+        returns = {name: outcome.net for name, outcome in outcomes.items()}
+        if self.benchmark is not None:
+            returns[self.benchmark.name] = self.benchmark.returns
+        return daily_returns(returns, self.dates)
 
     @property
     def equity(self) -> pd.DataFrame:
@@ -325,6 +336,7 @@ class WalkForwardResult:
                 heading=self._heading(),
                 notes=tuple(self._notes()),
                 missing_years=sum(length for _, length in self._holes()),
+                benchmark=self.benchmark,
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -374,6 +386,9 @@ class WalkForwardResult:
             "costs": asdict(settings.costs),
             "market": settings.market.to_dict(),
             "periods_per_year": settings.periods_per_year,
+            "execution": settings.execution,
+            "risk_free": settings.risk_free,
+            "benchmark": None if self.benchmark is None else self.benchmark.name,
             "volume_cap": None if settings.volume_cap is None else asdict(settings.volume_cap),
             "offset_bounds": [list(bound) for bound in settings.offset_bounds],
             "returns": "compounded, fractions of the capital",
@@ -406,6 +421,11 @@ class WalkForwardResult:
         """What a reader of the table must know."""
         for gap, _ in self._holes():
             yield f"{gap}: the annual return is over the time that passed, these days included"
+        value = self.market.value
+        idle = 0 if value is None else int((value == 0.0).sum())
+        if idle:
+            count = len(self.dates)
+            yield f"{idle:,} of {count:,} evaluated bars have no volume: nothing fills there"
         for name, outcome in {**self.outcomes, **self._other_baselines}.items():
             bar = ruin_bar(outcome.net)
             if bar is not None:
@@ -424,6 +444,7 @@ class WalkForwardResult:
             f"{days:,} of {bars:,} bars evaluated{more} in {len(windows.as_of):,} simulations of "
             f"{windows.window}; model {self.model.name}, fill {settings.fill}; costs: "
             f"{settings.costs.text()}; {settings.market.sentence()}"
+            + "".join(f"; {text}" for text in settings.stated())
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -164,6 +164,8 @@ class Run:
         orders = checked_orders(_asked(strategy, view), view.dates, settings.long_only)
         if self.check and keep and not type(strategy).__module__.startswith("marketsim."):
             self._probe(strategy, orders, start, view.dates)
+        if settings.execution is not None and isinstance(orders, Hold):
+            orders = replace(orders, execution=settings.execution)
         fitted = isinstance(orders, LimitOrders) and as_flag("fitted", orders.fitted)
         if fitted != strategy.fitted:
             raise ArgumentError(f"fitted is {strategy.fitted}, but its orders say otherwise")
@@ -179,8 +181,9 @@ class Run:
 
         Only what a view holds can be tried here; `marketsim.check_lookahead` changes the bars.
         """
-        settings, count = self.settings, len(dates)
-        for size in sorted({count // 5, count // 2, count - 1} - {0}):
+        settings = self.settings
+        count = len(dates)
+        for size in probe_sizes(count):
             view = self.inputs.view(start, start + size, settings.aggregate, settings.long_only)
             try:
                 found = checked_orders(_asked(strategy, view), view.dates, settings.long_only)
@@ -227,6 +230,18 @@ class Run:
             bounds=settings.offset_bounds,
             device=self.device,
         )
+
+
+def probe_sizes(count: int) -> list[int]:
+    """How many first bars a strategy is asked for alone, of `count`.
+
+    All are small: each costs a call and little more, and what reads one bar too many shows at any.
+    Together they are less than the bars of a short run, and a tenth of those of a long one.
+    """
+    sizes = {3, 4, 5, 6, 7, 9, 11, 13}
+    if count > 300:
+        sizes = {4, 5, 7, 9, 12, 15, 19, 24, 30, count // 20}
+    return sorted(size for size in sizes if size < count)
 
 
 def _asked(strategy: Strategy, view: DecisionView) -> Orders:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +12,12 @@ import numpy.typing as npt
 from marketsim.arguments import as_number
 from marketsim.bars.market import SESSIONS, AssetClass, Market
 from marketsim.errors import ArgumentError
-from marketsim.kernels.rules import fill_code
+from marketsim.kernels.rules import current_name, fill_code
 from marketsim.kernels.types import Bounds, check_bounds
 from marketsim.models import parse_aggregate
 from marketsim.walkforward.costs import Costs, check_asset_class, resolve_costs
+
+Execution: TypeAlias = Literal["close", "next_open"]
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,21 @@ def most_value(
     Raises:
         ArgumentError: a cap for bars without volumes.
     """
+    check_volumes(cap, value is not None)
     if value is None:
-        if cap is not None:
-            raise ArgumentError("volume_cap needs volumes, and these bars have none")
         return None
     if cap is not None:
         return value * (cap.share / cap.capital)
     return None if (value > 0.0).all() else np.where(value > 0.0, np.inf, 0.0)
+
+
+def check_volumes(cap: VolumeCap | None, has_volumes: bool) -> None:
+    """Raise ArgumentError for a cap on bars without volumes."""
+    if cap is not None and not has_volumes:
+        raise ArgumentError(
+            "volume_cap needs volumes: got bars whose volume is 0 throughout; give bars with "
+            "volumes, or leave volume_cap away"
+        )
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,10 @@ class Settings:
     long_only: bool
     offset_bounds: Bounds
     volume_cap: VolumeCap | None
+    risk_free: float = 0.0  # a year, as a fraction
+    execution: Literal["close", "next_open"] | None = (
+        None  # of held positions; None: as each strategy says
+    )
 
     @property
     def asset_class(self) -> AssetClass:
@@ -90,6 +105,19 @@ class Settings:
     def periods_per_year(self) -> float:
         """Bars a year, to annualise with."""
         return self.market.periods_per_year
+
+    def stated(self) -> list[str]:
+        """What was asked for beyond the defaults, for the head of a table."""
+        texts = []
+        if self.volume_cap is not None:
+            cap = self.volume_cap
+            texts.append(f"at most {cap.share:.4g} of a bar's volume with {cap.capital:,.10g}")
+        if self.execution is not None:
+            at = "the next open" if self.execution == "next_open" else "the close"
+            texts.append(f"held positions trade at {at}")
+        if self.risk_free:
+            texts.append(f"risk-free {self.risk_free:.4g} a year")
+        return texts
 
 
 def resolve_settings(
@@ -102,6 +130,8 @@ def resolve_settings(
     periods_per_year: float | None,
     offset_bounds: Bounds,
     volume_cap: VolumeCap | None,
+    risk_free: float = 0.0,
+    execution: str | None = None,
 ) -> Settings:
     """Check the arguments of a run; what is None follows from the market.
 
@@ -111,6 +141,9 @@ def resolve_settings(
     """
     if volume_cap is not None and not isinstance(volume_cap, VolumeCap):
         raise ArgumentError(f"volume_cap must be a VolumeCap or None: got {volume_cap!r}")
+    if execution not in (None, *get_args(Execution)):
+        raise ArgumentError(f"execution must be 'close', 'next_open' or None: got {execution!r}")
+    fill = current_name(fill)
     fill_code(fill)
     parse_aggregate(aggregate)
     stated = _stated_market(market, asset_class, periods_per_year)
@@ -123,7 +156,18 @@ def resolve_settings(
         long_only=kind == "crypto",
         offset_bounds=check_bounds(offset_bounds),
         volume_cap=volume_cap,
+        risk_free=_checked_rate(risk_free),
+        execution=cast("Execution | None", execution),
     )
+
+
+def _checked_rate(risk_free: float) -> float:
+    rate = as_number("risk_free", risk_free, "a rate a year as a fraction")
+    if not -1.0 < rate < 1.0:
+        raise ArgumentError(
+            f"risk_free must be a rate a year as a fraction, 0.04 for 4 %, in (-1, 1): got {rate!r}"
+        )
+    return rate
 
 
 def _stated_market(market: Market, asset: str | None, periods: float | None) -> Market:

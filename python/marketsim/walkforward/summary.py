@@ -18,6 +18,7 @@ from marketsim.kernels.sums import window_sums
 from marketsim.metrics import Skill, performance, windowed_performance
 from marketsim.strategies import Strategy
 from marketsim.text import aligned
+from marketsim.walkforward.benchmark import Benchmark
 from marketsim.walkforward.outcome import StrategyDays
 from marketsim.walkforward.settings import Settings
 
@@ -47,6 +48,14 @@ MORE_COLUMNS = (
     "conditional_value_at_risk", "skew", "excess_kurtosis", "best", "worst", "mean_leverage",
     "turnover", "profit_factor", "average_win", "average_loss", "fees", "ruin_bar",
 )  # fmt: skip
+# Columns of `Summary.strategies` that compare with a benchmark; NaN without one.
+BENCHMARK_COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("alpha", "alpha", "percent"),
+    ("beta", "beta", "factor"),
+    ("correlation", "corr.", "ratio"),
+    ("tracking_error", "tracking err.", "depth"),
+    ("information_ratio", "info ratio", "ratio"),
+)
 SKILL_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("mae_bps", "MAE bp", "ratio"),
     ("mae_random_walk_bps", "random walk", "ratio"),
@@ -86,18 +95,21 @@ class Summary:
         skill: one row a target; columns as `SKILL_COLUMNS`.
         heading: what was run.
         notes: what happened that a reader must know, such as a ruin.
+        benchmark: the name of what `BENCHMARK_COLUMNS` compare with; None for nothing.
     """
 
     strategies: pd.DataFrame
     skill: pd.DataFrame
     heading: str
     notes: tuple[str, ...] = ()
+    benchmark: str | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Summary):
             return NotImplemented
         same = self.strategies.equals(other.strategies) and self.skill.equals(other.skill)
-        return same and (self.heading, self.notes) == (other.heading, other.notes)
+        mine = (self.heading, self.notes, self.benchmark)
+        return same and mine == (other.heading, other.notes, other.benchmark)
 
     def __hash__(self) -> int:
         return hash((self.heading, self.notes))
@@ -109,7 +121,7 @@ class Summary:
         """The tables for a notebook."""
         parts = [f"<p>{escape(self.heading)}</p>"]
         parts += [f"<p>{escape(note)}</p>" for note in self.notes]
-        for head, rows in (self.strategy_cells(), self.skill_cells()):
+        for head, rows in self._tables():
             cells = "".join(f"<th>{escape(cell)}</th>" for cell in head)
             body = "".join(
                 f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
@@ -121,12 +133,21 @@ class Summary:
         head, rows = self.strategy_cells()
         split = int((self.strategies["kind"] == "strategy").sum())
         lines = [self.heading, *self.notes, "", *aligned(head, rows, split), ""]
-        lines += [*aligned(*self.skill_cells()), ""]
+        for table in self._tables()[1:]:
+            lines += [*aligned(*table), ""]
         return "\n".join([*lines, *NOTES])
 
     def strategy_cells(self) -> tuple[list[str], list[list[str]]]:
         """Heads and finished text of the strategies' table."""
         return _cells("strategy", self.strategies, COLUMNS)
+
+    def _tables(self) -> list[tuple[list[str], list[list[str]]]]:
+        compared = [] if self.benchmark is None else [self.benchmark_cells()]
+        return [self.strategy_cells(), *compared, self.skill_cells()]
+
+    def benchmark_cells(self) -> tuple[list[str], list[list[str]]]:
+        """Heads and finished text of the comparison with the benchmark."""
+        return _cells(f"against {self.benchmark}", self.strategies, BENCHMARK_COLUMNS)
 
     def skill_cells(self) -> tuple[list[str], list[list[str]]]:
         """Heads and finished text of the forecast skill's table."""
@@ -150,7 +171,7 @@ def measure_windows(
     market = settings.market
     measured = windowed_performance(
         net, active, starts, length, market.periods_per_year,
-        sessions_per_year=market.sessions_per_year,
+        sessions_per_year=market.sessions_per_year, risk_free=settings.risk_free,
     )._asdict()  # fmt: skip
     sums, unfitted = _summed(outcomes, net, starts, length)
     measured |= sums
@@ -185,7 +206,9 @@ def _summed(
 
 
 def whole_figures(
-    outcomes: Sequence[StrategyDays], settings: Settings
+    outcomes: Sequence[StrategyDays],
+    settings: Settings,
+    benchmark: npt.NDArray[np.float64] | None = None,
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Figures over all days, each once: arrays [strategy] by name.
 
@@ -201,6 +224,8 @@ def whole_figures(
         active=np.stack([outcome.active for outcome in outcomes]),
         position=np.stack([outcome.exposure for outcome in outcomes]),
         traded=np.stack([outcome.traded for outcome in outcomes]),
+        benchmark=benchmark,
+        risk_free=settings.risk_free,
     )._asdict()
     sums, unfitted = _summed(outcomes, net, np.zeros(1, dtype=np.int64), days)
     measured |= {name: values[0] for name, values in sums.items()}
@@ -219,6 +244,7 @@ def summarize(
     heading: str,
     notes: tuple[str, ...] = (),
     missing_years: float = 0.0,
+    benchmark: Benchmark | None = None,
 ) -> Summary:
     """Summary of outcomes over all their days, each day counted once.
 
@@ -231,11 +257,13 @@ def summarize(
         heading: the line above the table.
         notes: what a reader must know.
         missing_years: how long the holes within the days are; an annual return is over them too.
+        benchmark: to measure the strategies against; None for none.
 
     """
     kept = {name: outcome for name, outcome in outcomes.items() if name not in baselines}
     everything = {**kept, **baselines}
-    columns: dict[str, Any] = whole_figures(list(everything.values()), settings)
+    against = None if benchmark is None else benchmark.returns
+    columns: dict[str, Any] = whole_figures(list(everything.values()), settings, against)
     if missing_years:
         years = (
             next(iter(everything.values())).net.size / settings.market.periods_per_year
@@ -256,10 +284,12 @@ def summarize(
     for i, name in enumerate(("mae_ratio", "pinball_ratio", "coverage")):
         columns[name] = judged[:, i]
     shown: dict[str, Any] = {name: columns[name] for name, _, _ in COLUMNS}
-    shown |= {name: columns[name] for name in MORE_COLUMNS}
+    more = (*MORE_COLUMNS, *(name for name, _, _ in BENCHMARK_COLUMNS))
+    shown |= {name: columns[name] for name in more}
     shown["kind"] = ["strategy"] * len(kept) + ["baseline"] * len(baselines)
     frame = pd.DataFrame(shown, index=pd.Index(list(everything), name="strategy"))
-    return Summary(frame, _skill_frame(skill), heading, notes)
+    against_name = None if benchmark is None else benchmark.name
+    return Summary(frame, _skill_frame(skill), heading, notes, against_name)
 
 
 def _skill_of(targets: Sequence[str], skill: Skill) -> tuple[float, float, float]:

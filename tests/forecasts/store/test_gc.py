@@ -4,12 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from store_cases import SCHEMA, keys_for, records_for
+from store_cases import SCHEMA, SERIES, keys_for, records_for
 from store_files import (
     ALPHA,
     BETA,
@@ -281,3 +282,24 @@ def test_no_writer_appends_to_a_file_that_is_gone(
     asked = keys_for(told[BETA]).digests()
     assert len(asked) > 100
     assert set(asked) <= known
+
+
+def test_an_append_beside_a_clean_up_that_removes_its_folders(tmp_path: Path) -> None:
+    store = PredictionStore(tmp_path / "store", sync="none")
+    store.append(SERIES, keys_for(range(3)), records_for(range(3)))
+    done = threading.Event()
+
+    def clean_up() -> None:
+        while not done.is_set():
+            collect_garbage(store.path, max_bytes=0, progress=False)
+
+    thread = threading.Thread(target=clean_up)
+    thread.start()
+    try:
+        for _ in range(200):
+            store.append(SERIES, keys_for(range(3)), records_for(range(3)))
+    finally:
+        done.set()
+        thread.join()
+    store.append(SERIES, keys_for(range(3)), records_for(range(3)))
+    assert store.read(SERIES, keys_for(range(3)))[1].all()

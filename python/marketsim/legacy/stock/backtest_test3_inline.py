@@ -9,6 +9,7 @@ What the old backtest does on purpose and one would not expect has a switch in
 from __future__ import annotations
 
 import functools
+import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -19,7 +20,7 @@ import pandas as pd
 import torch
 
 from marketsim.errors import LegacyReplacementError
-from marketsim.legacy.stock import parameters, pipelines
+from marketsim.legacy.stock import chronos, parameters, pipelines
 from marketsim.legacy.stock.backtest import (
     Hooks,
     backtest,
@@ -53,6 +54,8 @@ from marketsim.legacy.stock.optimization_utils import (
     run_bounded_optimizer,
 )
 from marketsim.legacy.stock.parameters import (
+    DEFAULT_KRONOS_PARAMS,
+    asked_once,
     load_best_config,
     load_close_policy,
     load_model_selection,
@@ -63,7 +66,7 @@ from marketsim.legacy.stock.pipelines import profile_toto_memory
 from marketsim.legacy.stock.price_frame import pre_process_data
 from marketsim.legacy.stock.quirks import crypto_symbols, symbols_of_program
 from marketsim.legacy.stock.replaced import NAMES, Functions
-from marketsim.legacy.stock.settings import setting
+from marketsim.legacy.stock.settings import current_settings, setting
 from marketsim.legacy.stock.simulation import Costs
 from marketsim.legacy.stock.strategies import (
     all_signals_strategy,
@@ -79,6 +82,7 @@ from marketsim.legacy.stock.toto_aggregation import aggregate_with_spec
 from marketsim.legacy.stock.toto_wrapper import TotoPipeline
 
 __all__ = [
+    "DEFAULT_KRONOS_PARAMS",
     "SPREAD",
     "KronosForecastingWrapper",
     "StrategyEvaluation",
@@ -139,6 +143,7 @@ REFUSED = {
     ),
 }
 
+logger = logging.getLogger(__name__)
 _evaluate_daily_returns = evaluate_daily_returns
 _log_strategy_summary = log_summary
 _GPU_FALLBACK_ENV = "MARKETSIM_ALLOW_CPU_FALLBACK"
@@ -151,9 +156,19 @@ tb_writer = open_writer(datetime.now().strftime("%Y-%m-%d-%H-%M-%S"))
 
 
 def __getattr__(name: str) -> Any:
-    """`pipeline`: the loaded TotoPipeline, or None; constants that the environment decides."""
+    """`pipeline`: the loaded TotoPipeline, or None; constants that the environment decides.
+
+    Later names: `Chronos2OHLCWrapper` is the program's own, `_chronos2_wrapper_cache` holds those
+    that are loaded.
+    """
     if name == "pipeline":
         return pipelines.current_pipeline()
+    if name == "FAST_TOTO_PARAMS":
+        return parameters.fast_toto_params(current_settings())
+    if name == "Chronos2OHLCWrapper":
+        return chronos.wrapper_class()
+    if name == "_chronos2_wrapper_cache":
+        return chronos.wrappers
     if name in _CONSTANTS:
         return setting(_CONSTANTS[name])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -310,7 +325,7 @@ def load_toto_pipeline() -> Any:
 
 def load_kronos_wrapper(params: Mapping[str, Any]) -> Any:
     """The Kronos wrapper of these parameters, by `KronosForecastingWrapper`; see `pipelines`."""
-    return pipelines.load_kronos_wrapper(params, KronosForecastingWrapper)
+    return pipelines.load_kronos_wrapper(params, KronosForecastingWrapper, _release_toto)
 
 
 def cached_predict(
@@ -354,8 +369,14 @@ def _forget_pipeline() -> None:
         own.unload()
 
 
+def _release_toto() -> None:
+    _forget_pipeline()
+    pipelines.drop_toto()
+
+
 def _reset_model_caches() -> None:
-    """Let go of every model; parameters are read at each call, so that nothing else is kept."""
+    """Let go of every model, and of what the program's own loaders of parameters said."""
+    parameters.forget_answers()
     release_model_resources(force=True)
 
 
@@ -366,17 +387,18 @@ def log_prediction_cache_stats() -> None:
 
 def resolve_toto_params(symbol: str) -> dict[str, Any]:
     """num_samples, samples_per_batch and aggregate of a symbol, by `load_best_config`; clamped."""
-    return parameters.resolve_toto_params(symbol, load_best_config)
+    return parameters.resolve_toto_params(symbol, asked_once(load_best_config))
 
 
 def resolve_kronos_params(symbol: str) -> dict[str, Any]:
     """temperature, top_p, top_k, sample_count, max_context and clip, by `load_best_config`."""
-    return parameters.resolve_kronos_params(symbol, load_best_config)
+    return parameters.resolve_kronos_params(symbol, asked_once(load_best_config))
 
 
 def resolve_best_model(symbol: str) -> str:
     """Which model forecasts a symbol, by `load_model_selection`; see `parameters`."""
-    return parameters.resolve_best_model(symbol, load_model_selection, testing=in_test_mode())
+    load = asked_once(load_model_selection)
+    return parameters.resolve_best_model(symbol, load, testing=in_test_mode())
 
 
 def resolve_close_policy(symbol: str) -> str:
@@ -394,7 +416,12 @@ def evaluate_and_save_close_policy(symbol: str, num_comparisons: int = 10) -> No
         symbol: what `download_daily_stock_data` is asked for.
         num_comparisons: simulations that are compared.
     """
-    found = evaluate_close_policy(_hooks(), symbol, num_comparisons)
+    global SPREAD
+    before = SPREAD
+    try:
+        found = evaluate_close_policy(_hooks(), symbol, num_comparisons)
+    finally:
+        SPREAD = before
     if found is not None:
         save_close_policy(symbol, found["best_policy"], comparison_results=found)
 
@@ -410,8 +437,8 @@ def validate_forecast_order(high_pred: torch.Tensor, low_pred: torch.Tensor) -> 
 
 
 def in_test_mode() -> bool:
-    """Whether TESTING is set, which makes the model Toto."""
-    return bool(setting("testing"))
+    """Whether TESTING or MARKETSIM_ALLOW_MOCK_ANALYTICS is set: both make the model Toto."""
+    return bool(setting("testing") or setting("allow_mock_analytics"))
 
 
 def _compute_return_profile(daily_returns: Any, trading_days_per_year: int) -> tuple[float, float]:

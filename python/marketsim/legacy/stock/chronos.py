@@ -21,7 +21,7 @@ _DEFAULTS: dict[str, Any] = {
     "scaler": "none",
     "predict_kwargs": {},
 }
-_WRAPPERS: dict[tuple[Any, ...], Any] = {}
+wrappers: dict[tuple[Any, ...], Any] = {}
 
 
 def resolve_chronos2_params(symbol: str) -> dict[str, Any]:
@@ -43,6 +43,22 @@ def resolve_chronos2_params(symbol: str) -> dict[str, Any]:
     return params
 
 
+def wrapper_class(model_id: str = _DEFAULTS["model_id"]) -> Any:
+    """The program's own `Chronos2OHLCWrapper`.
+
+    Raises:
+        MissingDependencyError: the program has no module src.models.chronos2_wrapper.
+    """
+    try:
+        return import_module("src.models.chronos2_wrapper").Chronos2OHLCWrapper
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            "Chronos2OHLCWrapper is the program's own, of the module src.models.chronos2_wrapper, "
+            f"which cannot be imported ({error}); marketsim's Chronos-2 is "
+            f"marketsim.load_model({model_id!r})"
+        ) from error
+
+
 def load_chronos2_wrapper(params: Mapping[str, Any]) -> Any:
     """The program's own `Chronos2OHLCWrapper` of these parameters; loaded once a set.
 
@@ -51,22 +67,15 @@ def load_chronos2_wrapper(params: Mapping[str, Any]) -> Any:
     Raises:
         MissingDependencyError: the program has no module src.models.chronos2_wrapper.
     """
-    try:
-        wrapper = import_module("src.models.chronos2_wrapper").Chronos2OHLCWrapper
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            "load_chronos2_wrapper needs the program's own module src.models.chronos2_wrapper, "
-            f"which cannot be imported ({error}); marketsim's Chronos-2 is "
-            f"marketsim.load_model({params['model_id']!r})"
-        ) from error
+    wrapper = wrapper_class(params["model_id"])
     names = ("model_id", "device_map", "context_length", "batch_size", "quantile_levels")
     key = tuple(params[name] for name in names)
-    if key not in _WRAPPERS:
-        _WRAPPERS[key] = wrapper.from_pretrained(
+    if key not in wrappers:
+        wrappers[key] = wrapper.from_pretrained(
             model_id=params["model_id"],
             device_map=params["device_map"],
             default_context_length=params["context_length"],
             default_batch_size=params["batch_size"],
             quantile_levels=params["quantile_levels"],
         )
-    return _WRAPPERS[key]
+    return wrappers[key]

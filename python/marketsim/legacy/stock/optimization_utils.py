@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from marketsim.errors import ArgumentError
+from marketsim.errors import ArgumentError, LegacyReplacementError
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds
 from marketsim.legacy.stock import loss_utils
 from marketsim.legacy.stock.offset_search import (
@@ -51,17 +51,31 @@ def __getattr__(name: str) -> Any:
         return bool(setting("fast_optimize"))
     if name in _SCIPY:
         return getattr(scipy_optimize(), name)
+    if name in _OBJECTIVES:
+        return getattr(loss_utils, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 _SCIPY = ("direct", "differential_evolution")
 _FLAGS = ("_USE_DIRECT", "_FAST_MODE", *_SCIPY)
+# What the old module called for each pair of offsets; the kernels call no function.
+_OBJECTIVES = (
+    "calculate_profit_torch_with_entry_buysell_profit_values",
+    "calculate_trading_profit_torch_with_entry_buysell",
+)
 
 
 def _optimizer() -> Any:
     """The optimizer that is set, by this module's flags before the environment."""
     asked = setting("optimizer")
     own = globals()
+    if not own.keys().isdisjoint(_OBJECTIVES):
+        replaced = next(name for name in _OBJECTIVES if name in own)
+        raise LegacyReplacementError(
+            f"src.optimization_utils.{replaced} was replaced, which has no effect: kernels compute "
+            "the profits. Delete it, and hand your own objective to run_bounded_optimizer or "
+            "optimize_entry_exit_multipliers_with_callback"
+        )
     if not own.keys().isdisjoint(_FLAGS):
         searches.clear()
         searches.update({name: own[name] for name in _FLAGS[1:] if name in own})

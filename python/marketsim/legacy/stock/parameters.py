@@ -5,8 +5,8 @@
     {HYPERPARAM_ROOT}/best/{SYMBOL}.json          model: toto, kronos, or what Toto stands in for
     {HYPERPARAM_ROOT}/close_policy/{SYMBOL}.json  close_policy: INSTANT_CLOSE or KEEP_OPEN
 
-Files are read anew at each call. A file that is not there means the defaults; one that cannot be
-understood is an error that names it.
+Files are read anew at each call; a program's own loader is asked once a process. A file that is not
+there means the defaults; one that cannot be understood is an error that names it.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ DEFAULT_KRONOS_PARAMS: dict[str, float | int] = {
 _WHOLE_KRONOS = ("top_k", "sample_count", "max_context")
 # What has been said of a symbol, so that it is said once.
 _said: dict[tuple[str, str], str] = {}
+# What a program's own loader said: the loader and its arguments.
+_answers: dict[tuple[Any, ...], Any] = {}
 
 
 class SamplingBounds(NamedTuple):
@@ -207,6 +209,28 @@ def save_close_policy(
     return path
 
 
+def asked_once(load: Callable[..., Any]) -> Callable[..., Any]:
+    """A program's own loader, asked once for each of its arguments, as the old module did.
+
+    Our own ones are returned as they are: they read files anew. `forget_answers` asks again.
+    """
+    if load in (load_best_config, load_model_selection):
+        return load
+
+    def ask(*arguments: str) -> Any:
+        key = (load, *arguments)
+        if key not in _answers:
+            _answers[key] = load(*arguments)
+        return _answers[key]
+
+    return ask
+
+
+def forget_answers() -> None:
+    """Ask a program's own loaders again."""
+    _answers.clear()
+
+
 def _config(load: Callable[[str, str], Any], model: str, symbol: str) -> tuple[dict[str, Any], str]:
     """The parameters of a symbol, and where they come from."""
     record = load(model, symbol)
@@ -231,15 +255,19 @@ def resolve_toto_params(
     settings = current_settings()
     if settings.fast_testing:
         _say("toto", symbol, f"FAST_TESTING: fast Toto parameters for {symbol}")
-        fast = {
-            "num_samples": settings.fast_toto_num_samples,
-            "samples_per_batch": settings.fast_toto_samples_per_batch,
-            "aggregate": settings.fast_toto_agg_spec,
-        }
-        return _clamped(symbol, fast, settings)
+        return _clamped(symbol, fast_toto_params(settings), settings)
     config, where = _config(load, "toto", symbol)
     _say("toto", symbol, f"Toto parameters of {symbol}: {where}")
     return _clamped(symbol, toto_params_of(config, settings, where), settings)
+
+
+def fast_toto_params(settings: LegacySettings) -> dict[str, Any]:
+    """The parameters of FAST_TESTING; not clamped."""
+    return {
+        "num_samples": settings.fast_toto_num_samples,
+        "samples_per_batch": settings.fast_toto_samples_per_batch,
+        "aggregate": settings.fast_toto_agg_spec,
+    }
 
 
 def toto_params_of(
@@ -302,14 +330,17 @@ def resolve_best_model(
 ) -> str:
     """Which model forecasts a symbol: "toto", "kronos", or what its file says.
 
-    TESTING means toto, MARKETSIM_FORCE_KRONOS kronos; else the file in best/ says it, else toto.
-    Toto forecasts for any name but kronos, as it did in the version of November 2025; a line of the
-    log says so.
+    TESTING and MARKETSIM_FORCE_TOTO mean toto, MARKETSIM_FORCE_KRONOS kronos; else the file in
+    best/ says it, else toto. Toto forecasts for any name but kronos, as it did in the version of
+    November 2025; a line of the log says so.
 
     Raises:
         InvalidNameError, FileFormatError, ArgumentError: as `resolve_toto_params`.
     """
     if setting("testing") if testing is None else testing:
+        return "toto"
+    if setting("force_toto"):
+        _say("model", symbol, f"MARKETSIM_FORCE_TOTO: Toto forecasts {symbol}")
         return "toto"
     if setting("force_kronos"):
         _say("model", symbol, f"MARKETSIM_FORCE_KRONOS: Kronos forecasts {symbol}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from marketsim.models.load import is_statistical
 from marketsim.text import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from marketsim.forecasts import ForecastStore
 
@@ -80,14 +81,18 @@ def load_toto_pipeline(pipeline_class: Any = TotoPipeline) -> Any:
     key = (settings.toto_model_id, device, settings.compile_toto, settings.fast_testing, made_by)
     with _lock:
         if _toto is None or _toto.key != key:
-            _drop_toto()
+            drop_toto()
             _drop_kronos()
             _toto = _Resident(key, _loaded_toto(settings, device, pipeline_class))
         _toto.used = time.monotonic()
         return _toto.holder
 
 
-def load_kronos_wrapper(params: Mapping[str, Any], wrapper_class: Any = None) -> Any:
+def load_kronos_wrapper(
+    params: Mapping[str, Any],
+    wrapper_class: Any = None,
+    release_toto: Callable[[], None] | None = None,
+) -> Any:
     """The Kronos wrapper of these parameters; loaded once a set.
 
     KRONOS_MODEL_ID and KRONOS_TOKENIZER_ID say which checkpoint. It computes on a GPU where there
@@ -96,7 +101,9 @@ def load_kronos_wrapper(params: Mapping[str, Any], wrapper_class: Any = None) ->
     Args:
         params: temperature, top_p, top_k, sample_count, max_context, clip, as
             `resolve_kronos_params` gives them.
-        wrapper_class: makes the wrapper; None: `KronosForecastingWrapper`.
+        wrapper_class: makes the wrapper; None: `KronosForecastingWrapper`. Where its memory runs
+            out, Toto is let go, and it is made once more.
+        release_toto: lets Toto go; None: our own pipeline.
 
     Raises:
         As `KronosForecastingWrapper`.
@@ -113,13 +120,24 @@ def load_kronos_wrapper(params: Mapping[str, Any], wrapper_class: Any = None) ->
     key = (*ids, *asked.values(), compiled, wrapper_class)
     with _lock:
         if key not in kronos_wrappers:
-            kronos_wrappers[key] = wrapper_class(
+            build = partial(
+                wrapper_class,
                 model_name=ids[0],
                 tokenizer_name=ids[1],
                 device=_best_device(),
                 compile=compiled,
                 **asked,
             )
+            try:
+                kronos_wrappers[key] = build()
+            except (RuntimeError, MemoryError) as error:
+                from marketsim.models.neural.batching import is_out_of_memory
+
+                if not is_out_of_memory(error):
+                    raise
+                logger.warning("no memory for Kronos beside Toto: Toto is let go (%s)", error)
+                (release_toto or drop_toto)()
+                kronos_wrappers[key] = build()
         kronos_used[key] = time.monotonic()
         return kronos_wrappers[key]
 
@@ -225,7 +243,7 @@ def release_model_resources(*, force: bool = False, kronos_keepalive: float | No
     now = time.monotonic()
     with _lock:
         if _toto is not None and (every or now - _toto.used >= settings.toto_keepalive_seconds):
-            _drop_toto()
+            drop_toto()
         kept = settings.kronos_keepalive_seconds if kronos_keepalive is None else kronos_keepalive
         for key in list(kronos_wrappers):
             idle = now - kronos_used.get(key, 0.0)
@@ -327,7 +345,8 @@ def _loaded_toto(settings: LegacySettings, device: str, pipeline_class: Any) -> 
     )
 
 
-def _drop_toto() -> None:
+def drop_toto() -> None:
+    """Unload our own pipeline."""
     global _toto
     with _lock:
         if _toto is not None:

@@ -45,6 +45,7 @@ class LegacySettings:
         optimizer: how offsets are found: exactly, by DIRECT, or by differential evolution.
         max_horizon: validation days of a simulation, at least 1.
         backtest_simulations: how many simulations a program that reads the variable asks for.
+        force_toto: Toto forecasts every symbol, also with `force_kronos`.
         force_kronos: Kronos forecasts every symbol.
         kronos_sample_count: draws of Kronos, before what a parameter file says; None: that.
         toto_device: "cpu", "cuda" or "cuda:<index>"; None: a GPU where there is one.
@@ -65,6 +66,7 @@ class LegacySettings:
         kronos_compile, kronos_compile_mode: as those of Toto.
         toto_ci_guard_multiplier: by what the confidence guard multiplies the band.
         testing: nothing is kept on disk, and the model is Toto.
+        allow_mock_analytics: the model is Toto.
         fast_testing: the parameters of the three variables FAST_TOTO_... instead of the files'.
         real_testing: read for compatibility; nothing depends on it.
         fast_toto_num_samples, fast_toto_samples_per_batch, fast_toto_agg_spec: see `fast_testing`.
@@ -80,6 +82,7 @@ class LegacySettings:
     optimizer: Optimizer = "exact"
     max_horizon: int = 7
     backtest_simulations: int = 70
+    force_toto: bool = False
     force_kronos: bool = False
     kronos_sample_count: int | None = None
     toto_device: str | None = None
@@ -104,6 +107,7 @@ class LegacySettings:
     kronos_compile_mode: str | None = None
     toto_ci_guard_multiplier: float = 1.0
     testing: bool = False
+    allow_mock_analytics: bool = False
     fast_testing: bool = False
     real_testing: bool = False
     fast_toto_num_samples: int = 2048
@@ -289,6 +293,7 @@ VARIABLES = (
     Variable("MARKETSIM_USE_DIRECT_OPTIMIZER", "optimizer", _optimizer),
     Variable("MARKETSIM_MAX_HORIZON", "max_horizon", _whole),
     Variable("MARKETSIM_BACKTEST_SIMULATIONS", "backtest_simulations", _whole),
+    Variable("MARKETSIM_FORCE_TOTO", "force_toto", _flag),
     Variable("MARKETSIM_FORCE_KRONOS", "force_kronos", _flag),
     Variable("MARKETSIM_KRONOS_SAMPLE_COUNT", "kronos_sample_count", _whole),
     Variable("MARKETSIM_TOTO_DEVICE", "toto_device", _device),
@@ -317,6 +322,7 @@ VARIABLES = (
     Variable("KRONOS_COMPILE_MODE", "kronos_compile_mode", _one_of(*COMPILE_MODES)),
     Variable("TOTO_CI_GUARD_MULTIPLIER", "toto_ci_guard_multiplier", _number),
     Variable("TESTING", "testing", _flag),
+    Variable("MARKETSIM_ALLOW_MOCK_ANALYTICS", "allow_mock_analytics", _flag),
     Variable("FAST_TESTING", "fast_testing", _flag),
     Variable("REAL_TESTING", "real_testing", _flag),
     Variable("FAST_TOTO_NUM_SAMPLES", "fast_toto_num_samples", _whole),
@@ -338,15 +344,23 @@ WITHOUT_EFFECT = {
     "KRONOS_DTYPE": "precision is float32 unless the wrapper's dtype says otherwise",
     "COMPILED_MODELS_DIR": "nothing compiled is kept",
     "TORCHINDUCTOR_CACHE_DIR": "torch reads it by itself",
-    "MARKETSIM_ALLOW_MOCK_ANALYTICS": "there are no mock analytics; TESTING=1 makes the model Toto",
     "MARKETSIM_GPU_METRICS_MODE": "GPU memory is not logged; see profile_toto_memory",
     "MARKETSIM_GPU_METRICS_PEAK_TOLERANCE_MB": "GPU memory is not logged",
     "MARKETSIM_TOTO_MAX_OOM_RETRIES": "a model short of memory makes smaller batches",
     "MARKETSIM_TOTO_BACKTEST_MAX_RETRIES": "a model short of memory makes smaller batches",
     "TORCH_COMPILED": "TOTO_COMPILE asks for torch.compile",
     "CHRONOS_COMPILE": "Chronos-2 is the program's own wrapper here",
+    "CHRONOS_COMPILE_BACKEND": "Chronos-2 is the program's own wrapper here",
+    "CHRONOS_COMPILE_MODE": "Chronos-2 is the program's own wrapper here",
+    "CHRONOS_DTYPE": "Chronos-2 is the program's own wrapper here",
+    "ONLY_CHRONOS2": "Chronos-2 does not forecast in the drop-in",
+    "PCTDIFF_MAX_DAILY_RETURN": "evaluate_pctdiff_strategy takes at most 10 % a day",
+    "ENABLE_PCTDIFF_MIDPOINT": "evaluate_pctdiff_strategy has no midpoint",
+    "MAXDIFF_FORCE_CPU": "offsets are searched where their tensors are",
+    "MAXDIFF_TIMING_DEBUG": "see marketsim profile --legacy",
+    "MARKETSIM_CACHE_DISK": "MARKETSIM_STORE says where forecasts are kept",
+    "MARKETSIM_WARMUP_MODELS": "models are not warmed up",
     "CHRONOS2_FREQUENCY": "parameters of Chronos-2 are those of daily bars",
-    "MARKETSIM_FORCE_TOTO": "Toto is the default",
 }
 _BY_NAME = {variable.name: variable for variable in VARIABLES}
 _NAMES = {

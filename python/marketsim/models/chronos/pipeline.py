@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
@@ -76,9 +75,11 @@ def package_version() -> str:
     Raises:
         MissingDependencyError: it is not installed.
     """
+    from importlib import metadata  # slow to import
+
     try:
-        return version(PACKAGE)
-    except PackageNotFoundError:
+        return metadata.version(PACKAGE)
+    except metadata.PackageNotFoundError:
         raise MissingDependencyError(
             f"Chronos models need {PACKAGE}, which is not installed: "
             "pip install 'marketsim[chronos]'"
@@ -87,11 +88,13 @@ def package_version() -> str:
 
 def libraries(execution: Execution) -> dict[str, str]:
     """Versions of the libraries that compute, as far as they are installed."""
+    from importlib import metadata
+
     found = dict(execution.libraries)
     for name in (PACKAGE, "transformers"):
         try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # of a pipeline that was handed over
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # of a pipeline that was handed over
             found[name] = ""
     return found
 

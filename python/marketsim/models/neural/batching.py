@@ -215,7 +215,7 @@ class BatchRunner:
             try:
                 result = work(batch)
             except (MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 message = (str(error) or type(error).__name__).splitlines()[0]
             else:
@@ -299,7 +299,8 @@ def bucket(size: int) -> int:
     return power
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of any kind says that memory ran out."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return any(text in str(error) for text in _OUT_OF_MEMORY)

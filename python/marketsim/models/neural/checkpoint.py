@@ -22,7 +22,13 @@ from marketsim.errors import (
     CheckpointNotFoundError,
     MissingDependencyError,
 )
-from marketsim.models.fingerprint import FileStamp, content_hash, open_regular, stamp_of
+from marketsim.models.fingerprint import (
+    FileStamp,
+    content_hash,
+    open_regular,
+    settled_stamp,
+    stamp_of,
+)
 from marketsim.models.neural.safetensors_file import SafetensorsFile
 
 if TYPE_CHECKING:
@@ -66,7 +72,7 @@ class Checkpoint:
         """
         if not folder.is_dir():
             raise CheckpointNotFoundError(f"there is no folder {folder}")
-        first = _stamp(folder / _CONFIG)
+        first = _stamp(folder / _CONFIG, settle=True)
         config = _read_object(folder / _CONFIG, "the model's configuration")
         if _stamp(folder / _CONFIG) != first:
             raise CheckpointError(f"{folder / _CONFIG} was written to while it was read")
@@ -92,7 +98,8 @@ class Checkpoint:
     ) -> Checkpoint:
         """A checkpoint of the files as they are now."""
         checkpoint = cls(name, folder, config, files)
-        return replace(checkpoint, stamps=tuple(map(_stamp, checkpoint.sources)))
+        stamps = tuple(_stamp(source, settle=True) for source in checkpoint.sources)
+        return replace(checkpoint, stamps=stamps)
 
     @property
     def sources(self) -> tuple[Path, ...]:
@@ -238,9 +245,9 @@ def check_names(
         )
 
 
-def _stamp(file: Path) -> FileStamp:
+def _stamp(file: Path, *, settle: bool = False) -> FileStamp:
     try:
-        return stamp_of(file.stat())
+        return settled_stamp(file.stat) if settle else stamp_of(file.stat())
     except OSError:  # gone: no file has this stamp
         return (0, 0, -1, 0, 0)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +112,8 @@ class Execution:
     @property
     def libraries(self) -> dict[str, str]:
         """Versions of the libraries that compute."""
+        from importlib.metadata import version  # slow to import
+
         names = ["torch", *(["torchao"] if self.quantize else [])]
         return {name: version(name) for name in names}
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class UniverseResult:
     """Result of `walk_forward_universe`.
 
@@ -51,6 +51,12 @@ class UniverseResult:
     net: torch.Tensor
     sums: ProfitSums
     entries: torch.Tensor
+
+    def __repr__(self) -> str:
+        return (
+            f"UniverseResult({len(self.runs)} symbols, strategies {', '.join(self.strategies)}, "
+            f"fills {', '.join(self.fills)}; .simulations() and .days() for frames)"
+        )
 
     @property
     def symbols(self) -> tuple[str, ...]:

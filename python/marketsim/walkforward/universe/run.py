@@ -301,6 +301,7 @@ class Universe:
                 forecasts.schema, records, aggregate, forecasts.kernels_place()
             )
             moves: Any = moves_from_close(returns, self.days.before)
+            moves = moves.masked_fill((returns == 0.0).all(dim=1, keepdim=True), 0.0)
         return Levels(moves[:, 0], moves[:, 1])
 
 

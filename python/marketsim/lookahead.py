@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +14,18 @@ import pandas as pd
 
 from marketsim.bars import TARGETS, Bars, read_bars
 from marketsim.errors import ArgumentError, NotEnoughBarsError
+from marketsim.features import Pipeline
 from marketsim.forecasts import ForecastPlan, run_plan
+from marketsim.indicators.specs import SPECS
 from marketsim.models import Model
-from marketsim.strategies import Strategy
-from marketsim.walkforward.prepared import walk_forward
+from marketsim.replay import ReplayResult, replay_strategy
+from marketsim.strategies import BarStrategy, Strategy, select_strategies
+from marketsim.walkforward import walk_forward
 
 _FIELDS = ("open", "high", "low", "close", "volume")
 _DECISIONS = ("position", "high_offset", "low_offset", "sell_limit", "buy_limit")
 _SIMULATIONS = 120  # evaluated days of a strategy: enough for every cut, few enough to be fast
+_ATTEMPTS = 4
 Outputs = dict[str, npt.NDArray[np.float64]]
 
 
@@ -105,12 +110,20 @@ def check_lookahead(
     twice, which finds state that survives a run.
 
     Args:
-        subject: a `Strategy` (its decisions in `walk_forward`), a `Model` (its one-step forecasts),
-            or a function `f(bars)` that returns numbers or truth values [bar]: one array, a tuple
-            or a mapping of them, a Series or a frame.
+        subject: one of
+
+            - a `Strategy`, or one that decides bar by bar: its decisions in `walk_forward`;
+            - a `Model`: its one-step forecasts;
+            - a function `f(bars)` that returns numbers or truth values [bar]: one array, a tuple or
+              a mapping of them, a Series, a frame, or a `ReplayResult` (its equity and position);
+            - an indicator: a function of `marketsim.indicators`, or one whose arguments without
+              default are columns of bars (`f(high, low, close, window=14)`), or `frame`;
+            - a `marketsim.features.Pipeline`: its features, read as its `asof` says;
+            - `on_bar(state, bar, features, orders)` of a replay: what it holds after each bar.
         bars: `Bars`, or what `read_bars` takes; at least 100.
-        reads: of a function: "current" (the default) lets bar t read rows up to t, for decisions
-            after its close; "before" only rows before t, for decisions that act within bar t.
+        reads: of a function or an indicator: "current" (the default) lets bar t read rows up to t,
+            for decisions after its close; "before" only rows before t, for decisions that act
+            within bar t.
             Strategies and models are always checked for "before".
         model: whose forecasts a strategy decides by.
         cuts: how many cuts, spread over the bars.
@@ -190,9 +203,12 @@ def _with_fields(
     fields = []
     stop = leak.cut + 1 if reads == "before" else leak.cut
     for field in _FIELDS:
-        other = run(_changed(bars, leak.cut, (field,), np.random.default_rng(seed)))
-        if not np.array_equal(base[leak.output][:stop], other[leak.output][:stop], equal_nan=True):
-            fields.append(field)
+        for attempt in range(_ATTEMPTS):  # a decision may not turn at the first change
+            generator = np.random.default_rng(seed + attempt)
+            after = run(_changed(bars, leak.cut, (field,), generator))[leak.output]
+            if not np.array_equal(base[leak.output][:stop], after[:stop], equal_nan=True):
+                fields.append(field)
+                break
     return Leak(**{**vars(leak), "fields": tuple(fields)})
 
 
@@ -227,6 +243,8 @@ def _runner(
     """(name, run, what it may read, first row that a cut can test)."""
     if reads not in (None, "current", "before"):
         raise ArgumentError(f'reads must be "current" or "before": got {reads!r}')
+    if isinstance(subject, BarStrategy) and not isinstance(subject, (Strategy, type)):
+        (subject,) = select_strategies([subject])
     if isinstance(subject, Strategy) and not isinstance(subject, type):
         simulations = min(_SIMULATIONS, len(bars) - 70)
         if simulations < 20:
@@ -242,12 +260,53 @@ def _runner(
         return subject.name, run_strategy, "before", start + 10
     if isinstance(subject, Model) and not isinstance(subject, type):
         return subject.name, lambda given: _forecasts(subject, given), "before", len(bars) // 4
+    if isinstance(subject, Pipeline):
+        as_of = "current" if subject.asof == "current" else "before"
+
+        def features(given: Bars) -> Outputs:
+            table = subject.all(given)
+            return {name: np.asarray(table[name]) for name in table.names}
+
+        return "pipeline", features, reads or as_of, 20
     if not callable(subject):
         raise ArgumentError(
-            f"a strategy, a model or a function of bars is expected: got {type(subject).__name__}"
+            "a strategy, a model, an indicator, a pipeline, or a function of bars is expected: got "
+            f"{type(subject).__name__}"
         )
     name = getattr(subject, "__qualname__", type(subject).__name__)
-    return name, lambda given: _columns(name, subject(given), given), reads or "current", 20
+    call = _call_of(subject)
+    return name, lambda given: _columns(name, call(given), given), reads or "current", 20
+
+
+def _input(bars: Bars, name: str) -> npt.NDArray[Any]:
+    """A column of the bars, or the day of each for indicators that start anew every session."""
+    if name == "session":
+        return bars.timestamps.astype("datetime64[D]").astype(np.int64)
+    column: npt.NDArray[Any] = getattr(bars, name)
+    return column
+
+
+def _call_of(function: Callable[..., Any]) -> Callable[[Bars], Any]:
+    """The function as one of bars, by what its arguments are called."""
+    function = getattr(function, "py_func", function)  # compiled by Numba
+    if getattr(function, "__module__", "").startswith("marketsim.indicators."):
+        spec = SPECS[function.__name__]
+        inputs = [{"values": "close", "x": "close", "y": "open"}.get(n, n) for n in spec.inputs]
+        missing = {name: 20 for name, value in spec.numbers.items() if value is None}
+        return lambda bars: function(*(_input(bars, name) for name in inputs), **missing)
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return function
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [p.name for p in parameters if p.kind in kinds and p.default is p.empty]
+    if len(needed) == 4 and needed[1:] == ["bar", "features", "orders"]:
+        return lambda bars: replay_strategy(bars, function, jit=False)
+    if needed in (["frame"], ["df"]):
+        return lambda bars: function(bars.frame)
+    if needed and set(needed) <= set(_FIELDS):
+        return lambda bars: function(*(getattr(bars, name) for name in needed))
+    return function
 
 
 def _decisions(strategy: Strategy, bars: Bars, model: str | Model, simulations: int) -> Outputs:
@@ -292,6 +351,8 @@ def _forecasts(model: Model, bars: Bars) -> Outputs:
 
 def _columns(name: str, found: Any, bars: Bars) -> Outputs:
     """What a function returned, as named columns of numbers [bar]."""
+    if isinstance(found, ReplayResult):
+        found = {"equity": found.equity, "position": found.position}
     if isinstance(found, pd.DataFrame):
         parts: Mapping[str, Any] = {str(c): found[c] for c in found.columns}
     elif isinstance(found, Mapping):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,8 +11,12 @@ import pytest
 import marketsim as ms
 from marketsim.cli import main
 from marketsim.errors import ArgumentError, LookaheadError, NotEnoughBarsError
+from marketsim.features import Pipeline, column, indicator
+from marketsim.indicators.specs import SPECS
+from marketsim.lookahead import check_lookahead
+from marketsim.replay.orders import target
 from marketsim.replay.rules import RULES
-from marketsim.walkforward.check import check_lookahead
+from marketsim.walkforward.run import probe_sizes
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +153,30 @@ def test_walk_forward_refuses_a_leak(bars: ms.Bars) -> None:
     assert len(told.days)
 
 
+class Peeking:
+    """Reads the return of its own day, which only a later bar's view holds."""
+
+    name, targets, fitted = "peeking", (), False
+
+    def decide(self, view: ms.DecisionView) -> ms.Hold:
+        return ms.Hold((np.append(view.last_return[1:], 0.0) > 0.0).astype(float))
+
+
+@pytest.mark.parametrize("first", range(0, 300, 20))
+def test_walk_forward_refuses_a_peek_on_any_stretch(bars: ms.Bars, first: int) -> None:
+    part = ms.Bars(bars.frame.iloc[first : first + 400], "PART")
+    quiet = {"store": False, "progress": False, "simulations": 120}
+    with pytest.raises(LookaheadError, match=r"'peeking' looks ahead.* position "):
+        ms.walk_forward(part, strategies=[Peeking()], **quiet)
+
+
+def test_a_long_run_asks_again_for_a_tenth_of_its_bars() -> None:
+    for count in (1, 11, 76, 300, 2_500, 9_400):
+        sizes = probe_sizes(count)
+        assert all(0 < size < count for size in sizes)
+        assert count < 2_500 or (len(sizes) >= 8 and sum(sizes) <= count / 8)
+
+
 @pytest.mark.parametrize("name", ["simple", "unprofit_shutdown", "maxdiff"])
 def test_built_in_strategies_pass(bars: ms.Bars, name: str) -> None:
     from marketsim.strategies import select_strategies
@@ -154,6 +184,90 @@ def test_built_in_strategies_pass(bars: ms.Bars, name: str) -> None:
     (strategy,) = select_strategies([name])
     report = check_lookahead(strategy, bars, cuts=4)
     assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("name", sorted(SPECS))
+def test_our_indicators_pass(bars: ms.Bars, name: str) -> None:
+    report = check_lookahead(getattr(ms.indicators, name), bars, cuts=3)
+    assert report.ok, str(report)
+    assert report.values > 100
+
+
+def centred(high, low, window=5):
+    middle = pd.Series((high + low) / 2)
+    return middle.rolling(window, center=True).mean().to_numpy()
+
+
+def from_a_frame(frame):
+    return {"change": frame["close"].pct_change(), "next": frame["close"].shift(-1)}
+
+
+def test_indicators_of_columns_and_of_a_frame(bars: ms.Bars) -> None:
+    report = check_lookahead(centred, bars)
+    leak = next(leak for leak in report.leaks if leak.test == "changed")
+    assert set(leak.fields) == {"high", "low"} and leak.bar == leak.cut - 2
+    report = check_lookahead(from_a_frame, bars)
+    assert {leak.output for leak in report.leaks} == {"next"}
+    assert check_lookahead(lambda close, window=20: ms.indicators.sma(close, window), bars).ok
+
+
+def test_pipelines(bars: ms.Bars) -> None:
+    close, high = column("close"), column("high")
+    rsi = indicator("rsi", window=14, lookback=100)
+    features = {"move": close / close.lag(1) - 1, "room": high / close, "rsi": rsi}
+    for asof, reads in (("current", "current"), ("previous", "before")):
+        report = check_lookahead(Pipeline(features, asof=asof), bars)
+        assert report.ok and report.reads == reads, str(report)
+    # Features of the bar itself are none for a decision within it.
+    report = check_lookahead(Pipeline(features, asof="current"), bars, reads="before")
+    assert {leak.output for leak in report.leaks} == set(features)
+
+
+def trend(state, bar, features, orders):
+    target(orders, 1.0 if bar.close > bar.open else 0.0, True)
+
+
+SEEN: list[float] = []
+
+
+def remembers_earlier_runs(state, bar, features, orders):
+    SEEN.append(bar.close)
+    target(orders, len(SEEN) % 11 / 11.0, True)
+
+
+def test_replay_strategies(bars: ms.Bars) -> None:
+    assert check_lookahead(trend, bars, cuts=3).ok
+    report = check_lookahead(remembers_earlier_runs, bars, cuts=2)
+    assert "repeated" in {leak.test for leak in report.leaks}
+
+
+def test_whole_replays(bars: ms.Bars) -> None:
+    def honest(bars: ms.Bars):
+        up = bars.close > bars.open
+        return ms.replay(bars, up, ~up, fee_bps=5.0)
+
+    def leaking(bars: ms.Bars):
+        up = np.append(bars.close[1:] > bars.close[:-1], False)
+        return ms.replay(bars, up, ~up, fill="same_close")
+
+    assert check_lookahead(honest, bars).ok
+    report = check_lookahead(leaking, bars)
+    assert "position" in {leak.output for leak in report.leaks}
+    leak = next(leak for leak in report.leaks if leak.test == "changed")
+    assert leak.fields == ("close",) and leak.bar == leak.cut - 1
+
+
+class OneBar:
+    """Decides bar by bar."""
+
+    name, targets, fitted = "one_bar", ("close",), False
+
+    def decide_bar(self, view):
+        return ms.Hold(1.0 if view.close > 0.0 else 0.0)
+
+
+def test_strategies_that_decide_bar_by_bar(bars: ms.Bars) -> None:
+    assert check_lookahead(OneBar(), bars, cuts=3).ok
 
 
 def test_errors(bars: ms.Bars) -> None:
@@ -177,3 +291,20 @@ def test_the_command(tmp_path, capsys) -> None:
     assert "no look-ahead found" in capsys.readouterr().out
     assert main(["check", f"{file}:leaking", "demo"]) == 3
     assert "became" in capsys.readouterr().out
+    kinds = tmp_path / "kinds.py"
+    kinds.write_text(
+        "import marketsim as ms\n"
+        "from marketsim.features import Pipeline, column\n"
+        "pipeline = Pipeline({'room': column('high') / column('low')}, asof='current')\n"
+        "def on_bar(state, bar, features, orders):\n    pass\n"
+        "def whole(bars):\n"
+        "    up = bars.close > bars.close.mean()\n    return ms.replay(bars, up, ~up)\n"
+    )
+    for name, flags, code in (
+        ("pipeline", [], 0), ("pipeline", ["--reads", "before"], 3), ("on_bar", [], 0),
+        ("whole", [], 3),
+    ):  # fmt: skip
+        assert main(["check", f"{kinds}:{name}", "demo", "--cuts", "2", *flags]) == code
+        capsys.readouterr()
+    assert main(["check", "marketsim.indicators:atr", "demo", "--cuts", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ok"] is True
