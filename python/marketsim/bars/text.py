@@ -12,10 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from marketsim.bars.defect import counted
 from marketsim.bars.encoding import decode
 from marketsim.bars.layouts import GENERIC, LAYOUTS, Choice, Layout, choose_headless, fold
 from marketsim.bars.limits import check_cells, check_columns
+from marketsim.bars.lines import cut_footer, cut_headers, fields
 from marketsim.bars.numbers import GAPS
 from marketsim.errors import FileFormatError
 
@@ -87,9 +87,9 @@ def read_text(path: Path, data: bytes) -> RawTable:
         )
     start = _find_start(path, text)
     body, above = _skip_lines(text, start.line)
-    body, below = _cut_footer(body, start.delimiter)
+    body, below = cut_footer(body, start.delimiter)
     if start.header:
-        body, more = _cut_headers(body, start.header)
+        body, more = cut_headers(body, start.header)
         below += more
     notes = [*([f"the text is in {encoding}"] if encoding else []), *start.notes, *below]
     frame = _parse(path, body, start, above)
@@ -119,7 +119,7 @@ def _find_start(path: Path, text: str) -> _Start:
         for i, line in enumerate(lines):
             if delimiter not in line or not _LETTER.search(line):
                 continue  # a row of numbers, as most are
-            roles = [GENERIC.get(n, n) for n in map(fold, _fields(line, delimiter)) if n in _KNOWN]
+            roles = [GENERIC.get(n, n) for n in map(fold, fields(line, delimiter)) if n in _KNOWN]
             prices = len({"open", "high", "low", "close"} & set(roles)) or len(
                 {"o", "h", "l", "c"} & set(roles)
             )
@@ -133,29 +133,16 @@ def _find_start(path: Path, text: str) -> _Start:
     return _unknown_header(path, lines, first, delimiters)
 
 
-def _fields(line: str, delimiter: str) -> list[str]:
-    """Fields of one line; quotes as in CSV."""
-    if '"' not in line:
-        return [cell.strip() for cell in line.split(delimiter)]
-    try:
-        return [
-            cell.strip()
-            for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
-        ]
-    except (csv.Error, StopIteration):
-        return []
-
-
 def _headed(lines: list[str], line: int, delimiter: str) -> _Start:
     """A header, what stands above it, and further header lines of tickers and labels."""
-    names = _fields(lines[line], delimiter)
+    names = fields(lines[line], delimiter)
     levels = [names]
     first = line
-    above = _fields(lines[line - 1], delimiter) if line else []
+    above = fields(lines[line - 1], delimiter) if line else []
     if len(above) == len(names) > 2 and all(map(_is_label, above[1:])) and above[1:] != names[1:]:
         levels.insert(0, above)
         first = line - 1
-    below = [_fields(text, delimiter) for text in lines[line + 1 : line + 4]]
+    below = [fields(text, delimiter) for text in lines[line + 1 : line + 4]]
     more, label, count = header_rows(names, below)
     levels += more
     after = line + 1 + count
@@ -210,7 +197,7 @@ def _is_label(cell: str) -> bool:
 
 def _headless(lines: list[str], first: int, delimiters: tuple[str, ...]) -> _Start | None:
     for delimiter in delimiters:
-        rows = [_fields(line, delimiter) for line in lines[first:] if line.strip()]
+        rows = [fields(line, delimiter) for line in lines[first:] if line.strip()]
         if len(rows) == _LOOKED_AT - first:
             rows = rows[:-1]  # it may be cut
         if rows and len(rows[0]) >= 5:
@@ -242,7 +229,7 @@ def _unknown_header(
 ) -> _Start:
     """A header whose names are not known: `columns=` can still map them."""
     header = lines[first]
-    counts = {d: len(_fields(header, d)) for d in delimiters}
+    counts = {d: len(fields(header, d)) for d in delimiters}
     delimiter = max(delimiters, key=lambda d: counts[d])
     shown = header.strip()[:60]
     if counts[delimiter] < 2:
@@ -250,7 +237,7 @@ def _unknown_header(
             f"{path} has no comma, semicolon or tab in its first line {shown!r}, and no header "
             f"below it: {EXPECTED}"
         )
-    names = _fields(header, delimiter)
+    names = fields(header, delimiter)
     numbers = sum(not _is_label(name) for name in names)
     if numbers > len(names) / 2:
         raise FileFormatError(
@@ -261,52 +248,12 @@ def _unknown_header(
     return _Start(delimiter, names, first + 1, [])
 
 
-def _cut_footer(body: str, delimiter: str) -> tuple[str, list[str]]:
-    """Leave out last lines of prose, as some sites append them; a cut row is kept."""
-    kept = body.rstrip()
-    cut: list[str] = []
-    while "\n" in kept and len(cut) < _LOOKED_AT:
-        last = kept[kept.rfind("\n") + 1 :]
-        if not _is_prose(last, delimiter):
-            break
-        cut.append(last.strip().strip('"'))
-        kept = kept[: len(kept) - len(last)].rstrip()
-    if not cut:
-        return body, []
-    shown = cut[-1] if len(cut[-1]) <= 60 else f"{cut[-1][:57]}..."
-    lines = "the last line:" if len(cut) == 1 else f"the last {len(cut)} lines, from"
-    return kept + "\n", [f"left out {lines} {shown!r}"]
-
-
-def _is_prose(line: str, delimiter: str) -> bool:
-    """Whether a line is no row: a few words, or one cell without any digit."""
-    filled = [cell for cell in _fields(line, delimiter) if cell]
-    plain = line.strip().strip('"')
-    if not filled or len(filled) > 2 or re.match(r"\d", plain):
-        return False
-    words = len(re.findall(r"[A-Za-z]{3,}", plain))
-    return words >= 3 or (
-        len(filled) == 1 and bool(_LETTER.search(plain)) and not re.search(r"\d", plain)
-    )
-
-
-def _cut_headers(body: str, header: str) -> tuple[str, list[str]]:
-    """Leave out lines that repeat the header, as in files that were appended to each other."""
-    if header not in body:
-        return body, []
-    lines = body.split("\n")
-    kept = [line for line in lines if line != header]
-    count = len(lines) - len(kept)
-    shown = f"{counted(count, 'line')} that {'repeats' if count == 1 else 'repeat'} the header"
-    return ("\n".join(kept), [f"left out {shown}"]) if count else (body, [])
-
-
 def _parse(path: Path, body: str, start: _Start, above: int) -> pd.DataFrame:
     """All fields as strings, so that neither digits nor formats are lost before judgement."""
     names = start.names
     width = len(names)
     first = next((line for line in body.split("\n", 20)[:20] if line.strip()), "")
-    cells = _fields(first, start.delimiter)
+    cells = fields(first, start.delimiter)
     if len(cells) == width + 1 and cells[-1] == "":
         width += 1  # each line ends in a delimiter
     elif len(cells) > width:
