@@ -36,8 +36,11 @@ test-oldest: .venv-oldest/.built
 	$(PYTHON) tools/oldest_env.py
 
 # The old repository's own tests, with the old code and with ours; LEGACY_CHECKOUT names a checkout.
+# GENESIS_CHECKOUT (or GENESIS_REPOSITORY) adds three test files of the second old system.
 test-upstream: $(VENV)/.dev
-	$(BIN)/python tools/legacy_upstream.py
+	test -z "$$LEGACY_CHECKOUT" -a -n "$$GENESIS_CHECKOUT$$GENESIS_REPOSITORY" || \
+	  $(BIN)/python tools/legacy_upstream.py
+	test -z "$$GENESIS_CHECKOUT$$GENESIS_REPOSITORY" || $(BIN)/python tools/genesis_upstream.py
 
 # The fault suite in full: 10,000 kills, long fuzzing, every crash point many times. Half an hour.
 faults: $(VENV)/.dev

@@ -173,6 +173,7 @@ ROOMS = {
     "cscv": ("metrics/overfitting", "metrics/test_overfitting", "metrics"),
     "day_trades": ("legacy", "kernels/test_day_trades", "legacy"),
     "features": ("features", "features", None),
+    "genesis": ("legacy/genesis", "legacy/genesis", "genesis"),
     "indicators": ("indicators", "indicators", "indicators"),
     "keys": ("forecasts/digests", "forecasts/test_digests", "store"),
     "performance": ("kernels/performance", "metrics/test_performance", "metrics"),

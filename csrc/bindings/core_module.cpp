@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, module) {
   marketsim::bindings::register_cscv(module);
   marketsim::bindings::register_day_trades(module);
   marketsim::bindings::register_features(module);
+  marketsim::bindings::register_genesis(module);
   marketsim::bindings::register_indicators(module);
   marketsim::bindings::register_keys(module);
   marketsim::bindings::register_offsets(module);

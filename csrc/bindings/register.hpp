@@ -11,6 +11,7 @@ void register_climatology(pybind11::module_& module);
 void register_cscv(pybind11::module_& module);
 void register_day_trades(pybind11::module_& module);
 void register_features(pybind11::module_& module);
+void register_genesis(pybind11::module_& module);
 void register_indicators(pybind11::module_& module);
 void register_keys(pybind11::module_& module);
 void register_offsets(pybind11::module_& module);

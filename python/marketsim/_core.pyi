@@ -14,6 +14,9 @@ import numpy.typing
 __all__: list[str] = [
     "FeatureProgram",
     "FeatureStream",
+    "GenesisOutcome",
+    "GenesisSettings",
+    "GenesisSide",
     "IndicatorStream",
     "ReplayBars",
     "ReplayRun",
@@ -34,6 +37,9 @@ __all__: list[str] = [
     "environment_variable",
     "ewma_forecasts",
     "fills",
+    "genesis_features",
+    "genesis_probabilities",
+    "genesis_run",
     "high_low_returns",
     "indicator_kinds",
     "indicator_run",
@@ -133,6 +139,241 @@ class FeatureProgram:
         """
         A form that takes one bar at a time.
         """
+
+class GenesisSettings:
+    """
+    Settings of one run of the second old system's bar loop.
+    """
+
+    adaptive: bool
+    adapts: bool
+    event_block: bool
+    exits: bool
+    higher_disabled: bool
+    higher_gate: bool
+    higher_pass: bool
+    lower_gate: bool
+    lower_pass: bool
+    may_override: bool
+    partial_even: bool
+    partials: bool
+    range_override: bool
+    risk_cap: bool
+    skip_errors: bool
+    trailing: bool
+    def __init__(self) -> None: ...
+    @property
+    def capital(self) -> float: ...
+    @capital.setter
+    def capital(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def commission(self) -> float: ...
+    @commission.setter
+    def commission(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def cooldown(self) -> int: ...
+    @cooldown.setter
+    def cooldown(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    @property
+    def even_offset(self) -> float: ...
+    @even_offset.setter
+    def even_offset(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def even_trigger(self) -> float: ...
+    @even_trigger.setter
+    def even_trigger(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def exit_confidence(self) -> float: ...
+    @exit_confidence.setter
+    def exit_confidence(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def higher_tolerance(self) -> float: ...
+    @higher_tolerance.setter
+    def higher_tolerance(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def history_least(self) -> int: ...
+    @history_least.setter
+    def history_least(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    @property
+    def history_rows(self) -> int: ...
+    @history_rows.setter
+    def history_rows(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    @property
+    def hysteresis(self) -> int: ...
+    @hysteresis.setter
+    def hysteresis(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    @property
+    def long_max(self) -> int: ...
+    @long_max.setter
+    def long_max(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    @property
+    def long_min(self) -> int: ...
+    @long_min.setter
+    def long_min(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    @property
+    def long_targets(self) -> list[int]: ...
+    @long_targets.setter
+    def long_targets(
+        self, arg0: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]
+    ) -> None: ...
+    @property
+    def lower_tolerance(self) -> float: ...
+    @lower_tolerance.setter
+    def lower_tolerance(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def min_edge(self) -> float: ...
+    @min_edge.setter
+    def min_edge(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def override_ceiling(self) -> float: ...
+    @override_ceiling.setter
+    def override_ceiling(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def override_fallback(self) -> float: ...
+    @override_fallback.setter
+    def override_fallback(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def override_floor(self) -> float: ...
+    @override_floor.setter
+    def override_floor(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def override_multiplier(self) -> list[float]: ...
+    @override_multiplier.setter
+    def override_multiplier(
+        self, arg0: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]
+    ) -> None: ...
+    @property
+    def override_share(self) -> float: ...
+    @override_share.setter
+    def override_share(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def override_threshold(self) -> float: ...
+    @override_threshold.setter
+    def override_threshold(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def partial(self) -> list[float]: ...
+    @partial.setter
+    def partial(
+        self, arg0: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]
+    ) -> None: ...
+    @property
+    def partial_even_offset(self) -> float: ...
+    @partial_even_offset.setter
+    def partial_even_offset(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def percentile(self) -> int: ...
+    @percentile.setter
+    def percentile(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    @property
+    def range_max(self) -> float: ...
+    @range_max.setter
+    def range_max(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def range_min(self) -> float: ...
+    @range_min.setter
+    def range_min(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def reward(self) -> float: ...
+    @reward.setter
+    def reward(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def risk_confidence(self) -> list[float]: ...
+    @risk_confidence.setter
+    def risk_confidence(
+        self, arg0: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]
+    ) -> None: ...
+    @property
+    def risk_size(self) -> list[float]: ...
+    @risk_size.setter
+    def risk_size(
+        self, arg0: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]
+    ) -> None: ...
+    @property
+    def short_max(self) -> int: ...
+    @short_max.setter
+    def short_max(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    @property
+    def short_min(self) -> int: ...
+    @short_min.setter
+    def short_min(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    @property
+    def short_targets(self) -> list[int]: ...
+    @short_targets.setter
+    def short_targets(
+        self, arg0: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]
+    ) -> None: ...
+    @property
+    def slippage(self) -> float: ...
+    @slippage.setter
+    def slippage(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def stop_loss(self) -> float: ...
+    @stop_loss.setter
+    def stop_loss(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def take_profit(self) -> float: ...
+    @take_profit.setter
+    def take_profit(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def trail(self) -> float: ...
+    @trail.setter
+    def trail(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def warmup(self) -> int: ...
+    @warmup.setter
+    def warmup(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    @property
+    def zone_entry(self) -> list[float]: ...
+    @zone_entry.setter
+    def zone_entry(
+        self, arg0: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]
+    ) -> None: ...
+    @property
+    def zone_threshold(self) -> list[float]: ...
+    @zone_threshold.setter
+    def zone_threshold(
+        self, arg0: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]
+    ) -> None: ...
+
+class GenesisSide:
+    """
+    One side of a logistic model.
+    """
+    def __init__(
+        self,
+        columns: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+        weights: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
+        bias: typing.SupportsFloat | typing.SupportsIndex,
+        slope: typing.Annotated[
+            collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(4)"
+        ],
+        shift: typing.Annotated[
+            collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(4)"
+        ],
+    ) -> None: ...
+
+class GenesisOutcome:
+    """
+    What a run leaves beside its rows.
+    """
+    @property
+    def buy_history(self) -> list[float]: ...
+    @property
+    def capital(self) -> float: ...
+    @property
+    def commission(self) -> float: ...
+    @property
+    def failed(self) -> int: ...
+    @property
+    def failed_bar(self) -> int: ...
+    @property
+    def max_capital(self) -> float: ...
+    @property
+    def min_capital(self) -> float: ...
+    @property
+    def processed(self) -> int: ...
+    @property
+    def sell_history(self) -> list[float]: ...
 
 class IndicatorStream:
     """
@@ -547,6 +788,56 @@ def fills(
 ]:
     """
     Gross profit, cost and FillFlag bits of each day.
+    """
+
+def genesis_features(
+    close: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    rsi: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    rsi_before: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    ema: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    ema_before: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    adx: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    swing_high: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    swing_low: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    atr_short: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    atr_long: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    band_position: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    rows: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64]]:
+    """
+    (features [15, bar], percentiles [6, bar]) from indicators as of each bar.
+    """
+
+def genesis_probabilities(
+    features: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    regime: typing.Annotated[numpy.typing.ArrayLike, numpy.int8],
+    buy: GenesisSide,
+    sell: GenesisSide,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Probabilities [buy sell hold, bar].
+    """
+
+def genesis_run(
+    high: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    low: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    close: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    p_buy: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    p_sell: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    atr: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    percentiles: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    exit_atr: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    regime: typing.Annotated[numpy.typing.ArrayLike, numpy.int8],
+    higher_ok: typing.Annotated[numpy.typing.ArrayLike, numpy.int8],
+    higher_levels: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    higher_high: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    higher_low: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    lower_ok: typing.Annotated[numpy.typing.ArrayLike, numpy.int8],
+    lower_levels: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    settings: GenesisSettings,
+) -> tuple[numpy.typing.NDArray[numpy.uint8], numpy.typing.NDArray[numpy.uint8], GenesisOutcome]:
+    """
+    (rows, trades, outcome) of the bar loop; rows and trades as bytes [row, size].
     """
 
 @typing.overload

@@ -220,3 +220,15 @@ class BarsError(MarketsimError, ValueError):
         self.defects = tuple(defects)
         self.understood = tuple(understood)
         super().__init__(message)
+
+
+class GenesisBarError(MarketsimError, RuntimeError):
+    """A bar of a run of the second old system cannot be computed: which, when and why."""
+
+
+class UnreadSettingError(MarketsimError, ValueError):
+    """A setting is given that nothing reads; the message names its path, and the right one."""
+
+
+class GenesisWarning(UserWarning):
+    """A setting or file of the second old system has no effect, or less than its name says."""

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 import legacy_strategies as expected  # noqa: E402
 from legacy_forecasts import Forecaster  # noqa: E402
-from legacy_golden import Old, assert_same, same  # noqa: E402
+from legacy_golden import BANDS, Old, assert_same, same  # noqa: E402
 from legacy_market import AWKWARD, daily  # noqa: E402
 from legacy_profit import Choice, awkward_problem  # noqa: E402
 from legacy_transcription import KEYS, Setting, changes, forecasts, targets  # noqa: E402
@@ -267,7 +267,7 @@ def test_compute_toto_forecast(old: Old) -> None:
             "TEST", "Close", frame, 50.0, params
         )
         assert torch.equal(got, value)
-        assert torch.equal(got_bands, bands)
+        torch.testing.assert_close(got_bands, bands, rtol=BANDS, atol=0.0)
         assert price == 50.0 * (1.0 + value[-1].item())
 
 

@@ -222,7 +222,9 @@ def calibration(predictions: Tensor, actual: pd.Series, raw: float) -> tuple[Any
     if not x.any() or not np.isfinite(x).all():
         return UNDEFINED, UNDEFINED, UNDEFINED
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", np.exceptions.RankWarning)  # all forecasts the same
+        # All forecasts the same; NumPy 1 has the warning elsewhere.
+        where = np.exceptions if hasattr(np.exceptions, "RankWarning") else np
+        warnings.simplefilter("ignore", where.RankWarning)
         slope, intercept = map(float, np.polyfit(x, y, 1))
     return slope, intercept, float(slope * raw + intercept)
 

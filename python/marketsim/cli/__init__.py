@@ -32,6 +32,7 @@ COMMANDS = (
     "profile",
     "store",
     "params",
+    "genesis",
     "doctor",
 )
 """Sub-commands in the order of --help; each is a module of this room."""
@@ -46,6 +47,7 @@ _EXAMPLES = """examples:
   marketsim profile AAPL.csv                       where the time of a backtest goes
   marketsim store stat                             what has been forecast and kept
   marketsim params show                            parameters of the old functions, by symbol
+  marketsim genesis run-backtest --help            the second old system's commands
   marketsim doctor                                 what this installation can do
 """
 

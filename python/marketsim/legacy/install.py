@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from marketsim.errors import LegacyInstallError, MissingDependencyError
-from marketsim.legacy.stock.settings import current_settings
+from marketsim.errors import (
+    ArgumentError,
+    LegacyInstallError,
+    MissingDependencyError,
+    UnknownNameError,
+)
 
 __all__ = ["MODULES", "install"]
 
@@ -29,36 +34,58 @@ MODULES = {
 PACKAGES = ("src", "src.models")
 
 
-def install() -> tuple[str, ...]:
+def install(system: str = "stock", **quirks: Any) -> tuple[str, ...]:
     """Register marketsim's modules under the old import paths.
 
     From here on `import backtest_test3_inline` and the like find them, so call it before anything
-    imports the old ones. Everything else in a `src`
+    imports the old ones. Everything else in a `src` (`core`, `scripts`)
     package of one's own stays as it is: that package is imported now, and where there is none, what
     comes onto sys.path later is found, too. A second call changes nothing. The settings of the
     environment are checked, and logged.
+
+    Args:
+        system: "stock", or "genesis": the second old system, `core.*` and `scripts.*`.
+        quirks: of "genesis" alone, such as variant="E": see `marketsim.legacy.genesis`.
 
     Returns:
         The old import paths.
 
     Raises:
         LegacyInstallError: an old module has been imported already; nothing is changed.
-        MissingDependencyError: torch is not installed.
+        MissingDependencyError: torch is not installed (stock).
+        UnknownNameError: there is no such system, or a quirk has no such value.
         ArgumentError: an environment variable has a value that it does not know.
     """
+    if system == "genesis":
+        from marketsim.legacy.genesis import modules as genesis
+        from marketsim.legacy.genesis.quirks import use_quirks
+
+        _refuse_imported(genesis.MODULES)
+        use_quirks(**quirks)
+        return _install(genesis.MODULES, genesis.PACKAGES)
+    if system != "stock":
+        raise UnknownNameError("system", system, ("stock", "genesis"))
+    if quirks:
+        raise ArgumentError(f'{", ".join(quirks)}: expected with install("genesis") alone')
     if find_spec("torch") is None:
         raise MissingDependencyError(
             "the old functions work on tensors, and torch is not installed: "
             "pip install 'marketsim[models]'"
         )
-    _refuse_imported()
+    from marketsim.legacy.stock.settings import current_settings
+
+    _refuse_imported(MODULES)
     current_settings()
-    modules = {old: importlib.import_module(new) for old, new in MODULES.items()}
-    added = [name for name in (*PACKAGES, *modules) if name not in sys.modules]
+    return _install(MODULES, PACKAGES)
+
+
+def _install(paths: Mapping[str, str], names: Sequence[str]) -> tuple[str, ...]:
+    modules = {old: importlib.import_module(new) for old, new in paths.items()}
+    added = [name for name in (*names, *modules) if name not in sys.modules]
     # Before the packages, whose own code may import them.
     sys.modules.update(modules)
     try:
-        packages = {name: _package(name) for name in PACKAGES}
+        packages = {name: _package(name) for name in names}
     except BaseException:
         for name in added:
             sys.modules.pop(name, None)
@@ -67,13 +94,13 @@ def install() -> tuple[str, ...]:
         above, _, last = name.rpartition(".")
         if above:
             setattr(packages[above], last, module)
-    return tuple(MODULES)
+    return tuple(paths)
 
 
-def _refuse_imported() -> None:
+def _refuse_imported(paths: Mapping[str, str]) -> None:
     """Raise if one of the old modules has been imported, and is not ours."""
     taken = []
-    for old, new in MODULES.items():
+    for old, new in paths.items():
         module = sys.modules.get(old)
         if module is not None and module is not sys.modules.get(new):
             taken.append(f"{old} (from {getattr(module, '__file__', None) or 'no file'})")

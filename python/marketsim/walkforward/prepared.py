@@ -213,9 +213,10 @@ class Prepared:
         windows = self._windows(chosen, offset_window)
         taken = tuple(strategy.name for strategy in (*chosen, *BASELINE_STRATEGIES))
         series = benchmark_series(benchmark, self.bars)
-        against = resolve_benchmark(
-            series, pd.DatetimeIndex(self.bars.frame.index)[windows.days], taken
-        )
+        against = None
+        if series is not None:  # an index takes as long as the fills of a strategy
+            index = pd.DatetimeIndex(self.bars.frame.index)[windows.days]
+            against = resolve_benchmark(series, index, taken)
         run = Run(self.inputs, windows, settings, device, as_flag("check", check))
         return WalkForwardResult(
             model=self.model,

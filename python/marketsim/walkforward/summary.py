@@ -166,8 +166,8 @@ def measure_windows(
         Arrays [window, strategy] by name: the fields of `WindowPerformance`, then trades, fees,
         ambiguous, optimistic_gap, ambiguous_profit_share (of the absolute profit), in_sample.
     """
-    net = np.stack([outcome.net for outcome in outcomes])
-    active = np.stack([outcome.active for outcome in outcomes])
+    net = np.array([outcome.net for outcome in outcomes])
+    active = np.array([outcome.active for outcome in outcomes])
     market = settings.market
     measured = windowed_performance(
         net, active, starts, length, market.periods_per_year,
@@ -186,19 +186,19 @@ def _summed(
     length: int,
 ) -> tuple[dict[str, npt.NDArray[np.float64]], npt.NDArray[np.bool_]]:
     """(sums over windows by name, which strategies fit no offsets)."""
-    ambiguous = np.stack([outcome.flags & rules.AMBIGUOUS > 0 for outcome in outcomes])
-    gap = np.stack([outcome.net_optimistic - outcome.net_open_aware for outcome in outcomes])
-    in_sample = np.stack([outcome.in_sample for outcome in outcomes])
+    ambiguous = np.array([outcome.flags & rules.AMBIGUOUS > 0 for outcome in outcomes])
+    gap = np.array([outcome.net_optimistic - outcome.net_open_aware for outcome in outcomes])
+    in_sample = np.array([outcome.in_sample for outcome in outcomes])
     fields = {
-        "trades": np.stack([outcome.entries for outcome in outcomes]).astype(np.float64),
-        "fees": np.stack([outcome.fee for outcome in outcomes]),
+        "trades": np.array([outcome.entries for outcome in outcomes]).astype(np.float64),
+        "fees": np.array([outcome.fee for outcome in outcomes]),
         "ambiguous": ambiguous.astype(np.float64),
         "optimistic_gap": gap,
         "_ambiguous": np.where(ambiguous, np.abs(net), 0.0),
         "_absolute": np.abs(net),
         "in_sample": in_sample / length,
     }
-    sums = window_sums(np.stack(list(fields.values())), np.asarray(starts, np.int64), length)
+    sums = window_sums(np.array(list(fields.values())), np.asarray(starts, np.int64), length)
     found = {name: sums[:, :, i] for i, name in enumerate(fields)}
     part, total = found.pop("_ambiguous"), found.pop("_absolute")
     found["ambiguous_profit_share"] = part / np.where(total > 0.0, total, np.nan)
@@ -215,15 +215,15 @@ def whole_figures(
     Those of `marketsim.metrics.Performance`, then trades, fees, ambiguous, ambiguous_share (of the
     days), ambiguous_profit_share (of the absolute profit), optimistic_gap, in_sample.
     """
-    net = np.stack([outcome.net for outcome in outcomes])
+    net = np.array([outcome.net for outcome in outcomes])
     market, days = settings.market, net.shape[1]
     measured = performance(
         net,
         periods_per_year=market.periods_per_year,
         sessions_per_year=market.sessions_per_year,
-        active=np.stack([outcome.active for outcome in outcomes]),
-        position=np.stack([outcome.exposure for outcome in outcomes]),
-        traded=np.stack([outcome.traded for outcome in outcomes]),
+        active=np.array([outcome.active for outcome in outcomes]),
+        position=np.array([outcome.exposure for outcome in outcomes]),
+        traded=np.array([outcome.traded for outcome in outcomes]),
         benchmark=benchmark,
         risk_free=settings.risk_free,
     )._asdict()

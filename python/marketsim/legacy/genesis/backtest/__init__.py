@@ -1,0 +1,1 @@
+"""The old engine, its exits, trades, metrics and files."""

@@ -1,0 +1,285 @@
+"""`core.backtest.engine`: a backtest of one symbol and timeframe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from marketsim.errors import UnknownNameError
+from marketsim.legacy.genesis.atomic_files import save_npz
+from marketsim.legacy.genesis.backtest.compiled import Prepared, Ran, prepare, run_prepared
+from marketsim.legacy.genesis.backtest.findings import Findings
+from marketsim.legacy.genesis.backtest.htf_exit_engine import HTFFibonacciExitEngine
+from marketsim.legacy.genesis.backtest.position_tracker import PositionTracker
+from marketsim.legacy.genesis.backtest.settings import EXIT_DEFAULTS, settings_of
+from marketsim.legacy.genesis.backtest.trades import as_dict, trades_of
+from marketsim.legacy.genesis.candles import Candles, from_frame
+from marketsim.legacy.genesis.names import WINDOW
+from marketsim.legacy.genesis.quirks import GenesisQuirks, current_quirks, quirks_of
+from marketsim.legacy.genesis.root import candles_file, project_root
+from marketsim.legacy.genesis.strategy.champion_loader import ChampionLoader
+from marketsim.legacy.genesis.strategy.evaluate import merge_configs
+from marketsim.legacy.genesis.strategy.prob_model import model_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SWITCHES = {
+    "fast_window": "accepted; no window is built in any mode, so results and time are the same",
+    "precompute_features": "accepted; features are always computed once for the whole series; the "
+    "old file of indicators is written and never read",
+}
+
+# Variables that once chose caches, and so results.
+NO_EFFECT = {
+    "GENESIS_FEATURE_CACHE_SIZE": "no result is looked up in a cache",
+    "GENESIS_FAST_HASH": "no result is looked up in a cache",
+    "GENESIS_DISABLE_INDICATOR_CACHE": "no result is looked up in a cache",
+    "GENESIS_DISABLE_METRICS": "there are no counters",
+    "GENESIS_DEBUG_BACKTEST": "no error of a bar is swallowed",
+}
+
+
+class CandleCache:
+    """The old store of frames. The engine reads its file at each load: it can have changed."""
+
+    def __init__(self, max_size: int = 4) -> None:
+        self._max_size = max_size
+        self._store: dict[tuple[str, str], pd.DataFrame] = {}
+
+    def get(self, key: tuple[str, str]) -> pd.DataFrame | None:
+        """The frame of a symbol and timeframe."""
+        return self._store.get(key)
+
+    def put(self, key: tuple[str, str], value: pd.DataFrame) -> None:
+        """Keep a frame; the oldest goes."""
+        if key not in self._store and len(self._store) >= self._max_size:
+            del self._store[next(iter(self._store))]
+        self._store[key] = value
+
+    def clear(self) -> None:
+        """Empty it."""
+        self._store.clear()
+
+
+class BacktestEngine:
+    """Runs the pipeline at each close: exits, then entries, all at that close.
+
+    Args:
+        symbol: such as tBTCUSD.
+        timeframe: such as 1h.
+        start_date, end_date: rows with start <= timestamp <= end; a bare date is its midnight.
+        initial_capital: in units of the quote currency.
+        commission_rate, slippage_rate: shares of the value, and of the price, of each fill.
+        warmup_bars: rows without decisions.
+        htf_exit_config: settings of the exits at Fibonacci levels, over the defaults.
+        fast_window: accepted; see `SWITCHES`.
+        quirks: which defects are reproduced; None: those of `use_quirks`.
+        on_error: "raise", or "skip": a bar that fails leaves no equity row and is counted.
+
+    Attributes:
+        precompute_features: accepted; see `SWITCHES`.
+        candles_df: the bars; None before they are loaded.
+        state: what the last decision left.
+        bar_count: bars processed.
+    """
+
+    _candles_cache = CandleCache(max_size=4)
+
+    def __init__(
+        self,
+        symbol: str,
+        timeframe: str,
+        start_date: str | None = None,
+        end_date: str | None = None,
+        initial_capital: float = 10000.0,
+        commission_rate: float = 0.001,
+        slippage_rate: float = 0.0005,
+        warmup_bars: int = 120,
+        htf_exit_config: Mapping[str, Any] | None = None,
+        fast_window: bool = False,
+        *,
+        quirks: GenesisQuirks | None = None,
+        on_error: str = "raise",
+    ) -> None:
+        if on_error not in ("raise", "skip"):
+            raise UnknownNameError("on_error", on_error, ("raise", "skip"))
+        self.symbol, self.timeframe = symbol, timeframe
+        self.start_date, self.end_date = start_date, end_date
+        self.warmup_bars = warmup_bars
+        self.fast_window = bool(fast_window)
+        self.precompute_features = False
+        self.quirks, self.on_error = quirks, on_error
+        self.candles_df: pd.DataFrame | None = None
+        self.position_tracker = PositionTracker(initial_capital, commission_rate, slippage_rate)
+        self.state: dict[str, Any] = {}
+        self.bar_count = 0
+        self.champion_loader = ChampionLoader()
+        self.htf_exit_config = {**EXIT_DEFAULTS, **(htf_exit_config or {})}
+        self.htf_exit_engine = HTFFibonacciExitEngine(self.htf_exit_config)
+
+    def load_data(self) -> bool:
+        """Read the bars under `data`; False where there are none."""
+        import pandas as pd
+
+        path, places = candles_file(self.symbol, self.timeframe)
+        if path is None:
+            print("[ERROR] Data file not found:", *places, sep="\n  ")
+            return False
+        columns = ["timestamp", "open", "high", "low", "close", "volume"]
+        frame = pd.read_parquet(path, columns=columns)
+        if self.start_date:
+            frame = frame[frame["timestamp"] >= pd.to_datetime(self.start_date)]
+        if self.end_date:
+            frame = frame[frame["timestamp"] <= pd.to_datetime(self.end_date)]
+        self.candles_df = frame
+        print(f"[OK] {len(frame):,} candles of {path.name}")
+        if len(frame) < self.warmup_bars:
+            print(f"[WARN] Not enough data for warmup ({len(frame)} < {self.warmup_bars})")
+        return True
+
+    def _build_candles_window(self, end_idx: int, window_size: int = WINDOW) -> dict[str, Any]:
+        """The rows that the old pipeline was handed at a bar."""
+        if self.candles_df is None:
+            raise RuntimeError("no candles: call load_data() first")
+        rows = self.candles_df.iloc[max(0, end_idx - window_size + 1) : end_idx + 1]
+        names = ("open", "high", "low", "close", "volume")
+        out: dict[str, Any] = {name: rows[name].to_numpy() for name in names}
+        out["timestamp"] = rows["timestamp"].tolist()
+        return out
+
+    def run(
+        self,
+        policy: dict[str, Any] | None = None,
+        configs: dict[str, Any] | None = None,
+        verbose: bool = False,
+    ) -> dict[str, Any]:
+        """Backtest; the old dictionary of results, {"error": "no_data"} before loading.
+
+        Args:
+            policy: symbol and timeframe of the model; the engine's own where they are missing.
+            configs: over the champion's.
+            verbose: print each trade.
+
+        Raises:
+            GenesisBarError: a bar fails, and on_error is "raise".
+        """
+        if self.candles_df is None:
+            print("[ERROR] No data loaded. Call load_data() first.")
+            return {"error": "no_data"}
+        bars = f"{len(self.candles_df):,} bars, warmup {self.warmup_bars}"
+        print(f"Running Backtest: {self.symbol} {self.timeframe}, {bars}")
+        quirks = self.quirks or current_quirks()
+        named = {"symbol": self.symbol, "timeframe": self.timeframe, **(policy or {})}
+        with quirks_of(quirks):
+            champion = self.champion_loader.load(self.symbol, self.timeframe)
+            config = merge_configs(champion.config, configs or {})
+            if (named["symbol"], named["timeframe"]) != (self.symbol, self.timeframe):
+                own = self.champion_loader.load(named["symbol"], named["timeframe"])
+                config = merge_configs(own.config, config)
+            model = model_of(named["symbol"], named["timeframe"])
+            prepared = prepare(
+                from_frame(self.candles_df), named["symbol"], named["timeframe"], model, quirks
+            )
+            ran = self._run(prepared, config, quirks)
+            if self.precompute_features:
+                self._write_indicators(prepared.candles)
+            return self._results(prepared, ran, config, quirks, named["timeframe"], verbose)
+
+    def _run(self, prepared: Prepared, config: Mapping[str, Any], quirks: GenesisQuirks) -> Ran:
+        tracker = self.position_tracker
+        settings = settings_of(config, self.htf_exit_config, quirks)
+        settings.capital = tracker.capital
+        settings.commission, settings.slippage = tracker.commission_rate, tracker.slippage_rate
+        settings.warmup = int(self.warmup_bars)
+        return run_prepared(prepared, settings, on_error=self.on_error)
+
+    def _results(
+        self,
+        prepared: Prepared,
+        ran: Ran,
+        config: Mapping[str, Any],
+        quirks: GenesisQuirks,
+        timeframe: str,
+        verbose: bool,
+    ) -> dict[str, Any]:
+        findings = Findings(prepared, ran, config, timeframe)
+        tracker, outcome = self.position_tracker, ran.outcome
+        tracker.trades = trades_of(
+            ran,
+            findings,
+            self.symbol,
+            self.htf_exit_config,
+            prepared.arrays["exit_atr"],
+            reasons=quirks.reasons,
+        )
+        tracker.capital, tracker.total_commission = outcome.capital, outcome.commission
+        tracker.max_capital, tracker.min_capital = outcome.max_capital, outcome.min_capital
+        tracker.equity_curve = equity_curve(findings.times, ran)
+        done = np.flatnonzero(ran.rows["processed"])
+        if len(done):
+            self.state = findings.final_state(int(done[-1]))
+        self.bar_count = int(outcome.processed)
+        trades = [as_dict(trade) for trade in tracker.trades]
+        if verbose:
+            for trade in trades:
+                line = "[{exit_time}] {side} {size:.4f} @ {exit_price:.2f} ({exit_reason})"
+                print(line.format(**trade))
+        return {
+            "backtest_info": self._info(outcome.failed, quirks),
+            "summary": tracker.get_summary(),
+            "trades": trades,
+            "equity_curve": tracker.equity_curve,
+        }
+
+    def _info(self, failed: int, quirks: GenesisQuirks) -> dict[str, Any]:
+        assert self.candles_df is not None
+        stamps = self.candles_df["timestamp"]
+        info: dict[str, Any] = {
+            "symbol": self.symbol,
+            "timeframe": self.timeframe,
+            "start_date": str(stamps.min()),
+            "end_date": str(stamps.max()),
+            "bars_total": len(self.candles_df),
+            "bars_processed": self.bar_count,
+            "warmup_bars": self.warmup_bars,
+            "variant": quirks.variant,
+            "quirks": quirks.lines(),
+        }
+        switched = {
+            "fast_window": self.fast_window or os.environ.get("GENESIS_FAST_WINDOW"),
+            "precompute_features": self.precompute_features,
+        }
+        notes = [f"{name}: {SWITCHES[name]}" for name, on in switched.items() if on]
+        notes += [
+            f"{name}: accepted; {why}" for name, why in NO_EFFECT.items() if name in os.environ
+        ]
+        if notes:
+            info["switches"] = notes
+        if failed:
+            info["bars_failed"] = int(failed)
+        return info
+
+    def _write_indicators(self, candles: Candles) -> None:
+        name = f"{self.symbol}_{self.timeframe}_{len(candles)}.npz"
+        save_npz(project_root() / "cache" / "precomputed" / name, candles)
+
+
+def equity_curve(times: Sequence[Any], ran: Ran) -> list[dict[str, Any]]:
+    """The old list of equity rows, one a processed bar."""
+    rows = ran.rows
+    done = np.flatnonzero(rows["processed"])
+    columns = zip(
+        [times[bar] for bar in done.tolist()],
+        rows["capital"][done].tolist(),
+        rows["unrealized"][done].tolist(),
+        rows["equity"][done].tolist(),
+        strict=True,
+    )
+    return [
+        {"timestamp": time, "capital": capital, "unrealized_pnl": pnl, "total_equity": equity}
+        for time, capital, pnl, equity in columns
+    ]

@@ -1,0 +1,1 @@
+"""The old runtime configuration: what it holds, and which settings anything reads."""

@@ -1,0 +1,1 @@
+"""The old indicator functions: lists in, lists out, on the compiled indicators."""

@@ -1,0 +1,1 @@
+"""The old search: trials, scores, constraints, champions, summaries."""

@@ -1,0 +1,311 @@
+"""`scripts/optimizer.py`: the trials of a run, the best first.
+
+marketsim genesis optimizer summarize RUN --top 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from marketsim.errors import FileFormatError, StoreNotFoundError
+from marketsim.legacy.genesis.quirks import current_quirks
+from marketsim.legacy.genesis.root import project_root
+
+Trial = dict[str, Any]
+RESULTS_DIR: Path | None = None  # None: results/hparam_search of the project
+_CONFIG = "_config.json"
+State = tuple[int, int, int]
+_kept: dict[Path, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+_ROOM = 8
+
+
+def results_folder() -> Path:
+    """Where runs are kept."""
+    return RESULTS_DIR or project_root() / "results" / "hparam_search"
+
+
+def summarize_run(run_id: str, use_cache: bool = True) -> dict[str, Any]:
+    """Counts, valid trials by score, and every trial of a run.
+
+    A trial is valid that is not skipped, has no error, satisfies the constraints, has no hard
+    failure, and a finite score. The cache is keyed by the state of every file, so it is never
+    stale; what is returned is the caller's own.
+
+    Raises:
+        StoreNotFoundError: there is no such run (a FileNotFoundError).
+        FileFormatError: its run_meta.json is no JSON (a ValueError).
+    """
+    folder = (results_folder() / run_id).resolve()
+    if not folder.is_dir():
+        raise StoreNotFoundError(f"Run directory not found: {folder}")
+    files, key = _files(folder)
+    found = _kept.get(folder)
+    if use_cache and found is not None and found[0] == key:
+        return _Copy(found[1])
+    made = _summarize(folder, files)
+    if not use_cache:
+        return made
+    if len(_kept) >= _ROOM:
+        _kept.pop(next(iter(_kept)))
+    _kept[folder] = (key, made)
+    return _Copy(made)
+
+
+class _Copy(dict[str, Any]):
+    """A dictionary that copies a part of the summary when it is first looked at."""
+
+    def __init__(self, source: dict[str, Any]) -> None:
+        super().__init__(source)
+        self._shared = {"meta", "counts", "best_trial", "valid_trials", "trials"}
+
+    def __getitem__(self, key: str) -> Any:
+        self._own(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """A part, the default where there is none."""
+        self._own(key)
+        return super().get(key, default)
+
+    def _own(self, key: str) -> None:
+        if key in self._shared:
+            self._shared.discard(key)
+            super().__setitem__(key, copy.deepcopy(super().__getitem__(key)))
+
+    def _own_all(self) -> None:
+        for key in tuple(self._shared):
+            self._own(key)
+
+    def items(self) -> Any:
+        """Every part."""
+        self._own_all()
+        return super().items()
+
+    def values(self) -> Any:
+        """Every part."""
+        self._own_all()
+        return super().values()
+
+    def __iter__(self) -> Iterator[str]:
+        self._own_all()  # dict(summary) copies by way of this
+        return super().__iter__()
+
+    def copy(self) -> dict[str, Any]:
+        """A plain dictionary."""
+        return dict(self.items())
+
+    def __eq__(self, other: object) -> bool:
+        return dict(self.items()) == other
+
+    __hash__ = None
+
+    def __repr__(self) -> str:
+        return repr(dict(self.items()))
+
+
+def _files(folder: Path) -> tuple[list[str], tuple[Any, ...]]:
+    """Trial files by name, and the state of each."""
+    count_all = current_quirks().count_config_files
+    states: dict[str, State] = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            trial = name.startswith("trial_") and name.endswith(".json")
+            if name == "run_meta.json" or (trial and (count_all or not name.endswith(_CONFIG))):
+                state = entry.stat()
+                states[name] = (state.st_mtime_ns, state.st_size, state.st_ino)
+    names = sorted(states)
+    return [n for n in names if n != "run_meta.json"], (count_all, *((n, states[n]) for n in names))
+
+
+def _summarize(folder: Path, files: Sequence[str]) -> dict[str, Any]:
+    meta_path = folder / "run_meta.json"
+    meta: dict[str, Any] = {}
+    if meta_path.is_file():
+        try:
+            meta = json.loads(meta_path.read_bytes())
+        except ValueError as error:
+            raise FileFormatError(f"Invalid JSON in {meta_path}: {error}") from error
+    trials, valid = [], []
+    for name in files:
+        trial = read_trial(f"{folder}{os.sep}{name}")
+        if trial is None:
+            continue
+        trials.append(trial)
+        entry = valid_entry(trial)
+        if entry is not None:
+            valid.append(entry)
+    valid.sort(key=lambda entry: entry["score"], reverse=True)
+    skipped = sum(bool(trial.get("skipped")) for trial in trials)
+    failed = sum(not trial.get("skipped") and bool(trial.get("error")) for trial in trials)
+    return {
+        "meta": meta,
+        "run_dir": str(folder),
+        "counts": {
+            "total": len(trials),
+            "skipped": skipped,
+            "failed": failed,
+            "completed": len(trials) - skipped,
+            "valid": len(valid),
+        },
+        "best_trial": valid[0] if valid else None,
+        "valid_trials": valid,
+        "trials": trials,
+        "_cache_mtime": folder.stat().st_mtime,
+    }
+
+
+def read_trial(path: Path | str) -> Trial | None:
+    """A trial's file; None where it holds no object."""
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path costs more than the read
+            trial = json.loads(file.read())
+    except (ValueError, OSError):
+        return None
+    if not isinstance(trial, dict):
+        return None
+    trial["trial_file"] = os.path.basename(path)  # noqa: PTH119 - as above
+    for key, kind in (("duration_seconds", float), ("attempts", int)):
+        if trial.get(key) is None:
+            continue
+        try:
+            trial[key] = kind(trial[key])
+        except (TypeError, ValueError):
+            del trial[key]
+    return trial
+
+
+def valid_entry(trial: Trial) -> Trial | None:
+    """A valid trial in short; None for others."""
+    score, constraints = trial.get("score") or {}, trial.get("constraints") or {}
+    if trial.get("skipped") or trial.get("error") or not isinstance(score, Mapping):
+        return None
+    if score.get("hard_failures") or not constraints.get("ok"):
+        return None
+    try:
+        value = float(score.get("score"))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    if not math.isfinite(value):
+        return None
+    return {
+        "trial_id": trial.get("trial_id"),
+        "trial_file": trial.get("trial_file"),
+        "results_path": trial.get("results_path"),
+        "score": value,
+        "metrics": dict(score.get("metrics") or {}),
+        "parameters": trial.get("parameters") or {},
+        "duration_seconds": trial.get("duration_seconds"),
+        "attempts": trial.get("attempts"),
+        "raw": trial,
+    }
+
+
+def invalid_scores(summary: Mapping[str, Any]) -> list[str]:
+    """Trials whose score is not finite: they never win."""
+    out = []
+    for trial in summary["trials"]:
+        score = trial.get("score")
+        value = score.get("score") if isinstance(score, Mapping) else None
+        if isinstance(value, float) and not math.isfinite(value):
+            out.append(f"{trial.get('trial_id')}: score {value}")
+    return out
+
+
+def _print_summary(data: Mapping[str, Any], *, top_n: int) -> None:
+    """Print the old table."""
+    counts, valid = data.get("counts") or {}, data.get("valid_trials") or []
+    trials, meta = data.get("trials") or [], data.get("meta") or {}
+    total = 0.0
+    for trial in trials:
+        total += float(trial.get("duration_seconds") or 0.0)
+    done = [x for x in trials if not x.get("skipped") and x.get("duration_seconds")]
+    print("== Optimizer Summary ==")
+    print(f"Run dir: {data.get('run_dir')}")
+    if meta:
+        print("Meta:")
+        for key in ("run_id", "symbol", "timeframe", "snapshot_id", "git_commit"):
+            if key in meta:
+                print(f"  {key}: {meta[key]}")
+    print("Counts:")
+    keys = ("total", "completed", "skipped", "failed", "valid")
+    print("  " + " ".join(f"{key}={counts.get(key, 0)}" for key in keys))
+    if total:
+        mean = total / len(done) if done else 0.0
+        print(f"  total_duration={total:.1f}s avg_duration={mean:.1f}s")
+    for line in invalid_scores(data):
+        print(f"  invalid {line}")
+    if not valid:
+        print("No trial satisfied the constraints.")
+        return
+    _print_best(valid[0])
+    if top_n > 1:
+        print(f"Top {min(top_n, len(valid))} trials (score desc):")
+        for index, entry in enumerate(valid[:top_n], start=1):
+            print(_format_trial_summary(index, entry))
+        if top_n < len(valid):
+            print(f"  ... {len(valid) - top_n} more")
+
+
+def _print_best(best: Trial) -> None:
+    metrics = best.get("metrics") or {}
+    print("Best trial:")
+    print(f"  id: {best.get('trial_id')}\n  file: {best.get('trial_file')}")
+    print(f"  score: {best.get('score')}")
+    for key in ("num_trades", "sharpe_ratio", "total_return", "profit_factor") if metrics else ():
+        print(f"  {key}: {metrics.get(key)}")
+
+
+def _format_trial_summary(idx: int, entry: Trial) -> str:
+    metrics = entry.get("metrics") or {}
+    parts = [
+        f"{idx}. {entry.get('trial_id')}",
+        f"score={entry.get('score')}",
+        f"sharpe={metrics.get('sharpe_ratio')}",
+        f"trades={metrics.get('num_trades')}",
+    ]
+    if entry.get("duration_seconds") is not None:
+        parts.append(f"duration={entry['duration_seconds']:.1f}s")
+    if entry.get("attempts") is not None:
+        parts.append(f"attempts={entry['attempts']}")
+    return "  " + " ".join(parts)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`summarize RUN_ID [--top N]`."""
+    commands = parser.add_subparsers(dest="optimizer_command")
+    summarize = commands.add_parser("summarize", help="the trials of a run, the best first")
+    summarize.add_argument("run_id", help="name of the folder under results/hparam_search")
+    summarize.add_argument("--top", type=int, default=1, help="trials to list (1)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run with parsed arguments."""
+    if args.optimizer_command != "summarize":
+        print("optimizer: expected a command: summarize RUN_ID [--top N]", file=sys.stderr)
+        return 1
+    try:
+        _print_summary(summarize_run(args.run_id), top_n=max(1, args.top))
+    except (StoreNotFoundError, FileFormatError) as error:
+        print(f"[FAILED] {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0, or 1 where it fails."""
+    parser = argparse.ArgumentParser(prog="optimizer", description="Runs of the old search.")
+    add_arguments(parser)
+    return run(parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

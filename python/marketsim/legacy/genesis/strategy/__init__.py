@@ -1,0 +1,1 @@
+"""The old pipeline of one bar: features, regime, probabilities, confidence, decision."""
