@@ -270,7 +270,7 @@ def folder_of(tmp_path: Path, config: dict[str, Any], add: float = 0.0) -> Path:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "version", lambda name: "0")
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "0")
 
 
 @pytest.mark.parametrize("config", [bolt_config(), sample_config()], ids=["bolt", "samples"])
@@ -280,7 +280,7 @@ def test_what_is_missing_is_named(
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(opening, "version", missing)
+    monkeypatch.setattr("importlib.metadata.version", missing)
     with pytest.raises(MissingDependencyError, match=r"pip install 'marketsim\[chronos\]'"):
         ms.load_model(folder_of(tmp_path, config))
 

@@ -181,7 +181,7 @@ def quantiser(monkeypatch: pytest.MonkeyPatch) -> list[nn.Module]:
     monkeypatch.setitem(sys.modules, "torchao", whole)
     monkeypatch.setitem(sys.modules, "torchao.quantization", part)
     monkeypatch.setattr(device, "find_spec", lambda name: object())
-    monkeypatch.setattr(device, "version", lambda name: "0")
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "0")
     return told
 
 
