@@ -117,7 +117,7 @@ def test_missing_paths_are_named(write, tail):
         read_bars(path)
     assert isinstance(caught.value, FileNotFoundError)
     assert isinstance(caught.value, MarketsimError)
-    assert str(path).replace("\0", "\\x00") in str(caught.value)
+    assert str(path).replace("\0", "\\x00") in str(caught.value)  # no control character
 
 
 # mtime=0: processes that run tests side by side must agree on the parameters.
@@ -159,7 +159,7 @@ def test_files_that_are_not_what_they_promise(write, name, content, message):
     path = write(name, content)
     with pytest.raises(FileFormatError, match=message) as caught:
         read_bars(path)
-    assert str(path).replace("\0", "\\x00") in str(caught.value)
+    assert str(path) in str(caught.value)
     assert "expected" in str(caught.value)
     assert "Traceback" not in str(caught.value)
     assert caught.value.__cause__ is None

@@ -91,6 +91,7 @@ def find_tables(frame: pd.DataFrame, layout: Layout | None, mapped: Mapping[str,
 
 
 _JUMP = np.log(1.25)
+_WORD = re.compile(r"[^\W\d_]|\^")
 
 
 def _unknown(frame: pd.DataFrame, roles: list[str]) -> Tables:
@@ -100,8 +101,11 @@ def _unknown(frame: pd.DataFrame, roles: list[str]) -> Tables:
     or the words are known to describe. So are words at whose every change the price jumps.
     """
     notes: list[str] = []
-    for i, name in enumerate(frame.columns):
-        words = _words(frame.iloc[:, i]) if not roles[i] else []
+    first = frame.iloc[0].tolist() if len(frame) and not all(roles) else []
+    for i, name in enumerate(frame.columns if first else ()):
+        if roles[i] or not _may_begin_words(first[i]):
+            continue
+        words = _words(frame.iloc[:, i])
         if len(words) < 2:
             continue
         codes = pd.factorize(frame.iloc[:, i])[0]
@@ -113,6 +117,11 @@ def _unknown(frame: pd.DataFrame, roles: list[str]) -> Tables:
         shown = f"{', '.join(map(repr, words[:3]))}{', ...' if len(words) > 3 else ''}"
         notes.append(f"the column {str(name)!r} is left out ({shown})")
     return Tables((), "", lambda _: frame, notes=tuple(notes))
+
+
+def _may_begin_words(cell: object) -> bool:
+    """Whether a column with this first cell may hold words; quick, for a thousand columns."""
+    return bool(_WORD.match(cell)) if isinstance(cell, str) else bool(pd.isna(cell))  # type: ignore[call-overload]
 
 
 def _describe(words: list[str]) -> bool:
@@ -177,7 +186,7 @@ def _words(column: pd.Series) -> list[str]:
     if len(values) == 0 or not isinstance(values.iloc[0], str):
         return []
     words = [str(word) for word in pd.unique(values)]
-    fits = len(words) < len(values) and all(re.match(r"[^\W\d_]|\^", word) for word in words)
+    fits = len(words) < len(values) and all(_WORD.match(word) for word in words)
     return words if fits else []
 
 
