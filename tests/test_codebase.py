@@ -178,6 +178,7 @@ ROOMS = {
     "keys": ("forecasts/digests", "forecasts/test_digests", "store"),
     "performance": ("kernels/performance", "metrics/test_performance", "metrics"),
     "replay": ("replay", "replay", "replay"),
+    "replay_grid": ("replay/grid", "replay/test_replay_grid", "search"),
     "scores": ("legacy", "legacy/test_legacy_scores", "legacy"),
     "statistical": ("models/statistical", "models/test_statistical", "models"),
     "store": ("forecasts/store", "forecasts/store", "store"),

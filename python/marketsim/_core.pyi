@@ -17,6 +17,7 @@ __all__: list[str] = [
     "GenesisOutcome",
     "GenesisSettings",
     "GenesisSide",
+    "GridComparisons",
     "IndicatorStream",
     "ReplayBars",
     "ReplayRun",
@@ -52,6 +53,7 @@ __all__: list[str] = [
     "profit_of_rows",
     "record_keys",
     "replay_callback",
+    "replay_grid",
     "replay_portfolio",
     "replay_signals",
     "replay_strategy",
@@ -521,6 +523,20 @@ class ReplayRun:
         """
     @property
     def summary(self) -> dict[str, float]: ...
+
+class GridComparisons:
+    """
+    Signals of many sets as comparisons between rows of indicators.
+    """
+    def __init__(
+        self,
+        rows: numpy.typing.NDArray[numpy.float64],
+        entry_up: numpy.typing.NDArray[numpy.int64],
+        entry_over: numpy.typing.NDArray[numpy.int64],
+        exit_up: numpy.typing.NDArray[numpy.int64],
+        exit_over: numpy.typing.NDArray[numpy.int64],
+        crosses: bool,
+    ) -> None: ...
 
 class StoreView:
     """
@@ -1006,6 +1022,26 @@ def replay_callback(
 ) -> ReplayRun:
     """
     Replays a strategy in Python: on_bar(t) is called once a bar.
+    """
+
+def replay_grid(
+    bars: ReplayBars,
+    settings: ReplaySettings,
+    comparisons: GridComparisons | None,
+    entries: numpy.typing.NDArray[numpy.bool] | None,
+    exits: numpy.typing.NDArray[numpy.bool] | None,
+    side: typing.SupportsInt | typing.SupportsIndex,
+    size: typing.SupportsInt | typing.SupportsIndex,
+    quantity: typing.SupportsFloat | typing.SupportsIndex,
+    stop_loss: numpy.typing.NDArray[numpy.float64],
+    take_profit: numpy.typing.NDArray[numpy.float64],
+    trailing_stop: numpy.typing.NDArray[numpy.float64],
+    cooldown: numpy.typing.NDArray[numpy.int64],
+    time_stop: numpy.typing.NDArray[numpy.int64],
+    net: numpy.typing.NDArray[numpy.float64] | None,
+) -> dict[str, numpy.typing.NDArray[numpy.float64]]:
+    """
+    Figures by name [set] of a signal strategy with many sets of parameters; writes the returns of the equity to `net` [set, bar].
     """
 
 def replay_portfolio(

@@ -9,9 +9,11 @@ MarketsimError
 ├── UnknownNameError (ValueError)     a model, strategy, policy or column that does not exist
 │   └── UnknownSymbolError (KeyError)  a folder of bars holds no file of that symbol
 ├── ArgumentError (ValueError)        a value out of its range, or lengths that differ
-│   └── CudaUnavailableError (RuntimeError)  a GPU is asked for and cannot be had
+│   ├── CudaUnavailableError (RuntimeError)  a GPU is asked for and cannot be had
+│   └── NoEffectError                a parameter of a search changes nothing; `.result` has the rest
 ├── CudaError (RuntimeError)          a GPU could not do its work
 │   └── CudaMemoryError (MemoryError)  it has not enough memory
+├── StorageError (ValueError)         a storage of Optuna that cannot be read
 ├── NotEnoughBarsError (ValueError)   too few rows for one simulation
 ├── LegacyInstallError (ImportError)   an old module is imported already, and cannot be replaced
 ├── MissingDependencyError (ImportError)  an optional package is not installed
@@ -63,6 +65,22 @@ class ArgumentError(MarketsimError, ValueError):
 
 class CudaUnavailableError(ArgumentError, RuntimeError):
     """A GPU is asked for and cannot be had."""
+
+
+class StorageError(MarketsimError, ValueError):
+    """A storage of Optuna cannot be read: another version wrote it, or it is something else."""
+
+
+class NoEffectError(ArgumentError):
+    """Parameters of a search change nothing.
+
+    Attributes:
+        result: what the search found all the same.
+    """
+
+    def __init__(self, message: str, result: object = None) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class CudaError(MarketsimError, RuntimeError):

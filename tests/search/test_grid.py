@@ -3,12 +3,14 @@ from __future__ import annotations
 import itertools
 import math
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from market import random_bars
 
 import marketsim as ms
+from marketsim.errors import NoEffectError
 from marketsim.search import Ledger, grid, grid_sets, one_by_one, walk_forward_objective
 
 SPACE = {"fast": [2, 5, 9], "slow": [4, 8, 12, 20], "kind": ["a", "b"]}
@@ -99,6 +101,7 @@ def test_heatmap_and_parameters_without_effect() -> None:
     found = grid(
         lambda s: s["fast"] * 10.0 + s["slow"],
         {**SPACE, "typo": [1, 2], "one": [1]},
+        without_effect="keep",
         progress=False,
     )
     heat = found.heatmap("fast", "slow")
@@ -110,6 +113,46 @@ def test_heatmap_and_parameters_without_effect() -> None:
         found.heatmap("x", "slow")
     with pytest.raises(ValueError, match="twice"):
         found.heatmap("slow", "slow")
+
+
+def test_parameters_without_effect_are_refused_by_name() -> None:
+    def objective(sets: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"score": sets["fast"] * 1.0, "trades": sets["slow"] * 1.0}
+
+    space = {"fast": [1, 2], "slow": [3, 4], "typo": [1, 2]}  # "slow" changes a figure
+    with pytest.raises(NoEffectError, match="'typo' changed neither score nor figure") as caught:
+        grid(objective, space, progress=False)
+    assert caught.value.result.best_params["fast"] == 2  # nothing is lost
+    assert grid(objective, space, without_effect="keep", progress=False).best == 4
+    # Sets that were left out say nothing: here no two differ in y alone.
+    grid(
+        lambda s: s["x"] * 1.0, {"x": [1, 2], "y": [1, 2]},
+        where=lambda s: s["x"] == s["y"], progress=False,
+    )  # fmt: skip
+
+
+def test_the_grid_of_plateau_means() -> None:
+    values = list(range(9))
+    surface = np.zeros((9, 9))
+    surface[1, 7] = 10.0
+    surface[3:6, 2:5] = 5.0
+    found = grid(lambda s: surface[s["x"], s["y"]], {"x": values, "y": values}, progress=False)
+    calm = found.by_plateau()
+    assert calm.best_params == found.plateau().params == {"x": 4, "y": 3}
+    assert calm.scores[calm.best] == 5.0
+    heat = found.heatmap("x", "y")
+    assert heat.attrs == {"best": (1, 7), "plateau": (4, 3)}
+
+
+def test_a_heatmap_as_a_picture(tmp_path: Path) -> None:
+    found = grid(hill, SPACE, where=lambda s: s["fast"] < s["slow"], progress=False)
+    found.save_heatmap(tmp_path / "heat.svg", "fast", "slow")
+    svg = "{http://www.w3.org/2000/svg}"
+    root = ElementTree.parse(tmp_path / "heat.svg").getroot()
+    cells = [title.text for title in root.findall(f"{svg}rect/{svg}title")]
+    assert "5, 8: 1" in cells and "best neighbourhood" in cells
+    assert len(cells) == 9 + 1  # three of the twelve pairs were left out
+    assert [title.text for title in root.findall(f"{svg}circle/{svg}title")] == ["best cell"]
 
 
 def test_a_stopped_grid_goes_on(tmp_path: Path) -> None:
@@ -150,6 +193,10 @@ def test_a_stopped_grid_goes_on(tmp_path: Path) -> None:
         ({"x": [1]}, lambda s: {"sharpe": [1.0]}, {}, "need 'score': got sharpe"),
         ({"x": [1]}, hill, {"direction": "up"}, "direction"),
         ({"x": [1]}, hill, {"batch": 0}, "batch"),
+        ({"x": [1]}, hill, {"without_effect": "drop"}, "without_effect must be"),
+        ({"x": [1]}, hill, {"fee_bps": 1.0}, "unknown options fee_bps: there are no bars"),
+        ({"x": [1]}, lambda s: s["x"], {"returns": "a.npy"}, "gives no net returns"),
+        ({"x": [1]}, lambda s: {"score": [1.0], "net": [1.0]}, {}, r"\[set, bar\] for 1 sets"),
         ({"x": [1]}, hill, {"where": lambda s: s["x"] > 1}, "leaves none of the 1 sets"),
         ({"x": [1]}, hill, {"where": lambda s: s["x"]}, "a boolean for each"),
     ],
@@ -161,7 +208,7 @@ def test_bad_arguments(space, objective, options, message: str) -> None:
 
 def test_a_function_of_one_set() -> None:
     objective = one_by_one(lambda fast, slow, kind: {"score": fast * slow, "kind": len(kind)})
-    found = grid(objective, SPACE, progress=False)
+    found = grid(objective, SPACE, without_effect="keep", progress=False)
     assert found.best_params == {"fast": 9, "slow": 20, "kind": "a"}
     assert (found.figures["kind"] == 1).all()
     assert list(grid_sets({"a": [True, False]})["a"]) == [True, False]

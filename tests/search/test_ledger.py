@@ -191,7 +191,7 @@ def test_files_that_are_no_ledger(tmp_path: Path) -> None:
     connection = sqlite3.connect(newer)
     connection.execute("PRAGMA user_version = 9")
     connection.close()
-    with pytest.raises(ValueError, match="version 9, and this marketsim reads version 1"):
+    with pytest.raises(ValueError, match="version 9, and this marketsim reads version 2"):
         Ledger(newer)
 
 

@@ -70,7 +70,7 @@ def test_every_trial_is_in_the_ledger(tmp_path: Path) -> None:
     with Ledger(tmp_path / "t.sqlite") as ledger:
         found = optuna(
             objective, {"x": list(range(6))}, trials=40, sampler="random", ledger=ledger,
-            study="s", catch=(RuntimeError,), progress=False,
+            study="s", catch=(RuntimeError,), without_effect="keep", progress=False,
         )  # fmt: skip
         assert found.best_params == {"x": 5}
         # Complete and finite ones are never computed twice.
@@ -109,8 +109,9 @@ def test_reports_prune(tmp_path: Path) -> None:
     pruner = package.pruners.ThresholdPruner(lower=0.5)
     with Ledger(tmp_path / "t.sqlite") as ledger:
         found = optuna(
-            objective, {"x": Float(0, 1)}, trials=20, pruner=pruner, ledger=ledger, progress=False
-        )
+            objective, {"x": Float(0, 1)}, trials=20, pruner=pruner, ledger=ledger,
+            without_effect="keep", progress=False,
+        )  # fmt: skip
         pruned = ledger.summary("optuna").pruned
     assert 0 < pruned < 20
     assert len(steps) == 10 * (20 - pruned)

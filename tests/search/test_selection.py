@@ -5,17 +5,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from market import random_bars
 
+import marketsim as ms
+from marketsim.metrics import probability_of_backtest_overfitting
+from marketsim.replay import replay
+from marketsim.replay.rules import sma_cross
 from marketsim.search import (
     Ledger,
     PurgedKFold,
     Trial,
     WalkForwardSplit,
+    best_result,
     evidence,
+    grid,
     median_over_folds,
+    replay_objective,
     select_walk_forward,
+    walk_forward_objective,
 )
-from marketsim.search.selection import sharpe_scores
+from marketsim.search.statistics import sharpe_scores
 
 RNG = np.random.default_rng(5)
 
@@ -85,7 +94,7 @@ def test_bad_arguments() -> None:
     splitter = WalkForwardSplit(10, 10)
     with pytest.raises(ValueError, match="share bars"):
         select_walk_forward(returns, _Overlapping())
-    with pytest.raises(ValueError, match="'sharpe', 'mean' or a function"):
+    with pytest.raises(ValueError, match="unknown statistic 'luck': expected one of sharpe, mean"):
         select_walk_forward(returns, splitter, statistic="luck")
     with pytest.raises(ValueError, match="no set has a score on the training bars 0 to 9"):
         select_walk_forward(np.zeros((2, 40)), splitter)
@@ -120,3 +129,53 @@ def test_evidence_of_a_ledger(tmp_path: Path) -> None:
     ratios = nets.mean(axis=1) / nets.std(axis=1, ddof=1)
     assert found.params == {"i": int(ratios.argmax())}
     assert found.overfitting is not None and 0.0 <= found.overfitting.probability <= 1.0
+
+
+def test_a_result_says_how_many_trials_led_to_it(tmp_path: Path) -> None:
+    bars = random_bars(300, seed=3)
+    objective = replay_objective(bars, "sma_cross", fee_bps=5, keep_net=True)
+    space = {"fast": [2, 5, 9], "slow": [10, 20, 30], "stop_loss": [None, 0.05]}
+    with Ledger(tmp_path / "t.sqlite") as ledger:
+        grid(objective, space, ledger=ledger, study="s", progress=False)
+        found = best_result(objective, ledger, "s")
+        best = ledger.best("s", 1)[0]
+        nets = ledger.returns("s")[1]
+        other = best_result(objective, ledger, "s", params=ledger.best("s", 9)[8].params)
+        with pytest.raises(ValueError, match="no complete trial .* kept its returns"):
+            evidence(ledger, "s", {"fast": 1})
+        with pytest.raises(ValueError, match="no complete trial of 'none'"):
+            best_result(objective, ledger, "none")
+    assert found.metrics["total_return"] == best.score
+    assert found.evidence.params == dict(best.params) and found.evidence.trials == 18
+    sentence = found.evidence.sentence()
+    assert "chosen among 18 trials of the search 's'" in sentence and sentence in found.summary()
+    pbo = probability_of_backtest_overfitting(nets).probability
+    assert found.to_dict()["search"]["probability_of_overfitting"] == pbo
+    assert other.evidence.params != found.evidence.params
+    assert other.evidence.deflated.probability != found.evidence.deflated.probability
+    alone = replay(bars, *sma_cross(bars))
+    assert alone.evidence is None and "search" not in alone.to_dict()
+
+
+def test_a_walk_forward_result_and_its_report_say_it_too(tmp_path: Path) -> None:
+    prepared = ms.prepare(random_bars(200, seed=3), simulations=60, store=False, progress=False)
+    objective = walk_forward_objective(prepared, _Threshold, keep_net=True, fee=0.0)
+    with Ledger(tmp_path / "t.sqlite") as ledger:
+        grid(objective, {"threshold": [-0.01, 0.0, 0.01]}, ledger=ledger, study="s", progress=False)
+        found = best_result(objective, ledger, "s")
+    sentence = found.evidence.sentence()
+    assert sentence.startswith("chosen among 3 trials") and sentence in str(found.summary())
+    assert found.to_dict()["search"]["trials"] == 3
+    page = found.report(tmp_path / "r.html").read_text()
+    assert "hosen among 3 trials of the search" in page
+    assert "How sure these figures are" in page
+
+
+class _Threshold:
+    name, targets, fitted = "threshold", ("close",), False
+
+    def __init__(self, threshold: float) -> None:
+        self.threshold = threshold
+
+    def decide(self, view: ms.DecisionView) -> ms.Hold:
+        return ms.Hold((view.last_return > self.threshold).astype(float))

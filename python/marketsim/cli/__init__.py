@@ -28,6 +28,7 @@ COMMANDS = (
     "orders",
     "evaluate",
     "replay",
+    "search",
     "check",
     "profile",
     "store",
@@ -45,6 +46,7 @@ _EXAMPLES = """examples:
   marketsim orders AAPL.csv --tick 0.01            what to order for the next bar
   marketsim forecast bars/ --plan                  what a folder's forecasts would cost
   marketsim profile AAPL.csv                       where the time of a backtest goes
+  marketsim search AAPL.csv --strategy sma_cross --space space.yaml   parameters
   marketsim store stat                             what has been forecast and kept
   marketsim params show                            parameters of the old functions, by symbol
   marketsim genesis run-backtest --help            the second old system's commands
@@ -58,8 +60,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGINT, signal.default_int_handler)
     with printable_output():
-        given = sys.argv[1:] if argv is None else argv
+        given = _with_command(sys.argv[1:] if argv is None else argv)
         return _run(_parser(given).parse_args(given))
+
+
+def _with_command(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the word that `marketsim search FILE` leaves out."""
+    if list(arguments[:1]) != ["search"]:
+        return list(arguments)
+    return import_module("marketsim.cli.search").with_command(arguments)  # type: ignore[no-any-return]
 
 
 def _run(args: argparse.Namespace) -> int:

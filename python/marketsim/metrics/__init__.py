@@ -1,5 +1,6 @@
 """Figures: performance of returns, trades, skill of forecasts, and how much of it is luck."""
 
+from marketsim.metrics.bands import bands_frame
 from marketsim.metrics.bootstrap import Bands, bootstrap_bands, optimal_block_length
 from marketsim.metrics.comparison import (
     DieboldMariano,
@@ -15,6 +16,7 @@ from marketsim.metrics.comparison import (
     pit_histogram,
     rank_correlation,
 )
+from marketsim.metrics.evidence import Evidence
 from marketsim.metrics.montecarlo import (
     Outcomes,
     degrade_fills,
@@ -87,6 +89,7 @@ __all__ = [
     "DeflatedSharpe",
     "DieboldMariano",
     "EffectiveTrials",
+    "Evidence",
     "FalseDiscoveries",
     "InformationCoefficient",
     "Outcomes",
@@ -102,6 +105,7 @@ __all__ = [
     "account_returns",
     "align_benchmark",
     "ambiguous_share",
+    "bands_frame",
     "benjamini_hochberg",
     "bootstrap_bands",
     "climatology",

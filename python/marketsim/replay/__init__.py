@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from marketsim.replay.account import Account
 from marketsim.replay.entry import replay, replay_strategy, replay_targets
+from marketsim.replay.grid import replay_grid
 from marketsim.replay.portfolio import PortfolioResult, replay_portfolio
 from marketsim.replay.result import ReplayResult
 
@@ -22,6 +23,7 @@ __all__ = [
     "PortfolioResult",
     "ReplayResult",
     "replay",
+    "replay_grid",
     "replay_portfolio",
     "replay_strategy",
     "replay_targets",

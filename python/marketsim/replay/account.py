@@ -76,7 +76,8 @@ class Account:
             raise UnknownNameError("policy", self.policy, _POLICIES)
         as_flag("close_at_end", self.close_at_end)
 
-    def _compiled(self) -> _core.ReplaySettings:
+    def compiled(self) -> _core.ReplaySettings:
+        """The same as the engine takes it."""
         return _core.ReplaySettings(
             self.cash,
             self.fee_bps * 1e-4,

@@ -21,7 +21,7 @@ from marketsim.replay.result import ReplayResult
 Flags = npt.ArrayLike
 Unit = Literal["equity", "units", "cash"]
 
-_UNITS = {"equity": SizeUnit.EQUITY, "units": SizeUnit.UNITS, "cash": SizeUnit.CASH}
+SIZE_UNITS = {"equity": SizeUnit.EQUITY, "units": SizeUnit.UNITS, "cash": SizeUnit.CASH}
 _NAN = float("nan")
 
 
@@ -106,8 +106,8 @@ def replay(
     long_entry, long_exit, short_entry, short_exit = _sides(
         direction, entries, exits, short_entries, short_exits
     )
-    if size_unit not in _UNITS:
-        raise UnknownNameError("size_unit", size_unit, _UNITS)
+    if size_unit not in SIZE_UNITS:
+        raise UnknownNameError("size_unit", size_unit, SIZE_UNITS)
     sizes = np.asarray(size, dtype=np.float64)
     if sizes.ndim == 0 and not (np.isfinite(sizes) and sizes > 0.0):
         raise ArgumentError(f"size must be finite and above 0: got {size!r}")
@@ -124,12 +124,12 @@ def replay(
         raise ArgumentError("give trailing_stop= or trailing_distance=, not both")
     run = _core.replay_signals(
         arrays_of(bars, account, split, dividend, trailing_distance, intraday),
-        account._compiled(),
+        account.compiled(),
         _flags("entries", long_entry, count),
         _flags("exits", long_exit, count),
         _flags("short_entries", short_entry, count),
         _flags("short_exits", short_exit, count),
-        int(_UNITS[size_unit]),
+        int(SIZE_UNITS[size_unit]),
         float(sizes) if sizes.ndim == 0 else _NAN,
         None if sizes.ndim == 0 else np.ascontiguousarray(sizes),
         stop_loss,
@@ -175,7 +175,7 @@ def replay_targets(
     if np.isinf(wanted).any():
         raise ArgumentError(f"target must be finite or NaN: bar {np.isinf(wanted).argmax()} is not")
     arrays = arrays_of(bars, account, split, dividend, None, intraday)
-    run = _core.replay_targets(arrays, account._compiled(), wanted, unit == "equity")
+    run = _core.replay_targets(arrays, account.compiled(), wanted, unit == "equity")
     return _result(bars, run, account, split, dividend)
 
 
@@ -217,7 +217,7 @@ def replay_strategy(
     rows = _feature_rows(features or {}, len(bars))
     buffers = Buffers()
     arrays = arrays_of(bars, account, split, dividend, trailing_distance, intraday)
-    settings = account._compiled()
+    settings = account.compiled()
     shown = {name: np.asarray(values, np.float64) for name, values in (features or {}).items()}
     if not as_flag("jit", jit):
         run = _run_plain(bars, on_bar, rows, buffers, arrays, settings)

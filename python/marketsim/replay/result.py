@@ -15,9 +15,11 @@ import pandas as pd
 from marketsim import _core
 from marketsim.bars import Bars
 from marketsim.metrics import (
+    Evidence,
     Performance,
     Trades,
     TradeStatistics,
+    bands_frame,
     least_bars,
     performance,
     trade_statistics,
@@ -43,6 +45,7 @@ class ReplayResult:
     Attributes:
         bars: what was replayed.
         settings: how, by name: cash, costs, fill, policy, what was assumed.
+        evidence: of the search that it was chosen by; `marketsim.search.best_result` puts it here.
         features: those that a strategy was handed [bar], by name.
     """
 
@@ -57,6 +60,7 @@ class ReplayResult:
         self.bars: Bars = bars
         self.settings: dict[str, Any] = dict(settings)
         self.features: dict[str, npt.NDArray[np.float64]] = dict(features or {})
+        self.evidence: Evidence | None = None
         self._run = run
         self._paid = paid  # dividends and splits
 
@@ -252,6 +256,19 @@ class ReplayResult:
             }
         )
 
+    def bands(
+        self, *, confidence: float = 0.9, repetitions: int = 1_000, seed: int = 0
+    ) -> pd.DataFrame:
+        """How sure the headline figures are: see `marketsim.metrics.bands_frame`."""
+        found = bands_frame(
+            {"replay": np.asarray(self.returns, dtype=np.float64)},
+            periods_per_year=self.settings["periods_per_year"],
+            confidence=confidence,
+            repetitions=repetitions,
+            seed=seed,
+        )
+        return found.droplevel("strategy")
+
     def summary(self) -> str:
         """The figures in words, with what they rest on."""
         m, s = self.metrics, self.settings
@@ -271,6 +288,8 @@ class ReplayResult:
             f"exposure       {m['exposure']:>12.1%}    costs {m['cost']:,.2f}, "
             f"turnover {m['turnover']:.1f} times the cash",
         ]
+        if self.evidence is not None:
+            lines.append(self.evidence.sentence())
         if m["ambiguous_bars"]:
             lines.append(
                 f"{int(m['ambiguous_bars'])} bars whose order of prices is unknown: taken by the "
@@ -355,6 +374,7 @@ class ReplayResult:
             "bars": len(self.bars),
             "settings": dict(self.settings),
             "metrics": {k: None if np.isnan(v) else v for k, v in self.metrics.items()},
+            **({} if self.evidence is None else {"search": self.evidence.to_dict()}),
         }
 
     @property

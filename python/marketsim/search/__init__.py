@@ -1,24 +1,35 @@
 """Search for parameters: grids, what was tried, and ways to split bars into training and test."""
 
-from marketsim.search.grid import GridResult, Plateau, grid, grid_sets, one_by_one
-from marketsim.search.ledger import Known, Ledger, LedgerSummary, Trial, trial_key
-from marketsim.search.objectives import walk_forward_objective
-from marketsim.search.optuna import Pruned, TuningResult, optuna
-from marketsim.search.selection import (
-    Evidence,
-    WalkForwardSelection,
-    evidence,
-    median_over_folds,
-    select_walk_forward,
-    sharpe_scores,
+from marketsim.search.champion import PromotionRule, champion, promote
+from marketsim.search.grid import grid, grid_sets, one_by_one
+from marketsim.search.grid_result import GridResult, Plateau
+from marketsim.search.ledger import Decision, Known, Ledger, LedgerSummary, Trial, trial_key
+from marketsim.search.ledger_grid import ledger_grid
+from marketsim.search.objectives import (
+    ReplayObjective,
+    WalkForwardObjective,
+    in_parts,
+    replay_objective,
+    walk_forward_objective,
 )
+from marketsim.search.optuna import TuningResult, optuna
+from marketsim.search.selection import (
+    WalkForwardSelection,
+    best_result,
+    evidence,
+    select_walk_forward,
+)
+from marketsim.search.space_file import SpaceFile, read_space
 from marketsim.search.spaces import Choice, Float, Int
 from marketsim.search.splits import CombinatorialPurgedSplit, PurgedKFold, WalkForwardSplit
+from marketsim.search.statistics import lower_bound, median_over_folds, sharpe_scores
+from marketsim.search.walk_forward import WalkForwardSearch, search_walk_forward
+from marketsim.search.workers import Pruned
 
 __all__ = [
     "Choice",
     "CombinatorialPurgedSplit",
-    "Evidence",
+    "Decision",
     "Float",
     "GridResult",
     "Int",
@@ -26,18 +37,32 @@ __all__ = [
     "Ledger",
     "LedgerSummary",
     "Plateau",
+    "PromotionRule",
     "Pruned",
     "PurgedKFold",
+    "ReplayObjective",
+    "SpaceFile",
     "Trial",
     "TuningResult",
+    "WalkForwardObjective",
+    "WalkForwardSearch",
     "WalkForwardSelection",
     "WalkForwardSplit",
+    "best_result",
+    "champion",
     "evidence",
     "grid",
     "grid_sets",
+    "in_parts",
+    "ledger_grid",
+    "lower_bound",
     "median_over_folds",
     "one_by_one",
     "optuna",
+    "promote",
+    "read_space",
+    "replay_objective",
+    "search_walk_forward",
     "select_walk_forward",
     "sharpe_scores",
     "trial_key",

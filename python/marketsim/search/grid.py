@@ -1,254 +1,249 @@
-"""Every combination of some values, in batches, with the best cell and the best neighbourhood."""
+"""Every combination of some values, in batches: of a replayed strategy in compiled code."""
 
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from marketsim.errors import ArgumentError
+from marketsim.errors import ArgumentError, NoEffectError
 from marketsim.progress import ProgressBar
+from marketsim.search.grid_result import Floats, GridResult, Sets, plain
 from marketsim.search.ledger import Ledger, Trial, trial_key
+from marketsim.search.objectives import Objective, replay_objective
+from marketsim.search.returns_file import ReturnsFile
 
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-# Parameter sets: an array [set] for each name.
-Sets: TypeAlias = dict[str, npt.NDArray[Any]]
-# Scores [set], or figures by name with "score" among them.
-Objective: TypeAlias = Callable[[Sets], npt.ArrayLike | Mapping[str, npt.ArrayLike]]
-
-
-class Plateau(NamedTuple):
-    """The best neighbourhood of a grid.
-
-    Attributes:
-        params: the cell in its middle.
-        score: mean score of the cells around it, itself included.
-        cells: how many these are.
-    """
-
-    params: dict[str, Any]
-    score: float
-    cells: int
-
-
-@dataclass(frozen=True)
-class GridResult:
-    """What a grid found.
-
-    Attributes:
-        space: name to the values that were tried.
-        sets: arrays [set] by name, in the order of the product of `space`, the last name fastest.
-        scores: [set]; NaN where a set has none, infinite ones included: neither can be best.
-        figures: further figures [set] by name.
-        direction: "maximize" or "minimize".
-        reused: sets whose score was in the ledger.
-    """
-
-    space: Mapping[str, Sequence[Any]]
-    sets: Sets
-    scores: Floats
-    figures: Mapping[str, Floats]
-    direction: str
-    reused: int
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def params(self, at: int) -> dict[str, Any]:
-        """The parameters of a set."""
-        return {name: _plain(values[at]) for name, values in self.sets.items()}
-
-    @property
-    def best(self) -> int:
-        """The set with the best score; of equals the first.
-
-        Raises:
-            ArgumentError: no set has a finite score.
-        """
-        if np.isnan(self.scores).all():
-            raise ArgumentError(f"none of the {len(self)} sets has a finite score")
-        return int(np.nanargmax(self.scores * self._sign))
-
-    @property
-    def best_params(self) -> dict[str, Any]:
-        """The parameters of the best set."""
-        return self.params(self.best)
-
-    def plateau(self, radius: int = 1) -> Plateau:
-        """The cell whose neighbourhood has the best mean score.
-
-        The neighbours of a cell lie at most `radius` steps away along every parameter, in the order
-        in which its values were given. Only cells count of whose neighbours, those beyond the edge
-        of the grid left out, at least half have a score.
-
-        Raises:
-            ArgumentError: a radius below 1, or no cell with a score.
-        """
-        if radius < 1:
-            raise ArgumentError(f"radius must be at least 1: got {radius!r}")
-        if np.isnan(self.scores).all():
-            raise ArgumentError(f"none of the {len(self)} sets has a finite score")
-        cells = self._cells()
-        known = ~np.isnan(cells)
-        total, count = (_around(v, radius) for v in (np.where(known, cells, 0.0), known * 1.0))
-        possible = _around(np.ones(cells.shape), radius)
-        counts = known & (2.0 * count >= possible)
-        counts = counts if counts.any() else known
-        mean = np.where(counts, total / np.maximum(count, 1.0), np.nan)
-        at = np.unravel_index(int(np.nanargmax(mean * self._sign)), mean.shape)
-        values = (self.space[name][int(i)] for name, i in zip(self.space, at, strict=True))
-        params = dict(zip(self.space, map(_plain, values), strict=True))
-        return Plateau(params, float(mean[at]), int(count[at]))
-
-    def heatmap(self, rows: str, columns: str) -> pd.DataFrame:
-        """Best score of each pair of values of two parameters, over all others.
-
-        Raises:
-            ArgumentError: a name that is no parameter, or twice the same.
-        """
-        for name in (rows, columns):
-            if name not in self.space:
-                raise ArgumentError(f"{name!r} is no parameter: expected {', '.join(self.space)}")
-        if rows == columns:
-            raise ArgumentError(f"expected two parameters: got {rows!r} twice")
-        names = list(self.space)
-        kept = [names.index(rows), names.index(columns)]
-        cells = np.moveaxis(self._cells() * self._sign, kept, (0, 1))
-        flat = cells.reshape(cells.shape[0], cells.shape[1], -1)
-        best = np.where(np.isnan(flat), -np.inf, flat).max(axis=2)
-        best = np.where(np.isinf(best), np.nan, best) * self._sign
-        index = pd.Index(self.space[rows], name=rows)
-        return pd.DataFrame(best, index=index, columns=pd.Index(self.space[columns], name=columns))
-
-    @property
-    def without_effect(self) -> tuple[str, ...]:
-        """Parameters of several values that change no score: misspelt, or not used."""
-        cells, found = self._cells(), []
-        for axis, name in enumerate(self.space):
-            first = np.take(cells, [0], axis=axis)
-            same = (cells == first) | (np.isnan(cells) & np.isnan(first))
-            if len(self.space[name]) > 1 and same.all():
-                found.append(name)
-        return tuple(found)
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a set: its parameters, score and figures."""
-        return pd.DataFrame({**self.sets, "score": self.scores, **self.figures})
-
-    @property
-    def _sign(self) -> float:
-        return 1.0 if self.direction == "maximize" else -1.0
-
-    def _cells(self) -> Floats:
-        """Scores in the shape of the space; NaN where a set was left out."""
-        shape = tuple(len(values) for values in self.space.values())
-        cells = np.full(shape, np.nan)
-        places = []
-        for name, values in self.space.items():
-            order = {_plain(value): i for i, value in enumerate(values)}
-            places.append([order[_plain(value)] for value in self.sets[name]])
-        cells[tuple(places)] = self.scores
-        return cells
+Space: TypeAlias = Mapping[str, Sequence[Any]]
+Where: TypeAlias = Callable[[Sets], npt.ArrayLike]
 
 
 def grid(
-    objective: Objective,
-    space: Mapping[str, Sequence[Any]],
-    *,
-    where: Callable[[Sets], npt.ArrayLike] | None = None,
+    what: Any,
+    *rest: Any,
+    where: Where | None = None,
     direction: str = "maximize",
     batch: int = 4096,
+    returns: str | os.PathLike[str] | None = None,
     ledger: Ledger | None = None,
-    study: str = "grid",
+    study: str | None = None,
     seed: int = 0,
-    data: str = "",
-    code: str = "",
+    data: str | None = None,
+    code: str | None = None,
+    without_effect: str = "refuse",
     progress: bool = True,
+    **replay_options: Any,
 ) -> GridResult:
     """Try every combination of the values of a space.
 
-    The objective takes many sets at once, arrays [set] by name, so that one compiled call can do
-    them; `one_by_one` makes one of a function of a single set. Memory grows with the sets alone.
+    `grid(strategy, bars, space)` replays a signal rule, a built-in one by name or a function of
+    bars and parameters that returns (entries, exits): see `replay_objective`, whose options
+    (`metric=`, `fee_bps=`, `fill=`, ...) it takes too. All cores share the sets.
+
+    `grid(objective, space)` calls any function of many sets, arrays [set] by name, that returns
+    scores [set], or figures [set] by name with "score" among them and perhaps "net", the net
+    returns [set, bar]; `one_by_one` makes one of a function of a single set.
+
+    Memory grows with the sets alone.
 
     Args:
-        objective: sets to scores [set], or to figures [set] by name, "score" among them.
-        space: name to the values to try, each once.
+        what: the strategy or the objective.
+        rest: bars and space, or the space: name to the values to try, each once.
         where: sets to booleans [set]: which to try, such as `lambda s: s["fast"] < s["slow"]`.
         direction: "maximize" or "minimize".
         batch: sets a call of the objective.
+        returns: a file for the net returns [set, bar], .npy, written batch by batch through a
+            memory map; without it, those that the objective gives go to the ledger.
         ledger: records every set, and answers those that it has: a run that was stopped goes on.
-        study, seed, data, code: what the ledger's trials are filed under; state the fingerprint of
-            the bars as `data`, and the version of the strategy as `code`.
+        study, seed, data, code: what the ledger's trials are filed under. Of a replayed strategy
+            `data` and `code` are known; else state the fingerprint of the bars and the version of
+            the strategy.
+        without_effect: "refuse" parameters that change nothing, or "keep" them.
         progress: draw a bar on a terminal.
+        replay_options: of `replay_objective`.
 
     Raises:
         ArgumentError: an empty space or one without a set left, values twice, an objective that
-            does not return a number for each set.
+            does not return a number for each set, an option that does not exist.
+        NoEffectError: a parameter changes neither score nor figure of any set, so that its name or
+            its use is wrong; `.result` holds what was computed.
 
     Example:
         >>> found = grid(lambda s: -((s["x"] - 2) ** 2), {"x": [0, 1, 2, 3, 4]}, progress=False)
         >>> found.best_params, found.plateau().params
         ({'x': 2}, {'x': 2})
+        >>> import marketsim as ms
+        >>> space = {"fast": [5, 10, 20], "slow": [50, 100]}
+        >>> found = grid("sma_cross", ms.demo_bars(), space, fee_bps=10, progress=False)
+        >>> found.best_params, int(found.figures["trades"][found.best])
+        ({'fast': 10, 'slow': 100}, 36)
     """
-    if direction not in ("maximize", "minimize"):
-        raise ArgumentError(f"direction must be 'maximize' or 'minimize': got {direction!r}")
+    for name, value, words in (
+        ("direction", direction, ("maximize", "minimize")),
+        ("without_effect", without_effect, ("refuse", "keep")),
+    ):
+        if value not in words:
+            raise ArgumentError(f"{name} must be {words[0]!r} or {words[1]!r}: got {value!r}")
     if batch < 1:
         raise ArgumentError(f"batch must be at least 1: got {batch!r}")
-    sets = grid_sets(space, where)
-    count = len(next(iter(sets.values())))
-    scores = np.full(count, np.nan)
-    figures: dict[str, Floats] = {}
-    done = np.zeros(count, dtype=np.bool_)
-    filed: dict[str, Any] = {"seed": seed, "data": data, "code": code}
-    if ledger is not None:
-        keys = [trial_key(study, _set(sets, i), **filed) for i in range(count)]
-        known = ledger.known(keys)
+    objective, space, known = _what_to_do(what, rest, replay_options, returns is not None)
+    run = _Run(
+        objective,
+        space,
+        grid_sets(space, where),
+        direction=direction,
+        batch=batch,
+        ledger=ledger,
+        study=known.get("study", "grid") if study is None else study,
+        seed=seed,
+        data=known.get("data", "") if data is None else data,
+        code=known.get("code", "") if code is None else code,
+        progress=progress,
+    )
+    result = run.compute(returns)
+    if without_effect == "refuse" and (names := result.without_effect):
+        raise NoEffectError(
+            f"{', '.join(map(repr, names))} changed neither score nor figure of any of the "
+            f"{len(result)} sets: check the name and its use, or leave it out; "
+            'without_effect="keep" returns the grid all the same',
+            result,
+        )
+    return result
+
+
+def _what_to_do(
+    what: Any, rest: tuple[Any, ...], options: dict[str, Any], keep_net: bool
+) -> tuple[Objective, Space, dict[str, str]]:
+    """(objective, space, what the objective is filed under)."""
+    if len(rest) not in (1, 2):
+        raise ArgumentError(
+            "expected grid(strategy, bars, space) or grid(objective, space): "
+            f"got {1 + len(rest)} arguments"
+        )
+    if len(rest) == 1:
+        if options:
+            raise ArgumentError(f"unknown options {', '.join(options)}: there are no bars")
+        return what, rest[0], {}
+    objective = replay_objective(rest[0], what, **options)
+    objective.keep_net |= keep_net
+    filed = {"study": objective.name, "data": objective.data, "code": objective.code}
+    return objective, rest[1], filed
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """The state of a grid while it is computed."""
+
+    objective: Objective = field(kw_only=False)
+    space: Space = field(kw_only=False)
+    sets: Sets = field(kw_only=False)
+    direction: str
+    batch: int
+    ledger: Ledger | None
+    study: str
+    seed: int
+    data: str
+    code: str
+    progress: bool
+
+    def __post_init__(self) -> None:
+        self.count = len(next(iter(self.sets.values())))
+        self.scores = np.full(self.count, np.nan)
+        self.figures: dict[str, Floats] = {}
+        self.filed: dict[str, Any] = {n: getattr(self, n) for n in ("seed", "data", "code")}
+        self.file: ReturnsFile | None = None
+
+    def set(self, at: int) -> dict[str, Any]:
+        return {name: plain(values[at]) for name, values in self.sets.items()}
+
+    def compute(self, returns: str | os.PathLike[str] | None) -> GridResult:
+        """Take from the ledger what it has, and compute the rest."""
+        keys: list[bytes] = []
+        if self.ledger is not None or returns is not None:
+            keys = [trial_key(self.study, self.set(i), **self.filed) for i in range(self.count)]
+        if returns is not None:
+            self.file = ReturnsFile(returns, keys, resume=self.ledger is not None)
+        done = self.recall(keys)
+        left = np.flatnonzero(~done)
+        reused = self.count - len(left)
+        label = f"grid of {self.study}"
+        with ProgressBar(self.count, label, enabled=self.progress, unit="sets") as bar:
+            bar.skip(reused)
+            for first in range(0, len(left), size := self.batch_size()):
+                rows = left[first : first + size]
+                self.compute_rows(rows)
+                bar.advance(len(rows))
+        self.scores[np.isinf(self.scores)] = np.nan
+        kept = None if self.file is None else self.file.close()
+        return GridResult(
+            dict(self.space), self.sets, self.scores, self.figures, self.direction, reused, kept
+        )
+
+    def recall(self, keys: Sequence[bytes]) -> npt.NDArray[np.bool_]:
+        """The sets [set] that the ledger has, whose figures are taken from it.
+
+        Where returns are kept in a file, only if that is there to go on with.
+        """
+        done = np.zeros(self.count, dtype=np.bool_)
+        if self.ledger is None or (self.file is not None and not self.file.resumed):
+            return done
+        known = self.ledger.known(keys)
         for i, key in enumerate(keys):
             if key in known and known[key].status == "complete":
-                done[i], scores[i] = True, known[key].score
+                done[i], self.scores[i] = True, known[key].score
                 for name, value in known[key].metrics.items():
-                    figures.setdefault(name, np.full(count, np.nan))[i] = value
-    reused = int(done.sum())
-    left = np.flatnonzero(~done)
-    with ProgressBar(count, f"grid of {study}", enabled=progress, unit="sets") as bar:
-        bar.skip(reused)
-        for first in range(0, len(left), batch):
-            rows = left[first : first + batch]
-            start = time.perf_counter()
-            part = _scores_of(objective, {name: values[rows] for name, values in sets.items()})
-            seconds = (time.perf_counter() - start) / len(rows)
-            scores[rows] = part.pop("score")
-            for name, values in part.items():
-                figures.setdefault(name, np.full(count, np.nan))[rows] = values
-            if ledger is not None:
-                ledger.record(
-                    *(
-                        Trial(
-                            study,
-                            _set(sets, row),
-                            float(scores[row]),
-                            metrics={name: float(values[at]) for name, values in part.items()},
-                            seconds=seconds,
-                            **filed,
-                        )
-                        for at, row in enumerate(rows.tolist())
-                    )
+                    self.put(name, np.array([i]), value)
+        return done
+
+    def put(self, name: str, rows: npt.NDArray[np.int64], values: Any) -> None:
+        self.figures.setdefault(name, np.full(self.count, np.nan))[rows] = values
+
+    def batch_size(self) -> int:
+        """Fewer sets at once where each has a row of returns: some 32 MB of them."""
+        if not getattr(self.objective, "keep_net", False):
+            return self.batch
+        bars = len(getattr(self.objective, "bars", ()))
+        return max(1, min(self.batch, (1 << 22) // max(bars, 1)))
+
+    def compute_rows(self, rows: npt.NDArray[np.int64]) -> None:
+        start = time.perf_counter()
+        named = {name: values[rows] for name, values in self.sets.items()}
+        part, net = _scores_of(self.objective, named)
+        seconds = (time.perf_counter() - start) / len(rows)
+        self.scores[rows] = part.pop("score")
+        for name, values in part.items():
+            self.put(name, rows, values)
+        if self.file is not None:
+            if net is None:
+                raise ArgumentError(
+                    "returns= names a file, but the objective gives no net returns: "
+                    'return them as "net" [set, bar]'
                 )
-            bar.advance(len(rows))
-    scores[np.isinf(scores)] = np.nan
-    return GridResult(dict(space), sets, scores, figures, direction, reused)
+            self.file.write(rows, net)  # before the ledger says that these sets are done
+            net = None
+        if self.ledger is not None:
+            self.ledger.record(
+                *(
+                    Trial(
+                        self.study,
+                        self.set(row),
+                        float(self.scores[row]),
+                        metrics={name: float(values[at]) for name, values in part.items()},
+                        seconds=seconds,
+                        net=None if net is None else net[at],
+                        **self.filed,
+                    )
+                    for at, row in enumerate(rows.tolist())
+                )
+            )
 
 
-def grid_sets(
-    space: Mapping[str, Sequence[Any]], where: Callable[[Sets], npt.ArrayLike] | None = None
-) -> Sets:
+def grid_sets(space: Space, where: Where | None = None) -> Sets:
     """Every combination of the values of a space, arrays [set] by name; the last name fastest.
 
     Raises:
@@ -260,14 +255,16 @@ def grid_sets(
         >>> {name: values.tolist() for name, values in sets.items()}
         {'a': [1], 'b': [2]}
     """
+    if not isinstance(space, Mapping):
+        raise ArgumentError(f"space must give each parameter a list of values: got {space!r:.80}")
     if not space:
         raise ArgumentError("the space is empty: give each parameter a list of values")
     for name, values in space.items():
-        plain = [_plain(value) for value in values]
-        if not plain:
+        listed = [plain(value) for value in values]
+        if not listed:
             raise ArgumentError(f"parameter {name!r} has no values")
-        if len(set(plain)) < len(plain):
-            twice = next(value for value in plain if plain.count(value) > 1)
+        if len(set(listed)) < len(listed):
+            twice = next(value for value in listed if listed.count(value) > 1)
             raise ArgumentError(f"parameter {name!r} has the value {twice!r} twice")
     columns = list(zip(*itertools.product(*space.values()), strict=True))
     sets: Sets = {name: np.array(column) for name, column in zip(space, columns, strict=True)}
@@ -295,7 +292,10 @@ def one_by_one(function: Callable[..., float | Mapping[str, float]]) -> Objectiv
 
     def objective(sets: Sets) -> Any:
         count = len(next(iter(sets.values())))
-        found: list[Any] = [function(**_set(sets, i)) for i in range(count)]
+        found: list[Any] = [
+            function(**{name: plain(values[i]) for name, values in sets.items()})
+            for i in range(count)
+        ]
         if isinstance(found[0], Mapping):
             return {name: [one[name] for one in found] for name in found[0]}
         return found
@@ -303,13 +303,20 @@ def one_by_one(function: Callable[..., float | Mapping[str, float]]) -> Objectiv
     return objective
 
 
-def _scores_of(objective: Objective, sets: Sets) -> dict[str, Floats]:
-    """The figures of some sets, checked to be a number each."""
+def _scores_of(objective: Objective, sets: Sets) -> tuple[dict[str, Floats], Floats | None]:
+    """(figures of some sets, checked to be a number each; net returns)."""
     count = len(next(iter(sets.values())))
     found = objective(sets)
     named = dict(found) if isinstance(found, Mapping) else {"score": found}
     if "score" not in named:
         raise ArgumentError(f"the objective's figures need 'score': got {', '.join(named)}")
+    net = named.pop("net", None)
+    if net is not None:
+        net = np.asarray(net, dtype=np.float64)
+        if net.ndim != 2 or len(net) != count:
+            raise ArgumentError(
+                f"net returns must be [set, bar] for {count} sets: got shape {net.shape}"
+            )
     parts: dict[str, Floats] = {}
     for name, values in named.items():
         try:
@@ -324,25 +331,4 @@ def _scores_of(objective: Objective, sets: Sets) -> dict[str, Floats]:
                 f"{array.shape}"
             )
         parts[name] = array
-    return parts
-
-
-def _set(sets: Sets, at: int) -> dict[str, Any]:
-    return {name: _plain(values[at]) for name, values in sets.items()}
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _around(cells: Floats, radius: int) -> Floats:
-    """Sum of the cells at most `radius` steps away along every axis."""
-    for axis in range(cells.ndim):
-        size = cells.shape[axis]
-        sums = np.concatenate(
-            [np.zeros_like(np.take(cells, [0], axis=axis)), np.cumsum(cells, axis=axis)], axis=axis
-        )
-        upper = np.minimum(np.arange(size) + radius + 1, size)
-        lower = np.maximum(np.arange(size) - radius, 0)
-        cells = np.take(sums, upper, axis=axis) - np.take(sums, lower, axis=axis)
-    return cells
+    return parts, net

@@ -1,10 +1,9 @@
 """What was tried: an append-only ledger of trials in one SQLite file.
 
 A trial is found by a digest of what it was: study, parameters, seed, split, data and code. Failed
-    and
-pruned trials are kept too, because whoever judges the best has to know how many there were. Rows
-are never changed or deleted (the file refuses it); what has to be done again is recorded again, and
-the newest attempt counts.
+and pruned trials are kept too, because whoever judges the best has to know how many there were.
+Rows are never changed or deleted (the file refuses it); what has to be done again is recorded
+again, and the newest attempt counts. Decisions on champions (champion.py) stand beside them.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ from marketsim.errors import ArgumentError, FileFormatError, StoreNotFoundError,
 Floats = npt.NDArray[np.float64]
 
 APPLICATION_ID = 0x6D736C67  # "mslg"
-VERSION = 1
+VERSION = 2
 STATUSES = ("complete", "failed", "pruned")
 _WAIT = 60.0  # seconds for another writer
 
@@ -59,6 +59,17 @@ CREATE TABLE net (
   bars INTEGER NOT NULL,
   returns BLOB NOT NULL
 );
+CREATE TABLE promotions (
+  id INTEGER PRIMARY KEY,
+  study TEXT NOT NULL,
+  attempt INTEGER NOT NULL REFERENCES trials (attempt),
+  accepted INTEGER NOT NULL,
+  rule TEXT NOT NULL,
+  evidence TEXT NOT NULL,
+  reasons TEXT NOT NULL,
+  recorded REAL NOT NULL
+);
+CREATE INDEX promotions_by_study ON promotions (study, accepted);
 CREATE TRIGGER trials_stay BEFORE UPDATE ON trials
   BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER trials_remain BEFORE DELETE ON trials
@@ -66,6 +77,10 @@ CREATE TRIGGER trials_remain BEFORE DELETE ON trials
 CREATE TRIGGER net_stays BEFORE UPDATE ON net
   BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER net_remains BEFORE DELETE ON net
+  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER promotions_stay BEFORE UPDATE ON promotions
+  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER promotions_remain BEFORE DELETE ON promotions
   BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
@@ -102,7 +117,7 @@ class Trial:
     seconds: float = 0.0
     net: Floats | None = None
 
-    @property
+    @cached_property
     def key(self) -> bytes:
         """Digest of what was tried, 16 bytes: not of what came of it."""
         return trial_key(
@@ -141,6 +156,28 @@ class LedgerSummary(NamedTuple):
     pruned: int
     without_score: int
     best: Trial | None
+
+
+class Decision(NamedTuple):
+    """Whether a trial became the champion of its study, and why: see `promote`.
+
+    Attributes:
+        study: the search.
+        attempt: of the trial, see `Ledger.trial_of`.
+        accepted: whether it became the champion.
+        rule: the rule that decided, by name of its parts.
+        evidence: the figures that it decided by.
+        reasons: what spoke against it; empty where it was accepted.
+        recorded: seconds since 1970.
+    """
+
+    study: str
+    attempt: int
+    accepted: bool
+    rule: dict[str, Any]
+    evidence: dict[str, Any]
+    reasons: tuple[str, ...]
+    recorded: float = 0.0
 
 
 def trial_key(
@@ -231,6 +268,7 @@ class Ledger:
                     self._check(connection)  # before anything is changed
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: seldom copied twice
                 self._create(connection)
             self._check(connection)
         except BaseException:
@@ -327,6 +365,14 @@ class Ledger:
                 ):
                     found[key] = Known(status, _number(score), _numbers(metrics))
         return found
+
+    def keys(self, study: str) -> set[bytes]:
+        """The digests of all trials of a study."""
+        with self._explained("read"):
+            rows = self._connection.execute(
+                "SELECT DISTINCT key FROM trials WHERE study = ?", (study,)
+            )
+            return {row[0] for row in rows}
 
     def studies(self) -> list[str]:
         """The names of the studies, in order."""
@@ -428,6 +474,61 @@ class Ledger:
         for i, row in enumerate(rows):
             matrix[i] = np.frombuffer(row[2], dtype="<f8")
         return [json.loads(row[0]) for row in rows], matrix
+
+    def attempt(self, key: bytes) -> int | None:
+        """The number of the newest attempt at a trial; None where it was never tried."""
+        with self._explained("read"):
+            row = self._connection.execute(
+                "SELECT max(attempt) FROM trials WHERE key = ?", (key,)
+            ).fetchone()
+        return None if row[0] is None else int(row[0])
+
+    def record_decision(self, decision: Decision) -> None:
+        """Append a decision on a champion.
+
+        Raises:
+            StoreWriteError: the file cannot be written.
+        """
+        with self._explained("written"):
+            self._connection.execute(
+                "INSERT INTO promotions (study, attempt, accepted, rule, evidence, reasons, "
+                "recorded) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    decision.study,
+                    decision.attempt,
+                    int(decision.accepted),
+                    json.dumps(decision.rule, sort_keys=True),
+                    json.dumps(decision.evidence, sort_keys=True),
+                    json.dumps(list(decision.reasons)),
+                    time.time(),
+                ),
+            )
+
+    def decisions(self, study: str, *, accepted: bool | None = None) -> list[Decision]:
+        """The decisions on champions of a study, the oldest first; `accepted`: those alone."""
+        chosen = "" if accepted is None else f"AND accepted = {int(accepted)} "
+        with self._explained("read"):
+            rows = self._connection.execute(
+                "SELECT study, attempt, accepted, rule, evidence, reasons, recorded "
+                f"FROM promotions WHERE study = ? {chosen}ORDER BY id",
+                (study,),
+            ).fetchall()
+        return [
+            Decision(name, attempt, bool(yes), json.loads(rule), json.loads(evidence),
+                     tuple(json.loads(reasons)), recorded)
+            for name, attempt, yes, rule, evidence, reasons, recorded in rows
+        ]  # fmt: skip
+
+    def trial_of(self, attempt: int) -> Trial:
+        """The trial of an attempt.
+
+        Raises:
+            ArgumentError: there is no such attempt.
+        """
+        found = next(self._trials("WHERE attempt = ?", (attempt,)), None)
+        if found is None:
+            raise ArgumentError(f"ledger {self.path} has no attempt {attempt}")
+        return found
 
     def _trials(self, where: str, values: tuple[Any, ...]) -> Iterator[Trial]:
         with self._explained("read"):

@@ -1,25 +1,146 @@
-"""Objectives of a search over a prepared walk-forward run."""
+"""Objectives of a search: replayed signal rules, and prepared walk-forward runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from statistics import mean
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.bars import Bars, read_bars
 from marketsim.errors import ArgumentError
-from marketsim.search.grid import Objective, Sets
+from marketsim.metrics import Evidence
+from marketsim.replay.account import Account
+from marketsim.replay.arrays import BarsLike
+from marketsim.replay.entry import Unit, replay
+from marketsim.replay.grid import EXITS, Rule, named_rule, replay_grid
+from marketsim.replay.result import ReplayResult
+from marketsim.replay.rules import RULES
+from marketsim.search.grid_result import Floats, Sets, plain
+from marketsim.search.statistics import Statistic
 from marketsim.strategies import Strategy
-from marketsim.walkforward import Prepared
+from marketsim.walkforward import Prepared, WalkForwardResult
+
+# Sets to scores [set], or to figures by name with "score" among them; "net" [set, bar] besides.
+Objective: TypeAlias = Callable[[Sets], npt.ArrayLike | Mapping[str, npt.ArrayLike]]
+
+
+class ReplayObjective:
+    """Replays a signal rule with many parameter sets; see `replay_objective`.
+
+    Attributes:
+        bars: what is replayed.
+        name: of the rule.
+        data: fingerprint of the bars.
+        code: of the rule and of the settings: what a trial's figures depend on besides.
+        keep_net: give the net returns [set, bar] too.
+    """
+
+    def __init__(
+        self, bars: Bars, rule: Rule, metric: str | Statistic, options: dict[str, Any]
+    ) -> None:
+        self.bars, self.rule, self.metric, self.options = bars, rule, metric, options
+        self.keep_net = False
+        self.name = getattr(rule, "__name__", "rule")
+        self.data = bars.fingerprint
+        settings = {**options, "account": asdict(options["account"])}
+        self.code = f"{_identity(rule)} {json.dumps(settings, sort_keys=True)}"
+        if not isinstance(metric, str):
+            self.code += f" {_identity(metric)}"
+
+    def __call__(self, sets: Sets) -> dict[str, npt.ArrayLike]:
+        """Figures by name, "score" among them."""
+        count = len(next(iter(sets.values())))
+        wants_net = self.keep_net or not isinstance(self.metric, str)
+        net = np.empty((count, len(self.bars))) if wants_net else None
+        figures: dict[str, npt.ArrayLike] = {
+            **replay_grid(self.bars, self.rule, sets, net=net, **self.options)
+        }
+        score = _score(self.metric, figures, net)
+        kept = {"net": net} if self.keep_net and net is not None else {}
+        return {"score": score, **figures, **kept}
+
+    def one(self, **params: Any) -> dict[str, Any]:
+        """Figures of a single set, given by name; "net" is its row [bar]."""
+        found = self({name: np.array([value]) for name, value in params.items()})
+        return {name: np.asarray(values)[0] for name, values in found.items()}
+
+    def result(self, params: Mapping[str, Any], evidence: Evidence | None = None) -> ReplayResult:
+        """The whole replay of a set, with the evidence of its search."""
+        protection = {name: params[name] for name in EXITS if name in params}
+        own = {name: value for name, value in params.items() if name not in protection}
+        given = {n: v for n, v in protection.items() if v is not None and v == v}
+        entries, exits = self.rule(self.bars, **own)
+        found = replay(self.bars, entries, exits, **{**self.options, **given})
+        found.evidence = evidence
+        return found
+
+
+def replay_objective(
+    bars: BarsLike,
+    rule: str | Rule,
+    *,
+    metric: str | Statistic = "total_return",
+    fee_bps: float = 0.0,
+    slippage_bps: float = 0.0,
+    fill: Literal["next_open", "same_close"] = "next_open",
+    cash: float = 10_000.0,
+    account: Account | None = None,
+    direction: Literal["long", "short", "both"] = "long",
+    size: float = 1.0,
+    size_unit: Unit = "equity",
+    keep_net: bool = False,
+) -> ReplayObjective:
+    """An objective that replays a signal rule, many parameter sets in one compiled call.
+
+    Parameters are the rule's own and `stop_loss`, `take_profit`, `trailing_stop`, `cooldown` and
+    `time_stop` as `replay` takes them. Each set's figures are those of a `replay`, to the bit.
+
+    Args:
+        bars: `Bars`, or what `read_bars` takes.
+        rule: a built-in rule by name, or a function of bars and parameters by name that returns
+            (entries, exits), truth values [bar].
+        metric: the score: a name of `ReplayResult.metrics`, or a function of net returns
+            [set, bar] to scores [set], such as `median_over_folds()` or `lower_bound()`.
+        fee_bps, slippage_bps, fill, cash, direction, size, size_unit: as for `replay`.
+        account: cash, costs and rules, in place of those four.
+        keep_net: give the net returns too, which a grid records.
+
+    Raises:
+        ArgumentError: cash or costs beside an account, a metric that does not exist.
+        UnknownNameError: no such rule.
+
+    Example:
+        >>> import marketsim as ms
+        >>> objective = replay_objective(ms.demo_bars(), "sma_cross", fee_bps=10)
+        >>> int(objective.one(fast=20, slow=100)["trades"])
+        31
+    """
+    if account is None:
+        account = Account(cash=cash, fee_bps=fee_bps, slippage_bps=slippage_bps, fill=fill)
+    elif (cash, fee_bps, slippage_bps, fill) != (10_000.0, 0.0, 0.0, "next_open"):
+        raise ArgumentError("cash, fee_bps, slippage_bps and fill: state them in account= alone")
+    options = {"account": account, "direction": direction, "size": size, "size_unit": size_unit}
+    known = bars if isinstance(bars, Bars) else read_bars(bars)
+    objective = ReplayObjective(known, named_rule(rule), metric, options)
+    objective.keep_net = keep_net
+    return objective
 
 
 def walk_forward_objective(
     prepared: Prepared,
     make: Callable[..., Strategy],
-    metric: str = "sharpe",
+    metric: str | Statistic = "sharpe",
+    *,
+    keep_net: bool = False,
     **options: Any,
-) -> Objective:
+) -> WalkForwardObjective:
     """An objective that runs a strategy of each parameter set on prepared forecasts.
 
     Forecasts, keys and plans are made once, by `marketsim.prepare`; only the orders are made anew.
@@ -28,7 +149,10 @@ def walk_forward_objective(
         prepared: what `marketsim.prepare` returns.
         make: a strategy of the parameters, which are given by name.
         metric: the score: a name of `WalkForwardResult.figures`, such as "sharpe", "total_return"
-            or "calmar". Every other figure is recorded beside it.
+            or "calmar", or a function of net returns [set, day] to scores [set], such as
+            `median_over_folds()`. Every figure is recorded beside it.
+        keep_net: give the net returns too, which the ledger then keeps: what deflated Sharpe ratios
+            and the probability of overfitting are computed from.
         options: as `Prepared.evaluate` takes them: fill=, fee=, offset_window=, ...
 
     Raises:
@@ -40,22 +164,120 @@ def walk_forward_objective(
         >>> objective = walk_forward_objective(run, MyStrategy, "sharpe")  # doctest: +SKIP
         >>> ms.search.grid(objective, {"threshold": [0.0, 0.001]}).best_params  # doctest: +SKIP
     """
+    return WalkForwardObjective(prepared, make, metric, keep_net, options)
 
-    def objective(sets: Sets) -> dict[str, npt.ArrayLike]:
-        names = list(sets)
-        found: list[dict[str, float]] = []
-        for values in zip(*sets.values(), strict=True):
-            plain = [v.item() if isinstance(v, np.generic) else v for v in values]
-            strategy = make(**dict(zip(names, plain, strict=True)))
-            figures = prepared.evaluate([strategy], **options).figures
-            if metric not in figures:
-                raise ArgumentError(
-                    f"unknown metric {metric!r}: expected one of {', '.join(sorted(figures))}"
-                )
-            found.append({name: float(value[0]) for name, value in figures.items()})
-        columns: dict[str, npt.ArrayLike] = {
-            name: [one[name] for one in found] for name in found[0]
+
+class WalkForwardObjective:
+    """Evaluates strategies on a prepared run; see `walk_forward_objective`.
+
+    Attributes:
+        name, data, code, keep_net: as of `ReplayObjective`; `data` names the model too.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        make: Callable[..., Strategy],
+        metric: str | Statistic,
+        keep_net: bool,
+        options: dict[str, Any],
+    ) -> None:
+        self.prepared, self.make, self.metric = prepared, make, metric
+        self.keep_net, self.options = keep_net, options
+        self.name = getattr(make, "__name__", "strategy")
+        windows = prepared.windows
+        days = f"{len(windows.days)} days from bar {windows.days[0]}, windows of {windows.window}"
+        self.data = f"{prepared.bars.fingerprint} {prepared.model.fingerprint} {days}"
+        self.code = f"{_identity(make)} {json.dumps(options, sort_keys=True, default=repr)}"
+        if not isinstance(metric, str):
+            self.code += f" {_identity(metric)}"
+
+    def __call__(self, sets: Sets) -> dict[str, npt.ArrayLike]:
+        """Figures by name [set], "score" among them."""
+        count = len(next(iter(sets.values())))
+        found = [
+            self.one(**{name: plain(values[i]) for name, values in sets.items()})
+            for i in range(count)
+        ]
+        return {
+            name: np.stack([one[name] for one in found])
+            if name == "net"
+            else [one[name] for one in found]
+            for name in found[0]
         }
-        return {"score": columns[metric], **columns}
+
+    def one(self, **params: Any) -> dict[str, Any]:
+        """Figures of a single set, given by name; "net" is its row [bar]."""
+        strategy = self.make(**params)
+        result = self.prepared.evaluate([strategy], **self.options)
+        figures = {name: float(value[0]) for name, value in result.figures.items()}
+        net = np.asarray(result.outcomes[strategy.name].net, dtype=np.float64)
+        score = float(np.ravel(_score(self.metric, figures, net[None, :]))[0])
+        return {"score": score, **figures, **({"net": net} if self.keep_net else {})}
+
+    def result(
+        self, params: Mapping[str, Any], evidence: Evidence | None = None
+    ) -> WalkForwardResult:
+        """The whole run of a set, with the evidence of its search."""
+        found = self.prepared.evaluate([self.make(**params)], **self.options)
+        return replace(found, evidence=evidence)
+
+
+def in_parts(
+    parts: Sequence[Callable[..., float]], combine: Callable[[Sequence[float]], float] = mean
+) -> Callable[..., float]:
+    """An objective of several windows or symbols, that can be pruned after each.
+
+    Args:
+        parts: functions of parameters by name to a score, the cheapest or most telling first.
+        combine: their scores to one, such as `statistics.mean` or `statistics.median`.
+
+    Returns:
+        An objective for `optuna`: it reports the scores so far after each part, and the pruner
+        ends sets without prospects before the rest is run.
+
+    Raises:
+        ArgumentError: no part.
+
+    Example:
+        >>> objective = in_parts([lambda x: x, lambda x: 2 * x])
+        >>> objective(x=2.0)
+        3.0
+    """
+    if not parts:
+        raise ArgumentError("in_parts needs at least one part")
+
+    def objective(*, report: Callable[[float, int], None] | None = None, **params: Any) -> float:
+        scores: list[float] = []
+        for step, part in enumerate(parts):
+            scores.append(float(part(**params)))
+            if report is not None:
+                report(float(combine(scores)), step)
+        return float(combine(scores))
 
     return objective
+
+
+def _score(
+    metric: str | Statistic, figures: Mapping[str, npt.ArrayLike], net: Floats | None
+) -> npt.ArrayLike:
+    if not isinstance(metric, str):
+        assert net is not None
+        return metric(net)
+    if metric not in figures:
+        raise ArgumentError(
+            f"unknown metric {metric!r}: expected one of {', '.join(sorted(figures))}"
+        )
+    return figures[metric]
+
+
+def _identity(function: Callable[..., Any]) -> str:
+    """A name, and of what is not built in a digest of its source."""
+    name = f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
+    if function in RULES.values():
+        return name
+    try:
+        source = inspect.getsource(function)
+    except (OSError, TypeError):  # typed in, or compiled: the name is all there is
+        return name
+    return f"{name} {hashlib.sha256(source.encode()).hexdigest()[:16]}"

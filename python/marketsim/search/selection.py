@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -11,18 +11,17 @@ import numpy.typing as npt
 from marketsim.errors import ArgumentError
 from marketsim.kernels.performance import net_rows
 from marketsim.metrics import (
-    BacktestOverfitting,
-    DeflatedSharpe,
+    Evidence,
     deflated_sharpe_ratio,
     effective_trials,
     probability_of_backtest_overfitting,
 )
 from marketsim.search.ledger import Ledger
+from marketsim.search.objectives import ReplayObjective, WalkForwardObjective
+from marketsim.search.statistics import Statistic, named_statistic
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
-# Net returns [set, bar] to a score [set]; more is better.
-Statistic = Callable[[Floats], Floats]
 
 
 class Splitter(Protocol):
@@ -82,7 +81,7 @@ def select_walk_forward(
         ([0, 0], [0.01, -0.01, -0.01, -0.01])
     """
     rows = net_rows(returns, "returns")
-    score = _statistic(statistic)
+    score = named_statistic(statistic)
     chosen, inside, outside, tested = [], [], [], []
     for train, test in splitter.split(rows.T):
         scores = score(rows[:, train])
@@ -116,101 +115,81 @@ def select_walk_forward(
     )
 
 
-def sharpe_scores(returns: Floats) -> Floats:
-    """Sharpe ratio per bar of each row [set, bar]; NaN without variation."""
-    deviation = returns.std(axis=1, ddof=1) if returns.shape[1] > 1 else np.zeros(len(returns))
-    size = np.abs(returns).max(axis=1, initial=0.0)
-    scores: Floats = returns.mean(axis=1) / np.where(deviation > 1e-12 * size, deviation, np.nan)
-    return scores
-
-
-def median_over_folds(folds: int = 5, statistic: Statistic = sharpe_scores) -> Statistic:
-    """A statistic that one lucky stretch cannot win: the median over equal runs of bars.
-
-    Args:
-        folds: runs, at least 2.
-        statistic: what is computed in each; a run without a score counts as 0.
-
-    Raises:
-        ArgumentError: fewer than two folds; when called, fewer bars than two a fold.
-
-    Example:
-        >>> score = median_over_folds(3)
-        >>> lucky = np.array([[0.5, 0.4, -0.01, -0.02, -0.01, -0.02]])
-        >>> bool(sharpe_scores(lucky)[0] > 0), bool(score(lucky)[0] > 0)
-        (True, False)
-    """
-    if folds < 2:
-        raise ArgumentError(f"folds must be at least 2: got {folds!r}")
-
-    def score(returns: Floats) -> Floats:
-        if returns.shape[1] < 2 * folds:
-            raise ArgumentError(
-                f"{returns.shape[1]} bars are fewer than two for each of {folds} folds"
-            )
-        parts = [statistic(part) for part in np.array_split(returns, folds, axis=1)]
-        return np.median(np.nan_to_num(np.stack(parts)), axis=0)
-
-    return score
-
-
-class Evidence(NamedTuple):
-    """How much of the best of a ledger's trials is luck.
-
-    Attributes:
-        trials: different sets that were tried, failed and pruned ones included.
-        effective: groups of those whose returns move together, of the ones that kept their returns.
-        params: of the best of these by the Sharpe ratio.
-        deflated: its deflated Sharpe ratio, by `trials`.
-        overfitting: probability of backtest overfitting; None below two sets or 32 bars.
-    """
-
-    trials: int
-    effective: int
-    params: dict[str, Any]
-    deflated: DeflatedSharpe
-    overfitting: BacktestOverfitting | None
-
-
-def evidence(ledger: Ledger, study: str) -> Evidence:
+def evidence(ledger: Ledger, study: str, params: Mapping[str, Any] | None = None) -> Evidence:
     """Deflated Sharpe ratio and probability of backtest overfitting of a study.
 
     Args:
         ledger: with the net returns of its trials (`Trial.net`).
         study: the name of the search.
+        params: the set to judge; None: the one with the largest Sharpe ratio.
 
     Raises:
-        ArgumentError: no trial kept its returns, or they have different bars.
+        ArgumentError: no trial kept its returns, they have different bars, or the set is none.
     """
-    params, returns = ledger.returns(study)
-    if not params:
+    sets, returns = ledger.returns(study)
+    if not sets:
         raise ArgumentError(
-            f"no complete trial of {study!r} kept its returns: record Trial(..., net=returns)"
+            f"no complete trial of {study!r} kept its returns: search with keep_net=True, or "
+            "record Trial(..., net=returns)"
         )
+    if params is not None and dict(params) not in sets:
+        raise ArgumentError(f"no complete trial {dict(params)} of {study!r} kept its returns")
+    row = None if params is None else sets.index(dict(params))
     trials = ledger.summary(study).trials
     deflated = deflated_sharpe_ratio(
-        returns, trials=trials, variance=None if len(params) > 1 else 0.0
+        returns, strategy=row, trials=trials, variance=None if len(sets) > 1 else 0.0
     )
-    enough = len(params) > 1 and returns.shape[1] >= 32
+    enough = len(sets) > 1 and returns.shape[1] >= 32
     return Evidence(
+        study,
         trials,
         effective_trials(returns).number,
-        params[deflated.strategy],
+        sets[deflated.strategy],
         deflated,
         probability_of_backtest_overfitting(returns) if enough else None,
     )
 
 
-def _statistic(statistic: str | Statistic) -> Statistic:
-    if callable(statistic):
-        return statistic
-    if statistic == "sharpe":
-        return sharpe_scores
-    if statistic == "mean":
-        return _mean_scores
-    raise ArgumentError(f"statistic must be 'sharpe', 'mean' or a function: got {statistic!r}")
+def best_result(
+    objective: ReplayObjective | WalkForwardObjective,
+    ledger: Ledger,
+    study: str | None = None,
+    *,
+    params: Mapping[str, Any] | None = None,
+    direction: str = "maximize",
+) -> Any:
+    """The whole result of a study's best set, with how many trials led to it and what they mean.
 
+    Its `summary()` and report say the deflated Sharpe ratio and the probability of backtest
+    overfitting as soon as more than one trial stands behind it.
 
-def _mean_scores(returns: Floats) -> Floats:
-    mean: Floats = returns.mean(axis=1)
-    return mean
+    Args:
+        objective: what was searched.
+        ledger: where its trials are, with their net returns (`keep_net=True`).
+        study: the name of the search; None: that of the objective.
+        params: another set than the best by its score.
+        direction: of the score.
+
+    Raises:
+        ArgumentError: no complete trial, or none that kept its returns.
+
+    Example:
+        >>> import tempfile
+        >>> import marketsim as ms
+        >>> objective = ms.search.replay_objective(ms.demo_bars(), "sma_cross", keep_net=True)
+        >>> space = {"fast": [10, 20], "slow": [50, 100, 200]}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with Ledger(f"{folder}/t.sqlite") as ledger:
+        ...         _ = ms.search.grid(objective, space, ledger=ledger, study="sma_cross",
+        ...                            progress=False)
+        ...         result = best_result(objective, ledger)
+        >>> result.evidence.trials, "6 trials" in result.summary()
+        (6, True)
+    """
+    name = objective.name if study is None else study
+    if params is None:
+        best = ledger.best(name, 1, direction=direction)
+        if not best:
+            raise ArgumentError(f"no complete trial of {name!r} has a finite score")
+        params = best[0].params
+    return objective.result(params, evidence(ledger, name, params))

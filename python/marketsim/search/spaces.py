@@ -123,6 +123,26 @@ def as_space(space: Mapping[str, Any]) -> dict[str, Dimension]:
     return found
 
 
+def values_of(name: str, dimension: Dimension) -> list[Any]:
+    """All values of a dimension that has a countable number of them.
+
+    Raises:
+        ArgumentError: a range of numbers without a step, or a logarithmic one.
+
+    Example:
+        >>> values_of("window", Int(2, 9, step=3))
+        [2, 5, 8]
+    """
+    if isinstance(dimension, Choice):
+        return list(dimension.values)
+    if dimension.log or dimension.step is None:
+        raise ArgumentError(
+            f"a grid needs a list of values or a step for {name!r}: got {dimension!r}"
+        )
+    count = math.floor((dimension.high - dimension.low) / dimension.step + 1e-9) + 1
+    return [dimension.low + i * dimension.step for i in range(count)]
+
+
 def _check_range(of: Float | Int, step: float | None) -> None:
     if not (math.isfinite(of.low) and math.isfinite(of.high) and of.low <= of.high):
         raise ArgumentError(f"{of!r}: expected finite bounds with low <= high")

@@ -5,14 +5,16 @@ and `get_n_splits`; rows are in time order. They serve `cross_val_score`, `GridS
 like as `cv=`.
 
 Two things leak from training into test where rows follow one another in time: an outcome that is
-    only
-known some bars later (a label over 5 bars, a position held that long), and what lingers in the rows
-after a test. `purge` leaves out training rows beside a test, on both sides; `embargo` more of them
-after it. Source: López de Prado, Advances in Financial Machine Learning (2018), chapters 7 and 12.
+only known some bars later (a label over 5 bars, a position held that long), and what lingers in the
+rows after a test. `purge` leaves out training rows beside a test, on both sides; `embargo` more of
+them after it.
+
+Source: López de Prado, Advances in Financial Machine Learning (2018), chapters 7 and 12.
 """
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import math
 from collections.abc import Iterator
@@ -21,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.errors import ArgumentError, NotEnoughBarsError
+from marketsim.errors import ArgumentError, MissingDependencyError, NotEnoughBarsError
 
 Rows = npt.NDArray[np.int64]
 
@@ -180,6 +182,16 @@ class CombinatorialPurgedSplit:
                 tests[fold].append(split)
         return np.array(tests, dtype=np.int64).T
 
+    def for_skfolio(self) -> Any:
+        """The same splits as skfolio takes combinatorial ones: its `cross_val_predict` gives paths.
+
+        `WalkForwardSplit` and `PurgedKFold` serve skfolio as they are.
+
+        Raises:
+            MissingDependencyError: skfolio is not installed.
+        """
+        return _skfolio_splitter(self)
+
     def fold_rows(self, X: Any) -> list[Rows]:
         """The rows of each fold."""
         edges = self._edges(_count(X))
@@ -219,6 +231,34 @@ class PurgedKFold(CombinatorialPurgedSplit):
 
     def __repr__(self) -> str:
         return f"PurgedKFold({self.folds}, purge={self.purge}, embargo={self.embargo})"
+
+
+def _skfolio_splitter(splitter: CombinatorialPurgedSplit) -> Any:
+    try:
+        skfolio: Any = importlib.import_module("skfolio.model_selection")
+    except ImportError as error:
+        raise MissingDependencyError("skfolio is not installed: pip install skfolio") from error
+
+    class Splitter(skfolio.BaseCombinatorialCV):  # type: ignore[misc]
+        """Tests as a list of runs, and the path of each."""
+
+        def split(self, X: Any, y: Any = None) -> Iterator[tuple[Rows, list[Rows]]]:
+            rows = splitter.fold_rows(X)
+            for chosen, (train, _) in zip(splitter.choices(), splitter.split(X), strict=True):
+                yield train, [rows[fold] for fold in chosen]
+
+        def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+            return splitter.get_n_splits()
+
+        def get_path_ids(self) -> Rows:
+            paths, chosen = splitter.paths(), splitter.choices()
+            found = np.zeros((len(chosen), splitter.test_folds), dtype=np.int64)
+            for split, folds in enumerate(chosen):
+                for place, fold in enumerate(folds):
+                    found[split, place] = int(np.flatnonzero(paths[:, fold] == split)[0])
+            return found
+
+    return Splitter()
 
 
 def _whole(value: Any, name: str, least: int) -> int:

@@ -54,6 +54,7 @@ class _Result(Protocol):
     @property
     def trades(self) -> pd.DataFrame: ...
     def summary(self) -> Summary: ...
+    def bands(self) -> pd.DataFrame: ...
     def provenance(self) -> dict[str, str]: ...
     def described_settings(self) -> dict[str, Any]: ...
 
@@ -82,6 +83,7 @@ def report_data(result: _Result) -> ReportData:
                 note="Out of sample, after costs; only the in-sample column is not.",
                 emphasis=frozenset(result.baselines),
             ),
+            _bands_table(result),
             *_compared(summary),
             Table(
                 "Forecast skill",
@@ -100,6 +102,28 @@ def report_data(result: _Result) -> ReportData:
             **result.provenance(),
             **{name.replace("_", " "): str(v) for name, v in result.described_settings().items()},
         },
+    )
+
+
+def _bands_table(result: _Result) -> Table:
+    """Headline figures with their 90 % bands."""
+    frame = result.bands()
+    kinds = {"sharpe": "{:.2f}"}
+    rows = []
+    for name in frame.index.unique("strategy"):
+        cells = [str(name)]
+        for figure, (value, low, high) in frame.loc[name].iterrows():
+            text = kinds.get(str(figure), "{:.1%}").format
+            known = np.isfinite([value, low, high]).all()
+            cells.append(f"{text(value)} ({text(low)} to {text(high)})" if known else "-")
+        rows.append(cells)
+    figures = [str(name).replace("_", " ") for name in frame.index.unique("figure")]
+    return Table(
+        "How sure these figures are",
+        ["strategy", *figures],
+        rows,
+        note="In brackets the 90 % bands of a stationary bootstrap of the days.",
+        emphasis=frozenset(result.baselines),
     )
 
 

@@ -19,7 +19,14 @@ from marketsim.bars.gaps import LONGEST_CLOSURE
 from marketsim.build_info import versions
 from marketsim.forecasts import ForecastCube, ForecastPlan
 from marketsim.kernels import rules
-from marketsim.metrics import CLIMATOLOGY_WINDOW, Skill, climatology, forecast_skill
+from marketsim.metrics import (
+    CLIMATOLOGY_WINDOW,
+    Evidence,
+    Skill,
+    bands_frame,
+    climatology,
+    forecast_skill,
+)
 from marketsim.strategies import Orders, Strategy
 from marketsim.timing import stage
 from marketsim.walkforward.benchmark import Benchmark
@@ -50,6 +57,8 @@ class WalkForwardResult:
         plans: which forecasts were made; several where days between them are not needed.
         run: what was run on, and how.
         runs: the strategies that ran, by name: their orders and outcomes.
+        evidence: of the search that a strategy was chosen by; `marketsim.search.best_result` puts
+            it here.
         benchmark: what they are compared with; None for nothing.
     """
 
@@ -57,6 +66,7 @@ class WalkForwardResult:
     plans: tuple[ForecastPlan, ...]
     run: Run
     runs: Mapping[str, StrategyRun]
+    evidence: Evidence | None = None
     benchmark: Benchmark | None = None
 
     def __repr__(self) -> str:
@@ -339,6 +349,19 @@ class WalkForwardResult:
                 benchmark=self.benchmark,
             )
 
+    def bands(
+        self, *, confidence: float = 0.9, repetitions: int = 1_000, seed: int = 0
+    ) -> pd.DataFrame:
+        """How sure the headline figures are: see `marketsim.metrics.bands_frame`."""
+        nets = {**self.outcomes, **self._other_baselines}
+        return bands_frame(
+            {name: np.asarray(days.net, dtype=np.float64) for name, days in nets.items()},
+            periods_per_year=self.settings.periods_per_year,
+            confidence=confidence,
+            repetitions=repetitions,
+            seed=seed,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The summary, the settings and where they come from, as values that JSON knows."""
         summary = self.summary()
@@ -347,6 +370,7 @@ class WalkForwardResult:
             "strategies": plain(summary.strategies.reset_index()),
             "skill": plain(summary.skill.reset_index()),
             "notes": list(summary.notes),
+            **({} if self.evidence is None else {"search": self.evidence.to_dict()}),
             "settings": self.described_settings(),
             "provenance": self.provenance(),
         }
@@ -421,6 +445,8 @@ class WalkForwardResult:
         """What a reader of the table must know."""
         for gap, _ in self._holes():
             yield f"{gap}: the annual return is over the time that passed, these days included"
+        if self.evidence is not None:
+            yield self.evidence.sentence()
         value = self.market.value
         idle = 0 if value is None else int((value == 0.0).sum())
         if idle:

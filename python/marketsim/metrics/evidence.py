@@ -1,0 +1,58 @@
+"""How many trials led to a result, and how much of it is luck."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from marketsim.metrics.overfitting import BacktestOverfitting
+from marketsim.metrics.sharpe import DeflatedSharpe
+
+
+class Evidence(NamedTuple):
+    """What the trials of a search say of one of its results.
+
+    Attributes:
+        study: the name of the search.
+        trials: different sets that were tried, failed and pruned ones included.
+        effective: groups of those whose returns move together, of the ones that kept their returns.
+        params: the set that is judged.
+        deflated: its deflated Sharpe ratio, by `trials`.
+        overfitting: probability of backtest overfitting; None below two sets or 32 bars.
+    """
+
+    study: str
+    trials: int
+    effective: int
+    params: dict[str, Any]
+    deflated: DeflatedSharpe
+    overfitting: BacktestOverfitting | None
+
+    def sentence(self) -> str:
+        """The same in words, for tables and reports."""
+        if self.trials == 1:
+            return f"the only trial of the search {self.study!r}"
+        overfitting = "unknown" if self.overfitting is None else (
+            f"{self.overfitting.probability:.3f}"
+        )  # fmt: skip
+        return (
+            f"chosen among {self.trials:,} trials of the search {self.study!r} ({self.effective:,} "
+            f"different by their returns): deflated Sharpe ratio {self.deflated.probability:.3f} "
+            "(the probability of skill after so many trials), probability of backtest overfitting "
+            f"{overfitting}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As values that JSON knows; NaN becomes None."""
+        figures = {
+            "deflated_sharpe": self.deflated.probability,
+            "probability_of_overfitting": (
+                float("nan") if self.overfitting is None else self.overfitting.probability
+            ),
+        }
+        return {
+            "study": self.study,
+            "trials": self.trials,
+            "effective_trials": self.effective,
+            "params": self.params,
+            **{name: None if value != value else float(value) for name, value in figures.items()},
+        }

@@ -1,0 +1,180 @@
+"""Champions: which parameters of a study are in use, by a rule that is written down.
+
+A champion is an entry of the ledger. Each decision is recorded with the rule that made it, the
+figures it rests on and what spoke against it, accepted or not; none is ever changed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from marketsim.errors import ArgumentError
+from marketsim.metrics import (
+    DeflatedSharpe,
+    deflated_sharpe_ratio,
+    effective_trials,
+    minimum_track_record_length,
+    probability_of_backtest_overfitting,
+)
+from marketsim.search.ledger import Decision, Ledger, Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromotionRule:
+    """What a trial has to show to become the champion.
+
+    Attributes:
+        least_deflated: lowest deflated Sharpe ratio, a probability in [0, 1].
+        most_overfitting: highest probability of backtest overfitting, in [0, 1].
+        least_bars: bars of its net returns.
+        least_gain: how far its score must exceed the champion's; only where there is one.
+        direction: "maximize" or "minimize" the score.
+
+    Raises:
+        ArgumentError: a number out of its range.
+
+    Example:
+        >>> PromotionRule(least_deflated=0.9).most_overfitting
+        0.2
+    """
+
+    least_deflated: float = 0.95
+    most_overfitting: float = 0.2
+    least_bars: int = 250
+    least_gain: float = 0.0
+    direction: str = "maximize"
+
+    def __post_init__(self) -> None:
+        for name in ("least_deflated", "most_overfitting"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ArgumentError(f"{name} must lie in [0, 1]: got {getattr(self, name)!r}")
+        if self.least_bars < 1 or not math.isfinite(self.least_gain):
+            raise ArgumentError(
+                "least_bars must be at least 1 and least_gain finite: got "
+                f"{self.least_bars!r} and {self.least_gain!r}"
+            )
+        if self.direction not in ("maximize", "minimize"):
+            raise ArgumentError(
+                f"direction must be 'maximize' or 'minimize': got {self.direction!r}"
+            )
+
+
+def promote(
+    ledger: Ledger, study: str, rule: PromotionRule | None = None, *, trial: Trial | None = None
+) -> Decision:
+    """Judge a trial by a rule, record the decision, and make it the champion where it passes.
+
+    Args:
+        ledger: with the net returns of its trials (`Trial.net`): the evidence.
+        study: the name of the search.
+        rule: None: the defaults.
+        trial: which; None: the best by its score.
+
+    Raises:
+        ArgumentError: no trial with a finite score, or one without net returns.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> with tempfile.TemporaryDirectory() as folder, Ledger(f"{folder}/t.sqlite") as ledger:
+        ...     for i, net in enumerate(rng.normal(0.0, 0.01, (20, 500))):  # no skill
+        ...         ledger.record(Trial("luck", {"i": i}, net.mean() / net.std(), net=net))
+        ...     decision = promote(ledger, "luck")
+        >>> decision.accepted, len(decision.reasons) > 0
+        (False, True)
+    """
+    rule = PromotionRule() if rule is None else rule
+    if trial is None:
+        best = ledger.best(study, 1, direction=rule.direction)
+        if not best:
+            raise ArgumentError(f"no complete trial of {study!r} has a finite score")
+        trial = best[0]
+    attempt = ledger.attempt(trial.key)
+    if attempt is None or not math.isfinite(trial.score):
+        raise ArgumentError(f"trial {dict(trial.params)} has no finite score in this ledger")
+    evidence = _evidence(ledger, study, trial)
+    present = champion(ledger, study)
+    evidence["champion_score"] = None if present is None else present.score
+    reasons = tuple(_reasons(rule, trial, evidence, present))
+    decision = Decision(study, attempt, not reasons, asdict(rule), evidence, reasons)
+    ledger.record_decision(decision)
+    return decision
+
+
+def champion(ledger: Ledger, study: str) -> Trial | None:
+    """The trial that was promoted last; None where none was. `Ledger.decisions` has the history."""
+    accepted = ledger.decisions(study, accepted=True)
+    return ledger.trial_of(accepted[-1].attempt) if accepted else None
+
+
+def _evidence(ledger: Ledger, study: str, trial: Trial) -> dict[str, Any]:
+    """Figures of a trial among all that were tried."""
+    params, returns = ledger.returns(study)
+    wanted = dict(trial.params)
+    if wanted not in params:
+        raise ArgumentError(
+            f"trial {wanted} kept no net returns, without which nothing is known of its luck: "
+            "search with keep_net=True, or record Trial(..., net=returns)"
+        )
+    row = params.index(wanted)
+    trials = ledger.summary(study).trials
+    several = len(params) > 1
+    deflated = deflated_sharpe_ratio(
+        returns, strategy=row, trials=trials, variance=None if several else 0.0
+    )
+    bars = returns.shape[1]
+    overfitting = math.nan
+    if several and bars >= 32:
+        overfitting = probability_of_backtest_overfitting(returns).probability
+    figures = {
+        "score": trial.score,
+        "trials": trials,
+        "effective_trials": effective_trials(returns).number,
+        "bars": bars,
+        "deflated_sharpe": float(deflated.probability),
+        "overfitting": float(overfitting),
+        "minimum_track_record": _needed_bars(deflated),
+    }
+    return {n: None if not math.isfinite(v) else v for n, v in figures.items()}
+
+
+def _needed_bars(deflated: DeflatedSharpe) -> float:
+    if math.isnan(deflated.sharpe):
+        return math.inf
+    return minimum_track_record_length(
+        deflated.sharpe, skew=deflated.skew, kurtosis=deflated.kurtosis
+    )
+
+
+def _reasons(
+    rule: PromotionRule, trial: Trial, evidence: dict[str, Any], present: Trial | None
+) -> list[str]:
+    """What speaks against a trial; what is not known speaks against it too."""
+    found = []
+    deflated, overfitting = evidence["deflated_sharpe"], evidence["overfitting"]
+    if deflated is None or deflated < rule.least_deflated:
+        found.append(f"deflated Sharpe ratio {_text(deflated)} is below {rule.least_deflated:g}")
+    if evidence["trials"] > 1 and (overfitting is None or overfitting > rule.most_overfitting):
+        found.append(
+            f"probability of overfitting {_text(overfitting)} is above {rule.most_overfitting:g}"
+        )
+    if evidence["bars"] < rule.least_bars:
+        found.append(f"{evidence['bars']} bars are fewer than {rule.least_bars}")
+    if present is not None:
+        gain = trial.score - present.score
+        gain = gain if rule.direction == "maximize" else -gain
+        if dict(present.params) == dict(trial.params) and present.key == trial.key:
+            found.append("it is the champion already")
+        elif not gain > rule.least_gain:
+            found.append(
+                f"its score {trial.score:.6g} is not better than the champion's "
+                f"{present.score:.6g} by more than {rule.least_gain:g}"
+            )
+    return found
+
+
+def _text(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4f}"

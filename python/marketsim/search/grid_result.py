@@ -1,0 +1,217 @@
+"""What a grid found: the best cell, the best neighbourhood, heatmaps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from marketsim.errors import ArgumentError
+from marketsim.search.heatmap import heatmap_svg
+
+Floats = npt.NDArray[np.float64]
+# Parameter sets: an array [set] for each name.
+Sets: TypeAlias = dict[str, npt.NDArray[Any]]
+
+
+class Plateau(NamedTuple):
+    """The best neighbourhood of a grid.
+
+    Attributes:
+        params: the cell in its middle.
+        score: mean score of the cells around it, itself included.
+        cells: how many these are.
+    """
+
+    params: dict[str, Any]
+    score: float
+    cells: int
+
+
+@dataclass(frozen=True)
+class GridResult:
+    """What a grid found.
+
+    Attributes:
+        space: name to the values that were tried.
+        sets: arrays [set] by name, in the order of the product of `space`, the last name fastest.
+        scores: [set]; NaN where a set has none, infinite ones included: neither can be best.
+        figures: further figures [set] by name.
+        direction: "maximize" or "minimize".
+        reused: sets whose score was in the ledger.
+        returns: [set, bar], net returns, memory-mapped; None where no file was named for them.
+    """
+
+    space: Mapping[str, Sequence[Any]]
+    sets: Sets
+    scores: Floats
+    figures: Mapping[str, Floats]
+    direction: str
+    reused: int
+    returns: Floats | None = None
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def params(self, at: int) -> dict[str, Any]:
+        """The parameters of a set."""
+        return {name: plain(values[at]) for name, values in self.sets.items()}
+
+    @property
+    def best(self) -> int:
+        """The set with the best score; of equals the first.
+
+        Raises:
+            ArgumentError: no set has a finite score.
+        """
+        if np.isnan(self.scores).all():
+            raise ArgumentError(f"none of the {len(self)} sets has a finite score")
+        return int(np.nanargmax(self.scores * self._sign))
+
+    @property
+    def best_params(self) -> dict[str, Any]:
+        """The parameters of the best set."""
+        return self.params(self.best)
+
+    def plateau(self, radius: int = 1) -> Plateau:
+        """The cell whose neighbourhood has the best mean score.
+
+        The neighbours of a cell lie at most `radius` steps away along every parameter, in the order
+        in which its values were given. Only cells count of whose neighbours, those beyond the edge
+        of the grid left out, at least half have a score.
+
+        Raises:
+            ArgumentError: a radius below 1, or no cell with a score.
+        """
+        if radius < 1:
+            raise ArgumentError(f"radius must be at least 1: got {radius!r}")
+        if np.isnan(self.scores).all():
+            raise ArgumentError(f"none of the {len(self)} sets has a finite score")
+        mean, count = _plateau_means(self._cells(), radius)
+        at = np.unravel_index(int(np.nanargmax(mean * self._sign)), mean.shape)
+        values = (self.space[name][int(i)] for name, i in zip(self.space, at, strict=True))
+        params = dict(zip(self.space, map(plain, values), strict=True))
+        return Plateau(params, float(mean[at]), int(count[at]))
+
+    def by_plateau(self, radius: int = 1) -> GridResult:
+        """The same grid with the mean score of each cell's neighbourhood as its score.
+
+        One lucky cell cannot win it; `plateau` says which cells count.
+        """
+        mean, _ = _plateau_means(self._cells(), radius)
+        return replace(self, scores=mean[self._places()])
+
+    def heatmap(self, rows: str, columns: str) -> pd.DataFrame:
+        """Best score of each pair of values of two parameters, over all others.
+
+        `.attrs` marks two cells by (row, column) value: "best", and "plateau", the middle of the
+        best neighbourhood.
+
+        Raises:
+            ArgumentError: a name that is no parameter, or twice the same.
+        """
+        for name in (rows, columns):
+            if name not in self.space:
+                raise ArgumentError(f"{name!r} is no parameter: expected {', '.join(self.space)}")
+        if rows == columns:
+            raise ArgumentError(f"expected two parameters: got {rows!r} twice")
+        names = list(self.space)
+        kept = [names.index(rows), names.index(columns)]
+        cells = np.moveaxis(self._cells() * self._sign, kept, (0, 1))
+        flat = cells.reshape(cells.shape[0], cells.shape[1], -1)
+        best = np.where(np.isnan(flat), -np.inf, flat).max(axis=2)
+        best = np.where(np.isinf(best), np.nan, best) * self._sign
+        index = pd.Index(self.space[rows], name=rows)
+        frame = pd.DataFrame(best, index=index, columns=pd.Index(self.space[columns], name=columns))
+        if not np.isnan(self.scores).all():
+            for name, params in (("best", self.best_params), ("plateau", self.plateau().params)):
+                frame.attrs[name] = (params[rows], params[columns])
+        return frame
+
+    def save_heatmap(self, path: str | os.PathLike[str], rows: str, columns: str) -> None:
+        """Write the heatmap as an SVG picture, with the best cell and the plateau marked."""
+        frame = self.heatmap(rows, columns)
+        Path(path).write_text(heatmap_svg(frame, sign=self._sign), encoding="utf-8")
+
+    @property
+    def without_effect(self) -> tuple[str, ...]:
+        """Parameters of several values that change neither score nor figure: misspelt, not used.
+
+        None where no set has a score: then nothing is known.
+        """
+        if np.isnan(self.scores).all():
+            return ()
+        tables = [self._table(values) for values in (self.scores, *self.figures.values())]
+        tried = ~np.isnan(self._table(np.zeros(len(self))))
+        return tuple(
+            name
+            for axis, name in enumerate(self.space)
+            if len(self.space[name]) > 1 and all(_constant(cells, tried, axis) for cells in tables)
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a set: its parameters, score and figures."""
+        return pd.DataFrame({**self.sets, "score": self.scores, **self.figures})
+
+    @property
+    def _sign(self) -> float:
+        return 1.0 if self.direction == "maximize" else -1.0
+
+    def _cells(self) -> Floats:
+        """Scores in the shape of the space; NaN where a set was left out."""
+        return self._table(self.scores)
+
+    def _table(self, values: Floats) -> Floats:
+        cells = np.full(tuple(len(values) for values in self.space.values()), np.nan)
+        cells[self._places()] = values
+        return cells
+
+    def _places(self) -> tuple[list[int], ...]:
+        """Where in the space each set lies."""
+        places = []
+        for name, values in self.space.items():
+            order = {plain(value): i for i, value in enumerate(values)}
+            places.append([order[plain(value)] for value in self.sets[name]])
+        return tuple(places)
+
+
+def plain(value: Any) -> Any:
+    """A NumPy number as Python's, anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _around(cells: Floats, radius: int) -> Floats:
+    """Sum of the cells at most `radius` steps away along every axis."""
+    for axis in range(cells.ndim):
+        size = cells.shape[axis]
+        sums = np.concatenate(
+            [np.zeros_like(np.take(cells, [0], axis=axis)), np.cumsum(cells, axis=axis)], axis=axis
+        )
+        upper = np.minimum(np.arange(size) + radius + 1, size)
+        lower = np.maximum(np.arange(size) - radius, 0)
+        cells = np.take(sums, upper, axis=axis) - np.take(sums, lower, axis=axis)
+    return cells
+
+
+def _plateau_means(cells: Floats, radius: int) -> tuple[Floats, Floats]:
+    """(mean score around each cell, NaN where too few have one; how many have)."""
+    known = ~np.isnan(cells)
+    total, count = (_around(v, radius) for v in (np.where(known, cells, 0.0), known * 1.0))
+    possible = _around(np.ones(cells.shape), radius)
+    counts = known & (2.0 * count >= possible)
+    counts = counts if counts.any() else known
+    return np.where(counts, total / np.maximum(count, 1.0), np.nan), count
+
+
+def _constant(cells: Floats, tried: npt.NDArray[np.bool_], axis: int) -> bool:
+    """Whether the sets that were tried are the same along an axis, where there are several."""
+    at = np.argmax(tried, axis=axis, keepdims=True)
+    first = np.take_along_axis(cells, at, axis=axis)
+    same = (cells == first) | (np.isnan(cells) & np.isnan(first))
+    return bool((~tried | same).all() and (tried.sum(axis=axis) > 1).any())

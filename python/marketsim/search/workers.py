@@ -1,0 +1,181 @@
+"""Trials in processes of their own, which share what the objective has read.
+
+Where the system can fork, a process shares the memory of the one that began it: bars, features and
+forecasts, mapped or not, are there without a copy. Elsewhere, and where torch is loaded (its
+threads do not survive a fork), a process starts anew and the objective is handed to it, so that it
+must be importable: a function of a module, not a lambda.
+
+Only the objective runs there. Samplers, storage and ledger belong to the process that searches.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from marketsim import _core
+
+
+class Pruned(Exception):
+    """Raised by an objective, or by `report`, to end a trial that has no prospects."""
+
+
+class Outcome(NamedTuple):
+    """What came of a trial: what the objective returned, or what it raised."""
+
+    found: Any = None
+    raised: BaseException | None = None
+
+
+class WorkerLostError(RuntimeError):
+    """A process ended in the middle of its trial: killed, or out of memory."""
+
+
+@dataclass
+class _Worker:
+    process: Any
+    pipe: Connection
+    job: int | None = None  # the trial it works on
+
+
+class Workers:
+    """Processes that evaluate an objective.
+
+    Args:
+        objective: called with parameters by name; with `report=` where `reports`.
+        jobs: how many processes.
+        reports: whether the objective takes `report`.
+    """
+
+    def __init__(self, objective: Callable[..., Any], jobs: int, *, reports: bool) -> None:
+        self._objective, self._reports = objective, reports
+        can_fork = "fork" in multiprocessing.get_all_start_methods() and "torch" not in sys.modules
+        self._context: Any = multiprocessing.get_context("fork" if can_fork else "spawn")
+        self._threads = max(1, _core.thread_limit() // jobs)
+        self._workers: list[_Worker] = []
+        for _ in range(jobs):
+            self._workers.append(self._begin())
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for worker in self._workers:
+            worker.pipe.close()
+            if worker.job is not None:
+                worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join()
+
+    def _begin(self) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        # A forked process closes what it inherits of the others, so that each sees its own end.
+        forked = self._context.get_start_method() == "fork"
+        inherited = [ours, *(worker.pipe for worker in self._workers)] if forked else []
+        process = self._context.Process(
+            target=_work,
+            args=(theirs, inherited, self._objective, self._reports, self._threads),
+            daemon=True,
+        )
+        process.start()
+        theirs.close()
+        return _Worker(process, ours)
+
+    @property
+    def idle(self) -> bool:
+        """Whether a process waits for a trial."""
+        return any(worker.job is None for worker in self._workers)
+
+    @property
+    def running(self) -> list[int]:
+        """The trials that are being evaluated."""
+        return [worker.job for worker in self._workers if worker.job is not None]
+
+    def start(self, job: int, params: Mapping[str, Any]) -> None:
+        """Hand a trial to an idle process."""
+        worker = next(worker for worker in self._workers if worker.job is None)
+        worker.job = job
+        worker.pipe.send(dict(params))
+
+    def finished(self, prunes: Callable[[int, float, int], bool]) -> list[tuple[int, Outcome]]:
+        """Wait until a trial ends, or several; answers reports meanwhile.
+
+        Args:
+            prunes: (trial, value, step) to whether it ends there.
+        """
+        done: list[tuple[int, Outcome]] = []
+        while not done:
+            busy = {worker.pipe: worker for worker in self._workers if worker.job is not None}
+            for pipe in wait(list(busy)):
+                assert isinstance(pipe, Connection)
+                worker = busy[pipe]
+                assert worker.job is not None
+                try:
+                    kind, *rest = pipe.recv()
+                except (EOFError, ConnectionResetError):
+                    done.append((worker.job, self._replace(worker)))
+                    continue
+                if kind == "report":
+                    pipe.send(prunes(worker.job, *rest))
+                    continue
+                outcome = Outcome(found=rest[0]) if kind == "found" else Outcome(raised=rest[0])
+                done.append((worker.job, outcome))
+                worker.job = None
+        return done
+
+    def _replace(self, lost: _Worker) -> Outcome:
+        lost.pipe.close()
+        lost.process.join()
+        code = lost.process.exitcode
+        self._workers.remove(lost)
+        self._workers.append(self._begin())
+        why = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return Outcome(raised=WorkerLostError(f"the process of this trial ended: {why}"))
+
+
+def _work(
+    pipe: Connection,
+    inherited: list[Connection],
+    objective: Callable[..., Any],
+    reports: bool,
+    threads: int,
+) -> None:
+    """Evaluate trials until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that searches
+    for other in inherited:
+        other.close()
+    _core.set_thread_limit(threads)
+
+    def report(value: float, step: int) -> None:
+        pipe.send(("report", float(value), int(step)))
+        if pipe.recv():
+            raise Pruned
+
+    more = {"report": report} if reports else {}
+    while True:
+        try:
+            params = pipe.recv()
+        except (EOFError, ConnectionResetError):
+            return
+        try:
+            message = ("found", objective(**params, **more))
+        except Exception as error:
+            message = ("raised", error)
+        try:
+            pipe.send(message)
+        except (BrokenPipeError, ConnectionResetError):
+            return
+        except Exception as error:  # a result or an error that cannot be sent
+            said = message[1] if message[0] == "raised" else error
+            pipe.send(("raised", RuntimeError(f"{type(said).__name__}: {said}")))

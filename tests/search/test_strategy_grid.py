@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from market import random_bars
+
+import marketsim as ms
+from marketsim.replay import replay
+from marketsim.replay.rules import crossings, sma_cross
+from marketsim.search import Ledger, grid, lower_bound, median_over_folds, replay_objective
+
+DATA = Path(os.environ.get("MARKETSIM_DATA", Path(__file__).parents[3] / "shared" / "data"))
+SPACE = {"fast": [2, 5, 9], "slow": [10, 20, 30, 40]}
+
+
+@pytest.fixture(scope="module")
+def bars() -> ms.Bars:
+    return random_bars(300, seed=3)
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the shared data are not here")
+def test_the_best_of_ten_thousand_pairs() -> None:
+    """Three other engines find 278.6679 % too: 0.1 % fee, filled at the close that was seen."""
+    goog = ms.read_bars(DATA / "GOOG_1d.csv")
+    found = grid(
+        "sma_cross", goog, {"fast": range(2, 102), "slow": range(102, 202)},
+        fee_bps=10, fill="same_close", progress=False,
+    )  # fmt: skip
+    assert len(found) == 10_000
+    assert round(100 * found.scores[found.best], 4) == 278.6679
+    assert found.best_params == {"fast": 100, "slow": 102}
+    known = grid("sma_cross", goog, {"fast": [10], "slow": [20]}, fee_bps=10, fill="same_close",
+                 progress=False)  # fmt: skip
+    assert round(100 * known.scores[0], 4) == 563.0902
+
+
+def test_figures_are_those_of_a_replay(bars: ms.Bars) -> None:
+    found = grid(
+        "sma_cross", bars, SPACE, fee_bps=7, slippage_bps=2, metric="sharpe", progress=False
+    )
+    for i in range(len(found)):
+        alone = replay(bars, *sma_cross(bars, **found.params(i)), fee_bps=7, slippage_bps=2)
+        assert found.scores[i] == alone.metrics["sharpe"]
+        assert {n: v[i] for n, v in found.figures.items()} == pytest.approx(
+            alone.metrics, abs=0, nan_ok=True
+        )
+
+
+def test_a_function_and_statistics_of_the_returns(bars: ms.Bars) -> None:
+    def drift(bars: ms.Bars, level: float = 0.0):
+        return crossings(np.append(np.nan, np.diff(np.log(bars.close))), level)
+
+    levels = {"level": [-0.01, 0.0, 0.01]}
+    plain = grid(drift, bars, levels, progress=False)
+    assert [replay(bars, *drift(bars, v)).metrics["total_return"] for v in levels["level"]] == (
+        plain.scores.tolist()
+    )
+    for statistic in (median_over_folds(4), lower_bound(repetitions=50)):
+        found = grid(drift, bars, levels, metric=statistic, progress=False)
+        net = np.stack([replay(bars, *drift(bars, v)).returns for v in levels["level"]])
+        np.testing.assert_array_equal(found.scores, statistic(net))
+        assert "net" not in found.figures and found.returns is None
+
+
+def test_returns_in_a_mapped_file(bars: ms.Bars, tmp_path: Path) -> None:
+    path = tmp_path / "net.npy"
+    found = grid("sma_cross", bars, SPACE, returns=path, batch=5, progress=False)
+    assert isinstance(found.returns, np.memmap) and not found.returns.flags.writeable
+    for i in (0, 4, 11):
+        alone = replay(bars, *sma_cross(bars, **found.params(i)))
+        np.testing.assert_array_equal(found.returns[i], alone.returns)
+    np.testing.assert_array_equal(np.load(path), found.returns)
+    # Without a ledger nothing is known of what was done: a grid begins its file anew.
+    again = grid("sma_cross", bars, {"fast": [3, 4], "slow": [10]}, returns=path, progress=False)
+    assert again.returns is not None and again.returns.shape == (2, len(bars))
+
+
+def test_a_stopped_grid_goes_on_with_its_file(bars: ms.Bars, tmp_path: Path) -> None:
+    path, whole = tmp_path / "net.npy", grid("sma_cross", bars, SPACE, progress=False)
+    stop = replay_objective(bars, "sma_cross", keep_net=True)
+    calls = []
+
+    def stopping(sets: dict[str, np.ndarray]):
+        calls.append(len(sets["fast"]))
+        if len(calls) == 3:
+            raise RuntimeError("power cut")
+        return stop(sets)
+
+    filed = {"study": stop.name, "data": stop.data, "code": stop.code}
+    with Ledger(tmp_path / "t.sqlite") as ledger:
+        with pytest.raises(RuntimeError, match="power cut"):
+            grid(stopping, SPACE, returns=path, batch=4, ledger=ledger, **filed, progress=False)
+        found = grid("sma_cross", bars, SPACE, returns=path, ledger=ledger, progress=False)
+        assert found.reused == 8
+        np.testing.assert_array_equal(found.scores, whole.scores)
+        assert found.returns is not None
+        for i in range(len(found)):
+            alone = replay(bars, *sma_cross(bars, **found.params(i)))
+            np.testing.assert_array_equal(found.returns[i], alone.returns)
+        with pytest.raises(ValueError, match="returns of other sets, bars or settings"):
+            grid("sma_cross", bars, SPACE, fee_bps=1, returns=path, ledger=ledger, progress=False)
+        path.write_bytes(path.read_bytes()[:100])
+        with pytest.raises(ValueError, match="cannot be continued"):
+            grid("sma_cross", bars, SPACE, returns=path, ledger=ledger, progress=False)
+
+
+def test_other_bars_settings_and_rules_are_other_trials(bars: ms.Bars, tmp_path: Path) -> None:
+    with Ledger(tmp_path / "t.sqlite") as ledger:
+        options = {"ledger": ledger, "progress": False}
+        assert grid("sma_cross", bars, SPACE, **options).reused == 0
+        assert grid("sma_cross", bars, SPACE, **options).reused == 12
+        assert grid("sma_cross", bars, SPACE, fee_bps=1, **options).reused == 0
+        assert grid("sma_cross", random_bars(300, seed=4), SPACE, **options).reused == 0
+        assert ledger.studies() == ["sma_cross"]
+
+
+KILLED = """
+import sys
+from market import random_bars
+from marketsim.search import Ledger, grid
+
+with Ledger(sys.argv[1]) as ledger:
+    print("begin", flush=True)
+    grid("sma_cross", random_bars(3000, seed=1), {"fast": range(2, 102), "slow": range(102, 202)},
+         ledger=ledger, batch=50, progress=False)
+"""
+
+
+def test_a_killed_grid_keeps_its_batches(tmp_path: Path) -> None:
+    path = tmp_path / "t.sqlite"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "support")}
+    command = [sys.executable, "-c", KILLED, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None and process.stdout.readline()
+        with Ledger(path) as ledger:
+            while ledger.summary("sma_cross").complete < 200:
+                assert process.poll() is None
+                time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+    with Ledger(path) as ledger:
+        kept = ledger.summary("sma_cross").complete
+        assert kept % 50 == 0 and kept >= 200
+        space = {"fast": range(2, 12), "slow": range(102, 202)}
+        found = grid("sma_cross", random_bars(3000, seed=1), space, ledger=ledger, progress=False)
+        assert found.reused == min(kept, 1000)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda b: grid("sma_cross", b, {}), "the space is empty"),
+        (lambda b: grid("sma_cross", b, {"fast": [9], "slow": [5]}), "fast must be below slow"),
+        (lambda b: grid("sma_cross", b, {"quick": [9]}), "no parameter 'quick'"),
+        (lambda b: grid("cross", b, {"fast": [9]}), "unknown rule 'cross'"),
+        (lambda b: grid("sma_cross", b, {"fast": [9]}, metric="alpha"), "unknown metric 'alpha'"),
+        (
+            lambda b: grid("sma_cross", b),
+            "list of values: got Bars",
+        ),
+        (lambda b: grid("sma_cross", b, {"fast": [9]}, 1), "got 4 arguments"),
+    ],
+)
+def test_bad_arguments(bars: ms.Bars, call, message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        call(bars)
