@@ -157,11 +157,38 @@ def test_what_is_no_table_is_left_out_and_named(folder, write):
     write("data/README.txt", "notes\n")
     write("data/tickers.txt", "AAPL\nMSFT\n")
     write("data/config.json", "nothing")
+    write("data/package.json", '{"name": "prices", "version": 3}')
+    write("data/LICENSE.txt", "one, two, three, four\nall, of, you, and, 2024\n")
+    write("data/utf16.txt", "notes, of, the, day, 1\n".encode("utf-16"))
+    write(
+        "data/columns.txt",
+        "The columns are:\ndate,open,high,low,close,volume\n2024-01-02,1,2,1,2,5\n"
+        "Prices are in dollars, volumes in shares, and nothing is adjusted.\n",
+    )
     bars = read_folder(folder)
     assert list(bars) == ["A", "B", "C"]
-    assert list(bars.skipped) == ["README.txt", "config.json", "tickers.txt"]
+    assert list(bars.skipped) == [
+        "LICENSE.txt", "README.txt", "columns.txt", "config.json", "package.json", "tickers.txt",
+        "utf16.txt",
+    ]  # fmt: skip
     assert bars.skipped["README.txt"] == "text without a table"
     assert bars.problems == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "date,open,high,low,close,volume\n",  # no rows is a defect, and reported
+        "date,open,high,low,close,volume\n2024-01-02,1,2,1,2,5\n",
+        "a\nb\nc\nd\ndate;open;high;low;close\n2024-01-02;1,5;2;1;2\n",
+        "20240102 093000;1;2;1;2;5\n",
+        "1704067200,1,2,1,2,5\n",
+        "date|open|high|low|close\n02-Jan-2024|$1.5|2|1|2\n",
+    ],
+)
+def test_text_that_may_be_a_table_is_not_left_out(folder, write, text):
+    write("data/T.txt", text)
+    assert "T" in read_folder(folder)
 
 
 def test_names_of_tradingview_give_their_symbol(folder, write, make_frame):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from marketsim.bars import read_bars, text
+from marketsim.bars.zones import Fault
 
 
 # A signal between the opening of a file and what closes it leaves that to the interpreter.
@@ -33,6 +35,19 @@ def test_a_real_signal_at_any_moment(write, make_frame):
             while time.monotonic() < deadline:
                 read_bars(path)
         sender.join()
+
+
+def test_comparing_codes_runs_no_python():
+    """NumPy drops what is raised while it looks up attributes of what it compares with."""
+    ran = []
+    codes = np.zeros(3, np.uint8)
+    sys.setprofile(lambda frame, event, _: ran.append(frame.f_code) if event == "call" else None)
+    try:
+        for code in (Fault.NONE, Fault.MISSING, Fault.UNREADABLE):
+            codes == code  # noqa: B015
+    finally:
+        sys.setprofile(None)
+    assert ran == []
 
 
 class Interrupted(io.BytesIO):

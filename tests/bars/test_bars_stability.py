@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketsim.bars import read_bars
+from marketsim.bars.clock import DAY
 from marketsim.bars.layouts import LAYOUTS, choose_headed
+from marketsim.bars.running import find_running
 from marketsim.bars.splits import FACTORS, suspected_splits
 
 MANY = settings(max_examples=80, deadline=None, database=None)
@@ -99,3 +101,31 @@ def test_a_split_is_suspected_on_its_own_day(factor, after):
     close[11:] /= factor
     assert suspected_splits(close, close, close, close, close) == {11: factor}
     assert suspected_splits(close, close, close, close, 0 * close) == {}
+
+
+@st.composite
+def dated_rows(draw):
+    """Days, weeks or months with any of them left out, [row] of ns."""
+    step = draw(st.sampled_from(["day", "week", "month"]))
+    first, count = draw(st.integers(0, 600)), draw(st.integers(4, 30))
+    if step == "month":
+        days = np.arange(first // 4, first // 4 + count).astype("M8[M]").astype("M8[D]")
+        days = days.view(np.int64)
+    else:
+        days = first + np.arange(count) * (1 if step == "day" else 7)
+    kept = np.array(draw(st.lists(st.booleans(), min_size=count, max_size=count)))
+    kept[:4] = True
+    return days[kept] * DAY
+
+
+@MANY
+@given(dated_rows(), st.integers(1, 23))
+def test_one_more_whole_day_never_makes_or_hides_a_running_bar(times, hour):
+    known = np.ones(len(times), np.bool_)
+    for count in range(4, len(times) + 1):
+        assert find_running(times[:count], known[:count]) == ""
+    late = np.append(times, times[-1] + hour * DAY // 24)
+    assert find_running(late, np.append(known, True)) == "day"
+    # Rows in another order, and a gap before them, change nothing.
+    assert find_running(late[::-1], np.append(known, True)) == "day"
+    assert find_running(late[1:], known) == ("day" if len(late) > 3 else "")

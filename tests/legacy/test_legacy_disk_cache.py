@@ -100,6 +100,13 @@ def test_a_hit_is_what_the_function_returned(name: str) -> None:
     assert alike(again, value)
 
 
+def test_whole_numbers_of_any_length_are_kept() -> None:
+    same, calls = counted()
+    for value in (2**63 - 1, -(2**63), 2**64, -(10**5000)):
+        assert same(value) == same(value) == value
+    assert len(calls) == 4
+
+
 def test_no_two_values_share_a_file(tmp_path: Path) -> None:
     same, calls = counted()
     for value in VALUES.values():

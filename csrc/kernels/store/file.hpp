@@ -8,6 +8,10 @@
 // Of two records with one key the first counts. A record that is there already is compared with the
 // disk before it is acknowledged again.
 //
+// A file that another program has open for writing, as one that copies it in place has, is not
+// appended to: the copy would overwrite the records. An append waits a second for its end, and
+// fails.
+//
 // Syncing. After a failed sync a file is marked, and what is in it is acknowledged to no one until
 // it has been written anew, into a new file, and that was synced.
 //
@@ -63,6 +67,9 @@ struct Contents {
   bool unsynced = false;  // its last sync failed
 };
 
+// Which file it is, its size, and when it was last changed in any way.
+using Stamp = std::tuple<dev_t, ino_t, off_t, time_t, long>;
+
 class RecordFile {
  public:
   // Touches no file yet. Throws std::invalid_argument where the identity cannot be stored.
@@ -109,6 +116,7 @@ class RecordFile {
   void forget();
   void give_up(int code);
   void refuse(const struct stat& now);
+  bool is_lost_due() const;
   bool same_file(const struct stat& now) const;
   bool last_is_there(int fd) const;
   bool header_is_ours(int fd) const;
@@ -122,6 +130,7 @@ class RecordFile {
   size_t under_lock(LockWait& wait, const Work& work);
   Opened open_for_writing();
   void create();
+  bool is_as_left() const;
   bool grows(const Opened& file) const;
   void require_all_read(const char* what) const;
   void set_aside(const Opened& file);
@@ -151,6 +160,7 @@ class RecordFile {
   std::vector<uint64_t> places_;  // the slot in the file of each record in the region
   // A file that is none of ours, so that it is counted once.
   std::tuple<dev_t, ino_t, off_t> refused_{};
+  Stamp left_{};  // of the file after our last append
   dev_t device_ = 0;
   ino_t inode_ = 0;
   size_t size_ = 0;            // of the file when last looked at
@@ -159,6 +169,10 @@ class RecordFile {
   size_t settled_ = 0;         // slots before this one are settled: up to the last good one
   RecordHead last_{};          // of the last settled slot
   bool unfinished_ = false;    // the last look was interrupted
+  struct {
+    double took = 0.0;  // seconds, up to its last interruption
+    uint64_t repeated = 0, lost = 0;
+  } before_;  // a scan that may be interrupted began with these counts
   // The last scan that the disk did not give all of: when it ended, and how long it took.
   struct timespec lost_at_{};
   double lost_took_ = 0.0;

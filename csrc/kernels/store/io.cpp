@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -34,6 +35,10 @@ constexpr int kFolderTries = 1000;
 
 }  // namespace
 
+Busy::Busy(const std::string& path)
+    : Failure(EBUSY, "cannot write: another program writes to it, such as one that copies it",
+              path) {}
+
 std::string folder_of(const std::string& path) {
   const size_t slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
@@ -56,6 +61,15 @@ bool status(int fd, struct stat& to) {
 
 bool status(const std::string& path, struct stat& to) {
   return again([&] { return ::lstat(path.c_str(), &to); }) == 0;
+}
+
+bool is_written_elsewhere(const std::string& path) {
+  // The system gives a lease for reading only on a file that nobody has open for writing. Who opens
+  // it meanwhile waits until it is closed here. This process gets a signal then: SIGURG, which does
+  // nothing unless it is handled, and not SIGIO, which would end it.
+  const Fd fd = open_file(path, O_RDONLY);
+  if (!fd || ::fcntl(fd.get(), F_SETSIG, SIGURG) != 0) return false;
+  return ::fcntl(fd.get(), F_SETLEASE, F_RDLCK) != 0 && errno == EAGAIN;
 }
 
 size_t read_at(int fd, void* to, size_t size, size_t offset, const std::string& path) {

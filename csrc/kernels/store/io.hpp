@@ -18,6 +18,11 @@ struct Failure : std::runtime_error {
   std::string path;
 };
 
+// Another program writes to the file, such as one that copies it to its place.
+struct Busy : Failure {
+  explicit Busy(const std::string& path);
+};
+
 // The work stopped where it can go on: a signal came, a lock has been awaited for long, or much has
 // been read. The caller may look for signals (it may hold no lock of ours while it does), say what
 // is awaited, and call again.
@@ -59,6 +64,10 @@ class Fd {
 Fd open_file(const std::string& path, int flags);  // never follows a link, never waits for a peer
 bool status(int fd, struct stat& to);
 bool status(const std::string& path, struct stat& to);
+
+// Whether a process has the file open for writing. The caller has not. False where the system does
+// not say so, as of a file of another user.
+bool is_written_elsewhere(const std::string& path);
 
 // Where the next data lies at or after `offset`: a hole is skipped; `size` where only holes follow.
 size_t next_data(int fd, size_t offset, size_t size);

@@ -175,14 +175,19 @@ bool RecordFile::same_file(const struct stat& now) const {
   return view_ && now.st_dev == device_ && now.st_ino == inode_;
 }
 
+// Whether to try again what the disk did not give: for at most half of the time, and not while the
+// first try, which may be interrupted many times, goes on.
+bool RecordFile::is_lost_due() const {
+  return lost_ > 0 && !unfinished_ && seconds_since(lost_at_) > lost_took_;
+}
+
 // Brings the view up to date.
 void RecordFile::look() {
   struct stat now;
   if (!status(path_, now)) return give_up(errno);
   const bool same = same_file(now) && static_cast<size_t>(now.st_size) == size_ &&
                     same_time(now.st_ctim, changed_);
-  // What the disk did not give is tried again, for at most half of the time.
-  const bool again = lost_ > 0 && seconds_since(lost_at_) > lost_took_;
+  const bool again = is_lost_due();
   if (same && !unfinished_ && !again) return;
   if (again) forget();
   const Fd fd = open_file(path_, O_RDONLY);
@@ -294,10 +299,10 @@ void RecordFile::scan(int fd, const struct stat& now) {
   if (!unfinished_) {  // what failed at the end may be a record by now
     scanned_ = settled_;
     pending_ = 0;
+    before_ = {0.0, repeated_, lost_};
   }
   unsynced_ = now.st_mode & kUnsynced;
   why_ = 0;
-  const uint64_t repeated_before = repeated_, lost_before = lost_;
   const size_t chunk = std::max<size_t>(1, kScanBytes / stride_);
   std::vector<uint32_t> crcs(chunk);
   const std::unique_ptr<bool[]> good(new bool[chunk]);
@@ -328,6 +333,7 @@ void RecordFile::scan(int fd, const struct stat& now) {
     }
     if (scanned_ < slots && seconds_since(begin) > options_.longest_scan) {
       unfinished_ = true;
+      before_.took += seconds_since(begin);
       throw Interrupted{};
     }
   }
@@ -337,10 +343,10 @@ void RecordFile::scan(int fd, const struct stat& now) {
   const uint64_t broken = broken_ + pending_;
   if (broken > counted_) counters_->corrupt += broken - counted_;
   counted_ = broken;
-  counters_->superseded += repeated_ - repeated_before;
-  if (lost_ > lost_before) {
+  counters_->superseded += repeated_ - before_.repeated;
+  if (lost_ > before_.lost) {
     ++counters_->unreadable;
-    lost_took_ = seconds_since(begin);
+    lost_took_ = before_.took + seconds_since(begin);
     ::clock_gettime(CLOCK_MONOTONIC, &lost_at_);
   }
 }

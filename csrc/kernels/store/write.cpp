@@ -22,12 +22,17 @@ constexpr int kOpenTries = 1000;  // a file replaced that often while one waits:
 // may be one that is being copied to its place.
 constexpr double kSettledAfter = 60.0;  // seconds
 constexpr long kWatched = 20'000'000;   // nanoseconds in which a copy under way grows
+constexpr double kCopyPatience = 1.0;   // seconds that an append waits for the end of a copy
 
 double seconds_since(const struct timespec& then) {
   struct timespec now;
   ::clock_gettime(CLOCK_REALTIME, &now);
   return static_cast<double>(now.tv_sec - then.tv_sec) +
          1e-9 * static_cast<double>(now.tv_nsec - then.tv_nsec);
+}
+
+Stamp stamp_of(const struct stat& file) {
+  return {file.st_dev, file.st_ino, file.st_size, file.st_ctim.tv_sec, file.st_ctim.tv_nsec};
 }
 
 std::string reason(const char* what, int code) {
@@ -47,7 +52,13 @@ size_t RecordFile::under_lock(LockWait& wait, const Work& work) {
     {
       const std::lock_guard alone(mutex_);
       const Fd lock = try_lock_folder(folder);
-      if (lock) return work();
+      if (lock) {
+        try {
+          return work();
+        } catch (const Busy&) {  // others may write to the folder while we wait
+          if (wait.waited >= std::min(wait.limit, kCopyPatience)) throw;
+        }
+      }
     }
     wait_for_lock(wait, folder);
   }
@@ -56,6 +67,7 @@ size_t RecordFile::under_lock(LockWait& wait, const Work& work) {
 // The file, looked at; made where there is none, made anew where its last sync failed.
 RecordFile::Opened RecordFile::open_for_writing() {
   for (int i = 0; i < kOpenTries; ++i) {
+    if (!is_as_left() && is_written_elsewhere(path_)) throw Busy(path_);
     Opened file{open_file(path_, O_RDWR), {}};
     if (!file.fd) {
       if (errno != ENOENT) throw Failure(errno, reason("cannot open", errno), path_);
@@ -68,8 +80,11 @@ RecordFile::Opened RecordFile::open_for_writing() {
     if (!S_ISREG(file.status.st_mode)) {
       throw Failure(EINVAL, "cannot write: it is no file", path_);
     }
+    // What the disk did not give may be readable by now, and who writes the file anew must have all
+    // of it. Where a look was interrupted, a second one each time would never end.
+    const bool resumed = unfinished_;
     look_at(file.fd.get(), file.status, true);
-    if (lost_ > 0) {  // it may be readable by now; who writes the file anew must have all of it
+    if (lost_ > 0 && !resumed) {
       forget();
       look_at(file.fd.get(), file.status, true);
     }
@@ -80,8 +95,7 @@ RecordFile::Opened RecordFile::open_for_writing() {
       require_all_read("cannot write the file anew");
       rewrite(file.status);
     } else if (grows(file)) {
-      throw Failure(EBUSY, "cannot write: another program writes to it, such as one that copies it",
-                    path_);
+      throw Busy(path_);
     } else {
       return file;
     }
@@ -89,8 +103,15 @@ RecordFile::Opened RecordFile::open_for_writing() {
   throw Failure(EBUSY, "cannot open: the file is replaced again and again", path_);
 }
 
+// Whether nobody has changed the file since our last append. To ask who has it open costs more.
+bool RecordFile::is_as_left() const {
+  struct stat now;
+  return status(path_, now) && left_ == stamp_of(now);
+}
+
 // Whether a file that ends within a record, as copies under way do, grows while we hold the lock.
-// An append to it would take the place of records that are still to come.
+// An append to it would take the place of records that are still to come. The system says of files
+// of this user only whether they are being written to.
 bool RecordFile::grows(const Opened& file) const {
   const auto size = static_cast<size_t>(file.status.st_size);
   if ((size - kDataStart) % stride_ == 0) return false;
@@ -254,6 +275,7 @@ void RecordFile::write_batch(const Opened& file, const RecordHead* heads, const 
   if (static_cast<size_t>(now.st_size) != offset) {
     throw Failure(EBUSY, "cannot write: another program writes to it", path_);
   }
+  left_ = stamp_of(now);
 }
 
 size_t RecordFile::append(const RecordHead* heads, const float* values, size_t count,

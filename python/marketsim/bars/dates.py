@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from marketsim.bars.words_of_time import in_english
 from marketsim.bars.zone_names import ABBREVIATED, with_offsets, without_zone, zone_of
 from marketsim.bars.zones import (
     NAT,
@@ -165,6 +166,7 @@ def read_dates(cells: ObjectArray, dayfirst: bool | None, date_format: str | Non
     if _read_iso(texts, np.ones(count, np.bool_), reading):
         reading.read_as = "read as ISO dates"
         return reading
+    texts, foreign = in_english(texts)
     groups = _group(texts, reading)
     if not groups:
         reading.read_as = _why_none(texts)
@@ -179,7 +181,7 @@ def read_dates(cells: ObjectArray, dayfirst: bool | None, date_format: str | Non
         for structure, chosen in members:
             _read_group(texts, chosen, structure, structure.formats[order], reading)
         said.append(members[0][0].formats[order])
-    reading.read_as = "read as " + " and ".join(said[:3])
+    reading.read_as = "read as " + " and ".join(said[:3]) + (f", {foreign}" if foreign else "")
     if all(said_format.startswith("%Y-%m-%d") for said_format in said):
         left = (reading.wall == NAT) & (reading.instant == NAT)
         _read_iso(texts, left, reading)
@@ -312,7 +314,7 @@ def _one_way(times: IntArray) -> bool:
 
 def prove_order(cells: ObjectArray) -> bool | None:
     """Whether the dates of a column are day first; None where nothing of it proves an order."""
-    texts = pd.Series(cells, dtype=object).str.strip()
+    texts, _ = in_english(pd.Series(cells, dtype=object).str.strip())
     reading = DateReading(np.empty(0, np.int64), np.empty(0, np.int64))
     groups = _group(texts, reading)
     for family in dict.fromkeys(structure.family for structure, _ in groups):

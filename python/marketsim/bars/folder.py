@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from marketsim.bars.bars import Bars
 from marketsim.bars.files import FolderListing, as_path, is_folder, read_file
+from marketsim.bars.layouts import GENERIC, fold
 from marketsim.bars.options import ReadOptions, check_options
 from marketsim.bars.proof import proven_options
 from marketsim.bars.read import (
@@ -21,6 +23,9 @@ from marketsim.bars.sources import table_of_object
 from marketsim.bars.symbol import check_symbol
 from marketsim.bars.symbols import find_tables
 from marketsim.errors import ArgumentError, BarsError, FileFormatError, UnknownSymbolError
+
+_HEAD = 4096  # bytes that are looked at
+_NUMBER = re.compile(r"(?:^|[,;\t| :\[])\s*[\"']?[-+$€£¥]?\d")
 
 
 class BarsFolder(Mapping[str, Bars]):
@@ -146,21 +151,32 @@ def read_folder(
 
 def _no_table(path: Path) -> str:
     """Why a text file is no table of bars, from its first lines; "" if it may be one."""
-    if path.suffix.lower() not in (".txt", ".json"):
+    suffix = path.suffix.lower()
+    if suffix not in (".txt", ".json"):
         return ""
     try:
         with path.open("rb") as stream:
-            head = stream.read(4096)
+            head = stream.read(_HEAD)
     except OSError:
         return ""  # reported when it is read
-    if path.suffix.lower() == ".json":
-        return "" if head.lstrip()[:1] in (b"[", b"{") else "no JSON"
-    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"PAR1", b"\x1f\x8b", b"PK")):
+    if head.startswith((b"PAR1", b"\x1f\x8b", b"PK")):
         return ""
-    lines = [line for line in head.splitlines()[:20] if line.strip()]
-    if any(line.count(mark) >= 3 for line in lines for mark in (b",", b";", b"\t", b"|")):
-        return ""
-    return "text without a table"
+    wide = head.startswith((b"\xff\xfe", b"\xfe\xff"))
+    text = head.decode("utf-16" if wide else "latin-1", errors="ignore")
+    if suffix == ".json":
+        if text.lstrip()[:1] not in ("[", "{"):
+            return "no JSON"
+        return "" if len(head) == _HEAD or len(_NUMBER.findall(text)) >= 5 else "JSON without bars"
+    lines = [line for line in text.splitlines() if line.strip()]
+    rows = [len(_NUMBER.findall(line)) >= 4 for line in lines]
+    if len(rows) > 1 and len(head) == _HEAD:
+        rows = rows[:-1]  # it may be cut
+    # Rows of bars fill the file below its header, which may stand alone in a file without rows.
+    is_table = bool(rows) and (rows[-1] or 2 * sum(rows) > len(rows))
+    is_header = (
+        len(lines) == 1 and len({GENERIC.get(fold(n)) for n in re.split(r"[,;\t|]", text)}) > 4
+    )
+    return "" if is_table or is_header else "text without a table"
 
 
 def _checked(options: Mapping[str, Any]) -> ReadOptions:

@@ -29,11 +29,26 @@ def read_json(path: Path, data: bytes) -> RawTable:
 
     """
     check_json(str(path), data)
+    notes: list[str] = []
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"{path} is not JSON ({str(error)[:100]}): {_EXPECTED}") from None
-    return table_of(content, str(path))
+        content = _json_lines(data)
+        if content is None:
+            raise FileFormatError(f"{path} is not JSON ({str(error)[:100]}): {_EXPECTED}") from None
+        notes = ["read as one JSON value a line"]
+    table = table_of(content, str(path))
+    table.notes[:0] = notes
+    return table
+
+
+def _json_lines(data: bytes) -> list[Any] | None:
+    """The values of lines that are JSON each; None if some line is not."""
+    try:
+        values = [json.loads(line) for line in data.splitlines() if line.strip()]
+    except (ValueError, RecursionError):
+        return None
+    return values if len(values) > 1 else None
 
 
 def table_of(content: Any, where: str) -> RawTable:
@@ -118,11 +133,22 @@ def _yahoo(content: dict[str, Any]) -> tuple[list[Any], list[str] | None] | None
             lists["adj close"] = indicators["adjclose"][0]["adjclose"]
     except (KeyError, IndexError, TypeError):
         return None
-    found = _columns({"timestamp": content["timestamp"], **lists})
-    symbol = meta.get("symbol") if isinstance(meta, dict) else None
+    meta = meta if isinstance(meta, dict) else {}
+    found = _columns({"timestamp": _in_zone(content["timestamp"], meta), **lists})
+    symbol = meta.get("symbol")
     if found is None or symbol is None:
         return found
     return found[0], [str(symbol)] * len(found[0])
+
+
+def _in_zone(times: Any, meta: dict[str, Any]) -> Any:
+    """Unix seconds on the clock of the exchange that Yahoo names, where it names one."""
+    zone = meta.get("exchangeTimezoneName")
+    try:
+        moments = pd.to_datetime(times, unit="s", utc=True)
+        return list(moments.tz_convert(zone)) if isinstance(zone, str) else times
+    except (ValueError, TypeError, OverflowError, KeyError):
+        return times  # reported, as any timestamps that cannot be read
 
 
 def _columns(content: dict[str, Any]) -> tuple[list[Any], None] | None:

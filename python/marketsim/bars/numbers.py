@@ -20,10 +20,21 @@ BoolArray = npt.NDArray[np.bool_]
 
 _SIGNS = "$€£¥₹₩"
 _BLANKS = " \u00a0\u202f\u2009'’_"
-_SUFFIX = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12, "万": 1e4, "亿": 1e8}
+_SUFFIX = {
+    "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12, "bn": 1e9, "tsd": 1e3, "tys": 1e3, "mio": 1e6,
+    "mln": 1e6, "mrd": 1e9, "mld": 1e9, "lakh": 1e5, "cr": 1e7, "тыс": 1e3, "млн": 1e6,
+    "млрд": 1e9, "千": 1e3, "万": 1e4, "萬": 1e4, "亿": 1e8, "億": 1e8, "천": 1e3, "만": 1e4,
+    "억": 1e8,
+}  # fmt: skip
+_CURRENCY = (
+    rf"(?:[{_SIGNS}]|(?:HK|US|NT|R|C|A|S)\$|EUR|USD|GBP|CHF|JPY|CNY|HKD|KRW|INR|PLN|SEK|NOK|DKK|CZK"
+    r"|HUF|TRY|BRL|MXN|CAD|AUD|ZAR|RUB|zł|kr|Kč)"
+)
+_SUFFIXES = "|".join(sorted(_SUFFIX, key=len, reverse=True))
 _CLEAN = re.compile(
-    rf"(?P<sign>[+-]?)[{_SIGNS}]?\s*(?P<digits>\d[\d.,{_BLANKS}]*|[.,]\d+)\s*"
-    rf"(?P<exponent>e[+-]?\d+)?(?P<suffix>[kmbt万亿])?\s*[{_SIGNS}]?",
+    rf"(?P<sign>[+-]?){_CURRENCY}?\s*(?P<digits>\d(?:[\d.,{_BLANKS}]*[\d.,])?|[.,]\d+)\s*"
+    rf"(?P<exponent>e[+-]?\d+)?(?:(?P<suffix>{_SUFFIXES})\.?)?"
+    rf"\s*{_CURRENCY}?",
     re.IGNORECASE,
 )
 GAPS = frozenset(("", "#N/A", "N/A", "NA", "NULL", "null", "NaN", "nan", "None", "n/a", "<NA>",

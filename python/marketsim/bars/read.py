@@ -175,7 +175,9 @@ def bars_of_tables(
         raise_defects(where, len(raw.frame), [defect])
     chosen, name, more = _pick(tables, symbol, default, where)
     taken = tables.take(chosen)
-    return bars_of_rows(taken, name, where, options, layout, [*notes, *more], raw.owned)
+    return bars_of_rows(
+        taken, name, where, options, layout, [*notes, *tables.notes, *more], raw.owned
+    )
 
 
 def layout_of(raw: RawTable, options: ReadOptions) -> tuple[Layout | None, list[str]]:

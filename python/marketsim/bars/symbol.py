@@ -79,3 +79,12 @@ def symbol_of(text: str) -> str:
         return text
     cleaned = re.sub(r"\.{2,}", ".", _FOREIGN.sub("-", text.strip())).strip("._=+-")[:_MAX_LENGTH]
     return check_symbol(cleaned if is_symbol(cleaned) else text)
+
+
+def is_name(text: str) -> bool:
+    """Whether `symbol_of` gives a symbol for a name."""
+    try:
+        symbol_of(text)
+    except InvalidNameError:
+        return False
+    return True

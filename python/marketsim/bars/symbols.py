@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,9 @@ import pandas as pd
 from marketsim.bars.columns import assign_roles
 from marketsim.bars.defect import Defect
 from marketsim.bars.layouts import GENERIC, Layout, fold
-from marketsim.bars.layouts.names import SYMBOLS
-from marketsim.bars.symbol import symbol_of
+from marketsim.bars.layouts.names import CODES, DESCRIPTIONS, DESCRIPTIVE, SYMBOLS
+from marketsim.bars.symbol import is_name, symbol_of
+from marketsim.bars.words_of_time import is_calendar_word
 from marketsim.bars.zones import IntArray
 
 _PRICES = frozenset({"open", "high", "low", "close"})
@@ -28,12 +29,16 @@ class Tables:
         raw: symbols as given, in the order in which they are found; empty where none is named.
         where: what holds them, for messages.
         take: the rows or columns of one of `raw` as a flat frame; of the whole for None.
+        unknown: the name of the column, where only its words say that it holds symbols.
+        notes: which columns of words are left out.
 
     """
 
     raw: tuple[str, ...]
     where: str
     take: Callable[[str | None], pd.DataFrame]
+    unknown: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def names(self) -> dict[str, str]:
@@ -46,12 +51,20 @@ class Tables:
             return None
         names = list(self.names)
         shown = f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
+        fix = (
+            f'symbol="{names[0]}" chooses one (--symbols {names[0]} on the command line); '
+            "read_many reads all"
+        )
+        if self.unknown:
+            fix += (
+                f"; columns={{{self.unknown!r}: 'ignored'}} leaves the column out if it holds no "
+                f'symbols (--columns "ignored={self.unknown}")'
+            )
         return Defect(
             "several_symbols",
             len(names),
             f"the rows must be of one symbol: {self.where} holds {len(names)}, {shown}",
-            f'symbol="{names[0]}" chooses one (--symbols {names[0]} on the command line); '
-            "read_many reads all",
+            fix,
         )
 
 
@@ -72,7 +85,65 @@ def find_tables(frame: pd.DataFrame, layout: Layout | None, mapped: Mapping[str,
         wide = _wide_names(list(frame.columns))
         if wide:
             return _wide(frame, wide)
+    if _PRICES & set(roles):
+        return _unknown(frame, roles)
     return Tables((), "", lambda _: frame)
+
+
+_JUMP = np.log(1.25)
+_WORD = re.compile(r"[^\W\d_]|\^")
+
+
+def _unknown(frame: pd.DataFrame, roles: list[str]) -> Tables:
+    """Symbols in a column whose name does not say so, or notes of the words that are left out.
+
+    Words that stand one after the other, each in one block, are symbols unless the column's name
+    or the words are known to describe. So are words at whose every change the price jumps.
+    """
+    notes: list[str] = []
+    first = frame.iloc[0].tolist() if len(frame) and not all(roles) else []
+    for i, name in enumerate(frame.columns if first else ()):
+        if roles[i] or not _may_begin_words(first[i]):
+            continue
+        words = _words(frame.iloc[:, i])
+        if len(words) < 2:
+            continue
+        codes = pd.factorize(frame.iloc[:, i])[0]
+        changes = np.flatnonzero(codes[1:] != codes[:-1]) + 1
+        blocks = len(changes) == len(words) - 1 and (codes >= 0).all()
+        describes = fold(name) in DESCRIPTIVE or _describe(words)
+        if (blocks and not describes) or _jumps(frame, roles, changes):
+            return replace(_column(frame, i), unknown=str(name), notes=tuple(notes))
+        shown = f"{', '.join(map(repr, words[:3]))}{', ...' if len(words) > 3 else ''}"
+        notes.append(f"the column {str(name)!r} is left out ({shown})")
+    return Tables((), "", lambda _: frame, notes=tuple(notes))
+
+
+def _may_begin_words(cell: object) -> bool:
+    """Whether a column with this first cell may hold words; quick, for a thousand columns."""
+    return bool(_WORD.match(cell)) if isinstance(cell, str) else bool(pd.isna(cell))  # type: ignore[call-overload]
+
+
+def _describe(words: list[str]) -> bool:
+    """Whether all words are known to describe a row, or belong to the calendar."""
+    return all(
+        fold(word) in DESCRIPTIONS or is_calendar_word(word) or not is_name(word) for word in words
+    )
+
+
+def _jumps(frame: pd.DataFrame, roles: list[str], changes: IntArray) -> bool:
+    """Whether the price steps by more than a quarter wherever the words change."""
+    if "close" not in roles or "open" not in roles:
+        return False
+    close, open_ = (
+        pd.to_numeric(frame.iloc[:, roles.index(role)], errors="coerce").to_numpy(
+            np.float64, na_value=np.nan
+        )
+        for role in ("close", "open")
+    )
+    with np.errstate(all="ignore"):
+        steps = np.abs(np.log(open_[changes] / close[changes - 1]))
+    return len(changes) > 0 and bool((steps > _JUMP).all())
 
 
 _TUPLE = re.compile(r"\(\s*(?P<q>['\"])(.*?)(?P=q)\s*,\s*(?P<p>['\"])(.*?)(?P=p)\s*\)")
@@ -99,8 +170,11 @@ def _weak_symbols(frame: pd.DataFrame, roles: list[str]) -> int | None:
     """
     counts: dict[int, int] = {}
     for i, name in enumerate(frame.columns):
-        if not roles[i] and fold(name) in SYMBOLS:
-            words = _words(frame.iloc[:, i])
+        if not roles[i] and fold(name) in SYMBOLS | CODES:
+            column = frame.iloc[:, i]
+            words = _words(column)
+            if not words and fold(name) in CODES:
+                words = [str(code) for code in pd.unique(column.dropna())]
             if len(words) > 1:
                 counts[i] = len(words)
     return max(counts, key=lambda i: (counts[i], -i)) if counts else None
@@ -112,7 +186,7 @@ def _words(column: pd.Series) -> list[str]:
     if len(values) == 0 or not isinstance(values.iloc[0], str):
         return []
     words = [str(word) for word in pd.unique(values)]
-    fits = len(words) < len(values) and all(re.match(r"[^\W\d_]|\^", word) for word in words)
+    fits = len(words) < len(values) and all(_WORD.match(word) for word in words)
     return words if fits else []
 
 
@@ -136,6 +210,33 @@ def find_telling_column(
             pairs = pd.DataFrame({"times": times, "words": column.to_numpy(dtype=object)})
             if not pairs.duplicated().any():
                 return str(name), words
+    return None
+
+
+def find_blocks(
+    frame: pd.DataFrame, mapped: Mapping[str, str], rows: IntArray, times: IntArray
+) -> tuple[str, list[str]] | None:
+    """A column that changes exactly where the times go back, each of its values in one block.
+
+    Args:
+        frame: as it was read.
+        mapped: what the caller says of the columns.
+        rows: positions in the frame [row].
+        times: of these rows [row].
+
+    Returns:
+        Its name and its values; None if there is none.
+
+    """
+    roles = assign_roles(list(frame.columns), None, mapped)
+    back = np.flatnonzero(times[1:] < times[:-1])
+    for i, name in enumerate(frame.columns):
+        if roles[i]:
+            continue
+        codes, values = pd.factorize(frame.iloc[rows, i])
+        changes = np.flatnonzero(codes[1:] != codes[:-1])
+        if np.array_equal(changes, back) and len(values) == len(back) + 1 and (codes >= 0).all():
+            return str(name), [str(value) for value in values]
     return None
 
 

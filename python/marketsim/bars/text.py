@@ -15,6 +15,7 @@ import pandas as pd
 from marketsim.bars.encoding import decode
 from marketsim.bars.layouts import GENERIC, LAYOUTS, Choice, Layout, choose_headless, fold
 from marketsim.bars.limits import check_cells, check_columns
+from marketsim.bars.lines import cut_footer, cut_headers, fields
 from marketsim.bars.numbers import GAPS
 from marketsim.errors import FileFormatError
 
@@ -23,6 +24,7 @@ EXPECTED = f"expected a header such as {HEADER_EXAMPLE} and one line a bar"
 
 _DELIMITERS = (",", ";", "\t", "|")
 _LETTER = re.compile(r"[^\W\d_]")
+_WEB_PAGE = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
 _LOOKED_AT = 40  # lines above the table
 _KNOWN = GENERIC.keys() | {name for layout in LAYOUTS for name in layout.columns}
 LABELS = frozenset(("ticker", "symbol", "date", "datetime", "price", ""))
@@ -58,6 +60,7 @@ class _Start:
         names: of the columns; a tuple for each where there are several header lines.
         line: index of the first data line.
         notes: what was left out above, and how lines without a header were read.
+        header: the one header line as it stands; "" where there is none or several.
 
     """
 
@@ -66,6 +69,7 @@ class _Start:
     line: int
     notes: list[str]
     layout: Layout | None = None
+    header: str = ""
 
 
 def read_text(path: Path, data: bytes) -> RawTable:
@@ -76,9 +80,17 @@ def read_text(path: Path, data: bytes) -> RawTable:
 
     """
     text, encoding = decode(path, data, EXPECTED)
+    if _WEB_PAGE.match(text):
+        raise FileFormatError(
+            f"{path} is a page of the web (HTML), not a table, as sites answer in place of the "
+            f"file: download it again; {EXPECTED}"
+        )
     start = _find_start(path, text)
     body, above = _skip_lines(text, start.line)
-    body, below = _cut_footer(body, start.delimiter)
+    body, below = cut_footer(body, start.delimiter)
+    if start.header:
+        body, more = cut_headers(body, start.header)
+        below += more
     notes = [*([f"the text is in {encoding}"] if encoding else []), *start.notes, *below]
     frame = _parse(path, body, start, above)
     return RawTable(frame, notes, start.layout, start.line + 1, owned=True)
@@ -107,7 +119,7 @@ def _find_start(path: Path, text: str) -> _Start:
         for i, line in enumerate(lines):
             if delimiter not in line or not _LETTER.search(line):
                 continue  # a row of numbers, as most are
-            roles = [GENERIC.get(n, n) for n in map(fold, _fields(line, delimiter)) if n in _KNOWN]
+            roles = [GENERIC.get(n, n) for n in map(fold, fields(line, delimiter)) if n in _KNOWN]
             prices = len({"open", "high", "low", "close"} & set(roles)) or len(
                 {"o", "h", "l", "c"} & set(roles)
             )
@@ -121,29 +133,16 @@ def _find_start(path: Path, text: str) -> _Start:
     return _unknown_header(path, lines, first, delimiters)
 
 
-def _fields(line: str, delimiter: str) -> list[str]:
-    """Fields of one line; quotes as in CSV."""
-    if '"' not in line:
-        return [cell.strip() for cell in line.split(delimiter)]
-    try:
-        return [
-            cell.strip()
-            for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
-        ]
-    except (csv.Error, StopIteration):
-        return []
-
-
 def _headed(lines: list[str], line: int, delimiter: str) -> _Start:
     """A header, what stands above it, and further header lines of tickers and labels."""
-    names = _fields(lines[line], delimiter)
+    names = fields(lines[line], delimiter)
     levels = [names]
     first = line
-    above = _fields(lines[line - 1], delimiter) if line else []
+    above = fields(lines[line - 1], delimiter) if line else []
     if len(above) == len(names) > 2 and all(map(_is_label, above[1:])) and above[1:] != names[1:]:
         levels.insert(0, above)
         first = line - 1
-    below = [_fields(text, delimiter) for text in lines[line + 1 : line + 4]]
+    below = [fields(text, delimiter) for text in lines[line + 1 : line + 4]]
     more, label, count = header_rows(names, below)
     levels += more
     after = line + 1 + count
@@ -157,7 +156,7 @@ def _headed(lines: list[str], line: int, delimiter: str) -> _Start:
     if len(levels) == 1:
         if after > line + 1:
             names = [label, *names[1:]]
-        return _Start(delimiter, list(names), after, notes)
+        return _Start(delimiter, list(names), after, notes, header=lines[line])
     columns = level_names(levels, label)
     return _Start(delimiter, columns, after, [*notes, f"read {len(levels)} header lines"])
 
@@ -198,7 +197,7 @@ def _is_label(cell: str) -> bool:
 
 def _headless(lines: list[str], first: int, delimiters: tuple[str, ...]) -> _Start | None:
     for delimiter in delimiters:
-        rows = [_fields(line, delimiter) for line in lines[first:] if line.strip()]
+        rows = [fields(line, delimiter) for line in lines[first:] if line.strip()]
         if len(rows) == _LOOKED_AT - first:
             rows = rows[:-1]  # it may be cut
         if rows and len(rows[0]) >= 5:
@@ -230,7 +229,7 @@ def _unknown_header(
 ) -> _Start:
     """A header whose names are not known: `columns=` can still map them."""
     header = lines[first]
-    counts = {d: len(_fields(header, d)) for d in delimiters}
+    counts = {d: len(fields(header, d)) for d in delimiters}
     delimiter = max(delimiters, key=lambda d: counts[d])
     shown = header.strip()[:60]
     if counts[delimiter] < 2:
@@ -238,7 +237,7 @@ def _unknown_header(
             f"{path} has no comma, semicolon or tab in its first line {shown!r}, and no header "
             f"below it: {EXPECTED}"
         )
-    names = _fields(header, delimiter)
+    names = fields(header, delimiter)
     numbers = sum(not _is_label(name) for name in names)
     if numbers > len(names) / 2:
         raise FileFormatError(
@@ -249,26 +248,12 @@ def _unknown_header(
     return _Start(delimiter, names, first + 1, [])
 
 
-def _cut_footer(body: str, delimiter: str) -> tuple[str, list[str]]:
-    """Leave out a last line of prose, as some sites append one; a cut row is kept."""
-    stripped = body.rstrip()
-    last = stripped[stripped.rfind("\n") + 1 :]
-    plain = last.strip().strip('"')
-    words = len(re.findall(r"[A-Za-z]{3,}", plain))
-    if "\n" in stripped and words >= 3 and not re.match(r"\d", plain):
-        cells = _fields(last, delimiter)
-        if sum(bool(cell) for cell in cells) <= 2:
-            shown = plain if len(plain) <= 60 else f"{plain[:57]}..."
-            return stripped[: len(stripped) - len(last)], [f"left out the last line: {shown!r}"]
-    return body, []
-
-
 def _parse(path: Path, body: str, start: _Start, above: int) -> pd.DataFrame:
     """All fields as strings, so that neither digits nor formats are lost before judgement."""
     names = start.names
     width = len(names)
     first = next((line for line in body.split("\n", 20)[:20] if line.strip()), "")
-    cells = _fields(first, start.delimiter)
+    cells = fields(first, start.delimiter)
     if len(cells) == width + 1 and cells[-1] == "":
         width += 1  # each line ends in a delimiter
     elif len(cells) > width:

@@ -17,7 +17,10 @@ SHOWN = 3
 
 def time_defects(table: Table) -> list[Defect | None]:
     """Every kind of defect of the timestamps of a table."""
-    return [*_timestamp_faults(table), _unsorted(table), _running(table), *_duplicates(table)]
+    duplicates = _duplicates(table)
+    put_back = any(d is not None and "a clock is put back" in d.message for d in duplicates)
+    order = None if put_back else _unsorted(table)  # the repeated hour is the cause
+    return [*_timestamp_faults(table), order, _running(table), *duplicates]
 
 
 def out_of_order(table: Table) -> BoolArray:

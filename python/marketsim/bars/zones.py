@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import zoneinfo
-from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +26,12 @@ _FIRST, _LAST = (
 _SCALES = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
-class Fault(IntEnum):
-    """Why a row has no usable timestamp."""
+class Fault:
+    """Why a row has no usable timestamp: codes of an array.
+
+    Plain integers, not an Enum: NumPy asks the class of an Enum for attributes, in Python, and
+    drops a Ctrl-C that arrives there.
+    """
 
     NONE = 0
     MISSING = 1

@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from marketsim.bars import TARGETS, Bars
+from marketsim.bars import TARGETS, Bars, Gap
+from marketsim.bars.clock import DAY
+from marketsim.bars.gaps import LONGEST_CLOSURE
 from marketsim.build_info import versions
 from marketsim.forecasts import ForecastCube, ForecastPlan
 from marketsim.kernels import rules
@@ -343,6 +345,7 @@ class WalkForwardResult:
                 settings=self.settings,
                 heading=self._heading(),
                 notes=tuple(self._notes()),
+                missing_years=sum(length for _, length in self._holes()),
                 benchmark=self.benchmark,
             )
 
@@ -426,8 +429,22 @@ class WalkForwardResult:
             **versions(),
         }
 
+    def _holes(self) -> list[tuple[Gap, float]]:
+        """Stretches of more than 14 days without bars in the evaluated days, and their years."""
+        first, last = int(self.windows.days[0]), int(self.windows.days[-1])
+        times = self.bars.timestamps.view(np.int64)
+        found = [
+            (gap, int(times[gap.row] - times[gap.row - 1]))
+            for gap in self.bars.gaps
+            if first <= gap.row <= last
+        ]
+        year = 365.25 * DAY
+        return [(gap, length / year) for gap, length in found if length > LONGEST_CLOSURE]
+
     def _notes(self) -> Iterator[str]:
         """What a reader of the table must know."""
+        for gap, _ in self._holes():
+            yield f"{gap}: the annual return is over the time that passed, these days included"
         if self.evidence is not None:
             yield self.evidence.sentence()
         value = self.market.value

@@ -243,13 +243,38 @@ def summarize(
     settings: Settings,
     heading: str,
     notes: tuple[str, ...] = (),
+    missing_years: float = 0.0,
     benchmark: Benchmark | None = None,
 ) -> Summary:
-    """Summary of outcomes over all their days, each day counted once."""
+    """Summary of outcomes over all their days, each day counted once.
+
+    Args:
+        outcomes: of the strategies and baselines, by name.
+        baselines: those of `outcomes`, and more, that are no strategies.
+        skill: of the forecasts.
+        strategies: which made the outcomes.
+        settings: of the run.
+        heading: the line above the table.
+        notes: what a reader must know.
+        missing_years: how long the holes within the days are; an annual return is over them too.
+        benchmark: to measure the strategies against; None for none.
+
+    """
     kept = {name: outcome for name, outcome in outcomes.items() if name not in baselines}
     everything = {**kept, **baselines}
     against = None if benchmark is None else benchmark.returns
     columns: dict[str, Any] = whole_figures(list(everything.values()), settings, against)
+    if missing_years:
+        years = (
+            next(iter(everything.values())).net.size / settings.market.periods_per_year
+            + missing_years
+        )
+        known = np.isfinite(columns["annual_return"])
+        annual = (1.0 + columns["total_return"]) ** (1.0 / years) - 1.0
+        columns["annual_return"] = np.where(known, annual, np.nan)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            calmar = columns["annual_return"] / columns["max_drawdown"]
+        columns["calmar"] = np.where(np.isfinite(columns["calmar"]), calmar, columns["calmar"])
     targets = {strategy.name: strategy.targets for strategy in strategies}
     judged = np.array(
         [_skill_of(targets.get(name, ()) if name in kept else (), skill) for name in everything]

@@ -21,7 +21,7 @@ from marketsim.forecasts.store.inspect import take_inventory
 from marketsim.forecasts.store.maintain import verify
 from marketsim.models.fingerprint import content_hash
 
-COUNT = 40_000
+COUNT = 200_000
 BLOCK = 4096
 NO_DEVICE = 77
 
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> dict[str, Any]:
     image, mount = folder / "image", folder / "mount"
     mount.mkdir()
     with image.open("wb") as file:
-        file.truncate(64 << 20)
+        file.truncate(128 << 20)
     call("mkfs.ext4", "-q", "-F", "-b", str(BLOCK), image)
     try:
         device = call("losetup", "-f", "--show", image)

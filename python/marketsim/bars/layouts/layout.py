@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 ROLES = (
     "timestamp", "date", "time", "open", "high", "low", "close", "volume", "adj close", "symbol",
-    "split",
+    "split", "ignored",
 )  # fmt: skip
-"""What a column can be; `columns=` takes these names."""
+"""What a column can be; `columns=` takes these names. An ignored column is left out."""
 
 
 def fold(name: object) -> str:

@@ -6,10 +6,10 @@ _WORDS: dict[str, str] = {
     "timestamp": "timestamp datetime opentime date time gmttime localtime begin starttime "
     "windowstart bartime mts tradedate tradingdate time(utc) timestamp(utc) time(eet) "
     "timestart tsevent starttimestamp candlebegintime opentimeutc unix unixtimestamp epoch "
-    "day dtyyyymmdd 日期 时间 交易日期 交易时间 日時 日付 날짜 일자 дата datum data fecha tarih "
-    "datetime(utc) date(utc)",
-    "open": "open openprice 开盘 开盘价 始値 otwarcie eröffnung eröffn eröffnungskurs apertura "
-    "ouverture ouv abertura açılış откр открытие 開盤 開盤價 시가 openbid openask",
+    "day dtyyyymmdd データ日付 日期 时间 交易日期 交易时间 日時 日付 날짜 일자 "
+    "дата datum data fecha tarih datetime(utc) date(utc)",
+    "open": "open openprice 开盘 开盘价 始値 otwarcie eröffnung eröffn eröffnungskurs "
+    "erster apertura ouverture ouv abertura açılış откр открытие 開盤 開盤價 시가 openbid openask",
     "high": "high highprice 最高 最高价 高値 najwyzszy najwyższy hoch tageshoch máximo maximo max "
     "máxima massimo yüksek макс максимум 最高價 고가 plushaut hochkurs",
     "low": "low lowprice 最低 最低价 安値 najnizszy najniższy tief tagestief mínimo minimo min "
@@ -17,9 +17,10 @@ _WORDS: dict[str, str] = {
     "close": "close closeprice close/last last lastprice price 收盘 收盘价 終値 zamkniecie "
     "zamknięcie schlusskurs schluss zuletzt cierre último ultimo clôture dernier fechamento şimdi "
     "цена закрытие 收盤 收盤價 종가",
-    "volume": "volume vol volumen wolumen tickvol tickvolume shares sharestraded quantity qty "
-    "volumetraded totaltradequantity totaltradedquantity tottrdqty noofshares numberofshares "
-    "hac объём объем 成交股數 거래량 成交量 成交量(手) 成交量(股) 出来高 "
+    "volume": "volume vol stuecke stücke volumen wolumen tickvol tickvolume shares "
+    "sharestraded quantity qty volumetraded totaltradequantity totaltradedquantity "
+    "tottrdqty noofshares numberofshares hac объём объем 成交股數 거래량 成交量 成交量(手) "
+    "成交量(股) 出来高 "
     "volumefrom basevolume volumebtc volume(btc) vol(btc)",
     "adj close": "adjclose adjustedclose adjcloseprice adjusted 調整後終値",
     "symbol": "symbol ticker code tscode instrument instrumentid sym secid contract pair "
@@ -31,48 +32,42 @@ GENERIC: dict[str, str] = {name: role for role, names in _WORDS.items() for name
 """Folded name to role."""
 
 WEAK = frozenset({"last", "lastprice", "price", "max", "min", "quantity", "qty", "shares",
-                  "openbid", "openask", "data", "begin"})  # fmt: skip
+                  "openbid", "openask", "data", "begin", "volumen"})  # fmt: skip
 """Names that count only where no other column has the role."""
 
-SYMBOLS = frozenset(
-    [
-        "name",
-        "stockname",
-        "stock",
-        "stocksymbol",
-        "actsymbol",
-        "tradingsymbol",
-        "securitycode",
-        "securityname",
-        "security",
-        "scrip",
-        "scripcode",
-        "asset",
-        "assetname",
-        "coin",
-        "coinname",
-        "token",
-        "crypto",
-        "cryptoname",
-        "market",
-        "product",
-        "productid",
-        "underlying",
-        "company",
-        "companyname",
-        "issuer",
-        "isin",
-        "cusip",
-        "ric",
-        "wkn",
-        "figi",
-        "index",
-        "indexname",
-        "brandname",
-        "etf",
-        "fund",
-        "future",
-        "currencypair",
-    ]
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+SYMBOLS = _set(
+    "name stockname stock stocksymbol actsymbol tradingsymbol securitycode securityname security "
+    "scrip scripcode asset assetname coin coinname token crypto cryptoname market product "
+    "productid underlying company companyname issuer isin cusip ric wkn figi index indexname "
+    "brandname etf fund future currencypair"
 )
 """Folded names of columns that hold symbols where their values differ, and are words."""
+
+CODES = _set(
+    "securitycode scripcode isin cusip wkn sedol permno permco gvkey stkcd secucode conid "
+    "instrumenttoken securityid stockid companyid assetid"
+)
+"""Folded names of columns that hold symbols where their values differ, numbers or not."""
+
+DESCRIPTIVE = _set(
+    "session source provider vendor feed exchange venue currency unit sector industry country "
+    "status state flag type kind side signal action trend direction regime phase season set split "
+    "dataset fold sample subset part label tag class category event events note notes remark "
+    "remarks comment comments description info month monat mois mes weekday wochentag day dayname "
+    "dayofweek monthname quarter quartal year jahr period interval frequency timeframe resolution "
+    "timezone tz adjustment adjusted quality holiday series per"
+)
+"""Folded names of columns of words that describe the rows of one symbol."""
+
+DESCRIPTIONS = _set(
+    "buy sell hold long short flat up down bull bear bullish bearish neutral true false yes no "
+    "train training test testing validation valid val pre post regular premarket postmarket "
+    "afterhours extended open closed final preliminary provisional estimated actual ok bad good "
+    "low medium high q1 q2 q3 q4 h1 h2 spring summer autumn fall winter am pm"
+)
+"""Words that describe a row, and are no symbols."""

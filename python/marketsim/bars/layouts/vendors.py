@@ -135,11 +135,19 @@ LAYOUTS: tuple[Layout, ...] = (
         timezone="Europe/Helsinki", source="https://www.dukascopy.com/wiki",
     ),
     Layout(
+        "finam", "Finam export",
+        _roles(symbol="ticker", date="date", time="time", volume="vol"),
+        _sets("ticker per date time open high low close vol"),
+        note="the clock is Moscow's by default; timezone= states it",
+        source="https://www.finam.ru/profile/moex-akcii/gazprom/export/",
+    ),
+    Layout(
         "stooq", "Stooq export",
         _roles(symbol="ticker", date="date data", time="time", open="open otwarcie",
                high="high najwyzszy", low="low najnizszy", close="close zamkniecie",
                volume="vol volume wolumen"),
-        _sets("ticker per date time open high low close vol", "data otwarcie najwyzszy najnizszy"),
+        _sets("ticker per date time open high low close vol openint",
+              "data otwarcie najwyzszy najnizszy"),
         source="https://stooq.com/db/h/",
     ),
     Layout(
@@ -157,6 +165,11 @@ LAYOUTS: tuple[Layout, ...] = (
         fields=("timestamp", "open", "high", "low", "close", "volume"),
         pattern=(_MILLIS, *[_NUMBER] * 5),
         source="https://docs.ccxt.com/#/?id=ohlcv-structure",
+    ),
+    Layout(
+        "deribit", "Deribit chart data",
+        _roles(timestamp="ticks"), _sets("ticks open high low close volume cost"),
+        source="https://docs.deribit.com/#public-get_tradingview_chart_data",
     ),
     Layout(
         "bitfinex", "Bitfinex candles",

@@ -116,6 +116,8 @@ def _packed(value: Any, where: str, arrays: list[AnyArray], depth: int) -> Any:
     kind = type(value)
     if depth > _DEEPEST:
         raise UnsupportedTypeError(f"{where} is nested more than {_DEEPEST} deep, or in itself")
+    if kind is int and abs(value) >= 2**63:  # Python reads and writes no long ones as decimals
+        return ["int", hex(value)]
     if value is None or kind in (bool, int, str):
         return [kind.__name__, value]
     if kind is float:
@@ -166,6 +168,8 @@ def _kept(array: AnyArray, where: str, arrays: list[AnyArray]) -> int:
 def _unpacked(structure: Any, arrays: list[AnyArray]) -> Any:
     tag, content = structure
     match tag:
+        case "int" if isinstance(content, str):
+            return int(content, 16)
         case "NoneType" | "bool" | "int" | "str":
             return content
         case "float":

@@ -1,0 +1,64 @@
+"""Lines of text: their fields, prose below a table, and headers that stand again inside."""
+
+from __future__ import annotations
+
+import csv
+import re
+
+from marketsim.bars.defect import counted
+
+_LETTER = re.compile(r"[^\W\d_]")
+_MOST = 40  # lines of prose
+
+
+def fields(line: str, delimiter: str) -> list[str]:
+    """Fields of one line; quotes as in CSV."""
+    if '"' not in line:
+        return [cell.strip() for cell in line.split(delimiter)]
+    try:
+        return [
+            cell.strip()
+            for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
+        ]
+    except (csv.Error, StopIteration):
+        return []
+
+
+def cut_footer(body: str, delimiter: str) -> tuple[str, list[str]]:
+    """Leave out last lines of prose, as some sites append them; a cut row is kept."""
+    kept = body.rstrip()
+    cut: list[str] = []
+    while "\n" in kept and len(cut) < _MOST:
+        last = kept[kept.rfind("\n") + 1 :]
+        if not _is_prose(last, delimiter):
+            break
+        cut.append(last.strip().strip('"'))
+        kept = kept[: len(kept) - len(last)].rstrip()
+    if not cut:
+        return body, []
+    shown = cut[-1] if len(cut[-1]) <= 60 else f"{cut[-1][:57]}..."
+    lines = "the last line:" if len(cut) == 1 else f"the last {len(cut)} lines, from"
+    return kept + "\n", [f"left out {lines} {shown!r}"]
+
+
+def _is_prose(line: str, delimiter: str) -> bool:
+    """Whether a line is no row: a few words, or one cell without any digit."""
+    filled = [cell for cell in fields(line, delimiter) if cell]
+    plain = line.strip().strip('"')
+    if not filled or len(filled) > 2 or re.match(r"\d", plain):
+        return False
+    words = len(re.findall(r"[A-Za-z]{3,}", plain))
+    return words >= 3 or (
+        len(filled) == 1 and bool(_LETTER.search(plain)) and not re.search(r"\d", plain)
+    )
+
+
+def cut_headers(body: str, header: str) -> tuple[str, list[str]]:
+    """Leave out lines that repeat the header, as in files that were appended to each other."""
+    if header not in body:
+        return body, []
+    lines = body.split("\n")
+    kept = [line for line in lines if line != header]
+    count = len(lines) - len(kept)
+    shown = f"{counted(count, 'line')} that {'repeats' if count == 1 else 'repeat'} the header"
+    return ("\n".join(kept), [f"left out {shown}"]) if count else (body, [])

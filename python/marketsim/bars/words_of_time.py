@@ -1,0 +1,99 @@
+"""Months, halves of the day and years as other languages write them, in the form English has."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+# Abbreviations and names by month, as German, French, Spanish, Portuguese, Italian, Dutch, Polish,
+# Swedish, Turkish and Russian sites write them; no word means two months.
+_MONTHS = {
+    "Jan": "januar janvier janv enero ene janeiro gennaio gen januari stycznia sty ocak oca январь "
+    "января янв",
+    "Feb": "februar février fevrier févr fév febrero fevereiro fev febbraio februari lutego lut "
+    "şubat şub февраль февраля фев",
+    "Mar": "märz mrz mär mars marzo março marco maart mrt marca mart март марта мар",
+    "Apr": "avril avr abril abr aprile april kwietnia kwi nisan nis апрель апреля апр",
+    "May": "mai mayo maio maggio mag mei maja maj mayıs май мая",
+    "Jun": "juni juin junio junho giugno giu czerwca cze haziran haz июнь июня июн",
+    "Jul": "juli juillet juil julio julho luglio lug lipca lip temmuz tem июль июля июл",
+    "Aug": "août aout agosto ago augustus augusti sierpnia sie ağustos ağu август августа авг",
+    "Sep": "septembre sept septiembre setembro settembre set września wrz eylül eyl "
+    "сентябрь сентября сент сен",
+    "Oct": "oktober okt octobre octubre outubro out ottobre ott października paź ekim eki октябрь "
+    "октября окт",
+    "Nov": "novembre noviembre novembro listopada lis kasım kas ноябрь ноября ноя нояб",
+    "Dec": "dezember dez décembre déc diciembre dic dezembro dicembre grudnia gru aralık ara "
+    "декабрь декабря дек",
+}
+_ENGLISH = {word: month for month, words in _MONTHS.items() for word in words.split()}
+_MONTH = re.compile(
+    rf"(?<![^\W\d_])(?P<word>{'|'.join(sorted(_ENGLISH, key=len, reverse=True))})(?![^\W\d_])\.?",
+    re.IGNORECASE,
+)
+_OF = re.compile(r" +d[eo]l? +", re.IGNORECASE)  # 4 de marzo de 2024
+_SHORT_ENGLISH = re.compile(
+    r"(?<![^\W\d_])(Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\b\.?", re.IGNORECASE
+)
+_HALVES = {"上午": "AM", "下午": "PM", "午前": "AM", "午後": "PM", "오전": "AM", "오후": "PM"}
+_HALF = re.compile(rf" ?(?P<half>{'|'.join(_HALVES)}) ?(?P<clock>\d{{1,2}}:\d{{2}}(?::\d{{2}})?)")
+_DOTTED_HALF = re.compile(r"(?<=[\d ])([ap])\. ?m\.?(?![^\W\d_])", re.IGNORECASE)
+_DOT_AND_BLANK = re.compile(r"(?<=\d)\. +(?=\d{1,4}(?![\d:])|[^\W\d_])")  # 4. März, 4. 3. 2024
+_LAST_DOT = re.compile(r"^(\d{1,4}\.\d{1,2}\.\d{1,4})\.(?= |$)")  # 2024.03.04.
+_TAIWAN = re.compile(r"^(1\d\d)([/-])(?=\d{1,2}\2\d{1,2}(?: |$))")  # 113/03/04
+_FOREIGN = re.compile(
+    rf"{_MONTH.pattern}|{_HALF.pattern}|{_DOTTED_HALF.pattern}|\d\.(?: |$)",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def in_english(texts: pd.Series) -> tuple[pd.Series, str]:
+    """Cells with months, halves of the day and years as English writes them, and what was found.
+
+    Args:
+        texts: [row] of str.
+
+    Returns:
+        The cells, the same object where nothing was found; and words for a note, "" for none.
+
+    """
+    said = []
+    if texts.str.match(_TAIWAN).all():
+        texts = texts.str.replace(
+            _TAIWAN, lambda match: f"{int(match[1]) + 1911}{match[2]}", regex=True
+        )
+        said.append("years counted from 1911")
+    joined = "\n".join(texts)
+    if not _FOREIGN.search(joined):
+        return texts, ", ".join(said)
+    if _MONTH.search(joined):
+        texts = texts.str.replace(_OF, " ", regex=True)
+        texts = texts.str.replace(
+            _MONTH, lambda match: _ENGLISH[match["word"].casefold()], regex=True
+        )
+        texts = texts.str.replace(_SHORT_ENGLISH, lambda match: match[1], regex=True)
+        said.append("names of months in another language")
+    texts = texts.str.replace(_HALF, lambda m: f" {m['clock']} {_HALVES[m['half']]}", regex=True)
+    texts = texts.str.replace(_DOTTED_HALF, lambda match: f"{match[1].upper()}M", regex=True)
+    texts = texts.str.replace(
+        _DOT_AND_BLANK, lambda m: "." if m.string[m.end()].isdigit() else " ", regex=True
+    )
+    return texts.str.replace(_LAST_DOT, r"\1", regex=True), ", ".join(said)
+
+
+_ENGLISH_WORD = re.compile(
+    r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?",
+    re.IGNORECASE,
+)
+_DAYS = (
+    "montag dienstag mittwoch donnerstag freitag samstag sonntag mo di mi do fr sa so "
+    "lundi mardi mercredi jeudi vendredi samedi dimanche lun mar mer jeu ven sam dim "
+    "lunes martes miércoles jueves viernes sábado domingo segunda terça quarta quinta sexta"
+)
+
+
+def is_calendar_word(word: str) -> bool:
+    """Whether a word is a month or a day of the week."""
+    folded = word.strip().casefold().rstrip(".")
+    return bool(_ENGLISH_WORD.fullmatch(folded)) or folded in _ENGLISH or folded in _DAYS.split()
