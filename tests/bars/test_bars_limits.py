@@ -70,6 +70,24 @@ def parquet(folder: Path) -> Path:
     return folder / "A.parquet"
 
 
+def parquet_flat(folder: Path) -> Path:
+    """Few enough values to be held, from a few bytes a million."""
+    import pyarrow.parquet as pq
+
+    one = pa.array(np.ones(2_000_000))
+    pq.write_table(pa.table(dict.fromkeys(("open", "high", "low"), one)), folder / "A.parquet")
+    return folder / "A.parquet"
+
+
+def feather_flat(folder: Path) -> Path:
+    import pyarrow.feather
+
+    one = pa.array(np.ones(2_000_000))
+    table = pa.table(dict.fromkeys(("open", "high", "low"), one))
+    pyarrow.feather.write_feather(table, str(folder / "A.feather"), compression="zstd")
+    return folder / "A.feather"
+
+
 def parquet_text(folder: Path) -> Path:
     """One text of half a megabyte, 100,000 times, by a dictionary."""
     import pyarrow.parquet as pq
@@ -127,6 +145,8 @@ BOMBS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "hole": (sparse("A.csv", 1 << 40), "expected at most 2,147,483,648"),
     "smaller hole": (sparse("A.csv", 1 << 28), "is a hole"),
     "Parquet of one number": (parquet, "120,000,000 values"),
+    "Parquet of few bytes": (parquet_flat, "times its size (6,000,000 values)"),
+    "Feather of few bytes": (feather_flat, "times its size"),
     "Parquet of one text": (parquet_text, "in column 'timestamp'"),
     "Parquet with a list": (parquet_list, "8,999,999 values"),
     "Parquet with a large footer": (parquet_footer, "describes its columns in 17,825,792"),
@@ -170,6 +190,19 @@ def test_tables_below_the_limits_are_read(tmp_path: Path) -> None:
         pyarrow.feather.write_feather(frame, str(path), compression=compression, chunksize=100)
         pd.testing.assert_frame_equal(ms.read_bars(path, symbol="AAA").frame, expected)
     pd.testing.assert_frame_equal(ms.read_bars(tmp_path / "AAA.parquet").frame, expected)
+
+
+def test_a_large_table_of_prices_is_no_bomb(tmp_path: Path) -> None:
+    """Rounded prices that repeat pack well, and less than a hundred times."""
+    import pyarrow.parquet as pq
+
+    steps = np.random.default_rng(0).integers(-1, 2, 1_000_000)
+    close = 100.0 + np.cumsum(steps) * 0.01
+    times = np.arange(1_000_000) * 60_000_000_000
+    frame = {"timestamp": pa.array(times.astype("M8[ns]")), "volume": np.ones(1_000_000)}
+    frame |= dict.fromkeys(("open", "high", "low", "close"), pa.array(close))
+    pq.write_table(pa.table(frame), tmp_path / "A.parquet", compression="zstd")
+    assert len(ms.read_bars(tmp_path / "A.parquet")) == 1_000_000
 
 
 def test_a_batch_states_its_size_before_it_is_unpacked() -> None:

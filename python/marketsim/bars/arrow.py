@@ -16,6 +16,7 @@ from marketsim.bars.limits import (
     MOST_UNPACKED_BYTES,
     check_cells,
     check_columns,
+    check_packing,
 )
 from marketsim.bars.sources import frame_of_arrow
 from marketsim.bars.text import RawTable
@@ -75,7 +76,9 @@ def _check_parquet(path: Path, metadata: Any) -> list[str]:
 
     """
     check_columns(str(path), metadata.num_columns)
-    check_cells(str(path), metadata.num_rows * metadata.num_columns)
+    cells = metadata.num_rows * metadata.num_columns
+    check_cells(str(path), cells)
+    check_packing(path, path.stat().st_size, cells)
     nested = unpacked = 0
     for group in range(metadata.num_row_groups):
         row_group = metadata.row_group(group)
@@ -119,6 +122,7 @@ def _check_feather(path: Path, data: bytes) -> None:
             cells, unpacked = cells + lengths, unpacked + sizes
             check_cells(str(path), cells)
             _check_bytes(path, unpacked)
+            check_packing(path, len(data), unpacked // 8)
 
 
 def _batch_sizes(message: Any) -> tuple[int, int]:

@@ -104,6 +104,21 @@ def check_cells(where: str, cells: int, most: int = MOST_CELLS) -> None:
         )
 
 
+def check_packing(path: Path, packed: int, cells: int) -> None:
+    """Refuse a table that is packed more than bars can be: the same few numbers, over and over.
+
+    Raises:
+        FileFormatError: its values take more than `MOST_RATIO` times the bytes of the file.
+    """
+    unpacked = 8 * cells
+    if unpacked > SMALL_BYTES and unpacked > MOST_RATIO * packed:
+        raise FileFormatError(
+            f"{path} unpacks to {unpacked // max(packed, 1)} times its size ({cells:,} values): "
+            f"expected at most {MOST_RATIO} times, as of prices; check where it comes from, or "
+            "split it"
+        )
+
+
 def check_json(where: str, data: bytes) -> None:
     """Refuse JSON that would not fit into memory, by what separates its values.
 
