@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -263,6 +265,25 @@ def test_options_of_models_that_have_them_not(bars: Path, tmp_path: Path, capsys
         code, out, err = run(capsys, bars, "--store", tmp_path / "s", *args)
         assert (code, out) == (2, "")
         assert message in err
+
+
+def test_a_store_that_is_locked_for_a_while(bars: Path, tmp_path: Path, capsys) -> None:
+    """A wait of more than two seconds is reported, and ends the command only at its limit."""
+    store = tmp_path / "store"
+    assert run(capsys, bars, "--store", store)[0] == 0
+    (file,) = store.glob("v1/*/*/*.msp")
+    lock = os.open(file.with_name("lock"), os.O_WRONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    command = (bars, "--store", store, "--all-days", "--lock-timeout")
+    code, _, err = run(capsys, *command, "0.1")
+    assert code == 2
+    assert f"locked for writing by process {os.getpid()}" in err
+    timer = threading.Timer(2.5, os.close, [lock])
+    timer.start()
+    code, _, err = run(capsys, *command, "60")
+    timer.join()
+    assert code == 0
+    assert "waiting for the lock" in err
 
 
 def test_all_days(bars: Path, tmp_path: Path, capsys) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from marketsim.cli.arguments import (
     add_data_arguments,
+    add_lock_timeout,
     add_model_arguments,
     add_plan_arguments,
     folder_exit,
@@ -95,6 +96,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         metavar="PATH",
         help="its folder (default: MARKETSIM_STORE, or marketsim/store in the user's cache folder)",
     )
+    add_lock_timeout(store)
     output = parser.add_argument_group("the output")
     output.add_argument("--plan", action="store_true", help="ask no model; say what is missing")
     output.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -218,7 +220,7 @@ def _maker(args: argparse.Namespace, model: Model, path: Path, folder: bool) -> 
     """Make the missing forecasts."""
     from marketsim.forecasts import PredictionStore, held, run_plans
 
-    store = PredictionStore(path)
+    store = PredictionStore(path, lock_timeout=args.lock_timeout)
     if store.why_not:
         raise StoreReadOnlyError(f"nothing can be kept in this store: {store.why_not}")
 
@@ -248,6 +250,7 @@ def _failing_store() -> Iterator[None]:
     """Raise where a forecast cannot be stored: storing is this command's purpose."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", StoreWarning)
+        warnings.filterwarnings("always", "waiting for the lock", StoreWarning)  # it may come free
         try:
             yield
         except StoreWarning as warning:
