@@ -243,3 +243,9 @@ def test_docstring_examples() -> None:
         assert found.failed == 0, f"{name}: {found.failed} examples fail"
         attempted += found.attempted
     assert attempted > 20
+
+
+def test_names_of_test_files_differ() -> None:
+    """pytest and processes that it spawns import them by name, whatever their folder."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
