@@ -148,8 +148,7 @@ ReplayRun strategy_py(const ReplayBars& bars, const Settings& settings, uintptr_
 }
 
 // A strategy in plain Python: `on_bar(t)` is called with the shared buffers filled in.
-ReplayRun callback_py(const ReplayBars& bars, const Settings& settings,
-                      const py::function& on_bar,
+ReplayRun callback_py(const ReplayBars& bars, const Settings& settings, const py::function& on_bar,
                       py::array_t<uint8_t, py::array::c_style> state,
                       py::array_t<uint8_t, py::array::c_style> bar,
                       py::array_t<uint8_t, py::array::c_style> requests) {
