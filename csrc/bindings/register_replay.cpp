@@ -148,7 +148,8 @@ ReplayRun strategy_py(const ReplayBars& bars, const Settings& settings, uintptr_
 }
 
 // A strategy in plain Python: `on_bar(t)` is called with the shared buffers filled in.
-ReplayRun callback_py(const ReplayBars& bars, const Settings& settings, const py::function& on_bar,
+ReplayRun callback_py(const ReplayBars& bars, const Settings& settings,
+                      const py::typing::Callable<void(py::int_)>& on_bar,
                       py::array_t<uint8_t, py::array::c_style> state,
                       py::array_t<uint8_t, py::array::c_style> bar,
                       py::array_t<uint8_t, py::array::c_style> requests) {
@@ -167,7 +168,7 @@ ReplayRun callback_py(const ReplayBars& bars, const Settings& settings, const py
       *seen = bar_record(arrays, t);
       room[0].action = 0;
       room[0].ticket = out.engine.next_ticket();
-      on_bar(t);
+      on_bar(py::int_(t));
       if (!accept_requests(out.engine, t, room, out.refusal)) {
         out.ended = Ended::refused;
         return out;

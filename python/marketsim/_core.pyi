@@ -1015,7 +1015,7 @@ def record_keys(
 def replay_callback(
     bars: ReplayBars,
     settings: ReplaySettings,
-    on_bar: collections.abc.Callable,
+    on_bar: collections.abc.Callable[[int], None],
     state: numpy.typing.NDArray[numpy.uint8],
     bar: numpy.typing.NDArray[numpy.uint8],
     requests: numpy.typing.NDArray[numpy.uint8],
