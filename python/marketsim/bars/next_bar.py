@@ -12,6 +12,7 @@ import pandas as pd
 from marketsim.bars.bars import Bars
 from marketsim.bars.clock import DAY, MINUTE, Clock, IntArray
 from marketsim.bars.exchange import ALWAYS, session_times
+from marketsim.errors import ArgumentError
 
 _WEEKS = 8  # of the newest bars show the week that a market keeps
 _WEEK = 7 * 1440  # minutes
@@ -119,6 +120,8 @@ def _by_sessions(bars: Bars, clock: Clock, name: str) -> NextBar:
     days, opens, closes, pauses = session_times(name, str(np.int64(today).astype("M8[D]")), last)
     if clock.step >= 0.95 * DAY:
         following = days[days > today]
+        if not len(following):
+            raise _no_session(name, last)
         local = int(following[0]) * DAY + int(clock.local[-1] % DAY)
         return NextBar(_at(bars, local), False, why)
     step = round(clock.step)
@@ -129,7 +132,14 @@ def _by_sessions(bars: Bars, clock: Clock, name: str) -> NextBar:
         if moment < first:
             return NextBar(_utc(bars, first), False, why)
         return NextBar(_utc(bars, resume if pause <= moment < resume else moment), False, why)
-    raise AssertionError(f"{name} has no session in {_LOOK_AHEAD_DAYS} days after {today}")
+    raise _no_session(name, last)
+
+
+def _no_session(name: str, last: str) -> ArgumentError:
+    return ArgumentError(
+        f"the calendar {name} knows no session after the last bar, up to {last}: expected one; "
+        "update exchange_calendars, or leave calendar= away"
+    )
 
 
 def _by_week(bars: Bars, clock: Clock, name: str | None) -> NextBar:

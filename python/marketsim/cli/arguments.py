@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from marketsim.errors import ArgumentError
+from marketsim.errors import ArgumentError, MarketsimError
 
 if TYPE_CHECKING:
     from marketsim.bars import Bars, BarsFolder
@@ -345,3 +345,26 @@ def fee(text: str) -> float:
             f"expected a fee below 5 %, as 5bps, 0.05%, 0.0005, or -1bps for a rebate: got {text!r}"
         )
     return value
+
+
+def read_all(args: argparse.Namespace) -> tuple[list[Bars], dict[str, str]]:
+    """The bars of a file, a folder or the demo, and why some symbols of a folder cannot be read.
+
+    Raises:
+        ArgumentError: a folder without a symbol that can be read; else as `read_source`.
+    """
+    if args.source == "demo" or not Path(args.source).is_dir():
+        return [read_source(args)], {}
+    folder = read_folder_source(args)
+    errors = dict(folder.problems)
+    bars = []
+    for symbol in folder:
+        try:
+            bars.append(folder[symbol])
+            report_reading(bars[-1], args)
+        except (MarketsimError, OSError) as error:
+            errors[symbol] = str(error)
+    if not bars:
+        why = "; ".join(f"{name}: {text}" for name, text in list(errors.items())[:3])
+        raise ArgumentError(f"{args.source} has no symbol that can be read: {why or 'it is empty'}")
+    return bars, errors

@@ -16,11 +16,12 @@ from marketsim.cli.arguments import (
     folder_exit,
     loaded_model,
     opened_store,
+    read_all,
     read_folder_source,
     read_source,
 )
 from marketsim.cli.store_text import name_text, print_json
-from marketsim.errors import ArgumentError, MarketsimError
+from marketsim.errors import ArgumentError
 from marketsim.text import printable
 
 if TYPE_CHECKING:
@@ -139,22 +140,9 @@ def _judge(args: argparse.Namespace, names: list[str]) -> int:
 
     models = [loaded_model(argparse.Namespace(**{**vars(args), "model": name})) for name in names]
     store = opened_store(args)
-    bars: list[Bars] = []
-    errors: dict[str, str] = {}
-    if args.source != "demo" and Path(args.source).is_dir():
-        folder = read_folder_source(args)
-        errors |= folder.problems
-        for symbol in folder:
-            try:
-                bars.append(folder[symbol])
-            except (MarketsimError, OSError) as error:
-                errors[symbol] = str(error)
-    else:
-        bars.append(read_source(args))
+    bars, errors = read_all(args)
     for symbol, why in errors.items():
         print(f"error: {name_text(symbol)}: {printable(why)}", file=sys.stderr)
-    if not bars:
-        raise ArgumentError(f"{args.source} has no symbol that can be read")
     found = evaluate_forecasts(
         bars,
         models,

@@ -19,19 +19,15 @@ from marketsim.cli.arguments import (
     folder_exit,
     loaded_model,
     opened_store,
-    read_folder_source,
-    read_source,
-    report_reading,
+    read_all,
 )
 from marketsim.cli.store_text import name_text, plural
-from marketsim.errors import ArgumentError, MarketsimError
 from marketsim.kernels.rules import FILLS
 from marketsim.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from marketsim.bars import Bars
 
 _EXAMPLES = """examples:
   marketsim orders demo --strategies maxdiff --tick 0.01
@@ -109,24 +105,7 @@ def run(args: argparse.Namespace) -> int:
     folder = args.source != "demo" and Path(args.source).is_dir()
     model = loaded_model(args)
     store = opened_store(args)
-    errors: dict[str, str] = {}
-    bars: list[Bars] = []
-    if folder:
-        listed = read_folder_source(args)
-        errors |= listed.problems
-        for symbol in listed:
-            try:
-                bars.append(listed[symbol])
-                report_reading(bars[-1], args)
-            except (MarketsimError, OSError) as error:
-                errors[symbol] = str(error)
-        if not bars:
-            raise ArgumentError(
-                f"{args.source} has no symbol that can be read: "
-                + "; ".join(f"{name}: {why}" for name, why in list(errors.items())[:3])
-            )
-    else:
-        bars.append(read_source(args))
+    bars, errors = read_all(args)
     frame = next_orders(
         bars,
         model,

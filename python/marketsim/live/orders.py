@@ -14,6 +14,7 @@ import pandas as pd
 from marketsim.arguments import as_number, check_whole
 from marketsim.bars import TARGETS, Bars, read_bars
 from marketsim.bars.next_bar import NextBar, next_bar
+from marketsim.bars.several import list_bars
 from marketsim.errors import ArgumentError, MarketsimError, NotEnoughBarsError
 from marketsim.forecasts import ForecastPlan, StoreLike, open_store, run_plans
 from marketsim.forecasts.plan import LEAST_CONTEXT
@@ -153,7 +154,10 @@ def next_orders(
     window = offset_window if fitted else 0
     stateful = any(not getattr(strategy, "elementwise", False) for strategy in chosen)
     planned = []
-    for given in _each(bars, calendar):
+    symbols = list_bars(bars)
+    if calendar is not None:
+        symbols = [read_bars(s.frame, symbol=s.symbol, calendar=calendar) for s in symbols]
+    for given in symbols:
         one = attempt(given.symbol, lambda b=given: _plan(b, start, window, purge, stateful, rules))
         if one is not None:
             planned.append(one)
@@ -182,28 +186,6 @@ def next_orders(
     frame = pd.DataFrame(rows, columns=list(ORDER_COLUMNS))
     frame.attrs["notes"] = notes
     return frame
-
-
-def _each(bars: Source, calendar: str | None) -> list[Bars]:
-    if isinstance(bars, Mapping):
-        given = list(bars.values())
-    elif isinstance(bars, Sequence) and not isinstance(bars, str):
-        given = list(bars)
-    elif isinstance(bars, Bars):
-        given = [bars]
-    else:
-        given = [read_bars(bars)]
-    if not given:
-        raise ArgumentError("no bars given: expected at least one symbol")
-    for one in given:
-        if not isinstance(one, Bars):
-            raise ArgumentError(f"several symbols must be Bars: got {type(one).__name__}")
-    names = [one.symbol for one in given]
-    if len(set(names)) < len(names):
-        raise ArgumentError(f"a symbol is given twice: {', '.join(sorted(names))}")
-    if calendar is None:
-        return given
-    return [read_bars(one.frame, symbol=one.symbol, calendar=calendar) for one in given]
 
 
 def _step(name: str, step: float | Mapping[str, float] | None, symbol: str) -> float | None:

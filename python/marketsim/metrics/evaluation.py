@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from marketsim.arguments import check_whole
-from marketsim.bars import TARGETS, Bars, bar_returns, close_moves, read_bars
+from marketsim.bars import TARGETS, Bars, bar_returns, close_moves
+from marketsim.bars.several import list_bars
 from marketsim.errors import ArgumentError, NotEnoughBarsError, UnknownNameError
 from marketsim.forecasts import ForecastCube, ForecastPlan, StoreLike, open_store, run_plans
 from marketsim.forecasts.plan import LEAST_CONTEXT
@@ -134,7 +135,7 @@ def evaluate_forecasts(
         >>> found.compare("high")  # doctest: +SKIP
     """
     steps = _horizons(horizons)
-    given = _symbols(bars)
+    given = list_bars(bars)
     chosen = _models(models)
     ends = _cutoffs(cutoffs, chosen)
     kept = open_store(store)
@@ -172,23 +173,6 @@ def _horizons(horizons: Sequence[int]) -> tuple[int, ...]:
     if not steps or list(steps) != sorted(set(steps)):
         raise ArgumentError(f"horizons must ascend, at least one: got {list(horizons)}")
     return steps
-
-
-def _symbols(bars: Any) -> list[Bars]:
-    if isinstance(bars, Bars):
-        return [bars]
-    if isinstance(bars, Mapping):
-        bars = list(bars.values())
-    if isinstance(bars, Sequence) and not isinstance(bars, str):
-        given = list(bars)
-        wrong = [one for one in given if not isinstance(one, Bars)]
-        if wrong or not given:
-            what = type(wrong[0]).__name__ if wrong else "none"
-            raise ArgumentError(f"several symbols must be Bars, at least one: got {what}")
-        if len({one.symbol for one in given}) < len(given):
-            raise ArgumentError("a symbol is given twice")
-        return given
-    return [read_bars(bars)]
 
 
 def _models(models: AnyModel | Iterable[AnyModel]) -> list[Model]:
