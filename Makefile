@@ -12,7 +12,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
 CXX_FILES = $(shell find csrc tests/faults/native benchmarks/native \
   -name '*.cpp' -o -name '*.hpp' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh')
 
-.PHONY: demo test test-quick test-oldest test-upstream faults upstream lint format types stubs check-stubs wheel-test sanitize bench bench-gpu bench-smoke precision claims clean
+.PHONY: demo test test-quick test-oldest test-peers test-upstream faults upstream lint format types stubs check-stubs wheel-test sanitize bench bench-gpu bench-smoke precision claims clean
 
 demo: $(VENV)/.demo
 	$(BIN)/marketsim backtest demo --simulations 70 --report demo-report.html
@@ -26,14 +26,20 @@ test: $(VENV)/.dev
 test-quick: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto -m "not slow" --hypothesis-profile quick
 
-# The bars and the old functions with the oldest versions that pyproject.toml declares.
+# The old functions and the reading of files with the oldest versions that pyproject.toml declares
+# (torch and the tests' tools are the newest). Needs Python 3.11 or 3.12.
 test-oldest: .venv-oldest/.built
-	.venv-oldest/bin/python -m pytest -n auto tests/bars tests/legacy/test_golden_frames.py \
-	  tests/legacy/test_golden_parts.py tests/legacy/test_golden_profit.py \
-	  tests/legacy/test_old_names.py tests/legacy/test_replaced.py
+	.venv-oldest/bin/python -m pytest -n auto $(addprefix tests/legacy/test_,data_source.py \
+	  golden_frames.py golden_parts.py golden_profit.py old_names.py replaced.py) \
+	  $(addprefix tests/bars/test_bars_,container.py files.py interrupt.py layouts.py limits.py)
 
-.venv-oldest/.built: tools/oldest_env.py pyproject.toml $(SOURCES)
-	$(PYTHON) tools/oldest_env.py
+.venv-oldest/.built: tools/oldest_env.py pyproject.toml $(VENV)/.dev
+	$(BIN)/python tools/oldest_env.py
+
+# Our figures against the packages of the field, which this installs beside the others.
+test-peers: $(VENV)/.dev
+	$(PIP) $$($(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['peers'])")
+	$(BIN)/python -m pytest tests/peers
 
 # The old repository's own tests, with the old code and with ours; LEGACY_CHECKOUT names a checkout.
 # GENESIS_CHECKOUT (or GENESIS_REPOSITORY) adds three test files of the second old system.

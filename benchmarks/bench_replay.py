@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import marketsim as ms
+from marketsim.replay import code_store, compiled, replay, replay_portfolio, replay_strategy
 from marketsim.replay import orders as o
-from marketsim.replay import replay, replay_portfolio, replay_strategy
 from marketsim.replay.rules import sma_cross
 
 
@@ -29,6 +29,19 @@ def by_marketsim(bars: ms.Bars, entries: np.ndarray, exits: np.ndarray) -> Any:
     def run() -> float:
         found = replay(bars, entries, exits, fee_bps=10, fill="same_close")
         return found.metrics["total_return"]
+
+    return run
+
+
+def by_raptorbt(bars: ms.Bars, entries: np.ndarray, exits: np.ndarray) -> Any:
+    package = pytest.importorskip("raptorbt", reason="pip install raptorbt")
+    config = package.BacktestConfig(initial_capital=1e4, fees=0.001, upon_bar_close=True)
+    times = bars.timestamps.view(np.int64)
+    prices = (bars.open, bars.high, bars.low, bars.close, bars.volume)
+
+    def run() -> float:
+        found = package.run_single_backtest(times, *prices, entries, exits, config=config)
+        return found.metrics.total_return_pct / 100.0
 
     return run
 
@@ -69,26 +82,44 @@ def by_backtesting(bars: ms.Bars, entries: np.ndarray, exits: np.ndarray) -> Any
     return run
 
 
-@pytest.mark.parametrize("who", [by_marketsim, by_vectorbt, by_backtesting])
+@pytest.mark.parametrize("who", [by_marketsim, by_raptorbt, by_vectorbt, by_backtesting])
 @pytest.mark.benchmark(group="replay: SMA cross, 2,148 bars, with metrics")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the rivals
 def bench_signals(benchmark, who) -> None:
     bars = random_bars(2148)
     entries, exits = sma_cross(bars)
-    expected = by_marketsim(bars, entries, exits)()
     run = who(bars, entries, exits)
-    assert run() == pytest.approx(expected, abs=0.01)
+    # backtesting.py holds whole units
+    assert run() == pytest.approx(by_hand(bars.close, entries, exits), abs=1e-3)
     benchmark(run)
 
 
+def by_hand(close: np.ndarray, entries: np.ndarray, exits: np.ndarray) -> float:
+    cash, units = 1.0, 0.0
+    for price, enters, leaves in zip(close, entries, exits, strict=True):
+        if units and leaves:
+            cash, units = units * price * 0.999, 0.0
+        elif not units and enters:
+            cash, units = 0.0, cash / (price * 1.001)
+    return cash + units * close[-1] - 1.0
+
+
+@pytest.mark.parametrize("figures", [False, True], ids=["replay", "with metrics"])
 @pytest.mark.benchmark(group="replay: brackets, 5,000,000 minutes")
-def bench_brackets(benchmark) -> None:
+def bench_brackets(benchmark, figures: bool) -> None:
     bars = random_bars(5_000_000, "min")
     entries, exits = np.arange(len(bars)) % 50 == 0, np.zeros(len(bars), dtype=bool)
 
     def run():
-        return replay(bars, entries, exits, stop_loss=0.02, take_profit=0.03, size=0.5)
+        found = replay(bars, entries, exits, stop_loss=0.02, take_profit=0.03, size=0.5)
+        return found.metrics if figures else found
 
-    assert {"stop", "limit"} <= set(run().trades["exit"])
+    trades = replay(bars, entries, exits, stop_loss=0.02, take_profit=0.03, size=0.5).trades
+    assert set(trades["exit"]) <= {"stop", "limit", "open"}
+    stopped = trades[trades["exit"] == "stop"]
+    # A stop fills at its level or, past a gap, at the open.
+    assert (stopped["exit_price"] <= stopped["entry_price"] * 0.98 * (1.0 + 1e-12)).all()
+    assert len(trades) > 90_000
     benchmark(run)
 
 
@@ -99,17 +130,51 @@ def cross_of_features(state, bar, features, orders):
         o.close_position(orders)
 
 
-@pytest.mark.parametrize("jit", [True, False])
-@pytest.mark.benchmark(group="replay: on_bar with 15 features, 100,000 bars")
-def bench_on_bar(benchmark, jit: bool) -> None:
-    count = 100_000 if jit else 5_000
-    bars = random_bars(count, "h")
+def seldom(state, bar, features, orders):
+    if state.position == 0.0 and features.a > 0.9:
+        o.buy(orders, 1.0, o.EQUITY)
+    elif state.position > 0.0 and features.a < -0.9:
+        o.close_position(orders)
+
+
+def features_of(count: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(2)
     features = {name: rng.normal(size=count) for name in "abcdefghijklmno"}
-    features["a"] = np.sin(np.arange(count) / 30.0)
-    found = replay_strategy(bars, cross_of_features, features, jit=jit)
+    return features | {"a": np.sin(np.arange(count) / 30.0)}
+
+
+@pytest.mark.parametrize("jit", [True, False], ids=["Numba", "Python"])
+@pytest.mark.parametrize("on_bar", [cross_of_features, seldom])
+@pytest.mark.benchmark(group="replay: on_bar with 15 features")
+def bench_on_bar(measure, jit: bool, on_bar) -> None:
+    count = 100_000 if jit else 5_000
+    bars, features = random_bars(count, "h"), features_of(count)
+    found = replay_strategy(bars, on_bar, features, jit=jit)
+    other = replay_strategy(bars, on_bar, features, jit=not jit)
+    assert found.metrics == other.metrics
     assert found.metrics["trades"] > 10
-    benchmark(lambda: replay_strategy(bars, cross_of_features, features, jit=jit))
+    measure(lambda: replay_strategy(bars, on_bar, features, jit=jit), items=count, unit="a bar")
+
+
+@pytest.mark.parametrize("way", ["compiled", "loaded from disk"])
+@pytest.mark.benchmark(group="replay: compile on_bar")
+def bench_compile(benchmark, tmp_path, monkeypatch, way: str) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = tmp_path / "marketsim" / "strategies"
+    kind = np.dtype([(name, np.float64) for name in "abcdefghijklmno"])
+
+    def prepare() -> None:
+        compiled._kept.clear()
+        for path in folder.glob("*") if way == "compiled" else ():
+            path.unlink()
+
+    compiled._kept.clear()  # other benchmarks of this process compile it too
+    compiled.compiled(cross_of_features, kind)
+    assert len(list(folder.iterdir())) == 1
+    found = benchmark.pedantic(
+        compiled.compiled, (cross_of_features, kind), setup=prepare, rounds=5
+    )
+    assert isinstance(found._code, code_store.LoadedCode) == (way != "compiled")
 
 
 @pytest.mark.benchmark(group="replay: portfolio of 500 symbols, 2,500 days")
@@ -121,9 +186,12 @@ def bench_portfolio(benchmark) -> None:
     weights = pd.DataFrame(np.full(close.shape, 1.0 / 500), index)
 
     def run():
-        return replay_portfolio(
-            prices, weights, open=prices, cost_bps=5, keep_units=False
-        )  # fmt: skip
+        return replay_portfolio(prices, weights, open=prices, cost_bps=5, keep_units=False)
 
-    assert run().equity.iloc[-1] > 0.0
+    # Equal weights every day earn the mean of the returns, less the cost of trading back to them.
+    change = close[2:] / close[1:-1]
+    drifted = change / change.sum(axis=1, keepdims=True)
+    traded = np.abs(drifted - 1.0 / 500).sum(axis=1)
+    growth = np.prod(change.mean(axis=1) * (1.0 - 0.0005 * traded)) * (1.0 - 0.0005)
+    assert run().equity.iloc[-1] / 10_000.0 == pytest.approx(growth, rel=1e-3)
     benchmark(run)

@@ -1,9 +1,11 @@
-"""Grids of replays, our share of an Optuna trial, processes, and the ledger.
+"""Grids of replays, our share of an Optuna trial, processes, the ledger, and overfitting.
 
 Targets: 10,000 SMA pairs on 2,148 bars at most 0.1 CPU s and 150 MB (raptorbt 2.6 CPU s and 836 MB,
 vectorbt 14 CPU s and 3.2 GB); our share of 1,000 Optuna trials over a prepared walk-forward run
 under 10 % of Optuna's own time; two processes at least 1.8 times one for trials of 5 ms; a summary
-of 10,000 trials at most 10 ms. The statistics of overfitting are timed in bench_metrics.py.
+of 10,000 trials at most 10 ms; of 1,000 strategies x 2,500 days 12,870 splits of cross-validation
+at most 1 s and 10,000 bootstrap samples at most 5 s; PBO and deflated Sharpe ratio of 50 strategies
+at most 20 ms.
 """
 
 from __future__ import annotations
@@ -17,9 +19,12 @@ import numpy as np
 import pytest
 
 import marketsim as ms
+from marketsim import metrics
 from marketsim.search import Ledger, grid, walk_forward_objective
 
 SPACE = {"fast": range(2, 102), "slow": range(102, 202)}
+STRATEGIES, DAYS = 1_000, 2_500
+NET = np.random.default_rng(0).standard_t(5, (STRATEGIES, DAYS)) * 0.008 + 0.0002
 DATA = Path(os.environ.get("MARKETSIM_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
@@ -181,3 +186,50 @@ def bench_plain_optuna(measure, benchmark) -> None:
         return float(study.best_value)
 
     assert measure(run, items=200, unit="trial") > -1.0
+
+
+def bench_backtest_overfitting(measure, benchmark) -> None:
+    benchmark.group = f"overfitting of {STRATEGIES} strategies x {DAYS} days"
+    found = measure(
+        lambda: metrics.probability_of_backtest_overfitting(NET),
+        items=12_870,
+        unit="split of 16 blocks",
+    )
+    assert len(found.logits) == 12_870
+    assert 0.0 < found.probability < 1.0
+
+
+def bench_superiority(measure, benchmark) -> None:
+    benchmark.group = f"overfitting of {STRATEGIES} strategies x {DAYS} days"
+    found = measure(
+        lambda: metrics.superior_predictive_ability(NET, repetitions=10_000),
+        items=10_000,
+        unit="bootstrap sample",
+    )
+    assert found.lower <= found.consistent <= found.upper
+
+
+def bench_superiority_by_arch(measure, benchmark) -> None:
+    benchmark.group = f"overfitting of {STRATEGIES} strategies x {DAYS} days"
+    bootstrap = pytest.importorskip("arch.bootstrap")
+    losses, cash = -NET.T, np.zeros(DAYS)
+
+    def ten() -> float:
+        test = bootstrap.SPA(cash, losses, reps=10, seed=1)
+        test.compute()
+        return float(test.pvalues["upper"])
+
+    assert 0.0 <= measure(ten, items=10, unit="bootstrap sample") <= 1.0
+
+
+def bench_fifty_strategies(measure, benchmark) -> None:
+    benchmark.group = f"PBO and deflated Sharpe ratio of 50 strategies x {DAYS} days"
+    few = NET[:50].copy()
+
+    def both() -> tuple[float, float]:
+        trials = metrics.effective_trials(few).number
+        deflated = metrics.deflated_sharpe_ratio(few, trials=trials)
+        return metrics.probability_of_backtest_overfitting(few).probability, deflated.probability
+
+    found = measure(both, items=50, unit="strategy")
+    assert all(0.0 < value < 1.0 for value in found)

@@ -212,7 +212,7 @@ GROUP_RUNS = "walk-forward of 5,000 bars, 70 simulations"
 
 
 def unasked() -> EwmaModel:
-    """The default model, which must not be run: its forecasts are in the store."""
+    """An `ewma` model, which must not be run: its forecasts are in the store."""
 
     def run(*_: object, **__: object) -> None:
         raise AssertionError("the model was run")
@@ -234,7 +234,7 @@ def whole(result: ms.WalkForwardResult) -> str:
 def bench_walk_forward(measure, benchmark, folder, size, store: str, part: str) -> None:
     benchmark.group = GROUP_RUNS
     bars, path = random_bars(size(5_000, 300)), folder()
-    made = ms.walk_forward(bars, store=path, progress=False)
+    made = ms.walk_forward(bars, "ewma", store=path, progress=False)
     # Without a store the model must run, and does.
     model, where = (unasked(), path) if store == "warm" else (EwmaModel(), False)
 

@@ -34,7 +34,7 @@ def bench_seventy_simulations(measure, benchmark) -> None:
     benchmark.group = f"walk-forward of {BARS} bars, all strategies, ewma"
     bars = random_bars(BARS)
     result = measure(
-        lambda: complete(ms.walk_forward(bars, store=False, progress=False)),
+        lambda: complete(ms.walk_forward(bars, "ewma", store=False, progress=False)),
         items=1,
         unit="70 simulations",
     )
@@ -49,7 +49,9 @@ def bench_every_day_a_simulation(measure, benchmark) -> None:
     def run() -> ms.WalkForwardResult:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a few days at the start have no history to fit on
-            return complete(ms.walk_forward(bars, simulations=BARS, store=False, progress=False))
+            return complete(
+                ms.walk_forward(bars, "ewma", simulations=BARS, store=False, progress=False)
+            )
 
     result = measure(run, items=1, unit="all days")
     assert len(result.windows.as_of) == BARS - 77
@@ -66,7 +68,7 @@ bars = random_bars({bars})
 times = []
 for _ in range(6):
     start = time.perf_counter()
-    result = ms.walk_forward(bars, store=False, progress=False)
+    result = ms.walk_forward(bars, "ewma", store=False, progress=False)
     result.days, result.forecasts, result.simulations, str(result.summary())
     times.append(time.perf_counter() - start)
 print(json.dumps([imported, times[0], min(times[1:])]))

@@ -56,7 +56,7 @@ def parsed_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="folder of bars, a file a symbol")
     parser.add_argument("--ledger", type=Path, default=Path("paper.sqlite"))
-    parser.add_argument("--model", default="ewma")
+    parser.add_argument("--model", default="range")
     parser.add_argument("--strategies", nargs="+", default=["maxdiff"])
     parser.add_argument("--calendar", help="such as XNYS, so that holidays are known")
     parser.add_argument("--equity", type=float, default=10_000.0, help="a strategy and symbol")

@@ -55,6 +55,7 @@ NO_SERIES = {  # takes no series, or holds one without computing
     "ProfitSums", "QuantileDistribution", "Strategy", "StudentTMixture", "TakeProfit",
     "UniverseResult", "WalkForwardResult", "LookaheadReport", "ForecastEvaluation",
     "evaluate_forecasts",  # of a whole run
+    "compare",  # of finished runs
     "demo_bars", "read_folder", "read_many", "features", "register_strategy", "strategy_names",
     "unregister_strategy", "BarStrategy", "BarView", "__version__",
     "bars", "forecasts", "kernels", "live", "metrics", "models", "strategies", "walkforward",
@@ -238,6 +239,7 @@ MODELS: dict[str, Callable[[Path], ms.Model]] = {
     "ewma": lambda _: ms.load_model("ewma"),
     "range": lambda _: ms.load_model("range", window=60, fit=60),
     "climatology": lambda _: ms.load_model("climatology", window=60),
+    "garch": lambda _: ms.load_model("garch"),
     "persistence": lambda _: ms.load_model("persistence"),
     "Toto 1.0": lambda folder: ms.load_model(folder / "toto1"),
     "Toto 1.0, joint": lambda folder: ms.load_model(folder / "toto1", variates="joint"),

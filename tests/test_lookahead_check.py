@@ -170,11 +170,13 @@ def test_walk_forward_refuses_a_peek_on_any_stretch(bars: ms.Bars, first: int) -
         ms.walk_forward(part, strategies=[Peeking()], **quiet)
 
 
-def test_a_long_run_asks_again_for_a_tenth_of_its_bars() -> None:
-    for count in (1, 11, 76, 300, 2_500, 9_400):
-        sizes = probe_sizes(count)
+def test_probes_decide_for_few_of_the_bars_of_a_run() -> None:
+    for count, asked in ((1, 8), (11, 53), (76, 566), (126, 966), (2_500, 2_990), (9_400, 75_000)):
+        sizes = probe_sizes(count, asked)
         assert all(0 < size < count for size in sizes)
-        assert count < 2_500 or (len(sizes) >= 8 and sum(sizes) <= count / 8)
+        assert count < 9 or len(sizes) >= 6
+        assert count < 76 or sum(sizes) <= asked / 15
+    assert len(probe_sizes(2_500, 2_990)) > 8
 
 
 @pytest.mark.parametrize("name", ["simple", "unprofit_shutdown", "maxdiff"])

@@ -92,7 +92,7 @@ def test_an_error_closes_its_stages(clock: Clock) -> None:
     assert paths == {(): 7, ("a",): 0, ("a", "b"): 5, ("c",): 11}
     with pytest.raises(RuntimeError, match="boom"), profiled():
         raise RuntimeError("boom")
-    already = pytest.raises(ArgumentError, match="a profile is being taken already")
+    already = pytest.raises(ArgumentError, match="a profile is already active")
     with profiled(), already, profiled():
         raise AssertionError
     with profiled():  # and it can be taken again

@@ -1,12 +1,14 @@
-"""Builds .venv-oldest: marketsim with the oldest versions of what pyproject.toml declares.
+"""Builds .venv-oldest: the oldest versions of what pyproject.toml declares, before those of .venv.
 
-Lower bounds of the dependencies become pins; tests' tools are those of constraints.txt. Needs a
-Python for which the oldest versions have wheels: 3.11.
+Lower bounds of the dependencies become pins. marketsim itself, torch and the tests' tools are those
+of .venv, which stands behind the new environment: nothing is compiled, and the gigabytes of an old
+torch are not fetched. Needs a Python for which the oldest versions have wheels: 3.11 or 3.12.
 """
 
 import re
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import venv
 from pathlib import Path
@@ -14,26 +16,27 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = ROOT / ".venv-oldest"
 BUILT = ENVIRONMENT / ".built"  # written last: what it stands in is complete
-EXTRAS = ("models", "parquet", "calendars")
-TOOLS = ("hypothesis", "pytest", "pytest-benchmark", "pytest-xdist", "scipy==1.13.1", "arch==7.0.0")
+EXTRAS = ("parquet", "calendars")
+TOOLS = ("scipy==1.13.1", "arch==7.0.0")
 
 
 def main() -> None:
-    """Build, and print what was installed."""
-    if sys.version_info[:2] != (3, 11):
-        sys.exit("the oldest versions have wheels for 3.11: make test-oldest PYTHON=python3.11")
+    """Build, and print what was installed. Runs with the Python of .venv."""
+    if not (3, 11) <= sys.version_info[:2] <= (3, 12):
+        sys.exit("the oldest versions have wheels for Python 3.11 and 3.12: build .venv with one")
     venv.create(ENVIRONMENT, clear=True, with_pip=True)
+    python = ENVIRONMENT / "bin" / "python"
     pins = oldest(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"])
-    pip = [
-        ENVIRONMENT / "bin" / "python",
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--disable-pip-version-check",
-    ]
+    pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     subprocess.run([*pip, *pins, *TOOLS], check=True)
-    subprocess.run([*pip, "--no-deps", ROOT], check=True)
+    here = subprocess.run(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+    behind = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
+    Path(here, "zz_behind.pth").write_text(behind)
     BUILT.write_text("\n".join(pins) + "\n")
     print("\n".join(pins))
 

@@ -13,6 +13,7 @@ PYBIND11_MODULE(_core, module) {
   marketsim::bindings::register_genesis(module);
   marketsim::bindings::register_indicators(module);
   marketsim::bindings::register_keys(module);
+  marketsim::bindings::register_moves(module);
   marketsim::bindings::register_offsets(module);
   marketsim::bindings::register_performance(module);
   marketsim::bindings::register_profit(module);

@@ -14,6 +14,7 @@ void register_features(pybind11::module_& module);
 void register_genesis(pybind11::module_& module);
 void register_indicators(pybind11::module_& module);
 void register_keys(pybind11::module_& module);
+void register_moves(pybind11::module_& module);
 void register_offsets(pybind11::module_& module);
 void register_performance(pybind11::module_& module);
 void register_profit(pybind11::module_& module);

@@ -1,5 +1,7 @@
 #include <pybind11/typing.h>
 
+#include <algorithm>
+#include <array>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -26,54 +28,118 @@ ind::Option option_numbered(int option) {
   return static_cast<ind::Option>(option);
 }
 
-// inputs: [series, row] each; parameters: [set, number]; outputs: [set, series, row], or with lags
-// [set, series, lag, row].
-void run_py(const std::string& name, const std::vector<DoubleArray>& inputs,
-            const DoubleArray& parameters, int option, size_t longest, size_t lookback,
-            const std::vector<size_t>& lags, std::vector<py::array_t<double>> outputs) {
-  const size_t kind = kind_named(name);
-  const ind::KindInfo& info = ind::kinds()[kind];
-  if (inputs.size() != info.inputs || outputs.size() != info.outputs) {
-    reject(name + ": expected " + std::to_string(info.inputs) + " inputs and " +
-           std::to_string(info.outputs) + " outputs");
-  }
-  if (parameters.ndim() != 2 || parameters.shape(1) > py::ssize_t{ind::kMostParameters}) {
-    reject("parameters: expected [set, number]");
-  }
-  for (const DoubleArray& input : inputs) {
-    if (input.ndim() != 2) reject("inputs: expected [series, row]");
-    require_same_shape(inputs[0], "the first input", input, "another");
-  }
-  const auto sets = static_cast<size_t>(parameters.shape(0));
-  const auto series = static_cast<size_t>(inputs[0].shape(0));
-  const auto rows = static_cast<size_t>(inputs[0].shape(1));
-  const size_t each = rows * (lookback ? lags.size() : 1);
-  for (const size_t lag : lags) {
-    if (lag >= lookback) reject("lags: each must be below lookback");
-  }
-  for (const auto& output : outputs) {
-    if (static_cast<size_t>(output.size()) != sets * series * each ||
-        !(output.flags() & py::array::c_style) || !output.writeable()) {
-      reject("outputs: expected writable contiguous arrays of [set, series, (lag,) row]");
+// An indicator with its parameter sets, [set, number], whose shape comes first in the results.
+class PyCall {
+ public:
+  PyCall(const std::string& name, const DoubleArray& parameters, std::vector<py::ssize_t> shape,
+         int option, size_t longest)
+      : name_(name),
+        kind_(kind_named(name)),
+        info_(ind::kinds()[kind_]),
+        shape_(std::move(shape)),
+        option_(option_numbered(option)),
+        longest_(longest) {
+    if (parameters.ndim() != 2 || parameters.shape(1) > py::ssize_t{ind::kMostParameters}) {
+      reject("parameters: expected [set, number]");
     }
+    sets_.resize(static_cast<size_t>(parameters.shape(0)));
+    const auto each = static_cast<size_t>(parameters.shape(1));
+    for (size_t i = 0; i < sets_.size(); ++i) {
+      std::copy_n(parameters.data() + i * each, each, sets_[i].begin());
+    }
+    py::ssize_t sets = 1;
+    for (const py::ssize_t length : shape_) sets *= length;
+    if (static_cast<size_t>(sets) != sets_.size()) reject("shape: expected that of the sets");
   }
-  std::vector<ind::Job> jobs(sets * series);
-  for (size_t i = 0; i < jobs.size(); ++i) {
-    const size_t set = i / series, one = i % series;
-    for (size_t k = 0; k < inputs.size(); ++k) jobs[i].in[k] = inputs[k].data() + one * rows;
+
+  // Results in fresh arrays, for inputs that are float64 [row] and not large; else None.
+  py::object fresh(const py::typing::Tuple<py::object, py::ellipsis>& arrays) const {
+    if (arrays.size() != info_.inputs) return py::none();
+    const double* in[ind::kMostInputs];
+    py::ssize_t rows = -1;
+    for (size_t k = 0; k < info_.inputs; ++k) {
+      const py::handle given = arrays[k];
+      // Not of a class of its own: masked arrays are among those.
+      if (Py_TYPE(given.ptr()) != py::detail::npy_api::get().PyArray_Type_ ||
+          !py::isinstance<DoubleArray>(given)) {
+        return py::none();
+      }
+      const auto array = py::reinterpret_borrow<DoubleArray>(given);
+      if (array.ndim() != 1 || (rows >= 0 && array.size() != rows)) return py::none();
+      rows = array.size();
+      in[k] = array.data();
+    }
+    const size_t each = sets_.size() * static_cast<size_t>(rows);
+    if (rows == 0 || each * info_.outputs >= kLarge) return py::none();
+    std::vector<py::ssize_t> shape = shape_;
+    shape.push_back(rows);
+    py::tuple results(info_.outputs);
+    double* out[ind::kMostOutputs];
+    for (size_t j = 0; j < info_.outputs; ++j) {
+      py::array_t<double> result(shape);
+      out[j] = result.mutable_data();
+      results[j] = std::move(result);
+    }
+    compute(in, out, 1, static_cast<size_t>(rows), 0, {});
+    return results;
+  }
+
+  // inputs: [series, row] each; outputs: [set, series, row], or with lags [set, series, lag, row].
+  void run(const std::vector<DoubleArray>& inputs, size_t lookback, const std::vector<size_t>& lags,
+           std::vector<py::array_t<double>> outputs) const {
+    if (inputs.size() != info_.inputs || outputs.size() != info_.outputs) {
+      reject(name_ + ": expected " + std::to_string(info_.inputs) + " inputs and " +
+             std::to_string(info_.outputs) + " outputs");
+    }
+    const double* in[ind::kMostInputs];
+    double* out[ind::kMostOutputs];
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      if (inputs[k].ndim() != 2) reject("inputs: expected [series, row]");
+      require_same_shape(inputs[0], "the first input", inputs[k], "another");
+      in[k] = inputs[k].data();
+    }
+    const auto series = static_cast<size_t>(inputs[0].shape(0));
+    const auto rows = static_cast<size_t>(inputs[0].shape(1));
+    for (const size_t lag : lags) {
+      if (lag >= lookback) reject("lags: each must be below lookback");
+    }
+    const size_t each = rows * (lookback ? lags.size() : 1);
     for (size_t j = 0; j < outputs.size(); ++j) {
-      jobs[i].out[j] = outputs[j].mutable_data() + i * each;
+      if (static_cast<size_t>(outputs[j].size()) != sets_.size() * series * each ||
+          !(outputs[j].flags() & py::array::c_style) || !outputs[j].writeable()) {
+        reject("outputs: expected writable contiguous arrays of [set, series, (lag,) row]");
+      }
+      out[j] = outputs[j].mutable_data();
     }
-    for (py::ssize_t k = 0; k < parameters.shape(1); ++k) {
-      jobs[i].parameters[k] = parameters.data()[set * parameters.shape(1) + k];
-    }
+    if (rows > 0 && series > 0) compute(in, out, series, rows, lookback, lags);
   }
-  const ind::Run run{jobs.data(), jobs.size(), rows,        option_numbered(option),
-                     longest,     lookback,    lags.data(), lags.size()};
-  if (rows == 0 || jobs.empty()) return;
-  const py::gil_scoped_release release;
-  lookback ? ind::run_windowed(kind, run) : ind::run(kind, run);
-}
+
+ private:
+  static constexpr size_t kLarge = size_t{1} << 19;  // numbers; compute.py allocates those
+
+  void compute(const double* const* in, double* const* out, size_t series, size_t rows,
+               size_t lookback, const std::vector<size_t>& lags) const {
+    const py::gil_scoped_release release;
+    const size_t each = rows * (lookback ? lags.size() : 1);
+    std::vector<ind::Job> jobs(sets_.size() * series);
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      for (size_t k = 0; k < info_.inputs; ++k) jobs[i].in[k] = in[k] + i % series * rows;
+      for (size_t j = 0; j < info_.outputs; ++j) jobs[i].out[j] = out[j] + i * each;
+      std::copy(sets_[i / series].begin(), sets_[i / series].end(), jobs[i].parameters);
+    }
+    const ind::Run all{jobs.data(), jobs.size(), rows,        option_,
+                       longest_,    lookback,    lags.data(), lags.size()};
+    lookback ? ind::run_windowed(kind_, all) : ind::run(kind_, all);
+  }
+
+  std::string name_;
+  size_t kind_;
+  ind::KindInfo info_;
+  std::vector<std::array<double, ind::kMostParameters>> sets_;
+  std::vector<py::ssize_t> shape_;
+  ind::Option option_;
+  size_t longest_;
+};
 
 // An indicator that takes one bar at a time.
 class PyStream {
@@ -162,9 +228,14 @@ class PyStream {
 
 void register_indicators(py::module_& module) {
   using py::arg;
-  module.def("indicator_run", &run_py, arg("name"), arg("inputs"), arg("parameters"), arg("option"),
-             arg("longest"), arg("lookback"), arg("lags"), arg("outputs"),
-             "Fill the outputs of an indicator; lookback 0 sees all rows before each.");
+  py::class_<PyCall>(module, "IndicatorCall", "An indicator with its parameters.")
+      .def(
+          py::init<const std::string&, const DoubleArray&, std::vector<py::ssize_t>, int, size_t>(),
+          arg("name"), arg("parameters"), arg("shape"), arg("option"), arg("longest"))
+      .def("fresh", &PyCall::fresh, arg("arrays"),
+           "A tuple of results in fresh arrays, for small float64 arrays [row]; else None.")
+      .def("run", &PyCall::run, arg("inputs"), arg("lookback"), arg("lags"), arg("outputs"),
+           "Fill the outputs; lookback 0 sees all rows before each.");
   module.def(
       "indicator_kinds",
       [] {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <tuple>
 
 #include "bindings/numpy_args.hpp"
@@ -30,14 +31,19 @@ DayArgs check_days(const FloatArray& close, const FloatArray& high, const FloatA
           close.size()};
 }
 
+constexpr float kLargest = std::numeric_limits<float>::max();
+
 void require_offsets(const FloatArray& offsets, const char* name) {
   if (offsets.ndim() != 1) {
     reject(std::string(name) + " must be a scalar or 1-D: got shape " + shape_text(offsets));
   }
-  for (py::ssize_t i = 0; i < offsets.size(); ++i) {
-    if (!std::isfinite(offsets.data()[i])) {
+  const float* const values = offsets.data();
+  bool finite = true;  // without a branch that ends the loop, which is vectorised so
+  for (py::ssize_t i = 0; i < offsets.size(); ++i) finite &= std::fabs(values[i]) <= kLargest;
+  for (py::ssize_t i = 0; !finite && i < offsets.size(); ++i) {
+    if (!std::isfinite(values[i])) {
       reject(std::string(name) + " must be finite: element " + std::to_string(i) + " is " +
-             std::to_string(offsets.data()[i]));
+             std::to_string(values[i]));
     }
   }
 }
@@ -65,7 +71,7 @@ py::array_t<float> profit_py(const FloatArray& close, const FloatArray& high, co
   const py::ssize_t candidates = high_offset.size();
   if (candidates > 0) {
     const auto least = [](const FloatArray& of) {
-      return *std::min_element(of.data(), of.data() + of.size());
+      return lowest(of.data(), static_cast<size_t>(of.size()), of.data()[0]);
     };
     require_level_prices(rules, args.days, static_cast<size_t>(args.count), least(high_offset),
                          least(low_offset));

@@ -1,8 +1,5 @@
 #include <pybind11/typing.h>
 
-#include <cstring>
-#include <vector>
-
 #include "bindings/register.hpp"
 #include "bindings/replay_args.hpp"
 #include "kernels/replay/run.hpp"
@@ -32,18 +29,18 @@ ReplayBars make_bars(const DoubleArray& open, const DoubleArray& high, const Dou
 
 // Structured rows as bytes [row, size]; the Python side views them as its dtype of this layout.
 template <typename Record>
-py::array_t<uint8_t> bytes_of(const std::vector<Record>& rows) {
+py::array_t<uint8_t> bytes_of(const Rows<Record>& rows) {
   py::array_t<uint8_t> out(
       {static_cast<py::ssize_t>(rows.size()), static_cast<py::ssize_t>(sizeof(Record))});
-  if (!rows.empty()) std::memcpy(out.mutable_data(), rows.data(), rows.size() * sizeof(Record));
+  rows.copy_to(out.mutable_data());
   return out;
 }
 
 // What a run left: the rows are copied out when they are asked for.
 struct ReplayRun {
   Engine engine;
-  py::array_t<double> equity, position;
-  Summary summary{};
+  DoubleArray close;  // what the equity is read from
+  double cash;        // at the start
   Refusal refusal{};
   Ended ended = Ended::done;
 };
@@ -51,13 +48,10 @@ struct ReplayRun {
 template <typename Run>
 ReplayRun run(const ReplayBars& bars, const Settings& settings, const Run& strategy) {
   const BarArrays arrays = bars.arrays();
-  ReplayRun out{Engine(arrays, settings), py::array_t<double>(arrays.count),
-                py::array_t<double>(arrays.count)};
-  const Curve curve{out.equity.mutable_data(), out.position.mutable_data()};
+  ReplayRun out{Engine(arrays, settings), bars.close, settings.cash};
   {
     const py::gil_scoped_release release;
-    strategy(out, arrays, curve);
-    if (out.ended == Ended::done) out.summary = out.engine.summary(curve.equity, arrays.count);
+    strategy(out, arrays);
   }
   return out;
 }
@@ -106,8 +100,8 @@ ReplayRun signals_py(const ReplayBars& bars, const Settings& settings,
                         take_profits ? take_profits->data() : nullptr,
                         cooldown,
                         time_stop};
-  return run(bars, settings, [&](ReplayRun& out, const BarArrays& arrays, const Curve& curve) {
-    run_signals(out.engine, arrays, settings, signals, curve);
+  return run(bars, settings, [&](ReplayRun& out, const BarArrays& arrays) {
+    run_signals(out.engine, arrays, settings, signals);
   });
 }
 
@@ -115,8 +109,8 @@ ReplayRun targets_py(const ReplayBars& bars, const Settings& settings, const Dou
                      bool fraction) {
   require_same_shape(bars.close, "close", target, "target");
   const Size size = fraction ? Size::target_fraction : Size::target_units;
-  return run(bars, settings, [&](ReplayRun& out, const BarArrays& arrays, const Curve& curve) {
-    run_targets(out.engine, arrays, settings, target.data(), size, curve);
+  return run(bars, settings, [&](ReplayRun& out, const BarArrays& arrays) {
+    run_targets(out.engine, arrays, settings, target.data(), size);
   });
 }
 
@@ -133,17 +127,20 @@ State* state_of(py::array_t<uint8_t, py::array::c_style>& state) {
 }
 
 ReplayRun strategy_py(const ReplayBars& bars, const Settings& settings, uintptr_t address,
-                      const DoubleArray& features, py::array_t<uint8_t, py::array::c_style> state,
+                      const std::vector<DoubleArray>& features,
+                      py::array_t<uint8_t, py::array::c_style> state,
                       py::array_t<uint8_t, py::array::c_style> requests) {
-  if (features.ndim() != 2 || features.shape(0) != bars.close.size()) {
-    reject("features must be [bar, feature]: got shape " + shape_text(features));
+  std::vector<const double*> columns;
+  for (const DoubleArray& column : features) {
+    require_same_shape(bars.close, "close", column, "feature");
+    columns.push_back(column.data());
   }
-  const Strategy strategy{reinterpret_cast<OnBar>(address), features.data(), features.shape(1)};
+  const Strategy strategy{reinterpret_cast<OnBar>(address), columns.data(),
+                          static_cast<int64_t>(columns.size())};
   State* const memory = state_of(state);
   Request* const room = requests_of(requests);
-  return run(bars, settings, [&](ReplayRun& out, const BarArrays& arrays, const Curve& curve) {
-    out.ended =
-        run_strategy(out.engine, arrays, settings, strategy, *memory, room, curve, out.refusal);
+  return run(bars, settings, [&](ReplayRun& out, const BarArrays& arrays) {
+    out.ended = run_strategy(out.engine, arrays, settings, strategy, *memory, room, out.refusal);
   });
 }
 
@@ -158,9 +155,7 @@ ReplayRun callback_py(const ReplayBars& bars, const Settings& settings,
   Request* const room = requests_of(requests);
   if (bar.nbytes() != static_cast<py::ssize_t>(sizeof(BarRecord))) reject("bar: wrong size");
   auto* const seen = reinterpret_cast<BarRecord*>(bar.mutable_data());
-  ReplayRun out{Engine(arrays, settings), py::array_t<double>(arrays.count),
-                py::array_t<double>(arrays.count)};
-  double *const equity = out.equity.mutable_data(), *const position = out.position.mutable_data();
+  ReplayRun out{Engine(arrays, settings), bars.close, settings.cash};
   for (int64_t t = 0; t < arrays.count; ++t) {
     out.engine.step(t);
     if (!out.engine.ruined()) {
@@ -174,38 +169,33 @@ ReplayRun callback_py(const ReplayBars& bars, const Settings& settings,
         return out;
       }
     }
-    if (settings.same_close) out.engine.fill_at_seen_close(t);
-    equity[t] = out.engine.equity();
-    position[t] = out.engine.position();
+    note(out.engine, settings, t);
   }
-  if (arrays.count > 0) {
-    out.engine.finish(arrays.count - 1);
-    equity[arrays.count - 1] = out.engine.equity();
-    position[arrays.count - 1] = out.engine.position();
-  }
-  out.summary = out.engine.summary(equity, arrays.count);
+  end(out.engine, arrays);
   return out;
 }
 
-py::typing::Dict<py::str, double> summary_of(const ReplayRun& run) {
-  const Summary& s = run.summary;
+// The figures of ReplayResult.metrics; `annual_root` is the root of the periods a year.
+py::typing::Dict<py::str, double> metrics_of(const ReplayRun& run, double annual_root) {
+  const Summary s = run.engine.summary();
+  const auto trades = static_cast<double>(s.trades);
   py::typing::Dict<py::str, double> out;
-  out["final_equity"] = s.final_equity;
-  out["total_return"] = s.figures[kTotalReturn];
-  out["max_drawdown"] = s.figures[kMaxDrawdown];
-  out["sharpe"] = s.figures[kSharpe];
-  out["exposure"] = s.exposure;
-  out["gross_win"] = s.gross_win;
-  out["gross_loss"] = s.gross_loss;
-  out["cost"] = s.cost;
-  out["turnover"] = s.turnover;
-  out["trades"] = s.trades;
-  out["wins"] = s.wins;
-  out["orders"] = s.orders;
-  out["fills"] = s.fills;
-  out["refused"] = s.refused;
-  out["ambiguous_bars"] = s.ambiguous_bars;
-  out["ruined_bar"] = s.ruined_bar;
+  const auto put = [&](const char* name, auto value) { out[name] = static_cast<double>(value); };
+  put("final_equity", s.final_equity);
+  put("total_return", s.curve.total_return);
+  put("max_drawdown", s.curve.max_drawdown);
+  put("sharpe", s.curve.sharpe * annual_root);
+  put("exposure", s.exposure);
+  put("cost", s.cost);
+  put("turnover", s.turnover / run.cash);
+  put("trades", s.trades);
+  put("orders", s.orders);
+  put("fills", s.fills);
+  put("refused", s.refused);
+  put("ambiguous_bars", s.ambiguous_bars);
+  put("ruined_bar", s.ruined_bar);
+  put("win_rate", s.trades ? static_cast<double>(s.wins) / trades : kNone);
+  put("profit_factor", s.gross_loss > 0.0 ? s.gross_win / s.gross_loss : kNone);
   return out;
 }
 
@@ -213,7 +203,8 @@ using Curves = py::typing::Tuple<py::array_t<double>, py::array_t<double>, py::a
                                  py::array_t<double>, py::array_t<double>>;
 
 Curves portfolio_py(const DoubleArray& open, const DoubleArray& close, const DoubleArray& weights,
-                    double cash, double cost, double fixed_cost, bool same_close, bool keep_units) {
+                    double cash, double cost, double fixed_cost, double lot, bool same_close,
+                    bool keep_units) {
   if (close.ndim() != 2) reject("close must be [bar, asset]: got shape " + shape_text(close));
   require_same_shape(close, "close", open, "open");
   require_same_shape(close, "close", weights, "weights");
@@ -221,8 +212,8 @@ Curves portfolio_py(const DoubleArray& open, const DoubleArray& close, const Dou
   if (assets == 0) reject("close must have at least one asset");
   py::array_t<double> equity(bars), left(bars), paid(bars), turnover(bars);
   py::array_t<double> units({keep_units ? bars : 0, assets});
-  const Portfolio portfolio{open.data(), close.data(), weights.data(), bars,      assets,
-                            cash,        cost,         fixed_cost,     same_close};
+  const Portfolio portfolio{open.data(), close.data(), weights.data(), bars, assets,
+                            cash,        cost,         fixed_cost,     lot,  same_close};
   double *const to_equity = equity.mutable_data(), *const to_cash = left.mutable_data();
   double *const to_cost = paid.mutable_data(), *const to_turnover = turnover.mutable_data();
   double* const to_units = keep_units ? units.mutable_data() : nullptr;
@@ -250,9 +241,23 @@ void register_replay(py::module_& module) {
            arg("fixed_cost"), arg("borrow"), arg("financing"), arg("leverage"), arg("maintenance"),
            arg("lot"), arg("participation"), arg("policy"), arg("same_close"), arg("close_at_end"));
   py::class_<ReplayRun>(module, "ReplayRun", "What a replay left.")
-      .def_readonly("equity", &ReplayRun::equity, "Equity at each close [bar].")
-      .def_readonly("position", &ReplayRun::position, "Units held at each close [bar].")
-      .def_property_readonly("summary", &summary_of)
+      .def_property_readonly(
+          "equity",
+          [](const ReplayRun& run) {
+            py::array_t<double> out(run.close.size());
+            run.engine.write_equity(out.mutable_data());
+            return out;
+          },
+          "Equity at each close [bar], made at each access.")
+      .def_property_readonly(
+          "position",
+          [](const ReplayRun& run) {
+            py::array_t<double> out(run.close.size());
+            run.engine.write_positions(out.mutable_data());
+            return out;
+          },
+          "Units held at each close [bar], made at each access.")
+      .def("metrics", &metrics_of, arg("annual_root"), "Figures by name.")
       .def_property_readonly(
           "ended", [](const ReplayRun& run) { return static_cast<int64_t>(run.ended); },
           "0 done, 1 the strategy raised, 2 a request was no order.")
@@ -266,22 +271,24 @@ void register_replay(py::module_& module) {
       .def("fills", [](const ReplayRun& run) { return bytes_of(run.engine.fills); })
       .def("trades", [](const ReplayRun& run) { return bytes_of(run.engine.trades); })
       .def("orders", [](const ReplayRun& run) { return bytes_of(run.engine.orders); });
-  module.def("replay_signals", &signals_py, arg("bars"), arg("settings"), arg("long_entry"),
-             arg("long_exit"), arg("short_entry"), arg("short_exit"), arg("size"), arg("quantity"),
-             arg("quantities").none(true), arg("stop_loss"), arg("take_profit"),
-             arg("trailing_stop"), arg("stop_losses").none(true), arg("take_profits").none(true),
+  module.def("replay_signals", &signals_py, arg("bars"), arg("settings"),
+             arg("long_entry").noconvert().none(true), arg("long_exit").noconvert().none(true),
+             arg("short_entry").noconvert().none(true), arg("short_exit").noconvert().none(true),
+             arg("size"), arg("quantity"), arg("quantities").noconvert().none(true),
+             arg("stop_loss"), arg("take_profit"), arg("trailing_stop"),
+             arg("stop_losses").noconvert().none(true), arg("take_profits").noconvert().none(true),
              arg("cooldown"), arg("time_stop"), "Replays entries and exits given as flags [bar].");
   module.def("replay_targets", &targets_py, arg("bars"), arg("settings"), arg("target").noconvert(),
              arg("fraction"),
              "Replays target positions [bar], in units or as fractions of equity.");
   module.def("replay_strategy", &strategy_py, arg("bars"), arg("settings"), arg("address"),
-             arg("features").noconvert(), arg("state").noconvert(), arg("requests").noconvert(),
+             arg("features"), arg("state").noconvert(), arg("requests").noconvert(),
              "Replays a compiled strategy by the address of its function.");
   module.def("replay_callback", &callback_py, arg("bars"), arg("settings"), arg("on_bar"),
              arg("state").noconvert(), arg("bar").noconvert(), arg("requests").noconvert(),
              "Replays a strategy in Python: on_bar(t) is called once a bar.");
   module.def("replay_portfolio", &portfolio_py, arg("open").noconvert(), arg("close").noconvert(),
-             arg("weights").noconvert(), arg("cash"), arg("cost"), arg("fixed_cost"),
+             arg("weights").noconvert(), arg("cash"), arg("cost"), arg("fixed_cost"), arg("lot"),
              arg("same_close"), arg("keep_units"),
              "(equity, cash, units, cost, turnover) of moving to target weights [bar, asset].");
 }

@@ -48,9 +48,9 @@ void put(Figures& to, const char* name, const std::vector<Summary>& from, const 
 Figures figures_of(const std::vector<Summary>& from) {
   Figures to;
   put(to, "final_equity", from, [](const Summary& s) { return s.final_equity; });
-  put(to, "total_return", from, [](const Summary& s) { return s.figures[kTotalReturn]; });
-  put(to, "max_drawdown", from, [](const Summary& s) { return s.figures[kMaxDrawdown]; });
-  put(to, "sharpe", from, [](const Summary& s) { return s.figures[kSharpe]; });
+  put(to, "total_return", from, [](const Summary& s) { return s.curve.total_return; });
+  put(to, "max_drawdown", from, [](const Summary& s) { return s.curve.max_drawdown; });
+  put(to, "sharpe", from, [](const Summary& s) { return s.curve.sharpe; });
   put(to, "exposure", from, [](const Summary& s) { return s.exposure; });
   put(to, "gross_win", from, [](const Summary& s) { return s.gross_win; });
   put(to, "gross_loss", from, [](const Summary& s) { return s.gross_loss; });

@@ -58,22 +58,6 @@ inline Pair mirror(M mask, F x, F y) {
   return {choose(mask, x, -y), choose(mask, y, -x)};
 #endif
 }
-// to[i * stride + j] = rows[j][first + i] for i and j below 4.
-inline void transpose_four(const float* const* rows, size_t first, float* to, size_t stride) {
-#if defined(__SSE2__)
-  __m128 a = _mm_loadu_ps(rows[0] + first), b = _mm_loadu_ps(rows[1] + first);
-  __m128 c = _mm_loadu_ps(rows[2] + first), d = _mm_loadu_ps(rows[3] + first);
-  _MM_TRANSPOSE4_PS(a, b, c, d);
-  _mm_storeu_ps(to, a);
-  _mm_storeu_ps(to + stride, b);
-  _mm_storeu_ps(to + 2 * stride, c);
-  _mm_storeu_ps(to + 3 * stride, d);
-#else
-  for (size_t i = 0; i < 4; ++i) {
-    for (size_t j = 0; j < 4; ++j) to[i * stride + j] = rows[j][first + i];
-  }
-#endif
-}
 inline D broadcast_double(double v) {
   return {broadcast_half(v), broadcast_half(v)};
 }

@@ -48,6 +48,10 @@ inline M as_mask(F v) {
 inline F as_floats(M v) {
   return _mm256_castsi256_ps(v);
 }
+// x * y + z, rounded once: only where a bound allows for it, or the product is exact.
+inline F multiply_add(F x, F y, F z) {
+  return _mm256_fmadd_ps(x, y, z);
+}
 inline M less_equal(F x, F y) {
   return as_mask(_mm256_cmp_ps(x, y, _CMP_LE_OQ));
 }
@@ -79,15 +83,28 @@ inline uint32_t bits(M mask) {
   return static_cast<uint32_t>(_mm256_movemask_ps(as_floats(mask)));
 }
 inline F next_up(F v) {
-  const __m256i one = _mm256_set1_epi32(1);
-  const M above = as_mask(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_GT_OQ));
-  const __m256i step = _mm256_blendv_epi8(_mm256_set1_epi32(-1), one, above);
-  const M zero = equal(v, _mm256_setzero_ps());
-  return as_floats(_mm256_blendv_epi8(_mm256_add_epi32(as_mask(v), step), one, zero));
+  const F value = v + _mm256_setzero_ps();  // turns -0 into 0
+  const M up = as_mask(_mm256_cmp_ps(value, _mm256_setzero_ps(), _CMP_GE_OQ));
+  const M back = _mm256_or_si256(up, _mm256_set1_epi32(1));  // -1 where up, else 1
+  return as_floats(_mm256_sub_epi32(as_mask(value), back));
 }
 // The float next to v, away from 0.
 inline F next_outwards(F v) {
   return as_floats(_mm256_add_epi32(as_mask(v), _mm256_set1_epi32(1)));
+}
+// to[i * kLanes + j] = rows[j][first + i] for i below 4.
+inline void transpose_four(const float* const* rows, size_t first, float* to) {
+  const auto halves = [&](size_t j) {  // of rows j and j + 4
+    const auto half = [&](size_t row) { return _mm_loadu_ps(rows[row] + first); };
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(half(j)), half(j + 4), 1);
+  };
+  const F a = halves(0), b = halves(1), c = halves(2), d = halves(3);
+  const F ab = _mm256_unpacklo_ps(a, b), cd = _mm256_unpacklo_ps(c, d);
+  const F ab_high = _mm256_unpackhi_ps(a, b), cd_high = _mm256_unpackhi_ps(c, d);
+  store(to, _mm256_shuffle_ps(ab, cd, 0x44));
+  store(to + kLanes, _mm256_shuffle_ps(ab, cd, 0xee));
+  store(to + 2 * kLanes, _mm256_shuffle_ps(ab_high, cd_high, 0x44));
+  store(to + 3 * kLanes, _mm256_shuffle_ps(ab_high, cd_high, 0xee));
 }
 inline I broadcast_index(int32_t v) {
   return _mm256_set1_epi32(v);

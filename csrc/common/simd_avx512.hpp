@@ -37,6 +37,10 @@ inline F maximum(F x, F y) {
 inline F minimum(F x, F y) {
   return _mm512_min_ps(x, y);
 }
+// x * y + z, rounded once: only where a bound allows for it, or the product is exact.
+inline F multiply_add(F x, F y, F z) {
+  return _mm512_fmadd_ps(x, y, z);
+}
 inline M less_equal(F x, F y) {
   return _mm512_cmp_ps_mask(x, y, _CMP_LE_OQ);
 }
@@ -68,15 +72,30 @@ inline uint32_t bits(M mask) {
   return mask;
 }
 inline F next_up(F v) {
-  const __m512i one = _mm512_set1_epi32(1), value = _mm512_castps_si512(v);
-  const M above = _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_GT_OQ);
-  const __m512i step = _mm512_mask_blend_epi32(above, _mm512_set1_epi32(-1), one);
-  const M zero = equal(v, _mm512_setzero_ps());
-  return _mm512_castsi512_ps(_mm512_mask_blend_epi32(zero, _mm512_add_epi32(value, step), one));
+  const F value = v + _mm512_setzero_ps();  // turns -0 into 0
+  const M up = _mm512_cmp_ps_mask(value, _mm512_setzero_ps(), _CMP_GE_OQ);
+  const __m512i step = _mm512_mask_blend_epi32(up, _mm512_set1_epi32(-1), _mm512_set1_epi32(1));
+  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(value), step));
 }
 // The float next to v, away from 0.
 inline F next_outwards(F v) {
   return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(v), _mm512_set1_epi32(1)));
+}
+// to[i * kLanes + j] = rows[j][first + i] for i below 4.
+inline void transpose_four(const float* const* rows, size_t first, float* to) {
+  const auto quarters = [&](size_t j) {  // of rows j, j + 4, j + 8 and j + 12
+    const auto quarter = [&](size_t row) { return _mm_loadu_ps(rows[row] + first); };
+    const F lowest = _mm512_castps128_ps512(quarter(j));
+    const F half = _mm512_insertf32x4(lowest, quarter(j + 4), 1);
+    return _mm512_insertf32x4(_mm512_insertf32x4(half, quarter(j + 8), 2), quarter(j + 12), 3);
+  };
+  const F a = quarters(0), b = quarters(1), c = quarters(2), d = quarters(3);
+  const F ab = _mm512_unpacklo_ps(a, b), cd = _mm512_unpacklo_ps(c, d);
+  const F ab_high = _mm512_unpackhi_ps(a, b), cd_high = _mm512_unpackhi_ps(c, d);
+  store(to, _mm512_shuffle_ps(ab, cd, 0x44));
+  store(to + kLanes, _mm512_shuffle_ps(ab, cd, 0xee));
+  store(to + 2 * kLanes, _mm512_shuffle_ps(ab_high, cd_high, 0x44));
+  store(to + 3 * kLanes, _mm512_shuffle_ps(ab_high, cd_high, 0xee));
 }
 using I = __m512i;
 inline I broadcast_index(int32_t v) {

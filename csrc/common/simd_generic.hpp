@@ -41,6 +41,10 @@ inline void store_first(float* to, F v, size_t count) {
 inline F broadcast(float v) {
   return F{v, v, v, v};
 }
+// x * y + z, rounded twice here: only where a bound allows for it, or the product is exact.
+inline F multiply_add(F x, F y, F z) {
+  return x * y + z;
+}
 inline M less_equal(F x, F y) {
   return x <= y;
 }
@@ -105,13 +109,29 @@ inline uint32_t half_bits(HalfMask mask) {
 }
 #endif
 inline F next_up(F v) {
-  const M step = ((v > 0.0f) & 2) - 1;
-  const M moved = (M)((Unsigned)v + (Unsigned)step);  // wraps for -0, which is not used
-  return (F)choose_mask(v == 0.0f, M{} + 1, moved);
+  const F value = v + 0.0f;            // turns -0 into 0
+  const M back = (value >= 0.0f) | 1;  // -1 where up, else 1
+  return (F)((Unsigned)value - (Unsigned)back);
 }
 // The float next to v, away from 0.
 inline F next_outwards(F v) {
   return (F)((Unsigned)v + 1);
+}
+// to[i * kLanes + j] = rows[j][first + i] for i below 4.
+inline void transpose_four(const float* const* rows, size_t first, float* to) {
+#if defined(__SSE2__)
+  F a = load(rows[0] + first), b = load(rows[1] + first);
+  F c = load(rows[2] + first), d = load(rows[3] + first);
+  _MM_TRANSPOSE4_PS(a, b, c, d);
+  store(to, a);
+  store(to + kLanes, b);
+  store(to + 2 * kLanes, c);
+  store(to + 3 * kLanes, d);
+#else
+  for (size_t i = 0; i < 4; ++i) {
+    for (size_t j = 0; j < 4; ++j) to[i * kLanes + j] = rows[j][first + i];
+  }
+#endif
 }
 inline I broadcast_index(int32_t v) {
   return I{v, v, v, v};

@@ -165,7 +165,7 @@ class SmallSolver {
     float* to = tables_.factor + m;
     F base = broadcast(0.0f);
     for (size_t i = 0; i < legs_; ++i) {
-      const SideTerms side = side_terms<kFormula>(tables_.legs[i], false, low);
+      const SideTerms side = SideOf<kFormula>(tables_.legs[i], false).at(low);
       store(to, keep(real, side.factor));
       to += tables_.stride;
       if constexpr (has_two_terms(kFormula)) {
@@ -264,7 +264,7 @@ class SmallSolver {
     for (size_t j = 0; j < kTile; ++j) totals[j] = load(tables_.base + first + j);
     const float* low = tables_.factor + first;
     for (size_t i = 0; i < legs_; ++i) {
-      const SideTerms side = side_terms<kFormula>(tables_.legs[i], true, high);
+      const SideTerms side = SideOf<kFormula>(tables_.legs[i], true).at(high);
       MARKETSIM_UNROLL
       for (size_t j = 0; j < kTile; ++j) {
         totals[j] = multiply_add(load(low + j), side.factor, totals[j]);

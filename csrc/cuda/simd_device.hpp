@@ -55,7 +55,7 @@ inline MARKETSIM_FN F larger_number(F x, F y) {
 inline MARKETSIM_FN F smaller_number(F x, F y) {
   return {fminf(x.v, y.v)};
 }
-// x * y + z, rounded once: only where a bound allows for it.
+// x * y + z, rounded once: only where a bound allows for it, or the product is exact.
 inline MARKETSIM_FN F multiply_add(F x, F y, F z) {
   return {__fmaf_rn(x.v, y.v, z.v)};
 }

@@ -8,7 +8,8 @@
 // where the factor of one axis is what the leg leaves with, costs taken off, that of the other 1
 // where it enters and else 0, and the base what it pays then. (Two terms: one for legs that enter
 // at the open, and leave at another price therefore, and one for the others.) In float32 that is
-// nearly the profit, for a multiplication and an addition a term.
+// nearly the profit, for a multiplication and an addition a term. Nearly is enough: the terms rule
+// pairs out, within a bound of their rounding, and multiplications are fused where that is quicker.
 //
 // Only translation units built once per instruction set, or for a device, include this header.
 #pragma once
@@ -27,25 +28,48 @@ inline MARKETSIM_FN constexpr bool has_two_terms(Formula formula) {
   return formula == Formula::contract;
 }
 
-// The side of the high offset or of the low offset. In the lanes of `entering` the level of this
-// axis is where the leg enters, in the others where it leaves.
-MARKETSIM_INLINE SideTerms contract_side(const Legs& legs, M entering, F level) {
-  const F one = broadcast(1.0f);
-  const M enters = both(entering, less_equal(legs.entry_limit, level));
-  const M at_open = both(enters, less_equal(legs.open_limit, level));
-  const F at_close = legs.weight * legs.close - legs.close_cost;
-  const auto leaves = [&](F limit, F price) {
-    const F at_limit = legs.weight * price - legs.limit_cost;
-    return choose(less_equal(level, limit), at_limit, at_close);
-  };
-  SideTerms side;
-  side.factor =
-      choose(entering, keep(both(enters, invert(at_open)), one), leaves(legs.proven_limit, level));
-  side.at_open =
-      choose(entering, keep(at_open, one), leaves(legs.exit_limit, maximum(level, legs.open)));
-  side.base = keep(enters, legs.weight * choose(at_open, legs.open, level));
-  return side;
-}
+// One axis of legs under the contract, in numbers that do not depend on the offset.
+//
+// Lanes that enter on this axis do so from a level on, lanes that leave on it do up to one. Of
+// `reach`, the level with its sign turned in the latter, both ask the same: whether it is at least
+// a number; and both pick one of two numbers then. It is a number plus or minus the offset, in all
+// lanes alike, and is rounded once, as leg_profit rounds the level.
+class ContractSide {
+ public:
+  MARKETSIM_FN ContractSide(const Legs& legs, bool is_high) : is_high_(is_high) {
+    const F zero = broadcast(0.0f), one = broadcast(1.0f);
+    entering_ = is_high ? invert(legs.is_long) : legs.is_long;
+    reach_pred_ = choose(entering_, legs.entry_pred, -legs.exit_pred);
+    inside_from_ = choose(entering_, legs.entry_limit, -legs.proven_limit);
+    open_from_ = choose(entering_, maximum(legs.entry_limit, legs.open_limit), -legs.exit_limit);
+    slope_ = choose(entering_, zero, -legs.weight);
+    constant_ = choose(entering_, one, -legs.limit_cost);
+    least_ = multiply_add(slope_, -legs.open, constant_);
+    otherwise_ = choose(entering_, zero, legs.weight * legs.close - legs.close_cost);
+    paid_ = keep(entering_, legs.weight);
+    paid_at_open_ = paid_ * legs.open;
+  }
+
+  MARKETSIM_INLINE SideTerms at(F offset) const {
+    const F reach = is_high_ ? reach_pred_ - offset : reach_pred_ + offset;
+    const M inside = less_equal(inside_from_, reach), at_open = less_equal(open_from_, reach);
+    const M only_inside = both(inside, invert(both(entering_, at_open)));
+    const F leaves = multiply_add(slope_, reach, constant_);
+    return {
+        choose(only_inside, leaves, otherwise_),
+        choose(at_open, maximum(leaves, least_), otherwise_),
+        keep(inside, choose(at_open, paid_at_open_, paid_ * reach)),
+    };
+  }
+
+ private:
+  const bool is_high_;
+  M entering_;
+  F reach_pred_;
+  F inside_from_, open_from_;
+  F slope_, constant_, least_, otherwise_;  // what a leg leaves with; 1 or 0 where it enters
+  F paid_, paid_at_open_;
+};
 
 template <Formula kFormula>
 MARKETSIM_INLINE SideTerms legacy_side(const Legs& legs, M entering, F level) {
@@ -73,14 +97,37 @@ MARKETSIM_INLINE SideTerms legacy_side(const Legs& legs, M entering, F level) {
 }
 
 template <Formula kFormula>
-MARKETSIM_INLINE SideTerms side_terms(const Legs& legs, bool is_high, F offset) {
-  const M is_long = legs.is_long, entering = is_high ? invert(is_long) : is_long;
-  const F pred = choose(entering, legs.entry_pred, legs.exit_pred);
-  const F level = pred + choose(is_long, offset, -offset);
-  if constexpr (kFormula == Formula::contract) return contract_side(legs, entering, level);
-  const F zero = broadcast(0.0f), most = broadcast(is_high ? 10.0f : 1.0f);
-  const F floor = choose(entering, -most, zero), cap = choose(entering, zero, most);
-  return legacy_side<kFormula>(legs, entering, clamp(level, floor, cap));
-}
+class LegacySide {
+ public:
+  MARKETSIM_FN LegacySide(const Legs& legs, bool is_high) : legs_(legs) {
+    const F zero = broadcast(0.0f), most = broadcast(is_high ? 10.0f : 1.0f);
+    entering_ = is_high ? invert(legs.is_long) : legs.is_long;
+    pred_ = choose(entering_, legs.entry_pred, legs.exit_pred);
+    floor_ = choose(entering_, -most, zero);
+    cap_ = choose(entering_, zero, most);
+  }
+
+  MARKETSIM_INLINE SideTerms at(F offset) const {
+    const F level = pred_ + choose(legs_.is_long, offset, -offset);
+    return legacy_side<kFormula>(legs_, entering_, clamp(level, floor_, cap_));
+  }
+
+ private:
+  const Legs& legs_;
+  M entering_;
+  F pred_, floor_, cap_;
+};
+
+template <Formula kFormula>
+struct SideType {
+  using Type = LegacySide<kFormula>;
+};
+template <>
+struct SideType<Formula::contract> {
+  using Type = ContractSide;
+};
+// The high or the low side of legs, which it refers to; `at(offset)` gives its terms.
+template <Formula kFormula>
+using SideOf = typename SideType<kFormula>::Type;
 
 }  // namespace marketsim::MARKETSIM_ISA

@@ -19,14 +19,19 @@ bool varies(double squares, double count, double mean) {
 
 // The first bar that loses everything, or `bars`.
 size_t ruin_of(const double* net, size_t bars) {
+  constexpr size_t kBlock = 64;  // compared without a branch each
   size_t bar = 0;
+  for (; bar + kBlock <= bars; bar += kBlock) {
+    std::int64_t lost = 0;
+    for (size_t i = bar; i < bar + kBlock; ++i) lost |= !(net[i] > -1.0);
+    if (lost) break;
+  }
   while (bar < bars && net[bar] > -1.0) ++bar;
   return bar;
 }
 
-// Returns of the account: the bar of ruin is -1, later ones 0.
-void account_returns(const double* net, size_t bars, double* to) {
-  const size_t ruin = ruin_of(net, bars);
+// Returns of an account that is ruined at `ruin`: that bar is -1, later ones 0.
+void account_returns(const double* net, size_t bars, size_t ruin, double* to) {
   std::copy(net, net + ruin, to);
   if (ruin == bars) return;
   to[ruin] = -1.0;
@@ -176,7 +181,8 @@ void smallest_of(const double* values, size_t count, size_t wanted, const Moment
     std::copy(values, values + count, to);
     found = count;
   }
-  std::partial_sort(to, to + wanted, to + found);
+  if (wanted < found) std::nth_element(to, to + wanted, to + found);
+  std::sort(to, to + wanted);
 }
 
 // Quantile and mean of the worst share of the returns; `worst` is scratch of their size.
@@ -246,7 +252,7 @@ void measure_row(const NetReturns& given, size_t row, double share, double* acco
   const auto count = static_cast<double>(bars);
   const size_t ruin = ruin_of(given.net + at, bars), end = std::min(ruin + 1, bars);
   const auto from = [at](auto* values) { return values ? values + at : nullptr; };
-  account_returns(given.net + at, bars, account);
+  account_returns(given.net + at, bars, ruin, account);
   const Growth growth = growth_of(account, end);
   const Held held{from(given.active), from(given.position)};
   const Moments m = measure(account, held, given.risk_free, bars, end, growth, excess, to);
@@ -317,14 +323,107 @@ void window_performance(const NetReturns& given, const std::int64_t* starts, siz
     for (size_t item = begin; item < end; ++item) {
       const auto start = static_cast<size_t>(starts[item / given.rows]);
       const size_t at = item % given.rows * given.bars + start;
-      account_returns(given.net + at, length, account.data());
-      const size_t counted = std::min(ruin_of(given.net + at, length) + 1, length);
+      const size_t ruin = ruin_of(given.net + at, length), counted = std::min(ruin + 1, length);
+      account_returns(given.net + at, length, ruin, account.data());
       const Held held{given.active ? given.active + at : nullptr, nullptr};
       measure(account.data(), held, given.risk_free ? given.risk_free + start : nullptr, length,
               counted, growth_of(account.data(), counted), excess.data(),
               to + item * kWindowFigures);
     }
   });
+}
+
+// Whether four returns are 0.
+inline bool rests(const double* returns) {
+  return returns[0] == 0.0 && returns[1] == 0.0 && returns[2] == 0.0 && returns[3] == 0.0;
+}
+
+void CurveMeasure::returns(const double* equity, size_t count, double* to) {
+  if (count == 0) return;
+  to[0] = equity[0] / before_ - 1.0;
+  for (size_t i = 1; i < count; ++i) to[i] = equity[i] / equity[i - 1] - 1.0;
+  before_ = equity[count - 1];
+}
+
+// Compounds a return, and looks for a deeper fall.
+inline void CurveMeasure::compound(double change) {
+  // No growth at or above peak * least_ can deepen the fall; the slack covers the rounding of
+  // 1 - growth / peak.
+  constexpr double kSlack = 1e-15;
+  growth_ *= 1.0 + change;
+  peak_ = growth_ > peak_ ? growth_ : peak_;
+  if (growth_ < peak_ * least_) {
+    worst_ = std::max(worst_, 1.0 - growth_ / peak_);
+    least_ = (1.0 - worst_) + kSlack;
+  }
+}
+
+// Adds the return of the bar at_, the first one of ruin or any other.
+inline void CurveMeasure::add(double change) {
+  if (at_ < ruin_ && !(change > -1.0)) ruin_ = at_;
+  if (at_ >= ruin_) change = at_ == ruin_ ? -1.0 : 0.0;
+  if (at_ <= ruin_) compound(change);
+  const size_t whole = bars_ / 4 * 4;
+  if (at_ < whole) {
+    lanes_[at_ % 4] += change;
+  } else {
+    if (at_ == whole) rest_ = (lanes_[0] + lanes_[1]) + (lanes_[2] + lanes_[3]);
+    rest_ += change;
+  }
+  ++at_;
+}
+
+void CurveMeasure::grow(const double* returns, size_t count) {
+  size_t i = 0;
+  if (ruin_ == bars_) {
+    CurveMeasure m = *this;  // its figures stay in registers
+    for (; i + 4 <= count; i += 4) {
+      const double* const r = returns + i;
+      m.at_ += 4;
+      if (rests(r)) continue;  // they change no figure but the mean
+      if (!(r[0] > -1.0 && r[1] > -1.0 && r[2] > -1.0 && r[3] > -1.0)) {
+        m.at_ -= 4;
+        break;
+      }
+      for (size_t k = 0; k < 4; ++k) m.compound(r[k]);
+      for (size_t k = 0; k < 4; ++k) m.lanes_[k] += r[k];
+    }
+    *this = m;
+  }
+  for (; i < count; ++i) add(returns[i]);
+  if (at_ < bars_) return;
+  if (bars_ % 4 == 0) rest_ = (lanes_[0] + lanes_[1]) + (lanes_[2] + lanes_[3]);
+  mean_ = rest_ / static_cast<double>(bars_);
+}
+
+void CurveMeasure::restart(double start) {
+  at_ = 0;
+  before_ = start;
+}
+
+void CurveMeasure::vary(const double* returns, size_t count) {
+  const size_t whole = bars_ / 4 * 4;
+  const double mean = mean_;
+  size_t i = 0;
+  double lane[4] = {squares_[0], squares_[1], squares_[2], squares_[3]};
+  for (; i + 4 <= count && at_ + i + 4 <= ruin_; i += 4) {
+    for (size_t k = 0; k < 4; ++k) lane[k] += (returns[i + k] - mean) * (returns[i + k] - mean);
+  }
+  for (; i < count; ++i) {
+    const size_t bar = at_ + i;
+    const double d = (bar < ruin_ ? returns[i] : bar == ruin_ ? -1.0 : 0.0) - mean;
+    lane[bar < whole ? bar % 4 : 0] += d * d;
+  }
+  std::copy(lane, lane + 4, squares_);
+  at_ += count;
+}
+
+CurveFigures CurveMeasure::figures() const {
+  if (bars_ == 0) return {kNan, kNan, kNan};
+  const auto count = static_cast<double>(bars_);
+  const double squares = (squares_[0] + squares_[1]) + (squares_[2] + squares_[3]);
+  const bool moves = bars_ > 1 && varies(squares, count, mean_);
+  return {growth_ - 1.0, worst_, moves ? mean_ / std::sqrt(squares / (count - 1.0)) : kNan};
 }
 
 void row_performance(const NetReturns& given, double tail, double* to) {
@@ -351,7 +450,8 @@ void benchmark_performance(const NetReturns& given, const double* benchmark, dou
     std::vector<double> excess(bars), difference(bars);
     for (size_t row = begin; row < end; ++row) {
       double* const out = to + row * kBenchmarkFigures;
-      account_returns(given.net + row * bars, bars, excess.data());
+      const double* const net = given.net + row * bars;
+      account_returns(net, bars, ruin_of(net, bars), excess.data());
       for (size_t i = 0; i < bars; ++i) {
         difference[i] = excess[i] - benchmark[i];
         if (given.risk_free) excess[i] -= given.risk_free[i];
@@ -380,7 +480,8 @@ void rolling_sharpe(const NetReturns& given, size_t window, double* to) {
     std::vector<double> excess(bars);
     std::vector<Running> suffix(window);
     for (size_t row = begin; row < end; ++row) {
-      account_returns(given.net + row * bars, bars, excess.data());
+      const double* const net = given.net + row * bars;
+      account_returns(net, bars, ruin_of(net, bars), excess.data());
       if (given.risk_free) {
         for (size_t i = 0; i < bars; ++i) excess[i] -= given.risk_free[i];
       }

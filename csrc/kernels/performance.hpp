@@ -68,6 +68,35 @@ struct NetReturns {
   const double* traded = nullptr;
 };
 
+// The figures one looks at first, NaN of no bars.
+struct CurveFigures {
+  double total_return, max_drawdown, sharpe;
+};
+
+// Measures an equity at each bar that begins with `start`: the bits of the figures that
+// window_performance finds of its returns. The curve is handed over in parts, each but the last of
+// a multiple of four bars: all of it by way of returns() to grow(), then once more to vary().
+class CurveMeasure {
+ public:
+  CurveMeasure(size_t bars, double start) : bars_(bars), ruin_(bars), before_(start) {}
+  // Returns of a part of the curve, from the last bar of the part before or from `start` on.
+  void returns(const double* equity, size_t count, double* to);
+  void grow(const double* returns, size_t count);
+  // Goes back to the start of the curve.
+  void restart(double start);
+  void vary(const double* returns, size_t count);
+  CurveFigures figures() const;
+
+ private:
+  void add(double change);
+  void compound(double change);
+
+  size_t bars_, ruin_, at_ = 0;
+  double before_;
+  double growth_ = 1.0, peak_ = 1.0, worst_ = 0.0, least_ = 1.0;
+  double lanes_[4] = {}, rest_ = 0.0, mean_ = 0.0, squares_[4] = {};
+};
+
 // Figures [window][row][kWindowFigures] of each window of `length` bars; length is at least 1.
 void window_performance(const NetReturns& given, const std::int64_t* starts, size_t windows,
                         size_t length, double* to);

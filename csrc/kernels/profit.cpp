@@ -14,20 +14,21 @@ namespace {
 struct ProfitTable {
   void (*prepare)(const Rules&, const Days&, size_t, LegArrays);
   void (*rows)(const ProfitJob&, LegArrays, size_t, size_t);
+  void (*at_once)(const ProfitJob&, const Days&, size_t);
 };
 
 ProfitTable table() {
 #if defined(__x86_64__)
   switch (active_isa()) {
     case Isa::avx512:
-      return {avx512::prepare_days, avx512::profit_rows};
+      return {avx512::prepare_days, avx512::profit_rows, avx512::profit_at_once};
     case Isa::avx2:
-      return {avx2::prepare_days, avx2::profit_rows};
+      return {avx2::prepare_days, avx2::profit_rows, avx2::profit_at_once};
     case Isa::baseline:
       break;
   }
 #endif
-  return {baseline::prepare_days, baseline::profit_rows};
+  return {baseline::prepare_days, baseline::profit_rows, baseline::profit_at_once};
 }
 
 }  // namespace
@@ -37,10 +38,11 @@ void profit(const Rules& rules, const Days& input, size_t days, const float* hig
   if (days == 0 || candidates == 0) return;
   constexpr size_t kWorthAThread = size_t{1} << 20;  // day-candidates: about 0.2 ms
   const ProfitTable kernels = table();
+  const ProfitJob job{rules, days, high_offset, low_offset, out};
+  if (candidates <= kProfitAtOnce) return kernels.at_once(job, input, candidates);
   const auto memory = std::make_unique_for_overwrite<float[]>(LegArrays::floats_needed(days));
   const LegArrays legs(memory.get(), days);
   kernels.prepare(rules, input, days, legs);
-  const ProfitJob job{rules, days, high_offset, low_offset, out};
   const int threads = threads_for(candidates * days, kWorthAThread, most_threads);
   parallel_for(candidates, threads,
                [&](int, size_t begin, size_t end) { kernels.rows(job, legs, begin, end); });
@@ -138,18 +140,18 @@ void fills(const Rules& rules, const Days& input, size_t days, float* gross, flo
   }
 }
 
-// The lowest of the values, none of them above 0; NaN counts as none.
-float lowest(const float* values, size_t count) {
+float lowest(const float* values, size_t count, float least) {
   constexpr size_t kSide = 16;  // independent minima, which the compiler keeps in vectors
-  float least[kSide] = {};
+  float sides[kSide];
+  std::fill_n(sides, kSide, least);
   size_t i = 0;
   for (; i + kSide <= count; i += kSide) {
     for (size_t j = 0; j < kSide; ++j) {
-      least[j] = values[i + j] < least[j] ? values[i + j] : least[j];
+      sides[j] = values[i + j] < sides[j] ? values[i + j] : sides[j];
     }
   }
-  for (; i < count; ++i) least[0] = values[i] < least[0] ? values[i] : least[0];
-  return *std::min_element(least, least + kSide);
+  for (; i < count; ++i) sides[0] = values[i] < sides[0] ? values[i] : sides[0];
+  return *std::min_element(sides, sides + kSide);
 }
 
 size_t find_no_price(const Days& input, size_t days, float high_offset, float low_offset,

@@ -40,6 +40,25 @@ void prepare_days(const Rules& rules, const Days& input, size_t days, LegArrays 
   }
 }
 
+void profit_at_once(const ProfitJob& job, const Days& input, size_t candidates) {
+  with_rules(job.rules, [&]<Formula kFormula>() {
+    for (size_t day = 0; day < job.days; day += kLanes) {
+      const size_t count = job.days - day < kLanes ? job.days - day : kLanes;
+      const Legs legs = make_legs(job.rules, 0.0f, read_days(input, day, count));
+      for (size_t i = 0; i < candidates; ++i) {
+        const F found =
+            leg_profit<kFormula>(legs, broadcast(job.high_offset[i]), broadcast(job.low_offset[i]));
+        float* to = job.out + i * job.days + day;
+        if (count == kLanes) {
+          store(to, found);
+        } else {
+          store_first(to, found, count);
+        }
+      }
+    }
+  });
+}
+
 void profit_rows(const ProfitJob& job, LegArrays legs, size_t begin, size_t end) {
   with_rules(job.rules, [&]<Formula kFormula>() {
     size_t row = begin;

@@ -2,7 +2,7 @@
 
     import marketsim as ms
 
-    result = ms.walk_forward(ms.demo_bars(), "ewma", simulations=70)
+    result = ms.walk_forward(ms.demo_bars(), simulations=70)
     print(result.summary())
     result.report("demo.html")
 
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         NotEnoughBarsError,
         OrderError,
         ShortSeriesWarning,
+        SourceError,
         StorageError,
         StoreError,
         StoreMissError,
@@ -138,10 +139,12 @@ _HOMES = {
     "StrategyError": "errors",
     "OrderError": "errors",
     "NoEffectError": "errors",
+    "SourceError": "errors",
     "StorageError": "errors",
     "LookaheadError": "errors",
     "LookaheadReport": "lookahead",
     "check_lookahead": "lookahead",
+    "compare": "walkforward.compare",
     "Bars": "bars",
     "BarsFolder": "bars",
     "Market": "bars",
@@ -260,6 +263,7 @@ __all__ = [
     "ProfitSums",
     "QuantileDistribution",
     "ShortSeriesWarning",
+    "SourceError",
     "StorageError",
     "StoreError",
     "StoreMissError",
@@ -282,6 +286,7 @@ __all__ = [
     "best_offsets",
     "calibrated",
     "check_lookahead",
+    "compare",
     "demo_bars",
     "ensemble",
     "evaluate_forecasts",

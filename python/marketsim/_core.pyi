@@ -18,6 +18,7 @@ __all__: list[str] = [
     "GenesisSettings",
     "GenesisSide",
     "GridComparisons",
+    "IndicatorCall",
     "IndicatorStream",
     "ReplayBars",
     "ReplayRun",
@@ -32,6 +33,7 @@ __all__: list[str] = [
     "bootstrap_bars",
     "bootstrap_maxima",
     "bootstrap_performance",
+    "close_moves",
     "compiler",
     "context_digests",
     "cross_validate",
@@ -43,7 +45,6 @@ __all__: list[str] = [
     "genesis_run",
     "high_low_returns",
     "indicator_kinds",
-    "indicator_run",
     "isa",
     "mixture_cdf",
     "mixture_means_between",
@@ -377,6 +378,33 @@ class GenesisOutcome:
     @property
     def sell_history(self) -> list[float]: ...
 
+class IndicatorCall:
+    """
+    An indicator with its parameters.
+    """
+    def __init__(
+        self,
+        name: str,
+        parameters: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+        option: typing.SupportsInt | typing.SupportsIndex,
+        longest: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
+    def fresh(self, arrays: tuple[typing.Any, ...]) -> typing.Any:
+        """
+        A tuple of results in fresh arrays, for small float64 arrays [row]; else None.
+        """
+    def run(
+        self,
+        inputs: collections.abc.Sequence[typing.Annotated[numpy.typing.ArrayLike, numpy.float64]],
+        lookback: typing.SupportsInt | typing.SupportsIndex,
+        lags: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+        outputs: collections.abc.Sequence[typing.Annotated[numpy.typing.ArrayLike, numpy.float64]],
+    ) -> None:
+        """
+        Fill the outputs; lookback 0 sees all rows before each.
+        """
+
 class IndicatorStream:
     """
     An indicator that takes one bar at a time.
@@ -499,6 +527,10 @@ class ReplayRun:
     What a replay left.
     """
     def fills(self) -> numpy.typing.NDArray[numpy.uint8]: ...
+    def metrics(self, annual_root: typing.SupportsFloat | typing.SupportsIndex) -> dict[str, float]:
+        """
+        Figures by name.
+        """
     def orders(self) -> numpy.typing.NDArray[numpy.uint8]: ...
     def trades(self) -> numpy.typing.NDArray[numpy.uint8]: ...
     @property
@@ -509,20 +541,18 @@ class ReplayRun:
     @property
     def equity(self) -> numpy.typing.NDArray[numpy.float64]:
         """
-        Equity at each close [bar].
+        Equity at each close [bar], made at each access.
         """
     @property
     def position(self) -> numpy.typing.NDArray[numpy.float64]:
         """
-        Units held at each close [bar].
+        Units held at each close [bar], made at each access.
         """
     @property
     def refusal(self) -> tuple[int, int, int]:
         """
         (bar, request, defect) of the first request that was no order.
         """
-    @property
-    def summary(self) -> dict[str, float]: ...
 
 class GridComparisons:
     """
@@ -734,6 +764,16 @@ def bootstrap_performance(
     Window figures of resampled net returns: [strategy, repetition, figure].
     """
 
+def close_moves(
+    open: numpy.typing.NDArray[numpy.float64],
+    high: numpy.typing.NDArray[numpy.float64],
+    low: numpy.typing.NDArray[numpy.float64],
+    close: numpy.typing.NDArray[numpy.float64],
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Log moves of the four prices against the close before: [price, bars - 1].
+    """
+
 def compiler() -> str:
     """
     Compiler of this build.
@@ -891,20 +931,6 @@ def indicator_kinds() -> dict[str, tuple[int, int, bool]]:
     {name: (inputs, outputs, recursive)} of every indicator.
     """
 
-def indicator_run(
-    name: str,
-    inputs: collections.abc.Sequence[typing.Annotated[numpy.typing.ArrayLike, numpy.float64]],
-    parameters: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
-    option: typing.SupportsInt | typing.SupportsIndex,
-    longest: typing.SupportsInt | typing.SupportsIndex,
-    lookback: typing.SupportsInt | typing.SupportsIndex,
-    lags: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
-    outputs: collections.abc.Sequence[typing.Annotated[numpy.typing.ArrayLike, numpy.float64]],
-) -> None:
-    """
-    Fill the outputs of an indicator; lookback 0 sees all rows before each.
-    """
-
 def isa() -> str:
     """
     Instruction set the kernels run on.
@@ -1051,6 +1077,7 @@ def replay_portfolio(
     cash: typing.SupportsFloat | typing.SupportsIndex,
     cost: typing.SupportsFloat | typing.SupportsIndex,
     fixed_cost: typing.SupportsFloat | typing.SupportsIndex,
+    lot: typing.SupportsFloat | typing.SupportsIndex,
     same_close: bool,
     keep_units: bool,
 ) -> tuple[
@@ -1067,18 +1094,18 @@ def replay_portfolio(
 def replay_signals(
     bars: ReplayBars,
     settings: ReplaySettings,
-    long_entry: typing.Annotated[numpy.typing.ArrayLike, numpy.bool] | None,
-    long_exit: typing.Annotated[numpy.typing.ArrayLike, numpy.bool] | None,
-    short_entry: typing.Annotated[numpy.typing.ArrayLike, numpy.bool] | None,
-    short_exit: typing.Annotated[numpy.typing.ArrayLike, numpy.bool] | None,
+    long_entry: numpy.typing.NDArray[numpy.bool] | None,
+    long_exit: numpy.typing.NDArray[numpy.bool] | None,
+    short_entry: numpy.typing.NDArray[numpy.bool] | None,
+    short_exit: numpy.typing.NDArray[numpy.bool] | None,
     size: typing.SupportsInt | typing.SupportsIndex,
     quantity: typing.SupportsFloat | typing.SupportsIndex,
-    quantities: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+    quantities: numpy.typing.NDArray[numpy.float64] | None,
     stop_loss: typing.SupportsFloat | typing.SupportsIndex,
     take_profit: typing.SupportsFloat | typing.SupportsIndex,
     trailing_stop: typing.SupportsFloat | typing.SupportsIndex,
-    stop_losses: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
-    take_profits: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+    stop_losses: numpy.typing.NDArray[numpy.float64] | None,
+    take_profits: numpy.typing.NDArray[numpy.float64] | None,
     cooldown: typing.SupportsInt | typing.SupportsIndex,
     time_stop: typing.SupportsInt | typing.SupportsIndex,
 ) -> ReplayRun:
@@ -1090,7 +1117,7 @@ def replay_strategy(
     bars: ReplayBars,
     settings: ReplaySettings,
     address: typing.SupportsInt | typing.SupportsIndex,
-    features: numpy.typing.NDArray[numpy.float64],
+    features: collections.abc.Sequence[typing.Annotated[numpy.typing.ArrayLike, numpy.float64]],
     state: numpy.typing.NDArray[numpy.uint8],
     requests: numpy.typing.NDArray[numpy.uint8],
 ) -> ReplayRun:

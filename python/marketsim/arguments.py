@@ -11,14 +11,14 @@ from marketsim.errors import ArgumentError, MarketsimError
 
 Number = TypeVar("Number", np.float32, np.float64)
 
-# More of anything than there are bars; beyond it arithmetic on rows could overflow.
+# Above any number of bars; beyond it arithmetic on rows could overflow.
 _MOST = 1_000_000_000
 
 
 def as_number(name: str, value: object, expected: str = "a number") -> float:
-    """`value` as a float; raises ArgumentError for text, bools and other non-numbers."""
+    """Convert to float; raise ArgumentError for text, bools and other non-numbers."""
     try:
-        # Text that looks like a number is most likely a unit or a separator away from it.
+        # Refuse text: it may contain a unit or a separator.
         if not isinstance(value, (str, bytes, bool, np.bool_)):
             return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
@@ -27,7 +27,7 @@ def as_number(name: str, value: object, expected: str = "a number") -> float:
 
 
 def as_numbers(name: str, values: object, dtype: type[Number]) -> npt.NDArray[Number]:
-    """`values` as a float array; raises ArgumentError for anything but numbers."""
+    """Convert to a float array; raise ArgumentError for anything but numbers."""
     try:
         return np.asarray(values, dtype=dtype)
     except (TypeError, ValueError, OverflowError) as error:
@@ -38,7 +38,7 @@ def as_numbers(name: str, values: object, dtype: type[Number]) -> npt.NDArray[Nu
 
 
 def require_finite(name: str, values: npt.NDArray[Number]) -> npt.NDArray[Number]:
-    """`values` unchanged; raises ArgumentError if one is not finite."""
+    """Return `values` unchanged; raise ArgumentError if one is not finite."""
     wrong = np.flatnonzero(~np.isfinite(values))
     if wrong.size:
         value = values.reshape(-1)[wrong[0]]
@@ -47,7 +47,7 @@ def require_finite(name: str, values: npt.NDArray[Number]) -> npt.NDArray[Number
 
 
 def as_flag(name: str, value: object) -> bool:
-    """`value` as a bool; raises ArgumentError for anything but True and False."""
+    """Convert to bool; raise ArgumentError for anything but True and False."""
     if not isinstance(value, (bool, np.bool_)):
         raise ArgumentError(f"{name} must be True or False: got {value!r}")
     return bool(value)
@@ -64,7 +64,7 @@ def as_argument_error(error: ValueError) -> MarketsimError:
 
 
 def check_whole(name: str, value: object, least: int) -> int:
-    """`value` as an int if it is a whole number from `least` on; raises ArgumentError otherwise."""
+    """Convert to int; raise ArgumentError unless a whole number from `least` on."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or value < least:  # type: ignore[operator]
         raise ArgumentError(f"{name} must be a whole number of at least {least}: got {value!r}")

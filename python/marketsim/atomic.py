@@ -13,14 +13,14 @@ def replace_file(
 ) -> None:
     """Replace a file's content through a temporary file in the same folder, which must exist.
 
-    Whatever interrupts it, the file holds its old content or the new one, and nothing else is left
-    behind. With sync the content is on the disk before it has its name.
+    After any interruption the file holds its old content or the new one, and no temporary file
+    remains. With sync the content is on the disk before the file is renamed.
 
     Args:
         target: the file; a symbolic link is replaced, not followed.
-        content: all that it will hold.
-        mode: its permissions; those of a new file where None.
-        sync: False leaves it to the system when to write: for what can be made again.
+        content: new content.
+        mode: permissions; None for those of a new file.
+        sync: False skips the sync, for files that can be recomputed.
 
     Raises:
         OSError: the system refuses, for example a full disk.
@@ -33,7 +33,7 @@ def replace_file(
         b'new'
 
     """
-    # A name of its own length: the target's may already be as long as a name can be.
+    # A name of fixed length: the target's may already have the maximum length.
     temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
     try:
         _write(temporary, content, mode, sync)
@@ -47,10 +47,10 @@ def replace_file(
 
 
 def new_file(target: Path, content: bytes, mode: int | None = None) -> None:
-    """Write a file that must not exist yet; it is on the disk when this returns.
+    """Write and sync a file that must not exist yet.
 
     Raises:
-        FileExistsError: there is one of that name; it stays as it is.
+        FileExistsError: the file exists; it is not changed.
         OSError: the system refuses.
     """
     try:
@@ -76,7 +76,7 @@ def _write(path: Path, content: bytes, mode: int | None, sync: bool) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Sync the folder, so that the new name is durable; the content is synced in any case."""
+    """Sync a folder, so that a new name in it is durable; errors are ignored."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

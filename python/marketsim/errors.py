@@ -1,34 +1,45 @@
-"""The exceptions that marketsim raises; each is also the builtin a caller would expect.
+"""The exceptions and warnings of marketsim; each is also the builtin that a caller would expect.
 
 MarketsimError
-├── BarsError (ValueError)            OHLCV data with defects; `.defects` lists them all
-├── BarsFileNotFoundError (FileNotFoundError)  a path, or a folder's content, that does not exist
-├── FileFormatError (ValueError)      a file that is not what its name says
-├── InvalidNameError (ValueError)     a symbol that must not become a path
-├── UnsupportedTypeError (TypeError)  a value of a kind that cannot be kept or compared safely
-├── UnknownNameError (ValueError)     a model, strategy, policy or column that does not exist
-│   └── UnknownSymbolError (KeyError)  a folder of bars holds no file of that symbol
-├── ArgumentError (ValueError)        a value out of its range, or lengths that differ
-│   ├── CudaUnavailableError (RuntimeError)  a GPU is asked for and cannot be had
-│   └── NoEffectError                a parameter of a search changes nothing; `.result` has the rest
-├── CudaError (RuntimeError)          a GPU could not do its work
-│   └── CudaMemoryError (MemoryError)  it has not enough memory
-├── StorageError (ValueError)         a storage of Optuna that cannot be read
-├── NotEnoughBarsError (ValueError)   too few rows for one simulation
-├── LegacyInstallError (ImportError)   an old module is imported already, and cannot be replaced
+├── BarsError (ValueError)            OHLCV data have defects; `.defects` lists them all
+├── BarsFileNotFoundError (FileNotFoundError)  a file or folder of bars does not exist
+├── FileFormatError (ValueError)      a file does not have the format that its name says
+├── InvalidNameError (ValueError)     a symbol may not become part of a path
+├── UnsupportedTypeError (TypeError)  a value has a type that cannot be stored or compared
+├── UnknownNameError (ValueError)     no model, strategy, policy or column has this name
+│   └── UnknownSymbolError (KeyError)  a folder holds no bars of this symbol
+├── ArgumentError (ValueError)        an argument is out of range, or lengths differ
+│   ├── CudaUnavailableError (RuntimeError)  no GPU is available
+│   └── NoEffectError                parameters of a search change nothing; `.result` has the rest
+├── CudaError (RuntimeError)          a GPU call failed
+│   └── CudaMemoryError (MemoryError)  the GPU has too little memory
+├── StorageError (ValueError)         an Optuna storage cannot be read
+├── NotEnoughBarsError (ValueError)   there are too few bars for one simulation
 ├── MissingDependencyError (ImportError)  an optional package is not installed
-├── CheckpointError (ValueError)      a model's files that cannot be read or do not fit together
+├── CheckpointError (ValueError)      a model's files are damaged or do not fit together
 ├── CheckpointNotFoundError (FileNotFoundError)  a model's folder, file or hub id does not exist
-├── StrategyError (RuntimeError)     a strategy raised; names the bar, with its own error as cause
-├── LookaheadError (ValueError)       a strategy or model reads what it cannot know yet
-├── OrderError (ValueError)           a strategy asked for what is no order
-├── ModelReleasedError (RuntimeError)  a model is asked for a forecast after it was let go
-├── ForecastTableError (ValueError)   a table of forecasts with gaps, duplicates or late rows
-└── StoreError                        the prediction store
-    ├── StoreNotFoundError (FileNotFoundError)  a store, or part of one, that does not exist
-    ├── StoreMissError (LookupError)  forecasts that had to be there are not
-    └── StoreWriteError (OSError)     records could not be kept; what was kept is as it was
-        └── StoreReadOnlyError        the store may only be read
+├── StrategyError (RuntimeError)      a strategy raised; the message names the bar
+├── LookaheadError (ValueError)       a strategy or model reads the future
+├── OrderError (ValueError)           a strategy placed an invalid order
+├── ModelReleasedError (RuntimeError)  a model was used after its release
+├── ForecastTableError (ValueError)   a table of forecasts has gaps, duplicates or late rows
+├── SourceError (ConnectionError)     a data source cannot be reached, or refuses
+├── LegacyInstallError (ImportError)  an old module was imported before its replacement
+├── LegacyReplacementError (TypeError)  a replaced function of the old modules cannot be used
+├── GenesisBarError (RuntimeError)    a bar of a Genesis-Core run cannot be computed
+├── UnreadSettingError (ValueError)   a setting exists that nothing reads
+└── StoreError                        base of the prediction store's errors
+    ├── StoreNotFoundError (FileNotFoundError)  a store, or a part of it, does not exist
+    ├── StoreMissError (LookupError)  required forecasts are not in the store
+    └── StoreWriteError (OSError)     records could not be written; earlier ones are unchanged
+        └── StoreReadOnlyError        the store is read-only
+
+MarketsimWarning (UserWarning)
+├── ShortSeriesWarning                a window is longer than the series
+├── LookaheadWarning                  a strategy could not be checked for look-ahead
+├── MissingOpenWarning                a profit is an upper bound, because no opens were given
+├── StoreWarning                      the run continues without the prediction store
+└── GenesisWarning                    a Genesis-Core setting or file has no effect
 """
 
 from __future__ import annotations
@@ -39,9 +50,9 @@ from marketsim.text import printable_lines
 
 
 class MarketsimError(Exception):
-    """Base of every error that marketsim raises on purpose.
+    """Base of all errors of marketsim.
 
-    Names from outside in its message are made printable: a traceback may end up on a terminal.
+    The message escapes control characters in names from outside: a traceback may reach a terminal.
     """
 
     def __init__(self, *args: object) -> None:
@@ -49,7 +60,7 @@ class MarketsimError(Exception):
 
 
 class MarketsimWarning(UserWarning):
-    """Base of every warning that marketsim gives; its message is printable."""
+    """Base of all warnings of marketsim; the message escapes control characters."""
 
     def __init__(self, *args: object) -> None:
         super().__init__(*map(_clean, args))
@@ -64,18 +75,18 @@ class ArgumentError(MarketsimError, ValueError):
 
 
 class CudaUnavailableError(ArgumentError, RuntimeError):
-    """A GPU is asked for and cannot be had."""
+    """A GPU was requested and none is available."""
 
 
 class StorageError(MarketsimError, ValueError):
-    """A storage of Optuna cannot be read: another version wrote it, or it is something else."""
+    """An Optuna storage cannot be read: another version wrote it, or it is another kind of file."""
 
 
 class NoEffectError(ArgumentError):
     """Parameters of a search change nothing.
 
     Attributes:
-        result: what the search found all the same.
+        result: the result of the search over the other parameters.
     """
 
     def __init__(self, message: str, result: object = None) -> None:
@@ -84,27 +95,27 @@ class NoEffectError(ArgumentError):
 
 
 class CudaError(MarketsimError, RuntimeError):
-    """A GPU could not do its work."""
+    """A GPU call failed."""
 
 
 class CudaMemoryError(CudaError, MemoryError):
-    """A GPU has not enough memory for it."""
+    """The GPU has too little free memory for the call."""
 
 
 class UnsupportedTypeError(MarketsimError, TypeError):
-    """A value is of a kind that cannot be kept or compared safely."""
+    """A value has a type that cannot be stored or compared safely."""
 
 
 class FileFormatError(MarketsimError, ValueError):
-    """A file cannot be read as the format that its name promises."""
+    """A file cannot be read in the format that its name says."""
 
 
 class BarsFileNotFoundError(MarketsimError, FileNotFoundError):
-    """A file or folder of bars does not exist, or a folder holds no file of bars."""
+    """A file or folder of bars does not exist, or the folder holds no bars."""
 
 
 class InvalidNameError(MarketsimError, ValueError):
-    """A symbol holds characters that must not become part of a path or a page."""
+    """A symbol holds characters that may not become part of a path or page."""
 
 
 class NotEnoughBarsError(MarketsimError, ValueError):
@@ -112,63 +123,67 @@ class NotEnoughBarsError(MarketsimError, ValueError):
 
 
 class LegacyInstallError(MarketsimError, ImportError):
-    """A module that is to be replaced has been imported already."""
+    """An old module was imported before its replacement was installed."""
 
 
 class MissingDependencyError(MarketsimError, ImportError):
-    """An optional package is needed and not installed."""
+    """An optional package is required and not installed."""
 
 
 class CheckpointError(MarketsimError, ValueError):
-    """A model's files cannot be read, or do not fit its configuration."""
+    """A model's files cannot be read, or do not match its configuration."""
 
 
 class CheckpointNotFoundError(MarketsimError, FileNotFoundError):
-    """A model's folder, one of its files, or its hub id does not exist or cannot be had."""
+    """A model's folder, file or hub id does not exist or cannot be downloaded."""
 
 
 class StrategyError(MarketsimError, RuntimeError):
-    """A strategy raised; the message names the bar, and its own error is the cause."""
+    """A strategy raised; the message names the bar, `__cause__` is the strategy's own error."""
 
 
 class LookaheadError(MarketsimError, ValueError):
-    """A strategy or a model reads what it cannot know yet: which output, which bar, how much."""
+    """A strategy or model reads the future; the message names output, bar and size of the leak."""
 
 
 class OrderError(MarketsimError, ValueError):
-    """A strategy asked for what is no order: after which bar, what was got and expected."""
+    """A strategy placed an invalid order; the message names bar, got and expected."""
 
 
 class ModelReleasedError(MarketsimError, RuntimeError):
-    """A model is asked for a forecast after it was let go."""
+    """A model was used after its release."""
 
 
 class ForecastTableError(MarketsimError, ValueError):
-    """A table of forecasts cannot be used as it is."""
+    """A table of forecasts has gaps, duplicates, unknown columns or rows known too late."""
+
+
+class SourceError(MarketsimError, ConnectionError):
+    """A data source cannot be reached, or does not know the symbol."""
 
 
 class StoreError(MarketsimError):
-    """Base of the errors of the prediction store."""
+    """Base of the prediction store's errors."""
 
 
 class StoreNotFoundError(StoreError, FileNotFoundError):
-    """A store, or a part of it that was asked for, does not exist."""
+    """A store, or the requested part of it, does not exist."""
 
 
 class StoreMissError(StoreError, LookupError):
-    """Forecasts are not in a store that was required to hold them all."""
+    """Forecasts are missing from a store that must hold all of them."""
 
 
 class StoreWriteError(StoreError, OSError):
-    """Records could not be kept; what had been kept before is as it was."""
+    """Records could not be written; records written before are unchanged."""
 
 
 class StoreReadOnlyError(StoreWriteError):
-    """The store is open for reading, or lies where it must not be written."""
+    """The store is open for reading only, or lies in a read-only place."""
 
 
 class ShortSeriesWarning(MarketsimWarning):
-    """A window is longer than the rows there are: its values are NaN."""
+    """A window is longer than the series; the values are NaN."""
 
 
 class LookaheadWarning(MarketsimWarning):
@@ -176,15 +191,15 @@ class LookaheadWarning(MarketsimWarning):
 
 
 class MissingOpenWarning(MarketsimWarning):
-    """A profit is a bound over all opens that the bars allow, since none were given."""
+    """A profit is an upper bound over all possible opens, because no opens were given."""
 
 
 class StoreWarning(MarketsimWarning):
-    """The prediction store cannot do its work; the run goes on without it."""
+    """The prediction store cannot be used; the run continues without it."""
 
 
 class UnknownNameError(MarketsimError, ValueError):
-    """A name was given that does not exist; the message lists the ones that do."""
+    """No such name; the message lists the known ones."""
 
     def __init__(self, kind: str, got: object, known: Iterable[str], hint: str = "") -> None:
         self.kind = kind
@@ -198,7 +213,7 @@ class UnknownNameError(MarketsimError, ValueError):
 
 
 class UnknownSymbolError(UnknownNameError, KeyError):
-    """A folder of bars holds no file of that symbol; a KeyError too, as mappings promise.
+    """A folder holds no bars of this symbol; a KeyError too, as for any mapping.
 
     Attributes:
         known: every symbol that the folder holds; the message names the first 20.
@@ -220,15 +235,15 @@ class UnknownSymbolError(UnknownNameError, KeyError):
 
 
 class LegacyReplacementError(MarketsimError, TypeError):
-    """A function of the old modules was replaced by a program, and that cannot be honoured."""
+    """A program replaced a function of the old modules, and the replacement cannot be used."""
 
 
 class BarsError(MarketsimError, ValueError):
-    """OHLCV data that cannot be used as they are.
+    """OHLCV data have defects.
 
     Attributes:
-        defects: one `marketsim.bars.Defect` for each kind of defect found, in one pass.
-        understood: how the source was read before the defects were found, in words.
+        defects: one `marketsim.bars.Defect` for each kind of defect.
+        understood: how the source was read (layout, dates, columns), in words.
 
     """
 
@@ -241,12 +256,12 @@ class BarsError(MarketsimError, ValueError):
 
 
 class GenesisBarError(MarketsimError, RuntimeError):
-    """A bar of a run of the second old system cannot be computed: which, when and why."""
+    """A bar of a Genesis-Core run cannot be computed; the message names bar, time and cause."""
 
 
 class UnreadSettingError(MarketsimError, ValueError):
-    """A setting is given that nothing reads; the message names its path, and the right one."""
+    """A setting exists that nothing reads; the message names its path and the nearest known one."""
 
 
 class GenesisWarning(UserWarning):
-    """A setting or file of the second old system has no effect, or less than its name says."""
+    """A Genesis-Core setting or file has no effect, or less than its name says."""

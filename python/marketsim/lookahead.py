@@ -1,4 +1,4 @@
-"""Prove that user code reads no later bar: run it on changed and on shortened bars, and compare."""
+"""Test user code for look-ahead: run it on changed and on shortened bars, and compare."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from marketsim.walkforward import walk_forward
 
 _FIELDS = ("open", "high", "low", "close", "volume")
 _DECISIONS = ("position", "high_offset", "low_offset", "sell_limit", "buy_limit")
-_SIMULATIONS = 120  # evaluated days of a strategy: enough for every cut, few enough to be fast
+_SIMULATIONS = 120  # evaluated bars of a strategy: enough for every cut, few enough to be fast
 _ATTEMPTS = 4
 Outputs = dict[str, npt.NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
 class Leak:
-    """One output that changed although only later rows did.
+    """Output that changed although only later rows changed.
 
     Attributes:
-        output: its name.
+        output: name of the output.
         bar: row of the earliest value that changed.
-        time: of that bar.
+        time: time of that bar.
         cut: first row that was changed or removed.
-        fields: columns of the bars that it depends on, as far as changing them alone shows it.
-        before, after: the value with the rows as they are, and with later rows changed.
-        test: "changed", "removed" (later rows were), or "repeated" (nothing was).
+        fields: columns of the bars whose change alone changes the output.
+        before, after: value on the original bars, and with later rows changed.
+        test: "changed" or "removed" for later rows, "repeated" for a second run without a change.
     """
 
     output: str
@@ -53,7 +53,7 @@ class Leak:
     test: Literal["changed", "removed", "repeated"]
 
     def sentence(self) -> str:
-        """The leak in one line."""
+        """Describe the leak in one line."""
         values = f"{self.before:.6g} became {self.after:.6g}"
         where = f"{self.output} at bar {self.bar} ({self.time})"
         if self.test == "repeated":
@@ -65,14 +65,14 @@ class Leak:
 
 @dataclass(frozen=True)
 class LookaheadReport:
-    """What a check for look-ahead found.
+    """Result of a check for look-ahead.
 
     Attributes:
-        name: of what was checked.
-        leaks: the earliest leak of each output and test; empty if there is none.
+        name: name of the checked code.
+        leaks: earliest leak of each output and test; empty without leaks.
         cuts: rows at which the bars were changed and cut.
-        values: finite values that were compared.
-        reads: "current": bar t may read rows up to t; "before": rows before t alone.
+        values: number of finite values compared.
+        reads: "current": bar t may read rows up to t; "before": rows before t only.
     """
 
     name: str
@@ -83,7 +83,7 @@ class LookaheadReport:
 
     @property
     def ok(self) -> bool:
-        """True if no leak was found."""
+        """Whether no leak was found."""
         return not self.leaks
 
     def __str__(self) -> str:
@@ -99,41 +99,40 @@ def check_lookahead(
     bars: Bars | pd.DataFrame | str,
     *,
     reads: Literal["current", "before"] | None = None,
-    model: str | Model = "ewma",
+    model: str | Model = "range",
     cuts: int = 8,
     seed: int = 0,
 ) -> LookaheadReport:
-    """Check that a strategy, model, indicator or function reads no bar that it cannot know yet.
+    """Check that a strategy, model, indicator or function reads no future bar.
 
-    At each of several cuts the rows from there on are changed, then removed, and everything is run
-    again: what belongs to earlier bars must stay the same, bit for bit. The same bars are also run
-    twice, which finds state that survives a run.
+    At each of several cuts the rows from there on are changed, then removed, and the code runs
+    again: values of earlier bars must stay the same, bit for bit. The same bars also run twice,
+    which finds state that survives a run.
 
     Args:
         subject: one of
 
-            - a `Strategy`, or one that decides bar by bar: its decisions in `walk_forward`;
+            - a `Strategy` or `BarStrategy`: its decisions in `walk_forward`;
             - a `Model`: its one-step forecasts;
             - a function `f(bars)` that returns numbers or truth values [bar]: one array, a tuple or
               a mapping of them, a Series, a frame, or a `ReplayResult` (its equity and position);
             - an indicator: a function of `marketsim.indicators`, or one whose arguments without
               default are columns of bars (`f(high, low, close, window=14)`), or `frame`;
             - a `marketsim.features.Pipeline`: its features, read as its `asof` says;
-            - `on_bar(state, bar, features, orders)` of a replay: what it holds after each bar.
-        bars: `Bars`, or what `read_bars` takes; at least 100.
-        reads: of a function or an indicator: "current" (the default) lets bar t read rows up to t,
-            for decisions after its close; "before" only rows before t, for decisions that act
-            within bar t.
-            Strategies and models are always checked for "before".
-        model: whose forecasts a strategy decides by.
-        cuts: how many cuts, spread over the bars.
-        seed: of the cuts and of the changes.
+            - `on_bar(state, bar, features, orders)` of a replay: its position after each bar.
+        bars: `Bars`, or any input of `read_bars`; at least 100.
+        reads: rows that a function or an indicator may read at bar t: "current" (the default) rows
+            up to t, for decisions after its close; "before" only rows before t, for decisions that
+            act within bar t. Strategies and models are always checked for "before".
+        model: model of the forecasts that a strategy uses.
+        cuts: number of cuts, spread over the bars.
+        seed: seed of the cuts and of the changes.
 
     Returns:
-        `LookaheadReport`: `.ok`, `.leaks`; as text a sentence a leak.
+        `LookaheadReport`: `.ok`, `.leaks`; as text, one sentence per leak.
 
     Raises:
-        ArgumentError: the subject is none of these, returns no value a bar, or only NaN.
+        ArgumentError: an unsupported subject, or a result without a finite value for each bar.
         NotEnoughBarsError: fewer than 100 bars.
 
     Example:
@@ -157,13 +156,18 @@ def check_lookahead(
     base = run(bars)
     values = sum(int(np.isfinite(column).sum()) for column in base.values())
     if values == 0:
-        raise ArgumentError(f"{name} gives no finite value on these bars: nothing can be checked")
+        raise ArgumentError(
+            f"{name} returns no finite value on these bars: give more bars to check it"
+        )
     found: dict[tuple[str, str], Leak] = {}
 
     def compare(other: Outputs, cut: int, test: Any, stop: int) -> None:
         for output, column in base.items():
             if output not in other:
-                raise ArgumentError(f"{name} gives {output!r} on some bars and not on others")
+                raise ArgumentError(
+                    f"{name} must return the same outputs for any bars: {output!r} is missing when "
+                    "later bars are changed or removed"
+                )
             size = min(stop, len(other[output]))
             same = (column[:size] == other[output][:size]) | (
                 np.isnan(column[:size]) & np.isnan(other[output][:size])
@@ -180,7 +184,7 @@ def check_lookahead(
 
     compare(run(bars), len(bars), "repeated", len(bars))
     for cut in chosen:
-        # What acts within bar `cut` may not read it either.
+        # Values that act within bar `cut` may not read it either.
         stop = cut + 1 if allowed == "before" else cut
         compare(run(_changed(bars, cut, _FIELDS, generator)), cut, "changed", stop)
         compare(run(Bars(bars.frame.iloc[:cut], bars.symbol)), cut, "removed", cut)
@@ -197,13 +201,13 @@ def _with_fields(
     reads: str,
     seed: int,
 ) -> Leak:
-    """The leak with the columns that show it when they alone are changed."""
+    """Add the columns whose change alone shows the leak."""
     if leak.test != "changed":
         return leak
     fields = []
     stop = leak.cut + 1 if reads == "before" else leak.cut
     for field in _FIELDS:
-        for attempt in range(_ATTEMPTS):  # a decision may not turn at the first change
+        for attempt in range(_ATTEMPTS):  # one change may not flip a decision
             generator = np.random.default_rng(seed + attempt)
             after = run(_changed(bars, leak.cut, (field,), generator))[leak.output]
             if not np.array_equal(base[leak.output][:stop], after[:stop], equal_nan=True):
@@ -213,15 +217,15 @@ def _with_fields(
 
 
 def _changed(bars: Bars, cut: int, fields: Sequence[str], generator: np.random.Generator) -> Bars:
-    """The bars with these columns changed from row `cut` on; they stay valid OHLC bars.
+    """Change these columns from row `cut` on, keeping valid OHLC bars.
 
-    One column alone moves inside the room that the others leave it, so that no other changes.
+    A single column moves within the range that the others allow, so that no other changes.
     """
     frame = bars.frame
     values = {name: frame[name].to_numpy(copy=True) for name in _FIELDS}
     later = {name: values[name][cut:] for name in _FIELDS}
     count = len(frame) - cut
-    if len(fields) > 1:  # the level first, then each column, so that ratios change as well
+    if len(fields) > 1:  # change the level, then each column, so that ratios change too
         level = np.exp(generator.normal(0.0, 0.1, count))
         for name in fields:
             later[name] *= level
@@ -240,7 +244,7 @@ def _changed(bars: Bars, cut: int, fields: Sequence[str], generator: np.random.G
 def _runner(
     subject: Any, bars: Bars, model: str | Model, reads: str | None
 ) -> tuple[str, Callable[[Bars], Outputs], str, int]:
-    """(name, run, what it may read, first row that a cut can test)."""
+    """Return (name, run, rows it may read, first row that a cut can test)."""
     if reads not in (None, "current", "before"):
         raise ArgumentError(f'reads must be "current" or "before": got {reads!r}')
     if isinstance(subject, BarStrategy) and not isinstance(subject, (Strategy, type)):
@@ -256,7 +260,7 @@ def _runner(
         def run_strategy(given: Bars) -> Outputs:
             return _decisions(subject, given, model, simulations - (len(bars) - len(given)))
 
-        # The first cuts leave a run some days to evaluate.
+        # Leave the first cut some bars to evaluate.
         return subject.name, run_strategy, "before", start + 10
     if isinstance(subject, Model) and not isinstance(subject, type):
         return subject.name, lambda given: _forecasts(subject, given), "before", len(bars) // 4
@@ -270,8 +274,8 @@ def _runner(
         return "pipeline", features, reads or as_of, 20
     if not callable(subject):
         raise ArgumentError(
-            "a strategy, a model, an indicator, a pipeline, or a function of bars is expected: got "
-            f"{type(subject).__name__}"
+            "subject must be a strategy, a model, an indicator, a pipeline, or a function of bars: "
+            f"got {type(subject).__name__}"
         )
     name = getattr(subject, "__qualname__", type(subject).__name__)
     call = _call_of(subject)
@@ -279,7 +283,7 @@ def _runner(
 
 
 def _input(bars: Bars, name: str) -> npt.NDArray[Any]:
-    """A column of the bars, or the day of each for indicators that start anew every session."""
+    """Return a column of the bars, or the date of each for indicators anchored at sessions."""
     if name == "session":
         return bars.timestamps.astype("datetime64[D]").astype(np.int64)
     column: npt.NDArray[Any] = getattr(bars, name)
@@ -287,7 +291,7 @@ def _input(bars: Bars, name: str) -> npt.NDArray[Any]:
 
 
 def _call_of(function: Callable[..., Any]) -> Callable[[Bars], Any]:
-    """The function as one of bars, by what its arguments are called."""
+    """Wrap a function as a function of bars, by the names of its arguments."""
     function = getattr(function, "py_func", function)  # compiled by Numba
     if getattr(function, "__module__", "").startswith("marketsim.indicators."):
         spec = SPECS[function.__name__]
@@ -310,7 +314,7 @@ def _call_of(function: Callable[..., Any]) -> Callable[[Bars], Any]:
 
 
 def _decisions(strategy: Strategy, bars: Bars, model: str | Model, simulations: int) -> Outputs:
-    """What a strategy decides for each bar of a walk-forward run; NaN outside of it."""
+    """Return a strategy's decisions for each bar of a walk-forward run; NaN outside of it."""
     result = walk_forward(
         bars, model, simulations=simulations, window=1, strategies=[strategy],
         offset_window=40, store=False, progress=False, check=False,
@@ -328,7 +332,7 @@ def _decisions(strategy: Strategy, bars: Bars, model: str | Model, simulations: 
 
 
 def _forecasts(model: Model, bars: Bars) -> Outputs:
-    """Mean and quantiles of the one-step forecast of each target of each bar, as a run makes them.
+    """Return mean and quantiles of each bar's one-step forecasts, as a run makes them.
 
     NaN on the first bars.
     """
@@ -350,7 +354,7 @@ def _forecasts(model: Model, bars: Bars) -> Outputs:
 
 
 def _columns(name: str, found: Any, bars: Bars) -> Outputs:
-    """What a function returned, as named columns of numbers [bar]."""
+    """Convert a function's result to named columns of numbers [bar]."""
     if isinstance(found, ReplayResult):
         found = {"equity": found.equity, "position": found.position}
     if isinstance(found, pd.DataFrame):

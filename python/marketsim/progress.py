@@ -1,4 +1,4 @@
-"""A progress bar for long work: shown only where somebody looks at it and has to wait."""
+"""Progress bar for long work: drawn on a terminal only, and only after a delay."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from marketsim.text import printable
 
 
 class ProgressBar:
-    """Counts finished items; draws a bar on a terminal's standard error after `delay` seconds.
+    """Progress bar on a terminal's standard error, drawn after `delay` seconds.
 
-    It shows how many of how many are done, how many were done a second, and how long the rest will
-    take at that rate.
+    Shows finished and total items, items per second, and the estimated remaining time.
 
     Args:
-        total: how many items there are.
-        description: what is being done, a few words.
+        total: number of items.
+        description: short description of the work.
         enabled: False draws nothing.
-        delay: seconds before the first drawing; short work shows nothing and costs nothing.
-        unit: what is counted by the second; nothing is, if empty.
+        delay: seconds before the first drawing; shorter work draws nothing.
+        unit: unit of the rate; empty shows no rate.
     """
 
     def __init__(
@@ -48,22 +47,21 @@ class ProgressBar:
         if self._enabled and self._delay <= 0.0:
             self._open()
         elif self._enabled:
-            # Not at the first item that is late: the first one may be the longest.
+            # A timer, not the first late item: the first item may be the longest.
             self._timer = threading.Timer(self._delay, self._open)
             self._timer.daemon = True
             self._timer.start()
         return self
 
     def skip(self, items: int) -> None:
-        """Count `items` more as finished that were there already: no rate follows from them."""
+        """Count `items` as finished without work; they do not affect the rate."""
         self._pace.skip(items)
         self._show()
 
     def advance(self, items: int, units: int | None = None) -> None:
-        """Count `items` more as finished, and what they were in units of the rate if not these.
+        """Count `items` as finished, and `units` of the rate; by default the same number.
 
-        No items, before there are any, say that what had to be prepared is ready: the rate counts
-        from here on.
+        A call with 0 items before the first one ends the preparation: the rate counts from there.
         """
         self._pace.advance(items, items if units is None else units)
         self._show()
@@ -78,7 +76,7 @@ class ProgressBar:
         from rich.console import Console
 
         with self._lock:
-            if not self._enabled:  # the work is over
+            if not self._enabled:  # the work has finished
                 return
             self._bar = progress.Progress(
                 progress.TextColumn("{task.description}"),
@@ -108,15 +106,15 @@ class ProgressBar:
 
 
 class Pace:
-    """How fast items get done, and how long the rest will take.
+    """Rate of finished items, and the estimated remaining time.
 
     Args:
-        total: how many items there are.
-        unit: what is counted by the second; nothing is, if empty.
-        now: the time when the work starts, in seconds; the clock's if None.
+        total: number of items.
+        unit: unit of the rate; empty shows no rate.
+        now: start time in seconds; None for the clock's.
 
     Attributes:
-        done: how many items are finished.
+        done: number of finished items.
     """
 
     def __init__(self, total: int, unit: str, now: float | None = None) -> None:
@@ -127,12 +125,12 @@ class Pace:
         self._start = self._last = time.monotonic() if now is None else now
 
     def skip(self, items: int, now: float | None = None) -> None:
-        """Items that took no work."""
+        """Count items that took no work."""
         self.advance(0, 0, now)
         self.done += items
 
     def advance(self, items: int, units: int, now: float | None = None) -> None:
-        """Items that have been done, and how many units they were."""
+        """Count finished items and their units."""
         now = time.monotonic() if now is None else now
         if not items:
             if not self._made:
@@ -144,7 +142,7 @@ class Pace:
         self._last = now
 
     def text(self, now: float | None = None) -> str:
-        """The rate and the time that the rest will take; without an item done, the time passed."""
+        """Format the rate and the remaining time; before the first item, the elapsed time."""
         now = time.monotonic() if now is None else now
         spent = self._last - self._start
         if not self._made or spent <= 0.0:
@@ -168,7 +166,7 @@ def _pace_column(pace: Pace) -> Any:
     from rich.text import Text
 
     class Column(progress.ProgressColumn):
-        """Asks for the text whenever the bar is drawn, so that the rest counts down."""
+        """Column that recomputes its text at each drawing: the remaining time counts down."""
 
         def render(self, task: progress.Task) -> Text:
             return Text(pace.text(), style="progress.remaining")

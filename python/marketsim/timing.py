@@ -1,4 +1,4 @@
-"""Where time goes: named stages of the code, timed only while somebody profiles.
+"""Profiling by named stages of the code, timed only while a profile is active.
 
     with profiled() as profile:
         ...
@@ -6,10 +6,9 @@
             ...
     profile.by_stage()
 
-A stage within another one takes its time out of it: each moment counts once, for the innermost
-stage, so that the stages and what lies between them add up to the whole, to the nanosecond. A
-stage entered again within itself stays one. Only the thread that profiles is timed; stages of other
-threads are not seen. Without a profile, a stage costs one look at a global.
+Time counts for the innermost stage only, so stages and the time outside them add up to the total,
+to the nanosecond. A stage entered again within itself counts as one. Only the profiling thread is
+timed, not the stages of other threads. Without a profile, a stage costs one read of a global.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ OTHER = "other"
 
 @dataclass(frozen=True)
 class StageTime:
-    """The time of a stage, without that of the stages within it.
+    """Time of a stage, without the stages within it.
 
     Attributes:
-        name: the stage, or `OTHER` for what lies in none.
-        seconds: its time.
-        calls: how often it was entered.
+        name: name of the stage, or `OTHER` for time outside all stages.
+        seconds: time of the stage.
+        calls: number of entries.
     """
 
     name: str
@@ -44,27 +43,27 @@ class StageTime:
 
 
 class Profile:
-    """The time of each path of nested stages; `profiled` makes and ends one."""
+    """Time of each path of nested stages; `profiled` starts and ends a profile."""
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
         self._path: Path = ()
-        self._whole = 0  # depth of the path from which on stages are not told apart, 0 for none
+        self._whole = 0  # depth below which inner stages are not separated, 0 for none
         self._own: dict[Path, int] = {(): 0}
         self._calls: dict[Path, int] = {(): 1}
         self._since = time.perf_counter_ns()
 
     @property
     def seconds(self) -> float:
-        """The time of everything."""
+        """Total time in seconds."""
         return sum(self._own.values()) / 1e9
 
     def by_path(self) -> dict[Path, float]:
-        """Seconds of each path of nested stages, without those within it; () is outside of all."""
+        """Return seconds by path of nested stages, without inner stages; () is outside all."""
         return {path: spent / 1e9 for path, spent in self._own.items()}
 
     def by_stage(self) -> list[StageTime]:
-        """The time of each stage wherever it was entered, in order of first entry, then `OTHER`."""
+        """Return the time of each stage over all its paths, by first entry, then `OTHER`."""
         found: dict[str, list[int]] = {}
         for path, spent in self._own.items():
             if path:
@@ -75,13 +74,13 @@ class Profile:
         return [*stages, StageTime(OTHER, self._own[()] / 1e9, 1)]
 
     def within(self, *names: str) -> float:
-        """Seconds spent within all of these stages, and in what is within them."""
+        """Return the seconds spent within all of these stages at once, inner stages included."""
         return sum(spent for path, spent in self._own.items() if set(names) <= set(path)) / 1e9
 
     def folded(self, root: str) -> str:
-        """Collapsed stacks: a line "root;stage;stage microseconds" for each path.
+        """Format collapsed stacks: one line "root;stage;stage microseconds" per path.
 
-        flamegraph.pl and speedscope draw them.
+        flamegraph.pl and speedscope read them.
         """
         lines = []
         for path, spent in sorted(self._own.items()):
@@ -91,7 +90,7 @@ class Profile:
         return "".join(lines)
 
     def enter(self, name: str, settle: Callable[[], None] | None, whole: bool) -> bool:
-        """Begin a stage; False where it is not told apart from the one around it."""
+        """Begin a stage; returns False if its time counts for the enclosing stage."""
         again = self._path[-1:] == (name,)
         if threading.get_ident() != self._thread or self._whole or (again and not whole):
             return False
@@ -105,7 +104,7 @@ class Profile:
         return True
 
     def leave(self, settle: Callable[[], None] | None) -> None:
-        """End the stage that was begun last."""
+        """End the innermost stage."""
         if settle is not None:
             settle()
         self._charge()
@@ -114,7 +113,7 @@ class Profile:
         self._path = self._path[:-1]
 
     def end(self) -> None:
-        """Count the time until now."""
+        """Count the time up to now."""
         self._charge()
 
     def _charge(self) -> None:
@@ -128,14 +127,14 @@ _active: Profile | None = None
 
 @contextmanager
 def profiled() -> Iterator[Profile]:
-    """Time the stages that this thread enters.
+    """Profile the stages of this thread.
 
     Raises:
-        ArgumentError: a profile is being taken already.
+        ArgumentError: a profile is already active.
     """
     global _active
     if _active is not None:
-        raise ArgumentError("a profile is being taken already: end it first")
+        raise ArgumentError("a profile is already active: end it first")
     _active = profile = Profile()
     try:
         yield profile
@@ -147,19 +146,19 @@ def profiled() -> Iterator[Profile]:
 def stage(
     name: str, *, settle: Callable[[], None] | None = None, whole: bool = False
 ) -> AbstractContextManager[None]:
-    """A part of the work under a name.
+    """Time a block of code as a named stage.
 
     Args:
-        name: without semicolons or line breaks.
-        settle: waits until a device has done what it was given; called at both ends, and only while
-            a profile is taken, so that the time is the device's.
-        whole: what happens within counts for this stage, whatever stages it enters.
+        name: name of the stage, without semicolons or line breaks.
+        settle: function that waits for a device; called at both ends while a profile is active, so
+            that the device's time counts for the stage.
+        whole: count inner stages for this stage.
     """
     return _NOTHING if _active is None else _Stage(_active, name, settle, whole)
 
 
 class _Nothing(AbstractContextManager[None]):
-    """A stage that nobody times."""
+    """Stage without timing."""
 
     __slots__ = ()
 
@@ -192,5 +191,5 @@ class _Stage(AbstractContextManager[None]):
         trace: TracebackType | None,
     ) -> None:
         if self._entered:
-            # After an error a device may not be there to wait for.
+            # After an error, do not wait for the device: it may have failed.
             self._profile.leave(self._settle if kind is None else None)

@@ -26,6 +26,12 @@ def split(frame):
         "ADJ CLOSE",
         "Adjusted Close",
         "adj close",
+        "closeadj",
+        "close_adj",
+        "Close (Adjusted)",
+        "Close (adj.)",
+        "adjusted_close_price",
+        "Adjusted Closing Price",
     ],
 )
 def test_names_of_the_column(frame, split, find, name):

@@ -153,7 +153,7 @@ class TestSplits:
         )
         np.testing.assert_allclose(bars.volume[[0, 30]], [1000.0 * factor, 1000.0])
         assert bars.repairs == (
-            f"took 1 split out of the prices before: {factor:g}:1 on 2024-01-29",
+            f"divided the prices before 1 split by the factor: {factor:g}:1 on 2024-01-29",
         )
 
     def test_prices_that_are_adjusted_already_go_on(self):

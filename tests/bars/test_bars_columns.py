@@ -146,7 +146,9 @@ def test_missing_columns_are_listed_once(frame, find):
 
 
 def test_missing_price_has_no_repair(frame, find):
-    assert find(frame.drop(columns="open"))["missing_column"].fix == "add or rename it"
+    assert find(frame.drop(columns="open"))["missing_column"].fix == (
+        'columns={"open": ...} names a column of the source that holds it'
+    )
 
 
 def test_defects_of_other_columns_are_found_beside_a_missing_one(frame, find):
@@ -169,7 +171,7 @@ def test_columns_that_fold_to_one_name(frame, find, other):
     assert list(defects) == ["repeated_column"]
     defect = defects["repeated_column"]
     assert defect.count == 2
-    assert f"one column must be close: 2 are, 'close', {other!r}" in defect.message
+    assert f"one column must hold close: got 2, 'close', {other!r}" in defect.message
     assert defect.fix.endswith("drop or rename the others")
 
 

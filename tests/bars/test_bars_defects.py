@@ -251,7 +251,7 @@ def test_unsorted(frame, find):
 def test_newest_first_is_turned_around(frame, find):
     bars = read_bars(frame.iloc[::-1])
     assert bars.fingerprint == read_bars(frame).fingerprint
-    assert "rows were newest first, and are turned around" in bars.notes
+    assert "reversed the rows, which were newest first" in bars.notes
     assert bars.repairs == ()
     twice = frame.iloc[[9, 8, 8, 7, 6]]  # not strictly: the caller decides
     assert set(find(twice)) == {"unsorted", "duplicate_timestamp"}

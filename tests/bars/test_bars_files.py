@@ -84,10 +84,15 @@ def test_str_and_pathlike_are_accepted(write):
     assert read_bars(Named()).fingerprint == expected
 
 
-@pytest.mark.parametrize("source", [None, b"A.csv", 5, {"open": [1]}, pd.Series([1.0])])
+@pytest.mark.parametrize("source", [None, b"A.csv", 5, {}, pd.Series([1.0])])
 def test_other_sources_are_refused(source):
     with pytest.raises(ArgumentError, match=f"got a {type(source).__name__}: expected a path"):
         read_bars(source)
+
+
+def test_a_dict_without_candles_is_refused():
+    with pytest.raises(FileFormatError, match="dict holds no candles, but {'open': \\[1\\]}"):
+        read_bars({"open": [1]})
 
 
 @pytest.mark.parametrize("read", [read_bars, read_folder])

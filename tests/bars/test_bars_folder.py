@@ -232,3 +232,40 @@ def test_a_file_that_is_gone_is_named(folder):
     (folder / "A.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"A\.txt"):
         bars["A"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["AAPL\nMSFT\n", "symbol,name\nAAPL,Apple Inc.\n", "<html>no</html>", "ticker\n", "a,b\n1,2\n"],
+)
+def test_a_table_without_prices_is_a_problem_and_stops_nothing(folder, write, content):
+    """Its name promises data, so it counts as failed; .txt of the same content is left out."""
+    write("data/list.csv", content)
+    write("data/list2.txt", content)
+    found = read_folder(folder)
+    assert list(found) == ["A", "B", "C"]
+    assert list(found.problems) == ["list.csv"]
+    assert "list.csv is no table of prices: its first line is" in found.problems["list.csv"]
+    assert list(found.skipped) == ["list2.txt"]
+    assert [len(bars) for bars in found.values()] == [10, 10, 10]
+
+
+def test_tables_of_any_kind_stay_in_the_folder(write, make_frame):
+    frame = make_frame()
+    text = frame.to_csv(index=False)
+    contents = {
+        "plain": text, "wide": text.encode("utf-16"), "head": text.split("\n")[0],
+        "semicolon": text.replace(",", ";"), "late": "a banner\n" * 30 + text,
+        "quoted": text.replace(",", '","').replace("\n", '"\n"'), "tabs": text.replace(",", "\t"),
+        "long": "note, " * 2000 + "\n" + text, "empty": b"",
+    }  # fmt: skip
+    for name, content in contents.items():
+        path = write(f"kinds/{name}.csv", content)
+    found = read_folder(path.parent)
+    assert (list(found), found.problems) == (sorted(contents), {})
+
+
+def test_a_folder_of_lists_says_so(write):
+    path = write("lists/a.csv", "AAPL\nMSFT\n")
+    found = read_folder(path.parent)
+    assert (len(found), list(found.problems)) == (0, ["a.csv"])

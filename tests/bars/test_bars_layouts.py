@@ -244,7 +244,10 @@ def test_chinese_names_in_gbk(write):
     assert "the text is in gb18030" in bars.notes
 
 
-@pytest.mark.parametrize("library", ["polars", "pyarrow", "pandas", "feather", "parquet"])
+@pytest.mark.parametrize(
+    "library",
+    ["polars", "lazy polars", "pyarrow", "batch", "reader", "pandas", "feather", "parquet"],
+)
 def test_frames_of_other_libraries(tmp_path, library):
     frame = pd.DataFrame(
         {
@@ -256,10 +259,14 @@ def test_frames_of_other_libraries(tmp_path, library):
             "volume": VOLUME,
         }
     )
-    if library == "polars":
+    if library.endswith("polars"):
         source = pytest.importorskip("polars").DataFrame({c: frame[c].tolist() for c in frame})
-    elif library == "pyarrow":
+        source = source.lazy() if library.startswith("lazy") else source
+    elif library in ("pyarrow", "batch", "reader"):
         source = pytest.importorskip("pyarrow").Table.from_pandas(frame)
+        batches = source.to_batches()
+        source = batches[0] if library == "batch" else source
+        source = source.to_reader() if library == "reader" else source
     elif library == "pandas":
         source = frame
     else:
@@ -344,7 +351,7 @@ class TestStated:
             read_bars(write("A.csv", OWN))
 
     def test_columns_that_are_not_there(self, write):
-        with pytest.raises(BarsError, match="columns= names 'nope': found"):
+        with pytest.raises(BarsError, match="got 'nope'; found columns"):
             read_bars(write("A.csv", OWN), columns=ROLES | {"symbol": "nope"})
 
     def test_layout(self, write):

@@ -56,6 +56,12 @@ def test_any_candles_are_read_in_the_order_of_their_layout(layout, prices):
             np.testing.assert_array_equal(getattr(bars, name), columns[name][:shown])
 
 
+def test_an_average_price_that_repeats_is_no_symbol():
+    rows = [[1_704_067_200 + 60 * i, 1, 4, 1, 1, v, 7, 1] for i, v in enumerate((2, 2, 3))]
+    rows[2][1:5] = (4, 4, 2, 4)  # the price jumps with it
+    assert len(read_bars(rows)) == 3
+
+
 @pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if layout.signature])
 def test_neither_order_nor_one_more_column_changes_the_layout(layout):
     for signature in layout.signature:

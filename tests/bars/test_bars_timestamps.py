@@ -132,7 +132,7 @@ def test_the_format_can_be_stated(make_frame):
     assert read_bars(at([43832, 43833], make_frame), date_format="excel").timestamps[0] == utc(
         "2020-01-02"
     )
-    for wrong in ("nonsense", "%Y", 5, ""):
+    for wrong in ("nonsense", "%H", 5, ""):
         with pytest.raises(ArgumentError, match="date_format got"):
             read_bars(at([0, 1], make_frame), date_format=wrong)
 
@@ -206,9 +206,6 @@ def test_unix_time_spans_1900_to_2200(make_frame, find, scale):
         ([43831, 43832, 43833], "dates of a spreadsheet"),
         ([9_200_000_000_000_000_000, 9_200_000_000_000_000_001], "no Unix time of any unit"),
         ([True, False], "one format:"),
-        (["2020", "2021"], "one format"),
-        (["2020-W01", "2020-W02"], "no date format fits"),
-        (["09:30", "09:31"], "no date format fits"),
         (["2020-01-01 00:00 IST", "2020-01-02 00:00 IST"], "no date format fits"),
         ([dt.time(9, 30), dt.time(9, 31)], "one format"),
         ([1.5, 2.5], "one format"),
@@ -445,3 +442,234 @@ def test_messages_show_local_time(make_frame, find):
     frame["volume"] = math.nan
     message = find(frame, timezone="Asia/Tokyo")["nan"].message
     assert "first at 2020-01-02 09:30:00+09:00 (volume=nan), 2020-01-03 (volume=nan)" in message
+
+
+def dated(cells, times=None):
+    frame = pd.DataFrame(
+        {"date": cells, "open": 10, "high": 11, "low": 9, "close": 10, "volume": 5}
+    )
+    return frame if times is None else frame.assign(time=times)
+
+
+NIGHT = ["2024-01-02T23:00", "2024-01-03T00:00", "2024-01-03T01:00"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "times", "options"),
+    [
+        (["2024-01-02 23:00", "2024-01-02 24:00", "2024-01-03 01:00"], None, {}),
+        (["2024-01-02T23:00:00Z", "2024-01-02T24:00:00Z", "2024-01-03T01:00:00Z"], None, {}),
+        (["2024-01-02 23:00:00", "2024-01-02 24:00:00.000", "2024-01-03 01:00:00"], None, {}),
+        (["02.01.2024 23:00", "02.01.2024 24:00", "03.01.2024 01:00"], None, {}),
+        (["1/2/2024 23:00", "1/2/2024 24:00", "1/3/2024 01:00"], None, {"dayfirst": False}),
+        (["2 Jan 2024, 23:00", "2 Jan 2024, 24:00", "3 Jan 2024, 01:00"], None, {}),
+        (["02/01/24 23:00", "02/01/24 24:00", "03/01/24 01:00"], None,
+         {"date_format": "%d/%m/%y %H:%M"}),
+        ([202401022300, 202401022400, 202401030100], None, {}),
+        (["20240102230000", "20240102240000", "20240103010000"], None, {}),
+        (["20240102 230000", "20240102 240000", "20240103 010000"], None, {}),
+        (["2024-01-02", "2024-01-02", "2024-01-03"], ["23:00", "24:00", "01:00"], {}),
+        (["2024-01-02", "2024-01-02", "2024-01-03"], [2300, 2400, 100], {}),
+        (["2024-01-02", "2024-01-02", "2024-01-03"], ["230000", "240000", "010000"], {}),
+        (["2024-01-02 23:00", "2024-01-02 24:00", "2024-01-03 01:00"], None,
+         {"timezone": "Asia/Tokyo"}),
+    ],
+)  # fmt: skip
+def test_the_end_of_a_day_is_the_start_of_the_next(write, cells, times, options):
+    frame = dated(cells, times)
+    for source in (frame, write("A.csv", frame.to_csv(index=False))):
+        bars = read_bars(source, **options)
+        assert list(bars.local_times) == [np.datetime64(time) for time in NIGHT]
+        assert "24:00 as 00:00 of the next day" in bars.notes
+
+
+def test_the_end_of_a_day_before_the_clock_moves_is_local_midnight():
+    cells = [f"2024-03-{day} Europe/Berlin" for day in ("31 23:00", "31 24:00")]
+    bars = read_bars(dated(["2024-03-30 24:00 Europe/Berlin", *cells]))
+    assert [str(time)[:13] for time in bars.local_times] == [
+        "2024-03-31T00", "2024-03-31T23", "2024-04-01T00"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [{}, {"timezone": "America/New_York"}])
+@pytest.mark.parametrize("last", ["2024-01-05 24:00", "2024-01-05 13:00"])
+def test_days_that_end_at_24_keep_their_own_date(last, options):
+    days = [f"2024-01-0{day} 24:00" for day in (2, 3, 4)]
+    bars = read_bars(dated([*days, last]), repair="drop_running", **options)
+    dates = [np.datetime64(f"2024-01-0{day}") for day in (2, 3, 4, 5)]
+    assert list(bars.local_times) == dates[: len(bars)]
+    assert len(bars) == (4 if "24:00" in last else 3)
+
+
+ROC = ["2024-03-04", "2024-03-05", "2024-03-13"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "date_format"),
+    [
+        (["113/03/04", "113/3/5", "113/03/13"], None),
+        (["民國113年3月4日", "民國113年3月5日", "民國113年3月13日"], None),
+        (["令和6年3月4日", "令和6年3月5日", "令和6年3月13日"], None),
+        (["R6.3.4", "R6.3.5", "R6.3.13"], None),
+        (["113/03/04", "2024-03-05", "113/03/13"], "roc"),
+        ([1130304, 1130305, 1130313], "roc"),
+        (["1130304", "20240305", "1130313"], "roc"),
+        (["2567-03-04", "2567-03-05", "2024-03-13"], "buddhist"),
+        (["04/03/2567", "05/03/2567", "13/03/2567"], "buddhist"),
+        ([25670304, 25670305, 25670313], "buddhist"),
+    ],
+)
+def test_years_of_other_eras_are_read_or_the_error_names_the_era(write, cells, date_format):
+    frame = dated(cells)
+    for source in (frame, write("A.csv", frame.to_csv(index=False))):
+        bars = read_bars(source, date_format=date_format)
+        assert [str(time)[:10] for time in bars.local_times] == ROC
+        if date_format is not None:
+            with pytest.raises(BarsError, match=f'date_format="{date_format}" reads') as caught:
+                read_bars(source)
+            assert "drop" not in str(caught.value)
+
+
+def test_years_of_two_and_three_digits_are_an_era_of_their_own():
+    cells = ["99/12/30", "99/12/31", "100/01/03"]
+    with pytest.raises(BarsError, match='date_format="roc"'):
+        read_bars(dated(cells))
+    bars = read_bars(dated(cells), date_format="roc")
+    assert str(bars.local_times[0])[:10] == "2010-12-30"
+
+
+@pytest.mark.parametrize(
+    ("cells", "cause"),
+    [
+        (["1402/12/14", "1402/12/15"], "a calendar that is not read"),
+        (["2024-01-02", "2024-01-03", "########"], "widen the column"),
+        (["13/01/2024", "45306", "15/01/2024"], "a spreadsheet's; write all"),
+        (["13/01/2024", "14/01/2024", "01/15/2024"], "contradict"),
+    ],
+)
+def test_dates_that_others_contradict_are_never_offered_to_be_dropped(cells, cause):
+    with pytest.raises(BarsError) as caught:
+        read_bars(dated(cells))
+    text = str(caught.value).replace("\n    fix:", ";")
+    assert cause in text and "drop" not in text
+
+
+def test_digits_beside_dates_are_read_as_both():
+    bars = read_bars(dated(["20240102", "2024-01-03", "04.01.2024"]))
+    assert [str(time)[:10] for time in bars.local_times] == [f"2024-01-0{d}" for d in (2, 3, 4)]
+
+
+READ = {
+    "weeks": (["2024-W05-1", "2024-W06-3"], ["2024-01-29", "2024-02-07"]),
+    "week": (["2024-W05", "2024-W06"], ["2024-01-29", "2024-02-05"]),
+    "quarters": (["Q3 2023", "Q4 2023", "Q1 2024"], ["2023-07-01", "2023-10-01", "2024-01-01"]),
+    "quarter": (["2023-Q4", "2024-Q1"], ["2023-10-01", "2024-01-01"]),
+    "year first": (
+        ["24-01-31", "24-02-01", "24-02-02"], ["2024-01-31", "2024-02-01", "2024-02-02"]
+    ),
+    "browser": (
+        ["Mon Jan 29 2024 09:30:00 GMT-0500 (Eastern Standard Time)",
+         "Tue Jan 30 2024 09:30:00 GMT-0500 (Eastern Standard Time)"],
+        ["2024-01-29", "2024-01-30"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", READ)
+def test_weeks_quarters_and_years_first_are_read(write, kind):
+    cells, dates = READ[kind]
+    frame = dated(cells)
+    for source in (frame, write("A.csv", frame.to_csv(index=False))):
+        assert [str(time)[:10] for time in read_bars(source).local_times] == dates
+
+
+@pytest.mark.parametrize(
+    ("cells", "cause", "fix", "options"),
+    [
+        (["2021", "2022", "2023"], "may be a year", 'date_format="%Y"', {"date_format": "%Y"}),
+        (["2024-029", "2024-030"], "day of the year", 'date_format="%Y-%j"',
+         {"date_format": "%Y-%j"}),
+        (["2024029", "2024030"], "day of the year", 'date_format="%Y%j"', {"date_format": "%Y%j"}),
+        (["Nov-23", "Dec-23", "Jan-24"], "a year or a day", 'date_format="%b-%y"',
+         {"date_format": "%b-%y"}),
+        (["29-Jan", "30-Jan"], "has no year", "export the dates with their year", None),
+        (["09:30", "09:31"], "a time without a date", 'columns={"date": ..., "time": ...}', None),
+        (["24-01-29", "24-01-30"], "day first or year first",
+         'date_format="%d-%m-%y" or "%y-%m-%d"', {"date_format": "%y-%m-%d"}),
+    ],
+)  # fmt: skip
+def test_dates_that_lack_a_part_name_it_and_how_to_state_it(cells, cause, fix, options):
+    with pytest.raises(BarsError) as caught:
+        read_bars(dated(cells))
+    assert cause in str(caught.value) and fix in str(caught.value)
+    assert "drop" not in str(caught.value)
+    if options:
+        assert len(read_bars(dated(cells), **options)) == len(cells)
+
+
+def with_columns(count=3, **columns):
+    frame = pd.DataFrame(
+        {"open": 10.0, "high": 11.0, "low": 9.0, "close": 10.5, "volume": 5.0}, range(count)
+    )
+    return frame.assign(**columns)
+
+
+@pytest.mark.parametrize(
+    ("columns", "times"),
+    [
+        ({"date": "2024-01-29", "hour": [9, 10, 11]}, ["29T09:00", "29T10:00", "29T11:00"]),
+        ({"date": "2024-01-29", "hour": [9, 9, 10], "minute": [0, 30, 0]},
+         ["29T09:00", "29T09:30", "29T10:00"]),
+        ({"year": 2024, "month": 1, "day": [29, 30, 31]}, ["29T00:00", "30T00:00", "31T00:00"]),
+        ({"Year": 2024, "Month": 1, "Day": 29, "Hour": [22, 23, 24]},
+         ["29T22:00", "29T23:00", "30T00:00"]),
+        ({"timestamp": [f"2024-01-29 {h}:30" for h in (9, 10, 11)], "hour": [9, 10, 11]},
+         ["29T09:30", "29T10:30", "29T11:30"]),
+        ({"timestamp": ["2024-01-29", "2024-01-30", "2024-01-31"], "year": 2024, "month": 1,
+          "day": [29, 30, 31]}, ["29T00:00", "30T00:00", "31T00:00"]),
+    ],
+)  # fmt: skip
+def test_parts_of_dates_in_columns_of_their_own(write, columns, times):
+    frame = with_columns(**columns)
+    for source in (frame, write("A.csv", frame.to_csv(index=False))):
+        bars = read_bars(source)
+        assert [str(time)[8:16] for time in bars.local_times] == times
+
+
+def test_a_column_of_the_zone_is_the_clock(write):
+    times = [f"2024-01-29 {h}:30" for h in ("09", "10", "11")]
+    frame = with_columns(date=times, timezone="America/New_York")
+    for source in (frame, write("A.csv", frame.to_csv(index=False))):
+        bars = read_bars(source)
+        assert bars.timezone == "America/New_York"
+        assert str(bars.timestamps[0])[:16] == "2024-01-29T14:30"
+        assert read_bars(source, timezone="UTC").timezone == "UTC"
+    bars = read_bars(frame.assign(timezone="ET"))
+    assert bars.timezone == "UTC"
+    assert any("'ET', which is not one IANA name" in note for note in bars.notes)
+
+
+@pytest.mark.parametrize("midnight", [15, 16])
+def test_dates_beside_instants_of_days_are_the_exchanges_own(midnight):
+    unix = [int(pd.Timestamp(f"2024-01-{d}T{midnight}:00Z").timestamp()) for d in (28, 29, 30)]
+    frame = with_columns(unix=unix, date=["2024-01-29", "2024-01-30", "2024-01-31"])
+    assert [str(time)[8:] [:8] for time in read_bars(frame).local_times] == [
+        "29T00:00", "30T00:00", "31T00:00"
+    ]  # fmt: skip
+
+
+def test_an_hour_that_is_there_twice_is_never_dropped():
+    times = [f"2024-11-03 0{h}:00" for h in (0, 1, 1, 2)]
+    with pytest.raises(BarsError, match="timezone= states the zone") as caught:
+        read_bars(with_columns(4, date=times))
+    assert "drop_duplicates" not in str(caught.value)
+    assert len(read_bars(with_columns(4, date=times), timezone="America/New_York")) == 4
+
+
+def test_parts_of_dates_beside_whole_ones_are_left_alone(write):
+    times = [f"2024-01-29 {hour}:30" for hour in ("09", "10", "11")]
+    frame = with_columns(year=2024, month=1, day=29, hour=[9, 10, 11])
+    text = frame.set_axis(times)
+    for source in (text, write("A.csv", text.to_csv()), frame.assign(time=times)):
+        bars = read_bars(source)
+        assert [str(time)[11:16] for time in bars.local_times] == ["09:30", "10:30", "11:30"]

@@ -14,6 +14,7 @@ from market import random_frame
 
 import marketsim as ms
 from marketsim.cli import main
+from marketsim.metrics.portfolio import portfolio_returns
 
 QUICK = ["--simulations", "5", "--quiet"]
 
@@ -84,10 +85,35 @@ def test_folder_gives_a_combined_table_and_names_what_failed(
     rows = [line.split()[0] for line in out.splitlines() if line]
     assert rows[:4] == ["symbol", "----------------"[: len(rows[1])], "AAA", "BBB"]
     assert "over all symbols" in out
-    assert sorted(p.name for p in reports.iterdir()) == ["AAA.html", "BBB.html", "index.html"]
+    assert sorted(p.name for p in reports.iterdir()) == [
+        "AAA.html", "BBB.html", "index.html", "portfolio.html",
+    ]  # fmt: skip
+    page = (reports / "portfolio.html").read_text()
+    assert "portfolio of 2, equal weights" in page and "equal weights, rebalanced daily" in page
+    assert 'href="portfolio.html"' in (reports / "index.html").read_text()
     index = (reports / "index.html").read_text()
     assert 'href="AAA.html"' in index
     assert "CCC could not be run" in index
+
+
+def test_the_portfolio_of_a_folder(folder: Path, capsys) -> None:
+    (folder / "CCC.csv").unlink()
+    _, out, _ = run(capsys, "backtest", folder, *QUICK, "--json", "--weights", "volatility")
+    found = json.loads(out)["portfolio"]
+    _, table, _ = run(capsys, "backtest", folder, *QUICK, "--weights", "volatility")
+    results = [
+        ms.walk_forward(file, simulations=5, progress=False) for file in sorted(folder.iterdir())
+    ]
+    closes = {r.bars.symbol: r.bars.frame["close"].tz_localize(None) for r in results}
+    returns = portfolio_returns(
+        {r.bars.symbol: r.returns for r in results}, weights="volatility", closes=closes
+    )
+    assert found["weights"] == "volatility" and found["days"] == len(returns)
+    for row in found["strategies"]:
+        total = float((1.0 + returns[row["strategy"]]).prod() - 1.0)
+        assert row["total_return"] == pytest.approx(total)
+    assert max(map(len, table.splitlines())) <= 80
+    assert "inverse volatility" in " ".join(table.split())
 
 
 def test_chosen_symbols(folder: Path, capsys) -> None:
@@ -117,19 +143,19 @@ def test_demo_data(capsys) -> None:
         (["nosuch.csv"], "nosuch.csv does not exist"),
         (
             ["AAA.csv", "--model", "arima"],
-            "unknown model 'arima': expected one of ewma, range, climatology, persistence",
+            "unknown model 'arima': expected one of range, ewma, climatology, garch, persistence",
         ),
         (["AAA.csv", "--strategies", "magic"], "unknown strategy 'magic': expected one of simple"),
         (["AAA.csv", "--aggregate", "best"], "unknown aggregate 'best'"),
         (["AAA.csv", "--asset-class", "bond"], "expected one of equity, crypto, forex"),
-        (["AAA.csv", "--symbols", "A,B"], "takes one name for a file, which is what its symbol"),
-        (["spaced/A B.csv"], "pass symbol= (--symbol on the command line)"),
+        (["AAA.csv", "--symbols", "A,B"], "takes one name for a file, the name of its symbol"),
+        (["spaced/A B.csv"], "pass --symbol, or rename the file"),
         ([""], "got an empty path"),
         (["AAA.csv", "--embargo", "1" + "0" * 20], "embargo must be at most 1,000,000,000"),
         (["AAA.csv", "--report", "AAA.csv"], "must end in .html or .htm"),
         (["AAA.csv", "--report", "./link.html"], "AAA.csv' it leads to must end in .html"),
         (["AAA.csv", "--report", "x" * 300 + ".html"], "has 305 characters"),
-        (["demo", "--repair", "nope"], "demo data are read as they are: got --repair"),
+        (["demo", "--repair", "nope"], "the demo takes no reading options: got --repair"),
         (["demo", "--timezone", "UTC", "--adjusted", "no"], "got --timezone, --adjusted"),
         (["demo", "--symbols", "X"], "got --symbols"),
         (["AAA.csv", "--simulations", "0"], "simulations must be a whole number of at least 1"),
@@ -283,7 +309,7 @@ def test_what_the_system_refuses_is_one_symbol_s_error(folder: Path, capsys) -> 
     assert "error: BAD: [Errno 5]" in err
 
 
-@pytest.mark.parametrize("name", ["index", "INDEX"])
+@pytest.mark.parametrize("name", ["index", "INDEX", "Portfolio"])
 def test_a_symbol_named_as_the_index_loses_nothing(
     folder: Path, tmp_path: Path, capsys, name: str
 ) -> None:
@@ -293,7 +319,7 @@ def test_a_symbol_named_as_the_index_loses_nothing(
     code, _, _ = run(capsys, "backtest", folder, *QUICK, "--report", reports)
     assert code == 0
     pages = sorted(path.name for path in reports.iterdir())
-    assert pages == sorted(["BBB.html", "index.html", f"{name}_.html"])
+    assert pages == sorted(["BBB.html", "index.html", "portfolio.html", f"{name}_.html"])
     assert f'href="{name}_.html"' in (reports / "index.html").read_text()
     assert f"<h1>{name}: walk-forward" in (reports / f"{name}_.html").read_text()
 

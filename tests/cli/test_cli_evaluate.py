@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from checkpoints import write_toto1
 
 from marketsim.cli import main
 from marketsim.cli.flame import flame_svg
@@ -77,6 +79,23 @@ def daily_file(tmp_path: Path) -> Path:
     return path
 
 
+def test_what_lower_precision_costs(
+    daily_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    model = str(write_toto1(tmp_path / "toto", 0))
+    asked = [str(daily_file), "--model", model, "--days", "3", "--samples", "32"]
+    found = rows(capsys, *asked, "--against", "exact", "--dtypes", "bfloat16")
+    assert [row["forecasts"] for row in found] == ["exact", "32 samples", "bfloat16"]
+    exact, _, half = found
+    assert exact["decisions_changed"] == 0.0 and 0.0 < half["point_change"] < 0.1
+    if find_spec("torchao") is None:  # it is asked for, by its name
+        assert main(["evaluate", *asked, "--dtypes", "int8", "--quiet"]) == 2
+        assert "torchao" in capsys.readouterr().err
+    else:
+        assert rows(capsys, *asked, "--dtypes", "int8")[-1]["forecasts"] == "int8"
+
+
 @pytest.mark.parametrize("suffix", [".svg", ".folded"])
 def test_a_profile_of_the_old_functions(
     daily_file: Path, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
@@ -88,6 +107,22 @@ def test_a_profile_of_the_old_functions(
     command = ["profile", str(daily_file), "--legacy", "--simulations", "2", "--output", str(out)]
     assert main([*command, "--quiet"]) == 0
     assert out.read_text().startswith("<svg" if suffix == ".svg" else "marketsim")
+
+
+def test_a_profile_of_the_old_functions_reads_the_variables(
+    daily_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setenv("MARKETSIM_CACHE_PREDICTIONS", "0")
+    monkeypatch.setenv("MARKETSIM_BACKTEST_SIMULATIONS", "3")
+    monkeypatch.setenv("TOTO_MODEL_ID", "climatology")
+    command = ["profile", str(daily_file), "--legacy", "--quiet"]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "climatology" in out and "36 forecasts needed, 36 made" in out  # 4 prices, 9 days
+    for option in (["--dtype", "bfloat16"], ["--window", "5"], ["--store", "kept"]):
+        assert main([*command, *option]) == 2
+        assert f"{option[0]} has no effect with --legacy" in capsys.readouterr().err
 
 
 def test_models_are_judged(daily_file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+import inspect
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 import marketsim as ms
 from marketsim.cli import main
+from marketsim.cli.arguments import add_data_arguments
 
 HEAD = "date,open,high,low,close,volume\n"
 DAYS = "".join(f"2024-01-{d:02},{d},{d + 2},{d - 0.5},{d + 1},9\n" for d in range(2, 30))
@@ -144,3 +148,95 @@ def test_repairs_are_shown_above_the_table(tmp_path: Path, capsys) -> None:
     )  # fmt: skip
     assert code == 0
     assert out.splitlines()[0] == "A: dropped 9 of 252 rows with invalid prices"
+
+
+def test_a_list_of_tickers_is_partial_and_alone_is_nothing(folder: Path, tmp_path, capsys) -> None:
+    (folder / "AAA (1).csv").unlink()
+    (folder / "BAD.csv").write_text("AAPL\nMSFT\n")
+    code, out, _ = run(capsys, "inspect", folder)
+    assert code == 3
+    assert "BAD.csv is no table of prices: its first line is 'AAPL'" in out
+    code, _, err = run(capsys, "convert", folder, tmp_path / "out")
+    assert code == 3
+    assert "left out README.txt" in err and "error: BAD.csv:" in err
+    (folder / "AAA.csv").unlink()
+    for command in (["inspect", folder], ["convert", folder, tmp_path / "out"]):
+        assert run(capsys, *command)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        (HEAD + "01/02/2024,1,2,1,2,9\n02/02/2024,1,2,1,2,9\n",
+         ["--dayfirst yes or --dayfirst no", "--date-format"]),
+        (LONG, ["--symbol AAPL chooses one"]),
+        (HEAD.replace("\n", ",nr x\n") + "2024-01-02,1,2,1,2,9,7\n2024-01-03,1,2,1,2,9,7\n"
+         "2024-01-04,5,6,5,6,9,8\n", ['--columns "symbol=nr x" reads', '--columns "ignored=nr x"']),
+        (HEAD + "2024-01-02,1,2,1,2,\n2024-01-03,1,2,1,2,9\n2024-01-01,1,2,1,2,9\n",
+         ["--repair zero_volume", "--repair sort", "--repair drop_invalid"]),
+        (HEAD + '2024-01-02,"1,002","1,003","1,001","1,002",9\n' * 2,
+         ["--decimal , or --decimal ."]),
+        (HEAD + "113/03/04,1,2,1,2,9\n2024-03-05,1,2,1,2,9\n", ["--date-format roc"]),
+        (HEAD + "2024-01-02,1,2,1,2,9\n", ["expected at least 2 rows"]),
+    ],
+)  # fmt: skip
+def test_fixes_name_flags(tmp_path: Path, capsys, text: str, flags: list[str]) -> None:
+    path = tmp_path / "A.csv"
+    path.write_text(text)
+    for command in (["convert", path, tmp_path / "A.parquet"], ["backtest", path]):
+        code, _, err = run(capsys, *command)
+        assert code == 2
+        assert all(flag in err for flag in flags), err
+        assert not re.search(r"(columns|dayfirst|decimal|repair|symbol|date_format)=[^a-z]", err)
+    if "date_format" not in text and text != LONG:
+        code, out, _ = run(capsys, "inspect", path, "--json")
+        assert all(flag in json.loads(out)["error"] for flag in flags)
+
+
+def test_several_columns_are_left_out(tmp_path: Path, capsys) -> None:
+    path = tmp_path / "A.csv"
+    path.write_text(
+        HEAD.replace("\n", ",p,q\n") + "2024-01-02,1,2,1,2,9,KO,KO\n2024-01-03,1,2,1,2,9,KO,KO\n"
+        "2024-01-04,1,2,1,2,9,PG,PG\n"
+    )
+    assert run(capsys, "inspect", path, "--columns", "ignored=p")[0] == 3  # of KO and PG
+    assert run(capsys, "inspect", path, "--columns", "ignored=p", "ignored=q")[0] == 0
+    assert run(capsys, "inspect", path, "--columns", "ignored=p,ignored=q", "--min-bars", 4)[0] == 2
+
+
+def test_every_option_of_reading_has_a_flag() -> None:
+    names = set(inspect.signature(ms.read_bars).parameters) - {"path_or_frame"}
+    parser = argparse.ArgumentParser()
+    add_data_arguments(parser.add_argument_group())
+    flags = {action.dest for action in parser._actions}
+    assert names <= flags
+
+
+def test_symbols_choose_from_folders_and_tables(folder: Path, tmp_path: Path, capsys) -> None:
+    (tmp_path / "long.csv").write_text(LONG.replace("28,AAPL", "28,KO"))
+    (folder / "BBB.csv").write_text(HEAD + DAYS)
+    for command, out in (("inspect", []), ("convert", [tmp_path / "out"])):
+        code, text, _ = run(capsys, command, folder, *out, "--symbol", "BBB", "--repair", "sort")
+        assert code == 0
+        assert "BBB" in text and "AAA" not in text and "BAD" not in text
+        code, text, _ = run(capsys, command, tmp_path / "long.csv", *out, "--symbols", "AAPL,MSFT")
+        assert code == 0
+        assert "AAPL" in text and "MSFT" in text and "KO" not in text
+        for source in (folder, tmp_path / "long.csv"):
+            for wrong in ("ZZZ", "AAA,ZZZ"):
+                code, text, err = run(capsys, command, source, *out, "--symbols", wrong, "--force"
+                                      if command == "convert" else "--json")  # fmt: skip
+                assert code == 2
+                assert "unknown symbol" in err + text
+
+
+def test_a_bad_symbol_of_a_table_stops_no_other(tmp_path: Path, capsys) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text(LONG.replace("28,MSFT,1,2,1,2,9", "28,MSFT,1,2,1,2,-9"))
+    code, out, _ = run(capsys, "inspect", path)
+    assert code == 3
+    assert "AAPL  28 bars" in out and "volume must be >= 0" in out
+    code, out, err = run(capsys, "convert", path, tmp_path / "out")
+    assert code == 3
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["AAPL.parquet"]
+    assert "error: MSFT:" in err

@@ -17,7 +17,7 @@ def test_table_csv_and_json_say_the_same(capsys: pytest.CaptureFixture[str]) -> 
     args = ["orders", "demo", "--strategies", "maxdiff", "high_low", "--tick", "0.01", "--equity",
             "10000", "--no-store", "--quiet"]  # fmt: skip
     expected = ms.next_orders(
-        ms.demo_bars(), "ewma", ["maxdiff", "high_low"], tick=0.01, equity=10_000.0, store=False
+        ms.demo_bars(), "range", ["maxdiff", "high_low"], tick=0.01, equity=10_000.0, store=False
     )
     assert main(args) == 0
     out, err = capsys.readouterr()

@@ -76,8 +76,8 @@ def test_set(run, root: Path) -> None:
     before = tree(root)
     code, out, err = run("set --samples 256 --batch 64")
     assert (code, err) == (0, "")
-    assert "AAPL.json: 32/16 -> 256/64 (was kept as AAPL.json.bak-" in out
-    assert out.splitlines()[-1] == "2 files changed, 0 said so already"
+    assert "AAPL.json: 32/16 -> 256/64 (backup: AAPL.json.bak-" in out
+    assert out.splitlines()[-1] == "2 files changed, 0 unchanged"
     after = tree(root)
     assert json.loads(after["toto/AAPL.json"])["config"] == {
         "num_samples": 256,
@@ -87,7 +87,7 @@ def test_set(run, root: Path) -> None:
     backups = {name: after[name] for name in after.keys() - before.keys()}
     assert sorted(backups.values()) == sorted([before["toto/AAPL.json"], before["toto/MSFT.json"]])
     code, out, _ = run("set --samples 256 --batch 64")
-    assert out == "0 files changed, 2 said so already\n"
+    assert out == "0 files changed, 2 unchanged\n"
     assert tree(root) == after
 
 

@@ -66,7 +66,7 @@ def test_the_table(bars: Path, capsys) -> None:
     code, out, _ = run(capsys, bars, *QUICK)
     assert code == 0
     lines = out.splitlines()
-    assert lines[0] == "ewma  AAA"
+    assert lines[0] == "range  AAA"
     assert lines[2].split() == ["stage", "seconds", "share", "calls"]
     rows = [re.fullmatch(r"([a-z ]+?) +(\d+\.\d{4}) +(\d+\.\d) %( +\d+)?(  .*)?", x) for x in lines]
     table = {row[1]: (float(row[2]), float(row[3])) for row in rows if row}
@@ -127,10 +127,10 @@ def test_a_folder(bars: Path, tmp_path: Path, capsys) -> None:
         (folder / f"{name}.csv").write_bytes(bars.read_bytes())
     code, out, _ = run(capsys, folder, *QUICK, "--json")
     assert code == 0
-    assert json.loads(out)["run"] == "ewma  2 symbols"
+    assert json.loads(out)["run"] == "range  2 symbols"
     assert stages(out)["bars"]["calls"] == 2
     code, out, _ = run(capsys, folder, *QUICK, "--symbols", "BBB", "--json")
-    assert json.loads(out)["run"] == "ewma  BBB"
+    assert json.loads(out)["run"] == "range  BBB"
 
 
 def test_results_are_those_of_an_unprofiled_run(bars: Path, toto: Path, monkeypatch) -> None:

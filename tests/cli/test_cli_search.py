@@ -110,7 +110,7 @@ def test_a_sampler_and_processes(folder: Path, capsys: pytest.CaptureFixture) ->
     with Ledger("t.sqlite") as ledger:
         summary = ledger.summary(found["study"])
     assert summary.trials <= 9 and summary.best.score >= found["score"]  # probes count too
-    assert summary.pruned > 0  # sets that do not meet the condition never ran
+    assert summary.pruned == 0  # sets that do not meet the condition are no trials
 
 
 def test_a_walk_forward_search(folder: Path, capsys: pytest.CaptureFixture) -> None:
@@ -120,6 +120,11 @@ def test_a_walk_forward_search(folder: Path, capsys: pytest.CaptureFixture) -> N
     assert set(found["drift"]) == {"fast", "slow"}
     text = run(capsys, *GRID, *options)
     assert "return         in sample" in text and "test from bar 200: fast=" in text
+    options = ("--split", "combinatorial", "--folds", "4", "--test-folds", "2", "--purge", "12")
+    found = json.loads(run(capsys, *GRID, *options, "--json"))
+    assert len(found["windows"]) == 6 and len(found["path_returns"]) == 3
+    assert "(3 paths, " in run(capsys, *GRID, *options)
+    options = ("--split", "walk-forward", "--train", "200", "--test", "100")
     assert "--metric sharpe, mean" in failed(capsys, *GRID, *options, "--metric", "calmar")
     assert "leave none to test" in failed(capsys, *GRID, "--split", "walk-forward")
 
@@ -142,6 +147,34 @@ def test_a_dry_run_records_nothing(folder: Path, capsys: pytest.CaptureFixture) 
     facts = json.loads(run(capsys, *options, *split, "--jobs", "2", "--dry-run", "--json"))
     assert (facts["evaluations"], facts["jobs"]) == (90, 2) and facts["seconds"] > 0
     assert not Path("marketsim-trials.sqlite").exists()
+
+
+def test_a_replay_and_a_backtest_say_what_led_to_them(
+    folder: Path, capsys: pytest.CaptureFixture
+) -> None:
+    def command(*arguments: str, code: int = 0) -> tuple[str, str]:
+        assert main(list(arguments)) == code
+        return capsys.readouterr()
+
+    run(capsys, *GRID, "--fee-bps", "10")
+    behind = ("--ledger", "marketsim-trials.sqlite", "--fee-bps", "10")
+    plain = ("replay", "X.csv", "--params", "fast=5", "slow=9")
+    out, err = command(*plain, *behind, "--json")
+    found = json.loads(out)["search"]
+    assert not err and found["trials"] == 7 and found["study"] == "sma_cross X"
+    assert found["params"] == {"fast": 5, "slow": 9}
+    # Another fee is another trial, and says where it is recorded.
+    out, err = command(*plain, *behind[:2], "--fee-bps", "20", "--report", "r.html")
+    assert "chosen among 8 trials of the search 'sma_cross X'" in out
+    assert "recorded in marketsim-trials.sqlite as a trial of 'sma_cross X'" in err
+    assert "hosen among 8 trials of the search" in Path("r.html").read_text()
+    assert command(*plain, *behind[:2], "--fee-bps", "20")[1] == ""
+    assert "state --ledger too" in command(*plain, "--study", "s", code=2)[1]
+    walk = ("backtest", "X.csv", "--model", "ewma", "--simulations", "30", "--no-store", "--quiet")
+    out, err = command(*walk, "--strategies", "simple", "maxdiff", "--ledger", "w.sqlite")
+    assert "chosen among 2 trials of the search 'ewma X'" in out and "as a trial of 'ewma X'" in err
+    out, err = command(*walk, "--strategies", "simple", "--ledger", "w.sqlite", "--json")
+    assert json.loads(out)["search"]["trials"] == 2 and not err
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def test_verify_and_repair(run, store: PredictionStore) -> None:
     assert run("repair --json")[0] == 2
     code, out, _ = run("verify")
     assert code == 2
-    assert out.startswith("a link or no file, which the store does not read:\n  v1/")
+    assert out.startswith("a link or not a file, which the store does not read:\n  v1/")
 
 
 def test_compact(run, store: PredictionStore) -> None:
@@ -252,7 +252,7 @@ def test_gc(run, store: PredictionStore) -> None:
     assert not old.exists()
     code, out, _ = run("gc --keep-models alpha --max-bytes 1kB")
     assert "1 file removed" in out
-    assert out.endswith("the rest may not be removed: 1.0 kB were asked for\n")
+    assert out.endswith("1.0 kB not reached: the other files may not be removed\n")
     assert sorted(p.name for p in (store.path / "v1").iterdir()) == [ALPHA]
     found = json.loads(run("gc --max-bytes 0 --json")[1])
     assert (found["left"], len(found["removed"]), found["dry_run"]) == (0, 1, False)
@@ -333,17 +333,17 @@ def test_an_empty_store(command: str, tmp_path: Path, capsys) -> None:
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("show ZZZ", "no forecasts of 'ZZZ' are stored, but of: AAA, BBB"),
-        ("show AAA --model 00ff", "'00ff' begins the fingerprints of 2 models"),
+        ("show ZZZ", "no forecasts of 'ZZZ' are stored; stored symbols: AAA, BBB"),
+        ("show AAA --model 00ff", "'00ff' is a prefix of 2 fingerprints"),
         ("show AAA --model gamma", "expected one of 'alpha' 00ff11, 'beta' 00ffab"),
-        ("show BBB --model beta", "no forecasts of 'BBB' are stored, but of: AAA"),
+        ("show BBB --model beta", "no forecasts of 'BBB' are stored; stored symbols: AAA"),
         ("show AAA --last -1", "--last must be at least 0: got -1"),
         ("ls --series AAA,ZZZ", "no forecasts of 'ZZZ'"),
         ("compact --series ZZZ", "no forecasts of 'ZZZ'"),
-        ("export t.csv", "a table must be called *.arrow or *.parquet: got 't.csv'"),
+        ("export t.csv", "path must end in .arrow or .parquet: got 't.csv'"),
         ("export no/such/t.arrow", "export no/such/t.arrow: there is no folder"),
         ("gc --keep-models gamma", "unknown model of the store 'gamma'"),
-        ("gc --older-than 2990-01-01", "lies in the future"),
+        ("gc --older-than 2990-01-01", "must not be in the future"),
         ("verify --models 0", "unknown model of the store '0'"),
     ],
 )
@@ -479,8 +479,8 @@ def test_stat_names_what_another_version_wrote(run, store: PredictionStore) -> N
     (store.folder_of(ALPHA) / "model.json").write_text(json.dumps(old))
     code, out, _ = run("stat")
     assert code == 0
-    assert re.search(rf"^alpha {ALPHA}: described by another version", out, re.MULTILINE)
-    assert re.search(r"^v9: a format of another version", out, re.MULTILINE)
+    assert re.search(rf"^alpha {ALPHA}: written by another version", out, re.MULTILINE)
+    assert re.search(r"^v9: format of another version", out, re.MULTILINE)
     assert "v9x" not in out
     assert "beta 00ffab:" not in out
     facts = json.loads(run("stat --json")[1])

@@ -47,7 +47,7 @@ def test_both_streams_of_the_command_are_clean(capsys: pytest.CaptureFixture[str
 def test_messages_of_errors_warnings_and_logs_are_clean(caplog: pytest.LogCaptureFixture) -> None:
     errors = (
         ms.errors.ArgumentError(EVIL),
-        StoreWriteError(28, f"{EVIL} could not be kept"),
+        StoreWriteError(28, f"{EVIL} could not be stored"),
         UnknownNameError("model", "x", [EVIL]),
         ms.errors.BarsError(EVIL),
     )

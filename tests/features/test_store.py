@@ -13,6 +13,8 @@ from windowed_features import fifteen
 from marketsim.errors import ArgumentError, StoreReadOnlyError, UnknownNameError
 from marketsim.features import FeatureStore, Pipeline, column, indicator
 
+# Windows as long as the lookback have no value at the lags.
+pytestmark = pytest.mark.filterwarnings("ignore::marketsim.errors.ShortSeriesWarning")
 ROWS = 700
 
 

@@ -86,5 +86,5 @@ def test_a_build_without_the_kernel_says_what_to_do(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(cuda, "platform", lambda: cuda.Platform(module, "cpu"))
         there = here.to("cuda")
         np.testing.assert_array_equal(there.point("mean").numpy(), here.point("mean"))
-        with pytest.raises(CudaError, match=r"no mixture_quantiles: build .* on the host"):
+        with pytest.raises(CudaError, match=r"no mixture_quantiles: rebuild .* on the host"):
             there.point("median")

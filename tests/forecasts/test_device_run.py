@@ -140,7 +140,7 @@ def test_what_is_no_forecast_is_an_error(folder, on: str, monkeypatch) -> None:
 def test_a_full_disk_is_said_once(folder, on: str, tmp_path, monkeypatch) -> None:
     store = PredictionStore(tmp_path / "store")
     monkeypatch.setattr(store, "why_not", "the test says so")
-    with pytest.warns(StoreWarning, match="forecasts are not kept") as said:
+    with pytest.warns(StoreWarning, match="forecasts are not stored") as said:
         run_plans_on(PLANS, load(folder, device=on), "cuda", store=store, progress=False)
     assert len(said) == 1
 

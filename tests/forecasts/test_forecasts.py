@@ -6,7 +6,7 @@ import pytest
 from market import random_bars, random_frame
 
 import marketsim as ms
-from marketsim.bars import TARGETS, bar_returns
+from marketsim.bars import TARGETS, close_moves
 from marketsim.errors import ArgumentError
 from marketsim.forecasts import ForecastPlan, MemoryStore, run_plan
 from marketsim.models import EwmaModel, ModelIdentity, QuantileDistribution
@@ -45,7 +45,7 @@ def test_each_forecast_is_made_once_from_the_days_before_it() -> None:
     model = CountingModel()
     cube = run_plan(bars, model, ForecastPlan(124, 200, 70, 7), store=MemoryStore(), progress=False)
     assert made(model) == 76 * 4  # not 70 x 7 x 4 = 1,960
-    returns = bar_returns(bars)
+    returns = close_moves(bars)
     for day in (124, 150, 199):
         for i in range(len(TARGETS)):
             alone = model.inner.predict([returns[i, : day - 1]])

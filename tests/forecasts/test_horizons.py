@@ -10,7 +10,7 @@ from market import random_bars
 from store_cases import NotingModel, SampledModel
 
 import marketsim as ms
-from marketsim.bars import bar_returns
+from marketsim.bars import close_moves
 from marketsim.errors import ArgumentError
 from marketsim.forecasts import ForecastPlan, MemoryStore, PredictionStore, held, run_plan
 from marketsim.forecasts.plan import ReturnTable
@@ -24,7 +24,7 @@ def test_each_horizon_is_the_models_own(tmp_path: Path) -> None:
     store = PredictionStore(tmp_path)
     cube = run_plan(bars, model, PLAN, store=store, progress=False)
     assert cube.records.shape == (30, 3, 4, cube.schema.width)
-    returns = bar_returns(bars)
+    returns = close_moves(bars)
     for row in (60, 75, 89):
         alone = model.predict(returns[:, : row - 1], horizon=5)
         for i, h in enumerate(PLAN.horizons):
@@ -40,7 +40,7 @@ def test_each_horizon_is_the_models_own(tmp_path: Path) -> None:
     np.testing.assert_array_equal(one.records[:, 0], cube.records[:, 0])
     part = cube.slice(70, 80)
     np.testing.assert_array_equal(part.point("mean", 5), cube.point("mean", 5)[10:20])
-    with pytest.raises(ArgumentError, match="the forecasts are of horizons 1, 2, 5: got 3"):
+    with pytest.raises(ArgumentError, match="horizon must be one of the cube's 1, 2, 5: got 3"):
         cube.at(3)
 
 
@@ -72,9 +72,9 @@ def test_horizons_that_cannot_be(horizons) -> None:
 def test_moves_against_the_close_before() -> None:
     bars, store = random_bars(90), MemoryStore()
     plan = ForecastPlan(60, 90, 1, 1)
-    own = run_plan(bars, EwmaModel(), plan, store=store, progress=False)
+    own = run_plan(ReturnTable.of(bars, "own"), EwmaModel(), plan, store=store, progress=False)
     table = ReturnTable.of(bars, "close")
-    close = run_plan(table, EwmaModel(), plan, store=store, progress=False)
+    close = run_plan(bars, EwmaModel(), plan, store=store, progress=False)
     assert close.schema.targets == "close"
     assert close.schema.text == own.schema.text + ";close"
     assert store.hits == 0  # keys tell the two apart

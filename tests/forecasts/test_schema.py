@@ -157,7 +157,9 @@ def test_rounding_keeps_parameters_in_their_range() -> None:
 def test_what_cannot_be_stored_as_a_mixture() -> None:
     schema = Schema.student_t_mixture(5)
     for other in (some_mixture(2, 4), EwmaModel().predict([[0.01, 0.02]])):
-        with pytest.raises(ArgumentError, match="only a StudentTMixture of 5 can be stored"):
+        with pytest.raises(
+            ArgumentError, match="only a StudentTMixture of 5 components can be stored"
+        ):
             schema.encode(other)
     for count in (0, -1, 16_385):
         with pytest.raises(ArgumentError, match="components must be 1 to 16,384 a record"):

@@ -47,6 +47,29 @@ def test_stream_equals_batch(name: str, choice: str) -> None:
         assert same_bits(values.reshape(-1, 90), run(name, choice, data)), kind
 
 
+def test_parts_of_a_long_series_join_without_a_trace() -> None:
+    # Long series are computed in parts that start early and must come to equal numbers; flat, tied
+    # and missing rows keep them apart, and the part is run again.
+    active = _core.isa()
+    try:
+        for kind in (*KINDS, "gap"):
+            data = series("walk" if kind == "gap" else kind, 2500, 7)
+            if kind == "gap":
+                data.close[1900] = np.nan
+            for name, choice in cases():
+                call = prepare(name, choice, **parameters(name))
+                if not _core.indicator_kinds()[name][2] or name == "swings":
+                    continue
+                one = stream.start(call)
+                rows = zip(*(x.tolist() for x in data.of(SPECS[name].inputs)), strict=True)
+                values = np.array([one.update(*row) for row in rows]).T.reshape(-1, 2500)
+                for isa in _core.supported_isas():
+                    _core.set_isa(isa)
+                    assert same_bits(values, run(name, choice, data)), (kind, name, choice, isa)
+    finally:
+        _core.set_isa(active)
+
+
 @pytest.mark.parametrize(("name", "choice"), cases())
 def test_stream_is_copied_and_pickled_at_any_bar(name: str, choice: str) -> None:
     data = series("walk", 40, 2)
@@ -142,6 +165,10 @@ def test_out_takes_the_results() -> None:
             indicators.sma(close, 4, out=wrong)
     with pytest.raises(ArgumentError, match="out must hold 3 arrays: got 1"):
         indicators.macd(close, out=to)
+    wide = np.empty(59)
+    for out in (close, wide[:30]):
+        with pytest.raises(ArgumentError, match="out must not overlap the inputs or each other"):
+            indicators.macd(close, 3, 6, 4, out=(out, wide[29:], np.empty(30)))
 
 
 def test_a_window_longer_than_the_series_says_so_and_gives_nan() -> None:

@@ -126,6 +126,22 @@ def test_vwap_starts_anew_with_each_session() -> None:
     assert same_bits(ind.vwap(*data[1:5], stamps), ind.vwap(*data[1:5], days))
 
 
+def test_means_divide_to_the_last_bit() -> None:
+    # Each window holds one number and zeros, so that its mean is that number over the count.
+    rng = np.random.default_rng(11)
+    for n in (2, 3, 5, 7, 11, 20, 37, 49, 61, 97, 200, 1023):
+        bits = rng.integers(0, 2**63, 4096, dtype=np.int64)
+        middle = rng.integers(2**61, 2**61 + 2**60, 4096, dtype=np.int64)  # exponents around 1
+        for numbers in (bits.view(np.float64), middle.view(np.float64)):
+            values = np.zeros(4096 * n)
+            values[::n] = np.where(np.isnan(numbers), 1.0, numbers)
+            got = ind.sma(values, n)[n - 1 :]
+            assert same_bits(got[: 4095 * n].reshape(-1, n)[:, 0], values[:-n:n] / n), n
+    assert same_bits(ind.rolling_std(values[:99], 5, 0.5), [  # a count that is not whole
+        np.nan if t < 4 else ref.deviation(values[t - 4 : t + 1].tolist(), 0.5) for t in range(99)
+    ])  # fmt: skip
+
+
 def numba_forms(data: Any) -> dict[str, tuple[Any, Any, tuple[Any, ...], Any]]:
     """State, update, its columns and parameters, and the batch form's values, by name."""
     from marketsim.indicators import jit
@@ -160,6 +176,11 @@ def numba_forms(data: Any) -> dict[str, tuple[Any, Any, tuple[Any, ...], Any]]:
             ind.yang_zhang_volatility(o, *bar, 5),
         ),
     }  # fmt: skip
+    for depth, settings_ in ((2, {}), (1, {"most": 2, "reach": 9, "spacing": 1, "step": 0.1})):
+        found[f"swings {depth}"] = (
+            jit.swings_state(depth, **settings_), jit.swings_update, bar,
+            ind.swings(*bar, depth=depth, **settings_),
+        )  # fmt: skip
     for name in ("sma", "wma", "rolling_max", "rolling_min"):
         update = getattr(jit, f"{name}_update")
         found[name] = (window.copy(), update, (c,), getattr(ind, name)(c, 4))
@@ -219,4 +240,4 @@ def test_numba_form_equals_batch(kind: str) -> None:
     from marketsim.indicators.specs import SPECS
 
     forms = {name.removesuffix("_update") for name in jit.__all__ if name.endswith("_update")}
-    assert forms == set(SPECS) - {"swings"}
+    assert forms == set(SPECS)

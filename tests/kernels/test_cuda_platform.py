@@ -142,11 +142,11 @@ def test_tensors_that_cannot_be_read(emulation, function) -> None:
     wrong = (
         (days["low"].double(), r"low must be float32: got torch.float64; use low.float\(\)"),
         (days["low"].clone().requires_grad_(), r"pass low.detach\(\)"),
-        (wide, r"values of low along its last axis must lie side by side.*low.contiguous\(\)"),
+        (wide, r"low must be contiguous along its last axis.*low.contiguous\(\)"),
         (days["low"].to_sparse(), "low must be a dense tensor"),
         (torch.zeros(12, device="meta"), "low is on meta"),
-        (DAYS["low"], "low is of type ndarray, and others are tensors"),
-        ([0.0] * 12, "low is of type list, and others are tensors"),
+        (DAYS["low"], "low must be a tensor like the other arrays: got ndarray"),
+        ([0.0] * 12, "low must be a tensor like the other arrays: got list"),
         (days["low"][:5], "lengths differ: close has 12, low has 5"),
         (days["low"][None], r"shapes differ: close has \(12,\), low has \(1, 12\)"),
     )
@@ -226,7 +226,7 @@ def test_missing_memory_is_said_with_sizes(emulation, monkeypatch: pytest.Monkey
 
     days = tensors(DAYS)
     monkeypatch.setattr(torch, "empty", none)
-    with pytest.raises(CudaMemoryError, match=r"no room for 0.0 MiB.*profit_sums") as caught:
+    with pytest.raises(CudaMemoryError, match=r"no memory for 0.0 MiB.*profit_sums") as caught:
         ms.profit(**days, device="cuda")
     assert isinstance(caught.value, MemoryError)
 
@@ -262,9 +262,9 @@ def test_a_launch_that_fails_is_our_error(emulation, monkeypatch: pytest.MonkeyP
             return fail
 
     monkeypatch.setattr(cuda, "platform", lambda: cuda.Platform(Failing(), "cpu"))
-    with pytest.raises(CudaError, match="was not started: invalid device function"):
+    with pytest.raises(CudaError, match="could not be launched: invalid device function"):
         ms.profit(**DAYS, device="cuda")
-    with pytest.raises(ArgumentError, match="at most 11 days a problem.*got 12"):
+    with pytest.raises(ArgumentError, match="at most 11 bars per problem: got 12"):
         ms.best_offsets(**DAYS, device="cuda")
 
 

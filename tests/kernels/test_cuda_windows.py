@@ -117,14 +117,14 @@ def test_sums_of_windows(on: str) -> None:
 def test_errors(on: str) -> None:
     market, levels = moved(on)
     for starts, length, behind in (([-1], 5, 0), ([0.5], 5, 0), ([[0]], 5, 0), ([0], 0, 0)):
-        with pytest.raises(ArgumentError, match="windows must be first days"):
+        with pytest.raises(ArgumentError, match="starts must be first bars"):
             windows_at(starts, length, behind=behind)
     with pytest.raises(ArgumentError, match="for a GPU: got device='cpu'"):
         windows_at([0], 5, device="cpu")
     at = windows_at([190], 10, behind=1)
-    with pytest.raises(ArgumentError, match=r"of at least 201 days .*: got shape \(200,\)"):
+    with pytest.raises(ArgumentError, match=r"with at least 201 bars .*: got shape \(200,\)"):
         fit_windows(market, [Fit(**levels)], at)
-    with pytest.raises(ArgumentError, match=r"values must be \[day\], of at least 201"):
+    with pytest.raises(ArgumentError, match=r"values must be \[bar\] with at least 201"):
         sum_windows(market["close"], at)
     at = windows_at([0], 10, behind=1)
     with pytest.raises(ArgumentError, match=r"applied must be 0 to 1 \(behind\): got 2"):

@@ -368,15 +368,15 @@ def test_errors_say_got_and_expected() -> None:
         ms.profit(**days, fee_rule="flat")
     with pytest.raises(ArgumentError, match="belongs to the legacy formulas"):
         ms.profit(**days, fee_rule="per_entry")
-    with pytest.raises(ArgumentError, match="legacy' knows no open=: give open=None"):
+    with pytest.raises(ArgumentError, match="legacy' takes no open=: give open=None"):
         ms.profit(**days, fill="legacy")
-    with pytest.raises(ArgumentError, match="legacy' knows no costs="):
+    with pytest.raises(ArgumentError, match="legacy' takes no costs="):
         ms.profit(**(days | {"open": None}), fill="legacy", costs=(0, 0, 0))
 
 
 def test_the_old_name_of_open_aware_warns() -> None:
     days = random_days(np.random.default_rng(0), 50)
-    with pytest.warns(FutureWarning, match='old name of "open_aware"'):
+    with pytest.warns(FutureWarning, match='former name of "open_aware"'):
         found = ms.profit(**days, fill="pessimistic")
     assert_array_equal(found, ms.profit(**days))
 

@@ -107,7 +107,10 @@ def test_errors(backend: Backend) -> None:
     for arguments, message in (
         (one | {"high_offset": two, "low_offset": three}, "high_offset has 2, low_offset has 3"),
         (one | {"high_offset": np.zeros((3, 2), f32)}, "must be a scalar or 1-D"),
-        (rows | {"high_offset": np.zeros((2, 2), f32)}, "2 rows, and there are 3 problems"),
+        (
+            rows | {"high_offset": np.zeros((2, 2), f32)},
+            "must have a row for each of 3 problems: got 2 rows",
+        ),
         (rows | {"high_offset": 0.0, "low_offset": two, "grid": True}, "1-D with grid=True"),
         (one | {"close": one["close"][:4]}, "lengths differ: close has 4, high has 5"),
         (one | {"low": rows["low"]}, r"shapes differ: close has \(5,\), low has \(3, 5\)"),

@@ -65,7 +65,7 @@ def test_seventy_simulations_ask_for_304_forecasts(model: Counting) -> None:
 
 def test_the_native_functions_share_them(model: Counting) -> None:
     bars = ms.read_bars(DATA, symbol="AAPL")
-    ms.walk_forward(bars, model, simulations=90, strategies="simple", progress=False)
+    ms.walk_forward(bars, model, simulations=90, strategies="simple", targets="own", progress=False)
     assert model.made > 76 * 4
     made = model.made
     old.run_single_simulation(DATA, "AAPL", 0.0005, False, 0, 1.001)

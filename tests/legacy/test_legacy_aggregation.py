@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -79,6 +80,23 @@ def test_against_the_formulas(spec: str) -> None:
     assert found.shape == (7,) and found.dtype == np.float64
     expected = [by_hand([float(v) for v in column], spec) for column in SAMPLES.T]
     np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("quantile_0", lambda values: values.min(0)),
+        ("quantile_100", lambda values: values.max(0)),
+        ("mean_quantile_mix_0_0.25", lambda values: 0.25 * values.mean(0) + 0.75 * values.min(0)),
+        ("mean_quantile_mix_100_2", lambda values: values.mean(0)),
+        ("quantile_plus_std_1_0.5", lambda values: values.max(0) + 0.5 * values.std(0)),
+    ],
+)
+def test_the_extremes_of_samples(spec: str, expected: Callable[..., np.ndarray]) -> None:
+    values = SAMPLES.astype(np.float64)
+    np.testing.assert_allclose(aggregate_with_spec(SAMPLES, spec), expected(values), rtol=1e-13)
+    with pytest.raises(UnknownNameError):
+        aggregate_with_spec(SAMPLES, "mean_quantile_mix_0_nan")
 
 
 @pytest.mark.parametrize("spec", SPECS)

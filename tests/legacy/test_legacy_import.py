@@ -15,6 +15,7 @@ from marketsim.forecasts import (
     MemoryStore,
     PlanKeys,
     PredictionStore,
+    ReturnTable,
     Schema,
     SeriesId,
     run_plan,
@@ -63,7 +64,7 @@ def test_a_run_finds_what_was_imported(bars: Bars, tmp_path: Path) -> None:
     assert (report.found, report.imported, report.held, report.skipped) == (80, 80, 0, 0)
     assert report.unreadable == []
     plan = ForecastPlan(DAYS.start, DAYS.stop, 1, 1)
-    cube = run_plan(bars, old_model(), plan, store=store, progress=False)
+    cube = run_plan(ReturnTable.of(bars, "own"), old_model(), plan, store=store, progress=False)
     expected = SampleDistribution(np.array(SAMPLES)[:, None])
     assert np.unique(cube.records[..., 0]) == np.float32(expected.mean[0])
     np.testing.assert_array_equal(
@@ -71,7 +72,7 @@ def test_a_run_finds_what_was_imported(bars: Bars, tmp_path: Path) -> None:
     )
     with pytest.raises(StoreMissError, match="4 of|1 of 21"):
         wider = ForecastPlan(DAYS.start, DAYS.stop + 1, 1, 1)
-        run_plan(bars, old_model(), wider, store=store, progress=False)
+        run_plan(ReturnTable.of(bars, "own"), old_model(), wider, store=store, progress=False)
 
 
 def test_imported_records_are_flagged_and_come_once(bars: Bars, tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ def test_contexts_of_a_later_download(
     assert report.imported == 80
     for seen, first, hits in ((bars, 20, context_length is not None), (short, 0, True)):
         plan = ForecastPlan(DAYS.start + first, DAYS.stop + first, 1, 1)
-        keys = PlanKeys.of(seen, old_model(context_length), plan)
+        keys = PlanKeys.of(ReturnTable.of(seen, "own"), old_model(context_length), plan)
         found = [store.read(keys.series, batch)[1].all() for batch in keys.keys]
         assert found == [hits] * 4
 
@@ -138,8 +139,8 @@ def test_command_line(bars: Bars, tmp_path: Path, capsys: pytest.CaptureFixture[
     out = capsys.readouterr().out
     assert "79 imported" not in out
     assert "79 held already" in out
-    assert "passed over" in out
+    assert "skipped" in out
     assert main([*command, "--first-row", "100"]) == 2
-    assert "--first-row: expected any, or a row from 0 to 99, got '100'" in capsys.readouterr().err
+    assert "--first-row must be any, or a row from 0 to 99: got '100'" in capsys.readouterr().err
     assert main(["store", "stat", "--store", str(tmp_path / "store")]) == 0
     assert "80" in capsys.readouterr().out

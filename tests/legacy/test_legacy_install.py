@@ -135,6 +135,25 @@ def test_a_src_module_that_is_no_package(tmp_path: Path) -> None:
     )
 
 
+def test_a_module_that_is_dropped_and_imported_again_is_ours(tmp_path: Path) -> None:
+    write(tmp_path, {"disk_cache": "OLD = True", "src/models/toto_aggregation": "OLD = True"})
+    run(
+        """
+        import importlib
+        install()
+        install()
+        for name in ("disk_cache", "src.models.toto_aggregation"):
+            ours = sys.modules.pop(name)
+            spec = ours.__spec__
+            assert importlib.import_module(name) is ours and ours.__spec__ is spec, name
+            assert importlib.reload(ours) is ours and not hasattr(ours, "OLD"), name
+        assert importlib.util.find_spec("disk_cache") is sys.modules["disk_cache"].__spec__
+        """,
+        tmp_path,
+        LIGHT,
+    )
+
+
 @pytest.mark.parametrize("name", ["loss_utils", "src.models.toto_wrapper"])
 def test_refuses_when_the_old_module_is_imported_already(tmp_path: Path, name: str) -> None:
     write(tmp_path, {"loss_utils": "OLD = True", "src/models/toto_wrapper": "OLD = True"})

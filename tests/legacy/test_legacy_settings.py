@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from marketsim.errors import ArgumentError
+from marketsim.legacy.stock.parameters import SamplingBounds
 from marketsim.legacy.stock.settings import (
     VARIABLES,
     LegacySettings,
@@ -121,6 +122,12 @@ def test_the_first_of_two_variables_counts(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("TOTO_COMPILE", "1")
     monkeypatch.setenv("TOTO_DISABLE_COMPILE", "1")
     assert not current_settings().compile_toto
+
+
+def test_an_upper_bound_that_nobody_sets_follows_the_lower(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MARKETSIM_TOTO_MIN_NUM_SAMPLES", "5000")
+    bounds = SamplingBounds.of(current_settings())
+    assert (bounds.min_num_samples, bounds.max_num_samples) == (5000, 5000)
 
 
 def test_a_floor_above_the_ceiling_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, patch
 
 import numpy as np
 import pandas as pd
@@ -356,3 +356,52 @@ def test_forecasts_that_answer_to_any_name(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(old, "cached_predict", lambda *_, **__: [made])
     frame = old.backtest_forecasts("AAPL", 5)
     assert (frame["toto_expected_move_pct"] == np.float32(0.03)).all()
+
+
+def test_constants_of_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were looked up at each call, and a program may assign them; the environment follows."""
+    files = type("Record", (), {"config": {"num_samples": 48}})
+    monkeypatch.setattr(old, "load_best_config", lambda *_: files)
+    assert old.resolve_toto_params("AAPL")["num_samples"] == 128
+    with monkeypatch.context() as patched:
+        patched.setattr(old, "TOTO_MIN_NUM_SAMPLES", 40)
+        assert old.TOTO_MIN_NUM_SAMPLES == 40
+        assert old.resolve_toto_params("AAPL")["num_samples"] == 48
+    assert old.resolve_toto_params("AAPL")["num_samples"] == 128
+    monkeypatch.setenv("MARKETSIM_TOTO_MIN_NUM_SAMPLES", "64")
+    assert old.TOTO_MIN_NUM_SAMPLES == 64  # nothing of the assignment is left
+    with patch.object(old, "FAST_TESTING", True):
+        assert old.resolve_toto_params("AAPL") == dict(old.FAST_TOTO_PARAMS)
+    assert not old.FAST_TESTING
+    with pytest.raises(
+        ArgumentError, match=r"^backtest_test3_inline\.TOTO_MIN_NUM_SAMPLES must be"
+    ):
+        old.TOTO_MIN_NUM_SAMPLES = "many"
+    with pytest.raises(TypeError):
+        old.FAST_TOTO_PARAMS["num_samples"] = 1
+
+
+def test_default_parameters_of_kronos(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(old, "DEFAULT_KRONOS_PARAMS", {**old.DEFAULT_KRONOS_PARAMS, "top_k": 3})
+    assert old.resolve_kronos_params("AAPL")["top_k"] == 3
+
+
+def test_what_nothing_reads_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("marketsim.legacy.stock.assignments._said", set())
+    for _ in range(2):
+        monkeypatch.setattr(old, "prepare_kronos_dataframe", None)
+        monkeypatch.setattr(old, "no_such_name", None, raising=False)
+        monkeypatch.setattr(old, "fetch_spread", lambda symbol: 1.001)
+    said = [record.getMessage().partition(" was")[0] for record in caplog.records]
+    assert said == [
+        "backtest_test3_inline.prepare_kronos_dataframe",
+        "backtest_test3_inline.no_such_name",
+    ]
+
+
+@pytest.mark.parametrize("number", [None, 2.5, "3"])
+def test_a_number_of_simulations_that_is_none(number: Any) -> None:
+    with pytest.raises(ArgumentError, match="num_simulations must be a whole number: got"):
+        old.backtest_forecasts("AAPL", number)

@@ -30,7 +30,7 @@ def evening(bars: Bars, stop: int, store: ms.MemoryStore) -> pd.DataFrame:
     """The orders made at the close of row stop - 1, with the date that the next bar really had."""
     orders = next_orders(
         Bars(bars.frame.iloc[:stop], bars.symbol), "ewma", STRATEGIES, equity=10_000.0,
-        store=store, progress=False,
+        targets="own", store=store, progress=False,
     )  # fmt: skip
     orders["bar"] = bars.frame.index[stop]
     return orders
@@ -57,7 +57,7 @@ def test_fills_are_those_of_the_backtest(
     assert isinstance(broker, Broker)
     result = ms.walk_forward(
         bars, "ewma", strategies=STRATEGIES, start=bars.frame.index[FIRST], store=store,
-        progress=False,
+        targets="own", progress=False,
     )  # fmt: skip
     fills, trades = broker.fills(), result.trades
     for name in ("maxdiff", "maxdiff_always_on", "high_low"):
@@ -106,7 +106,7 @@ def test_revised_history_is_refused(bars: Bars, tmp_path: Path) -> None:
         broker.settle(Bars(bars.frame * [1.5, 1.5, 1.5, 1.5, 1.0], "SPX"))
     assert set(broker.orders()["status"]) == {"open"}  # nothing of it is half done
     missing = bars.frame.drop(bars.frame.index[FIRST])
-    with pytest.raises(ms.ArgumentError, match="does not have"):
+    with pytest.raises(ms.ArgumentError, match="lacks although it has later"):
         broker.settle(Bars(missing, "SPX"))
 
 

@@ -189,7 +189,7 @@ def test_wrong_arguments(bars: Bars, arguments: dict[str, Any], message: str) ->
 def test_what_is_assumed_is_said(bars: Bars) -> None:
     notes = next_orders(bars, "ewma", "unprofit_shutdown", progress=False).attrs["notes"]
     assert any("next bar" in text and "calendar=" in text for text in notes)
-    assert any("unprofit_shutdown carry a state" in text for text in notes)
+    assert any("unprofit_shutdown carry state" in text for text in notes)
     assert any("tick=" in text for text in notes)
     stated = next_orders(bars, "ewma", "maxdiff", calendar="24/5", tick=0.01, progress=False)
     assert stated.attrs["notes"] == []

@@ -125,14 +125,17 @@ def test_blocks_have_their_mean_length() -> None:
     assert stats.chisquare(counts[::50] / 12.5).pvalue > 1e-4  # every bar is as likely
 
 
-def test_superiority_is_archs_definition() -> None:
+@pytest.mark.parametrize("gain", [0.0, -0.003])  # with the loss every strategy is worse
+def test_superiority_is_archs_definition(gain: float) -> None:
     from arch.bootstrap import SPA
 
+    rng = np.random.default_rng(21)
     returns = (
-        RNG.normal(0.0, 0.01, (9, 150))
+        rng.normal(gain, 0.01, (9, 150))
         + np.array([0.001, 0, 0, -0.004, 0, 0, 0, 0, 0.0005])[:, None]
     )
-    market = RNG.normal(0.0, 0.01, 150)
+    market = rng.normal(0.0, 0.01, 150)
+    assert ((returns - market).mean(axis=1).max() < 0.0) == (gain < 0.0)
     length = 5
     for studentize in (False, True):
         got = superior_predictive_ability(
@@ -153,11 +156,14 @@ def test_superiority_is_archs_definition() -> None:
         ]
         bars = [drawn_bars(150, length, 8, r) for r in range(400)]
         means = np.array([better[:, at].mean(axis=1) for at in bars])
-        statistic = (mean * scale).max()
-        expected = [(((means - c) * scale).max(axis=1) > statistic).mean() for c in centres]
+        least = 0.0 if studentize else -np.inf  # Hansen's own statistic is at least 0, arch's not
+        statistic = max((mean * scale).max(), least)
+        drawn = [np.maximum(((means - c) * scale).max(axis=1), least) for c in centres]
+        # Nothing beats the market: ours is 1, where arch's is what resampling happens to give.
+        expected = [(one > statistic).mean() if statistic > 0.0 else 1.0 for one in drawn]
         assert (got.lower, got.consistent, got.upper) == pytest.approx(expected)
         assert got.best == (mean * scale).argmax()
-        assert got.statistic == pytest.approx(max(statistic, 0.0) if studentize else statistic)
+        assert got.statistic == pytest.approx(statistic)
 
 
 def test_superiority_is_near_archs_own_samples() -> None:
@@ -204,7 +210,23 @@ def test_bad_arguments_of_superiority() -> None:
         with pytest.raises(ValueError, match=message):
             superior_predictive_ability(returns, **arguments)
     flat = superior_predictive_ability(returns, repetitions=20, studentize=True)
-    assert (flat.statistic, flat.consistent) == (0.0, 0.0)
+    assert (flat.statistic, flat.consistent) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("studentize", [True, False])
+@pytest.mark.parametrize("losses", [[0.0, -0.002, -0.003], [0.0, 0.0, 0.0], [-0.001, -0.002]])
+def test_nothing_speaks_for_strategies_that_do_not_beat_the_benchmark(
+    losses: list[float], studentize: bool
+) -> None:
+    """One that never trades beside others that lose had p about 0."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0.0, 0.01, (len(losses), 500))
+    noise -= noise.mean(axis=1, keepdims=True)
+    means = np.array(losses)[:, None]
+    returns = np.where(means == 0.0, 0.0, noise + means)
+    found = superior_predictive_ability(returns, repetitions=200, studentize=studentize)
+    assert found.statistic <= 0.0
+    assert (found.lower, found.consistent, found.upper) == (1.0, 1.0, 1.0)
 
 
 def test_benjamini_hochberg_is_scipys() -> None:
@@ -249,3 +271,10 @@ def test_a_missing_arch_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "arch.bootstrap", None)
     with pytest.raises(ImportError, match=r"marketsim\[stats\]"):
         model_confidence_set(np.zeros((2, 50)))
+
+
+def test_strategies_that_are_equal_are_all_in_the_confidence_set() -> None:
+    losses = np.tile(np.random.default_rng(0).normal(size=100), (3, 1))
+    for rows in (losses, np.ones((3, 100))):
+        found = model_confidence_set(rows)
+        assert found.included.all() and (found.p_values == 1.0).all()

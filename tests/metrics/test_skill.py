@@ -82,7 +82,7 @@ def test_figures_by_numpy() -> None:
     for i in range(3):
         test = diebold_mariano(error[:, i], naive[:, i], horizon=2)
         assert got.mae_p_value[i] == pytest.approx(test.p_value)
-    assert (got.direction == (np.sign(point) == np.sign(came)).mean(axis=0)).all()
+    assert (got.direction == (np.sign(point - walk) == np.sign(came - walk)).mean(axis=0)).all()
     assert (got.bars == 120).all()
 
 

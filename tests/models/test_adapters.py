@@ -33,7 +33,7 @@ def made(model: Any, store: Any = None, plan: ForecastPlan = PLAN) -> Any:
 
 def test_a_function_forecasts_from_its_past_alone() -> None:
     cube = made(ms.model_from(quantiles, levels=LEVELS))
-    returns = ms.bars.bar_returns(random_bars(80))
+    returns = ms.bars.close_moves(random_bars(80))
     expected = quantiles(returns[2, :70]).astype(np.float32)
     np.testing.assert_array_equal(cube.records[11, 0, 2, 2:], expected)
 
@@ -160,7 +160,10 @@ COLUMNS = ("open", "high", "low", "close")
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (lambda: Lying(samples, draws=9), "returned 7 draws a forecast; its trait draws says 9"),
+        (
+            lambda: Lying(samples, draws=9),
+            "returned 7 draws per forecast, but its trait draws states 9",
+        ),
         (lambda: Lying(lambda d: d, draws=9), "trait draws"),
         (lambda: Lying(lambda d: d, components=2), "trait components"),
         (lambda: Lying(lambda d: QuantileDistribution(LEVELS, d.quantile(LEVELS))), "trait levels"),

@@ -241,7 +241,7 @@ def test_a_download_asks_for_what_was_said(
     assert asked[0][1] == {"revision": None, "cache_dir": None, "local_files_only": False}
     assert asked[1][1] == {"revision": "v1", "cache_dir": tmp_path, "local_files_only": True}
     assert plain.name == other.name == HUB_ID
-    assert plain.fingerprint == other.fingerprint != load(folder).fingerprint
+    assert plain.fingerprint == other.fingerprint == load(folder).fingerprint
 
 
 def answered(kind: type[hub_errors.HfHubHTTPError], text: str) -> Exception:
@@ -276,3 +276,19 @@ def test_a_download_that_fails_says_why(
 def test_a_name_that_no_hub_has_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointNotFoundError, match="a--b"):
         ms.load_model("owner/a--b", cache_dir=tmp_path, offline=True)
+
+
+def test_fingerprints_are_of_the_weights_and_not_of_their_folder(tmp_path: Path) -> None:
+    weights = toto1_weights(TOTO1, 3)
+    one = write_checkpoint(tmp_path / "one", TOTO1, weights, 1)
+    prints = {load(one).fingerprint}
+    prints.add(load(write_checkpoint(tmp_path / "shards", TOTO1, weights, 3)).fingerprint)
+    shutil.copytree(one, tmp_path / "moved" / "elsewhere")
+    prints.add(load(tmp_path / "moved" / "elsewhere").fingerprint)
+    assert len(prints) == 1
+    name = sorted(weights)[0]
+    changed = weights | {name: weights[name] + 1e-6}
+    prints.add(load(write_checkpoint(tmp_path / "changed", TOTO1, changed, 1)).fingerprint)
+    renamed = {f"{key}x" if key == name else key: value for key, value in weights.items()}
+    prints.add(load(write_checkpoint(tmp_path / "renamed", TOTO1, renamed, 1)).fingerprint)
+    assert len(prints) == 3

@@ -339,14 +339,14 @@ def test_a_folder_that_changes_while_it_is_opened_is_refused(
     """The library reads the files itself: the fingerprint must be that of what it read."""
     for name in ("config.json", "generation_config.json"):
         (tmp_path / name).write_text("{}")
-    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    (tmp_path / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
 
     class Opened:
         changed = tmp_path / "model.safetensors"
 
         @classmethod
         def from_pretrained(cls, folder: str, **options: object) -> object:
-            cls.changed.write_bytes(b"others!")
+            cls.changed.write_bytes((3).to_bytes(8, "little") + b"{ }")
             return object()
 
     monkeypatch.setattr(opening, "package_version", lambda: "2")

@@ -21,6 +21,7 @@ pytest.importorskip("torch")
 
 import torch
 
+from marketsim.models import ModelInputs
 from marketsim.models.kronos.config import COLUMNS
 from marketsim.models.kronos.generation import Generation
 from marketsim.models.kronos.model import Kronos
@@ -160,3 +161,23 @@ def test_sampled_forecasts_agree_with_the_originals_in_the_mean() -> None:
     error = np.abs(made.mean[0] - OUTPUTS[f"{name}/pred_mean"])
     spread = made.paths[0].std(axis=0)
     assert (error <= 4.0 * spread * (1 / 256 + 1 / 1024) ** 0.5 + 1e-6).all()
+
+
+@pytest.mark.parametrize("name", ["pred_no_amount", "pred_no_volume"])
+def test_a_run_draws_the_original_greedy_candle(name: str) -> None:
+    x, expected = INPUTS[f"{name}/x_raw"][0], OUTPUTS[f"{name}/pred"][0, 0].astype(np.float64)
+    greedy: Any = ms.load_model(
+        FOLDER / "predictor", tokenizer=FOLDER / "tokenizer", max_context=MANIFEST["max_context"],
+        top_k=1, samples=1,
+    )  # fmt: skip
+    (stamps,) = times(f"{name}/x_time_ns")
+    (after,) = times(f"{name}/y_time_ns")
+    inputs = ModelInputs(
+        "X", COLUMNS[:5], x[:, :5].T.astype(np.float64), stamps.as_unit("ns").asi8,
+        np.append(stamps[1:].as_unit("ns").asi8, after[:2].as_unit("ns").asi8), True,
+    )  # fmt: skip
+    moves = greedy.predict_inputs(inputs, len(x)).samples[0, 0, :, 0]
+    opened, high, low, close = expected[:4]
+    candle = [opened, expected[:4].max(), expected[:4].min(), close]
+    np.testing.assert_allclose(x[-1, 3] * np.exp(moves), candle, rtol=1e-5)
+    assert candle[1] >= high and candle[2] <= low

@@ -190,7 +190,7 @@ def test_options_out_of_range_are_refused(
 
 def test_unknown_options_are_named(folder: Path) -> None:
     with pytest.raises(UnknownNameError, match="max_context"):
-        load_pair(folder, context_length=5)
+        load_pair(folder, context=5)
 
 
 def test_the_longest_horizon(model: Kronos) -> None:
@@ -201,11 +201,10 @@ def test_the_longest_horizon(model: Kronos) -> None:
 def test_returns_are_refused(model: Kronos, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Kronos, "networks", property(lambda self: pytest.fail("weights are read")))
     for ask in (
-        lambda: ms.walk_forward(bars(120).iloc[:, :5], model, simulations=5),
         lambda: model.predict([[0.1, 0.2]]),
         lambda: model.predict_each([0.1, 0.2], 1),
     ):
-        with pytest.raises(ArgumentError, match=r"use model\.predict_bars"):
+        with pytest.raises(ArgumentError, match=r"use walk_forward.*predict_bars"):
             ask()
 
 

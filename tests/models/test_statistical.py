@@ -170,7 +170,7 @@ def test_fingerprint_names_everything_that_changes_a_forecast() -> None:
 
 def test_errors() -> None:
     with pytest.raises(
-        UnknownNameError, match="unknown model 'arima': .* ewma, range, climatology, per"
+        UnknownNameError, match="unknown model 'arima': .* range, ewma, climatology, garch, per"
     ):
         ms.load_model("arima")
     with pytest.raises(UnknownNameError, match="unknown option of ewma 'span'.*decay, window"):

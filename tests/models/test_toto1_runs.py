@@ -23,8 +23,8 @@ from market import random_bars, random_frame
 from toto1_cases import PATCH, load, parameters, sharp_weights, walk
 
 import marketsim as ms
-from marketsim.bars import TARGETS, bar_returns
-from marketsim.forecasts import ForecastPlan, MemoryStore, run_plan, run_plans
+from marketsim.bars import TARGETS, close_moves
+from marketsim.forecasts import ForecastPlan, MemoryStore, ReturnTable, run_plan, run_plans
 from marketsim.models.toto1.model import Toto1Model
 
 RUN: dict[str, Any] = {"simulations": 6, "window": 4, "offset_window": 15, "progress": False}
@@ -67,7 +67,7 @@ def test_a_runs_forecasts_are_those_of_each_day_alone(folder: Path, variates: st
     model = load(folder, variates=variates, context_length=50)
     plan = ForecastPlan(100, 120, 1, 1)
     records = run_plan(bars, model, plan, store=None, progress=False).records
-    returns = bar_returns(bars)
+    returns = close_moves(bars)
     for day in (100, 109, 119):
         if variates == "joint":
             alone = parameters(model.predict(returns[None, :, : day - 1]))[0, :, 0]
@@ -119,7 +119,7 @@ class Counted:
         self.asked.clear()
         bars = ms.read_bars(frame, symbol="TEST")
         plan = ForecastPlan(60, 110, 1, 1)
-        cube = run_plan(bars, self.model, plan, store=store, progress=False)
+        cube = run_plan(ReturnTable.of(bars, "own"), self.model, plan, store=store, progress=False)
         return cube.records[:, 0], self.asked["forecasts"]
 
 

@@ -102,7 +102,11 @@ def changes(draw, close: float, asked_before: list[Ask]):
 def markets(draw, rows):
     """What else an oracle and the engine are told of the same bars."""
     count = len(rows)
-    found = {"lot": draw(st.sampled_from([0.0, 0.0, 0.75]))}
+    found = {
+        "lot": draw(st.sampled_from([0.0, 0.0, 0.75])),
+        "maintenance": draw(st.sampled_from([0.0, 0.0, 0.4])),
+        "participation": draw(st.sampled_from([0.0, 0.0, 0.25, 0.5])),
+    }
     if draw(st.booleans()):
         found["trail"] = [draw(st.sampled_from([math.nan, 1.0, 2.0, 5.0])) for _ in rows]
     if draw(st.booleans()):
@@ -174,6 +178,9 @@ def write(orders, ask: Ask) -> None:
     )  # fmt: skip
 
 
+OF_ACCOUNT = ("lot", "maintenance", "participation", "borrow", "financing")
+
+
 def replayed(rows, script, account, extra=None):
     def on_bar(state, bar, features, orders):
         for ask in script[bar.index]:
@@ -182,9 +189,7 @@ def replayed(rows, script, account, extra=None):
     options = dict(extra or {})
     account = replace(account, periods_per_year=252)  # nothing is judged of a few bars
     if "lot" in options:
-        account = replace(
-            account, **{k: options.pop(k, 0.0) for k in ("lot", "borrow", "financing")}
-        )
+        account = replace(account, **{k: options.pop(k, 0.0) for k in OF_ACCOUNT})
     if "finer" in options:
         options["intraday"] = finer_bars(options.pop("finer"))
     if "trail" in options:
@@ -217,7 +222,7 @@ def test_the_engine_does_what_the_plain_one_does(policy, fill, case, cost, lever
     found = replayed(rows, script, account, extra)
     oracle = Oracle(
         rows, cash, cost * 1e-4, (cost + 5.0) * 1e-4, leverage, policy, fill == "same_close",
-        has_volume=any(row[4] for row in rows), **extra,
+        has_volume=any(row[4] for row in rows) or extra["participation"] > 0.0, **extra,
     )  # fmt: skip
     oracle.run(lambda t, _: script[t])
     got = [

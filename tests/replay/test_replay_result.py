@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from market import random_bars
@@ -88,3 +90,10 @@ def test_report_and_notebook(found, tmp_path) -> None:
         found.report(tmp_path / "b.html", indicators={"slow": [1.0]})
     with pytest.raises(ArgumentError, match=r"\.html"):
         found.report(tmp_path / "b.csv")
+
+
+def test_an_account_that_was_used_is_picklable() -> None:
+    account = Account(cash=5.0)
+    assert account.compiled is account.compiled
+    again = pickle.loads(pickle.dumps(account))  # noqa: S301 - our own
+    assert again == account

@@ -267,7 +267,7 @@ def test_the_package_can_be_called(walk: ms.Bars) -> None:
     assert ms.replay(walk, entries, exits).to_dict()["metrics"]["trades"] > 0
 
 
-def plain_portfolio(opens, closes, weights, cash, cost, fee, same_close):
+def plain_portfolio(opens, closes, weights, cash, cost, fee, same_close, lot):
     """Weights of what is left after costs, sales first: in loops over single trades."""
     held, price, out = np.zeros(closes.shape[1]), np.full(closes.shape[1], np.nan), []
     ruined = False
@@ -278,6 +278,9 @@ def plain_portfolio(opens, closes, weights, cash, cost, fee, same_close):
                 price[i] = p
         return cash + sum(h * price[i] for i, h in enumerate(held) if h)
 
+    def lots(units):
+        return np.trunc(units / lot + np.copysign(1e-9, units)) * lot if lot else units
+
     def rebalance(prices, wanted):
         nonlocal cash
         total = value(prices)
@@ -286,7 +289,7 @@ def plain_portfolio(opens, closes, weights, cash, cost, fee, same_close):
         gaps = [w * total - held[i] * p if p > 0 else 0.0
                 for i, (w, p) in enumerate(zip(wanted, prices, strict=True))]  # fmt: skip
         left = total - sum(abs(g) * cost + fee * (g != 0) for g in gaps)
-        trades = [(w * left / p - held[i], i, p) if p > 0 else (0.0, i, p)
+        trades = [(lots(w * left / p) - held[i], i, p) if p > 0 else (0.0, i, p)
                   for i, (w, p) in enumerate(zip(wanted, prices, strict=True))]  # fmt: skip
         for quantity, i, p in sorted(trades, key=lambda trade: trade[0] > 0):
             if quantity:
@@ -314,9 +317,10 @@ def plain_portfolio(opens, closes, weights, cash, cost, fee, same_close):
     same_close=st.booleans(),
     most=st.sampled_from([0.5, 1.0, 3.0]),
     fee=st.sampled_from([0.0, 2.0]),
+    lot=st.sampled_from([0.0, 1.0, 0.25]),
 )
 def test_portfolio_against_a_plain_one(
-    seed: int, same_close: bool, most: float, fee: float
+    seed: int, same_close: bool, most: float, fee: float, lot: float
 ) -> None:
     rng = np.random.default_rng(seed)
     count = int(rng.integers(1, 40))
@@ -330,12 +334,14 @@ def test_portfolio_against_a_plain_one(
     frames = [pd.DataFrame(x, index, list("ABCD")) for x in (closes, weights, opens)]
     found = replay_portfolio(
         frames[0], frames[1], open=frames[2], cost_bps=10.0, fee_per_trade=fee, cash=1000.0,
-        fill="same_close" if same_close else "next_open",
+        fill="same_close" if same_close else "next_open", lot=lot,
     )  # fmt: skip
-    expected = plain_portfolio(opens, closes, weights, 1000.0, 1e-3, fee, same_close)
+    expected = plain_portfolio(opens, closes, weights, 1000.0, 1e-3, fee, same_close, lot)
     np.testing.assert_allclose(found.equity, expected, rtol=1e-9, atol=1e-7)
     prices = frames[0].ffill().to_numpy()
     units = found.units.to_numpy()
+    if lot:
+        np.testing.assert_array_equal(units / lot, np.round(units / lot))
     worth = found.cash + np.where(units == 0.0, 0.0, units * prices).sum(axis=1)
     if not same_close and not gone.any():  # else a last price may be an open
         np.testing.assert_allclose(worth, found.equity, rtol=1e-9, atol=1e-7)
@@ -346,6 +352,10 @@ def test_a_portfolio_names_what_it_refuses(walk: ms.Bars) -> None:
     half = pd.DataFrame(0.5, close.index, close.columns)
     with pytest.raises(ArgumentError, match="max_weight"):
         replay_portfolio(close, half, open=close, max_weight=0.01)
+    with pytest.raises(ArgumentError, match="add up to 1, beyond max_gross=0.9"):
+        replay_portfolio(close, half, open=close, max_gross=0.9)
+    with pytest.raises(ArgumentError, match="lot must be finite"):
+        replay_portfolio(close, half, open=close, lot=-1.0)
     with pytest.raises(ArgumentError, match="reindex_like"):
         replay_portfolio(close, half.iloc[1:], open=close)
     half.iloc[3, 0] = np.nan

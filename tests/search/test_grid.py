@@ -161,12 +161,12 @@ def test_a_stopped_grid_goes_on(tmp_path: Path) -> None:
     def objective(sets: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         calls.append(len(sets["fast"]))
         if len(calls) == 3:
-            raise RuntimeError("power cut")
+            raise KeyboardInterrupt("power cut")
         return {"score": hill(sets), "trades": sets["fast"] * 1.0}
 
     with Ledger(tmp_path / "t.sqlite") as ledger:
-        options = {"batch": 10, "ledger": ledger, "progress": False}
-        with pytest.raises(RuntimeError, match="power cut"):
+        options = {"batch": 10, "ledger": ledger, "code": "1", "progress": False}
+        with pytest.raises(KeyboardInterrupt, match="power cut"):
             grid(objective, SPACE, **options)
         assert ledger.summary("grid").complete == 20
         found = grid(objective, SPACE, **options)
@@ -192,6 +192,11 @@ def test_a_stopped_grid_goes_on(tmp_path: Path) -> None:
         ({"x": [1, 2]}, lambda s: 1.0, {}, "a number for each of 2 sets"),
         ({"x": [1]}, lambda s: {"sharpe": [1.0]}, {}, "need 'score': got sharpe"),
         ({"x": [1]}, hill, {"direction": "up"}, "direction"),
+        ([1, 2], hill, {}, "a list of values: got"),
+        ({"x": "abc"}, hill, {}, "parameter 'x' must be a list of values: got 'abc'"),
+        ({"x": 5}, hill, {}, "parameter 'x' must be a list of values: got 5"),
+        ({"x": [[1]]}, hill, {}, "takes numbers, text, booleans and None"),
+        ({n: range(10_000) for n in "xyz"}, hill, {}, "1,000,000,000,000 sets, and a grid at most"),
         ({"x": [1]}, hill, {"batch": 0}, "batch"),
         ({"x": [1]}, hill, {"without_effect": "drop"}, "without_effect must be"),
         ({"x": [1]}, hill, {"fee_bps": 1.0}, "unknown options fee_bps: there are no bars"),
@@ -242,3 +247,18 @@ def test_a_walk_forward_run_is_searched() -> None:
         assert found.figures["max_drawdown"][i] == pytest.approx(row.max_drawdown, abs=1e-12)
     with pytest.raises(ValueError, match="unknown metric 'alpha2'"):
         grid(walk_forward_objective(prepared, Threshold, "alpha2"), space, progress=False)
+
+
+def test_values_stay_what_they_are() -> None:
+    """Mixed values do not become text or numbers; an iterator is read once."""
+    space = {"x": [1, "a", None, False, 0.5], "y": iter([1, 2.5])}
+    seen = []
+
+    def objective(x, y) -> float:
+        seen.append((x, y))
+        return float(len(seen))
+
+    found = grid(one_by_one(objective), space, without_effect="keep", progress=False)
+    expected = list(itertools.product([1, "a", None, False, 0.5], [1.0, 2.5]))
+    assert [(type(x), x, y) for x, y in seen] == [(type(x), x, y) for x, y in expected]
+    assert found.best_params == {"x": 0.5, "y": 2.5}

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from marketsim import metrics
+from marketsim.errors import StoreError
 from marketsim.search import Ledger, Trial, trial_key
 
 
@@ -191,7 +192,7 @@ def test_files_that_are_no_ledger(tmp_path: Path) -> None:
     connection = sqlite3.connect(newer)
     connection.execute("PRAGMA user_version = 9")
     connection.close()
-    with pytest.raises(ValueError, match="version 9, and this marketsim reads version 2"):
+    with pytest.raises(ValueError, match="version 9, and this marketsim reads version 3"):
         Ledger(newer)
 
 
@@ -225,3 +226,62 @@ def test_params_are_stored_as_json(ledger: Ledger, tmp_path: Path) -> None:
     text = connection.execute("SELECT params FROM trials").fetchone()[0]
     connection.close()
     assert json.loads(text) == {"a": "ü", "b": 1}
+
+
+@pytest.mark.parametrize(
+    ("trial", "message"),
+    [
+        (Trial("s", {"i": 1}, "high"), "score must be a number"),
+        (Trial("s", {"i": 1}, None), "score must be a number"),
+        (Trial("s", {"i": 1}, metrics={"drawdown": "deep"}), "drawdown must be a number"),
+        (Trial("s", {"i": 1}, net=["a"]), "net must be numbers"),
+        (Trial("s", {"i": 1}, seed="a"), "seed must be a whole number of 64 bits"),
+        (Trial("s", {"i": 1}, seed=1 << 70), "seed must be a whole number of 64 bits"),
+        (Trial(None, {"i": 1}), "study of a trial must be text"),
+        (Trial("s", {"i": "\ud800"}), "parameter 'i' of a trial must be text"),
+        ({"i": 1}, "a ledger records Trial"),
+    ],
+)
+def test_bad_trials(ledger: Ledger, trial: Trial, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ledger.record(Trial("s", {"i": 0}), trial)
+    assert ledger.studies() == []
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ("UPDATE trials SET params = '{\"i\":9}' WHERE attempt = 5", "attempt 5 was changed"),
+        ("UPDATE trials SET params = 'gone' WHERE attempt = 5", "no JSON object, but 'gone'"),
+        ("UPDATE trials SET metrics = '[1]' WHERE attempt = 5", "no JSON object"),
+        ("UPDATE net SET returns = x'00' WHERE attempt = 5", "no float64 numbers"),
+        ("UPDATE trials SET score = 'high' WHERE attempt = 3", ""),
+        ("UPDATE trials SET score = 9e999 WHERE attempt = 3", ""),
+        ("UPDATE trials SET score = 77 WHERE attempt = 3", ""),
+    ],
+)
+def test_an_edit_in_place_is_seen_at_once(tmp_path: Path, edit: str, message: str) -> None:
+    path = tmp_path / "t.sqlite"
+    with Ledger(path) as ledger:
+        ledger.record(*(Trial("s", {"i": i}, float(i), net=np.ones(9)) for i in range(5)))
+        assert ledger.summary("s").best.score == 4.0
+        other = sqlite3.connect(path)
+        other.execute("DROP TRIGGER trials_stay")
+        other.execute("DROP TRIGGER net_stays")
+        other.execute(edit)
+        other.commit()
+        other.close()
+        if message:
+            with pytest.raises(ValueError, match=message):
+                ledger.summary("s"), ledger.trials("s"), ledger.returns("s")
+        else:  # what is no finite number can neither win nor block
+            finite = edit.split()[5] == "77"
+            assert ledger.summary("s").best.score == (77.0 if finite else 4.0)
+            assert ledger.summary("s").without_score == (0 if finite else 1)
+
+
+def test_a_closed_ledger_says_so(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "t.sqlite")
+    ledger.close()
+    with pytest.raises(StoreError, match="closed database"):
+        ledger.summary("s")

@@ -146,7 +146,7 @@ def slow(x):
 
 with Ledger(sys.argv[2]) as ledger:
     optuna(slow, {"x": Float(0, 1)}, trials=10_000, jobs=2, sampler="random",
-           storage=sys.argv[1], ledger=ledger, progress=False)
+           storage=sys.argv[1], ledger=ledger, code="line", progress=False)
 """
 
 
@@ -164,7 +164,7 @@ def test_a_killed_search_loses_at_most_its_running_trials(tmp_path: Path) -> Non
         assert computed - 4 <= recorded <= computed  # two running, two on their way to the ledger
         found = optuna(
             lambda x: x, {"x": Float(0, 1)}, trials=computed + 5, jobs=2, sampler="random",
-            storage=journal, ledger=ledger, without_effect="keep", progress=False,
+            storage=journal, ledger=ledger, code="line", without_effect="keep", progress=False,
         )  # fmt: skip
         finished = [trial for trial in found.study.trials if trial.state.is_finished()]
         assert len(finished) == computed + 5

@@ -1,28 +1,15 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
-from market import random_bars
 
-import marketsim as ms
-from marketsim.metrics import probability_of_backtest_overfitting
-from marketsim.replay import replay
-from marketsim.replay.rules import sma_cross
 from marketsim.search import (
-    Ledger,
     PurgedKFold,
-    Trial,
     WalkForwardSplit,
-    best_result,
-    evidence,
-    grid,
     median_over_folds,
-    replay_objective,
     select_walk_forward,
-    walk_forward_objective,
 )
 from marketsim.search.statistics import sharpe_scores
 
@@ -109,73 +96,3 @@ class _Overlapping:
     def split(self, X, y=None, groups=None):
         yield np.arange(10), np.arange(10, 20)
         yield np.arange(10), np.arange(15, 25)
-
-
-def test_evidence_of_a_ledger(tmp_path: Path) -> None:
-    nets = RNG.normal(0, 0.01, (30, 250))
-    nets[4] += 0.001
-    nets[20:] = nets[19] + RNG.normal(0, 0.001, (10, 250))  # ten times nearly the same
-    with Ledger(tmp_path / "t.sqlite") as ledger:
-        with pytest.raises(ValueError, match="kept its returns"):
-            evidence(ledger, "s")
-        ledger.record(Trial("s", {"i": 0}, 0.1, net=nets[0]))
-        alone = evidence(ledger, "s")
-        assert (alone.trials, alone.effective, alone.overfitting) == (1, 1, None)
-        ledger.record(*(Trial("s", {"i": i}, 0.1, net=net) for i, net in enumerate(nets[1:], 1)))
-        ledger.record(*(Trial("s", {"i": 100 + i}, status="failed") for i in range(50)))
-        found = evidence(ledger, "s")
-    assert (found.trials, found.effective) == (80, 20)
-    assert found.deflated.trials == 80.0
-    ratios = nets.mean(axis=1) / nets.std(axis=1, ddof=1)
-    assert found.params == {"i": int(ratios.argmax())}
-    assert found.overfitting is not None and 0.0 <= found.overfitting.probability <= 1.0
-
-
-def test_a_result_says_how_many_trials_led_to_it(tmp_path: Path) -> None:
-    bars = random_bars(300, seed=3)
-    objective = replay_objective(bars, "sma_cross", fee_bps=5, keep_net=True)
-    space = {"fast": [2, 5, 9], "slow": [10, 20, 30], "stop_loss": [None, 0.05]}
-    with Ledger(tmp_path / "t.sqlite") as ledger:
-        grid(objective, space, ledger=ledger, study="s", progress=False)
-        found = best_result(objective, ledger, "s")
-        best = ledger.best("s", 1)[0]
-        nets = ledger.returns("s")[1]
-        other = best_result(objective, ledger, "s", params=ledger.best("s", 9)[8].params)
-        with pytest.raises(ValueError, match="no complete trial .* kept its returns"):
-            evidence(ledger, "s", {"fast": 1})
-        with pytest.raises(ValueError, match="no complete trial of 'none'"):
-            best_result(objective, ledger, "none")
-    assert found.metrics["total_return"] == best.score
-    assert found.evidence.params == dict(best.params) and found.evidence.trials == 18
-    sentence = found.evidence.sentence()
-    assert "chosen among 18 trials of the search 's'" in sentence and sentence in found.summary()
-    pbo = probability_of_backtest_overfitting(nets).probability
-    assert found.to_dict()["search"]["probability_of_overfitting"] == pbo
-    assert other.evidence.params != found.evidence.params
-    assert other.evidence.deflated.probability != found.evidence.deflated.probability
-    alone = replay(bars, *sma_cross(bars))
-    assert alone.evidence is None and "search" not in alone.to_dict()
-
-
-def test_a_walk_forward_result_and_its_report_say_it_too(tmp_path: Path) -> None:
-    prepared = ms.prepare(random_bars(200, seed=3), simulations=60, store=False, progress=False)
-    objective = walk_forward_objective(prepared, _Threshold, keep_net=True, fee=0.0)
-    with Ledger(tmp_path / "t.sqlite") as ledger:
-        grid(objective, {"threshold": [-0.01, 0.0, 0.01]}, ledger=ledger, study="s", progress=False)
-        found = best_result(objective, ledger, "s")
-    sentence = found.evidence.sentence()
-    assert sentence.startswith("chosen among 3 trials") and sentence in str(found.summary())
-    assert found.to_dict()["search"]["trials"] == 3
-    page = found.report(tmp_path / "r.html").read_text()
-    assert "hosen among 3 trials of the search" in page
-    assert "How sure these figures are" in page
-
-
-class _Threshold:
-    name, targets, fitted = "threshold", ("close",), False
-
-    def __init__(self, threshold: float) -> None:
-        self.threshold = threshold
-
-    def decide(self, view: ms.DecisionView) -> ms.Hold:
-        return ms.Hold((view.last_return > self.threshold).astype(float))

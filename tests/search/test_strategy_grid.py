@@ -90,13 +90,21 @@ def test_a_stopped_grid_goes_on_with_its_file(bars: ms.Bars, tmp_path: Path) -> 
     def stopping(sets: dict[str, np.ndarray]):
         calls.append(len(sets["fast"]))
         if len(calls) == 3:
-            raise RuntimeError("power cut")
+            raise KeyboardInterrupt("power cut")
         return stop(sets)
 
-    filed = {"study": stop.name, "data": stop.data, "code": stop.code}
+    stopping.filed = stop.filed
     with Ledger(tmp_path / "t.sqlite") as ledger:
-        with pytest.raises(RuntimeError, match="power cut"):
-            grid(stopping, SPACE, returns=path, batch=4, ledger=ledger, **filed, progress=False)
+        with pytest.raises(KeyboardInterrupt, match="power cut"):
+            grid(
+                stopping,
+                SPACE,
+                returns=path,
+                batch=4,
+                ledger=ledger,
+                study=stop.name,
+                progress=False,
+            )
         found = grid("sma_cross", bars, SPACE, returns=path, ledger=ledger, progress=False)
         assert found.reused == 8
         np.testing.assert_array_equal(found.scores, whole.scores)
@@ -170,3 +178,18 @@ def test_a_killed_grid_keeps_its_batches(tmp_path: Path) -> None:
 def test_bad_arguments(bars: ms.Bars, call, message: str) -> None:
     with pytest.raises((ValueError, TypeError), match=message):
         call(bars)
+
+
+def test_a_summary_says_how_much_is_luck(bars: ms.Bars, tmp_path: Path) -> None:
+    known = grid("sma_cross", bars, SPACE, returns=tmp_path / "net.npy", progress=False)
+    text = known.summary()
+    deflated = ms.metrics.deflated_sharpe_ratio(np.array(known.returns), strategy=known.best)
+    overfitting = ms.metrics.probability_of_backtest_overfitting(np.array(known.returns))
+    assert f"deflated Sharpe ratio {deflated.probability:.3f} after {len(known)} sets" in text
+    assert f"overfitting {overfitting.probability:.3f}" in text
+    assert f"{len(known)} sets, 0 of them answered" in text and "plateau    fast=" in text
+    assert repr(known).startswith("GridResult(") and len(repr(known)) < 90
+    unknown = grid("sma_cross", bars, SPACE, progress=False).summary()
+    assert "unknown without the net returns: grid(..., returns=PATH)" in unknown
+    nothing = grid(lambda s: s["x"] * np.nan, {"x": [1, 2]}, progress=False)
+    assert nothing.summary() == "2 sets, 0 of them answered by the ledger, 2 without a finite score"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from market import random_bars
 
 from marketsim.search import (
+    CombinatorialPurgedSplit,
     Int,
     Ledger,
     PurgedKFold,
@@ -79,6 +81,30 @@ def test_trials_are_filed_by_window(tmp_path: Path) -> None:
     assert found.windows.in_sample[1] == sharpe_scores(best["net"][None, 75:225])[0]
 
 
+def test_combinatorial_splits_give_whole_histories(tmp_path: Path) -> None:
+    """By the plain definition; and with a ledger no split is answered with another's scores."""
+    returns = nets(7, 120)
+    splitter = CombinatorialPurgedSplit(6, 2, purge=3, embargo=2)
+    with Ledger(tmp_path / "t.sqlite") as ledger:
+        found = search_walk_forward(
+            lambda i: returns[i], {"i": list(range(7))}, splitter, trials=7, sampler="grid",
+            ledger=ledger, statistic="mean", progress=False,
+        )  # fmt: skip
+        assert ledger.summary("walk forward").trials == 7 * 15
+    best = [int(returns[:, train].mean(axis=1).argmax()) for train, _ in splitter.split(returns.T)]
+    assert found.windows.param_i.tolist() == best and len(set(best)) > 1
+    fold = [np.arange(20 * k, 20 * k + 20) for k in range(6)]
+    chosen = list(itertools.combinations(range(6), 2))
+    expected = np.empty((5, 120))
+    for k in range(6):
+        splits = [i for i, folds in enumerate(chosen) if k in folds]
+        for path, split in enumerate(splits):
+            expected[path, fold[k]] = returns[best[split], fold[k]]
+    np.testing.assert_array_equal(found.paths, expected)
+    np.testing.assert_array_equal(found.net, expected.mean(axis=0))
+    assert found.rows.tolist() == list(range(120))
+
+
 def test_bad_arguments() -> None:
     returns = nets(3, 50)
     space = {"i": [0, 1, 2]}
@@ -90,4 +116,5 @@ def test_bad_arguments() -> None:
         run(WalkForwardSplit(60, 10))
     with pytest.raises(ValueError, match=r"net returns \[bar\] in finite numbers"):
         run(WalkForwardSplit(20, 10), lambda i: np.full(50, np.nan))
-    assert len(run(PurgedKFold(5)).windows) == 5
+    folds = run(PurgedKFold(5))
+    assert len(folds.windows) == 5 and folds.paths.shape == (1, 50)

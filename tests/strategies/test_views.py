@@ -62,7 +62,7 @@ def test_from_the_first_bar_on_or_an_error() -> None:
     bars = random_bars(60)
     days = ms.walk_forward(bars, strategies=[Trend(48)], **RUN).days
     assert len(days) == 12
-    with pytest.raises(ArgumentError, match=r"past\('close', 49\) needs 49 bars before .* are 48"):
+    with pytest.raises(ArgumentError, match=r"past\('close', 49\) needs 49 bars before .*: got 48"):
         ms.walk_forward(bars, strategies=[Trend(49)], **RUN)
 
     class Odd(Trend):

@@ -83,7 +83,7 @@ class LmdbStore:
             with self._here().begin(write=True) as transaction:
                 _, added = transaction.cursor().putmulti(items, overwrite=False)
         except lmdb.Error as error:
-            raise StoreWriteError(f"{len(keys)} forecasts could not be kept: {error}") from error
+            raise StoreWriteError(f"{len(keys)} forecasts could not be stored: {error}") from error
         return int(added)
 
     def describe(self, model: str, facts: Mapping[str, Any]) -> None:

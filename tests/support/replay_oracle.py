@@ -47,6 +47,7 @@ class Live:
     relative: bool = False
     trail: float = math.nan
     fraction: float = math.nan
+    size: str = "units"
 
 
 @dataclass
@@ -62,6 +63,8 @@ class Oracle:
     lot: float = 0.0
     borrow: float = 0.0
     financing: float = 0.0
+    maintenance: float = 0.0
+    participation: float = 0.0
     split: list[float] | None = None
     dividend: list[float] | None = None
     trail: list[float] | None = None  # distances known after each bar
@@ -109,7 +112,7 @@ class Oracle:
         live = Live(
             ask, self.tickets, t, ask.quantity, ask.limit, ask.stop,
             "waiting" if waits else "working", t, relative=ask.relative, trail=ask.trail,
-            fraction=ask.fraction,
+            fraction=ask.fraction, size=ask.size,
         )  # fmt: skip
         self.live.append(live)
         if ask.kind == "trailing_stop" and not waits:
@@ -143,7 +146,7 @@ class Oracle:
             self.last /= factor
             self.known /= factor
             for order in self.live:
-                if order.ask.size in ("units", "target_units"):
+                if order.size in ("units", "target_units"):
                     order.left *= factor
                 order.trail /= factor
                 if not order.relative:
@@ -157,6 +160,7 @@ class Oracle:
 
     def bar(self, t: int, bar) -> None:
         o, h, low, c, volume = bar
+        self.room = self.participation * volume if self.participation else ALL
         self.events(t)
         if self.live and not (self.has_volume and volume == 0):
             self.trade_bar(t, o, h, low, c)
@@ -165,7 +169,8 @@ class Oracle:
                 self.drop(order)
         self.value, self.last = self.cash + self.position * c, c
         self.known = self.trail[t] if self.trail else math.nan
-        if self.position and self.value <= 0:
+        least = self.maintenance * abs(self.position) * c
+        if self.position and (self.value <= 0 or self.value < least):
             self.book(t, 0, -self.position, c, self.market_cost, "liquidation", "close")
             self.value = self.cash
             self.live = [x for x in self.live if not x.ask.reduce_only]
@@ -250,8 +255,8 @@ class Oracle:
             price = level
             if order.ask.kind == "stop_limit" and not order.triggered:
                 order.triggered = True
-            else:
-                self.fill(t, order, price, "inside")
+            elif not self.fill(t, order, price, "inside") and order in self.live:
+                break  # no volume is left
             self.marketable(t, price, "inside")
 
     def working(self):
@@ -284,7 +289,7 @@ class Oracle:
     def fill(self, t, order: Live, price, place) -> bool:
         rate = self.limit_cost if self.limits(order) else self.market_cost
         equity = self.cash + self.position * price
-        size, quantity = order.ask.size, order.left
+        size, quantity = order.size, order.left
         if size == "equity":
             quantity = quantity * equity / (price * (1 + rate))
         elif size == "target_units":
@@ -300,6 +305,12 @@ class Oracle:
         if self.lot and quantity != -self.position:
             lots = math.trunc(quantity / self.lot + math.copysign(1e-9, quantity))
             quantity = lots * self.lot
+        wanted = quantity
+        if abs(wanted) > self.room:
+            room = math.floor(self.room / self.lot) * self.lot if self.lot else self.room
+            quantity = math.copysign(room, wanted)
+            if room == 0:
+                return False
         if quantity == 0:
             self.drop(order)
             return False
@@ -310,9 +321,15 @@ class Oracle:
                 self.drop(order)
                 return False
         self.book(t, order.ticket, quantity, price, rate, order.ask.kind, place)
-        self.live.remove(order)
+        self.room -= abs(quantity)
+        if quantity == wanted:
+            self.live.remove(order)
+        elif order.size == "units":
+            order.left -= quantity
+        elif order.size == "equity":
+            order.left, order.size = wanted - quantity, "units"
         for other in list(self.live):
-            if other not in self.live:
+            if other not in self.live or other is order:
                 continue
             if order.ask.group and other.ask.group == order.ask.group:
                 self.drop(other)

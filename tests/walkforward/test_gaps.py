@@ -93,7 +93,7 @@ def test_frames_and_report_agree(result: ms.WalkForwardResult, tmp_path) -> None
     bars = result.bars.frame
     for target in ("open", "high", "low", "close"):
         part = result.forecasts[result.forecasts.target == target].set_index("date")
-        expected = bars[target].pct_change().loc[part.index]
+        expected = np.log(bars[target] / bars.close.shift()).loc[part.index]
         np.testing.assert_allclose(part.actual, expected, atol=1e-14)
     simple = result.days[result.days.strategy == "simple"].set_index("date")
     expected = simple.position * bars.close.pct_change().loc[simple.index]

@@ -11,7 +11,7 @@ from market import random_bars
 from mixture_model import MixtureModel
 
 import marketsim as ms
-from marketsim.bars import bar_returns
+from marketsim.bars import close_moves
 from marketsim.forecasts import Schema
 from marketsim.models import StudentTMixture
 
@@ -46,12 +46,12 @@ def test_the_store_changes_nothing(tmp_path: Path, aggregate: str) -> None:
 def test_forecasts_are_those_of_the_parameters_as_stored(tmp_path: Path) -> None:
     bars, model = random_bars(120), MixtureModel()
     result = ms.walk_forward(bars, model, store=tmp_path / "store", **RUN)
-    assert result.cube.schema == Schema.student_t_mixture(5)
+    assert result.cube.schema == Schema(components=5, targets="close")
     table = result.forecasts
     assert list(table.columns) == [
         "date", "target", "mean", "std", "point", "q0.1", "q0.5", "q0.9", "actual",
     ]  # fmt: skip
-    returns = bar_returns(bars)
+    returns = close_moves(bars)
     day = int(result.windows.days[3])
     for i, target in enumerate(ms.bars.TARGETS):
         parts = (part.astype(np.float32) for part in model.forecast(returns[i, : day - 1]))
@@ -59,8 +59,13 @@ def test_forecasts_are_those_of_the_parameters_as_stored(tmp_path: Path) -> None
         shown = table[(table["date"] == result.dates[3]) & (table["target"] == target)].iloc[0]
         assert shown["mean"] == alone.mean[0]
         assert shown["std"] == alone.std[0]
-        assert shown["point"] == alone.aggregate("trimmed_mean_10")[0]
-        assert shown["q0.9"] == alone.quantile(0.9)[0, 0]
+        if target in ("open", "close"):  # high and low are put in order
+            assert shown["point"] == alone.aggregate("trimmed_mean_10")[0]
+            assert shown["q0.9"] == alone.quantile(0.9)[0, 0]
+    four = table[table["date"] == result.dates[3]].set_index("target")
+    for name in ("point", "q0.1", "q0.9"):
+        assert four.loc["high", name] >= four.loc[["open", "close"], name].max()
+        assert four.loc["low", name] <= four.loc[["open", "close"], name].min()
 
 
 def test_a_report_and_what_follows_from_levels(tmp_path: Path) -> None:

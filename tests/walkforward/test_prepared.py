@@ -50,7 +50,7 @@ RULES = [
 @pytest.mark.parametrize("rules", RULES, ids=str)
 def test_evaluate_is_walk_forward(prepared: ms.Prepared, rules: dict) -> None:
     found = prepared.evaluate(**rules)
-    whole = ms.walk_forward(random_bars(200, seed=4), **RUN, **rules)
+    whole = ms.walk_forward(random_bars(200, seed=4), "ewma", **RUN, **rules)
     pd.testing.assert_frame_equal(found.days, whole.days, check_exact=True)
     pd.testing.assert_frame_equal(found.simulations, whole.simulations, check_exact=True)
     assert str(found.summary()) == str(whole.summary())
@@ -60,10 +60,10 @@ def test_evaluate_is_walk_forward(prepared: ms.Prepared, rules: dict) -> None:
 def test_a_smaller_offset_window_needs_no_forecast(prepared: ms.Prepared) -> None:
     found = prepared.evaluate("maxdiff", offset_window=7)
     whole = ms.walk_forward(
-        random_bars(200, seed=4), strategies="maxdiff", **(RUN | {"offset_window": 7})
+        random_bars(200, seed=4), "ewma", strategies="maxdiff", **(RUN | {"offset_window": 7})
     )
     pd.testing.assert_frame_equal(found.days, whole.days, check_exact=True)
-    with pytest.raises(ArgumentError, match="at most the 20 days that were prepared: got 21"):
+    with pytest.raises(ArgumentError, match="at most the 20 bars prepared: got 21"):
         prepared.evaluate("maxdiff", offset_window=21)
     with pytest.raises(ArgumentError, match="offset_window must be a whole number of at least 1"):
         prepared.evaluate("maxdiff", offset_window=0)

@@ -104,9 +104,7 @@ def test_orders(orders, message: str) -> None:
 def test_names_of_baselines_are_taken(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_registered", dict(registry._registered))
     monkeypatch.delitem(registry._registered, name, raising=False)
-    message = (
-        f"must not be named '{name}': buy_and_hold, persistence, random_walk are the baselines"
-    )
+    message = f"must not be named '{name}': the names buy_and_hold, persistence, random_walk belong"
     with pytest.raises(ArgumentError, match=message):
         ms.register_strategy(Mine(name))
     with pytest.raises(ArgumentError, match=message):
@@ -151,7 +149,7 @@ def test_collections_of_targets(targets) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"name": 3}, "name must be of a-z, 0-9 and _, at most 64: got 3"),
+        ({"name": 3}, "name must be 1 to 64 characters of a-z, 0-9 and _: got 3"),
         ({"fitted": "no"}, "fitted must be True or False: got 'no'"),
     ],
 )

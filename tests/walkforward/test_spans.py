@@ -13,14 +13,19 @@ from marketsim.walkforward.windows import plan_windows
 RUN = {"strategies": ["simple"], "store": False, "progress": False}
 
 
+def flat(result: ms.WalkForwardResult) -> str:
+    """The printed summary on one line."""
+    return " ".join(str(result.summary()).split())
+
+
 def test_all_bars_that_can_be_are_evaluated() -> None:
     bars = random_bars(120)
     result = ms.walk_forward(bars, simulations="all", **RUN)
     assert len(result.dates) == 120 - 11
-    assert "109 of 120 bars evaluated in 103 simulations of 7" in str(result.summary())
+    assert "109 of 120 bars evaluated in 103 simulations of 7" in flat(result)
     fitted = ms.walk_forward(bars, simulations="all", **(RUN | {"strategies": ["maxdiff"]}))
     assert len(fitted.dates) == 120 - 11 - 60
-    few = str(ms.walk_forward(bars, **(RUN | {"simulations": 10})).summary())
+    few = flat(ms.walk_forward(bars, **(RUN | {"simulations": 10})))
     assert '16 of 120 bars evaluated (all: simulations="all") in 10 simulations of 7' in few
 
 
@@ -52,7 +57,7 @@ def test_spans_that_cannot_be() -> None:
         ms.walk_forward(bars, simulations="many", **RUN)
     with pytest.raises(NotEnoughBarsError, match="up to the end of rows 0 to 11"):
         ms.walk_forward(bars, end=bars.frame.index[11], **RUN)
-    with pytest.warns(UserWarning, match="first that can be evaluated is row 11"):
+    with pytest.warns(UserWarning, match="first row that can be evaluated, 11"):
         result = ms.walk_forward(bars, start=bars.frame.index[2], **RUN)
     assert len(result.dates) == 109
     assert plan_windows(200, window=7).as_of.size == 70
@@ -66,12 +71,12 @@ def test_what_is_assumed_stands_in_the_head() -> None:
     run = RUN | {"simulations": 2, "window": 3}
     with pytest.warns(UserWarning, match="simulations") if len(monthly) < 15 else _nothing():
         assumed = ms.walk_forward(monthly, **run)
-    head = str(assumed.summary()).splitlines()[0]
+    head = assumed.summary().heading
     assert "equity (assumed" in head
     assert "state it with" in head
     assert assumed.to_dict()["settings"]["market"]["assumed"] is True
     stated = ms.walk_forward(monthly, asset_class="equity", **run)
-    assert "assumed" not in str(stated.summary()).splitlines()[0]
+    assert "assumed" not in stated.summary().heading
     assert stated.settings.periods_per_year == 12.0
     named = ms.walk_forward(random_bars(200), calendar="24/7", simulations=3, **RUN)
     assert named.settings.asset_class == "crypto"

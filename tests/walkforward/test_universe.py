@@ -230,17 +230,17 @@ def test_a_universe_is_prepared_once() -> None:
         one = universe.evaluate(made, fills=FILLS)
         other = universe.evaluate(made, fills=FILLS[1], strategies="maxdiff")
         assert torch.equal(one.net[1:2, :1].nan_to_num(9.0), other.net.nan_to_num(9.0))
-        with pytest.raises(ArgumentError, match=r"those of \d+ days, as joined\(\) gives them"):
+        with pytest.raises(ArgumentError, match=r"cover \d+ bars, as joined\(\) returns them"):
             universe.evaluate(made.slice(0, 5))
 
 
 def test_errors() -> None:
     bars = universe_of()
     for wrong, message in (
-        ({"strategies": ["simple"]}, "'simple' does not run on a whole universe at once"),
+        ({"strategies": ["simple"]}, "'simple' does not run on a universe: expected maxdiff"),
         ({"fills": ()}, r"fills must be different policies, at least one: got \[\]"),
         ({"fills": ["close_only", "close_only"]}, "fills must be different"),
-        ({"cubes": []}, "give one cube a symbol: got 0 for 4"),
+        ({"cubes": []}, "cubes must be one per symbol: got 0 for 4 symbols"),
         ({"offset_window": 0}, "offset_window must be a whole number of at least 1"),
         ({"fee": float("nan")}, "fee must be a finite fraction"),
     ):
@@ -274,11 +274,11 @@ def test_cubes_that_do_not_fit() -> None:
     model = ms.load_model("ewma")
     with pytest.raises(ArgumentError, match="S1: the cube holds rows 40 to 60: got 31 to 60"):
         run(bars, cubes=[cube(bars[0], model), cube(bars[1], model, 40)])
-    with pytest.raises(ArgumentError, match=r"of one schema and on cpu: that of S1 is of student"):
+    with pytest.raises(ArgumentError, match=r"share one schema and be on cpu: got student"):
         run(bars, cubes=[cube(bars[0], model), cube(bars[1], MixtureModel())])
     there = [cube(one, model).to("cpu") for one in bars]
     object.__setattr__(there[1], "records", there[1].records.to("meta"))
-    with pytest.raises(ArgumentError, match=r"that of S1 is of quantiles.*, on meta"):
+    with pytest.raises(ArgumentError, match=r"got quantiles.* on meta for S1"):
         run(bars, cubes=there)
 
 
@@ -312,7 +312,7 @@ def test_prepared_universes_are_evaluated_again() -> None:
         found = prepared.evaluate(fill="optimistic", **changed)
         pd.testing.assert_frame_equal(found.simulations(), whole.simulations(), check_exact=True)
         pd.testing.assert_frame_equal(found.days(), whole.days(), check_exact=True)
-    with pytest.raises(ArgumentError, match="start, end and calendar are not known to a universe"):
+    with pytest.raises(ArgumentError, match="start, end and calendar do not apply to a universe"):
         ms.prepare(bars, "ewma", start="2020-01-01")
 
 

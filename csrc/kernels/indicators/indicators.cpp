@@ -91,6 +91,10 @@ Job prepare(size_t kind, const Job& job, size_t rows, std::vector<double>& colum
 }
 
 void run_quantile(const Job& job, size_t rows) {
+  if (static_cast<size_t>(job.parameters[0]) > rows) {  // as large as it is, it is not kept
+    std::fill(job.out[0], job.out[0] + rows, std::nan(""));
+    return;
+  }
   SortedWindow window(static_cast<size_t>(job.parameters[0]));
   for (size_t t = 0; t < rows; ++t) {
     window.push(job.in[0][t]);
@@ -111,23 +115,41 @@ template <class State>
 class RecursiveStream final : public Stream {
  public:
   RecursiveStream(const double* parameters, Option option, size_t longest) {
-    std::memset(static_cast<void*>(&state_), 0, sizeof state_);  // padding, which save() gives out
-    state_.set(parameters, option, longest);
+    std::memset(static_cast<void*>(&kept_), 0, sizeof kept_);  // padding, which save() gives out
+    kept_.state.set(parameters, option, longest);
   }
-  void update(const double* in, double* out) override { state_.step(in, out); }
+  void update(const double* in, double* out) override {
+    if constexpr (State::kPrepares) {
+      double columns[State::kColumns];
+      if (kept_.started) {
+        State::prepare(in, kept_.before, columns);
+      } else {
+        State::first(in, columns);
+      }
+      std::copy(in, in + State::kInputs, kept_.before);
+      kept_.started = true;
+      kept_.state.step(columns, out);
+    } else {
+      kept_.state.step(in, out);
+    }
+  }
   std::unique_ptr<Stream> clone() const override {
     return std::make_unique<RecursiveStream>(*this);
   }
   std::string save() const override {
-    return {reinterpret_cast<const char*>(&state_), sizeof state_};
+    return {reinterpret_cast<const char*>(&kept_), sizeof kept_};
   }
   void load(const std::string& bytes) override {
-    if (bytes.size() != sizeof state_) throw std::invalid_argument("not a state of this indicator");
-    std::memcpy(static_cast<void*>(&state_), bytes.data(), sizeof state_);
+    if (bytes.size() != sizeof kept_) throw std::invalid_argument("not a state of this indicator");
+    std::memcpy(static_cast<void*>(&kept_), bytes.data(), sizeof kept_);
   }
 
  private:
-  State state_;
+  struct {
+    State state;
+    double before[State::kInputs];  // the last row
+    bool started;
+  } kept_;
 };
 
 // The last `span` rows, each written twice so that they always lie in one piece.

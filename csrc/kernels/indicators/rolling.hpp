@@ -36,7 +36,7 @@ inline R sum_of(const double* from, size_t rows) {
 }
 template <class R>
 inline R mean_of(const double* from, size_t rows) {
-  return sum_of<R>(from, rows) / spread<R>(static_cast<double>(rows));
+  return share_of(sum_of<R>(from, rows), static_cast<double>(rows));
 }
 // The mean of the squares of what lies between the numbers and their mean; `less` off the count.
 template <class R>
@@ -46,7 +46,7 @@ inline R variance_of(const double* from, size_t rows, R mean, double less) {
     const R apart = load<R>(from + i) - mean;
     sum = sum + apart * apart;
   }
-  return sum / spread<R>(static_cast<double>(rows) - less);
+  return share_of(sum, static_cast<double>(rows) - less);
 }
 template <class R>
 inline R largest_of(const double* from, size_t rows) {
@@ -117,22 +117,36 @@ struct ZScore : OfInputs {
 // bands, 0 .. 1, 0.5 where they meet.
 struct Bollinger : OfInputs {
   static constexpr size_t kInputs = 1, kColumns = 1, kOutputs = 6;
+  // Two halves: a loop over bars finishes the windows before while it sums the next, so that the
+  // divisions of the one and the sums of the other share the processor.
   template <class R>
-  static void evaluate(const double* const* from, const Window& window, R* out) {
-    const R zero = spread<R>(0.0), one = spread<R>(1.0);
+  struct Begun {
+    R mean, deviation, newest;
+  };
+  template <class R>
+  static Begun<R> begin(const double* const* from, const Window& window) {
     const R mean = mean_of<R>(from[0], window.rows);
     const R variance = variance_of<R>(from[0], window.rows, mean, 0.0);
-    const R deviation = window.extra[1] == 0.0 ? root(variance) : power_half(variance);
-    const R reach = spread<R>(window.extra[0]) * deviation;
+    return {mean, window.extra[1] == 0.0 ? root(variance) : power_half(variance),
+            load<R>(from[0] + window.rows - 1)};
+  }
+  template <class R>
+  static void finish(const Begun<R>& begun, const Window& window, R* out) {
+    const R zero = spread<R>(0.0), one = spread<R>(1.0), mean = begun.mean;
+    const R reach = spread<R>(window.extra[0]) * begun.deviation;
     const R upper = mean + reach, lower = mean - reach, band = upper - lower;
-    const R inside = (load<R>(from[0] + window.rows - 1) - lower) / band;
+    const R inside = (begun.newest - lower) / band;
     const R position = select(inside < zero, zero, select(inside > one, one, inside));
     out[0] = mean;
     out[1] = upper;
     out[2] = lower;
-    out[3] = deviation;
+    out[3] = begun.deviation;
     out[4] = select(mean == zero, zero, band / mean);
     out[5] = select(band == zero, spread<R>(0.5), position);
+  }
+  template <class R>
+  static void evaluate(const double* const* from, const Window& window, R* out) {
+    finish(begin<R>(from, window), window, out);
   }
 };
 

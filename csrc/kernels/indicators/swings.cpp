@@ -251,7 +251,9 @@ bool SwingState::load(const std::vector<double>& from) {
 
 void run_swings(const double* high, const double* low, const double* close, size_t rows,
                 const SwingSettings& settings, double* const* out) {
-  SwingState state(settings);
+  SwingSettings kept = settings;
+  kept.depth = std::min(kept.depth, rows);  // as good as any larger: no row has so many around it
+  SwingState state(kept);
   for (size_t t = 0; t < rows; ++t) {
     double values[8];
     state.step(high[t], low[t], close[t], values);

@@ -9,28 +9,26 @@
 
 namespace marketsim::MARKETSIM_ISA {
 
-// The largest float v with float(p + v) <= limit, for finite p and limit.
+// The largest float v with float(p + v) <= limit, for finite p; infinite where the limit is.
 //
 // p + v rounds to at most `limit` up to the midpoint between limit and the float above it, so the
-// answer is next to midpoint - p; the comparison itself decides among the neighbours. (The nearest
-// float of limit - p breaks the condition at one breakpoint in twelve.)
+// answer is one of the two floats around midpoint - p, and the comparison itself decides between
+// them. (The nearest float of limit - p breaks the condition at one breakpoint in twelve.) `guess`
+// is one of the two: it is limit - p in float32, and what rounding took from that (exactly: Knuth's
+// TwoSum) with half of the gap above limit, a sum so small that its own rounding moves it by far
+// less than a float. Where limit - p is infinite there is nothing to add.
 inline MARKETSIM_FN F largest_offset(F p, F limit) {
-  const D sum = to_double(limit) + to_double(next_up(limit));
-  const F guess = to_float(scale(sum, 0.5) - to_double(p));
+  const F difference = limit - p, back = difference - limit;
+  const F error = (limit - (difference - back)) - (p + back);
+  const F gap = next_up(limit) - limit;
+  const F sum = difference + multiply_add(gap, broadcast(0.5f), error);
+  const F guess = choose(equal(sum, sum), sum, difference);
   const F above = next_up(guess);
   const F best = choose(less_equal(p + guess, limit), guess, next_down(guess));
   return choose(less_equal(p + above, limit), above, best);
 }
 
-// The t with: p + v <= limit exactly where v <= t; infinite where the limit is.
-inline MARKETSIM_FN F threshold(F p, F limit) {
-  const F zero = broadcast(0.0f), infinite = broadcast(__builtin_inff());
-  const M finite = equal(limit * zero, zero);
-  return choose(finite, largest_offset(p, keep(finite, limit)),
-                choose(is_negative(limit), -infinite, infinite));
-}
-
-// The same for clamp(p + v, 0, cap).
+// The t with: clamp(p + v, 0, cap) <= limit exactly where v <= t; infinite for always or never.
 inline MARKETSIM_FN F clamped_threshold(F p, F limit, F cap) {
   const F zero = broadcast(0.0f), infinite = broadcast(__builtin_inff());
   const M never = invert(less_equal(zero, limit)), always = less_equal(cap, limit);
@@ -85,8 +83,8 @@ inline MARKETSIM_FN Thresholds find_thresholds(const Rules& rules, const Legs& l
     found.low[condition] = -choose(is_long, entry_side, exit_side);
   };
   if (!is_legacy(rules.fill)) {
-    const auto exit_at = [&](F limit) { return threshold(legs.exit_pred, limit); };
-    const auto entry_at = [&](F limit) { return threshold(-legs.entry_pred, -limit); };
+    const auto exit_at = [&](F limit) { return largest_offset(legs.exit_pred, limit); };
+    const auto entry_at = [&](F limit) { return largest_offset(-legs.entry_pred, -limit); };
     put(kMain, exit_at(legs.exit_limit), entry_at(legs.entry_limit));
     const F floor = floors ? exit_at(legs.open) : infinite;
     if (rules.fill == Fill::optimistic) {

@@ -71,6 +71,23 @@ MARKETSIM_INLINE F contract_same_from(const Legs& legs, M exits, F entry, F exit
   return choose(fixed, none, least);
 }
 
+// The same under `optimistic`, for an offset that shrinks to less than the next candidate at most:
+// every change of a fill is one there, so that no leg passes a limit.
+MARKETSIM_INLINE F optimistic_same_from(const Legs& legs, F high, F low, bool on_high) {
+  const M exits = on_high ? legs.is_long : invert(legs.is_long);
+  const Levels levels = levels_of<Formula::contract>(legs, high, low);
+  const F entry = levels.entry, exit = levels.exit;
+  const M enters = less_equal(legs.entry_limit, entry), open = less_equal(legs.open_limit, entry);
+  const M leaves = less_equal(exit, legs.exit_limit);
+  const M at_floor = both(open, less_equal(exit, legs.open));
+  const M follows = choose_mask(exits, both(leaves, invert(at_floor)), invert(open));
+  const F price = choose(exits, exit, -entry);
+  const F other = choose(exits, -choose(open, legs.open, entry), choose(leaves, exit, legs.close));
+  const F least = first_reaching(other, price + other, price);
+  const F pred = choose(exits, legs.exit_pred, -legs.entry_pred);
+  return keep(both(enters, follows), first_reaching(pred, least, on_high ? high : -low));
+}
+
 // As above for X = clamp(pred + |offset|, 0, cap).
 MARKETSIM_INLINE F legacy_same_from(const Legs& legs, M exits, F entry, F exit) {
   const F zero = broadcast(0.0f), none = broadcast(-__builtin_inff());

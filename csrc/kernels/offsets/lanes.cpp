@@ -70,49 +70,68 @@ F add_block(const Shape& shape, const Scratch& scratch, size_t low, size_t high,
     for (size_t i = 0; i < kHighs; ++i)
       totals[j][i] = base + load(highs.base + (high + i) * kLanes);
   }
-  for (size_t term = 0; term < shape.terms; ++term) {
-    const float* of_lows = lows.factor + (term * shape.candidates + low) * kLanes;
-    const float* of_highs = highs.factor + (term * shape.candidates + high) * kLanes;
+  const size_t stride = shape.candidates * kLanes;
+  const float* of_lows = lows.factor + low * kLanes;
+  const float* of_highs = highs.factor + high * kLanes;
+  const size_t fours = (highs.count + 3) / 4;
+  for (size_t term = 0; term < shape.terms; ++term, of_lows += stride, of_highs += stride) {
 #pragma GCC unroll 4
     for (size_t j = 0; j < kLows; ++j) {
 #pragma GCC unroll 4
       for (size_t i = 0; i < kHighs; ++i) {
-        totals[j][i] = totals[j][i] + load(of_lows + j * kLanes) * load(of_highs + i * kLanes);
+        totals[j][i] =
+            multiply_add(load(of_lows + j * kLanes), load(of_highs + i * kLanes), totals[j][i]);
       }
     }
   }
 #pragma GCC unroll 4
   for (size_t j = 0; j < kLows; ++j) {
     float* to = scratch.rough + ((low + j) * highs.count + high) * kLanes;
+    F of_row = totals[j][0];
 #pragma GCC unroll 4
     for (size_t i = 0; i < kHighs; ++i) {
       store(to + i * kLanes, totals[j][i]);
-      highest = maximum(totals[j][i], highest);
+      of_row = maximum(totals[j][i], of_row);
     }
+    store(scratch.peaks + ((low + j) * fours + high / 4) * kLanes, of_row);
+    highest = maximum(of_row, highest);
   }
   return highest;
 }
 
 template <size_t kLows>
 F add_rows(const Shape& shape, const Scratch& scratch, size_t low, F highest) {
+  const size_t count = scratch.high.count;
   size_t high = 0;
-  for (; high + 4 <= scratch.high.count; high += 4) {
+  for (; high + 4 <= count; high += 4) {
     highest = add_block<kLows, 4>(shape, scratch, low, high, highest);
   }
-  for (; high < scratch.high.count; ++high) {
-    highest = add_block<kLows, 1>(shape, scratch, low, high, highest);
+  switch (count - high) {
+    case 3:
+      return add_block<kLows, 3>(shape, scratch, low, high, highest);
+    case 2:
+      return add_block<kLows, 2>(shape, scratch, low, high, highest);
+    case 1:
+      return add_block<kLows, 1>(shape, scratch, low, high, highest);
+    default:
+      return highest;
   }
-  return highest;
 }
 
 // Returns the highest of the float32 totals.
 F add_roughly(const Shape& shape, const Scratch& scratch) {
+  constexpr size_t kTall = kLanes == 16 ? 4 : 2;  // as many totals as there are registers for
   F highest = broadcast(-__builtin_inff());
+  const size_t count = scratch.low.count;
   size_t low = 0;
-  for (; low + 2 <= scratch.low.count; low += 2) {
-    highest = add_rows<2>(shape, scratch, low, highest);
+  for (; low + kTall <= count; low += kTall) {
+    highest = add_rows<kTall>(shape, scratch, low, highest);
   }
-  return low < scratch.low.count ? add_rows<1>(shape, scratch, low, highest) : highest;
+  if (kTall > 2 && low + 2 <= count) {
+    highest = add_rows<2>(shape, scratch, low, highest);
+    low += 2;
+  }
+  return low < count ? add_rows<1>(shape, scratch, low, highest) : highest;
 }
 
 // The totals of one pair a lane.
@@ -129,16 +148,43 @@ D evaluate(const Shape& shape, const Scratch& scratch, F high, F low) {
   return add_legs(0, shape.split) + add_legs(shape.split, shape.legs);
 }
 
-// Calls take(near, high, low) for each pair that is not below the floor in some lane.
-template <typename Take>
-void for_near(const Scratch& scratch, F floor, const Take& take) {
-  const float* rough = scratch.rough;
-  for (size_t j = 0; j < scratch.low.count; ++j) {
-    for (size_t i = 0; i < scratch.high.count; ++i, rough += kLanes) {
-      const M near = invert(less_equal(load(rough), floor));
-      if (bits(near) == 0) continue;
-      take(near, load(scratch.high.offset + i * kLanes), load(scratch.low.offset + j * kLanes));
+// Lists the pairs that are not below the floor in some lane: first the fours that have one, then
+// the pairs of these. Which they are cannot be predicted, so no branch asks.
+size_t list_near(const Scratch& scratch, F floor) {
+  const uint32_t all = bits(equal(broadcast(0.0f), broadcast(0.0f)));
+  const auto is_near = [&](const float* totals) {
+    return static_cast<size_t>(bits(less_equal(load(totals), floor)) != all);
+  };
+  const uint32_t highs = static_cast<uint32_t>(scratch.high.count), fours = (highs + 3) / 4;
+  const uint32_t lows = static_cast<uint32_t>(scratch.low.count);
+  size_t four_count = 0;
+#pragma GCC unroll 4
+  for (uint32_t i = 0; i < lows * fours; ++i) {
+    scratch.near_fours[four_count] = i;
+    four_count += is_near(scratch.peaks + i * kLanes);
+  }
+  size_t count = 0;
+  for (size_t at = 0; at < four_count; ++at) {
+    const uint32_t four = scratch.near_fours[at], first = four % fours * 4;
+    const uint32_t pair = four / fours * highs + first;
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < 4; ++i) {
+      scratch.near[count] = pair + i;
+      count += is_near(scratch.rough + (pair + i) * kLanes) & (first + i < highs ? 1u : 0u);
     }
+  }
+  return count;
+}
+
+// Calls take(near, high, low) for each pair listed.
+template <typename Take>
+void for_near(const Scratch& scratch, size_t count, F floor, const Take& take) {
+  const uint32_t highs = static_cast<uint32_t>(scratch.high.count);
+  for (size_t i = 0; i < count; ++i) {
+    const uint32_t pair = scratch.near[i];
+    const M near = invert(less_equal(load(scratch.rough + pair * kLanes), floor));
+    take(near, load(scratch.high.offset + pair % highs * kLanes),
+         load(scratch.low.offset + pair / highs * kLanes));
   }
 }
 
@@ -146,13 +192,14 @@ template <Formula kFormula>
 Best search(const OffsetRules& rules, const Shape& shape, const Scratch& scratch) {
   const F highest = add_roughly(shape, scratch);
   const F floor = floor_of(rules, shape, scratch, highest);
+  const size_t near_count = list_near(scratch, floor);
   Best best{broadcast_double(-__builtin_inf()), load(scratch.high.offset),
             load(scratch.low.offset)};
   // Most lanes have one such pair only, each another one: they are evaluated together.
   F first_high = best.high, first_low = best.low;
   M seen = less_equal(highest, broadcast(-__builtin_inff()));  // no lane
   uint32_t more = 0;
-  for_near(scratch, floor, [&](M near, F high, F low) {
+  for_near(scratch, near_count, floor, [&](M near, F high, F low) {
     more |= bits(both(near, seen));
     const M first = both(near, invert(seen));
     first_high = choose(first, high, first_high);
@@ -164,7 +211,7 @@ Best search(const OffsetRules& rules, const Shape& shape, const Scratch& scratch
   };
   offer(first_high, first_low);
   if (more == 0) return best;
-  for_near(scratch, floor, [&](M near, F high, F low) {
+  for_near(scratch, near_count, floor, [&](M near, F high, F low) {
     const M first = both(equal(high, first_high), equal(low, first_low));
     if (bits(both(near, invert(first))) != 0) offer(high, low);
   });
@@ -194,6 +241,13 @@ void draw_in(const OffsetRules& rules, const Shape& shape, const Scratch& scratc
   const auto known = [&](F of, bool on_high) {
     if constexpr (charges_touches(kFormula)) return maximum(of, -of);
     F from = zero;
+    if (kFormula == Formula::contract && rules.rules.fill == Fill::optimistic) {
+      for (size_t leg = 0; leg < shape.legs; ++leg) {
+        const Legs vector = load_legs(legs, leg * kLanes);
+        from = maximum(optimistic_same_from(vector, best.high, best.low, on_high), from);
+      }
+      return from;
+    }
     for (size_t leg = 0; leg < shape.legs; ++leg) {
       const Legs vector = load_legs(legs, leg * kLanes);
       from = maximum(same_from<kFormula>(vector, best.high, best.low, on_high), from);

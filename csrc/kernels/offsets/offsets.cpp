@@ -99,14 +99,16 @@ void best_offsets(const OffsetRules& rules, const OffsetProblems& problems, int 
                   const OffsetAnswers& answers) {
   if (problems.count == 0) return;
   // Lanes take candidates^2 * legs steps for a whole vector of problems, the sweep takes time about
-  // in proportion to legs for one. With all lanes in use they were measured to cost the same at 60
-  // candidates, on every instruction set.
+  // in proportion to legs for one. With all lanes in use they were measured to cost the same at so
+  // many candidates, by instruction set.
+  constexpr size_t kSameAt[] = {56, 68, 88};
   const size_t legs = leg_count(rules, problems.days);
   const size_t candidates = legs * static_cast<size_t>(candidates_per_leg(rules.rules)) + 2;
-  const size_t widest = size_t{4} << static_cast<int>(active_isa());
+  const int isa = static_cast<int>(active_isa());
+  const size_t widest = size_t{4} << isa, same_at = kSameAt[isa];
   const size_t used = std::min(problems.count, widest);
   // The lanes' tables are sums over legs: they need one.
-  const bool lanes = legs > 0 && candidates * candidates * widest <= 60 * 60 * used;
+  const bool lanes = legs > 0 && candidates * candidates * widest <= same_at * same_at * used;
   const OffsetTable kernels = table(lanes);
   constexpr size_t kWorthAThread = 2000;  // legs: about 0.2 ms
   const int threads = threads_for(problems.count * legs, kWorthAThread, most_threads);

@@ -45,10 +45,25 @@ inline void read_legs(const OffsetRules& rules, const Days& row, size_t days, fl
   work.legs_used = used;
 }
 
+// Appends the first `count` values, without those that are `known` to be a candidate; returns how
+// many that are.
+inline size_t append(F values, size_t count, float known, float* to) {
+  float lanes[kLanes];
+  store(lanes, values);
+  size_t added = 0;
+  for (size_t lane = 0; lane < count; ++lane) {  // no branch that prices decide
+    to[added] = lanes[lane];
+    added += lanes[lane] != known;
+  }
+  return added;
+}
+
 inline void write_candidates(const OffsetRules& rules, Work& work) {
   const LegArrays legs(work.legs, work.leg_capacity);
   const size_t used = work.legs_used;
   const size_t per_leg = static_cast<size_t>(candidates_per_leg(rules.rules));
+  const Nearest nearest = nearest_to_zero(rules.bounds);
+  size_t highs = 0, lows = 0;
   for (size_t first = 0; first < used; first += kLanes) {
     const size_t count = used - first < kLanes ? used - first : kLanes;
     const Legs vector = load_legs(legs, first);
@@ -59,38 +74,51 @@ inline void write_candidates(const OffsetRules& rules, Work& work) {
       store(work.low_threshold[i] + first, found.low[i]);
     }
     const Candidates points = list_candidates(rules.rules, rules.bounds, vector, found);
-    for (size_t i = 0; i < per_leg; ++i) {
-      store_first(work.high + i * used + first, points.high[i], count);
-      store_first(work.low + i * used + first, points.low[i], count);
-    }
+    highs += append(points.high[0], count, nearest.high, work.high + highs);
+    lows += append(points.low[0], count, nearest.low, work.low + lows);
+    if (per_leg == 1) continue;
+    highs += append(points.high[1], count, nearest.high, work.high + highs);
+    lows += append(points.low[1], count, nearest.low, work.low + lows);
   }
-  const Nearest nearest = nearest_to_zero(rules.bounds);
-  size_t count = per_leg * used;
-  work.high[count] = nearest.high;
-  work.low[count++] = nearest.low;
-  work.high[count] = rules.bounds.high_max + 0.0f;
-  work.low[count++] = rules.bounds.low_min + 0.0f;
-  work.columns = sort_unique(work.high, count, work.spare);
-  work.rows = sort_unique(work.low, count, work.spare);
+  work.high[highs++] = nearest.high;
+  work.low[lows++] = nearest.low;
+  work.high[highs++] = rules.bounds.high_max + 0.0f;
+  work.low[lows++] = rules.bounds.low_min + 0.0f;
+  work.columns = sort_unique(work.high, highs, work.spare);
+  work.rows = sort_unique(work.low, lows, work.spare);
   work.blocks = (work.columns + kBlock - 1) / kBlock;
 }
 
-// For each key: how many of the ascending values are < key, or <= key. The searches of a vector of
-// keys go side by side, without a branch that the data decide.
+// For kVectors vectors of keys: how many of the ascending values are < key, or <= key. The searches
+// go side by side, without a branch that the data decide.
+template <bool kOrEqual, size_t kVectors>
+void count_below_each(const float* values, size_t size, const float* keys, uint32_t* to) {
+  I at[kVectors];
+#pragma GCC unroll 4
+  for (I& place : at) place = broadcast_index(0);
+  const auto advance = [&](size_t look, size_t step) {
+#pragma GCC unroll 4
+    for (size_t i = 0; i < kVectors; ++i) {
+      const F key = load(keys + i * kLanes), value = gather(values + look, at[i]);
+      const M below = kOrEqual ? less_equal(value, key) : invert(less_equal(key, value));
+      at[i] = add_where(below, at[i], static_cast<int32_t>(step));
+    }
+  };
+  for (size_t left = size; left > 1; left -= left / 2) advance(left / 2 - 1, left / 2);
+  advance(0, 1);
+#pragma GCC unroll 4
+  for (size_t i = 0; i < kVectors; ++i) store_index(to + i * kLanes, at[i]);
+}
+
 template <bool kOrEqual>
 void count_below(const float* values, size_t size, const float* keys, size_t count, uint32_t* to) {
-  for (size_t first = 0; first < count; first += kLanes) {
-    const F key = load(keys + first);
-    I at = broadcast_index(0);
-    size_t left = size;
-    const auto advance = [&](size_t look, size_t step) {
-      const F value = gather(values + look, at);
-      const M below = kOrEqual ? less_equal(value, key) : invert(less_equal(key, value));
-      at = add_where(below, at, static_cast<int32_t>(step));
-    };
-    for (; left > 1; left -= left / 2) advance(left / 2 - 1, left / 2);
-    advance(0, 1);
-    store_index(to + first, at);
+  constexpr size_t kSide = 4;  // hides how long it takes to gather
+  size_t first = 0;
+  for (; first + (kSide - 1) * kLanes < count; first += kSide * kLanes) {  // the last one in part
+    count_below_each<kOrEqual, kSide>(values, size, keys + first, to + first);
+  }
+  for (; first < count; first += kLanes) {
+    count_below_each<kOrEqual, 1>(values, size, keys + first, to + first);
   }
 }
 

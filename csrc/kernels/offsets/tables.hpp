@@ -21,8 +21,11 @@ struct Side {
 
 struct Scratch {
   float* legs;
-  float* lanes;  // for reading the problems in: [field][day]
-  float* rough;  // [low][high]: totals in float32
+  float* lanes;          // for reading the problems in: [field][day]
+  float* rough;          // [low][high]: totals in float32
+  float* peaks;          // [low][high / 4]: the highest of four
+  uint32_t* near;        // places in `rough` that are not below the floor in some lane
+  uint32_t* near_fours;  // likewise in `peaks`
   Side high, low;
 };
 
@@ -44,8 +47,11 @@ inline size_t lay_out(const Shape& shape, char* memory, Scratch* scratch) {
     used += (count * sizeof *pointer + 63) / 64 * 64;
   };
   take(scratch->legs, LegArrays::floats_needed(shape.legs * kLanes));
-  take(scratch->lanes, 7 * shape.split * kLanes);
-  take(scratch->rough, shape.candidates * shape.candidates * kLanes);
+  take(scratch->rough, (shape.candidates * shape.candidates + 3) * kLanes);
+  take(scratch->peaks, shape.candidates * ((shape.candidates + 3) / 4) * kLanes);
+  if (memory) scratch->lanes = scratch->rough;  // larger, and not in use while problems are read
+  take(scratch->near, shape.candidates * shape.candidates + 1);
+  take(scratch->near_fours, shape.candidates * ((shape.candidates + 3) / 4) + 1);
   Side* const sides[] = {&scratch->high, &scratch->low};
   for (Side* side : sides) {
     take(side->offset, shape.candidates * kLanes);
@@ -57,17 +63,15 @@ inline size_t lay_out(const Shape& shape, char* memory, Scratch* scratch) {
 
 // to[day * kLanes + lane] = rows[lane][day]
 inline void transpose(const float* const* rows, size_t days, float* to) {
-  for (size_t lane = 0; lane < kLanes; lane += 4) {
-    if (days < 4) {
-      for (size_t i = lane; i < lane + 4; ++i) {
-        for (size_t day = 0; day < days; ++day) to[day * kLanes + i] = rows[i][day];
-      }
-      continue;
+  if (days < 4) {
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      for (size_t day = 0; day < days; ++day) to[day * kLanes + lane] = rows[lane][day];
     }
-    for (size_t begin = 0; begin < days; begin += 4) {
-      const size_t day = begin + 4 <= days ? begin : days - 4;  // some days perhaps twice
-      transpose_four(rows + lane, day, to + day * kLanes + lane, kLanes);
-    }
+    return;
+  }
+  for (size_t begin = 0; begin < days; begin += 4) {
+    const size_t day = begin + 4 <= days ? begin : days - 4;  // some days perhaps twice
+    transpose_four(rows, day, to + day * kLanes);
   }
 }
 
@@ -109,8 +113,9 @@ inline void read_legs(const OffsetRules& rules, const OffsetProblems& problems, 
 }
 
 // Collects candidates, without those that every lane's list begins with: what a leg does not use,
-// and what lies beyond the bounds. Vectors that most lanes use are taken as they are; what few
-// lanes use moves up lane by lane in the end.
+// and what lies beyond the bounds. Vectors that most lanes use are taken as they are. What few
+// lanes use moves up in the end: lane by lane, or, of few legs, into the first vector with room as
+// it is added.
 class CandidateList {
  public:
   CandidateList(Side& side, float nearest, float bound, bool few)
@@ -120,16 +125,37 @@ class CandidateList {
     side.count = 2;
   }
 
-  void add(F values) {
-    const uint32_t news = bits(fresh(values));
+  // `main`: of a condition that legs of both directions have.
+  void add(F values, bool main) {
+    M fresh_lanes = fresh(values);
+    const uint32_t news = bits(fresh_lanes);
     if (news == 0) return;
-    const bool most = few_ || static_cast<size_t>(__builtin_popcount(news)) * 4 > kLanes * 3;
+    if ((few_ && main) || static_cast<size_t>(__builtin_popcount(news)) * 4 > kLanes * 3) {
+      store(side_.offset + side_.count++ * kLanes, values);
+      return;
+    }
     // `factor` is not yet in use: a place for what waits.
-    store(most ? side_.offset + side_.count++ * kLanes : side_.factor + waiting_++ * kLanes,
-          values);
+    if (few_) {
+      for (size_t i = 0; i < waiting_; ++i) {
+        float* const to = side_.factor + i * kLanes;
+        const F there = load(to);
+        const M moves = both(fresh_lanes, invert(fresh(there)));
+        store(to, choose(moves, values, there));
+        fresh_lanes = both(fresh_lanes, invert(moves));
+      }
+      if (bits(fresh_lanes) == 0) return;
+      values = choose(fresh_lanes, values, broadcast(nearest_));
+    }
+    store(side_.factor + waiting_++ * kLanes, values);
   }
 
   void finish() {
+    if (few_) {
+      for (size_t i = 0; i < waiting_; ++i) {
+        store(side_.offset + side_.count++ * kLanes, load(side_.factor + i * kLanes));
+      }
+      return;
+    }
     size_t counts[kLanes];
     for (size_t& count : counts) count = side_.count;
     for (size_t i = 0; i < waiting_; ++i) {
@@ -152,7 +178,7 @@ class CandidateList {
 
   Side& side_;
   const float nearest_, bound_;
-  const bool few_;  // so few that gaps cost less than closing them
+  const bool few_;  // so few that gaps among the main ones cost less than closing them
   size_t waiting_ = 0;
 };
 
@@ -168,37 +194,47 @@ inline void write_candidates(const OffsetRules& rules, const Shape& shape, Scrat
     const Candidates found = list_candidates(rules.rules, rules.bounds, vector,
                                              find_thresholds(rules.rules, vector, false));
     for (size_t i = 0; i < per_leg; ++i) {
-      highs.add(found.high[i]);
-      lows.add(found.low[i]);
+      highs.add(found.high[i], i == 0);
+      lows.add(found.low[i], i == 0);
     }
   }
   highs.finish();
   lows.finish();
 }
 
-template <Formula kFormula>
-void tabulate_side(const Legs& legs, size_t leg, const Shape& shape, bool is_high, const Side& to) {
-  const F zero = broadcast(0.0f);
-  constexpr bool kTwoTerms = has_two_terms(kFormula);
-  constexpr size_t kTerms = kTwoTerms ? 2 : 1;
-  float* factor = to.factor + leg * kTerms * shape.candidates * kLanes;
-  float* second = factor + shape.candidates * kLanes;
+// Of kLegs legs at a time, so that the sums are loaded and stored less often.
+template <Formula kFormula, size_t kLegs>
+void tabulate_side(LegArrays legs, size_t leg, const Shape& shape, bool is_high, const Side& to) {
+  constexpr size_t kTerms = has_two_terms(kFormula) ? 2 : 1;
+  const size_t stride = shape.candidates * kLanes;
+  float* factor = to.factor + leg * kTerms * stride;
+  const Legs first = load_legs(legs, leg * kLanes);
+  const Legs last = load_legs(legs, (leg + kLegs - 1) * kLanes);
+  const SideOf<kFormula> sides[2] = {{first, is_high}, {last, is_high}};
   for (size_t at = 0; at < to.count * kLanes; at += kLanes) {
-    const SideTerms side = side_terms<kFormula>(legs, is_high, load(to.offset + at));
-    store(factor + at, side.factor);
-    if constexpr (kTwoTerms) store(second + at, side.at_open);
-    store(to.base + at, (leg == 0 ? zero : load(to.base + at)) - side.base);
+    const F offset = load(to.offset + at);
+    F base = leg == 0 ? broadcast(0.0f) : load(to.base + at);
+#pragma GCC unroll 2
+    for (size_t i = 0; i < kLegs; ++i) {
+      const SideTerms side = sides[i].at(offset);
+      store(factor + i * kTerms * stride + at, side.factor);
+      if constexpr (kTerms == 2) store(factor + (2 * i + 1) * stride + at, side.at_open);
+      base = base - side.base;
+    }
+    store(to.base + at, base);
   }
 }
 
 template <Formula kFormula>
 void tabulate(const Shape& shape, const Scratch& scratch) {
   const LegArrays legs(scratch.legs, shape.legs * kLanes);
-  for (size_t leg = 0; leg < shape.legs; ++leg) {
-    const Legs vector = load_legs(legs, leg * kLanes);
-    tabulate_side<kFormula>(vector, leg, shape, true, scratch.high);
-    tabulate_side<kFormula>(vector, leg, shape, false, scratch.low);
-  }
+  const auto both_sides = [&]<size_t kLegs>(size_t leg) {
+    tabulate_side<kFormula, kLegs>(legs, leg, shape, true, scratch.high);
+    tabulate_side<kFormula, kLegs>(legs, leg, shape, false, scratch.low);
+  };
+  size_t leg = 0;
+  for (; leg + 2 <= shape.legs; leg += 2) both_sides.template operator()<2>(leg);
+  if (leg < shape.legs) both_sides.template operator()<1>(leg);
 }
 
 }  // namespace marketsim::MARKETSIM_ISA

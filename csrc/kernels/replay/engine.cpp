@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/isa.hpp"
+
 namespace marketsim::replay {
 namespace {
 
@@ -10,10 +12,83 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNanosecondsADay = 86400e9;
 constexpr double kDaysAYear = 365.0;
 
+decltype(&baseline::quiet_bars) best_quiet_bars() {
+#if defined(__x86_64__)
+  switch (active_isa()) {
+    case Isa::avx512:
+      return avx512::quiet_bars;
+    case Isa::avx2:
+      return avx2::quiet_bars;
+    case Isa::baseline:
+      break;
+  }
+#endif
+  return baseline::quiet_bars;
+}
+
 }  // namespace
 
 Engine::Engine(const BarArrays& bars, const Settings& settings)
-    : bars_(bars), settings_(settings), cash_(settings.cash), equity_(settings.cash) {}
+    : bars_(bars),
+      settings_(settings),
+      quiet_bars_(best_quiet_bars()),
+      cash_(settings.cash),
+      equity_(settings.cash) {
+  curve_.push_back({0, cash_, 0.0, 0.0});
+}
+
+int64_t Engine::glide(int64_t begin, int64_t end) {
+  if (begin >= end) return begin;
+  if (position_ == 0.0 && working_.empty()) {
+    for (int64_t t = end; t-- > begin;) {
+      if (!is_known(t)) continue;
+      see(t);
+      break;
+    }
+    return end;
+  }
+  if (bars_.time || trailing_ || ruined()) return begin;  // cash or stops move at every bar
+  if (changed_) find_reach();
+  if (reach_.below == kInfinity) return begin;
+  end = std::min({end, reach_.bar, next_event(begin)});
+  if (begin >= end) return begin;
+  Quiet quiet{bars_.open + begin,
+              bars_.high + begin,
+              bars_.low + begin,
+              bars_.close + begin,
+              std::max(reach_.below, 0.0),
+              reach_.above,
+              cash_,
+              position_,
+              settings_.maintenance * std::abs(position_),
+              0.0,
+              0.0};
+  const auto count = static_cast<int64_t>(quiet_bars_(quiet, static_cast<size_t>(end - begin)));
+  if (count == 0) return begin;
+  if (curve_.back().cash != cash_ || curve_.back().units != position_) {
+    curve_.push_back({begin, cash_, position_, position_});  // the bar before had no price
+  }
+  see(begin + count - 1);
+  equity_ = cash_ + position_ * last_price_;
+  if (position_ != 0.0) {
+    exposed_bars_ += count;
+    widen(quiet.lowest);
+    widen(quiet.highest);
+  }
+  return begin + count;
+}
+
+// The first bar from t on that has a split or a dividend, or the number of bars.
+int64_t Engine::next_event(int64_t t) {
+  if (event_ >= t) return event_;
+  event_ = bars_.count;
+  for (int64_t i = t; i < event_; ++i) {
+    if ((bars_.split && bars_.split[i] != 1.0) || (bars_.dividend && bars_.dividend[i] != 0.0)) {
+      event_ = i;
+    }
+  }
+  return event_;
+}
 
 void Engine::advance(int64_t t) {
   if (ruined()) return;
@@ -99,9 +174,7 @@ void Engine::find_reach() {
 void Engine::process_orders(int64_t t) {
   // A bar without volume, where volumes are known, fills nothing.
   if (!(bars_.volume && bars_.volume[t] == 0.0)) {
-    volume_left_ = settings_.participation > 0.0 && bars_.volume
-                       ? settings_.participation * bars_.volume[t]
-                       : kInfinity;
+    open_volume(t);
     doubtful_ = false;
     now_ = {bars_.open[t], bars_.high[t], bars_.low[t], bars_.close[t]};
     fill_passed(t, now_.open, 0);
@@ -121,9 +194,7 @@ void Engine::process_orders(int64_t t) {
 void Engine::note_doubt(int64_t t) {
   ++ambiguous_bars;
   if (position_ != 0.0) current_.ambiguous = 1;
-  for (auto trade = trades.rbegin(); trade != trades.rend() && trade->exit_bar == t; ++trade) {
-    trade->ambiguous = 1;
-  }
+  for (size_t i = trades.size(); i-- > 0 && trades[i].exit_bar == t;) trades[i].ambiguous = 1;
 }
 
 // Finer bars one after the other decide what the bar leaves open.

@@ -13,8 +13,11 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 #include <vector>
 
+#include "common/rows.hpp"
+#include "kernels/replay/quiet_simd.hpp"
 #include "kernels/replay/records.hpp"
 
 namespace marketsim::replay {
@@ -29,7 +32,7 @@ struct Order {
   int64_t group, parent;
   bool reduce_only, at_close, relative, triggered;
   Status status;
-  int64_t record;   // its row in the results
+  OrderRecord* record;  // its row in the results
   int64_t started;  // the bar it began to work in; a trailing stop moves with later bars in full
 };
 
@@ -66,6 +69,20 @@ class Engine {
     }
   }
 
+  // Moves the account over the bars from `begin` on, before `end`, in which nothing happens but the
+  // valuation: as step() does, but many at once. Returns the first bar that step() has to see, or
+  // `end`.
+  int64_t glide(int64_t begin, int64_t end);
+
+  // Notes the account at the close of bar t.
+  void note(int64_t t) {
+    const Curve& last = curve_.back();
+    if (last.held != position_ || equity_of(last, t) != equity_) note_change(t);
+  }
+  // Writes the equity, or the units held, at the close of every bar.
+  void write_equity(double* to) const;
+  void write_positions(double* to) const;
+
   // Takes a request made after bar t was seen. Returns Defect::none, or why it is refused.
   Defect accept(int64_t t, const Request& request);
 
@@ -92,11 +109,11 @@ class Engine {
   int64_t last_exit_bar() const { return trades.empty() ? -1 : trades.back().exit_bar; }
 
   // Figures of the equity at each close; see metrics' performance for their definitions.
-  Summary summary(const double* equity, int64_t count) const;
+  Summary summary() const;
 
-  std::vector<FillRecord> fills;
-  std::vector<TradeRecord> trades;
-  std::vector<OrderRecord> orders;
+  Rows<FillRecord> fills;
+  Rows<TradeRecord> trades;
+  Rows<OrderRecord> orders;
   int64_t ambiguous_bars = 0;
 
  private:
@@ -114,11 +131,26 @@ class Engine {
   struct Prices {
     double open, high, low, close;
   };
+  // What the account is worth from the close of a bar on, until the next such row.
+  struct Curve {
+    int64_t bar;
+    double cash, units;  // equity = cash + units * close; 0 units where it does not move
+    double held;         // units at the close
+  };
   // Working orders that a bar meets only where it leaves this range; recomputed after changes.
   struct Reach {
     double below, above;  // a low at or below, or a high at or above, meets one
     int64_t bar;          // from this bar on one ends
   };
+
+  // curve.cpp: what is left for each bar
+  double equity_of(const Curve& row, int64_t t) const {
+    return row.units == 0.0 ? row.cash : row.cash + row.units * bars_.close[t];
+  }
+  void note_change(int64_t t);
+  void write_row(const Curve& row, int64_t begin, int64_t end, double* to) const;
+  template <typename Use>
+  void for_curve(const Use& use) const;
 
   // engine.cpp: bars
   void advance(int64_t t);
@@ -130,7 +162,9 @@ class Engine {
   }
   // A bar in which nothing is held and nothing works: only what is known of the market moves.
   void rest(int64_t t) {
-    if (!is_known(t)) return;
+    if (is_known(t)) see(t);
+  }
+  void see(int64_t t) {
     last_price_ = bars_.close[t];
     if (bars_.trail) trail_ = bars_.trail[t];
     if (bars_.time) {
@@ -140,6 +174,7 @@ class Engine {
   }
   bool meets_orders(int64_t t);
   void find_reach();
+  int64_t next_event(int64_t t);
   void process_orders(int64_t t);
   void process_finer(int64_t t);
   void note_doubt(int64_t t);
@@ -157,7 +192,8 @@ class Engine {
   void fill_passed(int64_t t, double price, int64_t place);
   void find_touches(double price);
   bool fill(int64_t t, Order& order, double price, bool is_limit, int64_t place);
-  double allowed_quantity(Order& order, double price, double rate, bool& capped);
+  double wanted_quantity(const Order& order, double price, double rate) const;
+  void open_volume(int64_t t);
   void settle(Order& order, Status status, int64_t t);
   void after_fill(const Order& order, int64_t t, double price);
   void start(Order& order, int64_t t, double price);
@@ -180,8 +216,11 @@ class Engine {
 
   BarArrays bars_;
   Settings settings_;
+  decltype(&baseline::quiet_bars) quiet_bars_;
   std::vector<Order> working_;
   std::vector<Touch> touches_;
+  Rows<Curve> curve_;
+  int64_t event_ = -1;  // the first split or dividend not before the last bar that was asked for
   double cash_, position_ = 0.0, equity_, last_price_ = kNone;
   // The open trade: cash flows before costs, costs with financing, sums for its average prices.
   TradeRecord current_{};
@@ -191,7 +230,8 @@ class Engine {
   int64_t next_ticket_ = 1, ruined_bar_ = -1, refused_ = 0, exposed_bars_ = 0;
   int64_t previous_time_ = 0;
   bool has_previous_time_ = false;
-  double volume_left_ = 0.0;
+  double volume_left_ = 0.0;  // of volume_bar_
+  int64_t volume_bar_ = -1;
   double total_cost_ = 0.0, turnover_ = 0.0;
   Range certain_{};
   Prices now_{};

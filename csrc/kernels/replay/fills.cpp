@@ -123,8 +123,8 @@ void Engine::fill_at_close(int64_t t, double close) {
   }
 }
 
-// The signed quantity that an order may fill now; 0 where it is settled or has to wait.
-double Engine::allowed_quantity(Order& order, double price, double rate, bool& capped) {
+// The signed quantity that an order asks for at a price, whatever the volume.
+double Engine::wanted_quantity(const Order& order, double price, double rate) const {
   double quantity = order.quantity;
   const double equity = cash_ + position_ * price;
   const double unit = price * (1.0 + rate);
@@ -156,20 +156,29 @@ double Engine::allowed_quantity(Order& order, double price, double rate, bool& c
   if (settings_.lot > 0.0 && !closes) {
     quantity = std::trunc(quantity / settings_.lot + std::copysign(1e-9, quantity)) * settings_.lot;
   }
-  capped = std::abs(quantity) > volume_left_;
-  if (capped) {
-    double room = volume_left_;
-    if (settings_.lot > 0.0) room = std::floor(room / settings_.lot) * settings_.lot;
-    quantity = std::copysign(room, quantity);
-  }
   return quantity;
+}
+
+// The volume of bar t that orders may still take.
+void Engine::open_volume(int64_t t) {
+  if (volume_bar_ == t) return;
+  volume_bar_ = t;
+  volume_left_ = settings_.participation > 0.0 && bars_.volume
+                     ? settings_.participation * bars_.volume[t]
+                     : kInfinity;
 }
 
 // Fills what may be filled of an order at a price. False: nothing was filled.
 bool Engine::fill(int64_t t, Order& order, double price, bool limit, int64_t place) {
   const double rate = limit ? settings_.limit_cost : settings_.market_cost;
-  bool capped = false;
-  const double quantity = allowed_quantity(order, price, rate, capped);
+  const double wanted = wanted_quantity(order, price, rate);
+  const bool capped = std::abs(wanted) > volume_left_;
+  double quantity = wanted;
+  if (capped) {
+    double room = volume_left_;
+    if (settings_.lot > 0.0) room = std::floor(room / settings_.lot) * settings_.lot;
+    quantity = std::copysign(room, wanted);
+  }
   if (quantity == 0.0) {
     if (capped) return false;  // the rest of the bar's volume is used up: it goes on working
     const bool target = order.size == Size::target_units || order.size == Size::target_fraction;
@@ -195,18 +204,14 @@ bool Engine::fill(int64_t t, Order& order, double price, bool limit, int64_t pla
   }
   volume_left_ -= std::abs(quantity);
   trade(t, &order, quantity, price, rate, static_cast<int64_t>(order.kind), place);
-  orders[static_cast<size_t>(order.record)].filled += quantity;
-  if (capped && order.size == Size::units) {
-    order.quantity -= quantity;  // the rest goes on working
-  } else if (!capped) {
+  order.record->filled += quantity;
+  if (!capped) {
     settle(order, Status::filled, t);
+  } else if (order.size == Size::units) {
+    order.quantity -= quantity;  // the rest goes on working
   } else if (order.size != Size::target_units && order.size != Size::target_fraction) {
-    bool whole = false;
-    const double before = volume_left_;
-    volume_left_ = kInfinity;
-    order.quantity = allowed_quantity(order, price, rate, whole) - quantity;
+    order.quantity = wanted - quantity;
     order.size = Size::units;
-    volume_left_ = before;
   }
   after_fill(order, t, price);
   return true;
@@ -215,7 +220,7 @@ bool Engine::fill(int64_t t, Order& order, double price, bool limit, int64_t pla
 void Engine::settle(Order& order, Status status, int64_t t) {
   order.status = status;
   settled_ = changed_ = true;
-  OrderRecord& record = orders[static_cast<size_t>(order.record)];
+  OrderRecord& record = *order.record;
   record.status = static_cast<int64_t>(status);
   record.done = t;
   if (status >= Status::refused_margin) ++refused_;
@@ -231,7 +236,7 @@ void Engine::start(Order& order, int64_t t, double price) {
   order.status = Status::working;
   order.started = t;
   changed_ = true;
-  OrderRecord& record = orders[static_cast<size_t>(order.record)];
+  OrderRecord& record = *order.record;
   record.status = static_cast<int64_t>(Status::working);
   if (order.relative) {
     record.limit = order.limit *= price;
@@ -269,7 +274,7 @@ void Engine::drop_settled() {
 
 void Engine::fill_at_seen_close(int64_t t) {
   if (ruined() || !(bars_.close[t] > 0.0) || (bars_.volume && bars_.volume[t] == 0.0)) return;
-  volume_left_ = kInfinity;
+  open_volume(t);
   const double close = bars_.close[t];
   certain_ = {close, close};
   bool any = false;

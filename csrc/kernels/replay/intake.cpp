@@ -120,7 +120,7 @@ Defect Engine::amend(const Request& request) {
   }
   *found = changed;
   changed_ = true;
-  OrderRecord& record = orders[static_cast<size_t>(changed.record)];
+  OrderRecord& record = *changed.record;
   record.limit = changed.limit;
   record.stop = changed.kind == Kind::trailing_stop ? record.stop : changed.stop;
   if (given(request.quantity)) record.quantity = changed.quantity + record.filled;
@@ -139,17 +139,18 @@ Defect Engine::accept(int64_t t, const Request& request) {
       return Defect::none;
     case Action::amend:
       return amend(request);
+    case Action::bad_quantity:  // a size below 0 would turn the order round
+      return Defect::quantity;
     default:
       return Defect::kind;
   }
   if (const Defect defect = check(request); defect != Defect::none) return defect;
   const int64_t ticket = next_ticket_++;
-  const auto record = static_cast<int64_t>(orders.size());
   const auto kind = static_cast<Kind>(request.kind);
   const Status status = request.parent != 0 ? Status::waiting : Status::working;
-  orders.push_back({ticket, t, -1, static_cast<int64_t>(status), request.kind, request.size,
-                    request.group, request.parent, request.quantity, 0.0, request.limit,
-                    request.stop});
+  OrderRecord* const record = orders.push_back(
+      {ticket, t, -1, static_cast<int64_t>(status), request.kind, request.size, request.group,
+       request.parent, request.quantity, 0.0, request.limit, request.stop});
   working_.push_back({ticket, kind, static_cast<Size>(request.size), request.quantity,
                       request.limit, request.stop, request.trail, request.trail_part,
                       request.bars > 0 ? t + request.bars : -1, request.group, request.parent,

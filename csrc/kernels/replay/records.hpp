@@ -38,7 +38,7 @@ enum class Status : int64_t {
   refused_size = 7,
 };
 
-enum class Action : int64_t { submit = 0, cancel = 1, cancel_all = 2, amend = 3 };
+enum class Action : int64_t { submit = 0, cancel = 1, cancel_all = 2, amend = 3, bad_quantity = 4 };
 
 // One line of what a strategy asks for after it has seen a bar.
 struct Request {
@@ -134,7 +134,7 @@ struct Settings {
 };
 
 struct Summary {
-  double figures[kWindowFigures];  // of the returns of the equity, kernels/performance.hpp
+  CurveFigures curve;
   double final_equity, exposure;
   double gross_win, gross_loss, cost, turnover;
   int64_t trades, wins, orders, fills, refused, ambiguous_bars, ruined_bar;

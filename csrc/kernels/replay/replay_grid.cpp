@@ -230,7 +230,7 @@ class Worker {
       out.final_equity = count_ ? equity[count_ - 1] : cash;
       if (net_) write_net(waiting_[lane], equity);
     }
-    CurveFigures found;
+    LaneFigures found;
     s_.loops.sum_up_curves(curves_.data(), stride_, count_, cash, found);
     for (size_t lane = 0; lane < filled_; ++lane) {
       const size_t set = waiting_[lane];
@@ -242,13 +242,13 @@ class Worker {
       Summary& out = summaries_[set];
       const auto count = static_cast<double>(count_);
       const double mean = found.mean[lane], squares = found.squares[lane];
-      std::fill(std::begin(out.figures), std::end(out.figures), kNone);
+      out.curve = {kNone, kNone, kNone};
       if (count_ == 0) continue;
-      out.figures[kTotalReturn] = found.growth[lane] - 1.0;
-      out.figures[kMaxDrawdown] = found.max_drawdown[lane];
+      out.curve.total_return = found.growth[lane] - 1.0;
+      out.curve.max_drawdown = found.max_drawdown[lane];
       // Rounding leaves a trace of variation in constant returns; it is none (performance.cpp).
       if (count_ > 1 && squares > 1e-24 * count * std::max(mean * mean, 1e-300)) {
-        out.figures[kSharpe] = mean / std::sqrt(squares / (count - 1.0));
+        out.curve.sharpe = mean / std::sqrt(squares / (count - 1.0));
       }
     }
     filled_ = 0;
@@ -279,12 +279,13 @@ class Worker {
                           nullptr,
                           g.cooldown[set],
                           g.time_stop[set]};
-    equity_.resize(count_);
-    position_.resize(count_);
     Engine engine(s_.bars, s_.settings);
-    run_signals(engine, s_.bars, s_.settings, signals, {equity_.data(), position_.data()});
-    summaries_[set] = engine.summary(equity_.data(), s_.bars.count);
-    if (net_) write_net(set, equity_.data());
+    run_signals(engine, s_.bars, s_.settings, signals);
+    summaries_[set] = engine.summary();
+    if (!net_) return;
+    equity_.resize(count_);
+    engine.write_equity(equity_.data());
+    write_net(set, equity_.data());
   }
 
   void write_net(size_t set, const double* equity) {
@@ -304,7 +305,7 @@ class Worker {
   std::vector<uint64_t> entry_bits_, exit_bits_;
   std::vector<size_t> waiting_;
   std::vector<uint8_t> entry_, exit_;
-  std::vector<double> equity_, position_;
+  std::vector<double> equity_;
 };
 
 }  // namespace

@@ -56,8 +56,7 @@ size_t curve_lanes() {
 }
 
 // The arithmetic of performance.cpp in the order of its sums, a curve in each lane.
-void sum_up_curves(double* rows, size_t stride, size_t bars, double cash,
-                   replay::CurveFigures& to) {
+void sum_up_curves(double* rows, size_t stride, size_t bars, double cash, replay::LaneFigures& to) {
   // No growth above this can deepen the drawdown; the slack covers the rounding of 1 - g / peak.
   constexpr double kSlack = 1e-15;
   const Vector one = 1.0 - Vector{};

@@ -9,7 +9,7 @@ namespace marketsim {
 namespace replay {
 constexpr size_t kMostCurves = 8;
 
-struct CurveFigures {
+struct LaneFigures {
   double growth[kMostCurves];  // of an equity of 1
   double max_drawdown[kMostCurves], mean[kMostCurves], squares[kMostCurves];
   double least[kMostCurves];  // the lowest return of a bar, or NaN
@@ -23,7 +23,7 @@ struct CurveFigures {
   /* Sums up rows of equity [lane, stride], which are used up. Each sum runs from the first bar \
    * to the last, as Engine::summary's. */                                                      \
   void sum_up_curves(double* rows, size_t stride, size_t bars, double cash,                     \
-                     replay::CurveFigures& to);                                                 \
+                     replay::LaneFigures& to);                                                  \
   /* Bit t of `bits`: up[t] > over[t], and with `crosses` up[t - 1] <= over[t - 1]. */          \
   void rising_bits(const double* up, const double* over, size_t bars, bool crosses,             \
                    uint64_t* bits);                                                             \

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 namespace marketsim::replay {
@@ -14,20 +15,6 @@ Request market(double quantity, Size size) {
   request.quantity = quantity;
   request.limit = request.stop = request.trail = request.trail_part = kNone;
   return request;
-}
-
-// Takes the orders of a bar that fill at its own close, and notes the account.
-void note(Engine& engine, const Settings& settings, int64_t t, const Curve& curve) {
-  if (settings.same_close) engine.fill_at_seen_close(t);
-  curve.equity[t] = engine.equity();
-  curve.position[t] = engine.position();
-}
-
-void end(Engine& engine, const BarArrays& bars, const Curve& curve) {
-  if (bars.count == 0) return;
-  engine.finish(bars.count - 1);
-  curve.equity[bars.count - 1] = engine.equity();
-  curve.position[bars.count - 1] = engine.position();
 }
 
 // An exit of a position, as a factor of its entry price; it waits for the entry's fill.
@@ -71,50 +58,111 @@ void enter(Engine& engine, int64_t t, const BarArrays& bars, const Signals& sign
   }
 }
 
+// Where flags are set, from any bar on; asked for bars that ascend.
+class Flags {
+ public:
+  Flags(const uint8_t* flags, int64_t count) : flags_(flags), count_(count) {}
+
+  bool operator[](int64_t t) const { return flags_ && flags_[t]; }
+
+  // The first bar from t on whose flag is set, or the number of bars.
+  int64_t from(int64_t t) {
+    if (!flags_) return count_;
+    if (next_ >= t) return next_;
+    for (; t + 8 <= count_; t += 8) {
+      uint64_t eight;
+      std::memcpy(&eight, flags_ + t, sizeof eight);
+      if (eight) break;
+    }
+    while (t < count_ && !flags_[t]) ++t;
+    return next_ = t;
+  }
+
+ private:
+  const uint8_t* flags_;
+  int64_t count_, next_ = -1;
+};
+
 }  // namespace
 
+void note(Engine& engine, const Settings& settings, int64_t t) {
+  if (settings.same_close) engine.fill_at_seen_close(t);
+  engine.note(t);
+}
+
+void end(Engine& engine, const BarArrays& bars) {
+  if (bars.count == 0) return;
+  engine.finish(bars.count - 1);
+  engine.note(bars.count - 1);
+}
+
 void run_signals(Engine& engine, const BarArrays& bars, const Settings& settings,
-                 const Signals& signals, const Curve& curve) {
-  const auto set = [](const uint8_t* flags, int64_t t) { return flags && flags[t]; };
-  for (int64_t t = 0; t < bars.count; ++t) {
+                 const Signals& signals) {
+  const int64_t count = bars.count;
+  Flags long_entry(signals.long_entry, count), long_exit(signals.long_exit, count);
+  Flags short_entry(signals.short_entry, count), short_exit(signals.short_exit, count);
+  // An entry at the open has been held for the whole of its bar, one at the close not at all.
+  const int64_t whole = settings.same_close ? 0 : 1;
+  // More bars than there are is never; sums of them must not overflow.
+  const int64_t cooldown = std::min(signals.cooldown, count + 1);
+  const int64_t time_stop = std::min(signals.time_stop, count + 1);
+  // The first bar from t on after which what is held now could be changed by a signal.
+  const auto next_decision = [&](int64_t t) {
+    if (engine.ruined()) return count;
+    const double position = engine.position();
+    if (position == 0.0) {
+      if (engine.last_exit_bar() >= 0) t = std::max(t, engine.last_exit_bar() + cooldown);
+      return std::min(long_entry.from(t), short_entry.from(t));
+    }
+    int64_t next = (position > 0.0 ? long_exit : short_exit).from(t);
+    if (time_stop > 0) {
+      next = std::min(next, std::max(t, engine.entry_bar() + time_stop - whole));
+    }
+    return next;
+  };
+  for (int64_t t = 0; t < count; ++t) {
+    t = engine.glide(t, next_decision(t));
+    if (t >= count) break;
     engine.step(t);
     if (!engine.ruined() && !engine.market_order_waits()) {
       const double position = engine.position();
-      // An entry at the open has been held for the whole of its bar, one at the close not at all.
-      const int64_t held = t - engine.entry_bar() + (settings.same_close ? 0 : 1);
-      const bool over = position != 0.0 && signals.time_stop > 0 && held >= signals.time_stop;
+      const int64_t held = t - engine.entry_bar() + whole;
+      const bool over = position != 0.0 && time_stop > 0 && held >= time_stop;
       bool free = position == 0.0;
-      if ((position > 0.0 && (over || set(signals.long_exit, t))) ||
-          (position < 0.0 && (over || set(signals.short_exit, t)))) {
+      if ((position > 0.0 && (over || long_exit[t])) ||
+          (position < 0.0 && (over || short_exit[t]))) {
         engine.accept(t, market(0.0, Size::target_units));
         free = true;
       }
-      const bool rested =
-          engine.last_exit_bar() < 0 || t - engine.last_exit_bar() >= signals.cooldown;
+      const bool rested = engine.last_exit_bar() < 0 || t - engine.last_exit_bar() >= cooldown;
       if (free && rested) {
         // After an exit of this bar only the other side may be taken.
-        if (position <= 0.0 && set(signals.long_entry, t)) {
+        if (position <= 0.0 && long_entry[t]) {
           enter(engine, t, bars, signals, 1.0);
-        } else if (position >= 0.0 && set(signals.short_entry, t)) {
+        } else if (position >= 0.0 && short_entry[t]) {
           enter(engine, t, bars, signals, -1.0);
         }
       }
     }
-    note(engine, settings, t, curve);
+    note(engine, settings, t);
   }
-  end(engine, bars, curve);
+  end(engine, bars);
 }
 
 void run_targets(Engine& engine, const BarArrays& bars, const Settings& settings,
-                 const double* target, Size size, const Curve& curve) {
+                 const double* target, Size size) {
+  int64_t next = 0;  // the first bar from t on that has a target
   for (int64_t t = 0; t < bars.count; ++t) {
+    for (next = std::max(next, t); next < bars.count && !std::isfinite(target[next]);) ++next;
+    t = engine.glide(t, next);
+    if (t >= bars.count) break;
     engine.step(t);
     if (!engine.ruined() && std::isfinite(target[t]) && !engine.market_order_waits()) {
       engine.accept(t, market(target[t], size));
     }
-    note(engine, settings, t, curve);
+    note(engine, settings, t);
   }
-  end(engine, bars, curve);
+  end(engine, bars);
 }
 
 BarRecord bar_record(const BarArrays& bars, int64_t t) {
@@ -140,26 +188,34 @@ bool accept_requests(Engine& engine, int64_t t, const Request* requests, Refusal
 }
 
 Ended run_strategy(Engine& engine, const BarArrays& bars, const Settings& settings,
-                   const Strategy& strategy, State& state, Request* requests, const Curve& curve,
-                   Refusal& refusal) {
+                   const Strategy& strategy, State& state, Request* requests, Refusal& refusal) {
+  // Columns become the rows that a strategy reads, some bars at a time: they stay in the cache.
+  constexpr int64_t kRows = 32;
+  const int64_t width = strategy.width;
+  std::vector<double> rows(static_cast<size_t>(std::max<int64_t>(width, 1) * kRows));
   int64_t failed = 0;
   for (int64_t t = 0; t < bars.count; ++t) {
+    const int64_t row = t % kRows, ahead = std::min(kRows, bars.count - t);
+    for (int64_t j = 0; row == 0 && j < width; ++j) {
+      const double* const column = strategy.features[j] + t;
+      for (int64_t i = 0; i < ahead; ++i) rows[static_cast<size_t>(i * width + j)] = column[i];
+    }
     engine.step(t);
     if (!engine.ruined()) {
       engine.describe(state);
       const BarRecord bar = bar_record(bars, t);
       requests[0].action = 0;
       requests[0].ticket = engine.next_ticket();
-      strategy.on_bar(&state, &bar, strategy.features + t * strategy.width, requests, &failed);
+      strategy.on_bar(&state, &bar, rows.data() + row * width, requests, &failed);
       if (failed) {
         refusal.bar = t;
         return Ended::raised;
       }
       if (!accept_requests(engine, t, requests, refusal)) return Ended::refused;
     }
-    note(engine, settings, t, curve);
+    note(engine, settings, t);
   }
-  end(engine, bars, curve);
+  end(engine, bars);
   return Ended::done;
 }
 
@@ -207,7 +263,11 @@ class PortfolioAccount {
     // Weights are of what is left after the costs; sales come before purchases.
     const double left = equity - first;
     for (size_t i = 0; i < held_.size(); ++i) {
-      quantity_[i] = tradable_[i] ? weights[i] * left / prices[i] - held_[i] : 0.0;
+      double target = weights[i] * left / prices[i];
+      if (portfolio_.lot > 0.0) {
+        target = std::trunc(target / portfolio_.lot + std::copysign(1e-9, target)) * portfolio_.lot;
+      }
+      quantity_[i] = tradable_[i] ? target - held_[i] : 0.0;
     }
     for (const bool sales : {true, false}) {
       for (size_t i = 0; i < held_.size(); ++i) {

@@ -20,23 +20,24 @@ struct Signals {
   int64_t time_stop;  // closes after so many bars; 0: never
 };
 
-// What a run leaves for each bar: the account at its close.
-struct Curve {
-  double *equity, *position;
-};
-
 // The first request that is no order: after which bar, which one of that bar's, and why.
 struct Refusal {
   int64_t bar = -1, request = -1;
   Defect defect = Defect::none;
 };
 
+// Takes the orders of bar t that fill at its own close, and notes the account.
+void note(Engine& engine, const Settings& settings, int64_t t);
+
+// Completes a run over all bars.
+void end(Engine& engine, const BarArrays& bars);
+
 void run_signals(Engine& engine, const BarArrays& bars, const Settings& settings,
-                 const Signals& signals, const Curve& curve);
+                 const Signals& signals);
 
 // target [bar], NaN: keep; `size` is target_units or target_fraction.
 void run_targets(Engine& engine, const BarArrays& bars, const Settings& settings,
-                 const double* target, Size size, const Curve& curve);
+                 const double* target, Size size);
 
 // A compiled strategy: called after each bar with the account, the bar, its row of features and
 // room for requests, whose element 0 counts them (action) and carries the next ticket (ticket).
@@ -47,7 +48,7 @@ constexpr int64_t kRequestRoom = 64;
 
 struct Strategy {
   OnBar on_bar;
-  const double* features;  // [bar, width]
+  const double* const* features;  // [width] columns [bar]
   int64_t width;
 };
 
@@ -55,8 +56,7 @@ enum class Ended : int64_t { done = 0, raised = 1, refused = 2 };
 
 // Runs until the end, or until the strategy raised or asked for what is no order (see refusal).
 Ended run_strategy(Engine& engine, const BarArrays& bars, const Settings& settings,
-                   const Strategy& strategy, State& state, Request* requests, const Curve& curve,
-                   Refusal& refusal);
+                   const Strategy& strategy, State& state, Request* requests, Refusal& refusal);
 
 BarRecord bar_record(const BarArrays& bars, int64_t t);
 
@@ -69,6 +69,7 @@ struct Portfolio {
   const double* weights;       // [bar, asset]; a row that begins with NaN keeps what is held
   int64_t bars, assets;
   double cash, cost, fixed_cost;
+  double lot;  // holdings are multiples of it, rounded towards 0; 0: fractions
   int64_t same_close;
 };
 

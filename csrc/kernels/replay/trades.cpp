@@ -1,7 +1,6 @@
-// Cash, positions and round trips, and the figures of a run.
+// Cash, positions and round trips.
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 
 #include "kernels/replay/engine.hpp"
 
@@ -82,42 +81,6 @@ void Engine::liquidate(int64_t t, double price, int64_t kind) {
     if (order.status <= Status::waiting && order.reduce_only) settle(order, Status::cancelled, t);
   }
   drop_settled();
-}
-
-Summary Engine::summary(const double* equity, int64_t count) const {
-  Summary out{};
-  out.final_equity = count > 0 ? equity[count - 1] : settings_.cash;
-  if (count > 0) {
-    std::vector<double> net(static_cast<size_t>(count));
-    double before = settings_.cash;
-    for (size_t t = 0; t < net.size(); ++t) {
-      net[t] = before > 0.0 ? equity[t] / before - 1.0 : 0.0;
-      before = equity[t];
-    }
-    const std::int64_t start = 0;
-    window_performance({net.data(), nullptr, nullptr, 1, net.size()}, &start, 1, net.size(),
-                       out.figures);
-  } else {
-    std::fill(std::begin(out.figures), std::end(out.figures), kNone);
-  }
-  out.exposure = count > 0 ? static_cast<double>(exposed_bars_) / static_cast<double>(count) : 0.0;
-  for (const TradeRecord& trade : trades) {
-    if (trade.profit > 0.0) {
-      ++out.wins;
-      out.gross_win += trade.profit;
-    } else {
-      out.gross_loss -= trade.profit;
-    }
-  }
-  out.cost = total_cost_;
-  out.turnover = turnover_;
-  out.trades = static_cast<int64_t>(trades.size());
-  out.orders = static_cast<int64_t>(orders.size());
-  out.fills = static_cast<int64_t>(fills.size());
-  out.refused = refused_;
-  out.ambiguous_bars = ambiguous_bars;
-  out.ruined_bar = ruined_bar_;
-  return out;
 }
 
 }  // namespace marketsim::replay

@@ -10,7 +10,7 @@ from marketsim.bars.gaps import Gap
 from marketsim.bars.market import Market
 from marketsim.bars.read import read_bars
 from marketsim.bars.repair import REPAIRS
-from marketsim.bars.returns import TARGETS, bar_returns, close_moves
+from marketsim.bars.returns import TARGETS, bar_returns, close_moves, simple_moves
 from marketsim.bars.symbol import check_symbol
 
 __all__ = [
@@ -32,4 +32,5 @@ __all__ = [
     "read_bars",
     "read_folder",
     "read_many",
+    "simple_moves",
 ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from html import escape
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ from marketsim.bars.market import Market, judge_market
 from marketsim.bars.span import describe_period, describe_span
 from marketsim.bars.symbol import check_symbol
 from marketsim.errors import ArgumentError
+
+Derived = TypeVar("Derived")
 
 
 class Bars:
@@ -56,6 +59,7 @@ class Bars:
     __slots__ = (
         "_calendar",
         "_columns",
+        "_derived",
         "_fingerprint",
         "_market",
         "_notes",
@@ -126,6 +130,7 @@ class Bars:
         self._calendar = calendar
         self._market: Market | None = None
         self._fingerprint: str | None = None
+        self._derived: dict[str, Any] = {}
         # Of a view, a caller cannot lift the write protection.
         self._timestamps = _protected(times)
         self._columns = tuple(_protected(column) for column in columns)
@@ -257,6 +262,12 @@ class Bars:
         """
         return describe_period(self, start, len(self) if stop is None else stop)
 
+    def derived(self, name: str, make: Callable[[], Derived]) -> Derived:
+        """What is made of these rows once, by name: later calls give the same object."""
+        if name not in self._derived:
+            self._derived[name] = make()
+        return self._derived[name]  # type: ignore[no-any-return]
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 in hex of the rows' exact bytes.
@@ -277,6 +288,11 @@ class Bars:
 
     def __repr__(self) -> str:
         return f"Bars({self.symbol!r}, {self.span()})"
+
+    def _repr_html_(self) -> str:
+        """Show the first and last bars in a notebook."""
+        rows = self._frame if len(self) <= 8 else pd.concat([self._frame[:4], self._frame[-4:]])
+        return f"<p>{escape(repr(self))}</p>{rows.to_html(border=0)}"
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         # Rebuilt through the constructor, so that a copy in another process is read-only too.

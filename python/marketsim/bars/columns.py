@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from marketsim.bars.date_parts import has_date, has_hour, join_date, join_time
 from marketsim.bars.defect import Defect
 from marketsim.bars.layouts import GENERIC, ROLES, Layout, fold
-from marketsim.bars.layouts.names import WEAK
+from marketsim.bars.layouts.names import SPLITS, WEAK, is_volume
 from marketsim.bars.times_of_day import read_times
 from marketsim.bars.timestamps import TimeOptions, parse_timestamps
 from marketsim.bars.zones import NAT, Fault
@@ -27,6 +28,7 @@ _USED = (*COLUMNS, ADJUSTED_CLOSE, SPLIT)
 # What pandas calls a first column without a name after read_csv and after reset_index.
 _NO_NAME = frozenset({"", "unnamed:0", "index"})
 # Of several columns of full timestamps that agree, the first of these is read.
+_DAY = 86_400_000_000_000
 _RANK = (
     "timestamp",
     "datetime",
@@ -50,6 +52,7 @@ class Selection:
         found: the names as given, for messages.
         defects: defects of the columns' names.
         notes: how columns were understood.
+        extra: positions of the columns that are none of these.
 
     """
 
@@ -59,10 +62,11 @@ class Selection:
     found: tuple[str, ...]
     defects: tuple[Defect, ...]
     notes: tuple[str, ...] = field(default=())
+    extra: tuple[int, ...] = ()
 
 
-def check_columns(columns: Mapping[str, str] | None) -> dict[str, str]:
-    """Return folded source name to role; both directions of the mapping are understood.
+def check_columns(columns: Mapping[str, str | list[str]] | None) -> dict[str, str]:
+    """Return folded source name to role; both directions of an entry are understood.
 
     Raises:
         ArgumentError: no side of an entry is a role.
@@ -74,22 +78,25 @@ def check_columns(columns: Mapping[str, str] | None) -> dict[str, str]:
         raise ArgumentError(
             f'columns got {columns!r}: expected a mapping such as {{"open": "o", "high": "h"}}'
         )
-    keys, values = [str(k) for k in columns], [str(v) for v in columns.values()]
     roles = {fold(role): role for role in ROLES}
-    roles_first = all(fold(key) in roles for key in keys)
-    if not roles_first and not all(fold(value) in roles for value in values):
-        bad = [
-            k
-            for k, v in zip(keys, values, strict=True)
-            if fold(k) not in roles and fold(v) not in roles
-        ]
+    found: dict[str, str] = {}
+    wrong = []
+    for key, value in columns.items():
+        for name in value if isinstance(value, list | tuple) else (value,):
+            first, second = fold(key), fold(name)
+            # A column that is called as a role can be ignored; else the role stands first.
+            if first in roles and not (second == "ignored" and first != second):
+                found[second] = roles[first]
+            elif second in roles:
+                found[first] = roles[second]
+            else:
+                wrong.append(repr(str(key)))
+    if wrong:
         raise ArgumentError(
-            f"columns got {', '.join(map(repr, bad or keys))}: expected a mapping from "
-            f"{', '.join(ROLES)} to names of the file, such as "
-            '{"open": "o"}'
+            f"columns got {', '.join(wrong)}: expected a mapping from {', '.join(ROLES)} to names "
+            'of the file, such as {"open": "o"}'
         )
-    pairs = zip(values, keys, strict=True) if roles_first else zip(keys, values, strict=True)
-    return {fold(name): roles[fold(role)] for name, role in pairs}
+    return found
 
 
 def assign_roles(
@@ -128,7 +135,7 @@ def assign_roles(
             roles[i] = role
     if "volume" not in roles:  # of "Volume BTC" and "Volume USDT", the first is in base units
         first = next(
-            (i for i, n in enumerate(folded) if n.startswith(("volume", "vol(")) and not roles[i]),
+            (i for i, n in enumerate(folded) if is_volume(n) and not roles[i]),
             None,
         )
         if first is not None:
@@ -142,6 +149,7 @@ def select_columns(
     """Find the five columns, the adjusted close, splits and the timestamps of a flat frame."""
     names: list[Hashable] = list(frame.columns)
     roles = assign_roles(names, layout, mapped)
+    _name_splits(frame, roles, mapped)
     columns: dict[str, pd.Series] = {}
     given: dict[str, list[str]] = {}
     parts = [part for _, part in frame.items()]
@@ -151,18 +159,59 @@ def select_columns(
             columns.setdefault(role, part)
     found = tuple(str(name) for name in names)
     defects = [_repeated(role, others) for role, others in given.items() if len(others) > 1]
+    defects += _second_bars(names, roles, mapped)
     absent = [name for name in mapped if name not in {fold(n) for n in names}]
     if absent:
         defects.append(_unmapped(absent, names))
     stamps, times, notes, more = _timestamps(frame, parts, names, roles, how)
-    return Selection(columns, stamps, times, found, (*defects, *more), tuple(notes))
+    extra = tuple(i for i, role in enumerate(roles) if not role)
+    return Selection(columns, stamps, times, found, (*defects, *more), tuple(notes), extra)
+
+
+def _name_splits(frame: pd.DataFrame, roles: list[str], mapped: Mapping[str, str]) -> None:
+    """A column "split" is one of splits where numbers or ratios stand in it, in place."""
+    if SPLIT in roles:
+        return
+    for i, name in enumerate(frame.columns):
+        if roles[i] or fold(name) in mapped or fold(name) not in SPLITS:
+            continue
+        first = frame.iloc[:, i].dropna().head(1).astype(str).str.strip()
+        if first.str.match(r"\d").all():
+            roles[i] = SPLIT
+            return
+
+
+def _second_bars(
+    names: Sequence[Hashable], roles: Sequence[str], mapped: Mapping[str, str]
+) -> list[Defect]:
+    """Open.1, High.1, Low.1 and Close.1 are the prices of a second table, as pandas calls them."""
+    sets: dict[str, list[str]] = {}
+    for name, role in zip(names, roles, strict=True):
+        base, _, number = str(name).rpartition(".")
+        again = number.isdigit() and GENERIC.get(fold(base)) in PRICES
+        if again and not role and fold(name) not in mapped:
+            sets.setdefault(number, []).append(str(name))
+    others = [name for found in sets.values() if len(found) >= len(PRICES) for name in found]
+    if not others:
+        return []
+    left_out = ", ".join(f'"{name}": "ignored"' for name in others)
+    return [
+        Defect(
+            "repeated_column",
+            len(others),
+            f"one column must hold each price: {', '.join(map(repr, others))} hold prices again, "
+            "of another symbol or table",
+            f"columns={{{left_out}}} reads the first; rename them to read the others",
+        )
+    ]  # fmt: skip
 
 
 def _unmapped(absent: list[str], names: Sequence[Hashable]) -> Defect:
     return Defect(
         "unknown_column", len(absent),
-        f"columns= names {', '.join(map(repr, absent))}: found {listed(names)}",
-        "give names of the file",
+        f"columns= must name columns of the source: got {', '.join(map(repr, absent))}; found "
+        f"{listed(names)}",
+        "write names as the source has them",
     )  # fmt: skip
 
 
@@ -170,7 +219,7 @@ def _repeated(canonical: str, names: list[str]) -> Defect:
     return Defect(
         "repeated_column",
         len(names),
-        f"one column must be {canonical}: {len(names)} are, {', '.join(names)} "
+        f"one column must hold {canonical}: got {len(names)}, {', '.join(names)} "
         "(case, blanks, underscores and dots do not tell names apart)",
         f'columns={{"{canonical}": ...}} chooses one of different names; drop or rename the others',
     )
@@ -191,6 +240,8 @@ def _timestamps(
         "timestamp" in roles and how is None
     ):
         return index, None, [], []
+    if has_date(names):  # the day is a part of it
+        roles = ["" if fold(n) == "day" else role for n, role in zip(names, roles, strict=True)]
     candidates: list[tuple[str, str, _Stamps]] = []  # folded name, how it is called, values
     if index.nlevels == 1 and GENERIC.get(fold(index.name)) == "timestamp":
         candidates.append((fold(index.name), f"the index {index.name!r}", index))
@@ -204,9 +255,16 @@ def _timestamps(
             return index, None, [], []
         if names and fold(names[0]) in _NO_NAME and not roles[0]:
             return parts[0], None, [], []
-        return None, None, [], [_no_timestamps(names, index)]
+        date = join_date(parts, names)
+        if date is None:
+            return None, None, [], [_no_timestamps(names, index)]
+        time = join_time(parts, names, roles)
+        return date[0], *((None, [date[1]]) if time is None else (time[0], [date[1], time[1]])), []
     if len(candidates) == 1:
-        return candidates[0][2], None, [], []
+        column = candidates[0][2]
+        dates = has_hour(names) and _are_dates(column, how)
+        time = join_time(parts, names, roles) if dates else None
+        return column, *((None, []) if time is None else (time[0], [time[1]])), []
     return _one_of(candidates, how)
 
 
@@ -239,11 +297,27 @@ def _one_of(
         return None, None, [], [_several(candidates)]
     fine = [i for i in usable if (read[i] % 86_400_000_000_000 != 0).any()]
     chosen = (fine or usable)[0]
+    days = [i for i in usable if i not in fine]
+    if fine and days and _bars_of_days(read[chosen], read[days[0]]):
+        chosen = days[0]  # the exchange's own dates
     others = ", ".join(shown for i, (_, shown, _) in enumerate(ranked) if i != chosen)
     note = (
         f"timestamps from {ranked[chosen][1]}; {others} {'agree' if len(ranked) > 2 else 'agrees'}"
     )
     return ranked[chosen][2], None, [note], []
+
+
+def _bars_of_days(times: np.ndarray, dates: np.ndarray) -> bool:
+    """Whether each date has one bar, all at one time of the day but for a clock that is moved."""
+    of_day = np.unique(times % _DAY)
+    apart = of_day.max() - of_day.min() in (0, _DAY // 24)
+    return apart and len(of_day) < 3 and len(np.unique(dates)) == len(dates) > 1
+
+
+def _are_dates(column: _Stamps, how: TimeOptions) -> bool:
+    """Whether the first cells are dates without a time of the day."""
+    times = parse_of(column[:20] if isinstance(column, pd.Index) else column.iloc[:20], how)
+    return bool((times % _DAY == 0).all())
 
 
 def parse_of(column: _Stamps, how: TimeOptions) -> np.ndarray:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from marketsim.bars.eras import ERAS, stated_years, why_unread
+from marketsim.bars.iso_dates import read_iso
 from marketsim.bars.words_of_time import in_english
 from marketsim.bars.zone_names import ABBREVIATED, with_offsets, without_zone, zone_of
 from marketsim.bars.zones import (
@@ -154,6 +156,11 @@ def read_dates(cells: ObjectArray, dayfirst: bool | None, date_format: str | Non
     count = len(cells)
     reading = DateReading(np.full(count, NAT, np.int64), np.full(count, NAT, np.int64))
     texts = pd.Series(cells, dtype=object).str.strip()
+    if date_format in ERAS:
+        texts = stated_years(texts, date_format)
+        found = read_dates(texts.to_numpy(dtype=object), dayfirst, None)
+        found.read_as += f", {ERAS[date_format]} as stated"
+        return found
     if date_format is not None:
         return _read_stated(texts, date_format, reading)
     zone = zone_of(texts)
@@ -163,20 +170,20 @@ def read_dates(cells: ObjectArray, dayfirst: bool | None, date_format: str | Non
         return found
     if zone:
         return _read_zoned(texts, zone, dayfirst, reading)
-    if _read_iso(texts, np.ones(count, np.bool_), reading):
+    if read_iso(texts, np.ones(count, np.bool_), reading.wall, reading.instant):
         reading.read_as = "read as ISO dates"
         return reading
     texts, foreign = in_english(texts)
     groups = _group(texts, reading)
     if not groups:
-        reading.read_as = _why_none(texts)
+        reading.read_as, reading.unclear = _why_none(texts), why_unread(texts)
         return reading
     said = []
     for family in dict.fromkeys(structure.family for structure, _ in groups):
         members = [group for group in groups if group[0].family == family]
         order, unclear = _decide_order(members, texts, dayfirst)
         if unclear:
-            reading.unclear = unclear
+            reading.unclear = why_unread(texts) or unclear
             return reading
         for structure, chosen in members:
             _read_group(texts, chosen, structure, structure.formats[order], reading)
@@ -184,8 +191,18 @@ def read_dates(cells: ObjectArray, dayfirst: bool | None, date_format: str | Non
     reading.read_as = "read as " + " and ".join(said[:3]) + (f", {foreign}" if foreign else "")
     if all(said_format.startswith("%Y-%m-%d") for said_format in said):
         left = (reading.wall == NAT) & (reading.instant == NAT)
-        _read_iso(texts, left, reading)
+        read_iso(texts, left, reading.wall, reading.instant)
+    unread = (reading.wall == NAT) & (reading.instant == NAT)
+    reading.unclear = why_unread(texts[unread]) if unread.any() else ""
     return reading
+
+
+def can_be_date(cell: str) -> bool:
+    """Whether some format reads a cell; its neighbours may contradict it."""
+    texts, _ = in_english(pd.Series([cell.strip()], dtype=object))
+    structure = structure_of(texts.iloc[0])
+    formats = () if structure is None else structure.formats.values()
+    return any(_parse(texts, text_format).notna().all() for text_format in formats)
 
 
 def _read_zoned(
@@ -281,30 +298,44 @@ def _decide_order(
     others = [order for order in able if order != "ymd"]
     if "ymd" in able and not _one_way(read["ymd"]) and any(_one_way(read[o]) for o in others):
         able = others  # a year of two digits stands first only where the days follow each other
+    elif "ymd" in able and _one_way(read["ymd"]) and not any(_one_way(read[o]) for o in others):
+        able = ["ymd"]
     if "ydm" in orders:  # only where the month cannot stand second, and the days follow each other
         turned = able == ["ydm"] and _one_way(read["ydm"])
         return ("ydm" if turned else "ymd"), ""
-    names = {"dmy": "day first", "mdy": "month first", "ymd": "year first"}
     if len(able) == 1:
         return able[0], ""
     if not able:
-        proofs = []
-        for order in ("dmy", "mdy"):
-            other = next(o for o in orders if o != order)
-            only = np.flatnonzero(
-                (read[order] != NAT)
-                & (read.get("mdy" if order == "dmy" else "dmy", read[other]) == NAT)
-            )
-            if len(only):
-                proofs.append(f"{cells[only[0]]!r} is {names[order]}")
-        return "", f"the dates contradict each other: {', '.join(proofs) or cells[0]!r}"
+        return "", _contradiction(orders, read, cells)
     first = read[able[0]]
     if all(np.array_equal(first, read[order]) for order in able[1:]):
         return able[0], ""
     return "", (
-        f"dates such as {cells[0]!r} can be read {' or '.join(names[o] for o in able)}, and no "
-        f"row proves which"
+        f"dates such as {cells[0]!r} can be read {' or '.join(_ORDERS[o] for o in able)}, and no "
+        f"row proves which{_formats(groups[0][0], able)}"
     )
+
+
+_ORDERS = {"dmy": "day first", "mdy": "month first", "ymd": "year first"}
+
+
+def _contradiction(orders: list[str], read: dict[str, IntArray], cells: list[str]) -> str:
+    proofs = []
+    for order in ("dmy", "mdy"):
+        other = next(o for o in orders if o != order)
+        only = np.flatnonzero(
+            (read[order] != NAT)
+            & (read.get("mdy" if order == "dmy" else "dmy", read[other]) == NAT)
+        )
+        if len(only):
+            proofs.append(f"{cells[only[0]]!r} is {_ORDERS[order]}")
+    return f"the dates contradict each other: {', '.join(proofs) or cells[0]!r}"
+
+
+def _formats(structure: Structure, able: list[str]) -> str:
+    """How to state an order, where `dayfirst=` cannot."""
+    formats = [f'"{structure.formats[order]}"' for order in able]
+    return f"; date_format={' or '.join(formats)} states it" if "ymd" in able else ""
 
 
 def _one_way(times: IntArray) -> bool:
@@ -343,42 +374,6 @@ def _read_group(
     bare = part.str.replace(r"\s*(?:Z|(?:UTC|GMT)?[+-]\d{2}(?::?\d{2})?|UTC|GMT)$", "", regex=True)
     naive = re.sub(r"\s*(?:UTC|GMT)?(?:%z)?$", "", text_format)
     reading.wall[chosen] = nanoseconds(pd.DatetimeIndex(_parse(bare, naive, utc=False)))
-
-
-_ISO = re.compile(
-    r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:?\d{2}(?::?\d{2}(?:[.,]\d+)?)?)?(?P<z>Z|[+-]\d{2}(?::?\d{2})?)?"
-)
-
-
-def _read_iso(texts: pd.Series, where: BoolArray, reading: DateReading) -> bool:
-    """Read ISO dates of any precision and offset; True if all of `where` are such."""
-    rows = np.flatnonzero(where)
-    if len(rows) == 0:
-        return True
-    part = texts.iloc[rows]
-    if len(rows) == len(texts) and not _ISO.fullmatch(part.iloc[0]):
-        return False
-    matches = part.str.fullmatch(_ISO).to_numpy(np.bool_)
-    if len(rows) == len(texts) and not matches.all():
-        return False
-    if not matches.any():
-        return False
-    aware = part.str.slice(10).str.contains(r"(?:Z|[+-]\d{2}(?::?\d{2})?)$").to_numpy(np.bool_)
-    plain = matches & ~aware
-    if plain.any():
-        reading.wall[rows[plain]] = _iso(part[plain], utc=False)
-    zoned = matches & aware
-    if zoned.any():
-        reading.instant[rows[zoned]] = _iso(part[zoned], utc=True)
-        bare = part[zoned].str.replace(r"(?:Z|[+-]\d{2}(?::?\d{2})?)$", "", regex=True)
-        reading.wall[rows[zoned]] = _iso(bare, utc=False)
-    found = (reading.wall[rows] != NAT) | (reading.instant[rows] != NAT)
-    return bool(found.all())
-
-
-def _iso(texts: pd.Series, utc: bool) -> IntArray:
-    parsed = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=utc)
-    return nanoseconds(pd.DatetimeIndex(parsed))
 
 
 def _read_stated(texts: pd.Series, text_format: str, reading: DateReading) -> DateReading:

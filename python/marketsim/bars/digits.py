@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from marketsim.bars.clock import DAY
+from marketsim.bars.eras import why_unread
 from marketsim.bars.zones import NAT, BoolArray, IntArray, nanoseconds
 
 CALENDARS = {8: "YYYYMMDD", 10: "YYYYMMDDHH", 12: "YYYYMMDDHHMM", 14: "YYYYMMDDHHMMSS"}
@@ -19,6 +21,9 @@ CALENDARS[17] = "YYYYMMDDHHMMSSmmm"
 UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 """Unix units, and how many nanoseconds each is."""
 
+_FORMATS = {
+    "Unix time": '"s" or "ms"', "YYYYMMDDHH": '"%Y%m%d%H"', "YYYYMMDDHHMM": '"%Y%m%d%H%M"',
+}  # fmt: skip
 _NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _SURE, _END = 315_532_800, 7_258_118_400  # Unix seconds of 1980 and 2200
 _FIRST = -2_208_988_800  # 1900
@@ -35,6 +40,7 @@ class Digits:
         instant: UTC in ns, NAT where not read [row].
         read_as: for messages and notes.
         unclear: why the column as a whole cannot be read; empty if it can.
+        late: which end in hour 24, and are 00:00 of the next day [row].
 
     """
 
@@ -42,6 +48,7 @@ class Digits:
     instant: IntArray
     read_as: str
     unclear: str = ""
+    late: BoolArray | bool = False
 
 
 def read_digits(values: IntArray) -> Digits:
@@ -49,9 +56,21 @@ def read_digits(values: IntArray) -> Digits:
     none = np.full(len(values), NAT, np.int64)
     if len(values) == 0:
         return Digits(none, none.copy(), "")
-    calendar_length, wall = _as_calendar(values)
+    calendar_length, wall, late = _as_calendar(values)
     unit = _sure_units(values)
     is_calendar = calendar_length > 0
+    short = _short_years(values)
+    if short is not None:
+        if not (is_calendar.all() or (unit >= 0).all()):
+            return Digits(short[1], none.copy(), f"read as {short[0]}")
+        other = CALENDARS[int(calendar_length[0])] if is_calendar.all() else "Unix time"
+        stated = "%y%m%d%H%M%S"[: len(short[0])]
+        long = _FORMATS[other]
+        return Digits(
+            none, none.copy(), "",
+            f"{values[0]} can be {short[0]} or {other}, and no row proves which; "
+            f'date_format="{stated}" or {long} states it',
+        )  # fmt: skip
     lengths = np.unique(calendar_length[is_calendar])
     is_unix = (unit >= 0) & ~is_calendar
     if is_calendar.any() and is_unix.any():
@@ -62,10 +81,9 @@ def read_digits(values: IntArray) -> Digits:
             f"{second}",
         )  # fmt: skip
     if is_calendar.any():
-        if len(lengths) > 1:
-            kinds = " and ".join(CALENDARS[int(length)] for length in lengths)
-            return Digits(wall, none.copy(), f"read as {kinds}")
-        return Digits(wall, none.copy(), f"read as {CALENDARS[int(lengths[0])]}")
+        kinds = " and ".join(CALENDARS[int(length)] for length in lengths)
+        unclear = why_unread(pd.Series(values[~is_calendar][:1].astype(str)))
+        return Digits(wall, none.copy(), f"read as {kinds}", unclear, late)
     return _as_unix(values, unit, none)
 
 
@@ -94,9 +112,13 @@ def like_excel(values: np.ndarray) -> bool:
     return len(values) > 0 and bool(((values > 14_000) & (values < 110_000)).all())
 
 
-def _as_calendar(values: IntArray) -> tuple[IntArray, IntArray]:
-    """Length of the calendar digits of each number, 0 if it is none, and the time that they say."""
+def _as_calendar(values: IntArray) -> tuple[IntArray, IntArray, BoolArray]:
+    """Length of the calendar digits of each number, 0 if it is none, and the time that they say.
+
+    Hour 24 without minutes is 00:00 of the next day; the last array says where.
+    """
     length = np.zeros(len(values), np.int64)
+    late = np.zeros(len(values), np.bool_)
     wall = np.full(len(values), NAT, np.int64)
     for digits in CALENDARS:
         tail = 10 ** (digits - 4)
@@ -117,12 +139,37 @@ def _as_calendar(values: IntArray) -> tuple[IntArray, IntArray]:
         dates = pd.to_datetime(pd.Series(rest).astype("str"), format="%Y%m%d", errors="coerce")
         times = nanoseconds(pd.DatetimeIndex(dates))
         good = times != NAT
+        if fields:
+            ended = (fields[0] == 24) & np.logical_and.reduce(
+                [f == 0 for f in (rest * 0, *fields[1:])]
+            )
+            times = np.where(good & ended, times + DAY, times)
+            fields[0] = np.where(ended, 0, fields[0])
+            late[chosen] = good & ended
         for field, limit, scale in zip(fields, limits, scales, strict=False):
             good &= field < limit
             times = np.where(good, times + field * scale, NAT)
         length[chosen[good]] = digits
         wall[chosen[good]] = times[good]
-    return length, wall
+    return length, wall, late
+
+
+def _short_years(values: IntArray) -> tuple[str, IntArray] | None:
+    """YYMMDDHHMM or YYMMDDHHMMSS and the times, where all numbers can be such; else None."""
+    for name, text_format, count in (
+        ("YYMMDDHHMM", "%y%m%d%H%M", 10),
+        ("YYMMDDHHMMSS", "%y%m%d%H%M%S", 12),
+    ):
+        low, high = 10 ** (count - 2), 10**count
+        if not (values.min() >= low and values.max() < high):
+            continue
+        for part in (values[:1], values):  # the first alone says no, as a rule
+            texts = pd.Series(part).astype("str").str.zfill(count)
+            dates = pd.to_datetime(texts, format=text_format, errors="coerce")
+            if dates.isna().any():
+                return None
+        return name, nanoseconds(pd.DatetimeIndex(dates))
+    return None
 
 
 def _sure_units(values: IntArray) -> IntArray:
@@ -139,6 +186,12 @@ def _as_unix(values: IntArray, unit: IntArray, none: IntArray) -> Digits:
     names = list(UNITS)
     sure = list(dict.fromkeys(unit[unit >= 0].tolist()))
     if not sure:
+        era = why_unread(pd.Series(values[:1].astype(str)))
+        days = _days_before_years(values, none)
+        if days is not None and (not era or values.max() >= 10_000_000):  # no year and day of it
+            return days
+        if era:
+            return Digits(none, none.copy(), "", era)
         if np.abs(values).max() < 10_000_000:
             # As Unix seconds all of these were in the first four months of 1970.
             months = _as_months(values)
@@ -162,6 +215,33 @@ def _as_unix(values: IntArray, unit: IntArray, none: IntArray) -> Digits:
         early = np.flatnonzero(unit < 0)
         instant[early] = read_unix(values[early], names[sure[0]])
     return Digits(none, instant, f"read as Unix {words}")
+
+
+def _days_before_years(values: IntArray, none: IntArray) -> Digits | None:
+    """DDMMYYYY or MMDDYYYY, as the column proves; None if the numbers are neither."""
+    years = values % 10_000
+    if values.min() < 1_01_1900 or values.max() > 31_12_2200 or years.min() < 1900:
+        return None
+    if years.max() > 2200:
+        return None
+    texts = pd.Series(values).astype("str").str.zfill(8)
+    read: dict[str, IntArray] = {}
+    for name, text_format in (("DDMMYYYY", "%d%m%Y"), ("MMDDYYYY", "%m%d%Y")):
+        times = nanoseconds(
+            pd.DatetimeIndex(pd.to_datetime(texts, format=text_format, errors="coerce"))
+        )
+        if (times != NAT).all():
+            read[name] = times
+    if not read:
+        return None
+    (name, times), *more = read.items()
+    if more and not np.array_equal(times, more[0][1]):
+        why = (
+            f"{texts.iloc[0]} can be DDMMYYYY or MMDDYYYY, and no row proves which; "
+            'date_format="%d%m%Y" or "%m%d%Y" states it'
+        )
+        return Digits(none, none.copy(), "", why)
+    return Digits(times, none, f"read as {name}")
 
 
 def _as_months(values: IntArray) -> Digits | None:

@@ -28,6 +28,7 @@ from marketsim.errors import (
 )
 
 _PACKED = (".gz", ".zip")
+_WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".ods")
 
 
 def as_path(source: str | os.PathLike[str]) -> Path:
@@ -180,9 +181,12 @@ def read_file(path: Path) -> RawTable:
     """
     suffix = split_name(path)[1]
     if not suffix:
+        advice = "convert or rename the file, or pass a DataFrame"
+        if path.suffix.lower() in _WORKBOOKS:
+            advice = "save the sheet as CSV, or pass the DataFrame of pandas.read_excel"
         raise FileFormatError(
             f"{path} has {f'the suffix {path.suffix!r}' if path.suffix else 'no suffix'}: expected "
-            f"one of {', '.join(SUFFIXES)}; convert or rename the file, or pass a DataFrame"
+            f"one of {', '.join(SUFFIXES)}; {advice}"
         )
     check_size(path)
     if suffix in (".parquet", ".pq") and path.stat().st_size:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from marketsim.bars.symbols import find_tables
 from marketsim.errors import ArgumentError, BarsError, FileFormatError, UnknownSymbolError
 
 _HEAD = 4096  # bytes that are looked at
+_ROW = re.compile(rb"(?:\d[^\n,;\t|]*[,;\t|][^\n,;\t|\d]{0,3}){4}\d")
 _NUMBER = re.compile(r"(?:^|[,;\t| :\[])\s*[\"']?[-+$€£¥]?\d")
 
 
@@ -56,7 +57,7 @@ class BarsFolder(Mapping[str, Bars]):
 
     @property
     def problems(self) -> dict[str, str]:
-        """File name to why it gives no symbol; such files are not in the mapping."""
+        """File name to why it gives no bars of a symbol; such files are not in the mapping."""
         return dict(self._problems)
 
     @property
@@ -91,7 +92,8 @@ def read_folder(
 ) -> BarsFolder:
     r"""List the files of bars in a folder; each is read and checked on access.
 
-    A file whose name gives no symbol does not stop the others: `BarsFolder.problems` says why.
+    A file whose name gives no symbol, and a table without prices such as a list of tickers, does
+    not stop the others: `BarsFolder.problems` says why.
     Text without a table, such as a README.txt, is left out: `BarsFolder.skipped` says so.
 
     Args:
@@ -139,14 +141,39 @@ def read_folder(
         except FileFormatError as error:  # several files of one symbol
             problems[name] = str(error)
             continue
-        reason = _no_table(file)
+        reason, problem = _no_table(file), _no_prices(file)
         if reason:
             skipped[file.name] = reason
+        elif problem:
+            problems[file.name] = problem
         else:
             paths[name] = file
-    if not paths and not skipped:
+    if not paths and not skipped and not problems.keys() - listing.problems.keys():
         listing.check_names()
     return BarsFolder(folder, paths, checked, problems, skipped)
+
+
+def _no_prices(path: Path) -> str:
+    """Why a file whose name promises data has no row of prices in its first lines; "" if it has."""
+    if path.suffix.lower() not in (".csv", ".tsv"):
+        return ""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD)
+    except OSError:
+        return ""  # reported when it is read
+    if not head or _ROW.search(head) or head.startswith((b"PAR1", b"\x1f\x8b", b"PK")):
+        return ""
+    lines = [line for line in head.decode("latin-1").splitlines() if line.strip()]
+    if len(head) == _HEAD or not lines or any(len(_NUMBER.findall(line)) >= 4 for line in lines):
+        return ""
+    names = [{GENERIC.get(fold(n)) for n in re.split(r"[,;\t|]", line)} for line in lines]
+    if any(len(found) > 4 for found in names) or b"\0" in head:
+        return ""  # a header without rows
+    return (
+        f"{path} is no table of prices: its first line is {lines[0][:60]!r}; move it to another "
+        "folder, or call it .txt if it is not meant to be read"
+    )
 
 
 def _no_table(path: Path) -> str:
@@ -222,6 +249,48 @@ def read_many(source: Any, **options: Any) -> Mapping[str, Bars]:
         {'AAPL': [2.0, 2.0], 'MSFT': [6.0, 6.0]}
 
     """
+    many = open_many(source, **options)
+    if isinstance(many, BarsFolder):
+        return many
+    found: dict[str, Bars] = {}
+    errors: list[BarsError] = []
+    for name in many:
+        try:
+            found[name] = many[name]
+        except BarsError as error:
+            errors.append(error)
+    if errors:
+        defects = [defect for error in errors for defect in error.defects]
+        raise BarsError("\n".join(str(error) for error in errors), defects)
+    return found
+
+
+class BarsTable(Mapping[str, Bars]):
+    """Symbol to Bars of one table; each is checked when it is asked for."""
+
+    def __init__(self, readers: Mapping[str, Callable[[], Bars]]) -> None:
+        self._readers = dict(readers)
+
+    def __getitem__(self, symbol: str) -> Bars:
+        return self._readers[symbol]()
+
+    def __contains__(self, symbol: object) -> bool:
+        return symbol in self._readers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._readers)
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+
+def open_many(source: Any, **options: Any) -> BarsFolder | BarsTable:
+    """All symbols of a table or of a folder, as `read_many` takes it; a bad one stops no other.
+
+    Raises:
+        Exception: as `read_bars` for a source of one symbol; else each symbol's on access.
+
+    """
     if isinstance(source, str | os.PathLike):
         path = as_path(source)
         if is_folder(path):
@@ -231,22 +300,15 @@ def read_many(source: Any, **options: Any) -> Mapping[str, Bars]:
         raw, where = table_of_object(source), type(source).__name__
     checked = _checked(options)
     layout, notes = layout_of(raw, checked)
-    tables = find_tables(raw.frame, layout, checked.columns)
+    tables = find_tables(raw, layout, checked.columns)
     names = tables.names
     if len(names) < 2:
         only = read_bars(source, **options)
-        return {only.symbol: only}
-    checked = proven_options(raw.frame, layout, checked)
-    found: dict[str, Bars] = {}
-    errors: list[BarsError] = []
-    for name in names:
-        try:
-            found[name] = bars_of_tables(
-                raw, tables, layout, notes, name, name, f"{where}, {name}", checked
-            )
-        except BarsError as error:
-            errors.append(error)
-    if errors:
-        defects = [defect for error in errors for defect in error.defects]
-        raise BarsError("\n".join(str(error) for error in errors), defects)
-    return found
+        return BarsTable({only.symbol: lambda: only})
+    proven = proven_options(raw.frame, layout, checked)
+
+    def reader(name: str) -> Callable[[], Bars]:
+        where_in = f"{where}, {name}"
+        return lambda: bars_of_tables(raw, tables, layout, notes, name, name, where_in, proven)
+
+    return BarsTable({name: reader(name) for name in names})

@@ -10,7 +10,7 @@ import numpy as np
 from marketsim.bars.bars import Bars
 from marketsim.bars.clock import DAY, Clock
 from marketsim.bars.exchange import compare_calendar
-from marketsim.bars.splits import suspected_splits
+from marketsim.bars.splits import is_overnight, suspected_splits
 from marketsim.errors import BarsError
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -91,10 +91,12 @@ def defect_facts(symbol: str, error: BarsError) -> dict[str, Any]:
 
 def _suspects(bars: Bars, clock: Clock) -> list[str]:
     """Steps that look like a split and were kept by choice."""
-    if clock.step < 0.95 * DAY:
-        return []
     found = suspected_splits(bars.open, bars.high, bars.low, bars.close, bars.volume)
-    return [f"{factor:g}:1 on {str(bars.local_times[row])[:10]}" for row, factor in found.items()]
+    return [
+        f"{factor:g}:1 on {str(bars.local_times[row])[:10]}"
+        for row, factor in found.items()
+        if is_overnight(clock.utc, row)
+    ]
 
 
 def inspection_lines(bars: Bars, facts: dict[str, Any]) -> list[str]:

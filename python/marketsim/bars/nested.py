@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from marketsim.bars.layouts import choose_headless, find_layout
+from marketsim.bars.layouts import GENERIC, choose_headless, find_layout, fold
 from marketsim.bars.limits import check_columns, check_json
 from marketsim.bars.text import RawTable
+from marketsim.bars.zone_names import STATED, zone_of_content
 from marketsim.errors import FileFormatError
 
 _EXPECTED = "expected a list of candles [time, open, high, low, close, volume], or of records"
@@ -60,13 +62,16 @@ def table_of(content: Any, where: str) -> RawTable:
     """
     found = _rows(content, 0)
     if found is None:
-        raise FileFormatError(f"{where} holds no candles: {_EXPECTED}")
+        raise FileFormatError(f"{where} holds no candles, but {reprlib.repr(content)}: {_EXPECTED}")
     rows, symbols = found
+    said: list[str] = []
+    if isinstance(rows[0], dict):
+        rows, said = _flat_candles(rows)
     if isinstance(rows[0], dict):
         check_columns(where, len(set().union(*rows)))
         frame = pd.DataFrame.from_records(rows)
         layout = None
-        notes: list[str] = []
+        notes: list[str] = said
     else:
         width = max(len(row) for row in rows)
         check_columns(where, width)
@@ -90,13 +95,25 @@ def _rows(content: Any, depth: int) -> tuple[list[Any], list[str] | None] | None
     """The list of candles in nested content, and the symbol of each where they are by symbol."""
     if depth > _DEPTH:
         return None
+    if isinstance(content, dict) and "indicators" not in content:
+        found = _rows_of(content, depth)
+        zone = zone_of_content(content)
+        if found is not None and zone and all(isinstance(row, dict) for row in found[0]):
+            return [{STATED: zone} | row for row in found[0]], found[1]
+        return found
+    return _rows_of(content, depth)
+
+
+def _rows_of(content: Any, depth: int) -> tuple[list[Any], list[str] | None] | None:
+    """As `_rows`, without the zone that the content names."""
     if isinstance(content, list | tuple):
         rows = list(content)
         if rows and all(isinstance(row, list | tuple) and len(row) >= 5 for row in rows):
             return rows, None
         if rows and all(isinstance(row, dict) for row in rows):
             nested = _rows(rows[0], depth + 1) if len(rows) == 1 else None
-            return nested or ((rows, None) if len(rows[0]) >= 5 else None)
+            width = len(rows[0]) + sum(len(v) for v in rows[0].values() if isinstance(v, dict))
+            return nested or ((rows, None) if width >= 5 else None)
         return None
     if not isinstance(content, dict):
         return None
@@ -106,6 +123,9 @@ def _rows(content: Any, depth: int) -> tuple[list[Any], list[str] | None] | None
     symbol = content.get("symbol") or content.get("ticker") or content.get("pair")
     if "indicators" in content and "timestamp" in content:
         return _yahoo(content)
+    records = _records(content)
+    if records is not None:
+        return records, None
     for key in _KEYS:
         if key in content:
             found = _rows(content[key], depth + 1)
@@ -122,6 +142,54 @@ def _rows(content: Any, depth: int) -> tuple[list[Any], list[str] | None] | None
     if len({type(row) for row in rows}) != 1:
         return None
     return rows, symbols
+
+
+def _flat_candles(rows: list[Any]) -> tuple[list[Any], list[str]]:
+    """Candles within their records, as OANDA has them: {"time": ..., "mid": {"o": ..., ...}}."""
+    kind = next((k for k in ("mid", "bid", "ask") if isinstance(rows[0].get(k), dict)), None)
+    if kind is None:
+        return rows, []
+    flat = []
+    for row in rows:
+        candle = row.get(kind)
+        rest = {key: value for key, value in row.items() if not isinstance(value, dict)}
+        flat.append(rest | (candle if isinstance(candle, dict) else {}))
+    long = {"o": "open", "h": "high", "l": "low", "c": "close"}
+    return [{long.get(key, key): value for key, value in row.items()} for row in flat], [
+        f"prices from {kind!r}"
+    ]
+
+
+def _records(content: dict[str, Any]) -> list[Any] | None:
+    """What pandas writes: {"columns": ..., "data": ...}, by column, or by time; None if neither."""
+    names, data, index = (content.get(key) for key in ("columns", "data", "index"))
+    if isinstance(names, list) and isinstance(data, list) and isinstance(index, list):
+        if len(data) != len(index) or not all(
+            isinstance(row, list) and len(row) == len(names) for row in data
+        ):
+            return None
+        return [
+            {"timestamp": time} | dict(zip(map(str, names), row, strict=True))
+            for time, row in zip(index, data, strict=True)
+        ]
+    if not content or not all(isinstance(value, dict) for value in content.values()):
+        return None
+    if _price_names(content) > 3:  # by column
+        times = list(dict.fromkeys(time for column in content.values() for time in column))
+        return [
+            {"timestamp": time} | {name: column.get(time) for name, column in content.items()}
+            for time in times
+        ]
+    first = next(iter(content.values()))
+    dated = any(GENERIC.get(fold(name)) == "timestamp" for name in first)
+    nested = any(isinstance(value, dict | list) for value in first.values())
+    if _price_names(first) > 3 and not dated and not nested:
+        return [{"timestamp": time} | record for time, record in content.items()]
+    return None
+
+
+def _price_names(record: dict[str, Any]) -> int:
+    return len({GENERIC.get(fold(name)) for name in record} & {"open", "high", "low", "close"})
 
 
 def _yahoo(content: dict[str, Any]) -> tuple[list[Any], list[str] | None] | None:

@@ -8,7 +8,7 @@ mark twice, or with other than three digits after it proves which. Where nothing
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +41,7 @@ GAPS = frozenset(("", "#N/A", "N/A", "NA", "NULL", "null", "NaN", "nan", "None",
                   "NaT", "-", "--", "\u2013", "\u2014"))  # fmt: skip
 """How text says that a value is missing."""
 
+_MAY_GROUP = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})?")
 _GROUPS = re.compile(rf"\d{{1,3}}(?:[{_BLANKS}]\d{{3}})+(?:[.,]\d*)?")
 
 
@@ -97,6 +98,45 @@ def find_marks(columns: Iterable[Iterable[object]], stated: str | None = None) -
     if proof[","]:
         return Marks(",", proof[","])
     return Marks("" if unclear else ".", unclear=unclear)
+
+
+def undecided_point(prices: Sequence[pd.Series], others: Sequence[pd.Series]) -> str:
+    """A price such as 1.010 that may be a thousand, as 995 beside it has no decimals; "" if none.
+
+    Any cell with other than three digits after its point, or with 0 before it, proves a decimal
+    point, and so does a price such as 1010 without a separator.
+
+    Args:
+        prices: columns of prices; where they are no text, nothing is left to decide.
+        others: columns that can prove a decimal point as well.
+
+    """
+    columns = [*prices, *others]
+    if not prices or any(not pd.api.types.is_string_dtype(c.dtype) or not len(c) for c in columns):
+        return ""
+    firsts = (column.iloc[0] for column in prices)  # one by one: as a rule the first says no
+    if not all(isinstance(cell, str) and _MAY_GROUP.fullmatch(cell.strip()) for cell in firsts):
+        return ""  # quick, as most files end here
+    points, whole = "", False
+    for column in prices:
+        cells = column.dropna().str.strip()
+        dotted = cells.str.contains(".", regex=False).to_numpy(np.bool_)
+        if not cells.str.fullmatch(_MAY_GROUP.pattern).all():
+            return ""
+        whole = whole or not dotted.all()
+        points = points or (cells.iloc[int(np.argmax(dotted))] if dotted.any() else "")
+    if not whole or not points:
+        return ""
+    for column in others:
+        cells = column.dropna().str.strip()
+        if not cells.str.fullmatch(r"[+-]?\d+|[+-]?[1-9]\d{0,2}\.\d{3}").all():
+            return ""
+    return str(points)
+
+
+def like_number(cell: str) -> bool:
+    """Whether text can be a number, with a suffix or a currency too."""
+    return _CLEAN.fullmatch(cell.strip()) is not None
 
 
 def read_number(cell: str, marks: Marks) -> float | None:

@@ -44,7 +44,7 @@ def check_options(
     calendar: str | None = None,
     *,
     layout: str | None = None,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str | list[str]] | None = None,
     date_format: str | None = None,
     dayfirst: bool | None = None,
     decimal: str | None = None,

@@ -8,12 +8,9 @@ import pandas as pd
 
 from marketsim.bars.columns import COLUMNS, assign_roles
 from marketsim.bars.dates import prove_order
-from marketsim.bars.defect import Defect
 from marketsim.bars.layouts import Layout
 from marketsim.bars.numbers import find_marks
 from marketsim.bars.options import ReadOptions
-from marketsim.bars.symbols import find_blocks, find_telling_column
-from marketsim.bars.table import Table
 
 
 def proven_options(frame: pd.DataFrame, layout: Layout | None, options: ReadOptions) -> ReadOptions:
@@ -35,27 +32,3 @@ def proven_options(frame: pd.DataFrame, layout: Layout | None, options: ReadOpti
     if decimal is None and any(c.str.contains(",", regex=False).any() for c in texts["number"]):
         decimal = find_marks(list(column) for column in texts["number"]).decimal or None
     return replace(options, dayfirst=order, decimal=decimal)
-
-
-def name_symbols(
-    defects: list[Defect], frame: pd.DataFrame, table: Table, options: ReadOptions
-) -> list[Defect]:
-    """Rows of one time that a column of words tells apart are of several symbols."""
-    kinds = {defect.kind for defect in defects}
-    if not kinds & {"different_bars", "unsorted"}:
-        return defects
-    telling = find_telling_column(frame, options.columns, table.rows, table.times)
-    if telling is None and "unsorted" in kinds:
-        telling = find_blocks(frame, options.columns, table.rows, table.times)
-    if telling is None:
-        return defects
-    name, words = telling
-    shown = f"{', '.join(map(repr, words[:5]))}{', ...' if len(words) > 5 else ''}"
-    cause = Defect(
-        "several_symbols", len(words),
-        f"the rows must be of one symbol: they differ in the column {name!r}, "
-        f"which holds {len(words)} words, {shown}",
-        f'columns={{"symbol": {name!r}}} reads it as symbols; symbol= chooses one, '
-        "read_many reads all",
-    )  # fmt: skip
-    return [cause, *(d for d in defects if d.kind not in ("different_bars", "unsorted"))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from marketsim.bars.columns import (
     SPLIT,
     select_columns,
 )
-from marketsim.bars.defect import counted, raise_defects
+from marketsim.bars.defect import Defect, counted, raise_defects
+from marketsim.bars.evidence import find_several
 from marketsim.bars.exchange import require_fit
 from marketsim.bars.files import (
     FolderListing,
@@ -31,7 +33,7 @@ from marketsim.bars.files import (
 from marketsim.bars.gaps import longest_hole
 from marketsim.bars.layouts import Layout, choose_headed
 from marketsim.bars.options import ReadOptions, check_options
-from marketsim.bars.proof import name_symbols, proven_options
+from marketsim.bars.proof import proven_options
 from marketsim.bars.repair import apply_repairs
 from marketsim.bars.sources import table_of_object
 from marketsim.bars.splits import adjust
@@ -41,6 +43,8 @@ from marketsim.bars.table import Table, TableOptions, build_table
 from marketsim.bars.text import RawTable
 from marketsim.bars.timestamps import TimeOptions
 from marketsim.bars.validate import find_defects, is_clean
+from marketsim.bars.whole_prices import check_scale, has_fractions, not_whole
+from marketsim.bars.zone_names import zone_of_column
 from marketsim.bars.zones import NAT, parse_timezone
 from marketsim.errors import ArgumentError, InvalidNameError, UnknownSymbolError
 
@@ -55,7 +59,7 @@ def read_bars(
     min_bars: int = 2,
     calendar: str | None = None,
     layout: str | None = None,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str | list[str]] | None = None,
     date_format: str | None = None,
     dayfirst: bool | None = None,
     decimal: str | None = None,
@@ -66,8 +70,9 @@ def read_bars(
     Args:
         path_or_frame: a file (text, Parquet, Feather or JSON, also in .gz and .zip), a folder of
             such files (with `symbol`, if it holds several), a frame of pandas, polars or
-            pyarrow, or a list of candles. Layouts of some thirty providers are recognised, see
-            docs/bars.md; other columns are ignored. `Bars.notes` says how each part was read.
+            pyarrow, or candles as a list or a dict. Layouts of some thirty providers are
+            recognised, see docs/bars.md; other columns are ignored. `Bars.notes` says how each
+            part was read.
         symbol: the name of what is traded. In a folder, and in a table of several symbols, it
             chooses. By default the file's name without its suffix; of a frame, what its column
             of symbols says, or "UNNAMED".
@@ -88,7 +93,8 @@ def read_bars(
         calendar: "24/7", "24/5", or an exchange of exchange_calendars such as "XNYS"; by default
             the market is judged by the bars. Bars on dates that are no sessions are an error.
         layout: a layout's name, where the choice by evidence is not the right one.
-        columns: role to name in the source, as {"open": "o", "timestamp": "MTS"}.
+        columns: role to name in the source, as {"open": "o", "timestamp": "MTS"}; {"nr": "ignored"}
+            leaves a column out.
         date_format: of the timestamps, as "%d/%m/%Y %H:%M"; a Unix unit "s", "ms", "us" or "ns";
             "excel" for days of a spreadsheet.
         dayfirst: the order of day and month, where no row proves it.
@@ -153,7 +159,7 @@ def bars_of_table(
 ) -> Bars:
     """The bars of one symbol of a table; an error if it holds several and none is chosen."""
     layout, notes = layout_of(raw, options)
-    tables = find_tables(raw.frame, layout, options.columns)
+    tables = find_tables(raw, layout, options.columns)
     if len(tables.raw) > 1 and symbol is not None:
         options = proven_options(raw.frame, layout, options)
     return bars_of_tables(raw, tables, layout, notes, symbol, default, where, options)
@@ -170,9 +176,8 @@ def bars_of_tables(
     options: ReadOptions,
 ) -> Bars:
     """The bars of one symbol out of what `find_tables` found."""
-    defect = tables.defect() if symbol is None else None
-    if defect is not None:
-        raise_defects(where, len(raw.frame), [defect])
+    found = [tables.defect() if symbol is None else None, tables.blank]
+    raise_defects(where, len(raw.frame), [defect for defect in found if defect is not None])
     chosen, name, more = _pick(tables, symbol, default, where)
     taken = tables.take(chosen)
     return bars_of_rows(
@@ -183,6 +188,8 @@ def bars_of_tables(
 def layout_of(raw: RawTable, options: ReadOptions) -> tuple[Layout | None, list[str]]:
     """The layout of a table, stated or by evidence, and what to note."""
     if options.layout is not None:
+        if raw.as_written is not None:
+            check_scale(raw, options.layout)
         return options.layout, [*raw.notes, f"read as {options.layout.title}, as stated"]
     if raw.layout is not None:
         return raw.layout, raw.notes
@@ -203,8 +210,9 @@ def _pick(
     names = tables.names
     if len(tables.raw) == 1:
         only = tables.raw[0]
-        if symbol is None:
-            return only, symbol_of(only) if default == "UNNAMED" else default, []
+        if symbol is None and default == "UNNAMED":
+            return only, symbol_of(only), []
+        symbol = default if symbol is None else symbol
         same = symbol in (only, symbol_of(only))
         return only, symbol, [] if same else [f"{tables.where} says {only!r}; named {symbol}"]
     if symbol not in names:
@@ -227,7 +235,8 @@ def bars_of_rows(
     owned: bool,
 ) -> Bars:
     """Select, convert, repair, check and adjust: the steps after a source is open."""
-    time = _time_options(options, layout)
+    zone, zone_note = zone_of_column(frame) if options.timezone is None else ("", "")
+    time = _time_options(options, layout, zone)
     selection = select_columns(frame, layout, options.columns, time)
     adjusted = (
         (ADJUSTED_CLOSE in selection.columns) if options.adjusted == "auto" else options.adjusted
@@ -239,13 +248,20 @@ def bars_of_rows(
         1 if layout is None else layout.scale,
     )  # fmt: skip
     table = build_table(frame, selection, how, owned)
-    notes = [*notes, *selection.notes, *table.notes, *_layout_notes(layout, options, table)]
-    if not selection.defects and is_clean(table, options.min_bars):
+    if how.scale != 1 and has_fractions(table, how.scale):
+        selection = replace(selection, defects=(*selection.defects, not_whole(layout)))
+        table = replace(table, selection=selection)
+    more = _layout_notes(layout, options, table, zone)
+    notes = [*notes, *selection.notes, *filter(None, [zone_note]), *table.notes, *more]
+    several = find_several(frame, table)
+    if several is None and not selection.defects and is_clean(table, options.min_bars):
         return _bars_of(table, symbol, (), notes, options)
+    if several is not None:
+        raise_defects(where, len(frame), _beside(several, table, options), notes)
     table, turned = _oldest_first(table) if "sort" not in options.repairs else (table, [])
     table, repairs = apply_repairs(table, options.repairs)
     defects = [*selection.defects, *find_defects(table, options.min_bars, options.splits)]
-    raise_defects(where, len(frame), name_symbols(defects, frame, table, options), notes)
+    raise_defects(where, len(frame), defects, notes)
     for step in (_scale, _split):
         changed, said = step(table, options)
         if said:
@@ -278,21 +294,30 @@ def _bars_of(
     return bars
 
 
-def _time_options(options: ReadOptions, layout: Layout | None) -> TimeOptions:
+def _beside(several: Defect, table: Table, options: ReadOptions) -> list[Defect]:
+    """Several symbols, and the defects that do not follow from them."""
+    follows = ("unsorted", "duplicate_timestamp", "different_bars", "unadjusted_split")
+    others = find_defects(table, options.min_bars, options.splits)
+    return [several, *table.selection.defects, *(d for d in others if d.kind not in follows)]
+
+
+def _time_options(options: ReadOptions, layout: Layout | None, zone: str) -> TimeOptions:
     documented = "UTC" if layout is None or layout.timezone is None else layout.timezone
     dayfirst = options.dayfirst
     if dayfirst is None and layout is not None:
         dayfirst = layout.dayfirst
     return TimeOptions(
-        options.timezone or parse_timezone(documented), dayfirst, options.date_format
+        options.timezone or parse_timezone(zone or documented), dayfirst, options.date_format
     )
 
 
-def _layout_notes(layout: Layout | None, options: ReadOptions, table: Table) -> list[str]:
+def _layout_notes(
+    layout: Layout | None, options: ReadOptions, table: Table, zone: str
+) -> list[str]:
     notes = [f"timestamps {table.read_as}"] if table.read_as else []
     if layout is None:
         return notes
-    if layout.timezone and options.timezone is None and not table.dated:
+    if layout.timezone and options.timezone is None and not zone and not table.dated:
         notes.append(f"times are in {layout.timezone}, as documented")
     return [*notes, f"{layout.title}: {layout.note}"] if layout.note else notes
 
@@ -302,9 +327,7 @@ def _oldest_first(table: Table) -> tuple[Table, list[str]]:
     times = table.times
     if len(times) < 2 or (times == NAT).any() or not (times[1:] < times[:-1]).all():
         return table, []
-    return table.take(np.arange(len(table))[::-1]), [
-        "rows were newest first, and are turned around"
-    ]
+    return table.take(np.arange(len(table))[::-1]), ["reversed the rows, which were newest first"]
 
 
 def _scale(table: Table, options: ReadOptions) -> tuple[Table, tuple[str, ...]]:
@@ -334,7 +357,9 @@ def _split(table: Table, options: ReadOptions) -> tuple[Table, tuple[str, ...]]:
     changed = table.with_values(**prices, volume=volume)
     if SPLIT in changed.values:
         changed = changed.with_values(split=np.ones(len(table)))
-    return changed, (f"took {counted(len(rows), 'split')} out of the prices before: {ratio}",)
+    return changed, (
+        f"divided the prices before {counted(len(rows), 'split')} by the factor: {ratio}",
+    )
 
 
 def _choose(listing: FolderListing, symbol: str | None) -> Path:
@@ -356,6 +381,6 @@ def _default_symbol(path: Path) -> str:
     if symbol is None:
         raise InvalidNameError(
             f"the file's name {path.name!r} gives no valid symbol: allowed are letters, digits and "
-            "^ . _ = + -; pass symbol= (--symbol on the command line) or rename the file"
+            "^ . _ = + -; pass symbol=, or rename the file"
         )
     return symbol

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 
 from marketsim.bars.clock import DAY, HOUR
+from marketsim.bars.layouts import fold
 from marketsim.bars.zones import BoolArray, IntArray
 
 
@@ -33,6 +37,49 @@ def find_running(wall: IntArray, known: BoolArray) -> str:
     if len(others) < 3 or not (len(of_day) == 1 or summer) or not 0 < late < 0.75 * DAY:
         return ""
     return "day" if np.median(np.diff(others)) >= 0.95 * DAY else ""
+
+
+def find_strays(wall: IntArray, known: BoolArray, running: str = "") -> BoolArray:
+    """Rows within a day among bars of days: the bar of a day that was not over, or a second one.
+
+    The first rows tell that the bars are of days: most are at midnight, and a day or more apart.
+    A clock that is an hour off in summer is no other time of the day.
+
+    Args:
+        wall: ns of the clock as written [row].
+        known: rows that have a time [row].
+        running: the period of the newest row, which is no stray then; "" if it is over.
+
+    """
+    none = np.zeros(len(wall), np.bool_)
+    head = wall[:9][known[:9]]
+    if len(head) < 3 or 2 * np.count_nonzero(head % DAY == 0) <= len(head):
+        return none
+    if np.median(np.abs(np.diff(head))) <= 0.5 * DAY:
+        return none
+    of_day = wall % DAY
+    found = np.asarray(known & (of_day > HOUR) & (of_day < DAY - HOUR))
+    if running:
+        found[np.argmax(np.where(known, wall, np.iinfo(np.int64).min))] = False
+    return found
+
+
+_FLAGS = ("confirm", "complete", "isclosed", "isfinal", "final", "closed")
+_NO, _YES = ("0", "0.0", "false", "no"), ("1", "1.0", "true", "yes")
+
+
+def is_unfinished(frame: pd.DataFrame, extra: Sequence[int], times: IntArray) -> bool:
+    """Whether a column such as OKX's "confirm" says so of the newest row, and of no other."""
+    if len(frame) < 2:
+        return False
+    for i in extra:
+        if fold(frame.columns[i]) in _FLAGS:
+            words = frame.iloc[:, i].astype(str).str.strip().str.casefold()
+            newest = np.arange(len(frame)) == int(np.argmax(times))
+            done, open_ = words.isin(_YES).to_numpy(), words.isin(_NO).to_numpy()
+            if (done | newest).all() and (open_ & newest).any():
+                return True
+    return False
 
 
 def _off_the_calendar(newest: int, others: IntArray, late: int) -> str:

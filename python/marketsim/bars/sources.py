@@ -29,14 +29,20 @@ def table_of_object(source: Any) -> RawTable:
         MissingDependencyError: it is a frame of another library, and pyarrow is not installed.
 
     """
+    if type(source).__name__ == "LazyFrame" and hasattr(source, "collect"):  # of polars
+        source = source.collect()
     if isinstance(source, pd.DataFrame):
         return _with_names(source)
     if isinstance(source, list | tuple) and source and isinstance(source[0], list | tuple | dict):
         return table_of(source, type(source).__name__)
-    if isinstance(source, pd.Series) or not hasattr(source, "__arrow_c_stream__"):
+    if isinstance(source, dict) and source:
+        plain = {k: v.tolist() if hasattr(v, "tolist") else v for k, v in source.items()}
+        return table_of(plain, "dict")
+    streams = hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__")
+    if isinstance(source, pd.Series) or not streams:
         raise ArgumentError(
             f"got a {type(source).__name__}: expected a path (str or os.PathLike), a frame of "
-            "pandas, polars or pyarrow, or a list of candles"
+            "pandas, polars or pyarrow, or candles as a list or a dict"
         )
     try:
         import pyarrow as pa
@@ -45,7 +51,12 @@ def table_of_object(source: Any) -> RawTable:
             f"a {type(source).__module__.split('.')[0]} frame needs pyarrow, which is not "
             'installed: pip install "marketsim[parquet]"'
         ) from None
-    table = pa.table(source)
+    try:
+        table = pa.table(source)
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise ArgumentError(
+            f"a {type(source).__name__} is no table ({str(error)[:100]}): expected named columns"
+        ) from None
     return RawTable(frame_of_arrow(table))
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from marketsim.bars.clock import DAY, HOUR
+
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -79,6 +81,25 @@ def suspected_splits(
         if calm.all() and (high[first : row + 1] < _QUIET * low[first : row + 1]).all():
             found[int(row)] = factor
     return found
+
+
+def may_split(close: FloatArray, after: FloatArray) -> bool:
+    """Whether some open is far enough from the close before it; quick.
+
+    Args:
+        close: [row].
+        after: the open of the next bar [row].
+
+    """
+    return bool(((close > 1.9 * after) | (close < 0.53 * after)).any())
+
+
+def is_overnight(times: npt.NDArray[np.int64], row: int) -> bool:
+    """Whether a market was closed before a row: bars of days, or a pause on another date."""
+    near = times[max(0, row - 1000) : row]
+    usual = np.median(np.diff(near)) if len(near) > 1 else 0.0
+    pause = times[row] - times[row - 1]
+    return bool(usual >= 0.95 * DAY or pause >= max(2 * usual, HOUR))
 
 
 def adjust(

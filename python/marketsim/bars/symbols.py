@@ -10,12 +10,15 @@ import numpy as np
 import pandas as pd
 
 from marketsim.bars.columns import assign_roles
-from marketsim.bars.defect import Defect
+from marketsim.bars.dates import structure_of
+from marketsim.bars.defect import Defect, counted
 from marketsim.bars.layouts import GENERIC, Layout, fold
 from marketsim.bars.layouts.names import CODES, DESCRIPTIONS, DESCRIPTIVE, SYMBOLS
+from marketsim.bars.numbers import like_number
 from marketsim.bars.symbol import is_name, symbol_of
+from marketsim.bars.text import RawTable
 from marketsim.bars.words_of_time import is_calendar_word
-from marketsim.bars.zones import IntArray
+from marketsim.errors import InvalidNameError
 
 _PRICES = frozenset({"open", "high", "low", "close"})
 _PRICE_ROLES = _PRICES | {"volume", "adj close", "split"}
@@ -31,6 +34,7 @@ class Tables:
         take: the rows or columns of one of `raw` as a flat frame; of the whole for None.
         unknown: the name of the column, where only its words say that it holds symbols.
         notes: which columns of words are left out.
+        blank: the defect of rows that hold values and no symbol; None if each names its own.
 
     """
 
@@ -39,11 +43,25 @@ class Tables:
     take: Callable[[str | None], pd.DataFrame]
     unknown: str = ""
     notes: tuple[str, ...] = ()
+    blank: Defect | None = None
 
     @property
     def names(self) -> dict[str, str]:
-        """Symbol as `symbol=` takes it to symbol as given: BTC-USDT for BTC/USDT."""
-        return {symbol_of(raw): raw for raw in self.raw}
+        """Symbol as `symbol=` takes it to symbol as given: BTC-USDT for BTC/USDT.
+
+        Raises:
+            InvalidNameError: one of them is no symbol, or two give the same.
+
+        """
+        found: dict[str, str] = {}
+        for raw in self.raw:
+            other = found.setdefault(symbol_of(raw), raw)
+            if other != raw:
+                raise InvalidNameError(
+                    f"{self.where} holds {other!r} and {raw!r}, which give one symbol, "
+                    f"{symbol_of(raw)}: expected different symbols; rename one of them"
+                )
+        return found
 
     def defect(self) -> Defect | None:
         """The defect of a table of several symbols; None if it holds one."""
@@ -51,14 +69,11 @@ class Tables:
             return None
         names = list(self.names)
         shown = f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
-        fix = (
-            f'symbol="{names[0]}" chooses one (--symbols {names[0]} on the command line); '
-            "read_many reads all"
-        )
+        fix = f'symbol="{names[0]}" chooses one; read_many reads all'
         if self.unknown:
             fix += (
-                f"; columns={{{self.unknown!r}: 'ignored'}} leaves the column out if it holds no "
-                f'symbols (--columns "ignored={self.unknown}")'
+                f'; columns={{"{self.unknown}": "ignored"}} leaves the column out if it holds no '
+                "symbols"
             )
         return Defect(
             "several_symbols",
@@ -68,9 +83,9 @@ class Tables:
         )
 
 
-def find_tables(frame: pd.DataFrame, layout: Layout | None, mapped: Mapping[str, str]) -> Tables:
-    """Find out which symbols a frame holds."""
-    frame = _split_tuples(frame)
+def find_tables(raw: RawTable, layout: Layout | None, mapped: Mapping[str, str]) -> Tables:
+    """Find out which symbols a table holds."""
+    frame = _split_tuples(_with_words(raw, layout, mapped))
     if isinstance(frame.columns, pd.MultiIndex):
         return _nested_columns(frame)
     if isinstance(frame.index, pd.MultiIndex):
@@ -90,17 +105,38 @@ def find_tables(frame: pd.DataFrame, layout: Layout | None, mapped: Mapping[str,
     return Tables((), "", lambda _: frame)
 
 
-_JUMP = np.log(1.25)
-_WORD = re.compile(r"[^\W\d_]|\^")
+def _with_words(raw: RawTable, layout: Layout | None, mapped: Mapping[str, str]) -> pd.DataFrame:
+    """The frame with symbols such as NA and NULL as they are written, not as missing values."""
+    frame = raw.frame
+    if raw.as_written is None or isinstance(frame.columns, pd.MultiIndex):
+        return frame
+    roles = assign_roles(list(frame.columns), layout, mapped)
+    again = [
+        i for i, name in enumerate(frame.columns)
+        if (roles[i] == "symbol" or (not roles[i] and fold(name) in SYMBOLS | CODES))
+        and frame.iloc[:, i].isna().any()
+    ]  # fmt: skip
+    if not again:
+        return frame
+    words = raw.as_written(again)
+    frame = frame.copy(deep=False)
+    for i in again:
+        frame.isetitem(i, words[i].array)
+    return frame
+
+
+_NOTED = 5  # columns
+_LETTER = re.compile(r"[^\W\d_]|\^")
 
 
 def _unknown(frame: pd.DataFrame, roles: list[str]) -> Tables:
     """Symbols in a column whose name does not say so, or notes of the words that are left out.
 
     Words that stand one after the other, each in one block, are symbols unless the column's name
-    or the words are known to describe. So are words at whose every change the price jumps.
+    or the words are known to describe. What prices and dates prove is found once they are read.
     """
     notes: list[str] = []
+    more = 0
     first = frame.iloc[0].tolist() if len(frame) and not all(roles) else []
     for i, name in enumerate(frame.columns if first else ()):
         if roles[i] or not _may_begin_words(first[i]):
@@ -109,19 +145,29 @@ def _unknown(frame: pd.DataFrame, roles: list[str]) -> Tables:
         if len(words) < 2:
             continue
         codes = pd.factorize(frame.iloc[:, i])[0]
-        changes = np.flatnonzero(codes[1:] != codes[:-1]) + 1
-        blocks = len(changes) == len(words) - 1 and (codes >= 0).all()
+        changes = np.count_nonzero(codes[1:] != codes[:-1])
+        blocks = changes == len(words) - 1 and (codes >= 0).all()
         describes = fold(name) in DESCRIPTIVE or _describe(words)
-        if (blocks and not describes) or _jumps(frame, roles, changes):
+        if blocks and not describes:
             return replace(_column(frame, i), unknown=str(name), notes=tuple(notes))
+        more += len(notes) >= _NOTED
+        if len(notes) >= _NOTED:
+            continue
         shown = f"{', '.join(map(repr, words[:3]))}{', ...' if len(words) > 3 else ''}"
         notes.append(f"the column {str(name)!r} is left out ({shown})")
+    if more:
+        notes.append(f"{more:,} more columns of words are left out")
     return Tables((), "", lambda _: frame, notes=tuple(notes))
 
 
 def _may_begin_words(cell: object) -> bool:
     """Whether a column with this first cell may hold words; quick, for a thousand columns."""
-    return bool(_WORD.match(cell)) if isinstance(cell, str) else bool(pd.isna(cell))  # type: ignore[call-overload]
+    return _is_word(cell) if isinstance(cell, str) else bool(pd.isna(cell))  # type: ignore[call-overload]
+
+
+def _is_word(cell: str) -> bool:
+    """Whether a cell holds a letter, and is no number such as 1.2M."""
+    return bool(_LETTER.search(cell)) and not like_number(cell)
 
 
 def _describe(words: list[str]) -> bool:
@@ -129,21 +175,6 @@ def _describe(words: list[str]) -> bool:
     return all(
         fold(word) in DESCRIPTIONS or is_calendar_word(word) or not is_name(word) for word in words
     )
-
-
-def _jumps(frame: pd.DataFrame, roles: list[str], changes: IntArray) -> bool:
-    """Whether the price steps by more than a quarter wherever the words change."""
-    if "close" not in roles or "open" not in roles:
-        return False
-    close, open_ = (
-        pd.to_numeric(frame.iloc[:, roles.index(role)], errors="coerce").to_numpy(
-            np.float64, na_value=np.nan
-        )
-        for role in ("close", "open")
-    )
-    with np.errstate(all="ignore"):
-        steps = np.abs(np.log(open_[changes] / close[changes - 1]))
-    return len(changes) > 0 and bool((steps > _JUMP).all())
 
 
 _TUPLE = re.compile(r"\(\s*(?P<q>['\"])(.*?)(?P=q)\s*,\s*(?P<p>['\"])(.*?)(?P=p)\s*\)")
@@ -175,8 +206,12 @@ def _weak_symbols(frame: pd.DataFrame, roles: list[str]) -> int | None:
             words = _words(column)
             if not words and fold(name) in CODES:
                 words = [str(code) for code in pd.unique(column.dropna())]
+                words = words if len(words) < len(column) else []  # numbers of rows
             if len(words) > 1:
                 counts[i] = len(words)
+    valid = {i for i in counts if all(map(is_name, map(str, frame.iloc[:, i].dropna().unique())))}
+    if valid:  # codes rather than names in Chinese
+        counts = {i: count for i, count in counts.items() if i in valid}
     return max(counts, key=lambda i: (counts[i], -i)) if counts else None
 
 
@@ -185,59 +220,10 @@ def _words(column: pd.Series) -> list[str]:
     values = column.dropna()
     if len(values) == 0 or not isinstance(values.iloc[0], str):
         return []
+    if not _is_word(values.iloc[0]) or structure_of(values.iloc[0].strip()) is not None:
+        return []
     words = [str(word) for word in pd.unique(values)]
-    fits = len(words) < len(values) and all(_WORD.match(word) for word in words)
-    return words if fits else []
-
-
-def find_telling_column(
-    frame: pd.DataFrame, mapped: Mapping[str, str], rows: IntArray, times: IntArray
-) -> tuple[str, list[str]] | None:
-    """A column of words that tells rows of one time apart, and its words; None if there is none.
-
-    Args:
-        frame: as it was read.
-        mapped: what the caller says of the columns.
-        rows: positions in the frame [row].
-        times: of these rows [row].
-
-    """
-    roles = assign_roles(list(frame.columns), None, mapped)
-    for i, name in enumerate(frame.columns):
-        column = frame.iloc[rows, i]
-        words = _words(column) if not roles[i] else []
-        if len(words) > 1:
-            pairs = pd.DataFrame({"times": times, "words": column.to_numpy(dtype=object)})
-            if not pairs.duplicated().any():
-                return str(name), words
-    return None
-
-
-def find_blocks(
-    frame: pd.DataFrame, mapped: Mapping[str, str], rows: IntArray, times: IntArray
-) -> tuple[str, list[str]] | None:
-    """A column that changes exactly where the times go back, each of its values in one block.
-
-    Args:
-        frame: as it was read.
-        mapped: what the caller says of the columns.
-        rows: positions in the frame [row].
-        times: of these rows [row].
-
-    Returns:
-        Its name and its values; None if there is none.
-
-    """
-    roles = assign_roles(list(frame.columns), None, mapped)
-    back = np.flatnonzero(times[1:] < times[:-1])
-    for i, name in enumerate(frame.columns):
-        if roles[i]:
-            continue
-        codes, values = pd.factorize(frame.iloc[rows, i])
-        changes = np.flatnonzero(codes[1:] != codes[:-1])
-        if np.array_equal(changes, back) and len(values) == len(back) + 1 and (codes >= 0).all():
-            return str(name), [str(value) for value in values]
-    return None
+    return words if len(words) < len(values) and all(map(_is_word, words)) else []
 
 
 def _flat_index(frame: pd.DataFrame) -> pd.DataFrame:
@@ -257,9 +243,13 @@ def _flat_index(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _column(frame: pd.DataFrame, position: int) -> Tables:
     column = frame.iloc[:, position]
-    codes, found = pd.factorize(column.astype(str).str.strip().where(column.notna()))
+    if pd.api.types.is_float_dtype(column.dtype) and (column.dropna() % 1 == 0).all():
+        column = column.astype("Int64")  # codes beside a missing one
+    text = column.astype(str).str.strip().where(column.notna())
+    codes, found = pd.factorize(text.where(text != ""))
     unique = [str(value) for value in found]
     name = frame.columns[position]
+    blank = _blank_symbols(frame, codes, str(name)) if (codes < 0).any() and unique else None
     order = np.argsort(codes, kind="stable")
     edges = np.searchsorted(codes[order], np.arange(len(unique) + 1))
 
@@ -269,7 +259,30 @@ def _column(frame: pd.DataFrame, position: int) -> Tables:
         place = unique.index(raw)
         return frame.iloc[order[edges[place] : edges[place + 1]]]
 
-    return Tables(tuple(unique), f"the column {str(name)!r}", take)
+    return Tables(tuple(unique), f"the column {str(name)!r}", take, blank=blank)
+
+
+def _blank_symbols(frame: pd.DataFrame, codes: np.ndarray, name: str) -> Defect | None:
+    """The defect of rows without a symbol beside others; rows in which nothing stands are none."""
+    rows = np.flatnonzero(codes < 0)
+    rows = rows[frame.iloc[rows].notna().any(axis=1).to_numpy()]
+    if len(rows) == 0:
+        return None
+    shown = ", ".join(map(str, rows[:5].tolist())) + (", ..." if len(rows) > 5 else "")
+    fix = (
+        "write the symbol into each row (where it stands only in the first row of its block, fill "
+        f'it down); columns={{"{name}": "ignored"}} leaves the column out if all rows are of one '
+        "symbol"
+    )
+    if not isinstance(frame.iloc[0, 0], str):
+        fix += "; pandas.read_csv takes NA for missing unless keep_default_na=False"
+    return Defect(
+        "blank_symbol", len(rows),
+        f"each row must name its symbol: the column {name!r} is blank in {counted(len(rows))}, "
+        f"row {shown}",
+        fix,
+        tuple(rows.tolist()),
+    )  # fmt: skip
 
 
 def _nested_columns(frame: pd.DataFrame) -> Tables:
@@ -360,4 +373,4 @@ def _wide(frame: pd.DataFrame, symbols: dict[str, dict[int, str]]) -> Tables:
         flat.columns = pd.Index([roles.get(i, frame.columns[i]) for i in keep], dtype=object)
         return _trim(flat) if len(symbols) > 1 else flat
 
-    return Tables(tuple(symbols), "the names of the columns", take)
+    return Tables(tuple(symbols), "the header", take)

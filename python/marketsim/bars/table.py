@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from marketsim.bars.clock import DAY
 from marketsim.bars.columns import ADJUSTED_CLOSE, PRICES, SPLIT, Selection
-from marketsim.bars.numbers import Marks, find_marks, to_numbers
-from marketsim.bars.running import find_running
-from marketsim.bars.splits import named_splits, split_factors, suspected_splits
-from marketsim.bars.timestamps import DAY, TimeOptions, Timestamps, parse_timestamps
+from marketsim.bars.end_of_day import READ_AS
+from marketsim.bars.numbers import Marks, find_marks, to_numbers, undecided_point
+from marketsim.bars.running import find_running, find_strays, is_unfinished
+from marketsim.bars.splits import is_overnight, named_splits, split_factors, suspected_splits
+from marketsim.bars.timestamps import TimeOptions, Timestamps, parse_timestamps
 from marketsim.bars.zones import NAT, BoolArray, Fault, IntArray, nanoseconds
 
 FloatArray = npt.NDArray[np.float64]
@@ -57,7 +59,9 @@ class Table:
         unclear: why the column of timestamps as a whole cannot be read; empty if it can.
         adjusted: the caller's choice about the adjusted close.
         dated: the bars are of a day or longer, and `times` are their dates at midnight UTC.
-        running: the period of the newest row, where it is not over: "day", "week" or "month".
+        running: the period of the newest row, where it is not over: "day", "week", "month" or
+            "period", where a column says it.
+        strays: rows within a day among bars of days, the newest left out if it is running [row].
         marks: how numbers are written.
         notes: how the columns were understood.
         owned: nobody else holds the memory of the columns.
@@ -76,6 +80,7 @@ class Table:
     adjusted: bool | None
     dated: bool
     running: str
+    strays: BoolArray
     marks: Marks
     notes: tuple[str, ...]
     owned: bool = False
@@ -101,6 +106,7 @@ class Table:
             rows=self.rows[chosen],
             times=self.times[chosen],
             faults=self.faults[chosen],
+            strays=self.strays[chosen],
             values={name: column[chosen] for name, column in self.values.items()},
             text={name: column[chosen] for name, column in self.text.items()},
         )
@@ -111,12 +117,13 @@ class Table:
         if not all(name in self.values for name in names):
             return np.ones(len(self))
         open_, high, low, close, volume = (self.values[name] for name in names)
-        if SPLIT in self.values:
-            factors = self.values[SPLIT]
-            return np.where(named_splits(factors, open_, close), factors, 1.0)
         factors = np.ones(len(self))
+        if SPLIT in self.values:
+            named = self.values[SPLIT]
+            factors = np.where(named_splits(named, open_, close), named, 1.0)
         for row, factor in suspected_splits(open_, high, low, close, volume).items():
-            factors[row] = factor
+            if factors[row] == 1.0 and is_overnight(self.times, row):
+                factors[row] = factor
         return factors
 
     def with_values(self, **columns: FloatArray) -> Table:
@@ -143,10 +150,14 @@ class Table:
 
     def show_raw_time(self, row: int) -> str:
         """Write the timestamp of a row as given."""
+        return quoted(self.raw_time(row))
+
+    def raw_time(self, row: int) -> object:
+        """The timestamp of a row as given."""
         raw = self.selection.timestamps
         assert raw is not None, "only rows of a source of timestamps have a fault"
         position = int(self.rows[row])
-        return quoted(raw[position] if isinstance(raw, pd.Index) else raw.iloc[position])
+        return raw[position] if isinstance(raw, pd.Index) else raw.iloc[position]
 
 
 def quoted(cell: object) -> str:
@@ -159,14 +170,15 @@ def build_table(
     frame: pd.DataFrame, selection: Selection, options: TableOptions, owned: bool = False
 ) -> Table:
     """Convert the selected columns of a frame."""
-    count = len(frame)
+    count, timezone = len(frame), options.time.zone
     values, text, marks, notes = _numbers(selection, options)
     times, faults = np.empty(0, np.int64), np.empty(0, np.uint8)
-    read_as = unclear = ""
-    dated, running = False, ""
-    timezone = options.time.zone
+    read_as, unclear, dated, running = "", "", False, ""
+    strays = np.zeros(count, np.bool_)
     if selection.timestamps is not None:
         parsed = parse_timestamps(selection.timestamps, options.time, selection.times)
+        parsed, said = _keep_dates(parsed)
+        notes += said
         times, faults = parsed.values, parsed.faults
         read_as, unclear = parsed.read_as, parsed.unclear
         dates = find_dates(parsed, options)
@@ -179,12 +191,11 @@ def build_table(
             timezone = dt.UTC
         else:
             running = find_running(parsed.clock, known)
-            if parsed.zone is not None and options.stated_zone is None:
-                timezone = parsed.zone
-                notes.append(f"the clock is {timezone}, as the source says")
-            elif timezone is dt.UTC and _has_offsets(parsed):
-                notes.append("times with offsets are shown in UTC; timezone= states their clock")
-            notes += _stamped_within_a_day(parsed, timezone)
+            strays = find_strays(parsed.clock, known, running)
+            timezone, said = _clock_of(parsed, options)
+            notes += said
+        if not running and is_unfinished(frame, selection.extra, times):
+            running = "period"
     else:
         times, faults = np.full(count, NAT, np.int64), np.zeros(count, np.uint8)
     return Table(
@@ -200,6 +211,7 @@ def build_table(
         adjusted=options.adjusted,
         dated=dated,
         running=running,
+        strays=strays,
         marks=marks,
         notes=tuple(notes),
         owned=owned,
@@ -235,6 +247,10 @@ def _numbers(
             ]
             if cells:
                 notes.append(f"thousands separators, as in {cells[0]!r}")
+    if options.decimal is None and not marks.why and marks.decimal == ".":
+        prices = [column for name, column in columns.items() if name in PRICES]
+        point = undecided_point(prices, [c for n, c in columns.items() if n not in PRICES])
+        marks = Marks("", unclear=point) if point else marks
     values = {name: column for name, (column, _) in read.items()}
     text = {name: mask for name, (_, mask) in read.items()}
     if SPLIT in values:
@@ -253,6 +269,24 @@ def _plain(column: pd.Series) -> bool:
 
 def _strings(column: pd.Series) -> list[object]:
     return list(column.dropna().to_numpy(dtype=object))
+
+
+def _keep_dates(parsed: Timestamps) -> tuple[Timestamps, list[str]]:
+    """Bars of days that all end at 24:00 keep the date that the source writes.
+
+    The newest row may have any time, as the bar of a day that is not over has.
+    """
+    late = parsed.late
+    if late is None:
+        return parsed, []
+    rows = np.flatnonzero(parsed.faults == 0)
+    times = parsed.values[rows]
+    ended = late[rows]
+    older = np.delete(ended, int(np.argmax(times)))
+    if not ended.all() and (len(older) < 2 or not older.all()):
+        return parsed, [READ_AS]
+    wall, values = (np.where(late & (t != NAT), t - DAY, t) for t in (parsed.wall, parsed.values))
+    return replace(parsed, wall=wall, values=values), ["days end at 24:00: dates as written"]
 
 
 def find_dates(parsed: Timestamps, options: TableOptions) -> IntArray | None:
@@ -286,6 +320,17 @@ def find_dates(parsed: Timestamps, options: TableOptions) -> IntArray | None:
     return None
 
 
+def _clock_of(parsed: Timestamps, options: TableOptions) -> tuple[dt.tzinfo, list[str]]:
+    """The zone in which times are shown, and what to note of it."""
+    zone, said = options.time.zone, []
+    if parsed.zone is not None and options.stated_zone is None:
+        zone = parsed.zone
+        said = [f"the clock is {zone}, as the source says"]
+    elif zone is dt.UTC and _has_offsets(parsed):
+        said = ["times with offsets are shown in UTC; timezone= states their clock"]
+    return zone, said + _stamped_within_a_day(parsed, zone)
+
+
 def _has_offsets(parsed: Timestamps) -> bool:
     """Whether the first time is written in another clock than UTC."""
     wall = parsed.wall[:1]
@@ -303,7 +348,7 @@ def _one_time_of_day(times: IntArray) -> bool:
 def _stamped_within_a_day(parsed: Timestamps, zone: dt.tzinfo) -> list[str]:
     """A word on daily instants at one time of the UTC day: midnight elsewhere, as a rule."""
     times = parsed.values
-    if zone is not dt.UTC or len(times) < 3 or (parsed.wall[0] == parsed.values[0]):
+    if zone is not dt.UTC or len(times) < 3 or not parsed.aware:
         return []
     of_day = np.unique(times[:1000] % DAY)
     if len(of_day) > 2 or 0 in of_day or np.median(np.diff(times[:1000])) < 0.95 * DAY:

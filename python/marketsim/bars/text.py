@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from marketsim.bars.layouts import GENERIC, LAYOUTS, Choice, Layout, choose_head
 from marketsim.bars.limits import check_cells, check_columns
 from marketsim.bars.lines import cut_footer, cut_headers, fields
 from marketsim.bars.numbers import GAPS
+from marketsim.bars.zone_names import STATED, zone_of_lines
 from marketsim.errors import FileFormatError
 
 HEADER_EXAMPLE = "timestamp,open,high,low,close,volume"
@@ -41,6 +42,8 @@ class RawTable:
         layout: chosen by the shape of the lines, where they have no header.
         owned: nobody else holds the memory of the frame.
         line: number of the first data line in the file, counted from 1; 0 if it is no text.
+        as_written: reads columns of text again, at these positions, with words such as NA kept;
+            None where the source is no text.
 
     """
 
@@ -49,6 +52,7 @@ class RawTable:
     layout: Layout | None = None
     line: int = 0
     owned: bool = False
+    as_written: Callable[[list[int]], pd.DataFrame] | None = None
 
 
 @dataclass
@@ -61,6 +65,7 @@ class _Start:
         line: index of the first data line.
         notes: what was left out above, and how lines without a header were read.
         header: the one header line as it stands; "" where there is none or several.
+        zone: that a line above names; "" if none does.
 
     """
 
@@ -70,6 +75,7 @@ class _Start:
     notes: list[str]
     layout: Layout | None = None
     header: str = ""
+    zone: str = ""
 
 
 def read_text(path: Path, data: bytes) -> RawTable:
@@ -85,15 +91,30 @@ def read_text(path: Path, data: bytes) -> RawTable:
             f"{path} is a page of the web (HTML), not a table, as sites answer in place of the "
             f"file: download it again; {EXPECTED}"
         )
+    text, blanks = _split_blanks(text)
     start = _find_start(path, text)
     body, above = _skip_lines(text, start.line)
     body, below = cut_footer(body, start.delimiter)
     if start.header:
         body, more = cut_headers(body, start.header)
         below += more
-    notes = [*([f"the text is in {encoding}"] if encoding else []), *start.notes, *below]
-    frame = _parse(path, body, start, above)
-    return RawTable(frame, notes, start.layout, start.line + 1, owned=True)
+    said = [f"the text is in {encoding}"] if encoding else []
+    notes = [*said, *blanks, *start.notes, *below]
+    frame, as_written = _parse(path, body, start, above)
+    if start.zone and not isinstance(frame.columns, pd.MultiIndex):
+        frame[STATED] = start.zone
+    return RawTable(frame, notes, start.layout, start.line + 1, True, as_written)
+
+
+def _split_blanks(text: str) -> tuple[str, list[str]]:
+    """Tabs for runs of blanks, where the first line holds names of columns between blanks."""
+    first = text.lstrip("\n").split("\n", 1)[0]
+    names = first.split()
+    known = sum(fold(name.strip('"')) in _KNOWN for name in names)
+    if any(mark in first for mark in _DELIMITERS) or len(names) < 5 or known < 5:
+        return text, []
+    lines = ["\t".join(line.split()) for line in text.split("\n")]
+    return "\n".join(lines), ["fields are separated by blanks"]
 
 
 def _skip_lines(text: str, count: int) -> tuple[str, int]:
@@ -156,7 +177,8 @@ def _headed(lines: list[str], line: int, delimiter: str) -> _Start:
     if len(levels) == 1:
         if after > line + 1:
             names = [label, *names[1:]]
-        return _Start(delimiter, list(names), after, notes, header=lines[line])
+        zone = zone_of_lines(lines[:first])
+        return _Start(delimiter, list(names), after, notes, header=lines[line], zone=zone)
     columns = level_names(levels, label)
     return _Start(delimiter, columns, after, [*notes, f"read {len(levels)} header lines"])
 
@@ -248,7 +270,9 @@ def _unknown_header(
     return _Start(delimiter, names, first + 1, [])
 
 
-def _parse(path: Path, body: str, start: _Start, above: int) -> pd.DataFrame:
+def _parse(
+    path: Path, body: str, start: _Start, above: int
+) -> tuple[pd.DataFrame, Callable[[list[int]], pd.DataFrame]]:
     """All fields as strings, so that neither digits nor formats are lost before judgement."""
     names = start.names
     width = len(names)
@@ -280,7 +304,14 @@ def _parse(path: Path, body: str, start: _Start, above: int) -> pd.DataFrame:
     else:
         # Set afterwards, as pandas would rename a repeated column, and it must be seen.
         frame.columns = pd.Index(names, dtype=object)
-    return frame
+
+    def as_written(positions: list[int]) -> pd.DataFrame:
+        again = _parse_arrow(raw, width, start.delimiter, positions)
+        if again is None:
+            again = _parse_pandas(path, raw, width, start.delimiter, above, positions)
+        return again
+
+    return frame, as_written
 
 
 def arrow_text() -> Any:
@@ -291,8 +322,13 @@ def arrow_text() -> Any:
         return pd.StringDtype("pyarrow_numpy")
 
 
-def _parse_arrow(raw: bytes, width: int, delimiter: str) -> pd.DataFrame | None:
-    """Rows through Arrow; None where it is not installed or the lines differ in length."""
+def _parse_arrow(
+    raw: bytes, width: int, delimiter: str, words: list[int] | None = None
+) -> pd.DataFrame | None:
+    """Rows through Arrow; None where it is not installed or the lines differ in length.
+
+    With `words`, only these columns, in which nothing but an empty cell is missing.
+    """
     try:
         import pyarrow as pa
         import pyarrow.csv as pc
@@ -310,7 +346,8 @@ def _parse_arrow(raw: bytes, width: int, delimiter: str) -> pd.DataFrame | None:
             parse_options=pc.ParseOptions(delimiter=delimiter),
             convert_options=pc.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()),
-                null_values=_MISSING,
+                include_columns=[] if words is None else [str(i) for i in words],
+                null_values=_MISSING if words is None else [""],
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=True,
             ),
@@ -320,12 +357,19 @@ def _parse_arrow(raw: bytes, width: int, delimiter: str) -> pd.DataFrame | None:
     dtype = arrow_text()
     arrays = {
         int(name): pd.array(column, dtype=dtype)
-        for name, column in zip(names, table.columns, strict=True)
+        for name, column in zip(table.column_names, table.columns, strict=True)
     }
     return pd.DataFrame(arrays, copy=False)
 
 
-def _parse_pandas(path: Path, raw: bytes, width: int, delimiter: str, above: int) -> pd.DataFrame:
+def _parse_pandas(
+    path: Path,
+    raw: bytes,
+    width: int,
+    delimiter: str,
+    above: int,
+    words: list[int] | None = None,
+) -> pd.DataFrame:
     try:
         frame: pd.DataFrame = pd.read_csv(
             # Bytes, which the parser reads without running any Python: it turns a Ctrl-C that is
@@ -338,7 +382,8 @@ def _parse_pandas(path: Path, raw: bytes, width: int, delimiter: str, above: int
             skipinitialspace=True,
             low_memory=False,
             keep_default_na=False,
-            na_values=_MISSING,
+            na_values=_MISSING if words is None else [""],
+            usecols=words,
         )
     except pd.errors.EmptyDataError:
         return pd.DataFrame({i: pd.Series(dtype=str) for i in range(width)})

@@ -7,6 +7,8 @@ import warnings
 import numpy as np
 import pandas as pd
 
+from marketsim.bars.clock import DAY
+from marketsim.bars.end_of_day import add_day, is_end_of_day
 from marketsim.bars.zones import NAT, IntArray, nanoseconds
 
 _TIME_FORMATS = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p", "%I:%M%p")
@@ -15,7 +17,8 @@ _TIME_FORMATS = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p", 
 def read_times(column: pd.Series) -> IntArray | None:
     """Nanoseconds since midnight of a column of times of the day, NAT where a cell is none.
 
-    None if no cell is one. Digits are HHMM or HHMMSS, with or without leading zeros.
+    None if no cell is one. 24:00 is a whole day. Digits are HHMM or HHMMSS, with or without
+    leading zeros.
     """
     kinds = pd.api.types
     missing = column.isna().to_numpy(np.bool_)
@@ -23,6 +26,9 @@ def read_times(column: pd.Series) -> IntArray | None:
         texts = column.fillna(-1).astype("int64").astype(str).where(~missing, "")
     else:
         texts = column.astype(object).where(~missing, "").astype(str).str.strip()
+    late = is_end_of_day(texts)
+    if late.any():
+        texts = texts.mask(late, texts.str.replace("24", "00", n=1, regex=False))
     digits = texts.str.fullmatch(r"\d{1,6}").to_numpy(np.bool_)
     if digits.any():
         longest = int(texts[digits].str.len().max())
@@ -36,7 +42,7 @@ def read_times(column: pd.Series) -> IntArray | None:
     if parsed.isna().all():
         return None
     times = nanoseconds(pd.DatetimeIndex(parsed))
-    return np.where(times == NAT, NAT, times % 86_400_000_000_000)
+    return add_day(np.where(times == NAT, NAT, times % DAY), late)
 
 
 def _parse(texts: pd.Series, text_format: str) -> pd.Series:

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from marketsim.bars.dates import DateReading, read_dates
+from marketsim.bars.clock import DAY
+from marketsim.bars.dates import read_dates
 from marketsim.bars.digits import (
     EXCEL,
     UNITS,
@@ -20,6 +21,8 @@ from marketsim.bars.digits import (
     read_excel,
     read_unix,
 )
+from marketsim.bars.end_of_day import add_day, start_of_day
+from marketsim.bars.eras import ERAS
 from marketsim.bars.times_of_day import read_times
 from marketsim.bars.zones import (
     NAT,
@@ -33,8 +36,6 @@ from marketsim.bars.zones import (
 )
 from marketsim.errors import ArgumentError
 
-DAY = 86_400_000_000_000
-
 _INTEGER = re.compile(r"([+-]?(?:\d{1,18}|[1-8]\d{18}))(?:\.0*)?")
 _DAYS = re.compile(r"\d{5,6}(?:\.\d+)?")
 _DECIMAL = re.compile(r"\d{9,10}\.\d+")
@@ -47,7 +48,8 @@ class TimeOptions:
     Attributes:
         zone: of the values that name none.
         dayfirst: the order of day and month; None if the column must prove it.
-        date_format: a strptime format, a Unix unit ("s", "ms", "us", "ns") or "excel".
+        date_format: a strptime format, a Unix unit ("s", "ms", "us", "ns"), "excel", or an era
+            ("roc", "buddhist").
 
     """
 
@@ -60,16 +62,17 @@ def check_date_format(date_format: object) -> str | None:
     """Return the format.
 
     Raises:
-        ArgumentError: it is neither a Unix unit, "excel", nor a strptime format with a month.
+        ArgumentError: it is neither a Unix unit, "excel", an era, nor a strptime format.
 
     """
-    if date_format is None or date_format in UNITS or date_format == EXCEL:
+    if date_format is None or date_format in (*UNITS, *ERAS, EXCEL):
         return date_format if date_format is None else str(date_format)
-    known = isinstance(date_format, str) and re.search(r"%[djxcsDmbB]", date_format)
+    known = isinstance(date_format, str) and re.search(r"%[djxcsDmbBY]", date_format)
     if not known:
         raise ArgumentError(
             f"date_format got {date_format!r}: expected a format such as '%d/%m/%Y %H:%M', a Unix "
-            'unit ("s", "ms", "us", "ns"), or "excel" for spreadsheet days'
+            'unit ("s", "ms", "us", "ns"), "excel" for spreadsheet days, or an era ("roc", '
+            '"buddhist")'
         )
     return str(date_format)
 
@@ -86,6 +89,8 @@ class Timestamps:
         unclear: why the column as a whole cannot be read; empty if it can.
         utc: the clock as written is UTC, and `wall` is `values`.
         zone: that the source itself names; None where it names none, or only offsets.
+        aware: the source says of each row which instant it is.
+        late: which rows are written as 24:00, and are 00:00 of the next day [row]; None if none.
 
     """
 
@@ -96,6 +101,8 @@ class Timestamps:
     unclear: str
     utc: bool = False
     zone: dt.tzinfo | None = None
+    aware: bool = False
+    late: BoolArray | None = None
 
     @property
     def clock(self) -> IntArray:
@@ -112,6 +119,11 @@ class _Reading:
         self.read_as = ""
         self.unclear = ""
         self.zone: dt.tzinfo | None = None
+        self.late: BoolArray | None = None  # written as 24:00
+
+    def mark_late(self, late: BoolArray) -> None:
+        if late.any():
+            self.late = late if self.late is None else self.late | late
 
 
 def parse_timestamps(
@@ -136,19 +148,21 @@ def parse_timestamps(
     faults = np.zeros(len(raw), np.uint8)
     faults[(reading.wall == NAT) & (reading.instant == NAT)] = Fault.UNREADABLE
     faults[missing] = Fault.MISSING
+    aware = bool((reading.instant[faults == Fault.NONE] != NAT).all())
     instants = reading.instant.copy()
     rows = np.flatnonzero((reading.wall != NAT) & (reading.instant == NAT))
     if len(rows):
         instants[rows], found = localize(reading.wall[rows], options.zone)
         faults[rows] = np.where(found != Fault.NONE, found, faults[rows])
     return Timestamps(
-        instants, reading.wall, faults, reading.read_as, reading.unclear, zone=reading.zone
-    )
+        instants, reading.wall, faults, reading.read_as, reading.unclear, zone=reading.zone,
+        aware=aware, late=reading.late,
+    )  # fmt: skip
 
 
 def _plain_utc(raw: pd.Index | pd.Series, options: TimeOptions) -> Timestamps | None:
     """Complete datetimes or ISO dates of Arrow in UTC, in one pass; None for all else."""
-    read_as = ""
+    read_as, aware = "", isinstance(raw.dtype, pd.DatetimeTZDtype)
     if isinstance(raw.dtype, pd.DatetimeTZDtype) and str(raw.dtype.tz) == "UTC":
         values = nanoseconds(pd.DatetimeIndex(raw))
     elif options.zone is not dt.UTC:
@@ -163,7 +177,7 @@ def _plain_utc(raw: pd.Index | pd.Series, options: TimeOptions) -> Timestamps | 
     if len(values) == 0 or (values == NAT).any():
         return None
     faults = np.zeros(len(values), np.uint8)
-    return Timestamps(values, values, faults, read_as, "", utc=True)
+    return Timestamps(values, values, faults, read_as, "", utc=True, aware=aware)
 
 
 def _add_times(reading: _Reading, times: pd.Series) -> None:
@@ -173,6 +187,7 @@ def _add_times(reading: _Reading, times: pd.Series) -> None:
         reading.wall[:] = NAT
         reading.read_as = "the column of times holds none"
         return
+    reading.mark_late(of_day == DAY)
     both = (reading.wall != NAT) & (of_day != NAT)
     reading.wall[:] = np.where(both, reading.wall + np.where(both, of_day, 0), NAT)
     reading.read_as = f"{reading.read_as} and a column of times"
@@ -262,6 +277,9 @@ def _read_integers(values: IntArray, where: BoolArray, reading: _Reading, how: T
     if stated is None:
         found = read_digits(values)
         reading.wall[where], reading.instant[where] = found.wall, found.instant
+        late = np.zeros(len(where), np.bool_)
+        late[where] = found.late
+        reading.mark_late(late)
         reading.read_as, reading.unclear = found.read_as, found.unclear
     elif stated in UNITS:
         reading.instant[where] = read_unix(values, stated)
@@ -271,7 +289,7 @@ def _read_integers(values: IntArray, where: BoolArray, reading: _Reading, how: T
         reading.read_as = "read as spreadsheet days, as stated"
     else:
         texts = values.astype(str).astype(object)
-        _copy_dates(read_dates(texts, how.dayfirst, stated), where, reading)
+        _read_dates(texts, where, reading, how)
 
 
 def _read_objects(
@@ -328,6 +346,8 @@ def _read_text(cells: ObjectArray, where: BoolArray, reading: _Reading, how: Tim
             chosen[place[whole]] = True
             values = np.array([int(match[1]) for match in digits if match], np.int64)
             _read_integers(values, chosen, reading, how)
+            if not whole.all() and not numeric:
+                _read_beside(cells, whole, place, reading, how)
             return
         if looks_digital and _DECIMAL.fullmatch(first):
             values = pd.to_numeric(pd.Series(cells), errors="coerce").to_numpy(np.float64)
@@ -338,10 +358,40 @@ def _read_text(cells: ObjectArray, where: BoolArray, reading: _Reading, how: Tim
         if numeric:
             reading.read_as = f"no whole numbers, as date_format={stated!r} states"
             return
-    _copy_dates(read_dates(cells, how.dayfirst, stated), where, reading)
+    _read_dates(cells, where, reading, how)
 
 
-def _copy_dates(found: DateReading, where: BoolArray, reading: _Reading) -> None:
+def _read_beside(
+    cells: ObjectArray, digits: BoolArray, place: IntArray, reading: _Reading, how: TimeOptions
+) -> None:
+    """Dates beside digits in one column of text, both of which must be sure."""
+    rest = np.zeros(len(reading.wall), np.bool_)
+    rest[place[~digits]] = True
+    said, unclear = reading.read_as, reading.unclear
+    unread = (reading.wall[place[digits]] == NAT) & (reading.instant[place[digits]] == NAT)
+    _read_dates(cells[~digits], rest, reading, how)
+    found = bool(((reading.wall[rest] != NAT) | (reading.instant[rest] != NAT)).any())
+    if found and unread.any() and not unclear:
+        unclear = (
+            f"some are dates, as {cells[~digits][0]!r}, and some are numbers, as "
+            f"{cells[digits][int(np.argmax(unread))]}, which may be a spreadsheet's; write all "
+            "of them as dates there, and export again"
+        )
+    reading.read_as = f"{said} and {reading.read_as.removeprefix('read as ')}" if found else said
+    reading.unclear = unclear or reading.unclear
+
+
+def _read_dates(cells: ObjectArray, where: BoolArray, reading: _Reading, how: TimeOptions) -> None:
+    cells, ended = start_of_day(cells)
+    found = read_dates(cells, how.dayfirst, how.date_format)
+    if ended.any():
+        found.wall, found.instant = add_day(found.wall, ended), add_day(found.instant, ended)
+        if found.zone is not None:  # a day need not have 24 hours
+            rows = np.flatnonzero(ended & (found.wall != NAT))
+            found.instant[rows], _ = localize(found.wall[rows], found.zone)
+        late = np.zeros(len(where), np.bool_)
+        late[where] = ended
+        reading.mark_late(late)
     reading.wall[where], reading.instant[where] = found.wall, found.instant
     reading.read_as, reading.unclear = found.read_as, found.unclear
     reading.zone = found.zone

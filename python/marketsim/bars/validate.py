@@ -11,10 +11,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from marketsim.bars.columns import ADJUSTED_CLOSE, COLUMNS, SPLIT, listed
+from marketsim.bars.columns import ADJUSTED_CLOSE, COLUMNS, PRICES, SPLIT, listed
 from marketsim.bars.defect import Defect, counted
-from marketsim.bars.table import FloatArray, Table
-from marketsim.bars.timestamps import DAY
+from marketsim.bars.numbers import Marks, read_number
+from marketsim.bars.splits import may_split
+from marketsim.bars.table import FloatArray, Table, quoted
 from marketsim.bars.validate_times import DROP, drop_fix, out_of_order, row_defect, time_defects
 from marketsim.bars.zones import NAT, BoolArray
 
@@ -43,6 +44,8 @@ def find_defects(table: Table, min_bars: int, splits: str | None) -> list[Defect
     return [defect for defect in found if defect is not None]
 
 
+_LOOKED_AT = 20  # cells
+_LOST_MARK = 90.0  # ratio of the prices of one row
 _CHUNK = 1 << 16  # rows that stay in the processor's cache
 
 
@@ -56,9 +59,14 @@ def is_clean(table: Table, min_bars: int) -> bool:
         return False
     if not all(name in values for name in COLUMNS) or SPLIT in values or ADJUSTED_CLOSE in values:
         return False
-    if table.adjusted or table.faults.any() or any(table.text[name].any() for name in COLUMNS):
+    if (
+        table.adjusted
+        or table.faults.any()
+        or table.strays.any()
+        or any(table.text[name].any() for name in COLUMNS)
+    ):
         return False
-    times = table.times
+    times, jumps = table.times, False
     for start in range(0, len(table), _CHUNK):
         rows = slice(start, start + _CHUNK)
         part = times[start : start + _CHUNK + 1]
@@ -70,7 +78,9 @@ def is_clean(table: Table, min_bars: int) -> bool:
         fine = (low > 0) & (low <= bottom) & (top <= high) & (high < np.inf)
         if not (fine & (volume >= 0) & (volume < np.inf)).all():
             return False
-    return not _steps_of_days(table) or not (table.split_factors() != 1.0).any()
+        after = values["open"][start + 1 : start + _CHUNK + 1]
+        jumps = jumps or may_split(values["close"][start : start + len(after)], after)
+    return not jumps or not (table.split_factors() != 1.0).any()
 
 
 def invalid_prices(table: Table) -> BoolArray:
@@ -121,7 +131,7 @@ def _missing_columns(table: Table) -> Defect | None:
     # Several tickers give no columns at all, and are reported as such.
     if not missing or any(d.kind == "several_tickers" for d in table.selection.defects):
         return None
-    fix = "add or rename them" if len(missing) > 1 else "add or rename it"
+    fix = f'columns={{"{missing[0]}": ...}} names a column of the source that holds it'
     if "volume" in missing:
         fix += '; repair="zero_volume" sets a missing volume to 0'
     if ADJUSTED_CLOSE in missing:
@@ -141,31 +151,50 @@ def _bad_numbers(table: Table) -> list[Defect | None]:
     infinite = {name: np.isinf(values[name]) for name in names}
     # Minus infinity is infinite first.
     low = {name: (values[name] <= 0) & ~infinite[name] for name in table.price_names}
-    nan_fix = DROP
+    gaps = np.logical_or.reduce([*nan.values(), np.zeros(len(table), np.bool_)])
+    nan_fix = drop_fix(table, gaps, "correct the data")
     if "volume" in names and nan["volume"].any():
-        nan_fix = f'repair="zero_volume" sets a missing volume to 0; {DROP}'
+        nan_fix = f'repair="zero_volume" sets a missing volume to 0; {nan_fix}'
     unclear = _unclear_marks(table)
     if unclear is not None:
         return [unclear]
     anywhere = np.logical_or.reduce([*text.values(), np.zeros(len(table), np.bool_)])
-    number_fix = drop_fix(table, anywhere, "correct the data")
+    rule, number_fix = "values must be numbers", drop_fix(table, anywhere, "correct the data")
+    other = _other_mark(table, text)
+    if other:
+        rule = f"values must have one decimal mark, and {other} has another than the rest"
+        number_fix = "write all numbers with one decimal mark"
+        if table.marks.why == "as stated":
+            number_fix = "leave decimal= away, or write all numbers with the mark that it states"
     return [
-        _cells_defect(table, "not_a_number", text, "values must be numbers", number_fix),
+        _cells_defect(table, "not_a_number", text, rule, number_fix),
         _cells_defect(table, "nan", nan, "values must not be missing (NaN)", nan_fix),
         _cells_defect(table, "infinite", infinite, "values must be finite", DROP),
         _cells_defect(table, "nonpositive_price", low, "prices must be > 0", DROP),
     ]
 
 
+def _other_mark(table: Table, text: Mapping[str, BoolArray]) -> str:
+    """A cell that is a number under the other decimal mark; "" if there is none."""
+    other = Marks("." if table.marks.decimal == "," else ",")
+    for name, mask in text.items():
+        for row in np.flatnonzero(mask)[:_LOOKED_AT].tolist():
+            cell = table.selection.columns[name].iloc[int(table.rows[row])]
+            if isinstance(cell, str) and read_number(cell, other) is not None:
+                return quoted(cell)
+    return ""
+
+
 def _unclear_marks(table: Table) -> Defect | None:
-    """Commas that may be decimal marks or separate thousands."""
+    """Commas and points that may be decimal marks or separate thousands."""
     marks = table.marks
     if marks.decimal == "":
+        mark = "comma" if "," in marks.unclear else "point"
         return Defect(
             "unclear_numbers", len(table),
-            f"numbers must be clear: the comma of {marks.unclear!r} may be a decimal mark or "
+            f"numbers must be clear: the {mark} of {marks.unclear!r} may be a decimal mark or "
             "separate thousands, and no cell proves which",
-            'decimal="," or decimal="." states it (--decimal on the command line)',
+            'decimal="," or decimal="." states it',
         )  # fmt: skip
     return None
 
@@ -179,8 +208,10 @@ def _negative_volume(table: Table) -> Defect | None:
 
 
 def _high_below_low(table: Table) -> Defect | None:
+    if table.marks.decimal == "":  # the cause
+        return None
     broken = usable(table, "high") < usable(table, "low")
-    fix = 'repair="widen_range", or correct the data'
+    fix = _misread(table, broken) or 'repair="widen_range", or correct the data'
     if 2 * int(broken.sum()) > len(table):
         fix = 'the columns may be swapped; columns={"high": ..., "low": ...} says which is which'
     return row_defect(
@@ -194,19 +225,38 @@ def _high_below_low(table: Table) -> Defect | None:
 
 
 def _outside_range(table: Table) -> Defect | None:
+    if table.marks.decimal == "":  # the cause
+        return None
     low, high = usable(table, "low"), usable(table, "high")
     outside = np.zeros(len(table), np.bool_)
     for name in ("open", "close"):
         price = usable(table, name)
         outside |= (price < low) | (price > high)
     shown = [name for name in ("open", "high", "low", "close") if name in table.values]
+    broken = outside & ~(high < low)
     return row_defect(
         table,
         "outside_range",
-        outside & ~(high < low),
+        broken,
         "open and close must lie between low and high",
-        'repair="widen_range", or correct the data',
+        _misread(table, broken) or 'repair="widen_range", or correct the data',
         lambda row: ", ".join(table.show_cell(name, row) for name in shown),
+    )
+
+
+def _misread(table: Table, broken: BoolArray) -> str:
+    """What to do where the prices of a row are so far apart that a mark was lost; else ""."""
+    if not broken.any() or not all(name in table.values for name in PRICES):
+        return ""
+    prices = np.stack([usable(table, name)[broken] for name in PRICES])
+    with np.errstate(invalid="ignore"):
+        apart = prices.max(axis=0) / prices.min(axis=0)
+    if not (apart > _LOST_MARK).any():
+        return ""
+    return (
+        "correct the data: prices of one row are apart by a factor that a decimal mark or a "
+        "separator of thousands makes, so that the range of the row is not what is wrong; where "
+        'the text has such marks, decimal="." or "," states which is the decimal mark'
     )
 
 
@@ -232,31 +282,22 @@ def _unadjusted_split(table: Table, choice: str | None) -> Defect | None:
         return None
     if invalid_prices(table).any() or invalid_volume(table).any() or out_of_order(table).any():
         return None
-    named = SPLIT in table.values
-    if not named and not _steps_of_days(table):
-        return None
     factors = table.split_factors()
     if not (factors != 1.0).any():
         return None
+    named = SPLIT in table.values and (table.values[SPLIT] == factors)[factors != 1.0].any()
     why = "the column of splits names it" if named else "the price falls or rises by the factor"
     return row_defect(
         table,
         "unadjusted_split",
         factors != 1.0,
         f"prices must be adjusted for splits, and {why} overnight",
-        'splits="adjust" takes it out of the prices before, splits="ignore" keeps them '
-        "(--splits on the command line)",
+        'splits="adjust" divides the prices before it, splits="ignore" keeps them',
         lambda row: (
             f"{factors[row]:g}:1, close {table.values['close'][row - 1]:g} to open "
             f"{table.values['open'][row]:g}"
         ),
     )
-
-
-def _steps_of_days(table: Table) -> bool:
-    """Whether bars are of days: within a day, no split happens."""
-    steps = np.diff(table.times[:1000])
-    return len(steps) > 0 and bool(np.median(steps) >= 0.95 * DAY)
 
 
 def _too_short(table: Table, min_bars: int) -> Defect | None:

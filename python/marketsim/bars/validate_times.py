@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from marketsim.bars.clock import HOUR
+from marketsim.bars.dates import can_be_date
 from marketsim.bars.defect import Defect, counted
 from marketsim.bars.table import Table
 from marketsim.bars.zones import NAT, BoolArray, Fault
 
 DROP = 'repair="drop_invalid" drops these rows, or correct the data'
 SHOWN = 3
+_LOOKED_AT = 20
 
 
 def time_defects(table: Table) -> list[Defect | None]:
@@ -20,7 +24,10 @@ def time_defects(table: Table) -> list[Defect | None]:
     duplicates = _duplicates(table)
     put_back = any(d is not None and "a clock is put back" in d.message for d in duplicates)
     order = None if put_back else _unsorted(table)  # the repeated hour is the cause
-    return [*_timestamp_faults(table), order, _running(table), *duplicates]
+    if order is not None and any(d is not None and d.kind == "different_bars" for d in duplicates):
+        fix = "read the parts by themselves, if they are of other symbols or of files that overlap"
+        order = replace(order, fix=fix)
+    return [*_timestamp_faults(table), order, _running(table), _strays(table), *duplicates]
 
 
 def out_of_order(table: Table) -> BoolArray:
@@ -69,59 +76,84 @@ def drop_fix(table: Table, broken: BoolArray, other: str) -> str:
 
 def _unclear_timestamps(table: Table) -> list[Defect | None]:
     """The column as a whole cannot be read: dropping rows would drop what proves it."""
-    fix = "dayfirst=True or dayfirst=False states the order (--dayfirst yes), or date_format="
-    if "order" not in table.unclear and "proves" not in table.unclear:
-        fix = 'date_format="%d/%m/%Y" states one format (--date-format on the command line)'
-    message = f"timestamps must be clear: {table.unclear}"
+    cause, _, fix = table.unclear.partition("; ")
+    if not fix and ("order" in cause or "proves" in cause):
+        fix = "dayfirst=True or dayfirst=False states the order, or date_format= the whole format"
+    message = f"timestamps must be clear: {cause}"
+    fix = fix or 'date_format="%d/%m/%Y" states one format'
     return [Defect("unclear_timestamps", len(table), message, fix)]
+
+
+def _unreadable(table: Table, broken: BoolArray) -> Defect | None:
+    """Cells that no format of the others reads; only those that are no dates can be dropped."""
+    how = f" ({table.read_as})" if table.read_as else ""
+    fix = "write ISO dates such as 2020-01-31, or state date_format="
+    cells = [table.raw_time(row) for row in np.flatnonzero(broken)[:_LOOKED_AT].tolist()]
+    if not any(isinstance(cell, str) and can_be_date(cell) for cell in cells):
+        fix = drop_fix(table, broken, fix)
+    if table.read_as.endswith("as stated"):
+        fix = "state the format that all cells have, or leave date_format= away"
+    rule = f"timestamps must be dates of one format{how}"
+    return row_defect(table, "unreadable_timestamp", broken, rule, fix, table.show_raw_time)
 
 
 def _timestamp_faults(table: Table) -> list[Defect | None]:
     if table.unclear:
         return _unclear_timestamps(table)
-    unreadable = table.faults == Fault.UNREADABLE
     zone = str(table.timezone)
-    how = f" ({table.read_as})" if table.read_as else ""
-    by_hand = f"give times with an offset or in UTC, or another timezone= than {zone}"
+    by_hand = f"write times with an offset or in UTC, or state another timezone= than {zone}"
     kinds = (
         (Fault.MISSING, "missing_timestamp", "timestamps must not be missing", DROP),
         (
-            Fault.UNREADABLE,
-            "unreadable_timestamp",
-            f"timestamps must be dates of one format{how}",
-            drop_fix(
-                table, unreadable, "write ISO dates such as 2020-01-31, or state date_format="
-            ),
-        ),
-        (
             Fault.NONEXISTENT,
             "nonexistent_time",
-            f"local times must exist in {zone}, which these do not, as the clock moved forward",
+            f"local times must exist in {zone}: these were skipped, as the clock moved forward",
             by_hand,
         ),
         (
             Fault.AMBIGUOUS,
             "ambiguous_time",
-            f"local times must be clear in {zone}; these happen twice, as the clock moved back",
+            f"local times must be clear in {zone}; these happened twice, as the clock moved back",
             by_hand,
         ),
     )
-    return [
+    found = [
         row_defect(table, kind, table.faults == fault, rule, fix, table.show_raw_time)
         for fault, kind, rule, fix in kinds
     ]
+    return [found[0], _unreadable(table, table.faults == Fault.UNREADABLE), *found[1:]]
 
 
 def _unsorted(table: Table) -> Defect | None:
     known = np.flatnonzero(table.times != NAT)
 
+    broken = out_of_order(table)
+    fix = 'repair="sort"'
+    if _halves_lost(table, broken):
+        fix = (
+            "write AM or PM, or hours from 0 to 23: all hours are from 1 to 12, and the times go "
+            "on 12 hours later, so the half of the day was lost, and sorting would mix the halves"
+        )
+
     def show(row: int) -> str:
         previous = int(known[np.searchsorted(known, row) - 1])
         return f"row {table.rows[row]}, after {table.show_time(previous)}"
 
-    return row_defect(
-        table, "unsorted", out_of_order(table), "timestamps must ascend", 'repair="sort"', show
-    )
+    return row_defect(table, "unsorted", broken, "timestamps must ascend", fix, show)
+
+
+def _halves_lost(table: Table, broken: BoolArray) -> bool:
+    """Whether hours are those of a 12-hour clock without AM and PM."""
+    rows = np.flatnonzero(broken)
+    if len(rows) == 0 or (table.times == NAT).any():
+        return False
+    stamps = pd.DatetimeIndex(table.times.view("M8[ns]")).tz_localize("UTC")
+    hours = stamps.tz_convert(table.timezone).hour.to_numpy()
+    if hours.min() < 1 or hours.max() > 12:
+        return False
+    steps = np.diff(table.times)
+    usual = np.median(steps[steps > 0]) if (steps > 0).any() else 0
+    return bool((12 * HOUR + steps[rows - 1] == usual).all())
 
 
 def _running(table: Table) -> Defect | None:
@@ -141,6 +173,19 @@ def _running(table: Table) -> Defect | None:
     )
 
 
+def _strays(table: Table) -> Defect | None:
+    """Rows within a day among bars of days, which are another bar of that day or a part of it."""
+    return row_defect(
+        table,
+        "within_a_day",
+        table.strays,
+        "bars of days must have one row a day, and these have a time of the day among dates: bars "
+        "of days that were not over, or rows of another file",
+        "remove these rows; where one is the whole bar of its day, write its date alone",
+        lambda row: f"row {table.rows[row]}, {table.show_raw_time(row)}",
+    )
+
+
 def _duplicates(table: Table) -> list[Defect | None]:
     """Rows with one timestamp: copies of each other, or different bars, for which causes differ."""
     again = repeats(table, keep="first")
@@ -148,11 +193,13 @@ def _duplicates(table: Table) -> list[Defect | None]:
         return []
     same = again & _copies(table)
     different = again & ~same
-    clock = _clock_change(table, different)
+    clock = _clock_change(table, again)
     hour = ", and these are in the hour that a clock is put back" if clock else ""
     if clock:
         fix = f"timezone= states the zone of the clock, such as {clock}; no row is dropped then"
+        copies = fix
     else:
+        copies = 'repair="drop_duplicates" keeps the last row of each timestamp'
         fix = (
             "correct the data: the rows differ, so that each may be the right one (other symbols, "
             "revisions, or files joined that overlap)"
@@ -162,8 +209,8 @@ def _duplicates(table: Table) -> list[Defect | None]:
             table,
             "duplicate_timestamp",
             same,
-            "each timestamp must occur once",
-            'repair="drop_duplicates" keeps the last row of each timestamp',
+            f"each timestamp must occur once{hour}",
+            copies,
             lambda row: f"again in row {table.rows[row]}",
         ),
         row_defect(

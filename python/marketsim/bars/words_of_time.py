@@ -6,6 +6,9 @@ import re
 
 import pandas as pd
 
+from marketsim.bars.eras import plain_years
+from marketsim.bars.periods import first_days
+
 # Abbreviations and names by month, as German, French, Spanish, Portuguese, Italian, Dutch, Polish,
 # Swedish, Turkish and Russian sites write them; no word means two months.
 _MONTHS = {
@@ -41,7 +44,8 @@ _HALF = re.compile(rf" ?(?P<half>{'|'.join(_HALVES)}) ?(?P<clock>\d{{1,2}}:\d{{2
 _DOTTED_HALF = re.compile(r"(?<=[\d ])([ap])\. ?m\.?(?![^\W\d_])", re.IGNORECASE)
 _DOT_AND_BLANK = re.compile(r"(?<=\d)\. +(?=\d{1,4}(?![\d:])|[^\W\d_])")  # 4. März, 4. 3. 2024
 _LAST_DOT = re.compile(r"^(\d{1,4}\.\d{1,2}\.\d{1,4})\.(?= |$)")  # 2024.03.04.
-_TAIWAN = re.compile(r"^(1\d\d)([/-])(?=\d{1,2}\2\d{1,2}(?: |$))")  # 113/03/04
+_LETTER = re.compile(r"[^\W\d_]")
+_DOT = re.compile(r"\d\.(?: |$)", re.MULTILINE)
 _FOREIGN = re.compile(
     rf"{_MONTH.pattern}|{_HALF.pattern}|{_DOTTED_HALF.pattern}|\d\.(?: |$)",
     re.IGNORECASE | re.MULTILINE,
@@ -58,14 +62,14 @@ def in_english(texts: pd.Series) -> tuple[pd.Series, str]:
         The cells, the same object where nothing was found; and words for a note, "" for none.
 
     """
-    said = []
-    if texts.str.match(_TAIWAN).all():
-        texts = texts.str.replace(
-            _TAIWAN, lambda match: f"{int(match[1]) + 1911}{match[2]}", regex=True
-        )
-        said.append("years counted from 1911")
+    texts, era = plain_years(texts)
+    texts, period = first_days(texts)
+    said = [words for words in (era, period) if words]
     joined = "\n".join(texts)
-    if not _FOREIGN.search(joined):
+    if "GMT" in joined:  # of JavaScript: GMT-0500 (Eastern Standard Time)
+        texts = texts.str.replace(r"(?<=[+-]\d{4}) \([^()]*\)$", "", regex=True)
+    foreign = _FOREIGN if _LETTER.search(joined) else _DOT
+    if not foreign.search(joined):
         return texts, ", ".join(said)
     if _MONTH.search(joined):
         texts = texts.str.replace(_OF, " ", regex=True)
@@ -93,7 +97,20 @@ _DAYS = (
 )
 
 
+_PERIOD = re.compile(
+    r"(?:(?:fy|cy)? ?\d{2,4}[-_ /]?)?[qhwm]\d{1,2}(?:[-_ /]?(?:fy|cy)? ?\d{2,4})?"
+    r"|[1-4]q[-_ /]?\d{2,4}|(?:fy|cy) ?\d{2,4}"
+    r"|(?:day|week|wk|kw|month|quarter|year|period|session|phase|fold|batch|part|step|cluster|regime"
+    r"|group|bin)[-_ ]?#?\d+"
+)  # 2024Q1, Q1 2024, 1Q24, FY2024, 2024W05
+
+
 def is_calendar_word(word: str) -> bool:
-    """Whether a word is a month or a day of the week."""
+    """Whether a word is a month, a day of the week, or one of numbered periods or parts."""
     folded = word.strip().casefold().rstrip(".")
-    return bool(_ENGLISH_WORD.fullmatch(folded)) or folded in _ENGLISH or folded in _DAYS.split()
+    return (
+        bool(_PERIOD.fullmatch(folded))
+        or bool(_ENGLISH_WORD.fullmatch(folded))
+        or folded in _ENGLISH
+        or folded in _DAYS.split()
+    )

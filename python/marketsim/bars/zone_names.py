@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from marketsim.bars.zones import ObjectArray
+from marketsim.bars.layouts import fold
+from marketsim.bars.zones import ObjectArray, named_zone
 
 _ZONE_NAME = re.compile(
     r"(?P<clock>.*\d(?: ?[ap]m)?) \(?(?P<zone>[A-Z][A-Za-z]+/[A-Za-z_/]+)\)?", re.IGNORECASE
@@ -19,6 +21,56 @@ _OFFSETS = {
     "HKT": "+0800", "AEST": "+1000", "AEDT": "+1100",
 }  # fmt: skip
 _ABBREVIATED = re.compile(rf"(?P<clock>.*\d(?: ?[APap][Mm])?) ?(?P<zone>{'|'.join(_OFFSETS)})")
+
+
+_COLUMNS = ("timezone", "tz", "tzname", "timezonename", "exchangetimezone", "exchangetimezonename")
+STATED = "time zone beside the table"
+"""Name of the column that holds the zone which a line above a table or JSON beside it names."""
+
+_BANNER = re.compile(
+    r"\W*(?:exchange |data |chart )?time ?zone\W*[:=,;\t]\W*(?P<zone>[A-Za-z][\w/+-]*)\W*",
+    re.IGNORECASE,
+)
+
+
+def zone_of_lines(lines: Iterable[str]) -> str:
+    """The zone that one of the lines above a table names, as it is written; "" if none does."""
+    found = (_BANNER.fullmatch(line) for line in lines if len(line) < 200)
+    return next((match["zone"] for match in found if match), "")
+
+
+def zone_of_content(content: Mapping[str, object]) -> str:
+    """The zone that JSON names beside its candles, as it is written; "" if it names none.
+
+    Alpha Vantage and Twelve Data name it in an object of their own.
+    """
+    parts = [content, *(v for k, v in content.items() if fold(k) in ("metadata", "meta"))]
+    for part in parts:
+        for key, value in part.items() if isinstance(part, Mapping) else ():
+            if fold(key) in _COLUMNS and isinstance(value, str) and value:
+                return value
+    return ""
+
+
+def zone_of_column(frame: pd.DataFrame) -> tuple[str, str]:
+    """The IANA name that a column such as "timezone" holds in all rows, and what to note."""
+    for i, name in enumerate(frame.columns):
+        if fold(name) not in _COLUMNS and name != STATED:
+            continue
+        place = f"the {STATED}" if name == STATED else f"the column {str(name)!r}"
+        values: list[str] = [str(value).strip() for value in pd.unique(frame.iloc[:, i].dropna())]
+        if len(values) == 1 and _is_zone(values[0]):
+            return values[0], f"the clock is {values[0]}, as {place} says"
+        if values:
+            return "", (
+                f"{place} says {', '.join(map(repr, values[:3]))}, which is not "
+                "one IANA name; timezone= states the clock"
+            )
+    return "", ""
+
+
+def _is_zone(name: str) -> bool:
+    return name == "UTC" or bool(named_zone(name))
 
 
 ABBREVIATED = "abbreviated"

@@ -1,4 +1,4 @@
-"""The `marketsim` command: one module a sub-command."""
+"""The `marketsim` command: one module per sub-command."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from marketsim.cli.flags import as_flags
+from marketsim.cli.parser import EXIT_USAGE, Parser
 from marketsim.cli.terminal import printable_output
 from marketsim.errors import MarketsimError
 
 EXIT_FAILURE = 1  # a defect of marketsim
-EXIT_USAGE = 2  # wrong arguments or data
 EXIT_INTERRUPTED = 130
 
 COMMANDS = (
@@ -34,23 +35,28 @@ COMMANDS = (
     "store",
     "params",
     "genesis",
+    "fetch",
+    "demo-data",
     "doctor",
 )
-"""Sub-commands in the order of --help; each is a module of this room."""
+"""Sub-commands in the order of --help; each is a module of this package (- as _)."""
 
 _EXAMPLES = """examples:
-  marketsim backtest demo                          the S&P 500 bars that a package carries
+  marketsim demo-data demo.csv                     write simulated bars
+  marketsim backtest demo.csv                      backtest them
+  marketsim backtest demo                          the S&P 500, with the extra marketsim[demo]
   marketsim backtest AAPL.csv --report AAPL.html   one symbol, and an offline report
-  marketsim inspect AAPL.csv                       how a file of bars is understood
-  marketsim convert export.csv AAPL.parquet        clean bars of any export
-  marketsim orders AAPL.csv --tick 0.01            what to order for the next bar
-  marketsim forecast bars/ --plan                  what a folder's forecasts would cost
-  marketsim profile AAPL.csv                       where the time of a backtest goes
-  marketsim search AAPL.csv --strategy sma_cross --space space.yaml   parameters
-  marketsim store stat                             what has been forecast and kept
-  marketsim params show                            parameters of the old functions, by symbol
-  marketsim genesis run-backtest --help            the second old system's commands
-  marketsim doctor                                 what this installation can do
+  marketsim fetch AAPL --source yfinance --to bars/   download new bars
+  marketsim inspect AAPL.csv                       show how a file of bars is read
+  marketsim convert export.csv AAPL.parquet        clean the bars of an export
+  marketsim orders AAPL.csv --tick 0.01            orders for the next bar
+  marketsim forecast bars/ --plan                  estimate the cost of a folder's forecasts
+  marketsim profile AAPL.csv                       time the stages of a backtest
+  marketsim search AAPL.csv --strategy sma_cross --space space.yaml   search parameters
+  marketsim store stat                             count stored forecasts
+  marketsim params show                            parameters of the legacy functions, by symbol
+  marketsim genesis run-backtest --help            commands of the legacy genesis system
+  marketsim doctor                                 versions, devices and a self-test
 """
 
 
@@ -65,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _with_command(arguments: Sequence[str]) -> list[str]:
-    """The arguments with the word that `marketsim search FILE` leaves out."""
+    """Insert the sub-command that `marketsim search FILE` omits."""
     if list(arguments[:1]) != ["search"]:
         return list(arguments)
     return import_module("marketsim.cli.search").with_command(arguments)  # type: ignore[no-any-return]
@@ -78,36 +84,36 @@ def _run(args: argparse.Namespace) -> int:
             code = int(args.run(args))
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader of the pipe, such as `head`, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         _explain("interrupted", args.debug)
         return EXIT_INTERRUPTED
-    # ImportError: the kernels refuse to load under a wrong MARKETSIM_ISA or MARKETSIM_NUM_THREADS.
+    # ImportError: the kernels do not load under a wrong MARKETSIM_ISA or MARKETSIM_NUM_THREADS.
     except (MarketsimError, OSError, ImportError) as error:
-        _explain(f"error: {error}", args.debug)
+        _explain(f"error: {as_flags(error)}", args.debug)
         return EXIT_USAGE
     except Exception as error:
         _explain(
             f"internal error: {type(error).__name__}: {error}\n"
-            "this is a defect of marketsim; --debug shows where it happened",
+            "this is a defect of marketsim; --debug prints the traceback",
             args.debug,
         )
         return EXIT_FAILURE
 
 
 def _explain(message: str, debug: bool) -> None:
-    """Says what went wrong: in words, or with --debug by the traceback of the error."""
+    """Print an error message, or with --debug the traceback."""
     if debug:
         traceback.print_exc()
     else:
         print(message, file=sys.stderr)
 
 
-def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser of the command that the arguments name, or of all."""
-    parser = argparse.ArgumentParser(
+def _parser(argv: Sequence[str]) -> Parser:
+    """Build the parser of the named command, or of all commands."""
+    parser = Parser(
         prog="marketsim",
         description="Walk-forward backtests of forecast-driven strategies.",
         epilog=_EXAMPLES,
@@ -117,17 +123,15 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     named = argv[0] if argv and argv[0] in COMMANDS else None
     for name in COMMANDS if named is None else (named,):  # building all parsers takes 50 ms
-        module = import_module(f"marketsim.cli.{name}")
+        module = import_module(f"marketsim.cli.{name.replace('-', '_')}")
         command = module.add_parser(commands)
-        command.add_argument(
-            "--debug", action="store_true", help="show where an error comes from (traceback)"
-        )
+        command.add_argument("--debug", action="store_true", help="print the traceback of an error")
         command.set_defaults(run=module.run)
     return parser
 
 
 class _Version(argparse.Action):
-    """Looks the version up only when it is asked for."""
+    """Print the version; looked up on use only."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         from marketsim.build_info import version

@@ -1,17 +1,22 @@
-"""Arguments that several sub-commands share: the model, where bars come from, and the store."""
+"""Arguments that several sub-commands share: model, bars and store."""
 
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from marketsim.cli.flags import as_flags
+from marketsim.cli.parser import give_back_source
 from marketsim.errors import ArgumentError, MarketsimError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from marketsim.bars import Bars, BarsFolder
     from marketsim.forecasts import ForecastStore
     from marketsim.models import Model
@@ -21,76 +26,97 @@ EXIT_PARTIAL = 3  # some symbols of a folder could not be run
 
 
 class Names(argparse.Action):
-    """Names as separate arguments, with commas, or both."""
+    """Parse names given as separate arguments, with commas, or both."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any
     ) -> None:
-        """Keep the names, or say that there are none."""
+        """Set the names; an empty list is an error."""
+        values = give_back_source(parser, namespace, values)
         names = [name for value in values for name in value.split(",") if name]
         if not names:
             parser.error(f"{self.option_strings[0]}: expected at least one name")
         setattr(namespace, self.dest, names)
 
 
-# Options of an argument that takes names.
+# Options of an argument that accepts names.
 NAMES: dict[str, Any] = {"nargs": "+", "action": Names}
 
 
 def add_with_default(
     group: argparse._ArgumentGroup, flag: str, help: str, default: Any, **options: Any
 ) -> None:
-    """An option whose help names its default."""
+    """Add an option whose help states its default."""
     group.add_argument(flag, default=default, help=f"{help} (default: {default})", **options)
 
 
-# Options of models: given to `load_model` only where the command line has them, so that a model
-# that has no such option refuses nothing that nobody asked for.
+# Options of models, passed to `load_model` only if present on the command line: a model without an
+# option then refuses it only when the user states it.
 _MODEL_OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
-    ("--device", {"metavar": "DEVICE"}, "cpu, cuda or cuda:<index> (default: cpu)"),
+    ("--device", {"metavar": "DEVICE"}, "device: cpu, cuda or cuda:<index> (default: cpu)"),
     (
         "--dtype",
         {"metavar": "NAME"},
         "precision of matrix products: float32, bfloat16, or float16 on a GPU (default: float32)",
     ),
-    ("--compile", {"action": "store_true"}, "translate the network with torch.compile"),
+    ("--compile", {"action": "store_true"}, "compile the network with torch.compile"),
     (
         "--context-length",
         {"metavar": "N"},
-        "last values that a forecast sees, or all (default: the model's own)",
+        "number of last values that a forecast reads, or all (default: the model's own)",
     ),
     (
         "--variates",
         {"metavar": "KIND"},
-        "independent: each target by itself; joint: from the past of all (default: independent)",
+        "independent: each target from its own past; joint: from the past of all targets "
+        "(default: independent)",
     ),
+    (
+        "--scale",
+        {"metavar": "MODEL"},
+        "model of range that forecasts the log variance (default: a regression)",
+    ),
+    ("--tokenizer", {"metavar": "PATH"}, "folder or hub id of the tokenizer of Kronos"),
     ("--quantize", {"metavar": "KIND"}, "int8: weights in 8 bits, through torchao"),
     ("--revision", {"metavar": "NAME"}, "branch, tag or commit of a hub id"),
-    ("--offline", {"action": "store_true"}, "use what has been downloaded, ask no server"),
+    ("--offline", {"action": "store_true"}, "use downloaded files only, contact no server"),
 )
 
 
 def add_model_arguments(group: argparse._ArgumentGroup, *, several: bool = False) -> None:
-    """What forecasts, and how it computes; `several` takes a list of models."""
-    more: dict[str, Any] = {"nargs": "+"} if several else {}
+    """Add the arguments of the model; `several` accepts a list of models."""
+    more: dict[str, Any] = NAMES if several else {}
     add_with_default(
         group,
         "--model",
-        "ewma, range, climatology, persistence, a checkpoint's folder, or a hub id such as "
+        "range, ewma, climatology, garch, persistence, a checkpoint folder, or a hub id such as "
         "Datadog/Toto-2.0-22m",
-        "ewma",
+        "range",
         metavar="NAME",
         **more,
+    )
+    group.add_argument(
+        "--targets",
+        choices=("close", "own"),
+        help="kind of forecast. close: moves of the four prices against the previous close; own: "
+        "each column's own one-bar returns (default: close if the model forecasts it)",
     )
     for flag, options, help in _MODEL_OPTIONS:
         group.add_argument(flag, default=argparse.SUPPRESS, help=help, **options)
 
 
-def loaded_model(args: argparse.Namespace) -> Model:
-    """The model that `add_model_arguments` was told; its weights are read when they are needed.
+def model_names(args: argparse.Namespace) -> list[str]:
+    """Return the names of --model as a list."""
+    return [args.model] if isinstance(args.model, str) else list(args.model)
+
+
+def loaded_model(args: argparse.Namespace, name: str | None = None) -> Model:
+    """Load the model of `add_model_arguments`, or the named one of several.
+
+    Its weights are read on first use.
 
     Raises:
-        ArgumentError: --context-length is no whole number; else as `load_model`.
+        ArgumentError: --context-length is not a whole number; else as `load_model`.
     """
     from marketsim.models import load_model
 
@@ -99,7 +125,7 @@ def loaded_model(args: argparse.Namespace) -> Model:
     options = {name: given[name] for name in names if name in given}
     if "context_length" in options:
         options["context_length"] = _context_length(options["context_length"])
-    return load_model(args.model, **options)
+    return load_model(args.model if name is None else name, **options)
 
 
 def _context_length(text: str) -> int | None:
@@ -114,20 +140,20 @@ def _context_length(text: str) -> int | None:
 
 
 def add_plan_arguments(group: argparse._ArgumentGroup) -> None:
-    """What decides which forecasts a run needs, besides the model."""
+    """Add the arguments that determine the forecasts of a run, besides the model."""
     group.add_argument(
         "--simulations",
         type=_simulations,
         metavar="N|all",
-        help="as-of dates, the newest ones, or all (default: 70, or all from --start on)",
+        help="number of newest simulations, or all (default: 70, or all from --start on)",
     )
-    group.add_argument("--start", metavar="DATE", help="first date to evaluate (default: any)")
+    group.add_argument("--start", metavar="DATE", help="first date to evaluate (default: none)")
     group.add_argument("--end", metavar="DATE", help="last date to evaluate (default: the last)")
     for flag, help, default, unit in (
-        ("--window", "days each simulation is validated on", 7, "DAYS"),
-        ("--offset-window", "days that offsets are fitted on", 60, "DAYS"),
-        ("--purge", "days between fit and decision", 0, "DAYS"),
-        ("--embargo", "days skipped between as-of dates", 0, "DAYS"),
+        ("--window", "bars of each validation window", 7, "BARS"),
+        ("--offset-window", "bars that offsets are fitted on", 60, "BARS"),
+        ("--purge", "bars between fit and decision", 0, "BARS"),
+        ("--embargo", "bars skipped between as-of dates", 0, "BARS"),
     ):
         add_with_default(group, flag, help, default, type=int, metavar=unit)
 
@@ -142,26 +168,31 @@ def _simulations(text: str) -> int | str:
 
 
 _READING: tuple[tuple[str, dict[str, Any], str], ...] = (
-    ("--layout", {"metavar": "NAME"}, "of the file, such as metatrader5 (default: by evidence)"),
+    ("--layout", {"metavar": "NAME"}, "file layout, such as metatrader5 (default: detected)"),
     (
         "--columns",
         NAMES | {"metavar": "ROLE=NAME"},
-        "which column is what: open=o high=h timestamp=MTS",
+        "columns of the file by role: open=o timestamp=MTS ignored=note",
     ),
-    ("--date-format", {"metavar": "FORMAT"}, "such as %%d/%%m/%%Y, or a Unix unit: s, ms, us, ns"),
-    ("--dayfirst", {"choices": ("yes", "no")}, "order of day and month where no row proves it"),
-    ("--decimal", {"choices": (".", ",")}, "decimal mark where no cell proves it"),
-    ("--splits", {"choices": ("adjust", "ignore")}, "splits that are not in the prices"),
+    (
+        "--date-format",
+        {"metavar": "FORMAT"},
+        "format of dates, such as %%d/%%m/%%Y; s, ms, us or ns; excel; or roc, buddhist",
+    ),
+    ("--dayfirst", {"choices": ("yes", "no")}, "whether ambiguous dates start with the day"),
+    ("--decimal", {"choices": (".", ",")}, "decimal mark of ambiguous numbers"),
+    ("--splits", {"choices": ("adjust", "ignore")}, "treatment of splits missing in the prices"),
+    ("--min-bars", {"metavar": "N", "type": int}, "fewer bars are a defect (default: 2)"),
     (
         "--calendar",
         {"metavar": "NAME"},
-        "24/7, 24/5 or an exchange such as XNYS (default: judged by the bars)",
+        "24/7, 24/5 or an exchange such as XNYS (default: inferred from the bars)",
     ),
 )
 
 
 def read_options(args: argparse.Namespace) -> dict[str, Any]:
-    """What `add_data_arguments` was told, as `read_bars` takes it.
+    """Convert the options of `add_data_arguments` to arguments of `read_bars`.
 
     Raises:
         ArgumentError: an entry of --columns has no "=".
@@ -176,86 +207,90 @@ def read_options(args: argparse.Namespace) -> dict[str, Any]:
         "dayfirst": None if args.dayfirst is None else args.dayfirst == "yes",
         "decimal": args.decimal,
         "splits": args.splits,
+        "min_bars": 2 if args.min_bars is None else args.min_bars,
         "calendar": args.calendar,
     }
 
 
-def _columns(entries: list[str] | None) -> dict[str, str] | None:
+def _columns(entries: list[str] | None) -> dict[str, str | list[str]] | None:
     if not entries:
         return None
     wrong = [entry for entry in entries if "=" not in entry]
     if wrong:
         raise ArgumentError(f"--columns takes ROLE=NAME, such as open=o: got {', '.join(wrong)}")
-    return dict(entry.split("=", 1) for entry in entries)
+    found: dict[str, str | list[str]] = {}
+    for role, name in (entry.split("=", 1) for entry in entries):
+        found.setdefault(role, []).append(name)  # type: ignore[union-attr]  # ignored=a ignored=b
+    return found
 
 
 def report_reading(bars: Bars, args: argparse.Namespace) -> None:
-    """Say what was repaired, above the table; and on stderr how the source was understood.
+    """Print the repairs above the table, and on stderr how the source was read.
 
-    Plain sources need no word; what was changed always gets one.
+    Nothing is printed for plain sources; every change is printed.
     """
     for text in bars.repairs:
         print(f"{bars.symbol}: {text}", file=sys.stderr if getattr(args, "json", False) else None)
     for text in bars.notes:
         if text != "timestamps read as ISO dates":
-            print(f"{bars.symbol}: {text}", file=sys.stderr)
+            print(f"{bars.symbol}: {as_flags(text)}", file=sys.stderr)
 
 
 def folder_exit(found: int, errors: int) -> int:
-    """0 if all symbols ran, 3 if some did, 2 if none."""
+    """Return the exit code: 0 if all symbols ran, 3 if some did, 2 if none."""
     return 0 if not errors else EXIT_PARTIAL if found else 2
 
 
 def add_data_arguments(group: argparse._ArgumentGroup) -> None:
-    """Which symbols are read, and how."""
+    """Add the arguments that select symbols and control reading."""
     group.add_argument(
         "--symbols",
         **NAMES,
         metavar="SYMBOL",
-        help="which of a folder (default: all); for a file what to call its symbol",
+        help="symbols of a folder (default: all); for a file, the name of its symbol",
     )
     group.add_argument(
-        "--symbol", metavar="SYMBOL", help="one of a table of several, or what to call the bars"
+        "--symbol", metavar="SYMBOL", help="one symbol of a table, or the name of the bars"
     )
     group.add_argument(
-        "--timezone", metavar="ZONE", help="of bare timestamps (default: as documented, else UTC)"
+        "--timezone",
+        metavar="ZONE",
+        help="time zone of timestamps without one (default: as documented, else UTC)",
     )
     group.add_argument(
         "--adjusted",
         choices=("yes", "no", "auto"),
-        help="scale prices by adj close, ignore it, or scale where there is one",
+        help="scale prices by adj close, ignore it, or scale if the column exists",
     )
     for flag, options, help in _READING:
         group.add_argument(flag, help=help, **options)
     group.add_argument(
-        "--repair", **NAMES, metavar="NAME", help="repair defects; an error names the repairs"
+        "--repair", **NAMES, metavar="NAME", help="defects to repair; errors name the repairs"
     )
 
 
 def add_store_arguments(group: argparse._ArgumentGroup) -> None:
-    """Where forecasts are kept."""
+    """Add the arguments of the store."""
     choice = group.add_mutually_exclusive_group()
     choice.add_argument(
         "--store",
         type=Path,
         metavar="PATH",
-        help="folder of kept forecasts (default: MARKETSIM_STORE, or marketsim/store in the "
+        help="folder of the store (default: MARKETSIM_STORE, or marketsim/store in the "
         "user's cache folder)",
     )
-    choice.add_argument(
-        "--no-store", action="store_true", help="forget the forecasts when the run is over"
-    )
+    choice.add_argument("--no-store", action="store_true", help="do not store forecasts")
     add_lock_timeout(group)
 
 
 def add_lock_timeout(group: argparse._ActionsContainer) -> None:
-    """How long to wait for another process that writes to the store."""
+    """Add --lock-timeout."""
     group.add_argument(
         "--lock-timeout",
         type=_seconds,
         default=10.0,
         metavar="SECONDS",
-        help="how long to wait for another process that writes to the store (default: 10)",
+        help="time to wait for another process that writes to the store (default: 10)",
     )
 
 
@@ -267,7 +302,7 @@ def _seconds(text: str) -> float:
 
 
 def opened_store(args: argparse.Namespace) -> ForecastStore | None:
-    """The store that `add_store_arguments` was told; None for none."""
+    """Open the store of `add_store_arguments`; None for --no-store."""
     from marketsim.forecasts import PredictionStore, open_store
 
     store = open_store(False if args.no_store else args.store)
@@ -277,11 +312,11 @@ def opened_store(args: argparse.Namespace) -> ForecastStore | None:
 
 
 def read_source(args: argparse.Namespace) -> Bars:
-    """The bars of one symbol: a file, or the demo.
+    """Read the bars of one symbol: a file, or the demo.
 
     Raises:
-        ArgumentError: several symbols for one file, or options that the demo has no use for; else
-            as `read_bars`.
+        ArgumentError: several symbols for one file, or reading options with the demo; else as
+            `read_bars`.
     """
     from marketsim.bars import demo_bars, read_bars
 
@@ -292,8 +327,8 @@ def read_source(args: argparse.Namespace) -> Bars:
         raise ArgumentError("--symbol and --symbols exclude each other: got both")
     if args.symbols and len(args.symbols) > 1:
         raise ArgumentError(
-            f"--symbols takes one name for a file, which is what its symbol is called: got "
-            f"{', '.join(args.symbols)} for {args.source}; several choose from a folder"
+            f"--symbols takes one name for a file, the name of its symbol: got "
+            f"{', '.join(args.symbols)} for {args.source}; give a folder to select several"
         )
     symbol = args.symbols[0] if args.symbols else args.symbol
     bars = read_bars(args.source, symbol=symbol, **read_options(args))
@@ -308,15 +343,15 @@ def _refuse_for_demo(args: argparse.Namespace) -> None:
     if got:
         every = ", ".join(f"--{name}" for name in names)
         raise ArgumentError(
-            f"the demo data are read as they are: got {', '.join(got)}, expected none of {every}; "
-            "leave them away, or give a file (./demo for one of that name)"
+            f"the demo takes no reading options: got {', '.join(got)}, expected none of {every}; "
+            "leave them out, or give a file (./demo for one of that name)"
         )
 
 
 def read_folder_source(args: argparse.Namespace) -> BarsFolder:
-    """The bars of a folder by symbol, read when they are asked for.
+    """Open a folder of bars by symbol; each is read on access.
 
-    Files that are no bars are named on stderr, and do not count as symbols that failed.
+    Files that are not bars are named on stderr and do not count as failed symbols.
     """
     from marketsim.bars import read_folder
 
@@ -327,8 +362,34 @@ def read_folder_source(args: argparse.Namespace) -> BarsFolder:
     return folder
 
 
+def read_symbols(args: argparse.Namespace) -> Mapping[str, Bars]:
+    """The bars of a folder or a table by symbol, of those that are chosen.
+
+    Raises:
+        UnknownSymbolError: a table holds none of that name; else as `read_bars` and `read_many`.
+    """
+    from marketsim.bars import read_bars
+    from marketsim.bars.folder import BarsTable, open_many
+    from marketsim.errors import UnknownSymbolError
+
+    if Path(args.source).is_dir():
+        return read_folder_source(args)
+    chosen = [args.symbol] if args.symbol is not None else args.symbols or []
+    options = read_options(args)
+    if len(chosen) == 1:  # one of several, or what to call the only one
+        bars = read_bars(args.source, symbol=chosen[0], **options)
+        return BarsTable({bars.symbol: lambda: bars})
+    many = open_many(args.source, **options)
+    for name in chosen:
+        if name not in many:
+            raise UnknownSymbolError(name, many, str(args.source))
+    if not chosen:
+        return many
+    return BarsTable({name: functools.partial(many.__getitem__, name) for name in chosen})
+
+
 def number(text: str) -> float:
-    """A rate as 5bps, 0.05% or 0.0005; infinite where it is none."""
+    """Parse a rate such as 5bps, 0.05% or 0.0005; infinity for other text."""
     match = re.fullmatch(r"\s*([-+]?[0-9.]+(?:[eE][-+]?\d+)?)\s*(bps?|%)?\s*", text)
     scale = {None: 1.0, "bp": 1e-4, "bps": 1e-4, "%": 1e-2}
     try:
@@ -338,7 +399,7 @@ def number(text: str) -> float:
 
 
 def fee(text: str) -> float:
-    """A fee as a fraction: 5bps, 0.05% or 0.0005."""
+    """Parse a fee such as 5bps, 0.05% or 0.0005 as a fraction."""
     value = number(text)
     if not abs(value) < 0.05:
         raise argparse.ArgumentTypeError(
@@ -348,10 +409,10 @@ def fee(text: str) -> float:
 
 
 def read_all(args: argparse.Namespace) -> tuple[list[Bars], dict[str, str]]:
-    """The bars of a file, a folder or the demo, and why some symbols of a folder cannot be read.
+    """Read all bars of a file, a folder or the demo; returns (bars, errors by symbol).
 
     Raises:
-        ArgumentError: a folder without a symbol that can be read; else as `read_source`.
+        ArgumentError: no symbol of the folder can be read; else as `read_source`.
     """
     if args.source == "demo" or not Path(args.source).is_dir():
         return [read_source(args)], {}
@@ -363,7 +424,7 @@ def read_all(args: argparse.Namespace) -> tuple[list[Bars], dict[str, str]]:
             bars.append(folder[symbol])
             report_reading(bars[-1], args)
         except (MarketsimError, OSError) as error:
-            errors[symbol] = str(error)
+            errors[symbol] = as_flags(error)
     if not bars:
         why = "; ".join(f"{name}: {text}" for name, text in list(errors.items())[:3])
         raise ArgumentError(f"{args.source} has no symbol that can be read: {why or 'it is empty'}")

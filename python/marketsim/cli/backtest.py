@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from marketsim.cli import search_ledger
 from marketsim.cli.arguments import (
     NAMES,
     add_data_arguments,
@@ -17,13 +18,16 @@ from marketsim.cli.arguments import (
     add_with_default,
     folder_exit,
     loaded_model,
+    model_names,
     opened_store,
     read_folder_source,
     read_source,
     report_reading,
 )
 from marketsim.cli.costs import add_cost_arguments, allow_rebates, as_rate, costs_of, volume_cap_of
+from marketsim.cli.flags import as_flags
 from marketsim.cli.outputs import add_force, check_output, is_page
+from marketsim.cli.parser import Source
 from marketsim.errors import ArgumentError, MarketsimError
 from marketsim.kernels.rules import FILLS
 
@@ -33,14 +37,17 @@ if TYPE_CHECKING:
     from marketsim.models import Model
     from marketsim.walkforward import WalkForwardResult
 
-_EXAMPLES = """examples:
-  marketsim backtest demo --simulations 70 --report demo.html
+_EXAMPLES = """examples: (`marketsim demo-data` writes demo.csv)
+  marketsim backtest demo.csv --simulations 70 --report demo.html
   marketsim backtest AAPL.csv --model ewma --strategies simple maxdiff --fee 5bps
   marketsim backtest AAPL.csv --simulations all --start 2015-01-01
   marketsim backtest AAPL.csv --maker -0.2bps --taker 3bps --half-spread 1bp --borrow 2%
   marketsim backtest AAPL.csv --volume-cap 1e6:5% --execution next_open
   marketsim backtest AAPL.csv --benchmark SPY.csv --risk-free 4%
   marketsim backtest BTC-USD.parquet --asset-class crypto --json > result.json
+  marketsim backtest AAPL.csv --model range ewma --strategies maxdiff high_low
+  marketsim backtest AAPL.csv --columns total_return sortino calmar turnover
+  marketsim backtest AAPL.csv --strategies simple --ledger trials.sqlite
   marketsim backtest bars/ --symbols AAPL MSFT --report reports/
   marketsim backtest AAPL.csv --model Datadog/Toto-2.0-22m --dtype bfloat16
   marketsim backtest AAPL.csv --model checkpoints/toto --device cuda --variates joint
@@ -56,17 +63,20 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "backtest",
         help="walk-forward backtest of a file, a folder of symbols, or the demo data",
         description=(
-            "Forecasts the open, high, low and close of every day once, from the days before it, "
-            "and runs walk-forward simulations of all strategies on them."
+            "Forecast the open, high, low and close of every bar once, from the bars before it, "
+            "and run walk-forward simulations of all strategies on these forecasts."
         ),
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "source", metavar="FILE|FOLDER|demo", help="CSV or Parquet file, folder of such, or demo"
+        "source",
+        action=Source,
+        metavar="FILE|FOLDER|demo",
+        help="CSV or Parquet file, folder of files, or demo",
     )
     allow_rebates(parser)
-    add_model_arguments(parser.add_argument_group("the model"))
+    add_model_arguments(parser.add_argument_group("the model"), several=True)
     add_run_arguments(parser.add_argument_group("the run"))
     add_data_arguments(parser.add_argument_group("the data"))
     add_store_arguments(parser.add_argument_group("the store"))
@@ -76,81 +86,154 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )
     add_force(output, "--report")
     output.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    add_with_default(
+        output, "--weights", "portfolio weights of a folder's symbols", "equal",
+        choices=("equal", "volatility"),
+    )  # fmt: skip
+    output.add_argument(
+        "--wide",
+        action="store_true",
+        help="show every column (default: seven that fit 80 characters; --columns NAME... chooses)",
+    )
     output.add_argument("--quiet", action="store_true", help="no progress bar")
+    search_ledger.add_behind(parser.add_argument_group("the trials behind it, of one symbol"))
     return parser
 
 
 def add_run_arguments(group: argparse._ArgumentGroup) -> None:
-    """How strategies are run, and on which days."""
+    """Add the arguments of a run: windows, strategies, costs."""
     add_plan_arguments(group)
     add_with_default(group, "--fill", "fill policy of limit orders", "open_aware", choices=FILLS)
     add_with_default(
-        group, "--aggregate", "point forecast to decide by", "trimmed_mean_10", metavar="NAME"
+        group, "--aggregate", "point forecast of strategies", "trimmed_mean_10", metavar="NAME"
     )
     for flag, options, help in (
-        ("--strategies", NAMES | {"metavar": "NAME"}, "which to run (default: all)"),
-        ("--asset-class", {"metavar": "NAME"}, "equity, crypto, forex (default: by the bars)"),
+        ("--strategies", NAMES | {"metavar": "NAME"}, "strategies to run (default: all)"),
+        (
+            "--asset-class",
+            {"metavar": "NAME"},
+            "equity, crypto, forex (default: inferred from the bars)",
+        ),
         (
             "--periods-per-year",
             {"type": float, "metavar": "N"},
-            "for annualisation (default: by the bars)",
+            "bars per year for annualisation (default: inferred from the bars)",
         ),
         (
             "--risk-free",
             {"type": as_rate, "metavar": "RATE", "default": 0.0},
-            "a year, which Sharpe, Sortino and alpha are in excess of: 4%% (default: 0)",
+            "yearly risk-free rate of Sharpe, Sortino and alpha, such as 4%% (default: 0)",
         ),
         (
             "--benchmark",
             {"metavar": "FILE", "default": None},
-            "bars that alpha, beta and information ratio are against (default: none)",
+            "bars of the benchmark of alpha, beta and information ratio (default: none)",
         ),
         (
             "--offset-device",
             {"metavar": "DEVICE", "default": "cpu"},
-            "where offsets are fitted: cpu, cuda, cuda:<index>, auto (default: cpu)",
+            "device that fits offsets: cpu, cuda, cuda:<index>, auto (default: cpu)",
         ),
     ):
         group.add_argument(flag, help=help, **options)
     add_cost_arguments(group)
 
 
+def _take_table_columns(args: argparse.Namespace) -> None:
+    """Move the entries of --columns without "=" to `args.table`, the columns to print."""
+    entries = args.columns or []
+    args.table = [entry for entry in entries if "=" not in entry] or None
+    args.columns = [entry for entry in entries if "=" in entry] or None
+    if args.table and args.wide:
+        raise ArgumentError("--wide shows every column: leave it out, or the names of --columns")
+    if args.table:
+        from marketsim.walkforward.summary import check_columns
+
+        check_columns(args.table)  # before the run
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the backtest; returns the exit code."""
-    if args.source != "demo" and Path(args.source).is_dir():
+    _take_table_columns(args)
+    models = model_names(args)
+    folder = args.source != "demo" and Path(args.source).is_dir()
+    if len(models) > 1 and (folder or args.ledger or args.study):
+        raise ArgumentError(
+            f"several models are compared on one symbol, without --ledger: got {', '.join(models)}"
+        )
+    args.model = models[0]
+    if folder:
         return _run_folder(args)
     if args.report:
         from marketsim.report.files import check_page_path
 
-        check_page_path(args.report)  # before anything runs that would be lost with it
+        check_page_path(args.report)  # before the run, whose result would be lost
         check_output(args.report, "--report", args.force, is_page)
     store = opened_store(args)
     before = _counts(store)
+    if len(models) > 1:
+        _compare_models(models, args, store)
+        _report_store(store, before, args)
+        return 0
     model = loaded_model(args)
     result = run_symbol(read_source(args), model, args, store, progress=not args.quiet)
+    result = search_ledger.with_trials(result, args, f"{result.model.name} {result.bars.symbol}")
     if args.report:
         result.report(args.report)
     if args.json:
         print(json.dumps(result.to_dict(), indent=2, allow_nan=False))
     else:
-        print(result.summary())
+        print(result.summary().text(args.table, wide=args.wide))
         if args.report:
             print(f"\nreport: {args.report}")
-    _tell_of(store, before, args)
+    _report_store(store, before, args)
     return 0
 
 
+def _compare_models(
+    models: list[str], args: argparse.Namespace, store: ForecastStore | None
+) -> None:
+    """Run each model on the bars, and print one table."""
+    from marketsim.walkforward.compare import compare
+
+    bars = read_source(args)
+    loaded = {name: loaded_model(args, name) for name in models}  # an error comes before the runs
+    results = {
+        name: run_symbol(bars, model, args, store, progress=not args.quiet)
+        for name, model in loaded.items()
+    }
+    found = compare(results)
+    heading = next(iter(results.values())).summary().heading
+    if args.report:
+        from marketsim.report.html import write_report
+        from marketsim.walkforward.reporting import comparison_data
+
+        write_report(
+            comparison_data(f"{bars.symbol}: {len(models)} models", heading, found), args.report
+        )
+    if args.json:
+        runs = {name: result.to_dict() for name, result in results.items()}
+        print(json.dumps({"comparison": found.to_dict(), "runs": runs}, indent=2, allow_nan=False))
+        return
+    print(f"{bars.symbol}: {', '.join(models)}; differences against {models[0]}\n")
+    print(found)
+    if args.report:
+        print(f"\nreport: {args.report}")
+
+
 def _run_folder(args: argparse.Namespace) -> int:
-    """One symbol after the other; only their summaries stay in memory."""
-    from marketsim.cli.combined import INDEX, Combined, page_names
+    """Backtest symbols one by one; only their summaries stay in memory."""
+    from marketsim.cli.combined import INDEX, PORTFOLIO, Combined, page_names
     from marketsim.progress import ProgressBar
 
+    if args.ledger or args.study:
+        raise ArgumentError("--ledger and --study are of one symbol: got a folder")
     folder = read_folder_source(args)
     if args.report:
         _require_folder(args.report)
-    combined, pages = Combined(), page_names(folder)
+    combined, pages = Combined(args.weights), page_names(folder)
     if args.report:
-        for name in (INDEX, *pages.values()):
+        for name in (INDEX, PORTFOLIO, *pages.values()):
             check_output(args.report / name, "--report", args.force, is_page)
     for name, why in folder.problems.items():
         combined.fail(name, why)
@@ -169,20 +252,20 @@ def _run_folder(args: argparse.Namespace) -> int:
                 if args.report:
                     result.report(args.report / pages[symbol])
             except BrokenPipeError:
-                raise  # of the output, not of a file
+                raise  # from the output, not from reading a file
             except (MarketsimError, OSError) as error:
                 if args.debug:
                     raise
-                combined.fail(symbol, str(error))
+                combined.fail(symbol, as_flags(error))
             bar.advance(1)
     if args.report:
-        combined.write_index(args.report / INDEX, pages)
+        combined.write_pages(args.report, pages)
     print(json.dumps(combined.to_dict(), indent=2, allow_nan=False) if args.json else combined)
     for symbol, message in combined.errors.items():
         print(f"error: {symbol}: {message}", file=sys.stderr)
     if args.report and not args.json:
         print(f"\nreports: {args.report / INDEX}")
-    _tell_of(store, before, args)
+    _report_store(store, before, args)
     return folder_exit(len(combined.symbols), len(combined.errors))
 
 
@@ -192,8 +275,10 @@ def _counts(store: ForecastStore | None) -> dict[str, int]:
     return store.counters if isinstance(store, PredictionStore) else {}
 
 
-def _tell_of(store: ForecastStore | None, before: dict[str, int], args: argparse.Namespace) -> None:
-    """What the store had and had not; on standard error, since results do not depend on it."""
+def _report_store(
+    store: ForecastStore | None, before: dict[str, int], args: argparse.Namespace
+) -> None:
+    """Print hits, misses and damage of the store, on stderr: results do not depend on it."""
     counts = {name: count - before[name] for name, count in _counts(store).items()}
     if not counts:
         return
@@ -210,8 +295,8 @@ def _tell_of(store: ForecastStore | None, before: dict[str, int], args: argparse
     trouble = [f"{counts[name]:,} {what}" for name, what in kinds.items() if counts[name]]
     if trouble:
         print(
-            f"the store is damaged: {', '.join(trouble)}; what they held was forecast again; "
-            "`marketsim store verify` says more",
+            f"the store is damaged: {', '.join(trouble)}; their forecasts were made again; "
+            "`marketsim store verify` lists the defects",
             file=sys.stderr,
         )
 
@@ -224,7 +309,7 @@ def run_symbol(
     *,
     progress: bool,
 ) -> WalkForwardResult:
-    """The run that `add_run_arguments` was told, of one symbol."""
+    """Run the backtest of `add_run_arguments` for one symbol."""
     from marketsim.walkforward import walk_forward
 
     return walk_forward(
@@ -238,6 +323,7 @@ def run_symbol(
         fill=args.fill,
         fee=costs_of(args, bars),
         aggregate=args.aggregate,
+        targets=args.targets,
         offset_window=args.offset_window,
         store=False if store is None else store,
         progress=progress,

@@ -1,4 +1,4 @@
-"""marketsim check: does a strategy, model or function read bars that it cannot know yet?"""
+"""marketsim check: test a strategy, model or function for look-ahead."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from marketsim.cli.arguments import add_data_arguments, add_with_default, read_source
 from marketsim.cli.loading import load_object
+from marketsim.cli.parser import Source
 
 EXIT_LEAK = 3
 
@@ -17,9 +18,9 @@ _EXAMPLES = """examples:
   marketsim check mine.py:pipeline demo --json
   marketsim check marketsim.indicators:atr AAPL.csv
 
-The name may be a function of bars that returns numbers a bar or a replay, an indicator of columns
+NAME is a function of bars that returns one number per bar or a replay, an indicator of columns
 (high, low, close), a feature pipeline, on_bar of a replay, a strategy, a model, or a class of these
-without arguments.
+whose constructor takes no arguments.
 
 exit codes: 0 no look-ahead found, 3 a leak, 1 a defect of marketsim, 2 wrong arguments or data
 """
@@ -31,28 +32,30 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "check",
         help="check a strategy, model or function for look-ahead",
         description=(
-            "Changes, then removes, all bars after several cuts and runs the code again: what "
-            "belongs to earlier bars must stay the same, bit for bit."
+            "Change, then remove, all bars after several cuts and run the code again: values of "
+            "earlier bars must stay the same, bit for bit."
         ),
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("subject", metavar="MODULE:NAME", help="or file.py:name")
-    parser.add_argument("source", metavar="FILE|demo", help="CSV or Parquet file, or demo")
+    parser.add_argument(
+        "source", action=Source, metavar="FILE|demo", help="CSV or Parquet file, or demo"
+    )
     what = parser.add_argument_group("the check")
     what.add_argument(
         "--reads",
         choices=("current", "before"),
         help="rows that a function's value at bar t may read: up to t (default), or before t",
     )
-    add_with_default(what, "--cuts", "how many cuts", 8, type=int, metavar="N")
+    add_with_default(what, "--cuts", "number of cuts", 8, type=int, metavar="N")
     add_data_arguments(parser.add_argument_group("the data"))
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the check; returns 0, or 3 where there is a leak."""
+    """Run the check; returns 0, or 3 for a leak."""
     from marketsim.lookahead import check_lookahead
 
     subject = load_object(args.subject)

@@ -13,7 +13,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "doctor",
         help="versions, instruction set, threads, CUDA",
-        description="Prints what this installation is made of, and checks that its kernels work.",
+        description="Print versions and devices of this installation, and test its kernels.",
         epilog="example:\n  marketsim doctor --json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -22,7 +22,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the facts; returns 0, or 1 where a kernel gives a wrong answer."""
+    """Print the facts; returns 0, or 1 if a kernel gives a wrong result."""
     from marketsim.build_info import doctor
 
     facts = doctor()
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _self_test(device: str) -> str:
-    """Run the kernels once against their references."""
+    """Compare the kernels once with their references."""
     import numpy as np
 
     from marketsim.errors import MarketsimError

@@ -1,4 +1,4 @@
-"""marketsim evaluate: are forecasts any good, and what do cheaper ones of them cost."""
+"""marketsim evaluate: forecast skill of models, and the loss of accuracy of cheaper forecasts."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from marketsim.cli.arguments import (
     add_store_arguments,
     folder_exit,
     loaded_model,
+    model_names,
     opened_store,
     read_all,
     read_folder_source,
     read_source,
 )
+from marketsim.cli.parser import Source
 from marketsim.cli.store_text import name_text, print_json
 from marketsim.errors import ArgumentError
 from marketsim.text import printable
@@ -29,22 +31,22 @@ if TYPE_CHECKING:
     from marketsim.metrics.evaluation import ForecastEvaluation
     from marketsim.models import Distribution, Model
 
-_EXAMPLES = """examples:
-  marketsim evaluate demo --model ewma range       against no change, against what is usual
+_EXAMPLES = """examples: (`marketsim demo-data` writes demo.csv)
+  marketsim evaluate demo.csv --model ewma range   skill of two models
   marketsim evaluate bars/ --model range checkpoints/toto --horizons 1,5,20 --start 2022-01-01
   marketsim evaluate AAPL.csv --model Datadog/Toto-2.0-22m --cutoffs Toto-2.0-22m=2025-06-30
-  marketsim evaluate demo --against exact          what fewer samples cost
+  marketsim evaluate demo --against exact          accuracy lost by fewer samples
   marketsim evaluate bars/ --model checkpoints/toto --samples 32,128 --dtypes bfloat16
   marketsim evaluate AAPL.csv --model Datadog/Toto-2.0-22m --dtypes bfloat16,int8 --json
 
-Without --against, each model's forecasts are judged by what came: below 1 they are better than no
+Without --against, forecasts are scored on the actual moves: ratios below 1 are better than no
 change (MAE) or than the quantiles of the last 250 moves (pinball, CRPS).
 
-With --against exact, which --samples, --dtypes and --days imply, each line compares a cheaper way
-to forecast with the exact distribution in float32: N random samples of it, or the model in another
+With --against exact, implied by --samples, --dtypes and --days, each line compares a cheaper
+forecast with the exact distribution in float32: N random samples of it, or the model in another
 precision. pinball is the mean quantile loss of the close, high and low; point is the mean change of
-the point forecast; decisions are the days on which the sign of the close forecast, or the side of
-the entry-and-exit strategy, is another one.
+the point forecast; decisions is the share of bars on which the sign of the close forecast, or the
+side of the entry-and-exit strategy, changes.
 
 exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 3 some symbols of a folder
 failed, 130 interrupted
@@ -57,49 +59,58 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     """Add the sub-command and its arguments."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "evaluate",
-        help="judge forecasts; or what fewer samples or lower precision cost",
+        help="evaluate forecasts, or the accuracy lost by fewer samples or lower precision",
         description=(
-            "Judges the forecasts of models: skill against no change and against what is usual, "
-            "calibration, and which model is better. With --against exact: what cheaper forecasts "
-            "of one model cost."
+            "Evaluate the forecasts of models: skill against no change and climatology, "
+            "calibration, and a comparison of models. With --against exact: the accuracy that "
+            "cheaper forecasts of one model lose."
         ),
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "source", metavar="FILE|FOLDER|demo", help="CSV or Parquet file, folder of such, or demo"
+        "source",
+        action=Source,
+        metavar="FILE|FOLDER|demo",
+        help="CSV or Parquet file, folder of files, or demo",
     )
     add_model_arguments(parser.add_argument_group("the models"), several=True)
-    judged = parser.add_argument_group("what is judged, without --against")
+    judged = parser.add_argument_group("the evaluation, without --against")
     judged.add_argument(
-        "--horizons", default="1", metavar="H[,H...]", help="steps ahead, such as 1,5,20: 1"
+        "--horizons",
+        default="1",
+        metavar="H[,H...]",
+        help="steps ahead, such as 1,5,20 (default: 1)",
     )
     judged.add_argument(
-        "--start", metavar="DATE", help="first date to judge (default: the newest 1,000 bars)"
+        "--start", metavar="DATE", help="first date to evaluate (default: the newest 1,000 bars)"
     )
-    judged.add_argument("--end", metavar="DATE", help="last date to judge (default: the last)")
+    judged.add_argument("--end", metavar="DATE", help="last date to evaluate (default: the last)")
     judged.add_argument(
         "--cutoffs",
         **NAMES,
         metavar="MODEL=DATE",
-        help="end of a model's training data: bars up to it are judged apart",
+        help="end of a model's training data: bars up to it are evaluated separately",
     )
     group = parser.add_argument_group("the comparison, with --against exact")
     group.add_argument(
         "--against", choices=("exact",), help="compare cheaper forecasts with the exact ones"
     )
-    group.add_argument("--samples", metavar="N,N", help="draws (default: 32,128)")
+    group.add_argument("--samples", metavar="N,N", help="numbers of draws (default: 32,128)")
     group.add_argument(
         "--dtypes",
         default="",
         metavar="NAME,NAME",
-        help="such as bfloat16, int8 (default: none)",
+        help="precisions, such as bfloat16, int8 (default: none)",
     )
-    group.add_argument("--days", type=int, metavar="N", help="the last days (default: 250)")
+    group.add_argument("--days", type=int, metavar="N", help="number of last bars (default: 250)")
     group.add_argument(
-        "--aggregate", default="trimmed_mean_10", metavar="SPEC", help="the point: trimmed_mean_10"
+        "--aggregate",
+        default="trimmed_mean_10",
+        metavar="SPEC",
+        help="point forecast (default: trimmed_mean_10)",
     )
-    group.add_argument("--seed", type=int, default=0, help="of the draws: 0")
+    group.add_argument("--seed", type=int, default=0, help="seed of the draws (default: 0)")
     add_data_arguments(parser.add_argument_group("the data"))
     add_store_arguments(parser.add_argument_group("the store"))
     output = parser.add_argument_group("the output")
@@ -109,8 +120,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Judge the models, or compare cheaper forecasts of one; returns the exit code."""
-    models = [args.model] if isinstance(args.model, str) else args.model
+    """Evaluate the models, or compare cheaper forecasts of one; returns the exit code."""
+    models = model_names(args)
     if args.against is None and not (args.samples or args.dtypes or args.days is not None):
         return _judge(args, models)
     if len(models) > 1:
@@ -138,7 +149,7 @@ def run(args: argparse.Namespace) -> int:
 def _judge(args: argparse.Namespace, names: list[str]) -> int:
     from marketsim.metrics.evaluation import evaluate_forecasts
 
-    models = [loaded_model(argparse.Namespace(**{**vars(args), "model": name})) for name in names]
+    models = [loaded_model(args, name) for name in names]
     store = opened_store(args)
     bars, errors = read_all(args)
     for symbol, why in errors.items():
@@ -150,6 +161,7 @@ def _judge(args: argparse.Namespace, names: list[str]) -> int:
         start=args.start,
         end=args.end,
         cutoffs=_pairs(args.cutoffs or []),
+        targets=args.targets,
         store=False if store is None else store,
         progress=not args.quiet,
     )
@@ -163,7 +175,7 @@ def _judge(args: argparse.Namespace, names: list[str]) -> int:
 
 
 def _beside(found: ForecastEvaluation) -> list[str]:
-    """The models beside one another, by the pinball loss of each target."""
+    """Compare the models by the pinball loss of each target; returns lines of a table."""
     from marketsim.bars import TARGETS
     from marketsim.text import aligned
 
@@ -173,7 +185,7 @@ def _beside(found: ForecastEvaluation) -> list[str]:
             p_value = "–" if row["p_value"] != row["p_value"] else f"{row['p_value']:.2f}"
             rows.append([target, row["model"], f"{row['ratio']:.3f}", p_value])
     lines = aligned(["target", "model", "to the best", "p"], rows)
-    return [*lines, "", "Pinball loss relative to the best model's; p: of being as good as it."]
+    return [*lines, "", "Pinball loss relative to the best model's; p: of equal accuracy."]
 
 
 def _step(text: str) -> int:
@@ -197,9 +209,10 @@ def _count(text: str) -> int:
     )
 
 
-def _in_precision(args: argparse.Namespace, dtype: str) -> Model:
-    given = argparse.Namespace(**{**vars(args), "dtype": dtype})
-    return loaded_model(given)
+def _in_precision(args: argparse.Namespace, name: str) -> Model:
+    """Load the model with matrix products of that precision, or with weights in 8 bits."""
+    changed = {"quantize": name} if name == "int8" else {"dtype": name}
+    return loaded_model(argparse.Namespace(**{**vars(args), **changed}))
 
 
 def _sources(args: argparse.Namespace) -> Iterator[Bars]:
@@ -214,21 +227,28 @@ def _sources(args: argparse.Namespace) -> Iterator[Bars]:
 def _compare(
     bars: Bars, exact: Model, others: dict[str, Model], counts: list[int], args: argparse.Namespace
 ) -> Iterator[dict[str, Any]]:
-    """One row for each cheaper setting, after the exact distribution's."""
+    """Yield the row of the exact distribution, then one per cheaper setting."""
     import numpy as np
 
+    from marketsim.bars import TARGETS
+    from marketsim.forecasts import ReturnTable
     from marketsim.metrics import pinball_loss
+    from marketsim.models import traits_of
 
-    prices = np.stack([bars.frame[name].to_numpy(dtype=float) for name in _COLUMNS])
-    moves = prices[:, 1:] / prices[:, :-1] - 1.0
-    start = max(moves.shape[1] - args.days, 1)
-    if moves.shape[1] <= start:
+    table = ReturnTable.for_model(bars, exact, args.targets).returns
+    chosen = [TARGETS.index(name) for name in _COLUMNS]
+    start = max(table.shape[1] - args.days, 1)
+    if table.shape[1] <= start:
         raise ArgumentError(f"{bars.symbol} has {len(bars)} bars: expected at least 3")
-    came = moves[:, start:]
+    actual = table[chosen, start:]
+    joint = traits_of(exact).joint
 
     def forecast(model: Model, draw: Callable[[Distribution, int], Any]) -> list[Any]:
-        """(quantiles [column, day, level], points [column, day])."""
-        made = [draw(model.predict_each(row, start), i) for i, row in enumerate(moves)]
+        """Return (quantiles [column, bar, level], points [column, bar])."""
+        if joint:
+            parts = draw(model.predict_each(table, start), 0)
+            return [np.moveaxis(part[:-1, chosen, 0], 1, 0) for part in parts]
+        made = [draw(model.predict_each(table[row], start), i) for i, row in enumerate(chosen)]
         return [np.stack([part[i][:-1, 0] for part in made]) for i in range(2)]
 
     def whole(made: Distribution, _: int) -> Any:
@@ -248,16 +268,16 @@ def _compare(
     ways: dict[str, list[Any]] = {"exact": reference}
     ways |= {f"{count} samples": forecast(exact, drawn(count)) for count in counts}
     ways |= {name: forecast(model, whole) for name, model in others.items()}
-    base = float(pinball_loss(came, reference[0], _LEVELS).mean())
+    base = float(pinball_loss(actual, reference[0], _LEVELS).mean())
     for name, (quantiles, points) in ways.items():
-        pinball = float(pinball_loss(came, quantiles, _LEVELS).mean())
+        pinball = float(pinball_loss(actual, quantiles, _LEVELS).mean())
         changed = (points[0] > 0) != (reference[1][0] > 0)
         sides = (np.abs(points[1]) > np.abs(points[2])) != (
             np.abs(reference[1][1]) > np.abs(reference[1][2])
         )
         yield {
             "forecasts": name,
-            "days": int(came.shape[1]),
+            "days": int(actual.shape[1]),
             "pinball": pinball,
             "pinball_change": pinball / base - 1.0 if base else 0.0,
             "point_change": float(np.abs(points - reference[1]).mean()),

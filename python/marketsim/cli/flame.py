@@ -1,4 +1,4 @@
-"""A flame graph as one SVG file, from collapsed stacks; no script, no network."""
+"""Flame graphs of collapsed stacks as one static SVG file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WIDTH, _ROW, _LEAST, _LETTER = 1200, 20, 0.5, 7.0
 
 @dataclass
 class _Frame:
-    """A function or stage: its own microseconds and those of what it called, and the callees."""
+    """Stage of a flame graph: its own microseconds, and the stages within it."""
 
     own: int = 0
     below: dict[str, _Frame] = field(default_factory=dict)
@@ -29,11 +29,11 @@ class _Frame:
 
 
 def flame_svg(folded: str, title: str) -> str:
-    r"""An SVG of stacks, the root below; a tooltip gives each frame's time and share.
+    r"""Draw stacks as an SVG, root at the bottom; tooltips give each frame's time and share.
 
     Args:
-        folded: lines "root;stage;stage microseconds", as `marketsim.timing.Profile.folded` writes.
-        title: the head line.
+        folded: lines "root;stage;stage microseconds" of `marketsim.timing.Profile.folded`.
+        title: title line.
 
     Example:
         >>> svg = flame_svg("run;model 750\nrun;store 250\n", "a run")

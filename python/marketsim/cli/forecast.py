@@ -22,6 +22,7 @@ from marketsim.cli.arguments import (
     read_folder_source,
     read_source,
 )
+from marketsim.cli.flags import as_flags
 from marketsim.cli.forecast_plan import (
     Planner,
     SymbolForecasts,
@@ -29,6 +30,7 @@ from marketsim.cli.forecast_plan import (
     estimate_lines,
     plan_forecasts,
 )
+from marketsim.cli.parser import Source
 from marketsim.cli.store_look import store_path
 from marketsim.cli.store_text import plural, print_json
 from marketsim.errors import (
@@ -43,10 +45,10 @@ if TYPE_CHECKING:
     from marketsim.forecasts import ForecastPlan
     from marketsim.models import Model
 
-_EXAMPLES = """examples:
-  marketsim forecast demo                          what `marketsim backtest demo` needs
-  marketsim forecast bars/ --model ewma --all-days every day of every symbol
-  marketsim forecast AAPL.csv --plan               show what would be computed
+_EXAMPLES = """examples: (`marketsim demo-data` writes demo.csv)
+  marketsim forecast demo.csv                      forecasts of `marketsim backtest demo.csv`
+  marketsim forecast bars/ --model ewma --all-days every bar of every symbol
+  marketsim forecast AAPL.csv --plan               count and estimate without forecasting
   marketsim forecast AAPL.csv --model Datadog/Toto-2.0-22m --dtype bfloat16
   marketsim forecast AAPL.csv --model checkpoints/toto --device cuda --compile --plan
 
@@ -55,7 +57,7 @@ A backtest with the same data, model, --simulations, --window, --offset-window, 
 --offset-window 0.
 
 exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, or a forecast that could not
-be kept, 130 interrupted; what was made until then is kept
+be stored, 130 interrupted; forecasts made until then are stored
 """
 
 
@@ -65,13 +67,16 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "forecast",
         help="fill the store with the forecasts that a backtest needs",
         description=(
-            "Makes the forecasts that `marketsim backtest` would make, each once, and keeps them."
+            "Make the forecasts that `marketsim backtest` would make, each once, and store them."
         ),
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "source", metavar="FILE|FOLDER|demo", help="CSV or Parquet file, folder of such, or demo"
+        "source",
+        action=Source,
+        metavar="FILE|FOLDER|demo",
+        help="CSV or Parquet file, folder of files, or demo",
     )
     add_model_arguments(parser.add_argument_group("the model"))
     group = parser.add_argument_group("the forecasts")
@@ -79,14 +84,14 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     group.add_argument(
         "--all-days",
         action="store_true",
-        help="every day that can be forecast, whatever the options above",
+        help="every bar that can be forecast, whatever the options above",
     )
     group.add_argument(
         "--horizons",
         type=_horizons,
         default=(1,),
         metavar="H[,H...]",
-        help="steps ahead, such as 1,5,20; a backtest decides by 1 (default: 1)",
+        help="steps ahead, such as 1,5,20; a backtest uses 1 (default: 1)",
     )
     add_data_arguments(parser.add_argument_group("the data"))
     store = parser.add_argument_group("the store")
@@ -94,11 +99,14 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "--store",
         type=Path,
         metavar="PATH",
-        help="its folder (default: MARKETSIM_STORE, or marketsim/store in the user's cache folder)",
+        help="folder of the store (default: MARKETSIM_STORE, or marketsim/store in the user's "
+        "cache folder)",
     )
     add_lock_timeout(store)
     output = parser.add_argument_group("the output")
-    output.add_argument("--plan", action="store_true", help="ask no model; say what is missing")
+    output.add_argument(
+        "--plan", action="store_true", help="count missing forecasts without running the model"
+    )
     output.add_argument("--json", action="store_true", help="print JSON instead of tables")
     output.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
@@ -109,7 +117,7 @@ def _horizons(text: str) -> tuple[int, ...]:
         return tuple(sorted({int(part) for part in text.split(",")}))
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"must be whole numbers with commas between, such as 1,5,20: got {text!r}"
+            f"must be whole numbers separated by commas, such as 1,5,20: got {text!r}"
         ) from None
 
 
@@ -151,10 +159,9 @@ Work: TypeAlias = "Callable[[Sequence[Planned]], list[SymbolForecasts]]"
 
 
 def together(model: Model) -> int:
-    """Number of symbols whose forecasts are made together.
+    """Return the number of symbols whose forecasts are made together.
 
-    A model that makes batches of its own fills them better with several; what an interruption costs
-    is theirs.
+    A model with its own batches fills them better with several symbols.
     """
     from marketsim.models.traits import traits_of
 
@@ -183,7 +190,7 @@ def _each_symbol(
         except (MarketsimError, OSError) as error:
             if args.debug:
                 raise
-            errors[symbol] = str(error)
+            errors[symbol] = as_flags(error)
             bar.advance(1, 0)
 
     def make(group: list[Planned]) -> None:
@@ -194,7 +201,7 @@ def _each_symbol(
         except MarketsimError:
             if len(group) == 1:
                 raise
-            for one in group:  # whose is it?
+            for one in group:  # find the symbol that failed
                 with noted(one[0].symbol):
                     make([one])
             return
@@ -218,27 +225,30 @@ def _each_symbol(
 
 def _maker(args: argparse.Namespace, model: Model, path: Path, folder: bool) -> Work:
     """Make the missing forecasts."""
-    from marketsim.forecasts import PredictionStore, held, run_plans
+    from marketsim.forecasts import PredictionStore, ReturnTable, held, run_plans
 
     store = PredictionStore(path, lock_timeout=args.lock_timeout)
     if store.why_not:
-        raise StoreReadOnlyError(f"nothing can be kept in this store: {store.why_not}")
+        raise StoreReadOnlyError(f"this store cannot be written: {store.why_not}")
 
     def work(group: Sequence[Planned]) -> list[SymbolForecasts]:
         start = time.perf_counter()
+        tables = [ReturnTable.for_model(bars, model, args.targets) for bars, _ in group]
         stored = [
-            sum(int(held(bars, model, plan, store).sum()) for plan in plans)
-            for bars, plans in group
+            sum(int(held(table, model, plan, store).sum()) for plan in plans)
+            for table, (_, plans) in zip(tables, group, strict=True)
         ]
-        wanted = [(bars, plan) for bars, plans in group for plan in plans]
+        planned = [
+            (table, plan) for table, (_, plans) in zip(tables, group, strict=True) for plan in plans
+        ]
         with _failing_store():
-            run_plans(wanted, model, store=store, progress=not args.quiet and not folder)
+            run_plans(planned, model, store=store, progress=not args.quiet and not folder)
         seconds = time.perf_counter() - start
         rows = [
             SymbolForecasts.of(bars, plans, known)
             for (bars, plans), known in zip(group, stored, strict=True)
         ]
-        # Of several symbols together each took its share.
+        # Split the time of the group by each symbol's share of missing forecasts.
         missing = sum(row.missing for row in rows) or 1
         return [replace(row, seconds=seconds * row.missing / missing) for row in rows]
 

@@ -23,13 +23,13 @@ class SymbolForecasts:
 
     Attributes:
         symbol: the symbol.
-        needed: distinct forecasts.
-        one_by_one: calls that simulations would make each for itself, without sharing.
-        held: how many the store held before.
-        missing: how many it did not.
-        seconds: how long it took to make those; None where it was not requested.
-        passes: how many series the model will read for those; None where it was not requested or
-            the model does not know.
+        needed: number of distinct forecasts.
+        one_by_one: number of forecasts without sharing between simulations.
+        held: number of forecasts that the store held before.
+        missing: number of forecasts that it lacked.
+        seconds: time to make the missing ones; None if not measured.
+        passes: number of series that the model reads for the missing ones; None if not requested or
+            unknown to the model.
     """
 
     symbol: str
@@ -50,7 +50,7 @@ class SymbolForecasts:
         seconds: float | None = None,
         passes: int | None = None,
     ) -> SymbolForecasts:
-        """From the plans, and from how many of their forecasts the store held."""
+        """Count the forecasts of plans, of which the store holds `held`."""
         needed = sum(plan.forecasts for plan in plans)
         one_by_one = sum(plan.without_sharing for plan in plans)
         return cls(bars.symbol, needed, one_by_one, held, needed - held, seconds, passes)
@@ -120,17 +120,18 @@ class Planner:
         import numpy as np
 
         from marketsim.bars import TARGETS
-        from marketsim.forecasts import cost_of, held
+        from marketsim.forecasts import ReturnTable, cost_of, held
         from marketsim.models import Cost
 
         cost, found = Cost(), 0
+        table = ReturnTable.for_model(bars, self.model, self._args.targets)
         for plan in plans:
             known = np.zeros((plan.days, len(plan.horizons), len(TARGETS)), dtype=np.bool_)
             if self._store is not None:
-                known = held(bars, self.model, plan, self._store)
+                known = held(table, self.model, plan, self._store)
             found += int(known.sum())
             if self._costed is not None:
-                cost += cost_of(bars, self._costed, plan, known)
+                cost += cost_of(table, self._costed, plan, known)
         if self.cost is None:
             return SymbolForecasts.of(bars, plans, found)
         self.cost += cost
@@ -170,7 +171,7 @@ def estimate_lines(planner: Planner) -> list[str]:
     """Cost and expected time as lines of text."""
     cost, expected = planner.cost, planner.expect()
     if cost is None:
-        return [f"time and memory: –, {planner.model.name} does not foresee them"]
+        return [f"time and memory: –, {planner.model.name} has no cost model"]
     if expected is None:
         return ["no weights would be loaded"]
     execution = planner.execution
@@ -181,12 +182,12 @@ def estimate_lines(planner: Planner) -> list[str]:
         f"after about {seconds_text(expected.load_seconds)} of loading",
         f"memory: about {size_text(expected.memory)} beside the libraries, "
         f"{size_text(expected.weights)} of it weights",
-        f"an estimate, from {expected.rate / 1e9:,.0f} billion operations a second of layers of "
-        "that size here and now",
+        f"estimated from {expected.rate / 1e9:,.0f} billion operations a second, measured on "
+        "layers of that size",
     ]
     if execution.compile:
         shapes = plural(len(cost.shapes), "shape")
-        lines.append(f"not in it: the translation of the network for {shapes} of batches")
+        lines.append(f"not included: compilation of the network for {shapes} of batches")
     return lines
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from marketsim.cli.arguments import add_data_arguments, folder_exit, read_options
+from marketsim.cli.arguments import add_data_arguments, folder_exit, read_symbols
+from marketsim.cli.flags import as_flags
+from marketsim.cli.parser import Source
 from marketsim.errors import BarsError, MarketsimError
 
-if TYPE_CHECKING:
-    from marketsim.bars import Bars
-
-_EXAMPLES = """examples:
+_EXAMPLES = """examples: (`marketsim demo-data` writes demo.csv)
+  marketsim inspect demo.csv
   marketsim inspect AAPL.csv
   marketsim inspect export.csv --dayfirst yes --json
   marketsim inspect EURUSD_H1.csv --timezone Europe/Athens --calendar 24/5
@@ -38,7 +37,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("source", metavar="FILE|FOLDER|demo", help="what to look at")
+    parser.add_argument("source", action=Source, metavar="FILE|FOLDER|demo", help="what to look at")
     add_data_arguments(parser.add_argument_group("the data"))
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
@@ -54,21 +53,31 @@ def run(args: argparse.Namespace) -> int:
         try:
             bars = read()
             found.append(inspect_bars(bars))
-            blocks.append("\n".join(inspection_lines(bars, found[-1])))
+            blocks.append(as_flags("\n".join(inspection_lines(bars, found[-1]))))
         except BarsError as error:
-            found.append(defect_facts(symbol, error))
+            found.append(_flagged(defect_facts(symbol, error)))
             blocks.append(_broken(found[-1]))
         except (MarketsimError, OSError) as error:
             if len(found) == 0 and symbol == "":
                 raise
-            found.append({"symbol": symbol, "ok": False, "defects": [], "error": str(error)})
-            blocks.append(f"{symbol}\n\n  error: {error}")
+            text = as_flags(error)
+            found.append({"symbol": symbol, "ok": False, "defects": [], "error": text})
+            blocks.append(f"{symbol}\n\n  error: {text}")
     if args.json:
         print(json.dumps(found[0] if len(found) == 1 else {"symbols": found}, indent=2))
     else:
         print("\n\n".join(blocks))
     bad = sum(not facts["ok"] for facts in found)
     return folder_exit(len(found) - bad, bad)
+
+
+def _flagged(facts: Any) -> Any:
+    """Facts whose texts name flags."""
+    if isinstance(facts, dict):
+        return {key: _flagged(value) for key, value in facts.items()}
+    if isinstance(facts, list):
+        return [_flagged(value) for value in facts]
+    return as_flags(facts) if isinstance(facts, str) else facts
 
 
 def _broken(facts: dict[str, Any]) -> str:
@@ -79,25 +88,18 @@ def _broken(facts: dict[str, Any]) -> str:
 
 def _sources(args: argparse.Namespace) -> Iterator[tuple[str, Any]]:
     """Symbols and their read options; "" where the symbol is known only after reading."""
-    from marketsim.bars import BarsFolder, demo_bars, read_bars, read_many
+    from marketsim.bars import BarsFolder, demo_bars
 
     if args.source == "demo":
         yield "SP500", demo_bars
         return
-    options = read_options(args)
-    symbol = args.symbol if args.symbol is not None else (args.symbols or [None])[0]
-    if symbol is not None and not Path(args.source).is_dir():
-        yield "", lambda: read_bars(args.source, symbol=symbol, **options)
-        return
     try:
-        many: Mapping[str, Bars] = read_many(args.source, **options)
+        many = read_symbols(args)
     except BarsError as error:
         stored = error
         yield Path(args.source).name, lambda: _raise(stored)
         return
     if isinstance(many, BarsFolder):
-        for name, why in many.skipped.items():
-            print(f"left out {name}: {why}", file=sys.stderr)
         for name, why in many.problems.items():
             yield name, lambda why=why: _raise(MarketsimError(why))
     for name in many:

@@ -5,30 +5,42 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
 from marketsim.errors import ArgumentError
 
 
+class _Source(SourceFileLoader):
+    """Compiles a file each time: kept bytecode misses an edit of the same second and size."""
+
+    def path_stats(self, path: Any) -> Any:
+        raise OSError(f"{path}: no bytecode is read or written")
+
+
 def load_object(text: str) -> Any:
-    """The object that `module:name` or `path/file.py:name` names; its module is imported.
+    """Load the object named by `module:name` or `path/file.py:name`; imports its module.
 
     Raises:
-        ArgumentError: the text has another form, or there is no such file, module or name.
+        ArgumentError: the text has another form, or the file, module or name does not exist.
     """
     module, _, name = text.rpartition(":")
     if not module or not name:
-        raise ArgumentError(f"module:name or file.py:name is expected: got {text!r}")
+        raise ArgumentError(f"expected module:name or file.py:name: got {text!r}")
     if module.endswith(".py"):
         path = Path(module)
-        spec = importlib.util.spec_from_file_location(path.stem, path)
+        # A name of Python's own would make the file pass for an installed module.
+        known = path.stem in sys.stdlib_module_names
+        name_of = f"file_{path.stem}" if known else path.stem
+        loader = _Source(name_of, str(path))
+        spec = importlib.util.spec_from_file_location(name_of, path, loader=loader)
         if not path.is_file() or spec is None or spec.loader is None:
             raise ArgumentError(f"{text!r}: there is no file {module}")
         loaded = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(loaded)
     else:
-        sys.path.insert(0, "")  # as `python -m` would
+        sys.path.insert(0, "")  # as `python -m` does
         try:
             loaded = importlib.import_module(module)
         except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""marketsim orders: what to order for the next bar."""
+"""marketsim orders: print the orders for the next bar."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ from marketsim.cli.arguments import (
     opened_store,
     read_all,
 )
+from marketsim.cli.parser import Source
 from marketsim.cli.store_text import name_text, plural
 from marketsim.kernels.rules import FILLS
-from marketsim.text import printable
+from marketsim.text import json_rows, printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-_EXAMPLES = """examples:
-  marketsim orders demo --strategies maxdiff --tick 0.01
+_EXAMPLES = """examples: (`marketsim demo-data` writes demo.csv)
+  marketsim orders demo.csv --strategies maxdiff --tick 0.01
   marketsim orders AAPL.csv --calendar XNYS --strategies maxdiff --equity 10000 --tick 0.01 --lot 1
   marketsim orders bars/ --strategies maxdiff high_low --equity 2000 --format csv > orders.csv
   marketsim orders AAPL.csv --strategies unprofit_shutdown --start 2024-01-02 --json
 
-The orders are those that `marketsim backtest` with the same options would give the next bar, made
-from the bars up to the last one in the file: leave a bar that is not complete out. Prices to buy
-are rounded down to --tick and prices to sell up.
+The orders equal those of `marketsim backtest` with the same options for the next bar, made from the
+bars up to the last one in the file: leave out an incomplete bar. Buy prices are rounded down to
+--tick, sell prices up.
 
 exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 3 some symbols of a folder
 failed, 130 interrupted
@@ -49,51 +50,56 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     """Add the sub-command and its arguments."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "orders",
-        help="orders for the next bar, by the code that was backtested",
+        help="print the orders of strategies for the next bar",
         description=(
-            "Forecasts the bar after the last one, and prints the orders of all strategies for it."
+            "Forecast the bar after the last one, and print the orders of all strategies for it."
         ),
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "source", metavar="FILE|FOLDER|demo", help="CSV or Parquet file, folder of such, or demo"
+        "source",
+        action=Source,
+        metavar="FILE|FOLDER|demo",
+        help="CSV or Parquet file, folder of files, or demo",
     )
     add_model_arguments(parser.add_argument_group("the model"))
-    rules = parser.add_argument_group("the rules: those of the backtest")
-    rules.add_argument("--strategies", **NAMES, metavar="NAME", help="which (default: all)")
+    rules = parser.add_argument_group("the rules, as in the backtest")
+    rules.add_argument("--strategies", **NAMES, metavar="NAME", help="strategies (default: all)")
     rules.add_argument(
         "--start",
         metavar="DATE",
-        help="first bar of strategies that carry a state (default: the newest 250 bars)",
+        help="first bar of strategies that carry state (default: the newest 250 bars)",
     )
-    add_with_default(rules, "--fill", "fill policy offsets are fitted by", "open_aware",
+    add_with_default(rules, "--fill", "fill policy of the fit of offsets", "open_aware",
                      choices=FILLS)  # fmt: skip
     rules.add_argument("--fee", type=fee, help="5bps, 0.05%% or 0.0005 (default: by asset class)")
     add_with_default(
-        rules, "--aggregate", "point forecast to decide by", "trimmed_mean_10", metavar="NAME"
+        rules, "--aggregate", "point forecast of strategies", "trimmed_mean_10", metavar="NAME"
     )
     for flag, help, default in (
-        ("--offset-window", "days that offsets are fitted on", 60),
-        ("--purge", "days between fit and decision", 0),
+        ("--offset-window", "bars that offsets are fitted on", 60),
+        ("--purge", "bars between fit and decision", 0),
     ):
-        add_with_default(rules, flag, help, default, type=int, metavar="DAYS")
+        add_with_default(rules, flag, help, default, type=int, metavar="BARS")
     rules.add_argument(
-        "--asset-class", metavar="NAME", help="equity, crypto, forex (default: by the bars)"
+        "--asset-class",
+        metavar="NAME",
+        help="equity, crypto, forex (default: inferred from the bars)",
     )
     account = parser.add_argument_group("the account")
     for flag, help in (
-        ("--equity", "capital a strategy and symbol, for quantities (default: fractions)"),
-        ("--tick", "price step of the market (default: prices are not rounded)"),
-        ("--lot", "step of quantities (default: any)"),
+        ("--equity", "capital per strategy and symbol, for quantities (default: fractions)"),
+        ("--tick", "tick size that prices are rounded to (default: no rounding)"),
+        ("--lot", "lot size that quantities are rounded to (default: no rounding)"),
     ):
         account.add_argument(flag, type=float, metavar="X", help=help)
     add_data_arguments(parser.add_argument_group("the data"))
     add_store_arguments(parser.add_argument_group("the store"))
     output = parser.add_argument_group("the output")
-    add_with_default(output, "--format", "of the output", "table", choices=("table", "csv", "json"))
-    output.add_argument("--json", action="store_true", help="the same as --format json")
-    output.add_argument("--all", action="store_true", help="show rows without an order, too")
+    add_with_default(output, "--format", "output format", "table", choices=("table", "csv", "json"))
+    output.add_argument("--json", action="store_true", help="same as --format json")
+    output.add_argument("--all", action="store_true", help="also show rows without an order")
     output.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
 
@@ -114,6 +120,7 @@ def run(args: argparse.Namespace) -> int:
         fill=args.fill,
         fee=args.fee,
         aggregate=args.aggregate,
+        targets=args.targets,
         offset_window=args.offset_window,
         purge=args.purge,
         asset_class=args.asset_class,
@@ -126,7 +133,8 @@ def run(args: argparse.Namespace) -> int:
     )
     kind = "json" if args.json else args.format
     if kind == "json":
-        facts = {"orders": records(frame), "notes": frame.attrs["notes"], "errors": errors}
+        rows = json_rows(frame.to_dict("records"))
+        facts = {"orders": rows, "notes": frame.attrs["notes"], "errors": errors}
         print(json.dumps(facts, indent=2, allow_nan=False))
     else:
         for note in frame.attrs["notes"]:
@@ -138,21 +146,8 @@ def run(args: argparse.Namespace) -> int:
     return folder_exit(frame["symbol"].nunique(), len(errors))
 
 
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows as values that JSON knows; None for what is not there."""
-    found = []
-    for row in frame.to_dict("records"):
-        plain: dict[str, Any] = {}
-        for name, value in row.items():
-            if hasattr(value, "isoformat"):
-                value = value.isoformat()
-            plain[str(name)] = None if isinstance(value, float) and math.isnan(value) else value
-        found.append(plain)
-    return found
-
-
 def _print(frame: pd.DataFrame, shown: pd.DataFrame) -> None:
-    """The orders as a table, a part for each bar that they are for."""
+    """Print the orders as one table per bar."""
     for bar, rows in shown.groupby("bar", sort=True):
         print(f"orders for the bar {_when(bar)}, from the close of {_when(rows['last_bar'].max())}")
         print()
@@ -173,7 +168,7 @@ def _print(frame: pd.DataFrame, shown: pd.DataFrame) -> None:
 
 
 def _when(moment: Any) -> str:
-    """A time as short as it can be written: of midnight only the date."""
+    """Format a time; midnight as the date alone."""
     text = moment.isoformat(" ")
     return str(text[:10] if text[11:19] == "00:00:00" else text)
 

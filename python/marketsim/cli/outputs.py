@@ -1,4 +1,4 @@
-"""Files that commands write: they replace what marketsim wrote, and other files by --force only."""
+"""Output files of commands: they replace marketsim's own files; other files need --force."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def add_force(group: argparse._ActionsContainer, option: str) -> None:
 def check_output(
     path: Path, option: str, force: bool, is_ours: Callable[[Path, bytes], bool]
 ) -> Path:
-    """Where an output goes, links followed, if it may be written there; writes nothing.
+    """Check that an output may be written; returns its path with links followed, writes nothing.
 
     Args:
-        path: as it was given.
-        option: of the command, for the message.
+        path: path of the output.
+        option: name of the option, for messages.
         force: whether any regular file may be replaced.
-        is_ours: tells by a file's path and first 4,096 bytes whether such a command wrote it.
+        is_ours: function of a file's path and first 4,096 bytes that recognises marketsim's output.
 
     Raises:
         ArgumentError: the folder does not exist, the path is a folder or a device, or it is a file
@@ -58,12 +58,12 @@ def check_output(
         head = file.read(_HEAD_BYTES)
     if head and not is_ours(target, head):
         raise ArgumentError(
-            f"{option} {path}: there is a file that marketsim did not write; give another name, or "
-            "--force to replace it"
+            f"{option} {path}: the file exists and marketsim did not write it; give another name, "
+            "or --force to replace it"
         )
     return target
 
 
 def is_page(_: Path, head: bytes) -> bool:
-    """Whether a file begins as a report does."""
+    """Whether a file begins like a report."""
     return PAGE_MARK in head

@@ -1,4 +1,4 @@
-"""marketsim params: the hyperparameter files of the old functions, shown and edited."""
+"""marketsim params: show and edit the hyperparameter files of the legacy functions."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ if TYPE_CHECKING:
     from marketsim.legacy.stock.settings import LegacySettings
 
 _EXAMPLES = """examples:
-  marketsim params show                         what is used for each symbol, and why
+  marketsim params show                         parameters of each symbol, and their origin
   marketsim params show --symbols AAPL --json
   marketsim params set --samples 256 --batch 64 --dry-run
   marketsim params set --samples 256 --symbols AAPL,MSFT
   marketsim params set --kind kronos --samples 32
 
-Files: FOLDER/toto/SYMBOL.json and the like; FOLDER is --root, else HYPERPARAM_ROOT, else
-hyperparams. Forecasts of marketsim are exact distributions: num_samples and samples_per_batch
-decide how many draws are shown to whoever looks at samples, not what is forecast nor how long it
-takes. The old code, which may read the same files, draws them all.
+Files: FOLDER/toto/SYMBOL.json, FOLDER/kronos/SYMBOL.json, ...; FOLDER is --root, else
+HYPERPARAM_ROOT, else hyperparams. Forecasts of marketsim are exact distributions: num_samples and
+samples_per_batch set the number of draws in sample output, and change neither the forecast nor its
+time. The old code, which may read the same files, draws all samples.
 
 exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or files, 130 interrupted
 """
-_SHOW = "Prints which parameters are used for each symbol, after clamping to the bounds."
-_SET = """Changes num_samples and samples_per_batch in the files of Toto, or sample_count in those
-of Kronos, and nothing else in them: the successor of reduce_toto_samples.py.
-All files are checked before the first is written; each is replaced in one step, and the old one
-stays beside it as SYMBOL.json.bak-<time>. It says when a bound makes a number ineffective."""
+_SHOW = "Print the parameters in use for each symbol, after clamping to the bounds."
+_SET = """Change num_samples and samples_per_batch in the files of Toto, or sample_count in those
+of Kronos, and nothing else: the successor of reduce_toto_samples.py.
+All files are checked before the first is written; each is replaced atomically, and the old one is
+kept as SYMBOL.json.bak-<time>. A warning names numbers that a bound overrides."""
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
     """Add the sub-command and its own sub-commands."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "params",
-        help="hyperparameter files of the old functions: show, set",
-        description="Shows and edits the hyperparameter files of the old functions.",
+        help="hyperparameter files of the legacy functions: show, set",
+        description="Show and edit the hyperparameter files of the legacy functions.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     below = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     show = below.add_parser(
-        "show", help="what is used for each symbol", description=_SHOW, epilog=_EXAMPLES,
+        "show", help="parameters of each symbol", description=_SHOW, epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     change = below.add_parser(
@@ -58,10 +58,10 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )  # fmt: skip
     change.add_argument("--samples", type=int, metavar="N", help="num_samples")
     change.add_argument(
-        "--kind", choices=("toto", "kronos"), default="toto", help="whose files (default: toto)"
+        "--kind", choices=("toto", "kronos"), default="toto", help="model (default: toto)"
     )
     change.add_argument("--batch", type=int, metavar="M", help="samples_per_batch")
-    change.add_argument("--dry-run", action="store_true", help="only say what would be changed")
+    change.add_argument("--dry-run", action="store_true", help="print changes without writing")
     for sub, perform in ((show, _run_show), (change, _run_set)):
         _add_common_arguments(sub)
         sub.set_defaults(perform=perform)
@@ -76,20 +76,20 @@ def run(args: argparse.Namespace) -> int:
 
 def _add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--symbols", **NAMES, metavar="SYMBOL", help="which (default: all that have a file)"
+        "--symbols", **NAMES, metavar="SYMBOL", help="symbols (default: all with a file)"
     )
     parser.add_argument("--root", type=Path, metavar="FOLDER", help="folder of the files")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument(  # of the whole command too: it may stand before or behind the sub-command
+    parser.add_argument(  # accepted before and after the sub-command
         "--debug",
         action="store_true",
         default=argparse.SUPPRESS,
-        help="show where an error comes from (traceback)",
+        help="print the traceback of an error",
     )
 
 
 def _settings(args: argparse.Namespace) -> LegacySettings:
-    """The settings of the environment, with the folder that the command line tells."""
+    """Read the settings of the environment, with the folder of --root."""
     from dataclasses import replace
 
     from marketsim.legacy.stock.settings import current_settings
@@ -112,7 +112,7 @@ def _run_show(args: argparse.Namespace) -> int:
         print_json({"root": str(root), "bounds": bounds, "symbols": rows})
         return 0
     if not rows:
-        print(f"there are no parameter files in {root}: all symbols have the defaults")
+        print(f"there are no parameter files in {root}: all symbols use the defaults")
         return 0
     _print_table(rows)
     for row in rows:
@@ -122,7 +122,7 @@ def _run_show(args: argparse.Namespace) -> int:
 
 
 def _row(symbol: str, settings: LegacySettings) -> dict[str, Any]:
-    """What is used for a symbol, and what its file says."""
+    """Return the parameters in use for a symbol, and those in its file."""
     from marketsim.legacy.stock.parameter_files import read_parameters
     from marketsim.legacy.stock.parameters import SamplingBounds, explain_clamp, toto_params_of
 
@@ -130,8 +130,8 @@ def _row(symbol: str, settings: LegacySettings) -> dict[str, Any]:
     file = read_parameters("toto", symbol, root=root)
     best = read_parameters("best", symbol, root=root)
     where = "the defaults" if file is None else str(file.path)
-    said = toto_params_of({} if file is None else file.config, settings, where)
-    numbers = (said["num_samples"], said["samples_per_batch"])
+    stated = toto_params_of({} if file is None else file.config, settings, where)
+    numbers = (stated["num_samples"], stated["samples_per_batch"])
     used = SamplingBounds.of(settings).clamp(*numbers)
     return {
         "symbol": symbol,
@@ -139,7 +139,7 @@ def _row(symbol: str, settings: LegacySettings) -> dict[str, Any]:
         "file": None if file is None else str(file.path),
         "num_samples": numbers[0],
         "samples_per_batch": numbers[1],
-        "aggregate": said["aggregate"],
+        "aggregate": stated["aggregate"],
         "used": {"num_samples": used[0], "samples_per_batch": used[1]},
         "reasons": explain_clamp(*numbers, settings),
     }
@@ -184,10 +184,10 @@ def _run_set(args: argparse.Namespace) -> int:
         return 0
     changed = [edit for edit in edits if edit.changes]
     for edit in changed:
-        kept = "" if edit.backup is None else f" (was kept as {edit.backup.name})"
+        kept = "" if edit.backup is None else f" (backup: {edit.backup.name})"
         print(f"{edit.path}: {_numbers(edit.before)} -> {_numbers(edit.after)}{kept}")
     verb = "would be changed" if args.dry_run else "changed"
-    print(f"{plural(len(changed), 'file')} {verb}, {len(edits) - len(changed)} said so already")
+    print(f"{plural(len(changed), 'file')} {verb}, {len(edits) - len(changed)} unchanged")
     for reason in dict.fromkeys(reason for found in reasons.values() for reason in found):
         print(f"warning: {reason}", file=sys.stderr)
     return 0
@@ -196,8 +196,8 @@ def _run_set(args: argparse.Namespace) -> int:
 def _reasons(edit: SamplingEdit, settings: LegacySettings) -> list[str]:
     from marketsim.legacy.stock.parameters import explain_clamp, toto_params_of
 
-    said = toto_params_of(edit.after, settings, edit.path)
-    return explain_clamp(said["num_samples"], said["samples_per_batch"], settings)
+    stated = toto_params_of(edit.after, settings, edit.path)
+    return explain_clamp(stated["num_samples"], stated["samples_per_batch"], settings)
 
 
 def _numbers(config: dict[str, Any]) -> str:

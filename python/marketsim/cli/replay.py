@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from marketsim.cli import search_ledger
 from marketsim.cli.arguments import add_data_arguments, add_with_default, read_source
 from marketsim.cli.loading import load_object
 from marketsim.cli.outputs import add_force, check_output, is_page
+from marketsim.cli.parser import Source
 from marketsim.errors import ArgumentError, UnknownNameError
 
 _EXAMPLES = """strategies:
@@ -22,11 +24,12 @@ _EXAMPLES = """strategies:
                       or a dict of arguments of marketsim.replay.replay
   path/file.py:function
 
-examples:
-  marketsim replay demo --strategy sma_cross --params fast=20 slow=100 --fee-bps 10
+examples: (`marketsim demo-data` writes demo.csv)
+  marketsim replay demo.csv --strategy sma_cross --params fast=20 slow=100 --fee-bps 10
   marketsim replay BTC-USD.csv --strategy rsi_reversion --stop-loss 0.05 --json
   marketsim replay AAPL.csv --strategy mine.py:signals --start 2015-01-01 --trades trades.csv
   marketsim replay demo --strategy donchian_breakout --report demo.html
+  marketsim replay demo --params fast=20 slow=100 --ledger marketsim-trials.sqlite
 
 exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 130 interrupted
 """
@@ -44,7 +47,9 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("source", metavar="FILE|demo", help="CSV or Parquet file, or demo")
+    parser.add_argument(
+        "source", action=Source, metavar="FILE|demo", help="CSV or Parquet file, or demo"
+    )
     what = parser.add_argument_group("the strategy")
     add_with_default(what, "--strategy", "a name or module:function", "sma_cross", metavar="NAME")
     what.add_argument(
@@ -80,6 +85,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )
     add_force(output, "--trades or --report")
     output.add_argument("--json", action="store_true", help="print JSON instead of text")
+    search_ledger.add_behind(parser.add_argument_group("the trials behind it"))
     old = parser.add_argument_group("switches of an older tool: accepted, without effect")
     old.add_argument(
         "--fast-window", action="store_true", help="windows of past bars are never copied"
@@ -148,6 +154,8 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name) is not None
     }
     result = replay(bars, account=account, **(options | arguments))
+    study = f"{args.strategy.rpartition(':')[2]} {bars.symbol}"  # as `search` calls it
+    result = search_ledger.with_trials(result, args, study, params)
     if args.trades:
         from marketsim.atomic import replace_file
 

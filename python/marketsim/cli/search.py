@@ -17,6 +17,7 @@ from marketsim.cli.arguments import (
     read_source,
 )
 from marketsim.cli.loading import load_object
+from marketsim.cli.parser import Source
 from marketsim.cli.store_text import print_json
 from marketsim.errors import ArgumentError
 
@@ -24,7 +25,13 @@ if TYPE_CHECKING:
     from marketsim.bars import Bars
     from marketsim.search import Ledger, SpaceFile
 
-SPLITS = ("none", "walk-forward", "anchored", "k-fold")
+SPLITS = {
+    "none": "score on all bars",
+    "walk-forward": "--train bars before each test of --test bars",
+    "anchored": "all bars before each test of --test bars",
+    "k-fold": "each of --folds as the test once",
+    "combinatorial": "every choice of --test-folds of --folds as the test",
+}
 
 _EXAMPLES = """the space, YAML or JSON (data alone: nothing in it is run):
   fast: {int: [5, 50], step: 5}
@@ -37,6 +44,8 @@ examples:
   marketsim search AAPL.csv --strategy sma_cross --space space.yaml --trials 500 --jobs 2 --dry-run
   marketsim search AAPL.csv --strategy mine.py:signals --space space.yaml --sampler tpe \\
       --trials 500 --jobs 2 --split walk-forward --train 1000 --test 250
+  marketsim search AAPL.csv --strategy sma_cross --space space.yaml --sampler grid \\
+      --split combinatorial --folds 6 --test-folds 2 --purge 20 --embargo 5
   marketsim search AAPL.csv --strategy mine.py:MyStrategy --model ewma --space space.yaml
   marketsim search list                            the searches of a ledger
   marketsim search best sma_cross --count 5        and: summary, compare, heatmap, export, promote
@@ -84,7 +93,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="FILE|demo", help="CSV or Parquet file, or demo")
+    parser.add_argument(
+        "source", action=Source, metavar="FILE|demo", help="CSV or Parquet file, or demo"
+    )
     what = parser.add_argument_group("the strategy")
     what.add_argument(
         "--strategy", required=True, metavar="NAME",
@@ -119,12 +130,14 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_with_default(how, "--seed", "of the sampler", 0, type=int, metavar="N")
     add_with_default(
         how, "--split",
-        "choose on training bars alone and hold the best in the test after them", "none",
-        choices=SPLITS,
+        "choose on training bars alone and hold the best in the test: "
+        + "; ".join(f"{name}: {what}" for name, what in SPLITS.items()), "none",
+        choices=tuple(SPLITS),
     )  # fmt: skip
     add_with_default(how, "--train", "bars of a training window", 1000, type=int, metavar="BARS")
     add_with_default(how, "--test", "bars of a test window", 250, type=int, metavar="BARS")
-    add_with_default(how, "--folds", "of k-fold", 5, type=int, metavar="N")
+    add_with_default(how, "--folds", "of k-fold and combinatorial", 5, type=int, metavar="N")
+    add_with_default(how, "--test-folds", "of combinatorial", 2, type=int, metavar="N")
     add_with_default(how, "--purge", "bars left out beside a test", 0, type=int, metavar="BARS")
     add_with_default(how, "--embargo", "more of them after it", 0, type=int, metavar="BARS")
     how.add_argument(
@@ -132,6 +145,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Optuna's journal or database: a search that was stopped goes on",
     )  # fmt: skip
     how.add_argument("--study", metavar="NAME", help="its name (default: strategy and symbol)")
+    how.add_argument(
+        "--code", metavar="TEXT",
+        help="version of the strategy: the ledger answers what has the same (default: a digest of "
+        "its code and all that it uses)",
+    )  # fmt: skip
     how.add_argument(
         "--keep-without-effect", action="store_true",
         help="do not refuse parameters that change nothing",
@@ -173,7 +191,10 @@ def _run(args: argparse.Namespace) -> int:
         )  # fmt: skip
         found = {"study": study, "ledger": str(args.ledger), **found}
         if args.split == "none":
-            found |= search_ledger.evidence_facts(ledger, study)
+            trial = ledger.find(found.pop("key"))
+            found |= search_ledger.evidence_facts(ledger, study, trial)
+            if "trials_behind" in found:
+                found["trials"] = found["trials_behind"]
     if args.json:
         print_json(found)
     else:
@@ -239,12 +260,16 @@ def _bar_count(job: _Job) -> int:
 
 def _dry_run(args: argparse.Namespace, job: _Job) -> int:
     """Time some evaluations, and say what all of them cost."""
+    from marketsim.search.grid_result import plain
+    from marketsim.search.space_file import Restricted
+
     count = _evaluations(args, job)
     most = 256 if job.compiled else 3
     sets = _some_sets(job, most)
     tried = len(next(iter(sets.values())))
     job.objective.keep_net = not job.compiled
-    job.objective({name: values[:1] for name, values in sets.items()})  # reads and compiles
+    objective = Restricted(job.objective, job.space.conditions)
+    objective.one(**{name: plain(values[0]) for name, values in sets.items()})  # reads, compiles
     start = time.perf_counter()
     job.objective(sets)
     each = (time.perf_counter() - start) / tried
@@ -299,38 +324,45 @@ def _grid(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[str, Any]
 
     found = grid(
         job.objective, _values(job.space), where=job.space.where if job.space.conditions else None,
-        direction=args.direction, ledger=ledger, study=job.study, data=job.objective.data,
-        code=job.objective.code, progress=not args.no_progress,
+        direction=args.direction, ledger=ledger, study=job.study, code=args.code,
+        progress=not args.no_progress,
         without_effect="keep" if args.keep_without_effect else "refuse",
     )  # fmt: skip
     plateau = found.plateau()
     return {
         "evaluated": len(found) - found.reused, "reused": found.reused,
         "best": found.best_params, "score": float(found.scores[found.best]),
+        "key": found.trial_keys[found.best],
         "plateau": plateau.params, "plateau_score": plateau.score, "plateau_cells": plateau.cells,
     }  # fmt: skip
 
 
 def _sampled(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[str, Any]:
-    from marketsim.search import optuna
+    from marketsim.search import optuna, trial_key
     from marketsim.search.space_file import Restricted
 
     found = optuna(
         Restricted(job.objective, job.space.conditions), job.space.space, trials=args.trials,
         jobs=args.jobs, sampler=args.sampler, pruner=args.pruner, seed=args.seed,
         direction=args.direction, storage=args.storage, study=job.study, ledger=ledger,
+        code=args.code,
         without_effect="keep" if args.keep_without_effect else "refuse",
         progress=not args.no_progress,
     )  # fmt: skip
     return {
         "evaluated": len(found) - found.reused, "reused": found.reused,
         "best": found.best_params, "score": found.best_score,
+        "key": trial_key(job.study, found.best_params, **found.filed),
     }  # fmt: skip
 
 
 def _splitter(args: argparse.Namespace) -> Any:
-    from marketsim.search import PurgedKFold, WalkForwardSplit
+    from marketsim.search import CombinatorialPurgedSplit, PurgedKFold, WalkForwardSplit
 
+    if args.split == "combinatorial":
+        return CombinatorialPurgedSplit(
+            args.folds, args.test_folds, purge=args.purge, embargo=args.embargo
+        )
     if args.split == "k-fold":
         return PurgedKFold(args.folds, purge=args.purge, embargo=args.embargo)
     return WalkForwardSplit(
@@ -358,7 +390,7 @@ def _split_search(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[s
         Restricted(job.objective, job.space.conditions), job.space.space, _splitter(args),
         trials=args.trials if args.sampler != "grid" else _evaluations(args, job),
         statistic=statistic, sampler=args.sampler, jobs=args.jobs, seed=args.seed, study=job.study,
-        storage=args.storage, ledger=ledger,
+        storage=args.storage, ledger=ledger, code=args.code,
         without_effect="keep" if args.keep_without_effect else "refuse",
         progress=not args.no_progress,
     )  # fmt: skip
@@ -367,6 +399,7 @@ def _split_search(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[s
         "evaluated": int(windows.evaluations.sum()),
         "windows": windows.replace({np.nan: None}).to_dict("records"),
         "out_of_sample_return": float(np.prod(1.0 + found.net) - 1.0),
+        "path_returns": (np.prod(1.0 + found.paths, axis=1) - 1.0).tolist(),
         "in_sample_return": float(np.prod(1.0 + found.in_sample_net) - 1.0),
         "in_sample_score": float(windows.in_sample.mean()),
         "out_of_sample_score": float(windows.out_of_sample.mean()),
@@ -394,7 +427,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
             f"windows        {len(found['windows'])}, score in sample "
             f"{found['in_sample_score']:.4g}, out of sample {found['out_of_sample_score']:.4g}",
             f"return         in sample {found['in_sample_return']:.2%}, out of sample "
-            f"{found['out_of_sample_return']:.2%}",
+            f"{found['out_of_sample_return']:.2%}" + _paths(found["path_returns"]),
             *(
                 f"  test from bar {w['test_first']}: "
                 + text({n[6:]: v for n, v in w.items() if n.startswith("param_")})
@@ -405,6 +438,13 @@ def _lines(found: dict[str, Any]) -> list[str]:
     lines += search_ledger.evidence_lines(found)
     lines.append(f"ledger         {found['ledger']}")
     return lines
+
+
+def _paths(returns: list[float]) -> str:
+    """How far the paths of combinatorial splits lie apart."""
+    if len(returns) == 1:
+        return ""
+    return f" ({len(returns)} paths, {min(returns):.2%} to {max(returns):.2%})"
 
 
 def _number(value: float | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +41,43 @@ def add_ledger(group: argparse._ActionsContainer) -> None:
     )  # fmt: skip
 
 
+def add_behind(group: argparse._ActionsContainer) -> None:
+    """Which trials stand behind a single result."""
+    group.add_argument(
+        "--ledger", type=Path, metavar="PATH",
+        help="say how many trials of this file led to the result, and how much of it is luck; a "
+        "result that no search made is recorded there as one more trial",
+    )  # fmt: skip
+    group.add_argument(
+        "--study", metavar="NAME",
+        help="its search in the ledger (default: the one that made it, or strategy and symbol)",
+    )  # fmt: skip
+
+
+def with_trials(
+    result: Any, args: argparse.Namespace, study: str, params: dict[str, Any] | None = None
+) -> Any:
+    """The result with what the trials of --ledger say of it; says where it was recorded.
+
+    Args:
+        study: where it is recorded if no search made it.
+    """
+    if args.ledger is None:
+        if args.study is not None:
+            raise ArgumentError("--study is a search of a ledger: state --ledger too")
+        return result
+    from marketsim.search import Ledger, trials_of, with_ledger
+
+    with Ledger(args.ledger) as ledger:
+        made = trials_of(result, ledger)
+        name = args.study if args.study or made else study
+        before = ledger.summary(name).attempts if name else 0
+        found = with_ledger(result, ledger, name, params=params)
+        if name and ledger.summary(name).attempts > before:
+            print(f"recorded in {args.ledger} as a trial of {name!r}", file=sys.stderr)
+    return found
+
+
 def add_parsers(below: Any) -> None:
     """Add the commands that read a ledger."""
     for name, (perform, help) in COMMANDS.items():
@@ -60,9 +98,7 @@ def add_parsers(below: Any) -> None:
 def _add_own(name: str, parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the command")
     if name in ("summary", "best", "compare", "heatmap"):
-        add_with_default(
-            group, "--direction", "the best", "maximize", choices=("maximize", "minimize")
-        )
+        _add_direction(group)
     if name == "best":
         add_with_default(group, "--count", "how many", 10, type=int, metavar="N")
     if name == "heatmap":
@@ -87,9 +123,13 @@ def _add_own(name: str, parser: argparse.ArgumentParser) -> None:
         add_with_default(
             group, "--least-bars", "bars of its returns", rule.least_bars, type=int, metavar="N"
         )
-        add_with_default(
-            group, "--direction", "the best", "maximize", choices=("maximize", "minimize")
-        )
+        _add_direction(group)
+
+
+def _add_direction(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--direction", choices=("maximize", "minimize"), help="the best (default: as searched)"
+    )
 
 
 def _opened(args: argparse.Namespace, mode: str = "r") -> Ledger:
@@ -110,19 +150,19 @@ def _study(args: argparse.Namespace, ledger: Ledger) -> str:
     return str(args.study)
 
 
-def evidence_facts(ledger: Ledger, study: str) -> dict[str, Any]:
-    """How much of the best is luck: empty where the trials kept no returns."""
+def evidence_facts(ledger: Ledger, study: str, trial: Trial | None) -> dict[str, Any]:
+    """How much of the best is luck: empty where it kept no returns."""
     from marketsim.search import evidence
+    from marketsim.search.evidence import same_run
 
-    params, _ = ledger.returns(study)
-    if not params:
+    if trial is None or not any(same_run(one, trial) for one in ledger.kept(study)):
         return {}
-    found = evidence(ledger, study)
+    found = evidence(ledger, study, trial=trial)
     overfitting = found.overfitting
     return {
-        "trials": found.trials,
+        "trials_behind": found.trials,
+        "trials_elsewhere": found.elsewhere,
         "effective_trials": found.effective,
-        "best_by_sharpe": found.params,
         "deflated_sharpe": _finite(found.deflated.probability),
         "probability_of_overfitting": (
             None if overfitting is None else _finite(overfitting.probability)
@@ -135,9 +175,11 @@ def evidence_lines(facts: dict[str, Any]) -> list[str]:
     if "deflated_sharpe" not in facts:
         return []
     deflated, overfitting = facts["deflated_sharpe"], facts["probability_of_overfitting"]
+    elsewhere = facts["trials_elsewhere"]
+    besides = f"; {elsewhere:,} more on other bars or with other settings" if elsewhere else ""
     return [
-        f"behind it      {facts['trials']:,} trials, {facts['effective_trials']:,} of them "
-        "different by their returns",
+        f"behind it      {facts['trials_behind']:,} trials on these bars with these settings, "
+        f"{facts['effective_trials']:,} of them different by their returns{besides}",
         f"deflated Sharpe ratio {_text(deflated)}: the probability that the best has skill after "
         "so many trials",
         f"probability of backtest overfitting {_text(overfitting)}",
@@ -158,24 +200,42 @@ def _table(header: list[str], rows: list[list[str]]) -> None:
     print("\n".join(aligned(header, rows)))
 
 
-def _facts(ledger: Ledger, study: str, direction: str = "maximize") -> dict[str, Any]:
+def _facts(
+    ledger: Ledger, study: str, direction: str | None = None, *, luck: bool = True
+) -> dict[str, Any]:
+    """Counts of a search, the best of its newest question, and how much of that is luck."""
     from marketsim.search import champion
 
     found = ledger.summary(study, direction=direction)._asdict()
     best: Trial | None = found.pop("best")
     present = champion(ledger, study)
+    asked = ledger.question(study)
     return {
         "study": study,
         **found,
+        "question": None if asked is None else asked._asdict(),
         "best": None if best is None else dict(best.params),
         "score": None if best is None else best.score,
         "champion": None if present is None else dict(present.params),
+        **(evidence_facts(ledger, study, best) if luck else {}),
     }
+
+
+def _question_lines(ledger: Ledger, study: str) -> list[str]:
+    """Which question is answered, and which others the study has."""
+    [first, *others] = ledger.questions(study).items()
+    lines = [f"of the question {first[0].words()}"]
+    if others:
+        lines.append(f"and not of {len(others):,} other question{'s' * (len(others) > 1)}:")
+        lines += [f"  {count:,} attempts: {one.words(first[0])}" for one, count in others[:5]]
+        if len(others) > 5:
+            lines.append(f"  and {len(others) - 5:,} more; export has them all")
+    return lines
 
 
 def _list(args: argparse.Namespace) -> int:
     with _opened(args) as ledger:
-        rows = [_facts(ledger, study) for study in ledger.studies()]
+        rows = [_facts(ledger, study, luck=False) for study in ledger.studies()]
     if args.json:
         print_json(rows)
     elif not rows:
@@ -195,7 +255,8 @@ def _list(args: argparse.Namespace) -> int:
 def _summary(args: argparse.Namespace) -> int:
     with _opened(args) as ledger:
         study = _study(args, ledger)
-        facts = _facts(ledger, study, args.direction) | evidence_facts(ledger, study)
+        facts = _facts(ledger, study, args.direction)
+        asked = _question_lines(ledger, study)
     if args.json:
         print_json(facts)
         return 0
@@ -206,10 +267,11 @@ def _summary(args: argparse.Namespace) -> int:
     )
     if facts["best"] is not None:
         print(f"best           {_params(facts['best'])}   score {facts['score']:.6g}")
+    print("\n".join(asked))
     if facts["champion"] is not None:
         print(f"champion       {_params(facts['champion'])}")
     lines = evidence_lines(facts)
-    print("\n".join(lines) if lines else "no trial kept its returns: nothing is known of its luck")
+    print("\n".join(lines) if lines else "the best kept no returns: nothing is known of its luck")
     return 0
 
 
@@ -217,12 +279,14 @@ def _best(args: argparse.Namespace) -> int:
     with _opened(args) as ledger:
         study = _study(args, ledger)
         rows = ledger.best(study, args.count, direction=args.direction)
+        asked = _question_lines(ledger, study)
     if args.json:
         print_json(
             [
                 {
                     "params": dict(trial.params),
                     "score": trial.score,
+                    "question": trial.question._asdict(),
                     "metrics": {n: _finite(v) for n, v in trial.metrics.items()},
                 }
                 for trial in rows
@@ -240,6 +304,7 @@ def _best(args: argparse.Namespace) -> int:
                 for t in rows
             ],
         )  # fmt: skip
+        print("\n".join(asked))
     return 0
 
 
@@ -252,10 +317,7 @@ def _compare(args: argparse.Namespace) -> int:
                     f"study {name!r} is not in {args.ledger}, which has "
                     f"{', '.join(map(repr, known)) or 'none'}"
                 )
-        rows = [
-            _facts(ledger, name, args.direction) | evidence_facts(ledger, name)
-            for name in args.studies or known
-        ]
+        rows = [_facts(ledger, name, args.direction) for name in args.studies or known]
     if args.json:
         print_json(rows)
         return 0
@@ -277,6 +339,7 @@ def _heatmap(args: argparse.Namespace) -> int:
     with _opened(args) as ledger:
         study = _study(args, ledger)
         found = ledger_grid(ledger, study, direction=args.direction)
+        asked = _question_lines(ledger, study)
     frame = found.heatmap(args.rows, args.columns)
     if args.out is not None:
         found.save_heatmap(args.out, args.rows, args.columns)
@@ -300,6 +363,7 @@ def _heatmap(args: argparse.Namespace) -> int:
     _table([f"{args.rows} \\ {args.columns}", *map(str, frame.columns)], rows)
     for name, (row, column) in frame.attrs.items():
         print(f"{name}: {args.rows}={row} {args.columns}={column}")
+    print("\n".join(asked))
     return 0
 
 

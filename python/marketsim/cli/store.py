@@ -1,4 +1,4 @@
-"""marketsim store: what the prediction store holds, and looking after it."""
+"""marketsim store: list, check, maintain and export the prediction store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from marketsim.cli import store_change, store_legacy, store_look
 
 _EXAMPLES = """examples:
-  marketsim store stat                     how much there is, and of which models
+  marketsim store stat                     totals, and a row per model
   marketsim store show SP500 --last 5      the newest forecasts of a symbol
   marketsim store verify                   check every byte
   marketsim store gc --older-than 90d --dry-run
@@ -29,11 +29,11 @@ class StoreCommand:
     """A sub-command of `marketsim store`.
 
     Attributes:
-        name: what it is called.
-        help: one line.
-        description: what it does, and examples.
-        arguments: adds its arguments.
-        run: does it; returns the exit code.
+        name: name on the command line.
+        help: one-line help.
+        description: long help with examples.
+        arguments: function that adds its arguments.
+        run: function that runs it; returns the exit code.
     """
 
     name: str
@@ -53,15 +53,17 @@ def _run_show(args: argparse.Namespace) -> int:
 COMMANDS = (
     StoreCommand(
         "stat",
-        "how much there is, and of which models",
+        "totals, and a row per model",
         store_look.STAT,
         store_look.add_filters,
         store_look.run_stat,
     ),
-    StoreCommand("ls", "every file", store_look.LS, store_look.add_ls_arguments, store_look.run_ls),
+    StoreCommand(
+        "ls", "list every file", store_look.LS, store_look.add_ls_arguments, store_look.run_ls
+    ),
     StoreCommand(
         "show",
-        "the forecasts of a symbol or a file",
+        "print the forecasts of a symbol or a file",
         store_look.SHOW,
         store_look.add_show_arguments,
         _run_show,
@@ -75,14 +77,14 @@ COMMANDS = (
     ),
     StoreCommand(
         "repair",
-        "mend what verify finds",
+        "repair the defects that verify finds",
         store_change.REPAIR,
         store_change.add_repair_arguments,
         store_change.run_repair,
     ),
     StoreCommand(
         "compact",
-        "write files anew without what does not count",
+        "rewrite files without broken and superseded records",
         store_change.COMPACT,
         store_change.add_compact_arguments,
         store_change.run_compact,
@@ -96,14 +98,14 @@ COMMANDS = (
     ),
     StoreCommand(
         "export",
-        "all forecasts as one Arrow or Parquet table",
+        "write all forecasts as one Arrow or Parquet table",
         store_change.EXPORT,
         store_change.add_export_arguments,
         store_change.run_export,
     ),
     StoreCommand(
         "import-legacy",
-        "take over the old project's cache of forecasts",
+        "import forecasts from the legacy cache",
         store_legacy.IMPORT,
         store_legacy.add_import_arguments,
         store_legacy.run_import,
@@ -115,8 +117,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     """Add the sub-command and its own sub-commands."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "store",
-        help="what the prediction store holds: list, show, verify, repair, export, clean up",
-        description="Lists, checks, mends, cleans up and exports the store of forecasts.",
+        help="list, show, verify, repair, clean up and export the prediction store",
+        description="List, check, repair, clean up and export the prediction store.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -147,14 +149,14 @@ def _add_common_arguments(parser: argparse.ArgumentParser) -> None:
         "--store",
         type=Path,
         metavar="PATH",
-        help="the store's folder (default: MARKETSIM_STORE, or marketsim/store in the user's "
+        help="folder of the store (default: MARKETSIM_STORE, or marketsim/store in the user's "
         "cache folder)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    parser.add_argument(  # of the whole command too: it may stand before or behind the sub-command
+    parser.add_argument(  # accepted before and after the sub-command
         "--debug",
         action="store_true",
         default=argparse.SUPPRESS,
-        help="show where an error comes from (traceback)",
+        help="print the traceback of an error",
     )

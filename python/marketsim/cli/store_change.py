@@ -1,4 +1,4 @@
-"""The commands of `marketsim store` that write: repair, compact, gc, export."""
+"""Commands of `marketsim store` that write: repair, compact, gc, export."""
 
 from __future__ import annotations
 
@@ -32,104 +32,104 @@ if TYPE_CHECKING:
     from marketsim.forecasts.store.gc import Collected
     from marketsim.forecasts.store.maintain import Outcome
 
-REPAIR = """Mends what verify finds, and says what it did with each file.
+REPAIR = """Repair the defects that verify finds, and print the result of each file.
 
 examples:
   marketsim store repair
   marketsim store repair --models ewma --json
 
-A file with broken records or one broken header is written anew with what is right in it. A file
-whose headers are both broken is renamed (*.bad-...) and stays. The records of a file that lies in a
-wrong place are added to the file in the right place, and it is renamed. Records of a file that was
-set aside before are added likewise. Safe beside backtests that use the store.
+A file with broken records or one broken header is rewritten with its valid records. A file whose
+headers are both broken is set aside, that is, renamed to *.bad-... . The records of a misplaced
+file are added to the file at the right path, and it is set aside. The records of a file set aside
+earlier are added likewise. Safe beside backtests that use the store.
 
-exit codes: 0 the store is all right now, 2 something was left as it is
+exit codes: 0 no defect is left, 2 some files were left unchanged
 """
-COMPACT = """Writes files anew that hold broken or superseded records, without them.
+COMPACT = """Rewrite files without their broken and superseded records.
 
 examples:
   marketsim store compact
   marketsim store compact --series SP500
 
-Files with nothing to gain are not touched. Safe beside backtests that use the store.
+Files that would not get smaller are not changed. Safe beside backtests that use the store.
 """
-GC = """Removes whole files, the ones unused for longest first. It asks nothing: try --dry-run.
+GC = """Remove whole files, longest unused first, without asking: try --dry-run first.
 
 examples:
   marketsim store gc --older-than 90d --dry-run
   marketsim store gc --keep-models ewma 3f2a
   marketsim store gc --max-bytes 2GiB
-  marketsim store gc                       only what is left over
+  marketsim store gc                       only temporary and quarantined files
 
-Given together, the options must all allow a file to be removed. Temporary (*.tmp-...) files go once
-they are a day old and quarantined ones (*.bad-...) after 30 days, whatever the options. Safe beside
-backtests that use the store: a file that is written to meanwhile stays.
+A file is removed only if all given options allow it. Temporary files (*.tmp-...) are removed after
+a day and quarantined ones (*.bad-...) after 30 days, whatever the options. Safe beside backtests
+that use the store: files written to during the run stay.
 """
-EXPORT = """Writes all forecasts as one table, a row each, for any other program. The store is not
+EXPORT = """Write all forecasts as one table, one row each, for other programs. The store is not
 changed.
 
 examples:
   marketsim store export forecasts.parquet
   marketsim store export sp500.arrow --series SP500 --models ewma
 
-Columns: model, model_name, series, target, horizon, as_of, imported, key, mean, std, one for each
-quantile (q0.1), and samples where there are any. Needs pyarrow: pip install "marketsim[parquet]"
+Columns: model, model_name, series, target, horizon, as_of, imported, key, mean, std, one per
+quantile (q0.1), and samples if stored. Needs pyarrow: pip install "marketsim[parquet]"
 """
 
 
 def add_repair_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which models."""
+    """Add the arguments of repair."""
     add_filters(parser)
     add_lock_timeout(parser)
 
 
 def add_compact_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which models and symbols."""
+    """Add the arguments of compact."""
     add_ls_arguments(parser)
     add_lock_timeout(parser)
 
 
 def add_gc_arguments(parser: argparse.ArgumentParser) -> None:
-    """What may be removed."""
+    """Add the arguments of gc."""
     parser.add_argument(
         "--keep-models",
         **NAMES,
         metavar="MODEL",
-        help="keep all of these: names, fingerprints, or the first digits of one",
+        help="models to keep: names, fingerprints, or prefixes of them",
     )
     parser.add_argument(
         "--older-than",
         type=parse_age,
         metavar="AGE",
-        help="only files last written to that long ago (12h, 90d, 2w) or before a date "
+        help="remove only files last written longer ago (12h, 90d, 2w) or before a date "
         "(2026-01-31, UTC)",
     )
     parser.add_argument(
         "--max-bytes",
         type=parse_size,
         metavar="SIZE",
-        help="no more than it takes to get down to 500MB, 2GiB, ...",
+        help="stop at this total size: 500MB, 2GiB, ...",
     )
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    parser.add_argument("--dry-run", action="store_true", help="print files without removing them")
     add_lock_timeout(parser)
 
 
 def add_export_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where to, and which models and symbols."""
+    """Add the arguments of export."""
     parser.add_argument("table", type=Path, metavar="FILE", help="*.arrow or *.parquet")
     add_force(parser, "export")
     add_ls_arguments(parser)
 
 
 def _open_writer(args: argparse.Namespace) -> PredictionStore:
-    """The store, open for writing; an error where there is none yet."""
+    """Open the store for writing; raise StoreNotFoundError if it does not exist."""
     from marketsim.forecasts import PredictionStore
 
     return PredictionStore(open_reader(args).path, lock_timeout=args.lock_timeout)
 
 
 def run_repair(args: argparse.Namespace) -> int:
-    """Mend the store; returns 0, or 2 where something was left as it is."""
+    """Repair the store; returns 0, or 2 if a file was left unchanged."""
     from marketsim.forecasts.store.maintain import repair
 
     store = _open_writer(args)
@@ -186,7 +186,7 @@ def run_gc(args: argparse.Namespace) -> int:
     )
     _print_collected(args, store, done)
     if args.max_bytes is not None and done.left > args.max_bytes and not args.json:
-        print(f"the rest may not be removed: {size_text(args.max_bytes)} were asked for")
+        print(f"{size_text(args.max_bytes)} not reached: the other files may not be removed")
     return 0
 
 
@@ -231,14 +231,14 @@ def _print_collected(args: argparse.Namespace, store: PredictionStore, done: Col
 
 
 def _is_export(path: Path, head: bytes) -> bool:
-    """Whether a file is a table of forecasts; one that cannot be read is none."""
+    """Whether a file is an exported table; False for unreadable files."""
     from marketsim.forecasts.store.export import is_export
 
     return head[:4] in (b"PAR1", b"ARRO") and is_export(path)
 
 
 def run_export(args: argparse.Namespace) -> int:
-    """Write the table; returns 0, or 2 where files had to be left out."""
+    """Write the table; returns 0, or 2 if files were left out."""
     import sys
 
     from marketsim.forecasts.store.export import export_table

@@ -1,4 +1,4 @@
-"""marketsim store import-legacy: forecasts of the old project's cache."""
+"""marketsim store import-legacy: import forecasts from the legacy cache."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from marketsim.cli.arguments import (
     read_folder_source,
     read_source,
 )
+from marketsim.cli.parser import Source
 from marketsim.cli.store_text import name_text, plural, print_json
 from marketsim.errors import ArgumentError
 
@@ -23,65 +24,67 @@ if TYPE_CHECKING:
     from marketsim.forecasts import ForecastStore
     from marketsim.legacy.stock.cache.take_over import ImportReport
 
-IMPORT = """Takes over what the old project's cache holds: a folder of pickles named by MD5 sums.
+IMPORT = """Import forecasts from the legacy cache, a folder of pickles named by MD5 sums.
 
 examples:
   marketsim store import-legacy .cache/cached_predict data/BTCUSD.csv --model-fingerprint 3f2a...
   marketsim store import-legacy .cache bars/ --model-fingerprint 3f2a... --first-row any
   marketsim store import-legacy .cache AAPL.csv --model-fingerprint 3f2a... --levels 0.1 0.5 0.9
 
-The files do not say what they forecast. So the bars are replayed as the old code read them, and a
-file is taken only if its name is the MD5 of a context that they give: the bars must be the ones
-that the old code downloaded, and may go on after them. Nothing is ever unpickled; a file that holds
-anything but numbers is passed over and named. What is imported is flagged so, under the fingerprint
-of the model that made it, for which whoever imports vouches.
+The files do not name their forecasts. The bars are therefore replayed as the old code read them,
+and a file is imported only if its name is the MD5 of one of their contexts: give the bars that the
+old code downloaded; later bars may follow. Nothing is unpickled; files that hold anything but
+numbers are skipped and named. Imported forecasts are flagged as such and stored under the given
+model fingerprint, which is not checked.
 
-Without --levels the draws are kept; with it, what a run of a model with these quantile levels looks
-up: mean, standard deviation and quantiles of the draws.
+Without --levels the draws are stored; with --levels their mean, standard deviation and quantiles,
+the record of a model with these quantile levels.
 
-exit codes: 0 done, 2 files that hold no forecast were passed over
+exit codes: 0 done, 2 files without a forecast were skipped
 """
 
 
 def add_import_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is imported, from what bars, as whose forecasts."""
-    parser.add_argument("cache", type=Path, metavar="CACHE", help="the old folder of *.pkl files")
-    parser.add_argument("source", metavar="FILE|FOLDER", help="the bars that it forecasts")
+    """Add the arguments of import-legacy."""
+    parser.add_argument("cache", type=Path, metavar="CACHE", help="folder of *.pkl files")
+    parser.add_argument(
+        "source", action=Source, metavar="FILE|FOLDER", help="bars of the forecasts"
+    )
     parser.add_argument(
         "--model-fingerprint",
         required=True,
         metavar="HEX",
-        help="of the model that made the forecasts (`model.fingerprint`)",
+        help="fingerprint of the model of the forecasts (`model.fingerprint`)",
     )
     parser.add_argument(
         "--context-length",
         type=int,
         metavar="ROWS",
-        help="how many last rows that model sees (default: all)",
+        help="number of last rows that the model reads (default: all)",
     )
     parser.add_argument(
-        "--levels", nargs="+", type=float, metavar="Q", help="keep quantiles (default: the draws)"
+        "--levels", nargs="+", type=float, metavar="Q", help="store quantiles (default: the draws)"
     )
-    old = parser.add_argument_group("how the old code was set up (default: all usual settings)")
-    old.add_argument("--num-samples", nargs="+", type=int, metavar="N", help="draws a forecast")
+    old = parser.add_argument_group("settings of the old code (default: all usual settings)")
+    old.add_argument("--num-samples", nargs="+", type=int, metavar="N", help="draws per forecast")
     old.add_argument(
-        "--samples-per-batch", nargs="+", type=int, metavar="N", help="draws a batch; 0 for none"
+        "--samples-per-batch", nargs="+", type=int, metavar="N", help="draws per batch; 0 for none"
     )
     old.add_argument(
-        "--old-symbols", **NAMES, metavar="NAME", help="what the old code called the symbol"
+        "--old-symbols", **NAMES, metavar="NAME", help="names of the symbol in the old code"
     )
     old.add_argument(
         "--first-row",
         default="0",
         metavar="N|any",
-        help="row of the bars at which the old downloads began; any tries all (default: 0)",
+        help="first row of the old downloads in the bars; any tries all (default: 0)",
     )
     add_lock_timeout(parser)
     add_data_arguments(parser.add_argument_group("the bars"))
 
 
 def run_import(args: argparse.Namespace) -> int:
-    """Import, and say what was found; returns 2 where files could not be read."""
+    """Import and print the counts; returns 0, or 2 if files were skipped."""
     from marketsim.forecasts import PredictionStore, open_store
 
     store = open_store(args.store)
@@ -124,7 +127,7 @@ def _sources(args: argparse.Namespace) -> Iterator[Bars]:
 
 
 def _old_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """The settings that were told; the others keep their defaults."""
+    """Return the settings given on the command line; others keep their defaults."""
     settings: dict[str, Any] = {}
     if args.num_samples:
         settings["num_samples"] = tuple(args.num_samples)
@@ -139,9 +142,7 @@ def _first_rows(text: str, rows: int) -> range:
     if text == "any":
         return range(rows)
     if not text.isdecimal() or int(text) >= rows:
-        raise ArgumentError(
-            f"--first-row: expected any, or a row from 0 to {rows - 1}, got {text!r}"
-        )
+        raise ArgumentError(f"--first-row must be any, or a row from 0 to {rows - 1}: got {text!r}")
     return range(int(text), int(text) + 1)
 
 
@@ -157,5 +158,5 @@ def _print(reports: dict[str, ImportReport], args: argparse.Namespace) -> int:
                 f"{report.skipped:,} left out (contexts with gaps)"
             )
         for path, why in unreadable:
-            print(f"passed over {name_text(str(path))}: {name_text(why)}")
+            print(f"skipped {name_text(str(path))}: {name_text(why)}")
     return 2 if unreadable else 0

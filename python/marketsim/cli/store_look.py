@@ -1,4 +1,4 @@
-"""The commands of `marketsim store` that change nothing: stat, ls, show, verify."""
+"""Commands of `marketsim store` that only read: stat, ls, show, verify."""
 
 from __future__ import annotations
 
@@ -24,78 +24,80 @@ if TYPE_CHECKING:
     from marketsim.forecasts import PredictionStore
     from marketsim.forecasts.store.inspect import Inventory, StoredFile
 
-STAT = """Counts what the store holds. Every file is read and checked; nothing is changed.
+STAT = """Count models, files and records. Every file is read and checked; nothing is changed.
 
 examples:
   marketsim store stat
   marketsim store stat --models ewma --json
 """
-LS = """Lists every file: its symbol, model, fields, records, size and dates. Nothing is changed.
+LS = """List every file: its symbol, model, fields, records, size and dates. Nothing is changed.
 
 examples:
   marketsim store ls
   marketsim store ls --models ewma --series SP500 AAPL
 """
-SHOW = """Prints the forecasts of a symbol, or of one file, as a table. Nothing is changed.
+SHOW = """Print the forecasts of a symbol, or of one file, as a table. Nothing is changed.
 
 examples:
   marketsim store show SP500 --last 5
   marketsim store show SP500 --target close --model ewma --json
   marketsim store show path/to/file.msp
 
-A mean is a one-bar return: 0.001 says 0.1 % above the bar before. Dates are those of the last bar
-that a forecast saw, in UTC.
+Means are one-bar returns: 0.001 is 0.1 % above the previous bar. Dates are as-of dates, those of
+the last bar that a forecast read, in UTC.
 """
-VERIFY = """Reads every byte of the store and checks it. Nothing is changed.
+VERIFY = """Read and check every byte of the store. Nothing is changed.
 
 examples:
   marketsim store verify
   marketsim store verify --store backup/store --json
 
-What is found broken is never given to a backtest; it is forecast again when needed. Files that were
-set aside are looked into: `marketsim store repair` brings back what the store lacks of them.
+Backtests never read broken records; these forecasts are made again when needed. Files set aside
+are checked too: `marketsim store repair` restores their records that the store lacks.
 
-exit codes: 0 all right, 2 something is broken: `marketsim store repair` mends it
+exit codes: 0 no defect, 2 defects, which `marketsim store repair` repairs
 """
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
-    """Which models."""
+    """Add the arguments that select models."""
     parser.add_argument(
         "--models",
         **NAMES,
         metavar="MODEL",
-        help="only these: names, fingerprints, or the first digits of one (default: all)",
+        help="models: names, fingerprints, or prefixes of them (default: all)",
     )
 
 
 def add_ls_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which models and symbols."""
+    """Add the arguments that select models and symbols."""
     add_filters(parser)
-    parser.add_argument("--series", **NAMES, metavar="SYMBOL", help="only these (default: all)")
+    parser.add_argument("--series", **NAMES, metavar="SYMBOL", help="symbols (default: all)")
 
 
 def add_show_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which forecasts."""
+    """Add the arguments of show."""
     parser.add_argument("what", metavar="SYMBOL|FILE", help="a symbol, or a file of the store")
     parser.add_argument(
-        "--target", choices=("open", "high", "low", "close"), help="only of this (default: all)"
+        "--target", choices=("open", "high", "low", "close"), help="one target (default: all)"
     )
-    parser.add_argument("--model", metavar="MODEL", help="name, fingerprint, or its first digits")
+    parser.add_argument(
+        "--model", metavar="MODEL", help="name, fingerprint or prefix of one model (default: all)"
+    )
     parser.add_argument(
         "--last",
         type=int,
         default=5,
         metavar="N",
-        help="the newest N as-of dates; 0 for all (default: 5)",
+        help="number of newest as-of dates; 0 for all (default: 5)",
     )
 
 
 def open_reader(args: argparse.Namespace) -> PredictionStore:
-    """The store, open for reading.
+    """Open the store for reading.
 
     Raises:
-        StoreNotFoundError: there is none yet, or MARKETSIM_STORE turns it off.
+        StoreNotFoundError: the store does not exist, or MARKETSIM_STORE is off.
     """
     from marketsim.errors import StoreNotFoundError
     from marketsim.forecasts import PredictionStore
@@ -103,67 +105,68 @@ def open_reader(args: argparse.Namespace) -> PredictionStore:
     path = store_path(args.store)
     if not path.is_dir():
         raise StoreNotFoundError(
-            f"there is no store at {path}: `marketsim backtest` and `marketsim forecast` make one; "
-            "--store names another folder"
+            f"there is no store at {path}: `marketsim backtest` and `marketsim forecast` create "
+            "one; --store names another folder"
         )
     return PredictionStore(path, mode="r")
 
 
-def store_path(told: Path | None) -> Path:
-    """The folder that --store or the environment names.
+def store_path(option: Path | None) -> Path:
+    """Return the folder of --store, or the default of the environment.
 
     Raises:
-        StoreNotFoundError: MARKETSIM_STORE turns the store off.
-        ArgumentError: a file is there.
+        StoreNotFoundError: MARKETSIM_STORE is off, or the user has no home folder.
+        ArgumentError: the path is a file.
     """
     from marketsim.errors import ArgumentError, StoreNotFoundError
     from marketsim.forecasts import default_store_path
     from marketsim.forecasts.store.disk import absolute_path
 
-    path = default_store_path() if told is None else told
+    path = default_store_path() if option is None else option
     if path is None:
         off = os.environ.get("MARKETSIM_STORE", "").lower() == "off"
         why = "MARKETSIM_STORE is off, so there is no store" if off else "there is no home folder"
         raise StoreNotFoundError(f"{why}: give --store PATH")
     path = absolute_path(path)
     if path.is_file():
-        raise ArgumentError(f"a store is a folder, and {path} is a file: --store names another")
+        raise ArgumentError(f"--store must be a folder: got the file {path}")
     return path
 
 
-def chosen_models(store: PredictionStore, asked: Iterable[str] | None) -> set[str] | None:
-    """Fingerprints of the models that are meant; None for all."""
+def chosen_models(store: PredictionStore, names: Iterable[str] | None) -> set[str] | None:
+    """Return the fingerprints of the named models; None for all."""
     from marketsim.forecasts.store.listing import list_models, resolve_models
 
-    return None if asked is None else resolve_models(list_models(store), asked)
+    return None if names is None else resolve_models(list_models(store), names)
 
 
 def require_series(
-    store: PredictionStore, asked: Collection[str] | None, models: Collection[str] | None
+    store: PredictionStore, symbols: Collection[str] | None, models: Collection[str] | None
 ) -> None:
-    """Raise StoreNotFoundError unless the store holds every symbol that was asked for."""
+    """Raise StoreNotFoundError unless the store holds every requested symbol."""
     from marketsim.errors import StoreNotFoundError
     from marketsim.forecasts.store.inspect import symbols_of
 
-    if asked is None:
+    if symbols is None:
         return
     known = symbols_of(store, models=models)
-    missing = [symbol for symbol in asked if symbol not in known]
+    missing = [symbol for symbol in symbols if symbol not in known]
     if missing:
         held = ", ".join(name_text(symbol) for symbol in known[:20]) or "none"
         more = f" and {len(known) - 20:,} more" if len(known) > 20 else ""
         raise StoreNotFoundError(
-            f"no forecasts of {', '.join(map(repr, missing))} are stored, but of: {held}{more}"
+            f"no forecasts of {', '.join(map(repr, missing))} are stored; stored symbols: "
+            f"{held}{more}"
         )
 
 
 def relative(store: PredictionStore, path: Path) -> str:
-    """A file's path below the store."""
+    """Return a file's path relative to the store."""
     return str(path.relative_to(store.path) if path.is_relative_to(store.path) else path)
 
 
 def run_stat(args: argparse.Namespace) -> int:
-    """Print the totals, and a row for each model."""
+    """Print the totals, and a row per model; returns 0."""
     from marketsim.forecasts.store.inspect import take_inventory
     from marketsim.forecasts.store.listing import other_formats
 
@@ -186,7 +189,7 @@ def run_stat(args: argparse.Namespace) -> int:
         if model.name and model.note:
             print(f"{name_text(model.name)} {model.fingerprint[:12]}: {model.note}")
     for name in others:
-        print(f"{name}: a format of another version of marketsim, which is left alone")
+        print(f"{name}: format of another version of marketsim, neither read nor changed")
     return 0
 
 
@@ -224,7 +227,7 @@ def _model_table(found: Inventory) -> list[str]:
 
 
 def run_ls(args: argparse.Namespace) -> int:
-    """Print a row for each file, and what is wrong with it."""
+    """Print a row per file, and its defects; returns 0."""
     from marketsim.forecasts.store.inspect import take_inventory
 
     store = open_reader(args)
@@ -260,7 +263,7 @@ def run_ls(args: argparse.Namespace) -> int:
 
 
 def file_facts(store: PredictionStore, found: Inventory, file: StoredFile) -> dict[str, Any]:
-    """All that is known of a file, as values that JSON knows."""
+    """Return the facts of a file as JSON values."""
     series = file.series
     return {
         "path": relative(store, file.entry.path),
@@ -298,15 +301,15 @@ def _file_table(store: PredictionStore, found: Inventory, files: list[StoredFile
                 minutes_text(file.entry.written),
             ]
         )
-        said = [*file.defects, *([f"{file.superseded} superseded"] if file.superseded else [])]
-        if said:
-            notes.append(f"broken: {relative(store, file.entry.path)}: {', '.join(said)}")
+        texts = [*file.defects, *([f"{file.superseded} superseded"] if file.superseded else [])]
+        if texts:
+            notes.append(f"broken: {relative(store, file.entry.path)}: {', '.join(texts)}")
     head = ["series", "model", "fields", "records", "size", "from", "to", "last written (UTC)"]
     return [*(aligned(head, rows) if rows else []), *notes]
 
 
 def run_verify(args: argparse.Namespace) -> int:
-    """Check everything; returns 0, or 2 where something is broken."""
+    """Check the whole store; returns 0, or 2 for defects."""
     from marketsim.forecasts.store.maintain import verify
 
     store = open_reader(args)
@@ -322,7 +325,7 @@ def run_verify(args: argparse.Namespace) -> int:
     read = f"{plural(totals['records'], 'record')} in {plural(totals['files'], 'file')}"
     if defects:
         print(f"{plural(len(defects), 'defect')}; {read} can be used")
-        print("`marketsim store repair` mends what can be mended")
+        print("`marketsim store repair` repairs these files")
     else:
         print(f"all right: {read}")
     for kind, days in (("quarantined", "30 days"), ("temporary", "a day")):
@@ -345,6 +348,6 @@ def _print_defects(store: PredictionStore, found: Inventory) -> None:
     for entry in found.others:
         if entry.kind == "foreign":
             print(
-                f"a link or no file, which the store does not read:\n  "
+                f"a link or not a file, which the store does not read:\n  "
                 f"{relative(store, entry.path)}"
             )

@@ -1,4 +1,4 @@
-"""marketsim store show: the records of a series as a table."""
+"""marketsim store show: print the records of a series as a table."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class _Rows:
 
     Attributes:
         file: the file.
-        total: how many it holds.
-        keys: their keys, dates, targets, horizons and flags [n].
-        values: mean, std and the quantiles of LEVELS [n, 5]; NaN where they cannot be said.
+        total: number of records in the file.
+        keys: keys, dates, targets, horizons and flags [n].
+        values: mean, std and the quantiles of LEVELS [n, 5]; NaN where undefined.
     """
 
     file: StoredFile
@@ -53,7 +53,7 @@ def show(args: argparse.Namespace) -> int:
         raise ArgumentError(f"--last must be at least 0: got {args.last}")
     path = Path(args.what)
     if _FILE.fullmatch(path.name) and path.is_file():
-        # A file of any place is looked at as it is; the store is only there to open it by.
+        # A file anywhere is shown unchanged; the store object only opens it.
         store = PredictionStore(path.resolve().parent, mode="r")
         files, names = [_file_at(store, path.resolve())], {}
     else:
@@ -116,7 +116,7 @@ def _values(file: StoredFile, records: npt.NDArray[np.float32]) -> npt.NDArray[n
         values[:, 0], values[:, 1] = mixture_moments(*mixture_parts(exact))
     else:
         values[:, :2] = exact[:, :2]
-    with contextlib.suppress(ArgumentError):  # numbers that no model gives
+    with contextlib.suppress(ArgumentError):  # invalid distributions
         values[:, 2:] = file.schema.decode(records).quantile(LEVELS)
     return values
 

@@ -1,4 +1,4 @@
-"""Text of the store's commands: sizes, ages, dates, and names that come out of files."""
+"""Text of the store's commands: sizes, ages, dates and names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST_NAME = 40
 
 
 def parse_size(text: str) -> int:
-    """Bytes that 500MB (millions), 2GiB (1024**3), 1.5TB or 1000 mean."""
+    """Parse a size such as 500MB (millions), 2GiB (1024**3), 1.5TB or 1000 to bytes."""
     found = re.fullmatch(r"\s*([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([a-zA-Z]*)\s*", text)
     if not found or found[2].lower() not in _SIZES:
         raise argparse.ArgumentTypeError(
@@ -30,7 +30,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_age(text: str) -> timedelta | datetime:
-    """What 90d, 12h or 2w mean, or a date such as 2026-01-31 (UTC)."""
+    """Parse an age such as 90d, 12h or 2w, or a date such as 2026-01-31 (UTC)."""
     if found := re.fullmatch(r"\s*([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*([hdw])\s*", text):
         return float(found[1]) * _AGES[found[2]]
     try:
@@ -43,7 +43,7 @@ def parse_age(text: str) -> timedelta | datetime:
 
 
 def size_text(count: int) -> str:
-    """Bytes for people: 999 B, 1.2 kB, 34.5 MB."""
+    """Format a number of bytes: 999 B, 1.2 kB, 34.5 MB."""
     if count < 1000:
         return f"{count} B"
     value = float(count)
@@ -55,19 +55,19 @@ def size_text(count: int) -> str:
 
 
 def name_text(text: str) -> str:
-    """A name out of a file, for a column of a table."""
+    """Escape and shorten a name from a file for a table column."""
     return printable(text, LONGEST_NAME)
 
 
 def minutes_text(nanoseconds: int) -> str:
-    """When a file was written, to the minute, in UTC."""
+    """Format a time to the minute, in UTC."""
     from marketsim.forecasts.store.listing import date_text
 
     return date_text(nanoseconds // 60_000_000_000 * 60_000_000_000)
 
 
 def iso_text(nanoseconds: int | None) -> str | None:
-    """A time for JSON: ISO 8601, UTC; None where there is none."""
+    """Format a time for JSON: ISO 8601, UTC; None if missing or invalid."""
     import numpy as np
 
     try:
@@ -78,12 +78,12 @@ def iso_text(nanoseconds: int | None) -> str | None:
 
 
 def model_text(name: str, fingerprint: str) -> str:
-    """A model for people: its name, if it has one, and the first digits of its fingerprint."""
+    """Format a model: its name, if it has one, and the first digits of its fingerprint."""
     return f"{name_text(name)} {fingerprint[:8]}".lstrip()
 
 
 def schema_text(schema: str) -> str:
-    """The fields of a record, in few words."""
+    """Describe the fields of a record briefly."""
     if schema.startswith("quantiles("):
         return f"{schema.count(',') + 1} quantiles"
     if schema.startswith("student_t_mixture("):
@@ -92,7 +92,7 @@ def schema_text(schema: str) -> str:
 
 
 def plural(count: int, noun: str, many: str = "") -> str:
-    """1 file, 2 files; 1 batch, 2 batches."""
+    """Format a count with its noun: 1 file, 2 files; 1 batch, 2 batches."""
     return f"{count:,} {noun if count == 1 else many or noun + 's'}"
 
 

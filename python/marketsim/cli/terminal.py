@@ -1,4 +1,4 @@
-"""What the command prints: nothing out of a file can control the terminal that shows it."""
+"""Output of commands: text from files cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from marketsim.text import printable_lines
 
 
 class _PrintableStream:
-    """A text stream that writes what is not printable as its code; see `marketsim.text`."""
+    """Text stream that escapes unprintable characters; see `marketsim.text`."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        # What a progress bar of rich writes to instead: it moves the cursor itself.
+        # rich writes its progress bar here, with control sequences of its own.
         self.rich_proxied_file = stream
 
     def write(self, text: str) -> int:
@@ -33,10 +33,10 @@ class _PrintableStream:
 
 @contextlib.contextmanager
 def printable_output() -> Iterator[None]:
-    """Make all that is printed printable, names and messages of other libraries included."""
+    """Escape all output while active, messages of other libraries included."""
     before = sys.stdout, sys.stderr
     for stream in before:
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character shows "?"
+        if isinstance(stream, io.TextIOWrapper):  # print "?" for characters that cannot be encoded
             stream.reconfigure(errors="replace")
     sys.stdout, sys.stderr = (_clean(stream) for stream in before)
     try:
@@ -46,5 +46,5 @@ def printable_output() -> Iterator[None]:
 
 
 def _clean(stream: Any) -> Any:
-    """None where the process has no such stream."""
+    """Wrap a stream; None if the process has no such stream."""
     return stream if stream is None else _PrintableStream(stream)

@@ -26,7 +26,12 @@ Stamps = npt.NDArray[np.datetime64]
 def _nanoseconds(name: str, duration: str) -> int:
     import pandas as pd
 
-    length = int(pd.Timedelta(duration).value)
+    try:
+        length = int(pd.Timedelta(duration).value)
+    except (ValueError, TypeError) as reason:
+        raise ArgumentError(
+            f'{name}: expected a duration such as "1D" or "15min": got {duration!r} ({reason})'
+        ) from reason
     if length <= 0:
         raise ArgumentError(f"{name} must be longer than nothing: got {duration!r}")
     return length
@@ -96,15 +101,28 @@ class JoinStream:
         self._stale = None if stale is None else _nanoseconds("stale", stale)
         self._waiting: deque[tuple[int, Array]] = deque()
         self._known: tuple[int, Array] | None = None
+        self._newest: int | None = None  # close of the newest higher bar
+        self._now: int | None = None  # close of the newest lower bar
 
     def higher(self, stamp: Any, values: Array) -> None:
         """Hand in a higher bar's features; they are used once it has closed."""
-        closes = int(np.datetime64(stamp, "ns").astype(np.int64)) + self._table_bar
-        self._waiting.append((closes, np.array(values)))
+        closes = _number_of(stamp) + self._table_bar
+        if self._newest is not None and closes <= self._newest:
+            raise ArgumentError(f"higher: expected a bar after the one before: got {stamp}")
+        row = np.array(values, dtype=np.float64)
+        if row.shape != (len(self._names),):
+            raise ArgumentError(
+                f"higher: expected {len(self._names)} features: got shape {row.shape}"
+            )
+        self._newest = closes
+        self._waiting.append((closes, row))
 
     def at(self, stamp: Any) -> dict[str, float]:
         """The columns at a lower bar."""
-        now = int(np.datetime64(stamp, "ns").astype(np.int64)) + self._bar
+        now = _number_of(stamp) + self._bar
+        if self._now is not None and now <= self._now:
+            raise ArgumentError(f"at: expected a bar after the one before: got {stamp}")
+        self._now = now
         while self._waiting and self._waiting[0][0] <= now:
             self._known = self._waiting.popleft()
         known = self._known
@@ -151,11 +169,23 @@ def forecast_columns(
     found |= {f"q{level:g}": quantiles[:, i] for i, level in enumerate(sorted(levels))}
     found["band"] = quantiles[:, -1] - quantiles[:, 0]
     columns = {}
+    if rows < cube.first + len(quantiles):
+        raise ArgumentError(
+            f"rows: the forecasts reach row {cube.first + len(quantiles) - 1}: expected those of "
+            f"their bars, got {rows}"
+        )
     for name, values in found.items():
         whole = np.full(rows, np.nan)
         whole[cube.first : cube.first + len(values)] = values
         columns[f"{prefix}{target}.{name}"] = whole
     return columns
+
+
+def _number_of(stamp: Any) -> int:
+    moment = np.datetime64(stamp, "ns")
+    if np.isnat(moment):
+        raise ArgumentError("stamp: expected a time: got NaT")
+    return int(moment.astype(np.int64))
 
 
 def _as_numbers(stamps: Stamps) -> npt.NDArray[np.int64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
 
-from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.errors import ArgumentError, ShortSeriesWarning, UnknownNameError
 from marketsim.features.program import compile_program
-from marketsim.features.values import BAR_COLUMNS, Value, rows_needed
+from marketsim.features.values import BAR_COLUMNS, Value, rows_needed, windows
+from marketsim.indicators.compute import numbers
+from marketsim.indicators.stream import check_kept_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,6 +88,8 @@ class Pipeline:
         if not features:
             raise ArgumentError("features: expected at least one")
         for name, value in features.items():
+            if type(name) is not str or not name:
+                raise ArgumentError(f"features: expected names that are texts: got {name!r}")
             if not isinstance(value, Value):
                 raise ArgumentError(f"feature {name!r}: expected a value, got {value!r}")
         self.asof = asof
@@ -95,14 +100,19 @@ class Pipeline:
         needed = max(rows_needed(value) for value in self._features.values())
         self.history = None if math.isinf(needed) else int(needed)
         self.fingerprint = blake3(self.declaration().encode()).hexdigest()
+        self._compile()
+
+    def _compile(self) -> None:
         self._program = compile_program(self._features, self.inputs)
+        self._windows = [pair for value in self._features.values() for pair in windows(value)]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key != "_program"}
+        compiled = ("_program", "_windows")
+        return {key: value for key, value in vars(self).items() if key not in compiled}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._program = compile_program(self._features, self.inputs)
+        self._compile()
 
     def declaration(self) -> str:
         """All that decides the features but the bars, as JSON."""
@@ -119,6 +129,7 @@ class Pipeline:
             extra: further columns by name, one number a row, each known at its row.
         """
         columns, stamps = self.columns(bars, extra)
+        self._warn_if_short(columns.shape[1])
         return FeatureTable(self._program.run(columns), self.names, stamps)
 
     def at(
@@ -138,8 +149,22 @@ class Pipeline:
         features: Array = self._program.run(part, end - begin - 1)[0]
         return features
 
+    def _warn_if_short(self, rows: int) -> None:
+        found = {(c.spec.name, c.rows, seen) for c, seen in self._windows}
+        for name, needed, seen in sorted(found):
+            there = min(rows, seen)
+            if rows and there < needed:
+                warnings.warn(
+                    f"{name}: a window needs {needed} rows, there are {there}: all its values are "
+                    "NaN",
+                    ShortSeriesWarning,
+                    stacklevel=3,
+                )
+
     def stream(self) -> PipelineStream:
         """A form that takes one bar at a time."""
+        for call, _ in self._windows:
+            check_kept_rows(call)
         return PipelineStream(self, self._program.stream())
 
     def columns(
@@ -153,7 +178,7 @@ class Pipeline:
         given = dict(extra or {})
         found: list[Array] = []
         for name in self.inputs:
-            found.append(np.asarray(_column_of(bars, given, name), dtype=np.float64))
+            found.append(numbers(f"column {name!r}", _column_of(bars, given, name)))
         lengths = {name: array.shape for name, array in zip(self.inputs, found, strict=True)}
         if len({*lengths.values()}) > 1 or found[0].ndim != 1:
             raise ArgumentError(f"columns must be 1-D and of one length: got {lengths}")
@@ -161,6 +186,8 @@ class Pipeline:
         stamps = getattr(bars, "timestamps", None)
         if stamps is None:
             stamps = np.arange(rows).astype("datetime64[ns]")
+        elif len(stamps) != rows:
+            raise ArgumentError(f"timestamps: expected one a row, {rows}: got {len(stamps)}")
         return np.ascontiguousarray(np.stack(found)), stamps
 
 
@@ -172,14 +199,7 @@ class PipelineStream:
 
     def update(self, bar: Mapping[str, float] | Sequence[float] | Array) -> Array:
         """Take one bar, by name or in the order of `pipeline.inputs`; its features [feature]."""
-        if isinstance(bar, Mapping):
-            missing = [name for name in self.pipeline.inputs if name not in bar]
-            if missing:
-                raise ArgumentError(
-                    f"bar: {missing[0]} is missing: expected {self.pipeline.inputs}"
-                )
-            bar = [bar[name] for name in self.pipeline.inputs]
-        return self._native.update(np.asarray(bar, dtype=np.float64))
+        return self._native.update(row_of(bar, self.pipeline.inputs))
 
     def copy(self) -> PipelineStream:
         """A stream that goes on from here by itself."""
@@ -192,6 +212,27 @@ class PipelineStream:
         self.pipeline = state["pipeline"]
         self._native = self.pipeline._program.stream()
         self._native.load(state["parts"])
+
+
+def row_of(bar: Mapping[str, float] | Sequence[float] | Array, inputs: Sequence[str]) -> Array:
+    """The numbers of one bar in the order of the inputs.
+
+    Raises:
+        ArgumentError: a column is missing, or there are more or fewer numbers than inputs.
+    """
+    if isinstance(bar, Mapping):
+        missing = [name for name in inputs if name not in bar]
+        if missing:
+            raise ArgumentError(f"bar: {missing[0]} is missing: expected {', '.join(inputs)}")
+        bar = [bar[name] for name in inputs]
+    row = np.asarray(bar)
+    if row.dtype.kind not in "fiu":
+        raise ArgumentError(f"bar: expected numbers, NaN where one is missing: got {bar!r}")
+    if row.shape != (len(inputs),):
+        raise ArgumentError(
+            f"bar: expected {len(inputs)} numbers ({', '.join(inputs)}): got shape {row.shape}"
+        )
+    return row.astype(np.float64)
 
 
 def _columns(values: Any) -> set[str]:

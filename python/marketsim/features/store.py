@@ -23,7 +23,7 @@ from blake3 import blake3
 
 from marketsim.atomic import replace_file
 from marketsim.errors import ArgumentError, StoreReadOnlyError, UnknownNameError
-from marketsim.features.pipeline import FeatureTable, Pipeline, PipelineStream
+from marketsim.features.pipeline import FeatureTable, Pipeline, PipelineStream, row_of
 
 if TYPE_CHECKING:
     from marketsim.bars import Bars
@@ -82,6 +82,9 @@ class FeatureStore:
         columns, stamps = pipeline.columns(bars, extra)
         if not len(stamps):
             raise ArgumentError("bars: expected at least one row")
+        moments = stamps.astype("datetime64[ns]").astype(np.int64)
+        if (np.diff(moments) <= 0).any() or np.isnat(stamps).any():
+            raise ArgumentError("bars: timestamps must ascend, each once")
         rows = _rows_of(columns, stamps)
         folder = self.path / "v1" / pipeline.fingerprint[:2] / pipeline.fingerprint
         series = blake3(rows[0].tobytes()).hexdigest(16)
@@ -178,9 +181,7 @@ class StoredFeatures:
         last = self._added[-1] if self._added else self._stamps[-1]
         if not at > last:
             raise ArgumentError(f"stamp: expected a time after {last}: got {at}")
-        if isinstance(bar, Mapping):
-            bar = [bar[name] for name in self.pipeline.inputs]
-        numbers = np.asarray(bar, dtype=np.float64)
+        numbers = row_of(bar, self.pipeline.inputs)
         if self._stream is None:
             self._warm()
         assert self._stream is not None

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.errors import UnknownNameError
+from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.features.pipeline import FeatureTable
 
 Array = npt.NDArray[np.float64]
@@ -23,10 +23,21 @@ class CrossSection(NamedTuple):
     values: Array
 
     def of(self, symbol: str, stamps: npt.NDArray[np.datetime64]) -> Array:
-        """The column of one symbol at its own rows, an extra column for a pipeline."""
+        """The column of one symbol at its own rows, an extra column for a pipeline.
+
+        Raises:
+            ArgumentError: a timestamp at which no symbol has a row.
+        """
         if symbol not in self.symbols:
             raise UnknownNameError("symbol", symbol, self.symbols)
         at = np.searchsorted(self.timestamps, stamps)
+        there = at < len(self.timestamps)
+        there[there] = self.timestamps[at[there]] == stamps[there]
+        if not there.all():
+            raise ArgumentError(
+                f"no symbol has a row at {stamps[int(np.argmin(there))]}: expected timestamps of "
+                "the tables; `join` brings features to other times"
+            )
         return np.asarray(self.values[at, self.symbols.index(symbol)])
 
 
@@ -47,6 +58,11 @@ def cross_section(
         [[1.0, 0.0]]
 
     """
+    if not tables:
+        raise ArgumentError("tables: expected at least one symbol")
+    for symbol, table in tables.items():
+        if (np.diff(table.timestamps.astype("datetime64[ns]").astype(np.int64)) <= 0).any():
+            raise ArgumentError(f"{symbol}: timestamps must ascend, each once")
     symbols = tuple(tables)
     stamps = np.unique(np.concatenate([table.timestamps for table in tables.values()]))
     values = np.full((len(stamps), len(symbols)), np.nan)
@@ -70,6 +86,8 @@ def across(values: Array, how: str = "rank") -> Array:
     if how not in WAYS:
         raise UnknownNameError("cross-section", how, WAYS)
     rows = np.asarray(values, dtype=np.float64)
+    if rows.shape[-1] == 0:
+        return rows.copy()
     there = ~np.isnan(rows)
     count = there.sum(-1, keepdims=True)
     if how == "rank":

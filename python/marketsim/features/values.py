@@ -16,9 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from marketsim import _core
 from marketsim.errors import ArgumentError
-from marketsim.indicators.specs import power_of, prepare, spec_of
+from marketsim.indicators.specs import Call, power_of, prepare, spec_of
+from marketsim.indicators.stream import MOST_ROWS
 
 # The steps of the compiled program, in the order of its numbers.
 OPERATIONS = (
@@ -108,6 +111,12 @@ class Value:
     def __lt__(self, other: Value | Number) -> Value:
         return _made("greater", other, self)
 
+    def __bool__(self) -> bool:
+        raise ArgumentError(
+            "a feature's value is not known when it is declared: choose with where(condition, yes, "
+            "no), not with if, and, or, or a chain of comparisons"
+        )
+
     def exp(self) -> Value:
         """The exponential."""
         return _made("exp", self)
@@ -138,16 +147,26 @@ class Value:
 
     def lag(self, rows: int) -> Value:
         """The value so many rows earlier; NaN before there are that many."""
-        if type(rows) is not int or not 0 <= rows < 2**31:
-            raise ArgumentError(f"lag: expected a whole number of rows from 0: got {rows!r}")
-        return Value("lag", (self,), settings=(("rows", rows),))
+        return Value("lag", (self,), settings=(("rows", _rows("lag", rows, 0)),))
 
     def mean(self, rows: int) -> Value:
         """The mean of the last rows, summed from the oldest to the newest."""
-        total = self.lag(rows - 1)
-        for back in range(rows - 2, -1, -1):
+        count = _rows("mean", rows, 1)
+        total = self.lag(count - 1)
+        for back in range(count - 2, -1, -1):
             total = total + self.lag(back)
-        return total / rows
+        return total / count
+
+
+def _rows(what: str, given: object, least: int) -> int:
+    if isinstance(given, bool) or not isinstance(given, (int, np.integer)):
+        raise ArgumentError(f"{what}: expected a whole number of rows from {least}: got {given!r}")
+    if not least <= given < MOST_ROWS:
+        raise ArgumentError(
+            f"{what}: expected a whole number of rows from {least} to {MOST_ROWS - 1:,}, which a "
+            f"stream keeps: got {given}"
+        )
+    return int(given)
 
 
 def _value(given: Value | Number) -> Value:
@@ -155,6 +174,8 @@ def _value(given: Value | Number) -> Value:
         return given
     if isinstance(given, bool) or not isinstance(given, (int, float)):
         raise ArgumentError(f"expected a feature's value or a number: got {type(given).__name__}")
+    if not math.isfinite(given):
+        raise ArgumentError(f"a number in a feature must be finite: got {given}")
     return Value("constant", settings=(("number", float(given)),))
 
 
@@ -224,6 +245,8 @@ def indicator(
         )
     if lookback is None and lag:
         raise ArgumentError(f"{name}: lag goes with lookback; else write indicator(...).lag({lag})")
+    if lookback is not None and lookback > MOST_ROWS:
+        raise ArgumentError(f"{name}: lookback must be at most {MOST_ROWS:,}: got {lookback:,}")
     if lookback is not None and not (0 <= lag < lookback):
         raise ArgumentError(
             f"{name}: lookback must be above lag: got lookback={lookback}, lag={lag}"
@@ -274,8 +297,22 @@ def rows_needed(value: Value) -> float:
         return math.inf  # counted from the first row of all
     if settings["lookback"]:
         return float(most + settings["lookback"] - 1)
-    spec = spec_of(value.name)
     if _core.indicator_kinds()[value.name][2]:  # follows from the value before
         return math.inf
-    numbers = {key: settings[key] for key in spec.numbers}
-    return float(most + prepare(value.name, settings["choice"], **numbers).rows - 1)
+    return float(most + _call(value).rows - 1)
+
+
+def _call(value: Value) -> Call:
+    settings = dict(value.settings)
+    numbers = {key: settings[key] for key in spec_of(value.name).numbers}
+    return prepare(value.name, settings["choice"], **numbers)
+
+
+def windows(value: Value) -> list[tuple[Call, int]]:
+    """The indicators that a value is made of, and the rows that each may see."""
+    found = [pair for one in value.of for pair in windows(one)]
+    if value.operation == "indicator":
+        settings = dict(value.settings)
+        seen = settings["lookback"] - settings["lag"] if settings["lookback"] else 2**63
+        found.append((_call(value), seen))
+    return found

@@ -1,4 +1,4 @@
-"""Plan, make and store forecasts; the simulations slice one cube of them."""
+"""Plan, make and store forecasts; simulations read slices of one cube of them."""
 
 from importlib import import_module
 from types import ModuleType
@@ -45,7 +45,7 @@ __all__ = [
     "user_cache_folder",
 ]
 
-# Modules under the names that they had before they moved to `marketsim.forecasts.store`.
+# Former names of modules that moved to `marketsim.forecasts.store`.
 _MOVED = {"collect": "gc", "export": "export", "inventory": "inspect", "maintenance": "maintain"}
 
 

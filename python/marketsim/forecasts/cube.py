@@ -1,18 +1,18 @@
-"""All forecasts of a run: one float32 cube that the simulations slice."""
+"""Forecasts of a run as one float32 cube that simulations slice."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.bars import TARGETS, Bars
+from marketsim.bars import TARGETS
 from marketsim.errors import ArgumentError
+from marketsim.forecasts.order import ordered_points, ordered_records
 from marketsim.forecasts.schema import Schema, Stored
-from marketsim.models import QuantileDistribution
 from marketsim.timing import stage
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ class ForecastCube:
     """Forecasts of the moves of each target, one or several steps ahead.
 
     Attributes:
-        first: row number in the bars of the first bar; the bars follow one another.
-        schema: what the fields of a record are.
-        records: float32 [bar, horizon, target, field]. What stands at bar t was made from the rows
-            before t; horizon h of it is of bar t + h - 1.
+        first: row of the first bar; the bars are consecutive.
+        schema: fields of a record.
+        records: float32 [bar, horizon, target, field]; those of bar t were made from the rows
+            before t, and horizon h forecasts bar t + h - 1.
         horizons: steps ahead, ascending.
     """
 
@@ -43,16 +43,16 @@ class ForecastCube:
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """The quantile levels that are stored; empty where something else is."""
+        """Stored quantile levels; empty for samples and mixtures."""
         return self.schema.levels
 
     @cached_property
     def distribution(self) -> Stored:
-        """The forecasts of the first horizon as one distribution of shape [bar, target]."""
+        """Forecasts of the first horizon as one distribution of shape [bar, target]."""
         return self.at(self.horizons[0])
 
     def at(self, horizon: int) -> Stored:
-        """The forecasts of one horizon as a distribution of shape [bar, target].
+        """Decode the forecasts of one horizon to a distribution of shape [bar, target].
 
         Raises:
             ArgumentError: a horizon that the cube does not hold.
@@ -61,49 +61,43 @@ class ForecastCube:
             return self.schema.decode(self.records[:, step_index(self.horizons, horizon)])
 
     def point(self, aggregate: str, horizon: int | None = None) -> Floats:
-        """Point forecasts [bar, target] by an aggregate's name; of the first horizon by default."""
+        """Compute point forecasts [bar, target] by an aggregate; default is the first horizon.
+
+        Moves against the close before are in order: low <= open, close <= high.
+        """
         made = self.distribution if horizon is None else self.at(horizon)
         with stage("head"):
-            return made.aggregate(aggregate)
+            found = made.aggregate(aggregate)
+        return ordered_points(found) if self.schema.targets == "close" else found
+
+    def quantile(self, levels: npt.ArrayLike, horizon: int | None = None) -> Floats:
+        """Quantiles [bar, target, level]; of the first horizon by default.
+
+        Of moves against the close before they are in order: low <= open, close <= high.
+        """
+        made = self.distribution if horizon is None else self.at(horizon)
+        with stage("head"):
+            found = made.quantile(levels)
+        return ordered_points(found) if self.schema.targets == "close" else found
 
     def slice(self, start: int, stop: int) -> ForecastCube:
-        """The part for the bars from row `start` to before row `stop`; a view."""
+        """Slice the cube to rows start .. stop - 1; a view."""
         records = self.records[start - self.first : stop - self.first]
         return ForecastCube(start, self.schema, records, self.horizons)
 
-    def own_returns(self, bars: Bars) -> ForecastCube:
-        """The same forecasts as each column's own returns, x[t] / x[t-1] - 1.
+    def ordered(self) -> tuple[ForecastCube, int]:
+        """Put forecasts in order (low <= open, close <= high); returns (cube, bars changed).
 
-        Of log moves m against the close before these are exp(m) close[t-1] / x[t-1] - 1, which
-        keeps order: quantiles and draws are exact, means and standard deviations those of the
-        distribution between the quantiles. Horizon 1 alone can be converted.
-
-        Raises:
-            ArgumentError: other horizons, or forecasts that are mixtures.
+        See `marketsim.forecasts.order`. Forecasts of own returns are not changed.
         """
-        if self.schema.targets == "own":
-            return self
-        if self.horizons != (1,) or self.schema.components:
-            raise ArgumentError(
-                "moves against the close before become own returns one step ahead, and if they are "
-                f"quantiles or draws: got horizons {self.horizons}, {self.schema.text}"
-            )
-        rows = np.arange(self.first - 1, self.first - 1 + len(self))
-        prices = np.stack([getattr(bars, target)[rows] for target in TARGETS], axis=1)
-        base = (bars.close[rows][:, None] / prices)[:, None, :, None]
-        schema = replace(self.schema, targets="own")
-        moves = self.records.astype(np.float64)
-        if schema.samples:
-            return ForecastCube(
-                self.first, schema, (np.exp(moves) * base - 1.0).astype(np.float32), self.horizons
-            )
-        quantiles = np.exp(moves[..., 2:]) * base - 1.0
-        flat = QuantileDistribution(schema.levels, quantiles.reshape(-1, 1, quantiles.shape[-1]))
-        records = schema.encode(flat).reshape(self.records.shape)
-        return ForecastCube(self.first, schema, records, self.horizons)
+        records, changed = ordered_records(self.schema, self.records)
+        count = int(changed.any(axis=1).sum())
+        if not count:
+            return self, 0
+        return ForecastCube(self.first, self.schema, records, self.horizons), count
 
     def to(self, device: str) -> DeviceCube:
-        """The same on a device: one asynchronous copy on torch's current stream.
+        """Copy the cube to a device, asynchronously on torch's current stream.
 
         Args:
             device: "cpu", "cuda" or "cuda:<index>".
@@ -119,14 +113,14 @@ class ForecastCube:
 
 
 def target_index(name: str) -> int:
-    """Position of a target on the cube's third axis."""
+    """Return the position of a target on the cube's third axis."""
     return TARGETS.index(name)
 
 
 def step_index(horizons: tuple[int, ...], horizon: int) -> int:
-    """Position of a horizon on a cube's second axis; raises ArgumentError where it is not held."""
+    """Return the position of a horizon on a cube's second axis; raise ArgumentError without it."""
     if horizon not in horizons:
         raise ArgumentError(
-            f"the forecasts are of horizons {', '.join(map(str, horizons))}: got {horizon!r}"
+            f"horizon must be one of the cube's {', '.join(map(str, horizons))}: got {horizon!r}"
         )
     return horizons.index(horizon)

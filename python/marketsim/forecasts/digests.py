@@ -1,9 +1,9 @@
 """Digests that key stored forecasts, computed by csrc/kernels/store/keys.cpp.
 
 A row's digest is the BLAKE3 of its timestamp and its values. A span of 2^k rows has the BLAKE3 of
-the digests of its halves, and a context of n rows that of n and of the spans of its first and its
-last 2^k rows, the largest power of two that n holds. So a context's digest depends on the rows in
-it and on nothing else, and all contexts of T rows cost T (1 + log2 n) hashes of 64 bytes.
+the digests of its halves. A context of n rows has the BLAKE3 of n and of the spans of its first and
+last 2^k rows, where 2^k is the largest power of two up to n. A context's digest therefore depends
+only on its rows, and all contexts of T rows cost T (1 + log2 n) hashes of 64 bytes.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ def digest_contexts(
     ends: npt.NDArray[np.int64],
     context_length: int | None,
 ) -> Digests:
-    """Digest of the rows values[:, max(0, end - context_length):end] for each end.
+    """Digest the context values[:, max(0, end - context_length):end] of each end.
 
-    It covers every byte of these rows and of their timestamps, so it changes with any of them and
-    with nothing else: not with the rows before, and not with how many rows the model might see.
+    A digest covers every byte of the context's rows and timestamps and nothing else: neither
+    earlier rows nor the context length that the model allows.
 
     Args:
         timestamps: int64 [row].
-        values: float64 [column, row], all that the model sees; any strides, so a transposed
-            [row, column] is read as it is.
+        values: float64 [column, row], the model's inputs; any strides, so a transposed
+            [row, column] is read without a copy.
         ends: int64 [n], one past the last row of each context; 1 to the number of rows.
-        context_length: how many last rows the model sees; None for all.
+        context_length: number of last rows that the model reads; None for all.
 
     Returns:
         uint8 [n, KEY_BYTES].
@@ -60,13 +60,13 @@ def digest_records(
     as_of: npt.NDArray[np.int64],
     contexts: Digests,
 ) -> Digests:
-    """Key of each forecast: schema, model, series, target, horizon, as-of timestamp, context.
+    """Compute the key of each forecast from model, series, target, horizon, as-of time and context.
 
     Args:
-        series: names the schema, the model and the series.
-        target: what is forecast.
+        series: schema, model and series.
+        target: forecast target.
         horizon: steps ahead.
-        as_of: int64 [n], timestamp of the last row that each forecast saw.
+        as_of: int64 [n], timestamp of the last row of each context.
         contexts: uint8 [n, KEY_BYTES] of `digest_contexts`.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Keys of stored forecasts: digests of exactly what the model saw and what it was to forecast."""
+"""Keys of stored forecasts: digests of exactly the model's inputs and the requested forecast."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ KEY_BYTES = 16
 
 
 class SeriesId(NamedTuple):
-    """What one file of a store holds: forecasts of one model for one series, as one schema.
+    """Identity of one file of a store: one model, one series, one schema.
 
     Attributes:
-        model: the model's fingerprint, hex digits.
+        model: fingerprint of the model, hex digits.
         series: the symbol.
-        schema: text of the fields, see `marketsim.forecasts.schema`.
+        schema: text of the schema, see `marketsim.forecasts.schema`.
     """
 
     model: str
@@ -28,11 +28,11 @@ class SeriesId(NamedTuple):
 
 @dataclass(frozen=True)
 class RecordKeys:
-    """The keys of a batch of forecasts, and the facts that listings show of them.
+    """Keys of a batch of forecasts, and their as-of dates, targets, horizons and flags.
 
     Attributes:
-        tags: uint8 [n, 16], the keys themselves.
-        as_of: int64 [n], nanoseconds since 1970 of the last bar that each forecast saw.
+        tags: uint8 [n, 16], the keys.
+        as_of: int64 [n], nanoseconds since 1970 of the last bar that each forecast read.
         target: uint8 [n], position in `marketsim.bars.TARGETS`.
         horizon: uint16 [n], steps ahead.
         flags: uint8 [n], bits of `Flag`.
@@ -53,7 +53,7 @@ class RecordKeys:
         horizon: int,
         flags: int = 0,
     ) -> RecordKeys:
-        """Keys of one horizon, and of one target or of each its own, from their 16 bytes each."""
+        """Build keys of one horizon from 16-byte digests; one target for all, or one for each."""
         n = len(digests)
         return cls(
             np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(n, KEY_BYTES),
@@ -78,18 +78,18 @@ class RecordKeys:
         )
 
     def flagged(self, flags: int) -> RecordKeys:
-        """The same keys with other flags."""
+        """Return the keys with other flags."""
         return replace(self, flags=np.full(len(self), flags, dtype=np.uint8))
 
     def digests(self) -> list[bytes]:
-        """The 16 bytes of each key."""
+        """Return the 16 bytes of each key."""
         return [tag.tobytes() for tag in self.tags]
 
 
 def seeds_of(tags: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
-    """uint64 [n]: the seed of each forecast's samples, the first eight bytes of its key.
+    """Return the seed of each forecast's samples, uint64 [n]: the first eight bytes of its key.
 
-    A seed depends on what is forecast from what, and not on when or beside which others.
+    A seed depends on the forecast and its inputs only, not on batch or order.
     """
     return np.ascontiguousarray(tags[:, :8]).view("<u8").reshape(-1).astype(np.uint64)
 

@@ -1,4 +1,4 @@
-"""The keys of all forecasts of a plan, from exactly what the model is given for each."""
+"""Keys of all forecasts of a plan, computed from exactly the model's inputs for each."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from marketsim.timing import stage
 
 @dataclass(frozen=True)
 class PlanKeys:
-    """The keys of all forecasts of a plan, and where they are stored.
+    """Keys of all forecasts of a plan, and the series that stores their records.
 
     Attributes:
-        series: where the records are.
-        batch: the keys of all forecasts, [target, horizon, bar] flattened.
+        series: series of the records.
+        batch: keys of all forecasts, [target, horizon, bar] flattened.
         shape: (targets, horizons, bars).
-        seeds: uint64 [target, bar], the seed of each bar's samples: the first eight bytes of
-            its key of horizon 1, whichever horizons are requested.
+        seeds: uint64 [target, bar], seed of each bar's samples: the first eight bytes of its key
+            for horizon 1, whichever horizons are requested.
     """
 
     series: SeriesId
@@ -41,33 +41,33 @@ class PlanKeys:
 
     @cached_property
     def keys(self) -> tuple[RecordKeys, ...]:
-        """One batch of keys a target: one key a bar of the plan for each horizon."""
+        """Keys of each target: one per horizon and bar of the plan."""
         size = self.shape[1] * self.shape[2]
         return tuple(self.batch[i * size : (i + 1) * size] for i in range(self.shape[0]))
 
     def by_bar(self, flat: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """What belongs to `batch`, [key, ...], as [bar, horizon, target, ...]; contiguous."""
+        """Reorder values of `batch` [key, ...] to [bar, horizon, target, ...]; contiguous."""
         return np.ascontiguousarray(flat.reshape(*self.shape, *flat.shape[1:]).swapaxes(0, 2))
 
     def some(self, targets: npt.ArrayLike, steps: npt.ArrayLike, days: npt.ArrayLike) -> RecordKeys:
-        """The keys at positions in the plan: targets, horizons and bars, broadcast together."""
+        """Select keys by positions in the plan: targets, horizons and bars, broadcast together."""
         _, horizons, bars = self.shape
         at = (np.asarray(targets) * horizons + np.asarray(steps)) * bars + np.asarray(days)
         return self.batch[at.reshape(-1).astype(np.int64)]
 
     @classmethod
     def of(cls, bars: Bars | ReturnTable, model: Model, plan: ForecastPlan) -> PlanKeys:
-        """Compute the keys of all forecasts of a plan; the model is not run."""
+        """Compute the keys of all forecasts of a plan, without running the model."""
         with stage("store keys"):
-            return cls._hashed(ReturnTable.of(bars, traits_of(model).kind), model, plan)
+            return cls._hashed(ReturnTable.for_model(bars, model), model, plan)
 
     @classmethod
     def _hashed(cls, table: ReturnTable, model: Model, plan: ForecastPlan) -> PlanKeys:
         traits = traits_of(model)
-        ends = np.arange(plan.first, plan.stop) - 1  # the forecast of bar t sees t - 1 moves
+        ends = np.arange(plan.first, plan.stop) - 1  # the forecast of bar t reads t - 1 moves
         as_of = table.timestamps[ends]
         schema = Schema.for_model(model, table.targets)
-        # A model without an identity has no place in a store; its keys still seed its samples.
+        # Forecasts of a model without an identity are not stored; their keys still seed samples.
         series = SeriesId(stored_as(model) or model.fingerprint, table.symbol, schema.text)
         tags: list[npt.NDArray[np.uint8]] = []
         seeds = []
@@ -105,13 +105,14 @@ def _batch(
 def _digests(
     inputs: ModelInputs, ends: npt.NDArray[np.int64], rows: int | None
 ) -> npt.NDArray[np.uint8]:
-    """Digest of what the model is given for each bar; with the bar's own date if it sees dates."""
+    """Digest the model's inputs of each bar; with the bar's own date if the model reads dates."""
     found = digest_contexts(inputs.timestamps, inputs.values, ends, rows)
     if not inputs.dated:
         return found
     coming = np.ascontiguousarray(inputs.coming[ends], dtype="<i8")
+    zone = b"" if inputs.zone == "UTC" else inputs.zone.encode()
     parts = [
-        blake3(one.tobytes() + when.tobytes()).digest(length=KEY_BYTES)
+        blake3(one.tobytes() + when.tobytes() + zone).digest(length=KEY_BYTES)
         for one, when in zip(found, coming, strict=True)
     ]
     return np.frombuffer(b"".join(parts), dtype=np.uint8).reshape(-1, KEY_BYTES)

@@ -1,4 +1,4 @@
-"""The old import path of `marketsim.forecasts.store.disk`, for programs written against it."""
+"""Former import path of `marketsim.forecasts.store.disk`."""
 
 from marketsim.forecasts.store.disk import PredictionStore
 

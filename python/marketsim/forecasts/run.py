@@ -1,4 +1,4 @@
-"""Make the forecasts of a plan, each once: read from the store, or run the model."""
+"""Make the forecasts of plans, each once: read the store, and run the model for what it lacks."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ from marketsim.timing import stage
 Indices = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-# Forecasts of one call to a model that makes no batches of its own: enough to amortise its start,
-# few enough to keep the progress bar moving. Models that draw samples are slow.
+# Forecasts per call of a model without its own batches: enough to amortise the call, few enough to
+# keep the progress bar moving. Models that draw samples are slow.
 BATCH_DAYS = 1024
 BATCH_DRAWN = 16
-# Classes of models without an identity for which the warning was given.
+BATCH_BARS = 128
+# Classes of models without an identity that were warned about.
 _reported: set[type] = set()
 
 
@@ -58,20 +59,25 @@ def run_plans(
     progress: bool = True,
     targets: Collection[str] = TARGETS,
 ) -> list[ForecastCube]:
-    """Forecast every target on every bar and horizon of several plans, of one symbol or of many.
+    """Forecast every target on every bar and horizon of several plans, of one or many symbols.
 
-    The model is given exactly what the forecasts' keys cover, and only where the store lacks a
-    forecast; a model that makes batches of its own is called once for all of them. Forecasts from
-    the store and from the model are the same. Each batch is stored as soon as it is made, so an
-    interruption costs one batch. Where the store cannot keep forecasts, or the model has no
-    identity to key them by, a StoreWarning says so once, and the run goes on.
+    The model's inputs are exactly what the forecasts' keys cover, and it runs only for forecasts
+    that the store lacks; a model with its own batches is called once for all of them. Forecasts
+    from the store and from the model are equal. Each batch is stored as soon as it is made, so an
+    interruption loses at most one batch. If the store cannot be written, or the model has no
+    identity for keys, one StoreWarning says so and the run continues.
 
-    A model does not forecast targets outside `targets`, unless it forecasts a bar's targets
-    together; where the store does not have them either, their records are NaN.
+    Args:
+        wanted: (bars, plan) of each symbol.
+        model: the model.
+        store: store of forecasts; None for none.
+        progress: show a progress bar on a terminal.
+        targets: targets to forecast. Other targets are only read from the store, and are NaN if it
+            lacks them; a joint model always forecasts all.
 
     Raises:
-        ArgumentError: a forecast that is not finite, or not what the model's traits say.
-        StoreMissError: the store was opened with require_complete, and lacks one.
+        ArgumentError: a forecast that is not finite, or that contradicts the model's traits.
+        StoreMissError: the store was opened with require_complete, and lacks a forecast.
     """
     keeper = Keeper.of(store, model)
     with plans_bar(wanted, progress) as bar:
@@ -82,13 +88,13 @@ def run_plans(
 
 @dataclass(frozen=True)
 class PlanWork:
-    """A plan's forecasts as far as a store has them, and what is to be made.
+    """Forecasts of a plan that a store holds, and the plan of those that are missing.
 
     Attributes:
-        cube: the forecasts; NaN where there is none yet.
-        table, plan: what is to be forecast from what.
-        found: bool [bar, horizon, target], what is known already or not wanted.
-        keys: what they are kept by; None where nothing is kept and no seeds are needed.
+        cube: the forecasts; NaN where missing.
+        table, plan: moves and plan of the forecasts.
+        found: bool [bar, horizon, target], True where the forecast is known or not requested.
+        keys: keys of the forecasts; None where none are stored and no seeds are needed.
     """
 
     cube: ForecastCube
@@ -99,16 +105,16 @@ class PlanWork:
 
 
 def look_up(
-    wanted: tuple[Bars | ReturnTable, ForecastPlan],
+    planned: tuple[Bars | ReturnTable, ForecastPlan],
     model: Model,
     keeper: Keeper | None,
     targets: Collection[str],
     bar: ProgressBar,
 ) -> PlanWork:
-    """Look a plan up in the store; `bar` advances by what is found."""
-    bars, plan = wanted
+    """Look a plan up in the store; `bar` advances by the forecasts found."""
+    bars, plan = planned
     traits = traits_of(model)
-    table = ReturnTable.of(bars, traits.kind)
+    table = ReturnTable.for_model(bars, model)
     most = traits.horizons
     if most is not None and plan.horizons[-1] > most:
         raise ArgumentError(
@@ -133,20 +139,20 @@ def look_up(
 
 
 def plans_bar(
-    wanted: Sequence[tuple[Bars | ReturnTable, ForecastPlan]], progress: bool
+    planned: Sequence[tuple[Bars | ReturnTable, ForecastPlan]], progress: bool
 ) -> ProgressBar:
-    """The bar of a run over plans."""
-    total = sum(plan.forecasts for _, plan in wanted)
-    return ProgressBar(total, _title(wanted), enabled=progress, unit="forecasts")
+    """Return the progress bar of a run over plans."""
+    total = sum(plan.forecasts for _, plan in planned)
+    return ProgressBar(total, _title(planned), enabled=progress, unit="forecasts")
 
 
-def _title(wanted: Sequence[tuple[Bars | ReturnTable, ForecastPlan]]) -> str:
-    symbols = list(dict.fromkeys(bars.symbol for bars, _ in wanted))
+def _title(planned: Sequence[tuple[Bars | ReturnTable, ForecastPlan]]) -> str:
+    symbols = list(dict.fromkeys(bars.symbol for bars, _ in planned))
     return f"forecasting {symbols[0] if len(symbols) == 1 else f'{len(symbols)} symbols'}"
 
 
 def held(bars: Bars | ReturnTable, model: Model, plan: ForecastPlan, store: ForecastStore) -> Flags:
-    """What a store holds of a plan, bool [bar, horizon, target]; the model is not run."""
+    """Find the forecasts of a plan that a store holds, bool [bar, horizon, target]."""
     traits = traits_of(model)
     if stored_as(model) is None:
         return np.zeros((plan.days, len(plan.horizons), len(TARGETS)), dtype=np.bool_)
@@ -155,7 +161,7 @@ def held(bars: Bars | ReturnTable, model: Model, plan: ForecastPlan, store: Fore
 
 
 def _whole_bars(traits: ModelTraits, found: Flags) -> Flags:
-    """Which forecasts exist; of a joint model a bar counts only with all its targets."""
+    """Restrict found forecasts of a joint model to bars with all their targets."""
     if not traits.joint:
         return found
     return np.repeat(found.all(axis=2, keepdims=True), found.shape[2], axis=2)
@@ -163,7 +169,7 @@ def _whole_bars(traits: ModelTraits, found: Flags) -> Flags:
 
 @dataclass
 class Keeper:
-    """Reads from the store and appends to it until an append fails."""
+    """Reader and writer of a model's forecasts in a store; stops writing when an append fails."""
 
     store: ForecastStore
     model: Model
@@ -171,7 +177,7 @@ class Keeper:
 
     @classmethod
     def of(cls, store: ForecastStore | None, model: Model) -> Keeper | None:
-        """The keeper of a model's forecasts; None, and once a warning, where they have no key."""
+        """Return the keeper of a model; None, with one warning, if its forecasts have no keys."""
         if store is None:
             return None
         if stored_as(model) is not None:
@@ -179,8 +185,8 @@ class Keeper:
         if type(model) not in _reported:
             _reported.add(type(model))
             warnings.warn(
-                f"forecasts of {model.name} are not stored: it states no identity, and a "
-                "fingerprint alone does not tell it from another model. Give it `identity`, a "
+                f"forecasts of {model.name} are not stored: it states no identity, and its "
+                "fingerprint alone may equal another model's. Give it `identity`, a "
                 "marketsim.models.ModelIdentity, build it by marketsim.model_from(...), or pass "
                 "store=False",
                 StoreWarning,
@@ -189,13 +195,13 @@ class Keeper:
         return None
 
     def read(self, plan: PlanKeys) -> tuple[Records, Flags]:
-        """Records [bar, horizon, target, field], and whether each is there."""
+        """Read records [bar, horizon, target, field], and whether each was found."""
         with stage("store read"):
             records, found = self.store.read(plan.series, plan.batch)
         return plan.by_bar(records), plan.by_bar(found)
 
     def keep(self, work: PlanWork, piece: Piece, days: Indices, records: Records) -> None:
-        """Keep records [bar, horizon, target, field] of some bars; warns where that fails first."""
+        """Store records [bar, horizon, target, field] of some bars; warn at the first failure."""
         if not self.works or work.keys is None:
             return
         try:
@@ -203,7 +209,7 @@ class Keeper:
                 self._append(work.keys, piece, days, records)
         except StoreWriteError as error:
             self.works = False
-            warnings.warn(f"forecasts are not kept: {error}", StoreWarning, stacklevel=4)
+            warnings.warn(f"forecasts are not stored: {error}", StoreWarning, stacklevel=4)
 
     def _append(self, plan: PlanKeys, piece: Piece, days: Indices, records: Records) -> None:
         self.store.describe(plan.series.model, describe_model(self.model))
@@ -216,13 +222,13 @@ class Keeper:
 
 @dataclass(frozen=True)
 class Piece:
-    """Bars without a gap that are forecast together, of one target or of all.
+    """Consecutive bars that are forecast in one call, for one target or all.
 
     Attributes:
         days: positions in the plan.
         targets: positions in `marketsim.bars.TARGETS`.
         steps: positions among the plan's horizons.
-        horizon: steps that the model forecasts: the last of these horizons.
+        horizon: steps that the model forecasts, the last of these horizons.
     """
 
     days: slice
@@ -232,37 +238,37 @@ class Piece:
 
     @property
     def each(self) -> int:
-        """How many forecasts of each bar it is: horizons times targets."""
+        """Number of forecasts per bar: horizons times targets."""
         steps = self.steps.stop - self.steps.start
         return int(steps * (self.targets.stop - self.targets.start))
 
     @property
     def forecasts(self) -> int:
-        """How many forecasts it is."""
+        """Number of forecasts."""
         return int(self.days.stop - self.days.start) * self.each
 
 
 class Call(NamedTuple):
-    """A piece, what a model is given for it, and from how many rows on it forecasts."""
+    """Call of a model: the piece, its inputs, and the first input row to forecast."""
 
     piece: Piece
     inputs: ModelInputs
     start: int
 
     def series(self, traits: ModelTraits) -> npt.NDArray[np.float64]:
-        """The values [time], or [target, time] for a model of all targets together."""
+        """Return the values [time], or [target, time] for a joint model."""
         return self.inputs.values if traits.joint else self.inputs.values[0]
 
 
 def make_missing(
     work: Sequence[PlanWork], model: Model, keeper: Keeper | None, bar: ProgressBar
 ) -> None:
-    """Make what is missing, put it into the cubes, and keep each batch as it is made.
+    """Make the missing forecasts, write them into the cubes, and store each batch as it is made.
 
-    Horizon 1 is requested by itself, so that it is the same bits whichever others are wanted.
+    Horizon 1 is requested by itself, so that its bits do not depend on other horizons.
 
     Raises:
-        ArgumentError: a forecast that is not finite, or not what the model's traits say.
+        ArgumentError: a forecast that is not finite, or that contradicts the model's traits.
     """
     traits = traits_of(model)
     calls = calls_of(work, traits)
@@ -276,9 +282,9 @@ def make_missing(
 
     if traits.batched:
         for horizon in sorted({call.piece.horizon for _, call in calls}):
-            mine = [one for one in calls if one[1].piece.horizon == horizon]
+            chosen = [one for one in calls if one[1].piece.horizon == horizon]
             with stage("model"):
-                _make_batches(work, mine, model, horizon, place, bar)
+                _make_batches(work, chosen, model, horizon, place, bar)
         return
     for i, call in calls:
         with stage("model"):
@@ -311,9 +317,9 @@ def _make_batches(
             if steps not in encoded:  # plans of other horizons share batches
                 count = len(batch.series)
                 encoded[steps] = _records(work[i], model, batch.distribution, piece, count)
-            mine = batch.series == which
-            place(i, piece, batch.days[mine] + piece.days.start, encoded[steps][mine])
-            done += int(mine.sum()) * piece.each
+            part = batch.series == which
+            place(i, piece, batch.days[part] + piece.days.start, encoded[steps][part])
+            done += int(part.sum()) * piece.each
         bar.advance(done)
 
     def started(made: int) -> None:
@@ -344,15 +350,15 @@ def _make_one(work: PlanWork, model: Model, traits: ModelTraits, call: Call) -> 
 
 
 def cost_of(bars: Bars | ReturnTable, model: CostedModel, plan: ForecastPlan, found: Flags) -> Cost:
-    """Cost of the forecasts that are missing from the store; the model is not run."""
+    """Estimate the cost of the forecasts that the store lacks, without running the model."""
     assert isinstance(model, Model)
     traits = traits_of(model)
-    calls = list(_calls(ReturnTable.of(bars, traits.kind), traits, plan, found))
+    calls = list(_calls(ReturnTable.for_model(bars, model), traits, plan, found))
     return model.cost([call.series(traits) for call in calls], [call.start for call in calls])
 
 
 def calls_of(work: Sequence[PlanWork], traits: ModelTraits) -> list[tuple[int, Call]]:
-    """The calls that make what is missing, each with the index of its plan."""
+    """List the model calls for the missing forecasts, each with the index of its plan."""
     return [
         (i, call)
         for i, one in enumerate(work)
@@ -363,20 +369,21 @@ def calls_of(work: Sequence[PlanWork], traits: ModelTraits) -> list[tuple[int, C
 def _calls(
     table: ReturnTable, traits: ModelTraits, plan: ForecastPlan, found: Flags
 ) -> Iterator[Call]:
-    """The calls that make what is missing, each given the rows that its keys cover."""
+    """Yield the model calls for missing forecasts, with exactly the rows that their keys cover."""
     if found.all():
         return
     longest = BATCH_DRAWN if traits.draws else BATCH_DAYS
+    longest = BATCH_BARS if traits.bars else longest  # windows that share batches
     for piece in _pieces(found, plan, traits, len(found) if traits.batched else longest):
         inputs = table.inputs(traits, piece.targets)
-        # The move of bar t is row t - 1 of the inputs; the forecast of bar t sees t - 1 of them.
+        # The move of bar t is row t - 1 of the inputs; the forecast of bar t reads t - 1 of them.
         first, stop = plan.first + piece.days.start - 1, plan.first + piece.days.stop - 2
         begin = 0 if traits.rows is None else max(0, first - traits.rows)
         yield Call(piece, inputs.part(begin, stop), first - begin)
 
 
 def _pieces(found: Flags, plan: ForecastPlan, traits: ModelTraits, longest: int) -> Iterator[Piece]:
-    """Runs of missing bars, none longer than `longest`; horizon 1 by itself."""
+    """Yield runs of missing bars, none longer than `longest`; horizon 1 by itself."""
     whole = slice(0, len(TARGETS))
     ones = int(plan.horizons[0] == 1)
     for part in (slice(0, ones), slice(ones, len(plan.horizons))):
@@ -401,7 +408,7 @@ def _runs(missing: Flags, longest: int) -> Sequence[slice]:
 def _records(
     work: PlanWork, model: Model, distribution: Distribution, piece: Piece, count: int
 ) -> Records:
-    """Records [forecast, horizon, target, width] of forecasts [forecast, (target,) horizon]."""
+    """Encode forecasts [forecast, (target,) horizon] as [forecast, horizon, target, width]."""
     schema, traits = work.cube.schema, traits_of(model)
     shape = (count, *((len(TARGETS),) if traits.joint else ()), piece.horizon)
     check_made(model.name, traits, distribution, shape)
@@ -417,7 +424,7 @@ def _require_finite(work: PlanWork, model: Model, days: Indices, records: Record
 
 
 def not_finite(work: PlanWork, model: Model, day: int) -> ArgumentError:
-    """The error of a forecast for a bar of a plan that is not finite."""
+    """Return the error for a forecast that is not finite, by its bar in the plan."""
     return ArgumentError(
         f"{model.name} returned a forecast that is not finite for row {work.plan.first + day} "
         f"of {work.table.symbol}"

@@ -1,4 +1,4 @@
-"""What the float32 values of a stored record mean, and the distributions that they stand for."""
+"""Schemas of stored records: encode distributions as float32 values and decode them."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ if TYPE_CHECKING:
 Records = npt.NDArray[np.float32]
 Float = TypeVar("Float", np.float32, np.float64)
 Stored: TypeAlias = QuantileDistribution | SampleDistribution | StudentTMixture
-MAX_WIDTH = 1 << 16  # values a record, see csrc/kernels/store/format.hpp
-MIXTURE_FIELDS = ("df", "loc", "scale", "weight")  # of each component, in the order of a record
+MAX_WIDTH = 1 << 16  # values per record, see csrc/kernels/store/format.hpp
+MIXTURE_FIELDS = ("df", "loc", "scale", "weight")  # field groups of a mixture record, in order
 # Weights further from a sum of 1 than float32 leaves them are normalised before they are stored.
 WEIGHT_NOISE = 1e-6
 _CLOSE = ";float32;close"
 _TARGETS_TEXT = {
-    "close": "moves against the close before",
+    "close": "moves against the previous close",
     "own": "each column's own returns",
 }
 
 
 @dataclass(frozen=True)
 class Schema:
-    """The fields of a record of one forecast; its text is part of every record's key.
+    """Fields of the record of one forecast; the schema's text is part of every record's key.
 
     Build it by `Schema.for_model`, `Schema.quantiles`, `Schema.of_samples` or
     `Schema.student_t_mixture`.
 
     Attributes:
         levels: levels of the quantiles stored after mean and standard deviation; else empty.
-        samples: how many samples are stored; 0 where none are.
-        components: of how many Student-t distributions the parameters are stored: all degrees of
-            freedom, then all locations, all scales, all weights; 0 where none are.
-        targets: what the forecasts are of: "own" for each column's own one-bar returns, "close" for
-            log moves against the close before.
+        samples: number of stored samples; else 0.
+        components: number of stored Student-t components: all degrees of freedom, then all
+            locations, all scales, all weights; else 0.
+        targets: kind of forecast: "own" for each column's own one-bar returns, "close" for log
+            moves against the previous close.
 
     Example:
         >>> Schema.quantiles((0.1, 0.5, 0.9)).text
@@ -66,21 +66,21 @@ class Schema:
 
     @classmethod
     def for_model(cls, model: Model, targets: str = "own") -> Schema:
-        """What the forecasts of a model are stored as, by its traits.
+        """Return the schema of a model's forecasts, by its traits.
 
-        Mixtures of as many `components`, or as many samples as it `draws`, where it states one of
-        them; else the quantiles at its `levels`.
+        A mixture if the traits state `components`, samples if they state `draws`, else quantiles at
+        their `levels`.
 
         Args:
-            model: whose.
-            targets: what is forecast: "own" or "close", see `marketsim.models.ModelTraits`.
+            model: the model.
+            targets: kind of forecast: "own" or "close", see `marketsim.models.ModelTraits`.
 
         Raises:
-            ArgumentError: more than a record can hold, a kind of targets that the model does not
-                forecast, or a model that forecasts bars as a whole.
+            ArgumentError: more values than a record can hold, a kind of targets that the model does
+                not forecast, or a model that forecasts whole bars.
         """
         traits = traits_of(model)
-        if traits.bars:
+        if traits.bars and not (traits.joint and traits.timestamps and traits.draws):
             raise no_returns(model.name)
         if targets not in traits.targets:
             raise ArgumentError(
@@ -97,15 +97,15 @@ class Schema:
 
     @classmethod
     def quantiles(cls, levels: tuple[float, ...]) -> Schema:
-        """Mean, standard deviation, and the quantiles at these levels."""
+        """Return the schema of mean, standard deviation, and quantiles at these levels."""
         return _of_quantiles(tuple(levels))
 
     @classmethod
     def of_samples(cls, count: int) -> Schema:
-        """That many draws, at most 65,536.
+        """Return the schema of `count` samples, at most 65,536.
 
         Raises:
-            ArgumentError: another number of them.
+            ArgumentError: a number out of range.
         """
         if not 1 <= count <= MAX_WIDTH:
             raise ArgumentError(f"samples must be 1 to {MAX_WIDTH:,} a record: got {count:,}")
@@ -113,10 +113,10 @@ class Schema:
 
     @classmethod
     def student_t_mixture(cls, components: int) -> Schema:
-        """The parameters of that many Student-t distributions and their weights, at most 16,384.
+        """Return the schema of a Student-t mixture's parameters, at most 16,384 components.
 
         Raises:
-            ArgumentError: another number of them.
+            ArgumentError: a number out of range.
         """
         most = MAX_WIDTH // len(MIXTURE_FIELDS)
         if not 1 <= components <= most:
@@ -125,10 +125,10 @@ class Schema:
 
     @staticmethod
     def parse(text: str) -> Schema:
-        """The schema of that text.
+        """Parse the text of a schema.
 
         Raises:
-            ArgumentError: the text is that of no schema.
+            ArgumentError: an unknown schema.
         """
         return _parse(text)
 
@@ -144,16 +144,17 @@ class Schema:
 
     @property
     def width(self) -> int:
-        """How many values a record has."""
+        """Number of values in a record."""
         return self.samples or len(MIXTURE_FIELDS) * self.components or 2 + len(self.levels)
 
     def encode(self, distribution: Distribution, step: int = 1) -> Records:
-        """Records [..., width] of the forecasts of one step of shape [..., horizon].
+        """Encode one step of forecasts [..., horizon] as records [..., width].
 
-        What `decode` makes of records is encoded as the same records.
+        Encoding a decoded distribution gives the same records.
 
         Raises:
-            ArgumentError: samples or mixtures are to be stored, and these are none of that many.
+            ArgumentError: the schema stores samples or mixtures, and the distribution has another
+                kind or number of them.
         """
         if self.samples:
             if not isinstance(distribution, SampleDistribution):
@@ -168,10 +169,10 @@ class Schema:
         return np.concatenate(parts, axis=-1).astype(np.float32)
 
     def decode(self, records: Records) -> Stored:
-        """The distribution of shape [...] that records [..., width] stand for.
+        """Decode records [..., width] to a distribution of shape [...].
 
         Raises:
-            ArgumentError: the numbers are those of no distribution.
+            ArgumentError: values that are not a valid distribution.
         """
         values = np.array(records, dtype=np.float64)
         values.setflags(write=False)  # decoded distributions are shared
@@ -185,21 +186,21 @@ class Schema:
 
 
 def check_made(name: str, traits: ModelTraits, made: Distribution, shape: tuple[int, ...]) -> None:
-    """Raise ArgumentError, naming the trait, unless forecasts are what a model's traits say.
+    """Raise ArgumentError, naming the trait, if forecasts contradict a model's traits.
 
     Args:
-        name: the model's.
-        traits: what it states.
-        made: what it returned.
-        shape: what that must be: [bar, horizon], or [bar, target, horizon] of a joint model.
+        name: name of the model.
+        traits: traits of the model.
+        made: forecasts of the model.
+        shape: expected shape: [bar, horizon], or [bar, target, horizon] of a joint model.
     """
     kinds = {"samples": SampleDistribution, "student_t_mixture": StudentTMixture}
     trait = {"samples": "draws", "student_t_mixture": "components"}.get(traits.output, "levels")
     kind = kinds.get(traits.output)
     if kind is not None and not isinstance(made, kind):
         raise ArgumentError(
-            f"{name} returned a {type(made).__name__} where its trait {trait} "
-            f"({getattr(traits, trait)}) announces a {kind.__name__}: return that, or state 0"
+            f"{name} returned a {type(made).__name__}, but its trait {trait} "
+            f"({getattr(traits, trait)}) requires a {kind.__name__}: return one, or state 0"
         )
     number = 0
     if isinstance(made, SampleDistribution):
@@ -210,12 +211,13 @@ def check_made(name: str, traits: ModelTraits, made: Distribution, shape: tuple[
         got = np.shape(made.mean)
     if trait != "levels" and number != getattr(traits, trait):
         raise ArgumentError(
-            f"{name} returned {number} {trait} a forecast; its trait {trait} says "
+            f"{name} returned {number} {trait} per forecast, but its trait {trait} states "
             f"{getattr(traits, trait)}"
         )
     if isinstance(made, QuantileDistribution) and not set(traits.levels) <= set(made.levels):
         raise ArgumentError(
-            f"{name} returned quantiles at {made.levels}; its trait levels says {traits.levels}"
+            f"{name} returned quantiles at {made.levels}, but its trait levels states "
+            f"{traits.levels}"
         )
     if got != shape:
         inside = len(got) == len(shape) and got[1:-1] == shape[1:-1]
@@ -226,38 +228,40 @@ def check_made(name: str, traits: ModelTraits, made: Distribution, shape: tuple[
                 "must return one for each t in start .. T"
             )
         raise ArgumentError(
-            f"{name} returned forecasts of shape {got}, expected {shape}: its trait {wrong} "
-            f"({getattr(traits, wrong)}) says otherwise"
+            f"{name} returned forecasts of shape {got}, but its trait {wrong} "
+            f"({getattr(traits, wrong)}) requires shape {shape}"
         )
 
 
 def mixture_parts(records: npt.NDArray[Float]) -> tuple[npt.NDArray[Float], ...]:
-    """(df, loc, scale, weight) [..., component] of records [..., 4 * component]; views."""
+    """Split records [..., 4 * component] into (df, loc, scale, weight) [..., component]; views."""
     components = records.shape[-1] // len(MIXTURE_FIELDS)
     parts = records.reshape(*records.shape[:-1], len(MIXTURE_FIELDS), components)
     return tuple(parts[..., i, :] for i in range(len(MIXTURE_FIELDS)))
 
 
 def mixture_fields(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """`mixture_parts` of a tensor."""
+    """Split a tensor of records as `mixture_parts` does."""
     return tuple(values.unflatten(-1, (len(MIXTURE_FIELDS), -1)).unbind(-2))
 
 
 def _mixture_records(components: int, distribution: Distribution, step: int) -> Records:
-    """Parameters rounded to float32, but not out of their range.
+    """Round parameters to float32 without leaving their valid range.
 
-    Rounding leaves the sum of the weights within 6e-8 of itself, so a sum is put right at most
-    once, and records do not change by being read and written again.
+    Rounding keeps the sum of the weights within 6e-8, below `WEIGHT_NOISE`: weights are normalised
+    at most once, and records do not change when read and written again.
     """
     if not isinstance(distribution, StudentTMixture) or distribution.df.shape[-1] != components:
-        raise ArgumentError(f"only a StudentTMixture of {components} can be stored as such")
+        raise ArgumentError(
+            f"only a StudentTMixture of {components} components can be stored as this schema"
+        )
     mixture = distribution
     total = weight_sums(mixture.weights)
     total[np.abs(total - 1.0) <= WEIGHT_NOISE] = 1.0
     limits = np.finfo(np.float32)
-    with np.errstate(over="ignore"):  # a location beyond float32 is found not to be finite
+    with np.errstate(over="ignore"):  # a location beyond float32 fails the check for finite values
         df = np.clip(mixture.df, None, limits.max).astype(np.float32)
-        # Above 1 there is a mean, above 2 a standard deviation: that stays so.
+        # df > 1 has a mean, df > 2 a standard deviation: rounding must not lose them.
         for least in (1.0, 2.0):
             lost = (mixture.df > least) & (df <= least)
             df[lost] = np.nextafter(np.float32(least), limits.max)
@@ -290,6 +294,6 @@ def _parse(text: str) -> Schema:
         return Schema.student_t_mixture(int(found[1]))
     raise ArgumentError(
         f"unknown record schema {text!r}: expected quantiles(...)+mean+std;float32, "
-        "samples(n);float32 or student_t_mixture(k);float32, with ;close after it for moves "
-        "against the close before"
+        "samples(n);float32 or student_t_mixture(k);float32, with ;close appended for moves "
+        "against the previous close"
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from marketsim.indicators.compute import Array, Lags, one
-from marketsim.indicators.specs import prepare
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -30,7 +29,7 @@ def sma(
         [nan, 1.5, 2.5, 3.5]
 
     """
-    return one(prepare("sma", window=window), (values,), lookback=lookback, lag=lag, out=out)
+    return one("sma", "", (values,), (lookback, lag, out), window=window)
 
 
 def ema(
@@ -54,7 +53,7 @@ def ema(
         [nan, 1.5, 2.5, 3.5]
 
     """
-    return one(prepare("ema", seed, window=window), (values,), lookback=lookback, lag=lag, out=out)
+    return one("ema", seed, (values,), (lookback, lag, out), window=window)
 
 
 def wma(
@@ -74,7 +73,7 @@ def wma(
         [nan, 1.666667, 4.666667]
 
     """
-    return one(prepare("wma", window=window), (values,), lookback=lookback, lag=lag, out=out)
+    return one("wma", "", (values,), (lookback, lag, out), window=window)
 
 
 def wilder(
@@ -97,6 +96,4 @@ def wilder(
         [nan, 3.0, 4.0]
 
     """
-    return one(
-        prepare("wilder", seed, window=window), (values,), lookback=lookback, lag=lag, out=out
-    )
+    return one("wilder", seed, (values,), (lookback, lag, out), window=window)

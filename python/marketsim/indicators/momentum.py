@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from marketsim.indicators.compute import Array, Lags, compute, one
-from marketsim.indicators.specs import power_of, prepare
+from marketsim.indicators.compute import Array, Lags, one, several
+from marketsim.indicators.specs import power_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -59,9 +59,7 @@ def rsi(
         [nan, nan, 66.666667, 85.714286]
 
     """
-    return one(
-        prepare("rsi", convention, window=window), (close,), lookback=lookback, lag=lag, out=out
-    )
+    return one("rsi", convention, (close,), (lookback, lag, out), window=window)
 
 
 def macd(
@@ -88,13 +86,7 @@ def macd(
 
     """
     return Macd(
-        *compute(
-            prepare("macd", seed, fast=fast, slow=slow, signal=signal),
-            (close,),
-            lookback=lookback,
-            lag=lag,
-            out=out,
-        )
+        *several("macd", seed, (close,), (lookback, lag, out), fast=fast, slow=slow, signal=signal)
     )
 
 
@@ -124,12 +116,14 @@ def bollinger(
 
     """
     return Bollinger(
-        *compute(
-            prepare("bollinger", window=window, multiple=multiple, power=power_of(root)),
+        *several(
+            "bollinger",
+            "",
             (close,),
-            lookback=lookback,
-            lag=lag,
-            out=out,
+            (lookback, lag, out),
+            window=window,
+            multiple=multiple,
+            power=power_of(root),
         )
     )
 
@@ -163,11 +157,13 @@ def stochastic(
 
     """
     return Stochastic(
-        *compute(
-            prepare("stochastic", window=window, slow=slow, signal=signal),
+        *several(
+            "stochastic",
+            "",
             (high, low, close),
-            lookback=lookback,
-            lag=lag,
-            out=out,
+            (lookback, lag, out),
+            window=window,
+            slow=slow,
+            signal=signal,
         )
     )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from marketsim.indicators.compute import Array, Lags, compute, one
-from marketsim.indicators.specs import prepare
+from marketsim.indicators.compute import Array, Lags, one, several
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -57,9 +56,7 @@ def true_range(
         [1.0, 3.5]
 
     """
-    return one(
-        prepare("true_range", first), (high, low, close), lookback=lookback, lag=lag, out=out
-    )
+    return one("true_range", first, (high, low, close), (lookback, lag, out))
 
 
 def atr(
@@ -86,9 +83,7 @@ def atr(
         [nan, nan, 1.5]
 
     """
-    return one(
-        prepare("atr", seed, window=window), (high, low, close), lookback=lookback, lag=lag, out=out
-    )
+    return one("atr", seed, (high, low, close), (lookback, lag, out), window=window)
 
 
 def adx(
@@ -119,15 +114,7 @@ def adx(
         [nan, nan, nan, 100.0]
 
     """
-    return Adx(
-        *compute(
-            prepare("adx", convention, window=window),
-            (high, low, close),
-            lookback=lookback,
-            lag=lag,
-            out=out,
-        )
-    )
+    return Adx(*several("adx", convention, (high, low, close), (lookback, lag, out), window=window))
 
 
 def donchian(
@@ -148,11 +135,7 @@ def donchian(
         [nan, 5.0, 5.0]
 
     """
-    return Donchian(
-        *compute(
-            prepare("donchian", window=window), (high, low), lookback=lookback, lag=lag, out=out
-        )
-    )
+    return Donchian(*several("donchian", "", (high, low), (lookback, lag, out), window=window))
 
 
 def keltner(
@@ -184,12 +167,14 @@ def keltner(
 
     """
     return Bands(
-        *compute(
-            prepare("keltner", seed, window=window, atr_window=atr_window, multiple=multiple),
+        *several(
+            "keltner",
+            seed,
             (high, low, close),
-            lookback=lookback,
-            lag=lag,
-            out=out,
+            (lookback, lag, out),
+            window=window,
+            atr_window=atr_window,
+            multiple=multiple,
         )
     )
 
@@ -222,9 +207,5 @@ def volatility_ratio(
 
     """
     return one(
-        prepare("volatility_ratio", seed, short=short, long=long),
-        (high, low, close),
-        lookback=lookback,
-        lag=lag,
-        out=out,
+        "volatility_ratio", seed, (high, low, close), (lookback, lag, out), short=short, long=long
     )

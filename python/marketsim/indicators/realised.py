@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from marketsim.indicators.compute import Array, Lags, one
-from marketsim.indicators.specs import prepare
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -28,9 +27,7 @@ def close_volatility(
         [nan, nan, 0.0, 0.980258]
 
     """
-    return one(
-        prepare("close_volatility", window=window), (close,), lookback=lookback, lag=lag, out=out
-    )
+    return one("close_volatility", "", (close,), (lookback, lag, out), window=window)
 
 
 def parkinson_volatility(
@@ -54,13 +51,7 @@ def parkinson_volatility(
         [nan, 0.416277]
 
     """
-    return one(
-        prepare("parkinson_volatility", window=window),
-        (high, low),
-        lookback=lookback,
-        lag=lag,
-        out=out,
-    )
+    return one("parkinson_volatility", "", (high, low), (lookback, lag, out), window=window)
 
 
 def garman_klass_volatility(
@@ -90,11 +81,7 @@ def garman_klass_volatility(
 
     """
     return one(
-        prepare("garman_klass_volatility", window=window),
-        (open, high, low, close),
-        lookback=lookback,
-        lag=lag,
-        out=out,
+        "garman_klass_volatility", "", (open, high, low, close), (lookback, lag, out), window=window
     )
 
 
@@ -125,9 +112,5 @@ def yang_zhang_volatility(
 
     """
     return one(
-        prepare("yang_zhang_volatility", window=window),
-        (open, high, low, close),
-        lookback=lookback,
-        lag=lag,
-        out=out,
+        "yang_zhang_volatility", "", (open, high, low, close), (lookback, lag, out), window=window
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from marketsim.indicators.compute import Array, Lags, one
-from marketsim.indicators.specs import prepare
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -31,13 +30,7 @@ def rolling_std(
         [nan, 1.0, 0.0]
 
     """
-    return one(
-        prepare("rolling_std", window=window, ddof=ddof),
-        (values,),
-        lookback=lookback,
-        lag=lag,
-        out=out,
-    )
+    return one("rolling_std", "", (values,), (lookback, lag, out), window=window, ddof=ddof)
 
 
 def zscore(
@@ -60,9 +53,7 @@ def zscore(
         [nan, 1.0, nan]
 
     """
-    return one(
-        prepare("zscore", window=window, ddof=ddof), (values,), lookback=lookback, lag=lag, out=out
-    )
+    return one("zscore", "", (values,), (lookback, lag, out), window=window, ddof=ddof)
 
 
 def rolling_min(
@@ -82,9 +73,7 @@ def rolling_min(
         [nan, 1.0, 1.0, 2.0]
 
     """
-    return one(
-        prepare("rolling_min", window=window), (values,), lookback=lookback, lag=lag, out=out
-    )
+    return one("rolling_min", "", (values,), (lookback, lag, out), window=window)
 
 
 def rolling_max(
@@ -104,9 +93,7 @@ def rolling_max(
         [nan, 3.0, 2.0, 5.0]
 
     """
-    return one(
-        prepare("rolling_max", window=window), (values,), lookback=lookback, lag=lag, out=out
-    )
+    return one("rolling_max", "", (values,), (lookback, lag, out), window=window)
 
 
 def rolling_quantile(
@@ -129,13 +116,7 @@ def rolling_quantile(
         [nan, nan, 2.0, 2.0]
 
     """
-    return one(
-        prepare("rolling_quantile", window=window, level=level),
-        (values,),
-        lookback=lookback,
-        lag=lag,
-        out=out,
-    )
+    return one("rolling_quantile", "", (values,), (lookback, lag, out), window=window, level=level)
 
 
 def correlation(
@@ -158,4 +139,4 @@ def correlation(
         [nan, nan, 0.981981]
 
     """
-    return one(prepare("correlation", window=window), (x, y), lookback=lookback, lag=lag, out=out)
+    return one("correlation", "", (x, y), (lookback, lag, out), window=window)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from marketsim import _core
 from marketsim.errors import ArgumentError, UnknownNameError
 
 FIRST, MEAN, TALIB, NEUTRAL = 0, 1, 2, 3
@@ -197,6 +199,7 @@ class Call:
         option: number of the convention.
         longest: the largest window.
         rows: the most rows that any set needs for a first value.
+        native: the compiled form.
     """
 
     spec: Spec
@@ -205,6 +208,7 @@ class Call:
     option: int
     longest: int
     rows: int
+    native: _core.IndicatorCall
 
 
 def power_of(root: str) -> float:
@@ -242,24 +246,41 @@ def _prepare(name: str, choice: str, given: Mapping[str, Any]) -> Call:
     choice = choice or spec.default
     if spec.choice and choice not in spec.options:
         raise UnknownNameError(f"{name} {spec.choice}", choice, spec.options)
+    unknown = [key for key in given if key not in spec.numbers]
+    if unknown:
+        known = ", ".join(spec.numbers) or "none"
+        raise ArgumentError(f"{name}: unknown parameter {unknown[0]!r}: expected {known}")
     numbers: dict[str, npt.NDArray[np.float64]] = {}
     for key, default in spec.numbers.items():
         value = given.get(key, default)
         if value is None:
             raise ArgumentError(f"{name}: {key} is missing: give the number of rows")
-        numbers[key] = np.asarray(value, dtype=np.float64)
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiu" and array.size:
+            raise ArgumentError(
+                f"{name}: {key} must be a number or an array of them: got {value!r}"
+            )
+        numbers[key] = array.astype(np.float64)
+    shapes = {value.shape for value in numbers.values()} - {()}
+    try:
+        shape = shapes.pop() if len(shapes) == 1 else np.broadcast_shapes(*shapes)
+    except ValueError:
+        given_shapes = {key: value.shape for key, value in numbers.items() if value.shape}
+        raise ArgumentError(
+            f"{name}: parameters must have shapes that go together: got {given_shapes}"
+        ) from None
     for key in spec.windows:
         _check_window(name, key, numbers[key], spec.least if key == "window" else 1)
     _check_numbers(name, numbers)
     option = spec.options.get(choice, FIRST)
-    shape = np.broadcast_shapes(*(value.shape for value in numbers.values()))
-    sets = int(np.prod(shape))
-    parameters = np.empty((sets, len(numbers)))
+    parameters = np.empty((math.prod(shape), len(numbers)))
     for i, value in enumerate(numbers.values()):
-        parameters[:, i] = np.broadcast_to(value, shape).reshape(-1)
+        same = value if value.shape in ((), shape) else np.broadcast_to(value, shape)
+        parameters[:, i] = same.reshape(-1)
     longest = max((int(numbers[key].max()) for key in spec.windows), default=1)
-    rows = int(np.max(spec.rows(numbers, option)))
-    return Call(spec, parameters, shape, option, longest, rows)
+    rows = int(spec.rows(numbers, option).max())
+    native = _core.IndicatorCall(name, parameters, list(shape), option, longest)
+    return Call(spec, parameters, shape, option, longest, rows, native)
 
 
 def _check_window(name: str, key: str, value: npt.NDArray[np.float64], least: int) -> None:
@@ -269,7 +290,8 @@ def _check_window(name: str, key: str, value: npt.NDArray[np.float64], least: in
     if not whole.all():
         bad = value[~whole].flat[0]
         raise ArgumentError(
-            f"{name}: {key} must be whole numbers of rows of at least {least}: got {bad:g}"
+            f"{name}: {key} must be whole numbers of rows of at least {least} and below 2**31: "
+            f"got {bad:.15g}"
         )
 
 

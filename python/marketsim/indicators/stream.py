@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from marketsim._core import IndicatorStream
+from marketsim._core import IndicatorStream, indicator_kinds
 from marketsim.errors import ArgumentError
 from marketsim.indicators.specs import Call, power_of, prepare
 
@@ -46,6 +46,23 @@ __all__ = [
 ]
 
 
+MOST_ROWS = 2**24  # that a stream keeps
+
+
+def check_kept_rows(call: Call, lookback: int = 0) -> None:
+    """Refuse a window that a stream would fill the memory with."""
+    kept = lookback
+    if call.spec.name == "swings":
+        kept = max(kept, int(call.parameters[0][0]))
+    elif not indicator_kinds()[call.spec.name][2]:  # its value follows from a window of rows
+        kept = max(kept, call.rows)
+    if kept > MOST_ROWS:
+        raise ArgumentError(
+            f"{call.spec.name}: a stream keeps the rows of its window: expected at most "
+            f"{MOST_ROWS:,}, got {kept:,}"
+        )
+
+
 def start(call: Call, lookback: int = 0, lags: Sequence[int] = ()) -> IndicatorStream:
     """A stream of an indicator with one parameter set.
 
@@ -57,14 +74,9 @@ def start(call: Call, lookback: int = 0, lags: Sequence[int] = ()) -> IndicatorS
             f"stream.{call.spec.name}: expected one number a parameter, got arrays of shape "
             f"{call.shape}: keep one stream for each"
         )
-    return IndicatorStream(
-        call.spec.name,
-        [float(x) for x in call.parameters[0]],
-        call.option,
-        call.longest,
-        lookback,
-        lags,
-    )
+    check_kept_rows(call, lookback)
+    numbers = [float(x) for x in call.parameters[0]]
+    return IndicatorStream(call.spec.name, numbers, call.option, call.longest, lookback, lags)
 
 
 def sma(window: int) -> IndicatorStream:

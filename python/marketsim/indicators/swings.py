@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from marketsim.indicators.compute import Array, Lags, compute
-from marketsim.indicators.specs import prepare
+from marketsim.indicators.compute import Array, Lags, several
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -74,8 +73,11 @@ def swings(
         ([0.0, 1.0, 1.0, 1.0, 1.0], [0.0, 1.0, 2.0, 2.0, 2.0])
 
     """
-    call = prepare(
+    found = several(
         "swings",
+        "",
+        (high, low, close),
+        (lookback, lag, out),
         depth=depth,
         most=most,
         reach=reach,
@@ -84,7 +86,7 @@ def swings(
         least=least,
         step=step,
     )
-    return Swings(*compute(call, (high, low, close), lookback=lookback, lag=lag, out=out))
+    return Swings(*found)
 
 
 def fibonacci_levels(high: ArrayLike, low: ArrayLike, ratios: Sequence[float] = RATIOS) -> Array:

@@ -8,7 +8,6 @@ import numpy as np
 
 from marketsim.errors import ArgumentError
 from marketsim.indicators.compute import Array, Lags, one
-from marketsim.indicators.specs import prepare
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -33,7 +32,7 @@ def obv(
         [10.0, 15.0, 12.0, 12.0]
 
     """
-    return one(prepare("obv"), (close, volume), lookback=lookback, lag=lag, out=out)
+    return one("obv", "", (close, volume), (lookback, lag, out))
 
 
 def vwap(
@@ -49,9 +48,9 @@ def vwap(
 ) -> Array:
     """Volume-weighted mean of (high + low + close) / 3 since the session began.
 
-    session: numbers that change where a session begins; or datetime64 timestamps, one session for
-    each day of theirs (convert them to the exchange's zone first). NaN until the session has
-    volume.
+    session: numbers that change where a session begins; or timestamps, one session for each day of
+    theirs: pandas timestamps count the days of their own zone, datetime64 those of UTC (convert
+    them to the exchange's zone first). NaN until the session has volume.
 
     Shapes, NaN, lookback, lag, out: see `marketsim.indicators`.
 
@@ -62,7 +61,7 @@ def vwap(
 
     """
     arrays = (high, low, close, volume, session_numbers(session))
-    return one(prepare("vwap"), arrays, lookback=lookback, lag=lag, out=out)
+    return one("vwap", "", arrays, (lookback, lag, out))
 
 
 def session_numbers(session: ArrayLike) -> Array:
@@ -71,12 +70,18 @@ def session_numbers(session: ArrayLike) -> Array:
     Raises:
         ArgumentError: a session is not known (NaN, NaT).
     """
-    values = np.asarray(session)
+    clock: Any = getattr(session, "dt", session)  # a Series keeps its clock in `dt`
+    zone = getattr(clock, "tz", None)
+    values = np.asarray(session if zone is None else clock.tz_localize(None))
     if values.dtype.kind == "M":
         values = values.astype("datetime64[D]")
         missing = np.isnat(values)
         numbers = values.astype(np.int64).astype(np.float64)
     else:
+        if values.dtype.kind not in "fiu":
+            raise ArgumentError(
+                f"vwap: session must hold numbers or timestamps: got {values.dtype}"
+            )
         numbers = values.astype(np.float64)
         missing = np.isnan(numbers)
     if missing.any():

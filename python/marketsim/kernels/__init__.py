@@ -1,1 +1,1 @@
-"""Checked entry points to the compiled kernels, each beside its readable reference."""
+"""Checked entry points of the compiled kernels, and a readable reference of each."""

@@ -1,4 +1,4 @@
-"""Limits that are no price: refused before any work, on the host."""
+"""Check limit prices on the host, before a kernel runs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from marketsim.kernels.rules import FILLS, RuleCodes
 def require_prices(
     days: dict[str, Any], rules: RuleCodes, high_offset: npt.ArrayLike, low_offset: npt.ArrayLike
 ) -> None:
-    """Raise ArgumentError where a limit of a day that trades lies at or below -1.
+    """Raise ArgumentError if a limit of a traded bar is at or below -1, a price of 0 or less.
 
     Args:
-        days: the seven arrays by their names, [day] or [problem, day].
-        rules: the legacy formulas clamp their levels instead.
-        high_offset, low_offset: the lowest offsets, a number or [problem].
+        days: the seven arrays by name, [bar] or [problem, bar].
+        rules: rules of the call; legacy formulas clamp their levels and are not checked.
+        high_offset, low_offset: lowest offsets, a number or [problem].
     """
     if rules.fill >= len(FILLS):
         return
@@ -34,7 +34,7 @@ def require_prices(
         suspect |= (rows["low_pred"] + lowest[1][:, None] <= -1.0).any(axis=-1)
     for i in np.flatnonzero(suspect):
         one: list[Any] = [row[i] for row in rows.values()]
-        try:  # the kernel knows the days that trade
+        try:  # the kernel finds the bars that trade
             one[3:5] = one[3] + lowest[0][i], one[4] + lowest[1][i]
             _core.fills(*one, **rules._asdict())
         except ValueError as error:

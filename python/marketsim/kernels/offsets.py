@@ -1,4 +1,4 @@
-"""The best entry and exit offsets over a window of days, found exactly."""
+"""Best entry and exit offsets over a window of bars, by an exact search."""
 
 from __future__ import annotations
 
@@ -33,43 +33,42 @@ def best_offsets(
     margin: float = 0.0,
     device: str = "cpu",
 ) -> Offsets:
-    """The pair of offsets with the highest total of `profit` over the days: the global maximum.
+    """Find the pair of offsets with the highest total `profit` over the bars, the global maximum.
 
-    The total is the float64 sum, in the order of the days, of the float32 profit of each day. No
-    float32 pair within the bounds has a higher one.
+    The total is the float64 sum, in the order of the bars, of the float32 profit of each bar. No
+    float32 pair within the bounds has a higher total.
 
-    Of equal totals the candidate nearest to (0, 0) wins, then the smaller |high| and |low|.
+    Among equal totals the candidate nearest to (0, 0) wins, then the smaller |high| and |low|.
     Candidates are all pairs of 0, the upper high bound and the last floats before the high offset
-    changes the course of a day, with 0, the lower low bound and the first floats after the low
-    offset does (0: or the bound nearest to it). High, and after it low, is then drawn in towards 0
-    as far as the total stays the same: no pair with the same total has one offset equal and the
-    other one nearer to 0.
+    changes a bar's fills, with 0, the lower low bound and the first floats after the low offset
+    changes them (instead of 0 the bound nearest to it if 0 is out of bounds). High, then low, is
+    moved towards 0 as far as the total stays the same: no pair with the same total has one offset
+    equal and the other nearer to 0.
 
-    An optimum lies on the edge of a fill by nature: see `margin`. What it gains over a coarser
-    search it gains in sample; this is for speed and determinism, not for better trading.
+    An optimum always lies at the edge of a fill, see `margin`. Its gain over a coarser search is
+    in sample; the exact search serves speed and determinism, not better trading.
 
     Args:
         close, high, low, high_pred, low_pred, open: returns and forecasts as in `profit`, one
-            problem [day] or a batch [problem, day]. Batches use all cores, without the GIL.
+            problem [bar] or a batch [problem, bar]. Batches use all cores, without the GIL.
         position: as in `profit`; with `always_on` only whether it is finite matters.
         bounds: ((lowest, highest) high offset, (lowest, highest) low offset).
         fee, costs, fill, fee_rule: as in `profit`.
-        always_on: trade +1 and -1 on every day; the total is that of all longs plus that of all
+        always_on: trade +1 and -1 in every bar; the total is that of all longs plus that of all
             shorts.
-        long_only: days with a negative position do not trade; with `always_on`, +1 only.
-        margin: while searching, a price is gone through only where it lies this far beyond the
-            level, the open and the close included; the profit returned is that without it.
-        device: as in `profit`; the answers are the same to the last bit. Answers of tensors are
-            tensors.
+        long_only: do not trade bars with a negative position; with `always_on`, +1 only.
+        margin: distance by which a price must exceed a level to count as through it during the
+            search, at the open and the close too; the returned profit is without it.
+        device: as in `profit`; results are equal to the last bit, and tensors for tensors.
 
     Returns:
-        `Offsets`. Days with a value that is not finite do not trade; without any trade the offsets
+        `Offsets`. Bars with a value that is not finite do not trade; without any trade the offsets
         are the pair nearest to (0, 0) and the profit is 0.
 
     Raises:
-        ArgumentError: shapes differ, values are no numbers, bounds or margin are out of range, a
-            cost is not finite, a limit within the bounds is no price on a day that trades (at or
-            below -1), or no `open` where one is needed.
+        ArgumentError: shapes differ, values are not numbers, bounds or margin are out of range, a
+            cost is not finite, a limit within the bounds is at or below -1 on a traded bar (a price
+            of 0 or less), or no `open` where one is needed.
         UnknownNameError: an unknown fill policy, fee rule or device.
         CudaUnavailableError, CudaError: as `profit`.
 

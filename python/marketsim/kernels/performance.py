@@ -1,4 +1,4 @@
-"""Checked entry points to the figures of net returns: whole sequences, windows, a benchmark.
+"""Checked entry points of the performance kernels: whole sequences, windows, a benchmark.
 
 The readable reference of each figure is `tests/support/performance_reference.py`.
 """
@@ -58,10 +58,10 @@ BENCHMARK_FIGURES = ("beta", "alpha", "correlation", "active_return", "tracking_
 
 
 def net_rows(net: npt.ArrayLike, name: str = "net returns") -> Floats:
-    """Net returns as [strategy, bar] in float64, checked to be finite numbers.
+    """Convert net returns to [strategy, bar] in float64, and check that they are finite.
 
     Raises:
-        ArgumentError: not 1-D or 2-D, no bar, or values that are no finite number.
+        ArgumentError: not 1-D or 2-D, no bar, or values that are not finite numbers.
     """
     try:
         rows = np.ascontiguousarray(net, dtype=np.float64)
@@ -84,7 +84,7 @@ def net_rows(net: npt.ArrayLike, name: str = "net returns") -> Floats:
 
 
 def flag_rows(active: npt.ArrayLike | None, net: Floats) -> Flags | None:
-    """Which bars are in the market, in the shape of `net`."""
+    """Check the flags of bars in the market; they have the shape of `net`."""
     if active is None:
         return None
     flags = np.atleast_2d(np.ascontiguousarray(active))
@@ -111,13 +111,13 @@ def window_performance(
     length: int,
     risk_free: Floats | None = None,
 ) -> Floats:
-    """Figures of each window of bars, for each strategy.
+    """Measure each window of bars, for each strategy.
 
     Args:
         net: [strategy, bar], net return of each bar as a fraction of the capital.
         active: [strategy, bar], whether the strategy was in the market; None: in all.
         starts: [window], first bar of each window.
-        length: bars a window, at least 1.
+        length: bars per window, at least 1.
         risk_free: [bar], risk-free return of each bar; None: 0.
 
     Returns:
@@ -134,12 +134,12 @@ def row_performance(
     position: Floats | None = None,
     traded: Floats | None = None,
 ) -> Floats:
-    """Figures of whole rows of net returns.
+    """Measure whole rows of net returns.
 
     Args:
         net: [strategy, bar], net return of each bar as a fraction of the capital.
         active: [strategy, bar], in the market; None: where `position` is not 0, or all.
-        tail: the share that value at risk is about, in (0, 1).
+        tail: tail probability of value at risk, in (0, 1).
         risk_free: [bar], risk-free return of each bar; None: 0.
         position: [strategy, bar], as a multiple of the equity, or None.
         traded: [strategy, bar], value bought and sold as a multiple of the equity, or None.
@@ -153,10 +153,10 @@ def row_performance(
 def benchmark_performance(
     net: Floats, benchmark: Floats, risk_free: Floats | None = None
 ) -> Floats:
-    """Figures [strategy, figure] against benchmark returns [bar], as BENCHMARK_FIGURES."""
+    """Compare with benchmark returns [bar]: [strategy, figure] as in BENCHMARK_FIGURES."""
     return _called(_core.benchmark_performance, net, benchmark, risk_free)
 
 
 def rolling_sharpe(net: Floats, window: int, risk_free: Floats | None = None) -> Floats:
-    """Sharpe ratio per bar of the `window` bars that end at each bar: [strategy, bar]."""
+    """Compute the Sharpe ratio per bar of the `window` bars up to each bar: [strategy, bar]."""
     return _called(_core.rolling_sharpe, net, window, risk_free)

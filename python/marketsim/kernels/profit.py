@@ -1,4 +1,4 @@
-"""The profit of a day's limit orders, for one or many pairs of offsets."""
+"""Profit of each bar's limit orders, for one or many pairs of offsets."""
 
 from __future__ import annotations
 
@@ -35,50 +35,50 @@ def profit(
     fee_rule: str | None = None,
     device: str = "cpu",
 ) -> FloatArray:
-    """Profit of each day under limit orders at the forecast high and low plus offsets.
+    """Compute the profit of each bar under limit orders at forecast high and low plus offsets.
 
     With H = high_pred + high_offset and L = low_pred + low_offset, a position s > 0 buys s at L or
     better if the price goes through L and sells at H or at the close; s < 0 sells |s| at H or
-    better and buys back at L or at the close. `marketsim.kernels.rules` says which, for each fill
-    policy, and docs/concepts.md with a picture. All arithmetic is float32, each operation rounded
-    once: the fills are the same on every instruction set.
+    better and buys back at L or at the close. `marketsim.kernels.rules` defines the fills of each
+    policy; docs/concepts.md shows them in a picture. All arithmetic is float32, each operation
+    rounded once: fills are the same on every instruction set.
 
     Args:
-        close, high, low, open: [day], returns of the day against the previous close (0.01 is 1 %),
-            with low <= open, close <= high. Or many problems, here and below: [problem, day].
-            Without `open` a policy is, before costs, its bound over every open that a bar allows:
-            "open_aware" and "close_only" take the worst one for each day, "optimistic" the best.
-        high_pred, low_pred: [day], forecasts of `high` and `low`.
-        position: [day], size and direction; cut to [-10, 10].
+        close, high, low, open: [bar], returns of the bar against the previous close (0.01 is 1 %),
+            with low <= open, close <= high. Or many problems, here and below: [problem, bar].
+            Without `open` a policy gives, before costs, its bound over all opens that a bar allows:
+            "open_aware" and "close_only" assume the worst open of each bar, "optimistic" the best.
+        high_pred, low_pred: [bar], forecasts of `high` and `low`.
+        position: [bar], size and direction; clipped to [-10, 10].
         high_offset, low_offset: scalar or [candidate], added to the forecasts; for many problems
-            [problem, candidate] as well.
+            also [problem, candidate].
         fee: rate of every fill, a fraction of the position: 0.0005 for 5 basis points. A trade is
             charged twice, at its entry and at its exit. Rebates are negative.
-        costs: (entry, limit_exit, close_exit) instead: the rates of the three kinds of fill.
-        fill: "open_aware", "optimistic" or "close_only". "legacy" and "legacy_close_only" are the
-            formulas of older programs: they take open=None, one `fee` a trade and a `fee_rule`.
+        costs: (entry, limit_exit, close_exit) instead of `fee`: rates of the three kinds of fill.
+        fill: "open_aware", "optimistic" or "close_only". "legacy" and "legacy_close_only" are
+            legacy formulas: they take open=None, one `fee` per trade and a `fee_rule`.
         fee_rule: "per_entry" or "touched_both", for the legacy formulas.
-        device: "cpu"; "cuda" or "cuda:<index>", whose answers are the same to the last bit; "auto"
-            for a GPU where there is one and it pays. NumPy arrays are copied to a GPU and back.
-            float32 tensors of a GPU stay there: the work is put on torch's current stream and not
-            waited for, and the answer is a tensor; their values are not looked at, so that offsets
-            that are not finite and limits that are no price go unnoticed.
+        device: "cpu"; "cuda" or "cuda:<index>", with results equal to the last bit; "auto" for a
+            GPU if one is available and the work is large enough. NumPy arrays are copied to a GPU
+            and back. float32 tensors on a GPU stay there: the work is queued on torch's current
+            stream without waiting, and the result is a tensor. Tensor values are not checked:
+            offsets that are not finite and limits at or below -1 are not reported.
 
     Returns:
-        float32 [day] for scalar offsets, [candidate, day] otherwise, after an axis for problems
-        where there are many. A day with a value that is not finite does not trade: 0. (Make a day
-        without volume such a one: nothing trades there.)
+        float32 [bar] for scalar offsets, [candidate, bar] otherwise, preceded by a problem axis
+        for many problems. A bar with a value that is not finite does not trade: 0. (Use NaN for
+        bars without volume, where nothing trades.)
 
     Warns:
-        MissingOpenWarning: no `open`, under a policy that knows one.
+        MissingOpenWarning: no `open`, under a policy that uses it.
 
     Raises:
-        ArgumentError: lengths differ, values are no numbers, an offset or a cost is not finite, a
-            limit of a day that trades is no price (at or below -1), no `open` on a GPU, or tensors
-            that a GPU's kernel cannot read.
+        ArgumentError: lengths differ, values are not numbers, an offset or a cost is not finite, a
+            limit of a traded bar is at or below -1 (a price of 0 or less), no `open` on a GPU, or
+            tensors that the GPU's kernel cannot read.
         UnknownNameError: an unknown fill policy, fee rule or device.
-        CudaUnavailableError: a GPU is asked for and cannot be had.
-        CudaError: the GPU has no memory left (`CudaMemoryError`), or cannot do the work.
+        CudaUnavailableError: a GPU is requested and none is available.
+        CudaError: the GPU has no memory left (`CudaMemoryError`), or the kernel failed.
 
     Example:
         >>> import marketsim as ms
@@ -112,20 +112,20 @@ def profit(
 def _bounding_open(
     fill: str, high: npt.ArrayLike, low: npt.ArrayLike, position: npt.ArrayLike
 ) -> FloatArray:
-    """The open within each bar that is the worst for its orders, or the best under "optimistic".
+    """Return the open within each bar that is worst for its orders, or best under "optimistic".
 
-    A long that rests below the open fills at its limit; one above it fills at the open, for less
-    the lower that is. So the high of the bar is the worst open of a long, and the low its best.
+    A buy limit below the open fills at the limit; one above it fills at the open, which is cheaper
+    the lower it is. So the bar's high is the worst open of a long, and its low the best.
     """
     named = {"high": high, "low": low, "position": position}
     top, bottom, size = (as_numbers(name, values, f32) for name, values in named.items())
     if not top.shape == bottom.shape == size.shape:
-        return top  # the compiled side says which lengths differ
+        return top  # the kernel reports which lengths differ
     best = fill == "optimistic"
     warnings.warn(
-        f"profit without open=: fill={fill!r} meets the {'best' if best else 'worst'} open that "
+        f"profit without open=: fill={fill!r} assumes the {'best' if best else 'worst'} open that "
         f"each bar allows, so this is {'an upper' if best else 'a lower'} bound; give open=, the "
-        "open against the previous close, for the fills that took place",
+        "open against the previous close, for the actual fills",
         MissingOpenWarning,
         stacklevel=3,
     )
@@ -135,7 +135,7 @@ def _bounding_open(
 def _profit_of_days(
     rows: DayArrays, high: FloatArray, low: FloatArray, rules: RuleCodes
 ) -> FloatArray:
-    """Profit [candidate, day] of one problem."""
+    """Compute the profit [candidate, bar] of one problem."""
     if high.ndim == 0:
         high = np.full(low.size, high)
     if low.ndim == 0:
@@ -149,7 +149,7 @@ def _profit_of_days(
 def _profit_of_problems(
     rows: DayArrays, high: FloatArray, low: FloatArray, rules: RuleCodes
 ) -> FloatArray:
-    """`profit` of each row of days in turn."""
+    """Compute the profit of each problem in turn."""
     is_batch({name: row.shape for name, row in by_name(*rows).items() if row is not None})
     problems, days = rows[0].shape
     candidates = offset_shape(high.shape, low.shape, problems, batched=True)[-1:]
@@ -176,11 +176,11 @@ def fills(
     fill: str = "open_aware",
     fee_rule: str | None = None,
 ) -> Fills:
-    """Gross profit, costs and fill flags of each day at the forecast levels; arguments as `profit`.
+    """Compute gross profit, costs and fill flags of each bar at the forecast levels.
 
-    gross - fee is `profit` at offsets 0, bit for bit. The flag `rules.AMBIGUOUS` marks a day whose
-    bar went through entry and exit and does not tell the order: there, and there alone, a trade is
-    not the same under "optimistic" and "open_aware".
+    Arguments as in `profit`. gross - fee equals `profit` at offsets 0, bit for bit. The flag
+    `rules.AMBIGUOUS` marks bars that go through both entry and exit without proving their order:
+    only there does a trade differ between "optimistic" and "open_aware".
     """
     rules = rule_codes(fill, fee_rule, fee, costs, has_open=open is not None)
     with stage("fills"):
@@ -194,10 +194,10 @@ def fills(
 
 
 def as_float32(*arrays: npt.ArrayLike | None) -> DayArrays:
-    """The seven day arrays as float32; the compiled side compares their shapes.
+    """Convert the seven bar arrays to float32; the kernel checks their shapes.
 
     Raises:
-        ArgumentError: one of them holds something other than numbers, or rows of several lengths.
+        ArgumentError: an array holds other values than numbers, or rows of different lengths.
     """
     named = zip(DAY_NAMES, arrays, strict=True)
     found = (

@@ -1,4 +1,4 @@
-"""The kernels written to be read: what every backend is tested against."""
+"""Readable references of the kernels; every backend is tested against them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def profit_reference(
     fill: str = "open_aware",
     fee_rule: str | None = None,
 ) -> FloatArray:
-    """`profit` for scalar offsets, written to be read: what the kernels are tested against."""
+    """Compute `profit` for scalar offsets: the readable reference of the kernels."""
     rules = rule_codes(fill, fee_rule, fee, costs, has_open=open is not None)
     days = (np.asarray(v, f32) for v in (close, high, low, high_pred, low_pred, position))
     c, a, b, p, q, s = days
@@ -49,7 +49,7 @@ def profit_reference(
             net = _legacy_profit(c, a, b, sell, buy, s, size, rules, fill)
         else:
             long = _long_profit(o, a, b, c, sell, buy, size, rules, fill)
-            # A short is a long in a mirror: it buys at -H and sells at -L.
+            # A short is a mirrored long: it buys at -H and sells at -L.
             short = _long_profit(-o, -b, -a, -c, -buy, -sell, size, rules, fill)
             net = np.where(s > 0, long, np.where(s < 0, short, f32(0)))
         finite = np.isfinite(np.stack([c, a, b, p, q, s, o])).all(axis=0)
@@ -67,7 +67,7 @@ def _long_profit(
     rules: RuleCodes,
     fill: str,
 ) -> FloatArray:
-    """Profit of a long that buys at `buy` and sells at `sell`, by the fill contract."""
+    """Compute the profit of a long that buys at `buy` and sells at `sell`."""
     at_open = buy > o
     entry = np.where(at_open, o, buy)
     exit_price = np.where(at_open, np.maximum(sell, o), sell)
@@ -89,7 +89,7 @@ def _legacy_profit(
     rules: RuleCodes,
     fill: str,
 ) -> FloatArray:
-    """Profit by the formulas of older programs, at clamped levels."""
+    """Compute the profit by the legacy formulas, at clamped levels."""
     if fill == "legacy":
         long_exits, short_exits = sell <= a, buy >= b
     elif fill == "legacy_proven":
@@ -128,13 +128,13 @@ def best_offsets_reference(
     long_only: bool = False,
     margin: float = 0.0,
 ) -> Offsets:
-    """`best_offsets` for one problem, written to be read: every candidate pair by `profit`.
+    """Compute `best_offsets` for one problem: the profit of every candidate pair.
 
-    Between two floats at which some condition on H changes, a day's float32 profit does not fall
-    as h grows; rounding is monotone and so is adding in a fixed order. So the best h is the last
-    float before a change, or the bound; likewise the best l is the first float after one. The
-    floats between the change before and a best h > 0 that give the same total are for the same
-    reason those from some float on.
+    Between two floats at which some condition on H changes, a bar's float32 profit does not fall
+    as h grows: rounding is monotone, and so is adding in a fixed order. The best h is therefore the
+    last float before a change, or the bound; likewise the best l is the first float after one. For
+    the same reason the floats below a best h > 0 that give the same total form one interval that
+    ends at h.
     """
     at_open = np.zeros(np.shape(close)) if open is None else open
     days = np.array([close, high, low, high_pred, low_pred, position, at_open], dtype=f32)
@@ -189,7 +189,7 @@ def _profit_with_margin(
     at: dict[str, Any],
     rules: dict[str, Any],
 ) -> FloatArray:
-    """Profit of days where a price is gone through only if it lies that far beyond a level."""
+    """Compute the profit of bars whose prices must exceed a level by `margin` to fill it."""
     c, a, b, p, q, _, o = days
     legacy = rules["fill"] in LEGACY_FILLS
     bar = (c, a - margin, b + margin, p, q, part)
@@ -219,9 +219,9 @@ def _profit_with_margin(
 def _limits(
     is_long: bool, day: FloatArray, margin: np.float32, rules: dict[str, Any]
 ) -> tuple[list[np.float32], list[np.float32]]:
-    """Values of H up to which, and of L from which on, a condition of a day's trade holds.
+    """Return the last H below, and the first L above, each change of a bar's trade.
 
-    Only those at which the profit may fall as H passes them upwards, or L downwards.
+    Only changes at which the profit may fall as H rises past them, or L falls.
     """
     c, a, b, _, _, _, o = day
     fill = rules["fill"]
@@ -235,8 +235,7 @@ def _limits(
         lows.append(b + margin)
     if fill != "close_only":
         (lows if is_long else highs).append(o + margin if is_long else o - margin)
-    # Where the close proves the exit, the price is the close on both sides of it: only what the
-    # exit costs can fall.
+    # At H = close the exit price is the close on both sides: only the cost of the exit changes.
     if fill == "open_aware" and f32(codes.limit_cost) < f32(codes.close_cost):
         (highs if is_long else lows).append(c - margin if is_long else c + margin)
     below = [np.nextafter(v, f32(-np.inf)) for v in highs]
@@ -253,30 +252,30 @@ def _legacy_limits(
     lows = [above_low] if is_long else [low] if reach_matters else []
     if rules["fee_rule"] == "touched_both":
         (highs if is_long else lows).append(below_high if is_long else above_low)
-    # H lies in 0 .. 10 and L in -1 .. 0: beyond that a condition always or never holds.
+    # H is in 0 .. 10 and L in -1 .. 0: beyond that a condition always or never holds.
     return [v for v in highs if 0 <= v < 10], [v for v in lows if -1 < v <= 0]
 
 
 def _last_offset(p: np.float32, limit: np.float32) -> float:
-    """The largest float32 h with float32(p + h) <= limit."""
+    """Return the largest float32 h with float32(p + h) <= limit."""
     above = _first_rank(-0x7F7FFFFF, 0x7F7FFFFF, lambda rank: not p + _float_at(rank) <= limit)
     return float(_float_at(above - 1)) + 0.0
 
 
 def _first_float(low: float, high: float, holds: Callable[[float], bool]) -> float:
-    """The first float32 above `low` for which it holds; from there on up to `high` it does."""
+    """Return the first float32 above `low` where `holds` is true, as it is from there to `high`."""
     first, last = (int(np.float32(v).view(np.int32)) for v in (abs(low), high))
     return float(_float_at(_first_rank(first, last, lambda rank: holds(float(_float_at(rank))))))
 
 
 def _float_at(rank: int) -> np.float32:
-    """float32 values in ascending order of rank, 0 at 0."""
+    """Return the float32 value of a rank; ranks ascend with values, and 0 has rank 0."""
     bits = np.int64(rank if rank >= 0 else -(2**31) - rank)
     return bits.astype(np.int32).view(np.float32)
 
 
 def _first_rank(fails: int, holds: int, condition: Callable[[int], bool]) -> int:
-    """Bisection for the first rank for which the condition holds."""
+    """Bisect for the first rank where the condition holds."""
     while holds - fails > 1:
         middle = (fails + holds) // 2
         if condition(middle):
@@ -307,7 +306,7 @@ def profit_sums_reference(
     fill: str = "open_aware",
     fee_rule: str | None = None,
 ) -> ProfitSums:
-    """`profit_sums` of one problem and scalar offsets, written to be read."""
+    """Compute `profit_sums` of one problem and scalar offsets: the readable reference."""
     days = (close, high, low, high_pred, low_pred, position)
     profits = profit_reference(
         *days, high_offset=high_offset, low_offset=low_offset,

@@ -1,40 +1,40 @@
-"""The words that say how a bar is traded, and their codes in the compiled kernels.
+"""Fill policies and fee rules, and their codes in the compiled kernels.
 
 A long buys at the limit L and sells at the limit H, a short sells at H and buys back at L. An order
-fills at its limit or better, at a price that traded, and only where the price went through the
-limit: a touch fills nothing. A bar that opens beyond a limit fills it at the open. The open comes
-first in a bar and the close last; what they prove is used under every fill policy:
+fills at its limit or better, at a price that traded, and only if the price goes through the limit:
+a touch fills nothing. A bar that opens beyond a limit fills it at the open. Every fill policy uses
+that the open comes first in a bar and the close last:
 
-    A long enters iff L > low, at min(L, open). Where open < L it entered at the open, and all else
-    happened after it: it leaves iff high > H, at max(H, open). Otherwise the entry lies inside the
-    bar, and policies differ. What does not leave at a limit leaves at the close. Shorts mirrored.
+    A long enters iff L > low, at min(L, open). If open < L it enters at the open, before the rest
+    of the bar: it exits iff high > H, at max(H, open). Otherwise it enters inside the bar, and
+    policies differ. A position that does not exit at a limit exits at the close. Shorts mirrored.
 
 optimistic
-    Entry first, then exit: a long that entered inside the bar leaves at H iff high > H. The upper
-    bound of what the bar allows.
+    Entry before exit: a long that enters inside the bar exits at H iff high > H. The upper bound of
+    the profit that the bar allows.
 open_aware
-    It leaves at H iff close > H: only the close proves that H came after the entry. The lower
+    It exits at H iff close > H: only the close proves that H came after the entry. The lower
     bound, and the default.
 close_only
-    Every position closes at the close.
+    Every position exits at the close.
 
-The formulas of older programs, for `marketsim.legacy` alone: no open, levels clamped to
-H = clamp(H, 0, 10) and L = clamp(L, -1, 0), exits at a touch, fills outside the bar.
+Legacy formulas, for `marketsim.legacy` only: no open, levels clamped to H = clamp(H, 0, 10) and
+L = clamp(L, -1, 0), exits at a touch, fills outside the bar.
 
 legacy
-    Leaves at H wherever the bar reached it.
+    Exits at H if the bar reaches it.
 legacy_close_only
-    Leaves at the close.
+    Exits at the close.
 legacy_proven
-    Leaves at H where the close proves it.
+    Exits at H if the close proves it.
 
 They charge one fee f for a position s, by a fee rule:
 
 per_entry
-    f * |s| on each day that enters.
+    f * |s| on each bar with an entry.
 touched_both
-    f * |s| on each day with H < high and L > low (`legacy_close_only`: or). A position that leaves
-    at exactly the day's high or low pays nothing.
+    f * |s| on each bar with H < high and L > low (`legacy_close_only`: or). A position that exits
+    at exactly the bar's high or low pays nothing.
 """
 
 from __future__ import annotations
@@ -57,23 +57,23 @@ FEE_RULES: tuple[FeeRule, ...] = ("per_entry", "touched_both")
 
 _LARGEST = 3.4028234663852886e38  # of float32
 
-# Bits of the fill flags of a day.
+# Bits of the fill flags of a bar.
 LONG_ENTERED = 1
 LONG_EXITED = 2
 SHORT_ENTERED = 4
 SHORT_EXITED = 8
 OPEN_FILLED = 16
 AMBIGUOUS = 32
-STOPPED = 64  # left at a stop, by the walk-forward run; no kernel sets it
+STOPPED = 64  # exited at a stop; set by the walk-forward run, by no kernel
 
 
 class RuleCodes(NamedTuple):
-    """Rules as the compiled kernels take them.
+    """Rules in the layout of the compiled kernels.
 
     Attributes:
         fill, fee_rule: codes.
-        limit_cost, close_cost: what entry and exit cost together, as a fraction of the position,
-            for an exit at a limit and for one at the close; legacy formulas charge the latter once.
+        limit_cost, close_cost: cost of entry plus exit as a fraction of the position, for an exit
+            at a limit and at the close; legacy formulas charge the latter once.
     """
 
     fill: int
@@ -85,17 +85,17 @@ class RuleCodes(NamedTuple):
 def rule_codes(
     fill: str, fee_rule: str | None, fee: float, costs: FillCosts | None, *, has_open: bool
 ) -> RuleCodes:
-    """The rules of a call, checked.
+    """Check the rules of a call and return their codes.
 
     Raises:
-        ArgumentError: rates that are not finite, `fee` beside `costs`, a contract's policy without
-            open or with a fee rule, a legacy formula with open or costs.
+        ArgumentError: rates that are not finite, both `fee` and `costs`, a fill policy without open
+            or with a fee rule, a legacy formula with open or costs.
         UnknownNameError: an unknown fill policy or fee rule.
     """
-    if str(fill) in LEGACY_FILLS:  # an array is neither equal nor unequal to a name
+    if str(fill) in LEGACY_FILLS:  # str: comparing an array to a name is ambiguous
         if costs is not None or has_open:
             given = "open=" if has_open else "costs="
-            raise ArgumentError(f"fill={fill!r} knows no {given}: give open=None, and one fee=")
+            raise ArgumentError(f"fill={fill!r} takes no {given}: give open=None and a single fee=")
         rate = check_fee(fee)
         rule = "per_entry" if fee_rule is None else fee_rule
         return RuleCodes(fill_code(fill, legacy=True), fee_rule_code(rule), rate, rate)
@@ -116,7 +116,7 @@ def rule_codes(
 
 
 def fill_costs(fee: float, costs: FillCosts | None) -> FillCosts:
-    """The rates of the three kinds of fill; raises ArgumentError where one is no finite number."""
+    """Return the rates of the three kinds of fill; raise ArgumentError unless finite."""
     if costs is None:
         return (check_fee(fee),) * 3
     if fee != 0.0:
@@ -138,11 +138,11 @@ def fill_costs(fee: float, costs: FillCosts | None) -> FillCosts:
 
 
 def fill_code(fill: str, *, legacy: bool = False) -> int:
-    """Code of a fill policy.
+    """Return the code of a fill policy.
 
     Raises:
-        UnknownNameError: another name, with the list of policies; one of `LEGACY_FILLS` unless
-            `legacy` is set.
+        UnknownNameError: an unknown name, or one of `LEGACY_FILLS` unless `legacy` is set; lists
+            the policies.
     """
     known: tuple[str, ...] = (*FILLS, *LEGACY_FILLS) if legacy else FILLS
     try:
@@ -152,18 +152,19 @@ def fill_code(fill: str, *, legacy: bool = False) -> int:
     hint, name = "", str(fill)
     if name in LEGACY_FILLS:
         hint = (
-            "; that is a formula of the old functions, which knows no open and fills at prices "
-            "that never traded; it serves marketsim.legacy alone"
+            "; that is a legacy formula, which ignores the open and fills at prices that never "
+            "traded; it is available in marketsim.legacy only"
         )
     raise UnknownNameError("fill policy", fill, known, hint) from None
 
 
 def current_name(fill: str) -> str:
-    """The name of a fill policy; the old one of open_aware gives it with a FutureWarning."""
+    """Return the current name of a fill policy; warn for the former name of open_aware."""
     if str(fill) != "pessimistic":
         return fill
     warnings.warn(
-        'fill="pessimistic" is the old name of "open_aware", whose rule it gets: write the latter',
+        'fill="pessimistic" is the former name of "open_aware" and uses its rule: write '
+        '"open_aware"',
         FutureWarning,
         stacklevel=4,
     )
@@ -171,7 +172,7 @@ def current_name(fill: str) -> str:
 
 
 def fee_rule_code(fee_rule: str) -> int:
-    """Code of a fee rule; raises UnknownNameError with the list of rules."""
+    """Return the code of a fee rule; raise UnknownNameError with the list of rules."""
     try:
         return FEE_RULES.index(fee_rule)
     except ValueError:
@@ -179,7 +180,7 @@ def fee_rule_code(fee_rule: str) -> int:
 
 
 def check_fee(fee: float) -> float:
-    """`fee` as a float if it is a finite rate, or a rebate; raises ArgumentError otherwise."""
+    """Return `fee` as a float; raise ArgumentError unless it is a finite rate or rebate."""
     return _rate("fee", fee)
 
 
@@ -192,11 +193,11 @@ def _rate(name: str, rate: float) -> float:
 
 
 def check_device(device: str) -> None:
-    """Raise unless kernels can run there; "cpu" and "auto" always can.
+    """Raise unless kernels can run on a device; "cpu" and "auto" are always valid.
 
     Raises:
-        UnknownNameError: no device of that name.
-        CudaUnavailableError: a GPU that cannot be had.
+        UnknownNameError: an unknown device.
+        CudaUnavailableError: the GPU is not available.
     """
     if device != "cpu":
         from marketsim.kernels.cuda.place import find_place

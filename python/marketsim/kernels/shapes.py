@@ -1,4 +1,4 @@
-"""The shapes of days and of candidates, checked alike for every device."""
+"""Shape checks of bars and candidates, the same for every device."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ DAY_NAMES = ("close", "high", "low", "high_pred", "low_pred", "position", "open"
 
 
 def by_name(*arrays: Any) -> dict[str, Any]:
-    """The seven arrays of days by their names, in the kernels' order."""
+    """Name the seven arrays of bars, in the kernels' order."""
     return dict(zip(DAY_NAMES, arrays, strict=True))
 
 
 def is_batch(shapes: dict[str, tuple[int, ...]]) -> bool:
-    """Whether arrays of these shapes hold many problems; ArgumentError where they do not fit."""
+    """Whether arrays of these shapes hold many problems; raise ArgumentError if they differ."""
     first = shapes["close"]
     if len(first) not in (1, 2):
         raise ArgumentError(f"close must be [day] or [problem, day]: got shape {first}")
@@ -31,7 +31,7 @@ def is_batch(shapes: dict[str, tuple[int, ...]]) -> bool:
 def offset_shape(
     high: tuple[int, ...], low: tuple[int, ...], problems: int, *, batched: bool, grid: bool = False
 ) -> tuple[int, ...]:
-    """The shape of all candidates; raises ArgumentError for shapes that do not fit."""
+    """Return the shape of all candidates; raise ArgumentError for shapes that do not match."""
     for name, shape in (("high_offset", high), ("low_offset", low)):
         if grid and len(shape) != 1:
             raise ArgumentError(f"{name} must be 1-D with grid=True: got shape {shape}")
@@ -39,7 +39,9 @@ def offset_shape(
             rows = ", 1-D or [problem, candidate]" if batched else " or 1-D"
             raise ArgumentError(f"{name} must be a scalar{rows}: got shape {shape}")
         if len(shape) == 2 and shape[0] != problems:
-            raise ArgumentError(f"{name} has {shape[0]} rows, and there are {problems} problems")
+            raise ArgumentError(
+                f"{name} must have a row for each of {problems} problems: got {shape[0]} rows"
+            )
     if grid:
         return (*high, *low)
     if high and low and high[-1] != low[-1]:

@@ -1,4 +1,4 @@
-"""Sums of the profit over the days, and the figures that they give, without the days themselves."""
+"""Sums of profit over bars, and their figures, without storing the profit of each bar."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from marketsim.kernels.shapes import by_name, is_batch, offset_shape
 from marketsim.kernels.types import ProfitSums
 
 _LARGEST = np.finfo(np.float32).max
-# Day-candidates that the CPU has in memory at a time.
+# Bars times candidates in CPU memory at a time.
 _AT_ONCE = 1 << 17
 
 
@@ -39,21 +39,21 @@ def profit_sums(
     fee_rule: str | None = None,
     device: str = "cpu",
 ) -> ProfitSums:
-    """Sums over the days of what `profit` gives, for one or many pairs of offsets.
+    """Sum the `profit` of the bars, for one or many pairs of offsets.
 
-    A GPU computes them in one pass without storing the profits of the days. Every device gives
+    A GPU computes the sums in one pass without storing the profits of the bars. Every device gives
     the same bits.
 
     Args:
-        close, high, low, high_pred, low_pred, position, open: [day] or [problem, day], as in
+        close, high, low, high_pred, low_pred, position, open: [bar] or [problem, bar], as in
             `profit`.
         high_offset, low_offset: scalar, [candidate] or [problem, candidate], as in `profit`.
-        grid: every high offset with every low offset, both 1-D, instead of pairs.
+        grid: combine every high offset with every low offset, both 1-D, instead of pairs.
         fee, costs, fill, fee_rule, device: as in `profit`.
 
     Returns:
-        `ProfitSums` of shape [candidate], or [high offset, low offset] of a grid, after an axis for
-        problems where there are many; tensors for tensors.
+        `ProfitSums` of shape [candidate], or [high offset, low offset] with `grid`, preceded by a
+        problem axis for many problems; tensors for tensors.
 
     Raises:
         ArgumentError, UnknownNameError, CudaUnavailableError, CudaError: as `profit`.
@@ -91,7 +91,7 @@ def _on_cpu(
     grid: bool,
     rules: RuleCodes,
 ) -> ProfitSums:
-    """The sums by the kernel `fills`, some candidates at a time."""
+    """Compute the sums with the kernel `fills`, some candidates at a time."""
     rows = {n: row if row is None or batched else row[None] for n, row in rows.items()}
     problems, days = rows["close"].shape
     shape = offset_shape(highs.shape, lows.shape, problems, batched=batched, grid=grid)
@@ -123,13 +123,13 @@ def _sum_some(
     lows: npt.NDArray[np.float32],
     rules: RuleCodes,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-    """Total and squares [2, candidate]; wins and trades [2, candidate]."""
+    """Return (total and squares, wins and trades), each [2, candidate]."""
     shape = (len(highs), len(days["close"]))
     tiled: dict[str, Any] = {
         n: v if v is None else np.broadcast_to(v, shape).reshape(-1) for n, v in days.items()
     }
     for name, offsets in (("high_pred", highs), ("low_pred", lows)):
-        # A level too large for float32 is one that no price reaches: no missing value.
+        # A level beyond float32 is a limit that no price reaches, not a missing value.
         level = np.clip(days[name] + offsets[:, None], -_LARGEST, _LARGEST)
         tiled[name] = np.where(np.isfinite(days[name]), level, days[name]).reshape(-1)
     gross, cost, flags = _core.fills(**tiled, **rules._asdict())
@@ -144,10 +144,10 @@ def _sum_some(
 def window_sums(
     values: npt.NDArray[np.float64], starts: npt.NDArray[np.int64], length: int
 ) -> npt.NDArray[np.float64]:
-    """Sums over each window: values [field, strategy, day] to [window, strategy, field].
+    """Sum values [field, strategy, bar] over windows to [window, strategy, field].
 
-    NaN counts as 0. Each window is added from its first day to its last, so a window's sum does not
-    depend on the windows beside it.
+    NaN counts as 0. Each window is added from its first bar to its last, so its sum does not depend
+    on other windows.
     """
     known = np.where(np.isnan(values), 0.0, values)
     if len(starts) < length:
@@ -161,7 +161,7 @@ def window_sums(
 
 
 def sums_in_order(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Sums of rows, one value after the other; np.sum adds in pairs."""
+    """Sum rows sequentially; np.sum adds pairwise."""
     if values.shape[1] == 0:
         return np.zeros(len(values))
     return np.cumsum(values, axis=1)[:, -1]

@@ -6,9 +6,9 @@
     torch.ops.marketsim.profit(close, high, low, high_pred, low_pred, position, high_offset,
                                low_offset, open, fill="open_aware")
 
-They take and return tensors of one device, the CPU or a GPU; arguments mean the same as in
-`marketsim.profit` and `marketsim.best_offsets`. Neither has a gradient: a profit jumps where an
-order is just filled, and the best offsets are piecewise constant.
+They take and return tensors of one device, the CPU or a GPU; arguments are those of
+`marketsim.profit` and `marketsim.best_offsets`. Neither is differentiable: profit jumps at the edge
+of a fill, and the best offsets are piecewise constant.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BEST_OFFSETS = (
 
 @functools.cache
 def register_ops() -> None:
-    """Make `torch.ops.marketsim.profit` and `.best_offsets` known to torch; once is enough.
+    """Register `torch.ops.marketsim.profit` and `.best_offsets`; later calls do nothing.
 
     Raises:
         MissingDependencyError: torch is not installed.
@@ -43,7 +43,7 @@ def register_ops() -> None:
         import torch
     except ImportError as error:
         raise MissingDependencyError(
-            "operators of torch need torch, which is not installed: pip install 'marketsim[models]'"
+            "register_ops needs torch, which is not installed: pip install 'marketsim[models]'"
         ) from error
     for name, schema, function, fake in (
         ("profit", PROFIT, _profit, _fake_profit),
@@ -95,7 +95,7 @@ def _fake_profit(
     fill: str = "open_aware",
     fee_rule: str | None = None,
 ) -> Any:
-    """The shape of the answer, without one."""
+    """Return an empty tensor of the result's shape, for tracing."""
     rule_codes(fill, fee_rule, fee, costs, has_open=open is not None)
     batched = _check_days(close, high, low, high_pred, low_pred, position, open)
     given = tuple(high_offset.shape), tuple(low_offset.shape)
@@ -140,7 +140,7 @@ def _fake_best_offsets(
     close: Any, high: Any, low: Any, high_pred: Any, low_pred: Any, position: Any,
     open: Any, *_: Any, **__: Any,
 ) -> Any:  # fmt: skip
-    """The shapes of the answers, without any."""
+    """Return empty tensors of the results' shapes, for tracing."""
     import torch
 
     batched = _check_days(close, high, low, high_pred, low_pred, position, open)

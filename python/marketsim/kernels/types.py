@@ -1,4 +1,4 @@
-"""The records that the kernels take and give, on every device."""
+"""Arguments and results of the kernels, on every device."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_BOUNDS: Bounds = ((-0.03, 0.03), (-0.03, 0.03))
 
 
 class Fills(NamedTuple):
-    """What happened on each day: float32 gross profit and fee, and bits of `rules`."""
+    """Fills of each bar: float32 gross profit and fee, and flag bits of `rules`."""
 
     gross: FloatArray
     fee: FloatArray
@@ -27,9 +27,9 @@ class Fills(NamedTuple):
 
 
 class Offsets(NamedTuple):
-    """Offsets of the forecast high and low, and the total profit they give.
+    """Offsets of the forecast high and low, and their total profit.
 
-    Floats for one problem; for a batch arrays [problem]: float32 offsets, float64 profit.
+    Floats for one problem; arrays [problem] for a batch: float32 offsets, float64 profit.
     """
 
     high: float | npt.NDArray[np.float32]
@@ -38,14 +38,14 @@ class Offsets(NamedTuple):
 
 
 class ProfitSums(NamedTuple):
-    """Sums over the days, each an array of one value for each candidate (and problem).
+    """Sums of profits over the bars, one value per candidate (and problem).
 
     Attributes:
-        total: float64, of the days' float32 profits, added in the order of the days.
-        squares: float64, of their squares, likewise.
-        wins: int32, days with a profit above 0.
-        trades: int32, days that entered.
-        days: days summed, one number.
+        total: float64, sum of the bars' float32 profits, added in the order of the bars.
+        squares: float64, sum of their squares, likewise.
+        wins: int32, number of bars with a profit above 0.
+        trades: int32, number of bars with an entry.
+        days: number of bars summed.
     """
 
     total: Any
@@ -55,41 +55,41 @@ class ProfitSums(NamedTuple):
     days: int
 
     def each(self, change: Callable[[Any], Any]) -> ProfitSums:
-        """The sums with each of their arrays changed."""
+        """Apply a function to each array of the sums."""
         total, squares, wins, trades, days = self
         return ProfitSums(change(total), change(squares), change(wins), change(trades), days)
 
     @property
     def mean(self) -> Any:
-        """Mean profit of a day; NaN without days."""
+        """Mean profit per bar; NaN without bars."""
         return self.total / self._beside(self.days) if self.days else self.total * np.nan
 
     @property
     def variance(self) -> Any:
-        """Variance of the profit of a day, with days - 1 below; NaN for fewer than two days.
+        """Sample variance of the profit per bar (divisor bars - 1); NaN for fewer than two bars.
 
-        From the sums: of a mean that is large against the spread, digits are lost.
+        Computed from the sums: a mean that is large against the spread loses digits.
         """
         if self.days < 2:
             return self.total * np.nan
         spread = self.squares - self.total * self.total / self._beside(self.days)
-        # Rounding may leave less than nothing.
+        # Rounding may leave a negative value.
         return spread * (spread > 0.0) / self._beside(self.days - 1)
 
     def _beside(self, number: int) -> Any:
-        """A divisor: on a GPU torch multiplies by the inverse of a plain number."""
+        """Make a divisor; on a GPU torch multiplies by the inverse of a Python number."""
         return self.total.new_full((), number) if hasattr(self.total, "new_full") else number
 
     @property
     def hit_rate(self) -> Any:
-        """Days with a profit among those that entered; NaN where none did."""
+        """Share of the bars with an entry that had a profit; NaN without entries."""
         wins = self.wins.double() if hasattr(self.wins, "double") else self.wins
         with np.errstate(divide="ignore", invalid="ignore"):
             return wins / self.trades
 
 
 def inward(low: float, high: float) -> tuple[float, float]:
-    """The outermost float32 values that do not lie beyond the bounds."""
+    """Round bounds inward to float32: the outermost values within them."""
     low32, high32 = np.float32(low), np.float32(high)
     if float(low32) < low:
         low32 = np.nextafter(low32, np.float32(np.inf))
@@ -99,7 +99,7 @@ def inward(low: float, high: float) -> tuple[float, float]:
 
 
 def check_bounds(bounds: Bounds) -> Bounds:
-    """`bounds` as floats if they are ordered and within [-1, 1]; raises ArgumentError otherwise."""
+    """Return `bounds` as floats; raise ArgumentError unless ordered and within [-1, 1]."""
     try:
         (high_min, high_max), (low_min, low_max) = bounds
         ordered = -1.0 <= high_min <= high_max <= 1.0 and -1.0 <= low_min <= low_max <= 1.0

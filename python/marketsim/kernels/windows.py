@@ -1,6 +1,6 @@
-"""Fits the limit orders of a walk-forward run on windows of days, and sums what they earn.
+"""Fit the limit orders of a walk-forward run on windows of bars, and sum their profits.
 
-`marketsim.kernels.cuda.windows` fits, applies and sums in one launch on a GPU, with the same bits.
+`marketsim.kernels.cuda.windows` does the same in one launch on a GPU, with the same bits.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from marketsim.kernels.sums import sums_in_order
 from marketsim.kernels.types import Bounds, FloatArray, ProfitSums
 
 Rows = npt.NDArray[np.int64]
-# Windows whose days are in memory at a time.
+# Windows whose bars are in memory at a time.
 _AT_ONCE = 4096
 
 
 class LimitDays(NamedTuple):
-    """Days with the limit orders of one strategy; float32 [day], as in `marketsim.best_offsets`."""
+    """Bars with the limit orders of one strategy; float32 [bar], as in `marketsim.best_offsets`."""
 
     close: FloatArray
     high: FloatArray
@@ -35,11 +35,11 @@ class LimitDays(NamedTuple):
     open: FloatArray
 
     def at(self, rows: Rows) -> LimitDays:
-        """The days of these rows, of any shape."""
+        """Select rows, of any shape."""
         return LimitDays(*(values[rows] for values in self))
 
     def windows(self, starts: Rows, length: int) -> LimitDays:
-        """The days of each window [window, length]: views where the windows follow one another."""
+        """Return the bars of each window [window, length]; views for consecutive windows."""
         slid = (sliding_window_view(values, length) for values in self)
         if starts[-1] - starts[0] + 1 == len(starts):  # they ascend
             return LimitDays(*(of[starts[0] : starts[-1] + 1] for of in slid))
@@ -47,7 +47,7 @@ class LimitDays(NamedTuple):
 
 
 class LimitRules(NamedTuple):
-    """How orders are fitted and filled; as in `marketsim.best_offsets`."""
+    """Rules of fits and fills, as in `marketsim.best_offsets`."""
 
     fill: str
     always_on: bool
@@ -57,7 +57,7 @@ class LimitRules(NamedTuple):
 
 
 class FittedWindows(NamedTuple):
-    """The offsets of each window: high and low, float32, and their profit in it, float64."""
+    """Offsets of each window, high and low in float32, and their profit in it, float64."""
 
     high: FloatArray
     low: FloatArray
@@ -67,12 +67,12 @@ class FittedWindows(NamedTuple):
 def fit_windows(
     days: LimitDays, rules: LimitRules, starts: Rows, length: int, device: str = "cpu"
 ) -> FittedWindows:
-    """The best offsets of each window, and their total profit in it.
+    """Fit the best offsets of each window, and return them with their total profit in it.
 
     Args:
-        days, rules: what is traded, and how.
-        starts: first day of each window, ascending.
-        length: days a window.
+        days, rules: bars with orders, and rules of fills.
+        starts: first bar of each window, ascending.
+        length: bars per window.
         device: as in `marketsim.best_offsets`.
     """
     if not len(starts):
@@ -90,9 +90,9 @@ def fit_windows(
 def net_of_days(
     days: LimitDays, high: FloatArray, low: FloatArray, rules: LimitRules
 ) -> FloatArray:
-    """Profit of each day under its own offsets, float32; of a long and a short the float32 sum.
+    """Compute the profit of each bar under its own offsets, float32; sides are added in float32.
 
-    The bits of the GPU's kernel, which applies offsets where it fits them.
+    Equal bit for bit to the GPU's kernel, which fits and applies offsets in one launch.
     """
     sides = [np.maximum(days.position, f32(0)) if rules.long_only else days.position]
     if rules.always_on:
@@ -109,7 +109,7 @@ def net_of_days(
 
 
 def sum_windows_on_cpu(values: FloatArray, starts: Rows, length: int) -> ProfitSums:
-    """Sums over windows of profits [day]; see `marketsim.kernels.cuda.windows.sum_windows`."""
+    """Sum profits [bar] over windows; see `marketsim.kernels.cuda.windows.sum_windows`."""
     rows = values[starts[:, None] + np.arange(length)]
     exact = rows.astype(np.float64)
     wins, trades = (np.count_nonzero(of, axis=1).astype(np.int32) for of in (rows > 0, rows != 0))

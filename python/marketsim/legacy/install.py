@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
@@ -38,10 +39,11 @@ def install(system: str = "stock", **quirks: Any) -> tuple[str, ...]:
     """Register marketsim's modules under the old import paths.
 
     From here on `import backtest_test3_inline` and the like find them, so call it before anything
-    imports the old ones. Everything else in a `src` (`core`, `scripts`)
-    package of one's own stays as it is: that package is imported now, and where there is none, what
-    comes onto sys.path later is found, too. A second call changes nothing. The settings of the
-    environment are checked, and logged.
+    imports the old ones. Everything else in a `src` (`core`, `scripts`) package of one's own stays
+    as it is: that package is imported now, and where there is none, what comes onto sys.path later
+    is found, too. A second call changes nothing; a module that is dropped from sys.modules and
+    imported again is ours again, as the program left it. The settings of the environment are
+    checked, and logged.
 
     Args:
         system: "stock", or "genesis": the second old system, `core.*` and `scripts.*`.
@@ -90,6 +92,8 @@ def _install(paths: Mapping[str, str], names: Sequence[str]) -> tuple[str, ...]:
         for name in added:
             sys.modules.pop(name, None)
         raise
+    if not any(isinstance(finder, _Finder) and finder.paths == paths for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder(paths))
     for name, module in (packages | modules).items():
         above, _, last = name.rpartition(".")
         if above:
@@ -123,6 +127,26 @@ def _package(name: str) -> ModuleType:
     module = module_from_spec(spec)
     sys.modules[name] = module
     return module
+
+
+class _Finder(MetaPathFinder, Loader):
+    """Gives our module again to a program that drops an old one from sys.modules and imports it."""
+
+    def __init__(self, paths: Mapping[str, str]) -> None:
+        self.paths = dict(paths)
+        self._specs: dict[str, ModuleSpec | None] = {}
+
+    def find_spec(self, fullname: str, *_: Any) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self) if fullname in self.paths else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = importlib.import_module(self.paths[spec.name])
+        self._specs[spec.name] = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        assert module.__spec__ is not None  # the import system has just set it
+        module.__spec__ = self._specs[module.__spec__.name]
 
 
 class _Folders:

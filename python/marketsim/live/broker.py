@@ -1,4 +1,4 @@
-"""Brokers take the orders of `next_orders`; the paper broker fills them by the backtest's rules."""
+"""Broker interface for orders of `next_orders`, and a paper broker with the backtest's fills."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from marketsim.arguments import as_number
 from marketsim.bars import Bars
 from marketsim.errors import ArgumentError, FileFormatError, StoreWriteError
 from marketsim.strategies import LimitOrders, TakeProfit
+from marketsim.text import json_value
 from marketsim.walkforward.costs import Costs
 from marketsim.walkforward.held import take_profit_fills
 from marketsim.walkforward.inputs import MarketDays
@@ -46,12 +47,12 @@ PRAGMA user_version = {VERSION};
 
 
 class Fill(NamedTuple):
-    """One fill.
+    """One fill of an order.
 
     Attributes:
-        id: of its order.
+        id: id of the order.
         leg: "entry" or "exit".
-        symbol, strategy, bar: of the order; the bar as ISO text.
+        symbol, strategy, bar: symbol, strategy and bar of the order; the bar as ISO text.
         side: "buy" or "sell".
         quantity: units, above 0.
         price, cost: in the currency of the prices.
@@ -72,32 +73,32 @@ class Fill(NamedTuple):
 
 @runtime_checkable
 class Broker(Protocol):
-    """Takes orders and tells fills; orders are known by symbol, strategy, bar and side."""
+    """Interface of a broker; symbol, strategy, bar and side identify an order."""
 
     def submit(self, orders: pd.DataFrame) -> list[str]:
-        """Lay the orders of `next_orders`, each once; gives the ids of those that are new."""
+        """Place the orders of `next_orders`, each once; returns the ids of new ones."""
         ...
 
     def fills(self) -> pd.DataFrame:
-        """All fills so far, the columns of `Fill`."""
+        """Return all fills so far, with the columns of `Fill`."""
         ...
 
 
 class PaperBroker:
-    """A broker of no money: keeps orders in a file, and fills them when their bar has come.
+    """Paper broker: stores orders in a file and fills them once their bar is known.
 
-    What is submitted or settled is on the disk when the call returns; a process that is killed
-    leaves the file as it was before the call. Submitting the same evening again changes nothing.
+    Each call is one transaction, on the disk when it returns; a process killed during a call leaves
+    the file unchanged. Submitting the same orders again changes nothing.
 
     Args:
-        path: an SQLite file, made where there is none.
-        cash: of a new account, in the currency of the prices.
+        path: an SQLite file, created if it does not exist.
+        cash: starting cash of a new account, in the currency of the prices.
         fill: fill policy of limit orders, as in `walk_forward`.
 
     Raises:
-        FileFormatError: the file is another kind of file, or of another version.
-        StoreWriteError: it cannot be written.
-        ArgumentError: cash is no amount above 0.
+        FileFormatError: the file is of another kind or version.
+        StoreWriteError: the file cannot be written.
+        ArgumentError: cash is not a finite amount above 0.
 
     Example:
         >>> import marketsim as ms
@@ -126,13 +127,13 @@ class PaperBroker:
                            (cash,))  # fmt: skip
             elif (kind, version) != (APPLICATION_ID, VERSION):
                 raise FileFormatError(
-                    f"{self.path} is no ledger of a paper broker of version {VERSION}: got an "
+                    f"{self.path} must be a paper broker's ledger of version {VERSION}: got an "
                     f"SQLite file of kind {kind:#x}, version {version}; give another path"
                 )
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """A connection in one transaction, which is kept or undone as a whole."""
+        """Open a connection with one transaction, committed or rolled back as a whole."""
         try:
             db = sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None)
         except sqlite3.Error as error:
@@ -145,16 +146,18 @@ class PaperBroker:
                 db.execute("COMMIT")
         except sqlite3.DatabaseError as error:
             if "not a database" in str(error):
-                raise FileFormatError(f"{self.path} is no ledger: {error}") from error
+                raise FileFormatError(
+                    f"{self.path} is not a paper broker's ledger: {error}; give another path"
+                ) from error
             raise StoreWriteError(f"{self.path}: {error}") from error
         finally:
-            db.close()  # undoes what was not committed
+            db.close()  # rolls back an uncommitted transaction
 
     def submit(self, orders: pd.DataFrame) -> list[str]:
-        """Lay the orders of `next_orders`; gives the ids of those that are new.
+        """Place the orders of `next_orders`; returns the ids of new ones.
 
         Raises:
-            ArgumentError: an order without a quantity: `next_orders(..., equity=)` gives it.
+            ArgumentError: an order without a quantity; `next_orders(..., equity=)` sets it.
         """
         found = []
         with self._open() as db:
@@ -164,9 +167,9 @@ class PaperBroker:
                 if row["order"] != "exit" and not row["quantity"] >= 0.0:
                     raise ArgumentError(
                         f"the order of {row['symbol']} by {row['strategy']} has no quantity: "
-                        "next_orders(..., equity=10_000) gives one"
+                        "set it by next_orders(..., equity=10_000)"
                     )
-                facts = {key: _plain(value) for key, value in row.items()}
+                facts = {key: json_value(value) for key, value in row.items()}
                 bar = facts["bar"]
                 name = f"{row['symbol']}/{row['strategy']}/{bar}/{row['side']}"
                 done = db.execute(
@@ -178,14 +181,14 @@ class PaperBroker:
         return found
 
     def settle(self, bars: Bars | Iterable[Bars]) -> list[Fill]:
-        """Fill the open orders whose bar these bars hold; the others stay open.
+        """Fill the open orders whose bar is in `bars`; others stay open.
 
-        A limit order that its bar does not fill expires. Prices come from the bar by the fill
+        A limit order that its bar does not fill expires. Prices come from the bar and the fill
         policy, costs from the order.
 
         Raises:
-            ArgumentError: the bar before an order's is not the one it was made on: the market had
-                a session that the calendar did not know, or history was revised.
+            ArgumentError: the bar before an order's bar is not the one that the order was made on:
+                the market had a session that the calendar lacks, or history was revised.
         """
         given = {one.symbol: one for one in ([bars] if isinstance(bars, Bars) else bars)}
         made: list[Fill] = []
@@ -217,8 +220,8 @@ class PaperBroker:
             raise ArgumentError(
                 f"order {name} was made on the bar {order['last_bar']} with close "
                 f"{order['last_close']!r}, but the bar before {order['bar']} is {before} with "
-                f"close {float(bars.close[row - 1])!r}: history was revised, or a session came "
-                "that was not known; state calendar=, or settle with the bars it was made on"
+                f"close {float(bars.close[row - 1])!r}: history was revised, or the calendar lacks "
+                "a session; state calendar=, or settle with the bars that the order was made on"
             )
         days = MarketDays.at(bars, np.array([row]))
         if order["order"] == "limit":
@@ -231,14 +234,14 @@ class PaperBroker:
         return _market_fills(name, order, days, self.fill, float(held))
 
     def orders(self) -> pd.DataFrame:
-        """All orders so far: the columns of `next_orders`, id and status."""
+        """Return all orders so far: the columns of `next_orders`, id and status."""
         with self._open() as db:
             rows = db.execute("SELECT id, status, facts FROM orders ORDER BY bar, id").fetchall()
         facts = [{"id": i, "status": s} | json.loads(text) for i, s, text in rows]
         return pd.DataFrame(facts)
 
     def fills(self) -> pd.DataFrame:
-        """All fills so far, in the order in which they were made; the columns of `Fill`."""
+        """Return all fills so far, oldest first, with the columns of `Fill`."""
         with self._open() as db:
             rows = db.execute(
                 f"SELECT {', '.join(Fill._fields)} FROM fills ORDER BY number"
@@ -247,7 +250,7 @@ class PaperBroker:
 
     @property
     def cash(self) -> float:
-        """What is left after all fills and their costs."""
+        """Cash after all fills and their costs."""
         with self._open() as db:
             cash = float(db.execute("SELECT cash FROM account").fetchone()[0])
         fills = self.fills()
@@ -256,38 +259,29 @@ class PaperBroker:
 
     @property
     def positions(self) -> dict[str, float]:
-        """Units held by symbol; negative is short; symbols that are flat are left out."""
+        """Units held by symbol, negative for short; flat symbols are left out."""
         fills = self.fills()
         signed = np.where(fills["side"] == "buy", 1.0, -1.0) * fills["quantity"]
         held = signed.groupby(fills["symbol"]).sum()
         return {str(name): float(units) for name, units in held.items() if abs(units) > 1e-9}
 
 
-def _plain(value: Any) -> Any:
-    """A value that JSON knows; None for NaN."""
-    if isinstance(value, pd.Timestamp):
-        return value.isoformat()
-    if isinstance(value, float):
-        return None if math.isnan(value) else value
-    return value
-
-
 def _row_of(bars: Bars, bar: str, name: str) -> int | None:
-    """The row of an order's bar; None while it has not come."""
+    """Return the row of an order's bar; None if it is later than the last bar."""
     moment = np.datetime64(pd.Timestamp(bar).tz_convert("UTC").tz_localize(None), "ns")
     row = int(np.searchsorted(bars.timestamps, moment))
     if row == len(bars):
         return None
     if row == 0 or bars.timestamps[row] != moment:
         raise ArgumentError(
-            f"order {name} is for the bar {bar}, which {bars.symbol} does not have though it has "
-            "later ones: state calendar= when orders are made"
+            f"order {name} is for the bar {bar}, which {bars.symbol} lacks although it has later "
+            "ones: state calendar= in next_orders"
         )
     return row
 
 
 def _limit_fills(name: str, order: dict[str, Any], days: MarketDays, policy: str) -> list[Fill]:
-    """Entry and exit of a limit order within its bar; none where it does not fill."""
+    """Compute entry and exit of a limit order within its bar; empty if it does not fill."""
     close = order["last_close"]
     long = order["side"] == "buy"
     entry = order["entry_limit"] / close - 1.0
@@ -315,7 +309,7 @@ def _limit_fills(name: str, order: dict[str, Any], days: MarketDays, policy: str
 def _market_fills(
     name: str, order: dict[str, Any], days: MarketDays, policy: str, held: float
 ) -> list[Fill]:
-    """The trade to the target position, and its exit at the limit where the bar reaches it."""
+    """Compute the trade to the target position, and its exit at the limit if the bar reaches it."""
     close, units = order["last_close"], order["quantity"]
     buys = order["side"] == "buy"
     found = []

@@ -1,4 +1,4 @@
-"""The orders for the bar after the last one, by the code that a backtest runs."""
+"""Orders for the bar after the last one, by the code of the backtest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from marketsim.bars import TARGETS, Bars, read_bars
 from marketsim.bars.next_bar import NextBar, next_bar
 from marketsim.bars.several import list_bars
 from marketsim.errors import ArgumentError, MarketsimError, NotEnoughBarsError
-from marketsim.forecasts import ForecastPlan, StoreLike, open_store, run_plans
+from marketsim.forecasts import ForecastPlan, ReturnTable, StoreLike, open_store, run_plans
 from marketsim.forecasts.plan import LEAST_CONTEXT
 from marketsim.kernels.rules import check_device
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds
@@ -32,7 +32,7 @@ from marketsim.strategies import (
 )
 from marketsim.walkforward.costs import Costs
 from marketsim.walkforward.held import drifted, take_profit_fills
-from marketsim.walkforward.inputs import Forecasts, RunInputs
+from marketsim.walkforward.inputs import Forecasts, RunInputs, prices_from_moves
 from marketsim.walkforward.limits import Fit, limit_problem
 from marketsim.walkforward.run import Run
 from marketsim.walkforward.settings import Settings, resolve_settings
@@ -50,13 +50,13 @@ ORDER_COLUMNS = (
 )  # fmt: skip
 """Columns of the frame that `next_orders` gives."""
 
-_STATE_BARS = 250  # that a strategy with a state runs through before tomorrow where nobody says
+_STATE_BARS = 250  # default run-up of strategies that carry state
 _BPS = 1e-4
 
 
 def next_orders(
     bars: Source,
-    model: str | os.PathLike[str] | Model = "ewma",
+    model: str | os.PathLike[str] | Model = "range",
     strategies: Iterable[str | Strategy | BarStrategy] | str | None = None,
     *,
     start: Any = None,
@@ -71,53 +71,55 @@ def next_orders(
     equity: float | None = None,
     tick: float | Mapping[str, float] | None = None,
     lot: float | Mapping[str, float] | None = None,
+    targets: str | None = None,
     store: StoreLike = None,
     progress: bool = True,
     device: str = "cpu",
     check: bool = True,
     errors: dict[str, str] | None = None,
 ) -> pd.DataFrame:
-    """Orders for the bar after the last one: what a backtest that had this bar would order on it.
+    """Compute the orders for the next bar, equal to those that a backtest would place in it.
 
-    Forecasts, decisions and offsets come from the functions that `walk_forward` runs, with a bar
-    of unknown prices appended: nothing reads it. The forecasts are kept in the store, so that
-    tomorrow's backtest finds them.
+    Forecasts, decisions and offsets come from the functions of `walk_forward`, with a placeholder
+    for the next bar appended, which nothing reads. The forecasts are stored, so the next backtest
+    finds them.
 
     Args:
-        bars: up to the newest bar that is complete; one symbol as `read_bars` takes it, or several
-            `Bars` as a list or by symbol.
+        bars: bars up to the newest complete one; one symbol in any form that `read_bars` accepts,
+            or several `Bars` as a list or a mapping by symbol.
         model, strategies, fill, fee, aggregate, offset_window, purge, offset_bounds, asset_class,
-            calendar, store, progress, device, check: as in `walk_forward`.
-        start: first bar of the run of strategies that carry a state from bar to bar, as in
+            calendar, targets, store, progress, device, check: as in `walk_forward`.
+        start: first bar of the run of strategies that carry state from bar to bar, as in
             `walk_forward`; None for the newest 250 bars.
-        equity: capital a strategy and symbol, in the currency of the prices, for `quantity`.
-        tick: price step of the market, or by symbol. Limits to buy are rounded down and limits to
-            sell up, so that no fill is worse than the one that was backtested; stops towards the
-            market. None leaves prices as they are.
-        lot: step of quantities, or by symbol; rounded towards 0. None leaves them as they are.
-        errors: a dict that takes the symbols that fail and why, instead of an exception.
+        equity: capital per strategy and symbol, in the currency of the prices, for `quantity`.
+        tick: tick size, or tick sizes by symbol. Buy limits are rounded down and sell limits up, so
+            that no fill is worse than the backtested one; stops towards the market. None does not
+            round.
+        lot: lot size, or lot sizes by symbol; quantities are rounded towards 0. None does not
+            round.
+        errors: a dict that collects the error of each failed symbol, instead of an exception.
 
     Returns:
-        A row a symbol and strategy, two where a long and a short are ordered at once; the columns
+        A row per symbol and strategy, two where a long and a short are ordered at once; the columns
         are `ORDER_COLUMNS`:
 
-        - symbol, strategy, model; bar: when the next bar comes; last_bar, last_close.
-        - order: "limit", "market", "exit" (nothing to trade now, but a limit to leave the position
-          at) or "none"; side: "buy", "sell" or "" (of the entry, or of `change`).
-        - position: target as a signed fraction of the equity; change: what is to be traded for it,
-          from what the position of the last bar has become; NaN for limit orders, which enter only
-          where they fill.
+        - symbol, strategy, model; bar: time of the next bar; last_bar, last_close.
+        - order: "limit", "market", "exit" (no trade now, but a limit to exit the position) or
+          "none"; side: "buy", "sell" or "" (of the entry, or of `change`).
+        - position: target as a signed fraction of the equity; change: trade from the last bar's
+          position, after its drift, to the target; NaN for limit orders, which enter only if they
+          fill.
         - quantity: units to trade, position (or change) times equity over the last close; NaN
           without `equity`.
         - entry_limit, take_profit, stop: prices, rounded to `tick`; NaN for none.
         - enter: "during the bar", "close of the last bar" or "open of the bar"; leave: "limit, else
           close", "close", "stop, limit, else close" or "with the next order".
-        - limit_cost_bps, market_cost_bps: what a fill of either kind is assumed to cost.
+        - limit_cost_bps, market_cost_bps: assumed cost of a fill of either kind.
         - buy_limit, sell_limit, high_offset, low_offset: as in `result.days`, not rounded.
         - forecast_open, forecast_high, forecast_low, forecast_close: point forecasts in price;
           close_q10, close_q90: quantiles of the close.
 
-        `frame.attrs["notes"]`: what is assumed, in words.
+        `frame.attrs["notes"]`: the assumptions, as text.
 
     Raises:
         NotEnoughBarsError, BarsError, UnknownNameError, ArgumentError, StrategyError,
@@ -162,12 +164,12 @@ def next_orders(
         if one is not None:
             planned.append(one)
     kept = open_store(store)
-    cubes = run_plans([(one.bars, one.plan) for one in planned], model, store=kept,
-                      progress=progress)  # fmt: skip
+    work = [(ReturnTable.for_model(one.bars, model, targets), one.plan) for one in planned]
+    cubes = run_plans(work, model, store=kept, progress=progress)
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
     for one, cube in zip(planned, cubes, strict=True):
-        inputs = RunInputs(one.bars, Forecasts((cube.own_returns(one.bars),)))
+        inputs = RunInputs(one.bars, Forecasts.of([cube]))
         desk = _Desk(one, inputs, device, check, equity, _step("tick", tick, one.symbol),
                      _step("lot", lot, one.symbol), model.name)  # fmt: skip
         found = attempt(one.symbol, lambda d=desk: d.rows(chosen))
@@ -180,7 +182,7 @@ def next_orders(
     if stateful:
         names = [s.name for s in chosen if not getattr(s, "elementwise", False)]
         since = f"start={start}" if start is not None else f"the newest {_STATE_BARS} bars"
-        notes.append(f"{', '.join(names)} carry a state: run from {since}; start= says otherwise")
+        notes.append(f"{', '.join(names)} carry state: run from {since}; change it by start=")
     if tick is None:
         notes.append("prices are not rounded: tick= says the market's price step")
     frame = pd.DataFrame(rows, columns=list(ORDER_COLUMNS))
@@ -200,15 +202,15 @@ def _step(name: str, step: float | Mapping[str, float] | None, symbol: str) -> f
 
 @dataclass(frozen=True)
 class _Plan:
-    """One symbol: its bars with the next one appended, and what is decided on them.
+    """Bars of one symbol with the next one appended, and the plan to decide on it.
 
     Attributes:
-        bars: the last row is the next bar, of unknown prices.
-        last_time: of the newest bar, in the zone of the bars.
-        coming: when the next bar comes.
-        windows: of one simulation that ends at it.
-        plan: which forecasts that needs.
-        settings: rules.
+        bars: bars; the last row is a placeholder for the next bar.
+        last_time: time of the newest bar, in the time zone of the bars.
+        coming: time of the next bar.
+        windows: windows of one simulation that ends at the next bar.
+        plan: plan of the forecasts that it needs.
+        settings: fill policy, costs and limits.
     """
 
     bars: Bars
@@ -237,7 +239,7 @@ def _plan(
     coming = next_bar(bars)
     count = len(bars)
     fit = offset_window + purge if offset_window else 0
-    least = 1 + LEAST_CONTEXT + fit  # the first row that can be decided
+    least = 1 + LEAST_CONTEXT + fit  # first row that can be decided
     if count <= least:
         fitted = f" + {offset_window} offset window + {purge} purge" if fit else ""
         raise NotEnoughBarsError(
@@ -247,7 +249,7 @@ def _plan(
         )
     with_next = _with_next(bars, coming.time)
     begin = None if start is None else rows_between(with_next, start, None)["start"]
-    # The last bar is decided too: what its position has become is what tomorrow begins with.
+    # Decide the last bar too: its position after drift is the starting position of the next bar.
     first = count if begin == count else count - 1
     if stateful:
         first = max(min(first, count - _STATE_BARS if begin is None else begin), least)
@@ -260,9 +262,9 @@ def _plan(
 
 
 def _with_next(bars: Bars, time: pd.Timestamp) -> Bars:
-    """The bars and the next one; its prices and volume are those of the last, and nothing reads it.
+    """Append a placeholder for the next bar, with the last bar's prices and volume.
 
-    What a strategy, a model or a fit may see of bar t are the rows before it.
+    Nothing reads it: strategies, models and fits decide bar t from the rows before t.
     """
     moment = np.array([time.tz_convert("UTC").tz_localize(None)], dtype="M8[ns]")
     last = bars.close[-1:]
@@ -280,7 +282,7 @@ def _with_next(bars: Bars, time: pd.Timestamp) -> Bars:
 
 @dataclass(frozen=True)
 class _Desk:
-    """Turns decisions for the last row of a plan into rows of the frame."""
+    """Conversion of the decisions for a plan's last row to rows of the frame."""
 
     plan: _Plan
     inputs: RunInputs
@@ -311,13 +313,16 @@ class _Desk:
         )
         close = self.last_close
         moves = {name: float(getattr(view, name)[-1]) for name in TARGETS}
-        band = view.part(len(view) - 1, len(view)).distribution.quantile((0.1, 0.9))
-        low, high = np.asarray(band, dtype=np.float64)[0, TARGETS.index("close")].tolist()
+        cube = self.inputs.forecasts.around(plan.plan.stop - 1)
+        band = cube.slice(plan.plan.stop - 1, plan.plan.stop).quantile((0.1, 0.9))
+        before = np.array([plan.plan.stop - 2])
+        closes = band[:, TARGETS.index("close")]
+        low, high = prices_from_moves(cube, plan.bars, before, "close", closes)[0].tolist()
         return {
             "symbol": plan.symbol, "strategy": strategy, "bar": plan.coming.time,
             "last_bar": plan.last_time, "last_close": close,
             **{f"forecast_{name}": close * (1.0 + move) for name, move in moves.items()},
-            "close_q10": close * (1.0 + low), "close_q90": close * (1.0 + high),
+            "close_q10": low, "close_q90": high,
             "limit_cost_bps": plan.settings.costs.entry / _BPS,
             "market_cost_bps": plan.settings.costs.close_exit / _BPS, "model": self.model,
         }  # fmt: skip
@@ -329,7 +334,7 @@ class _Desk:
 
     def _limits(self, orders: LimitOrders, fit: Fit) -> list[dict[str, Any]]:
         problem = limit_problem(orders, self.plan.settings.long_only)
-        # One float32 rounding each, as the backtest lays them.
+        # One float32 rounding each, as in the backtest.
         sell = self.last_close * (1.0 + float((problem.high + fit.high)[-1]))
         buy = self.last_close * (1.0 + float((problem.low + fit.low)[-1]))
         offsets = {"high_offset": float(fit.high[-1]), "low_offset": float(fit.low[-1])}
@@ -375,7 +380,7 @@ class _Desk:
         if isinstance(orders, TakeProfit) and position != 0.0:
             level = orders.high if position > 0.0 else orders.low
             move = float(level.astype(np.float32)[-1])
-            if move * position > 0.0:  # else no better than the entry: no order is laid
+            if move * position > 0.0:  # otherwise no better than the entry: no order is placed
                 price = self.last_close * (1.0 + move)
                 row["take_profit"] = self._rounded(price, up=position > 0.0)
                 row["sell_limit" if position > 0.0 else "buy_limit"] = price
@@ -384,7 +389,7 @@ class _Desk:
         return row
 
     def _carried(self, orders: Hold | TakeProfit) -> float:
-        """What the position of the last bar has become by its close."""
+        """Return the last bar's position after its drift to the close."""
         if len(orders.position) == 1:  # the run starts with the next bar
             return 0.0
         rows = np.arange(len(self.plan.bars) - 2, len(self.plan.bars) - 1)
@@ -407,7 +412,7 @@ class _Desk:
         return round(nearest * self.tick, digits)
 
     def _quantity(self, part: float) -> float:
-        """Units of a part of the equity at the last close, which the backtest's moves refer to."""
+        """Convert a fraction of the equity to units at the last close, the base of all moves."""
         if self.equity is None:
             return math.nan
         units = abs(part) * self.equity / self.last_close

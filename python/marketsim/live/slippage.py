@@ -1,4 +1,4 @@
-"""Real fills beside those that were assumed."""
+"""Comparison of real fills with assumed ones."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ _KEY = ["symbol", "strategy", "bar", "leg"]
 
 
 def compare_fills(assumed: pd.DataFrame, real: pd.DataFrame) -> pd.DataFrame:
-    """Say for each fill what it cost more than assumed, in basis points of the assumed price.
+    """Measure the slippage of each fill, in basis points of the assumed price.
 
     Args:
-        assumed: fills as `PaperBroker.fills` gives them.
+        assumed: fills of `PaperBroker.fills`.
         real: the same columns from the broker: symbol, strategy, bar, leg, side, quantity, price.
 
     Returns:
-        A row a fill of either: symbol, strategy, bar, leg, side, outcome ("both", "missed" for one
-        that was assumed and did not come, "unexpected" for one that came and was not assumed),
+        One row per fill of either: symbol, strategy, bar, leg, side, outcome ("both", "missed" for
+        an assumed fill that did not happen, "unexpected" for a real fill that was not assumed),
         assumed_price, real_price, worse_bps (above 0: the real fill was worse), share (real
         quantity over assumed).
 
     Raises:
-        ArgumentError: a column is missing, or a fill stands twice.
+        ArgumentError: a missing column, or a duplicate fill.
 
     Example:
         >>> import pandas as pd
@@ -35,17 +35,17 @@ def compare_fills(assumed: pd.DataFrame, real: pd.DataFrame) -> pd.DataFrame:
         >>> row["outcome"], round(float(row["worse_bps"]), 6), float(row["share"])
         ('both', 10.0, 0.5)
     """
-    wanted = [*_KEY, "side", "quantity", "price"]
+    columns = [*_KEY, "side", "quantity", "price"]
     for name, frame in (("assumed", assumed), ("real", real)):
-        missing = [column for column in wanted if column not in frame]
+        missing = [column for column in columns if column not in frame]
         if missing:
-            raise ArgumentError(f"{name} lacks {', '.join(missing)}: expected {', '.join(wanted)}")
+            raise ArgumentError(f"{name} lacks {', '.join(missing)}: expected {', '.join(columns)}")
         twice = frame.duplicated(_KEY)
         if twice.any():
             first = frame.loc[twice.to_numpy(), _KEY].iloc[0].tolist()
             raise ArgumentError(f"{name} has the fill {first} twice: add partial fills first")
-    both = assumed[wanted].merge(
-        real[wanted], on=_KEY, how="outer", suffixes=("_assumed", "_real"), indicator=True
+    both = assumed[columns].merge(
+        real[columns], on=_KEY, how="outer", suffixes=("_assumed", "_real"), indicator=True
     )
     outcome = (
         both["_merge"]

@@ -64,7 +64,7 @@ def long_run_variance(values: npt.ArrayLike, lags: int) -> float:
 def diebold_mariano(
     first: npt.ArrayLike, second: npt.ArrayLike, *, horizon: int = 1, lags: int | None = None
 ) -> DieboldMariano:
-    """Whether two forecasts of the same values are equally accurate.
+    """Test whether two forecasts of the same values are equally accurate.
 
     The mean difference of their losses over its standard error by Newey and West, with the
     small-sample correction sqrt((n + 1 - 2 h + h (h - 1) / n) / n).

@@ -17,7 +17,14 @@ from marketsim.arguments import check_whole
 from marketsim.bars import TARGETS, Bars, bar_returns, close_moves
 from marketsim.bars.several import list_bars
 from marketsim.errors import ArgumentError, NotEnoughBarsError, UnknownNameError
-from marketsim.forecasts import ForecastCube, ForecastPlan, StoreLike, open_store, run_plans
+from marketsim.forecasts import (
+    ForecastCube,
+    ForecastPlan,
+    ReturnTable,
+    StoreLike,
+    open_store,
+    run_plans,
+)
 from marketsim.forecasts.plan import LEAST_CONTEXT
 from marketsim.metrics.comparison import (
     InformationCoefficient,
@@ -30,6 +37,7 @@ from marketsim.metrics.scores import CLIMATOLOGY_WINDOW, climatology, pinball_lo
 from marketsim.metrics.skill import Skill, forecast_skill
 from marketsim.models import Model, QuantileDistribution, load_model
 from marketsim.models.calibration import LearningModel
+from marketsim.text import json_rows
 
 Floats = npt.NDArray[np.float64]
 AnyModel: TypeAlias = "str | os.PathLike[str] | Model"
@@ -103,10 +111,11 @@ def evaluate_forecasts(
     end: Any = None,
     aggregate: str = "trimmed_mean_10",
     cutoffs: Mapping[str, Any] | None = None,
+    targets: str | None = None,
     store: StoreLike = None,
     progress: bool = True,
 ) -> ForecastEvaluation:
-    """Judge the forecasts of models against no change, against what is usual, and one another.
+    """Evaluate the forecasts of models against no change, climatology and one another.
 
     Every forecast of a bar is made from the bars before it, as in a backtest, and kept in the
     store.
@@ -120,7 +129,7 @@ def evaluate_forecasts(
         aggregate: point forecast, as in `walk_forward`.
         cutoffs: the last date of each model's training data, by its name: bars up to it are judged
             apart, since the model may have seen them.
-        store, progress: as in `walk_forward`.
+        targets, store, progress: as in `walk_forward`.
 
     Returns:
         `ForecastEvaluation`; print it for a table.
@@ -144,11 +153,14 @@ def evaluate_forecasts(
     seconds = {}
     for model in chosen:
         began = time.perf_counter()
-        cubes = run_plans(wanted, model, store=kept, progress=progress)
+        tables = [(ReturnTable.for_model(one, model, targets), plan) for one, plan in wanted]
+        cubes = run_plans(tables, model, store=kept, progress=progress)
         seconds[model.name] = time.perf_counter() - began
         for (one, _), cube in zip(wanted, cubes, strict=True):
             for step in steps:
-                judged[model.name, one.symbol, step] = _judge(one, cube, step, aggregate)
+                judged[model.name, one.symbol, step] = _judge(
+                    one, cube.ordered()[0], step, aggregate
+                )
     evaluated = max(plan.days for _, plan in wanted)
     forecasts = sum(plan.forecasts for _, plan in wanted)
     return ForecastEvaluation(
@@ -227,11 +239,6 @@ def _plan(bars: Bars, steps: tuple[int, ...], start: Any, end: Any) -> ForecastP
 
 
 def _judge(bars: Bars, cube: ForecastCube, step: int, aggregate: str) -> Judged:
-    if step == 1 and not cube.schema.components:
-        # As own returns all models stand in one table, whatever they forecast.
-        index = cube.horizons.index(1)
-        records = cube.records[:, index : index + 1]
-        cube = ForecastCube(cube.first, cube.schema, records, (1,)).own_returns(bars)
     kind = cube.schema.targets
     moves = (bar_returns(bars) if kind == "own" else close_moves(bars)).T  # row i: of bar i + 1
     made = np.arange(cube.first, cube.first + len(cube))  # forecasts made before these bars
@@ -240,13 +247,12 @@ def _judge(bars: Bars, cube: ForecastCube, step: int, aggregate: str) -> Judged:
     prices = np.stack([getattr(bars, target) for target in TARGETS], axis=1)
     stay = np.zeros_like(prices) if kind == "own" else np.log(prices / bars.close[:, None])
     before = moves[: cube.first - 1] - stay[: cube.first - 1]
-    made_of = cube.at(step)
     return Judged(
         rows=rows,
         dates=pd.DatetimeIndex(bars.frame.index)[rows],
         actual=moves[rows - 1],
-        point=np.asarray(made_of.aggregate(aggregate), dtype=np.float64),
-        quantiles=np.asarray(made_of.quantile(LEVELS), dtype=np.float64),
+        point=cube.point(aggregate, step),
+        quantiles=cube.quantile(LEVELS, step),
         usual=usual[: len(made)],
         walk=stay[made - 1],
         scale=np.abs(before).mean(axis=0),
@@ -265,7 +271,7 @@ def _volatility(bars: Bars) -> Floats:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ForecastEvaluation:
-    """What `evaluate_forecasts` found.
+    """Result of `evaluate_forecasts`.
 
     Attributes:
         judged: forecasts and outcomes by (model, symbol, horizon).
@@ -379,7 +385,7 @@ class ForecastEvaluation:
 
         Raises:
             UnknownNameError: no such target, horizon, loss or symbol.
-            ArgumentError: models that forecast different kinds of moves several steps ahead.
+            ArgumentError: models that forecast different kinds of moves.
             MissingDependencyError: `arch` is not installed.
         """
         step = self.horizons[0] if horizon is None else horizon
@@ -393,8 +399,8 @@ class ForecastEvaluation:
         kinds = {self.judged[m, s, step].kind for m in self.models for s in self.symbols}
         if len(kinds) > 1:
             raise ArgumentError(
-                f"models forecast different kinds of moves {step} steps ahead (own returns, and "
-                "moves against the close before): evaluate those of one kind"
+                "models forecast different kinds of moves (own returns, and moves against the "
+                "close before): evaluate those of one kind together, see targets="
             )
         at = TARGETS.index(target)
         symbols = self.symbols if symbol is None else (symbol,)
@@ -538,11 +544,8 @@ class ForecastEvaluation:
         return {
             "heading": self.heading(),
             "notes": list(self.notes),
-            "rows": [{str(k): _plain(v) for k, v in row.items()} for row in rows],
-            "calibration": [
-                {str(k): _plain(v) for k, v in row.items()}
-                for row in self.calibration.to_dict("records")
-            ],
+            "rows": json_rows(rows),
+            "calibration": json_rows(self.calibration.to_dict("records")),
             "microseconds": {
                 name: spent / self.forecasts * 1e6 for name, spent in self.seconds.items()
             },
@@ -581,9 +584,3 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         else:
             found.append(f"{value:.2f}" if name.endswith("p_value") else f"{value:.3f}")
     return found
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (float, np.floating)):
-        return None if not math.isfinite(value) else float(value)
-    return value.item() if isinstance(value, np.generic) else value

@@ -13,19 +13,24 @@ class Evidence(NamedTuple):
 
     Attributes:
         study: the name of the search.
-        trials: different sets that were tried, failed and pruned ones included.
-        effective: groups of those whose returns move together, of the ones that kept their returns.
+        trials: different runs on the same bars with the same settings, each set with each version
+            of the code, failed and pruned ones included.
+        effective: groups of those whose returns move together, of the ones that kept their returns;
+            None where none did.
         params: the set that is judged.
         deflated: its deflated Sharpe ratio, by `trials`.
-        overfitting: probability of backtest overfitting; None below two sets or 32 bars.
+        overfitting: probability of backtest overfitting; None below two sets or 32 bars, or where
+            the trials kept no returns.
+        elsewhere: runs of the search on other bars or with other settings, which do not count.
     """
 
     study: str
     trials: int
-    effective: int
+    effective: int | None
     params: dict[str, Any]
     deflated: DeflatedSharpe
     overfitting: BacktestOverfitting | None
+    elsewhere: int = 0
 
     def sentence(self) -> str:
         """The same in words, for tables and reports."""
@@ -34,9 +39,16 @@ class Evidence(NamedTuple):
         overfitting = "unknown" if self.overfitting is None else (
             f"{self.overfitting.probability:.3f}"
         )  # fmt: skip
+        different = (
+            "which kept no returns"
+            if self.effective is None
+            else f"{self.effective:,} different by their returns"
+        )
+        if self.elsewhere:
+            different += f", besides {self.elsewhere:,} on other bars or with other settings"
         return (
-            f"chosen among {self.trials:,} trials of the search {self.study!r} ({self.effective:,} "
-            f"different by their returns): deflated Sharpe ratio {self.deflated.probability:.3f} "
+            f"chosen among {self.trials:,} trials of the search {self.study!r} ({different}): "
+            f"deflated Sharpe ratio {self.deflated.probability:.3f} "
             "(the probability of skill after so many trials), probability of backtest overfitting "
             f"{overfitting}"
         )

@@ -157,9 +157,10 @@ def superior_predictive_ability(
     """Hansen's test of superior predictive ability, by the stationary bootstrap.
 
     The null hypothesis: no strategy is better than the benchmark. Without `studentize` it is the
-        test
-    of the package `arch` (whose statistic is not studentised either); with it, Hansen's own
-    statistic, which a volatile strategy cannot dominate.
+    test of the package `arch` (whose statistic is not studentised either); with it, Hansen's own
+    statistic, which a volatile strategy cannot dominate and which is at least 0. Where no strategy
+    has a larger mean than the benchmark all three p-values are 1: `arch` computes small ones where
+    a strategy that never trades stands beside losing ones.
 
     Args:
         returns: [strategy, bar], net returns, or losses with the sign changed.
@@ -212,7 +213,8 @@ def superior_predictive_ability(
         statistic, drawn = max(statistic, 0.0), np.maximum(drawn, 0.0)
     # Rounding must not make a difference of a repetition that is the sample itself.
     above = (drawn > statistic + 1e-12 * max(abs(statistic), 1e-300)).mean(axis=0)
-    lower, consistent, upper = (float(p) for p in above)
+    # None is better than the benchmark in the sample itself: nothing speaks against the hypothesis.
+    lower, consistent, upper = (float(p) for p in above) if statistic > 0.0 else (1.0, 1.0, 1.0)
     return SuperiorityTest(
         lower, consistent, upper, statistic, best, float(length), repetitions, seed, studentize
     )
@@ -239,7 +241,7 @@ def _stationary_variance(centered: Floats, length: float) -> Floats:
 
 
 class FalseDiscoveries(NamedTuple):
-    """Which of many tests are significant at a rate of false discoveries.
+    """Tests that are significant at a rate of false discoveries.
 
     Attributes:
         rejected: [test], booleans.
@@ -327,6 +329,8 @@ def model_confidence_set(
             "the model confidence set needs arch, which is not installed: pip install "
             "'marketsim[stats]'"
         ) from error
+    if (rows == rows[0]).all():  # nothing tells them apart, and arch has no variance to divide by
+        return ConfidenceSet(np.ones(len(rows), np.bool_), np.ones(len(rows)))
     found = bootstrap.MCS(rows.T, size=size, reps=repetitions, block_size=length, seed=seed)
     found.compute()
     p_values = np.empty(len(rows))

@@ -269,10 +269,11 @@ def effective_trials(returns: npt.ArrayLike, *, correlation: float = 0.5) -> Eff
     moves = size > 1e-12 * np.sqrt((rows * rows).sum(axis=1))
     centered[moves] /= size[moves, None]
     centered[~moves] = 0.0
-    alike = np.round(centered @ centered.T, 12)  # the last bits of a matrix product may differ
+    alike = centered @ centered.T
+    np.round(alike, 12, out=alike)  # the last bits of a matrix product may differ
     np.fill_diagonal(alike, -np.inf)
     members = [[i] for i in range(count)]
-    weight = np.ones(count)
+    weight, joined = np.ones(count), np.zeros(count, dtype=np.bool_)
     best = alike.argmax(axis=1)
     while True:
         tops = alike[np.arange(count), best]
@@ -288,7 +289,8 @@ def effective_trials(returns: npt.ArrayLike, *, correlation: float = 0.5) -> Eff
         weight[i] += weight[j]
         members[i] += members[j]
         members[j] = []
-        stale = (best == i) | (best == j) | (alike[:, i] > tops)
+        joined[j] = True
+        stale = ((best == i) | (best == j) | (merged > tops)) & ~joined
         stale[i] = True
         best[stale] = alike[stale].argmax(axis=1)
     labels = np.empty(count, dtype=np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,9 @@ from marketsim.errors import ArgumentError
 from marketsim.metrics.comparison import diebold_mariano, pit_histogram, rank_correlation
 from marketsim.metrics.probability import share_interval
 from marketsim.metrics.scores import Levels, check_levels, pinball_loss, quantile_crps
-from marketsim.models import Distribution
+
+if TYPE_CHECKING:
+    from marketsim.models import Distribution
 
 Floats = npt.NDArray[np.float64]
 
@@ -23,9 +25,8 @@ COVERAGE_LEVELS = (0.1, 0.9)
 class Skill(NamedTuple):
     """Figures for each target [target]; moves in fractions.
 
-    Ratios are relative to what needs no skill: below 1 is better, and forecasts of pure noise have
-        1.
-    Point forecasts are compared with the random walk (no change), distributions with the
+    Ratios are relative to what needs no skill: below 1 is better, and forecasts of pure noise
+    have 1. Point forecasts are compared with the random walk (no change), distributions with the
     climatology (quantiles of the outcomes before). p-values are Diebold and Mariano's, two-sided,
     and NaN where the losses do not differ.
 
@@ -43,8 +44,8 @@ class Skill(NamedTuple):
             quantiles, 0.8 when calibrated, and its 95 % score interval.
         pit_p_value: chi-square test that each part between the quantiles is hit as often as it
             says; NaN where too few outcomes are expected in one.
-        direction, direction_low, direction_high: share of point forecasts with the sign of what
-            came, of those where both have one, and its 95 % interval.
+        direction, direction_low, direction_high: share of point forecasts on the side of no
+            change that the outcome was on, of those where both are on one, and its 95 % interval.
         rank_correlation: Spearman's, of point forecasts and outcomes.
         bars: forecasts.
     """
@@ -109,14 +110,15 @@ def forecast_skill(
             f"expected actual and point [bar, target], at least one bar: got {came.shape} and "
             f"{stated.shape}"
         )
-    error, naive = stated - came, came - np.asarray(random_walk, dtype=np.float64)
+    walk = np.asarray(random_walk, dtype=np.float64)
+    error, naive = stated - came, came - walk
     quantiles = distribution.quantile(at)
     own, theirs = pinball_loss(came, quantiles, at), pinball_loss(came, usual, at)
     crps, usual_crps = (quantile_crps(came, q, at).mean(axis=0) for q in (quantiles, usual))
     mae, mae_naive = np.abs(error).mean(axis=0), np.abs(naive).mean(axis=0)
     rmse, rmse_naive = (np.sqrt((e * e).mean(axis=0)) for e in (error, naive))
     covered = _covered(came, distribution)
-    hits, directed = _directions(came, stated)
+    hits, directed = _directions(came - walk, stated - walk)
     count, targets = len(came), range(came.shape[1])
     low, high = share_interval(covered, count)
     direction_low, direction_high = share_interval(hits, directed)

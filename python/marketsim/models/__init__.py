@@ -1,4 +1,4 @@
-"""Forecasting models and the distributions they return."""
+"""Forecasting models and their distributions."""
 
 from marketsim.models.adapters import FrameModel, FunctionModel, model_from, model_from_frame
 from marketsim.models.aggregation import AGGREGATES, parse_aggregate
@@ -25,6 +25,7 @@ from marketsim.models.protocol import (
 from marketsim.models.samples import SampleDistribution
 from marketsim.models.statistical.climatology import ClimatologyModel
 from marketsim.models.statistical.ewma import EwmaModel
+from marketsim.models.statistical.garch import GarchModel
 from marketsim.models.statistical.persistence import PersistenceModel
 from marketsim.models.statistical.range import RangeModel
 from marketsim.models.traits import ModelTraits, traits_of
@@ -46,6 +47,7 @@ __all__ = [
     "Expectation",
     "FrameModel",
     "FunctionModel",
+    "GarchModel",
     "InputsModel",
     "Model",
     "ModelIdentity",

@@ -60,7 +60,7 @@ class Aggregate(NamedTuple):
 
 
 def parse_aggregate(spec: str) -> Aggregate:
-    """The parts of an aggregate's name; an empty one means "mean".
+    """Parse the name of an aggregate; an empty one means "mean".
 
     Raises:
         UnknownNameError: a name of no form above, or a number beyond what its form admits.

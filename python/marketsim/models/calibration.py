@@ -32,7 +32,7 @@ _INNER = (0.1, 0.5, 0.9)  # whose distances are location and width of a forecast
 def calibrated(
     model: str | os.PathLike[str] | Model, method: str = "conformal", *, window: int = 250
 ) -> CalibratedModel:
-    """A model whose quantiles are corrected by how its last forecasts did.
+    """Recalibrate a model: its quantiles follow the coverage of its past forecasts.
 
     Each outcome is set in relation to the forecast made for it: its distance from the median, in
     widths of the central 80 % interval. The quantiles of the last `window` of these, per target and

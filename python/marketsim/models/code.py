@@ -7,8 +7,9 @@ import importlib
 import inspect
 import sys
 import types
+from collections import defaultdict, namedtuple
 from collections.abc import Iterator
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,23 @@ from blake3 import blake3
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
-# Values that were met, and the number of each; kept, so that no other value takes an address.
-_Seen = dict[int, tuple[int, Any]]
+class _Seen(dict[int, tuple[int, Any]]):
+    """Values that were met, and the number of each; kept, so that no other takes an address."""
+
+    whole: bool = False  # nothing may be left out: see `whole_digest`
+
+
+# What a class holds of itself; its fields and methods say the same.
+_OF_CLASSES = frozenset(
+    {"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "_abc_impl",
+     "__dataclass_fields__", "__dataclass_params__", "__annotations_cache__",
+     "__annotate_func__", "__annotate__", "__firstlineno__", "__static_attributes__",
+     "__parameters__", "__orig_bases__", "_is_protocol", "__protocol_attrs__"}
+)  # fmt: skip
+_NumpyFunction: type = type(np.median)
+_CONTAINERS = (list, tuple, set, frozenset, dict)
+_Field: type = type(namedtuple("_OneField", "a").a)  # type: ignore[attr-defined]
+_Cached: type = type(lru_cache(lambda: None))
 _BY_TEXT = {"globals", "locals", "eval", "exec", "__import__"}
 
 
@@ -37,16 +53,39 @@ def code_digest(thing: Any) -> str | None:
     not) makes the digest None: it may decide forecasts, and nothing says what it is. So does a
     function that looks names up by text (`globals`, `eval`, `exec`).
     """
+    return _digest(thing, _Seen())
+
+
+def whole_digest(thing: Any) -> str | None:
+    """32 hex digits over all that decides what a value does; None where some of it is out of reach.
+
+    As `code_digest`, and also of partial functions, bound methods, objects of one's own classes
+    (their class and attributes), bars (their fingerprint) and what marketsim's functions were made
+    with. A class with a part that no digest covers has none.
+
+    Example:
+        >>> from functools import partial
+        >>> whole_digest(partial(pow, 2)) == whole_digest(partial(pow, 3))
+        False
+    """
+    seen = _Seen()
+    seen.whole = True
+    return _digest(thing, seen)
+
+
+def _digest(thing: Any, seen: _Seen) -> str | None:
     parts: list[bytes] = []
     try:
-        for part in _parts(thing, {}):
+        for part in _parts(thing, seen):
             parts.append(len(part).to_bytes(8, "little") + part)
-    except _UnknownValue:
+    except (_UnknownValue, RecursionError):
         return None
     return blake3(b"".join(parts)).hexdigest(length=16)
 
 
 def _parts(thing: Any, seen: _Seen) -> Iterator[bytes]:
+    if seen.whole and id(thing) not in seen:
+        yield from _parts_of_own_kind(thing, seen)
     if isinstance(thing, _PLAIN):
         yield f"{type(thing).__name__} {thing!r}".encode()
         return
@@ -58,7 +97,7 @@ def _parts(thing: Any, seen: _Seen) -> Iterator[bytes]:
         yield f"again {seen[id(thing)][0]}".encode()
         return
     seen[id(thing)] = (len(seen), thing)
-    if isinstance(thing, (list, tuple, set, frozenset, dict)):
+    if isinstance(thing, _CONTAINERS):
         yield from _container_parts(thing, seen)
         del seen[id(thing)]  # equal containers are one value, whether they are one object or two
     elif isinstance(thing, types.CodeType):
@@ -75,10 +114,78 @@ def _parts(thing: Any, seen: _Seen) -> Iterator[bytes]:
         yield from _function_parts(thing, seen)
     elif isinstance(thing, type):
         yield from _class_parts(thing, seen)
+    elif isinstance(thing, types.BuiltinFunctionType) and seen.whole:
+        owner = thing.__self__
+        if owner is not None and not isinstance(owner, types.ModuleType):
+            yield from _parts(owner, seen)  # a method of an object
+        yield f"built-in {thing.__qualname__}".encode()
     elif isinstance(thing, (types.BuiltinFunctionType, np.ufunc)):
         yield f"built-in {thing.__name__}".encode()
+    elif seen.whole:
+        yield from _object_parts(thing, seen)
     else:
         raise _UnknownValue
+
+
+def _parts_of_own_kind(thing: Any, seen: _Seen) -> Iterator[bytes]:
+    """What a value is beside its content: a class of one's own may have methods."""
+    kind = type(thing)
+    if kind is defaultdict:
+        yield from _parts(thing.default_factory, seen)
+    if issubclass(kind, (*_PLAIN, *_CONTAINERS, np.ndarray)) and not _is_installed(kind.__module__):
+        yield from _parts(kind, seen)
+        yield from _parts(dict(getattr(thing, "__dict__", {})), seen)
+
+
+def _object_parts(thing: Any, seen: _Seen) -> Iterator[bytes]:
+    """An object by its class and its attributes, where these are all that it is."""
+    if isinstance(thing, partial):
+        yield b"partial"
+        yield from _parts((thing.func, thing.args, thing.keywords), seen)
+        return
+    if isinstance(thing, types.MethodType):
+        yield from _parts((thing.__func__, thing.__self__), seen)
+        return
+    if isinstance(thing, types.MethodDescriptorType | types.WrapperDescriptorType | _NumpyFunction):
+        names = (getattr(thing, name, "") for name in ("__module__", "__qualname__"))
+        yield f"built-in {'.'.join(map(str, names))}".encode()
+        return
+    if isinstance(thing, _Field):
+        yield b"field"
+        return
+    if isinstance(thing, _Cached):
+        yield from _parts(getattr(thing, "__wrapped__", None), seen)
+        return
+    kind = type(thing)
+    if kind.__module__.partition(".")[0] == "numba" and hasattr(thing, "py_func"):
+        yield from _parts((thing.py_func, dict(thing.targetoptions)), seen)
+        return
+    ours = kind.__module__.partition(".")[0] == "marketsim"
+    if ours and isinstance(getattr(thing, "fingerprint", None), str):  # bars, models
+        yield f"{kind.__qualname__} {thing.fingerprint}".encode()
+        return
+    if ours and isinstance(getattr(thing, "filed", None), dict):  # objectives of a search
+        yield from _parts(thing.filed, seen)
+        return
+    bases = [base for base in kind.__mro__ if base is not object]
+    if any(_is_installed(base.__module__) and not _is_transparent(base) for base in bases):
+        raise _UnknownValue  # such as a list, a lock, a network: more than its attributes
+    yield from _parts(kind, seen)
+    state = dict(getattr(thing, "__dict__", {}))
+    for base in bases:
+        slots = vars(base).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name not in ("__dict__", "__weakref__") and hasattr(thing, name):
+                state[name] = getattr(thing, name)
+    yield from _parts(state, seen)
+
+
+def _is_transparent(kind: type) -> bool:
+    """Whether the attributes of an object say all that an installed class adds to it."""
+    module = kind.__module__
+    return module in ("typing", "abc") or (
+        module.startswith("marketsim.") and not module.startswith(("marketsim._c", "marketsim._t"))
+    )
 
 
 def _container_parts(thing: Any, seen: _Seen) -> Iterator[bytes]:
@@ -103,6 +210,10 @@ def _function_parts(function: types.FunctionType, seen: _Seen) -> Iterator[bytes
     if _is_installed(function.__globals__.get("__name__")):
         yield f"{function.__module__}.{function.__qualname__}".encode()
         wrapped = getattr(function, "__wrapped__", None)
+        if seen.whole and wrapped is None and function.__closure__:  # made by a function of it
+            for cell in function.__closure__:
+                yield from _parts(cell.cell_contents, seen)
+            yield from _parts((function.__defaults__, function.__kwdefaults__), seen)
         if wrapped is not None and function.__closure__:  # by a decorator of that package
             yield from _wrapper_parts(function, wrapped, seen)
         return
@@ -200,7 +311,7 @@ def _class_parts(kind: type, seen: _Seen) -> Iterator[bytes]:
     for base in kind.__bases__:
         yield from _parts(base, seen)
     for name, member in sorted(vars(kind).items()):
-        if name in ("__dict__", "__weakref__", "__doc__", "__module__", "__annotations__"):
+        if name in _OF_CLASSES:
             continue
         if isinstance(member, types.MemberDescriptorType):  # a slot: its value is the instance's
             continue
@@ -208,6 +319,8 @@ def _class_parts(kind: type, seen: _Seen) -> Iterator[bytes]:
         try:
             yield from _parts(member, seen)
         except _UnknownValue:
+            if seen.whole:
+                raise
             yield f"{type(member).__module__}.{type(member).__qualname__}".encode()
 
 

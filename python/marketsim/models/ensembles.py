@@ -26,7 +26,7 @@ def ensemble(
     window: int = 250,
     name: str | None = None,
 ) -> EnsembleModel:
-    """A model whose quantiles are the weighted means of other models' quantiles.
+    """Combine models: quantiles are the weighted means of their quantiles.
 
     Averaging quantiles keeps the shape and the width of what is averaged, where averaging
     probabilities widens it. With weights="crps" each model counts by the inverse of its mean

@@ -30,7 +30,7 @@ class ModelIdentity:
     change of the kind that it stands for may change a forecast.
 
     Attributes:
-        name: display name of the model.
+        name: display name of the model; no part of the fingerprint where there are weights.
         code: version of the code that makes the forecasts.
         context_length: how many last values a forecast depends on; None for all.
         levels: the quantile levels that the model states.
@@ -59,9 +59,16 @@ class ModelIdentity:
 
     @property
     def fingerprint(self) -> str:
-        """64 hex digits: BLAKE3 of the canonical JSON of all fields."""
+        """64 hex digits: BLAKE3 of the canonical JSON of all fields.
+
+        Weights say themselves what they are, so the name of a model with weights does not count: a
+        folder that is renamed finds what was stored, and so does a hub id after a download.
+        """
+        counted = self.to_dict()
+        if self.weights:
+            del counted["name"]
         text = json.dumps(
-            self.to_dict(),
+            counted,
             sort_keys=True,
             separators=(",", ":"),
             allow_nan=False,
@@ -100,7 +107,7 @@ def stored_as(model: Model) -> str | None:
 
 
 def describe_model(model: Model) -> dict[str, Any]:
-    """Facts of a model for listings: its identity where it states one."""
+    """Return the facts of a model for listings, its identity included."""
     identity = identity_of(model)
     if identity is not None:
         return identity.to_dict()
@@ -112,7 +119,7 @@ def describe_model(model: Model) -> dict[str, Any]:
 
 
 def content_hash(files: Iterable[str | os.PathLike[str]]) -> str:
-    """64 hex digits over the names and bytes of files, whatever their order and folder.
+    """Hash names and bytes of files, in any order and folder: 64 hex digits.
 
     Raises:
         ArgumentError: two files have one name.

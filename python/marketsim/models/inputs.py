@@ -23,6 +23,7 @@ class ModelInputs:
         coming: int64 [row + 1]: coming[e] is when the bar after the first e rows is; the last entry
             is -1 where that bar does not exist yet.
         dated: whether the model sees timestamps, and keys must cover `coming`, too.
+        zone: time zone of the bars, in whose clock a model of whole bars reads hours and days.
     """
 
     symbol: str
@@ -31,6 +32,7 @@ class ModelInputs:
     timestamps: npt.NDArray[np.int64]
     coming: npt.NDArray[np.int64]
     dated: bool = False
+    zone: str = "UTC"
 
     def __len__(self) -> int:
         return int(self.values.shape[1])
@@ -44,4 +46,5 @@ class ModelInputs:
             self.timestamps[begin:end],
             self.coming[begin : end + 1],
             self.dated,
+            self.zone,
         )

@@ -17,17 +17,21 @@ from marketsim.models.neural.device import Execution
 from marketsim.models.protocol import Model
 from marketsim.models.statistical.climatology import ClimatologyModel
 from marketsim.models.statistical.ewma import EwmaModel
+from marketsim.models.statistical.garch import GarchModel
 from marketsim.models.statistical.persistence import PersistenceModel
 from marketsim.models.statistical.range import RangeModel
 from marketsim.models.toto1.config import is_toto1
 from marketsim.models.toto2.config import is_toto2
 
 _STATISTICAL: dict[str, Callable[..., Model]] = {
-    "ewma": EwmaModel,
     "range": RangeModel,
+    "ewma": EwmaModel,
     "climatology": ClimatologyModel,
+    "garch": GarchModel,
     "persistence": PersistenceModel,
 }
+# Models whose weights come with a package.
+_PACKAGED = {"fracast": "marketsim.models.fracast.FracastModel"}
 # How a config.json is recognised, and the class that it is for.
 _FAMILIES: tuple[tuple[str, Callable[[Mapping[str, Any]], bool], str], ...] = (
     ("Toto 1.0", is_toto1, "marketsim.models.toto1.model.Toto1Model"),
@@ -51,18 +55,20 @@ def load_model(
     compile: bool = False,
     **options: Any,
 ) -> Model:
-    """The model of that name.
+    """Load a model by name, folder or hub id.
 
     Args:
-        name_or_folder: "ewma" (decay=0.94, window=500), "range" (window=500, fit=750),
-            "climatology" (window=250), "persistence" (window=500), a folder with config.json and
-            model.safetensors (also in shards), or a hub id, which is downloaded
+        name_or_folder: "range" (window=250, fit=750), "ewma" (decay=0.94, window=500),
+            "climatology" (window=250), "garch" (window=1000, refit=40; through arch), "persistence"
+            (window=500), "fracast" (trained weights of the package fracast), a folder with
+            config.json and model.safetensors (also in shards), or a hub id, which is downloaded
             once. Weights are read when the first forecast is made.
         device: "cpu", "cuda" or "cuda:<index>".
         dtype: "float32", "bfloat16" or, on a GPU, "float16": the precision of matrix products.
         compile: translate the network with torch.compile for each of the few shapes of its batches.
         **options: the model's own parameters. For models with weights context_length=4096, and
-            quantize="int8" for Toto; tokenizer=<folder or hub id>, max_context and clip for Kronos;
+            quantize="int8" for Toto; tokenizer=<folder or hub id>, max_context, clip, samples,
+            temperature, top_k, top_p and seed for Kronos;
             for hub ids revision="<branch, tag or commit>", cache_dir=<folder> and offline=True.
 
     Raises:
@@ -83,9 +89,18 @@ def load_model(
                 f"{name} runs on the CPU in float64: leave device, dtype and compile at their "
                 f"defaults (got device={device!r}, dtype={dtype!r}, compile={compile!r})"
             )
+        if isinstance(options.get("scale"), (str, os.PathLike)):
+            options["scale"] = load_model(options["scale"])
         return _built(_STATISTICAL[name], name, options)
+    if name in _PACKAGED:
+        if (device, dtype, compile) != ("cpu", "float32", False):
+            raise ArgumentError(
+                f"{name} runs on the CPU in float32: leave device, dtype and compile at their "
+                f"defaults (got device={device!r}, dtype={dtype!r}, compile={compile!r})"
+            )
+        return _built(_class_at(_PACKAGED[name]), name, options)
     if not name or (not Path(name).expanduser().is_dir() and not is_hub_id(name)):
-        raise UnknownNameError("model", name, (*_STATISTICAL, *_EXAMPLES))
+        raise UnknownNameError("model", name, (*_STATISTICAL, *_PACKAGED, *_EXAMPLES))
     execution = Execution(device, dtype, compile, options.pop("quantize", None)).check()
     where = {
         key: options.pop(key) for key in ("revision", "cache_dir", "offline") if key in options
@@ -103,13 +118,17 @@ def is_statistical(name: str) -> bool:
     return name in _STATISTICAL
 
 
+def _class_at(home: str) -> Callable[..., Model]:
+    module, _, name = home.rpartition(".")
+    found = getattr(import_module(module), name)
+    assert callable(found)
+    return found  # type: ignore[no-any-return]
+
+
 def _family(checkpoint: Checkpoint) -> Callable[..., Model]:
     for _, recognises, home in _FAMILIES:
         if recognises(checkpoint.config):
-            module, _, name = home.rpartition(".")
-            found = getattr(import_module(module), name)
-            assert callable(found)
-            return found  # type: ignore[no-any-return]
+            return _class_at(home)
     known = ", ".join(family for family, _, _ in _FAMILIES)
     keys = ", ".join(sorted(map(str, checkpoint.config))[:8])
     raise CheckpointError(

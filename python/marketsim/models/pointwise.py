@@ -35,6 +35,28 @@ class Aggregated(ABC):
     def _trimmed_mean(self, below: float, above: float) -> Any:
         """The mean without the lowest fraction `below` and the highest `above`."""
 
+    def __repr__(self) -> str:
+        shape = tuple(self.mean.shape)
+        return f"{type(self).__name__}(forecasts of shape {shape})"
+
+    def _repr_html_(self) -> str:
+        """Show mean, standard deviation and quantiles of the first forecasts in a notebook."""
+        mean, std = (np.asarray(values, np.float64).reshape(-1) for values in (self.mean, self.std))
+        levels = (0.05, 0.25, 0.5, 0.75, 0.95)
+        columns = [np.asarray(self._at_level(level), np.float64).reshape(-1) for level in levels]
+        head = "".join(
+            f"<th>{name}</th>" for name in ("mean", "std", *(f"{p:.0%}" for p in levels))
+        )
+        count = min(len(mean), 8)
+        body = "".join(
+            "<tr>"
+            + "".join(f"<td>{column[i]:.6g}</td>" for column in (mean, std, *columns))
+            + "</tr>"
+            for i in range(count)
+        )
+        rest = f"<p>{len(mean) - count:,} more</p>" if len(mean) > count else ""
+        return f"<p>{self!r}</p><table><tr>{head}</tr>{body}</table>{rest}"
+
     def point(self, spec: str) -> Any:
         """Point forecasts by a name of `marketsim.models.aggregation`."""
         form, numbers = parse_aggregate(spec)

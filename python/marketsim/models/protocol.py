@@ -18,7 +18,7 @@ Contexts: TypeAlias = "npt.ArrayLike | list[npt.NDArray[np.float64]]"
 
 @runtime_checkable
 class Model(Protocol):
-    """A model forecasts the values after a context from that context alone.
+    """Interface of a model: it forecasts the values after a context from that context alone.
 
     Attributes:
         name: display name.
@@ -155,8 +155,9 @@ class BatchedModel(Protocol):
 class BarModel(Protocol):
     """A model whose trait `bars` is True: it forecasts bars as a whole from their columns.
 
-    What it needs is not in the moves of a target, so it refuses `Model.predict`, and no
-    walk-forward run can use it.
+    What it needs is not in the moves of a target, so it refuses `Model.predict`. A run uses its
+    `InputsModel.predict_inputs`, if its forecasts are draws of whole bars (traits `timestamps`,
+    `joint` and `draws`).
     """
 
     @property
@@ -174,7 +175,7 @@ class BarModel(Protocol):
 def no_returns(name: str) -> ArgumentError:
     """The error for requesting the moves of one target from a model of whole bars."""
     return ArgumentError(
-        f"{name} forecasts bars as a whole, from all of their columns and their timestamps, "
-        "and not the returns of one column from those alone, as walk_forward and forecasts ask "
-        "for: use model.predict_bars(...)"
+        f"{name} forecasts bars as a whole, from all of their columns and their timestamps, and "
+        "not one series from its own past: use walk_forward, forecasts, "
+        "model.predict_inputs(...) or model.predict_bars(...)"
     )

@@ -19,7 +19,7 @@ TARGET_KINDS = ("close", "own")
 
 @dataclass(frozen=True)
 class ModelTraits:
-    """What a model reads, what it gives, and how it is run.
+    """Traits of a model: its inputs, its outputs and how it runs.
 
     Keys, requests, record schemas, the command line and the drop-in follow from these values; a
     model is never probed for methods or attributes. The defaults are those of a model that
@@ -112,8 +112,8 @@ class ModelTraits:
 
     @property
     def kind(self) -> str:
-        """The kind of moves that a run on bars asks for: "own" where the model forecasts these."""
-        return "own" if "own" in self.targets else self.targets[0]
+        """The kind of moves that a run on bars asks for: "close" where the model knows these."""
+        return "close" if "close" in self.targets else self.targets[0]
 
     @property
     def volume(self) -> bool:
@@ -127,7 +127,7 @@ def joint_columns(joint: bool) -> tuple[str, ...]:
 
 
 def traits_of(model: Any) -> ModelTraits:
-    """The traits that a model states.
+    """Return the traits of a model.
 
     A class of one's own may leave them out: then it forecasts each target from its own past, and
     its quantiles at `levels` are kept.

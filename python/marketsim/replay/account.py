@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -76,6 +76,11 @@ class Account:
             raise UnknownNameError("policy", self.policy, _POLICIES)
         as_flag("close_at_end", self.close_at_end)
 
+    def __getstate__(self) -> dict[str, object]:
+        # What is cached beside the fields is made anew in another process.
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    @cached_property
     def compiled(self) -> _core.ReplaySettings:
         """The same as the engine takes it."""
         return _core.ReplaySettings(

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from marketsim import _core
+from marketsim.arguments import as_numbers
 from marketsim.bars import Bars, read_bars
 from marketsim.errors import ArgumentError
 from marketsim.replay.account import Account
@@ -26,19 +27,52 @@ def arrays_of(
     intraday: BarsLike | None,
 ) -> _core.ReplayBars:
     """The bars of a replay for the engine; arguments as of `replay`."""
+    if not isinstance(account, Account):
+        raise ArgumentError(f"account must be an Account: got {type(account).__name__}")
+    if split is None and dividend is None and trail is None and intraday is None:
+        if account.borrow or account.financing or account.participation > 0.0:
+            return _core_bars(bars, account, (None, None, None))
+        return bars.derived("replay", lambda: _core_bars(bars, account, (None, None, None)))
     least = float(np.nextafter(0.0, 1.0))
     events = (
         _series(bars, "split", split, least),
         _series(bars, "dividend", dividend, -np.inf),
         _series(bars, "trailing_distance", trail, least, or_nan=True),
     )
-    # Where no bar has a volume, none is known: such bars may still fill.
-    volume = bars.volume if account.participation > 0.0 or bars.volume.any() else None
-    times = bars.timestamps.view(np.int64) if account.borrow or account.financing else None
-    arrays = _core.ReplayBars(bars.open, bars.high, bars.low, bars.close, volume, times, *events)
+    arrays = _core_bars(bars, account, events)
     if intraday is not None:
         _add_finer(arrays, bars, intraday if isinstance(intraday, Bars) else read_bars(intraday))
     return arrays
+
+
+def _core_bars(
+    bars: Bars, account: Account, events: tuple[Floats | None, Floats | None, Floats | None]
+) -> _core.ReplayBars:
+    # Where no bar has a volume, none is known: such bars may still fill.
+    volume = bars.volume if account.participation > 0.0 or bars.volume.any() else None
+    times = bars.timestamps.view(np.int64) if account.borrow or account.financing else None
+    return _core.ReplayBars(bars.open, bars.high, bars.low, bars.close, volume, times, *events)
+
+
+def by_bar(bars: Bars, name: str, values: npt.ArrayLike) -> npt.ArrayLike:
+    """`values` unchanged; refuses a Series that is labelled with other times than the bars."""
+    index = getattr(values, "index", None)
+    if not isinstance(index, pd.DatetimeIndex) or len(index) != len(bars):
+        return values
+    known = bars.local_times if index.tz is None else bars.timestamps
+    times = index if index.tz is None else index.tz_convert("UTC").tz_localize(None)
+    given = times.as_unit("ns").to_numpy()
+    wrong = given != known
+    if index.tz is None and wrong.any():
+        wrong = given != bars.timestamps  # the clock of UTC without its name
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ArgumentError(
+            f"{name} has other times than the bars: row {row} is of {index[row]}, the bar of "
+            f"{bars.frame.index[row]}; use .reindex(bars.frame.index), or .to_numpy() where the "
+            "rows are the bars"
+        )
+    return values
 
 
 def _series(
@@ -46,7 +80,7 @@ def _series(
 ) -> Floats | None:
     if values is None:
         return None
-    array = np.ascontiguousarray(np.asarray(values, np.float64))
+    array = np.ascontiguousarray(as_numbers(name, by_bar(bars, name, values), np.float64))
     if array.shape != (len(bars),):
         raise ArgumentError(
             f"{name} must have one number a bar ({len(bars)}): got shape {array.shape}"

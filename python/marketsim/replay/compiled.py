@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dis import get_instructions
+from functools import lru_cache
 from operator import attrgetter
+from struct import Struct
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.replay.code_store import digest_of, load, save
 from marketsim.replay.records import BAR, REQUEST, REQUEST_ROOM, STATE
 
 OnBar = Callable[[Any, Any, Any, Any], None]
@@ -36,9 +40,18 @@ class Compiled:
     Args:
         on_bar: `on_bar(state, bar, features, orders)`, a function or one that Numba has compiled.
         features: dtype of a row of features.
+        digest: of all that the code depends on, under which it is kept on disk; None: it is not.
     """
 
-    def __init__(self, on_bar: OnBar, features: np.dtype[Any]) -> None:
+    def __init__(self, on_bar: OnBar, features: np.dtype[Any], digest: str | None = None) -> None:
+        self._code: Any = None if digest is None else load(digest)
+        if self._code is None:
+            self._code = self._compile(on_bar, features)
+            if digest is not None:
+                save(digest, self._code._library, self._code.native_name)
+        self.address = int(self._code.address)
+
+    def _compile(self, on_bar: OnBar, features: np.dtype[Any]) -> Any:
         import numba as nb
 
         numba: Any = nb  # its stubs lack what is used here
@@ -64,8 +77,7 @@ class Compiled:
             except Exception:
                 numba.carray(failed, 1)[0] = 1
 
-        self._code = numba.cfunc(signature)(called)
-        self.address = int(self._code.address)
+        return numba.cfunc(signature)(called)
 
 
 _MOST = 64  # strategies whose code is kept
@@ -73,17 +85,22 @@ _kept: OrderedDict[tuple[Any, ...], Compiled] = OrderedDict()
 
 
 def compiled(on_bar: OnBar, features: np.dtype[Any]) -> Compiled:
-    """The strategy's machine code, made once a process for each content of the function.
+    """The strategy's machine code, made once a machine for each content of the function.
 
     Its content is its code, its defaults, and the values of all globals and closures that it and
     the functions it calls read, as Numba freezes them. Where one of these could change unseen (an
-    array, a module of yours), it is compiled anew each time.
+    array, a module of yours), it is compiled anew each time. Code that depends on a class or a
+    function that is not jitted is kept in this process alone; `code_store` keeps the rest on disk.
     """
     content = _content(on_bar, set())
     if content is None:
         return Compiled(on_bar, features)
     key = (content, str(features.descr))
-    found = _kept.pop(key, None) or Compiled(on_bar, features)
+    found = _kept.pop(key, None)
+    if found is None:
+        text = _text(content)
+        digest = None if text is None else digest_of(f"{text} {features.descr}")
+        found = Compiled(on_bar, features, digest)
     _kept[key] = found
     while len(_kept) > _MOST:
         _kept.popitem(last=False)
@@ -98,38 +115,99 @@ def _content(function: Any, seen: set[int]) -> tuple[Any, ...] | None:
     inner = plain(function)
     if not isinstance(inner, FunctionType):
         return None
+    # A strategy is jitted here. Another function that is neither jitted nor ours may be compiled
+    # from what an extension says, not from its own code.
+    options = getattr(function, "targetoptions", None if seen else {})
     if id(inner) in seen:
         return ("again", inner.__qualname__)
     seen.add(id(inner))
-    parts: list[Any] = [inner.__code__, repr(inner.__defaults__), repr(inner.__kwdefaults__)]
+    ours = (inner.__module__ or "").split(".")[0] == "marketsim"
+    jitted = "ours" if ours else _Unwritten() if options is None else repr(sorted(options.items()))
+    parts: list[Any] = [inner.__code__, jitted]
     cells = [cell.cell_contents for cell in inner.__closure__ or ()]
     names = sorted(_names_of(inner.__code__) & inner.__globals__.keys())
-    for value in (*cells, *(inner.__globals__[name] for name in names)):
-        if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
-            parts.append((type(value), repr(value)))
-        elif isinstance(value, ModuleType):
-            if value.__name__.split(".")[0] not in _SETTLED:
-                return None
-            parts.append(value.__name__)
-        elif isinstance(value, FunctionType) or hasattr(value, "py_func"):
-            found = _content(value, seen)
-            if found is None:
-                return None
-            parts.append(found)
-        elif isinstance(value, (type, BuiltinFunctionType, np.ufunc)):
-            parts.append(value)
-        else:
+    read = (inner.__globals__[name] for name in names)
+    for value in (inner.__defaults__, inner.__kwdefaults__, *cells, *read):
+        part = _part(value, seen)
+        if part is None:
             return None
+        parts.append(part)
     return (*names, *parts)
 
 
-def _names_of(code: CodeType) -> set[str]:
-    """Global names that code reads, nested code included."""
-    found = set(code.co_names)
+class _Unwritten:
+    """Marks content that is not kept on disk; all of them are equal."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Unwritten)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+def _part(value: Any, seen: set[int]) -> Any:
+    """What machine code depends on in a value that it reads, hashable; None if it is not known."""
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
+        return (type(value), repr(value))
+    if isinstance(value, ModuleType):
+        return value.__name__ if value.__name__.split(".")[0] in _SETTLED else None
+    if isinstance(value, FunctionType) or hasattr(value, "py_func"):
+        return _content(value, seen)
+    if isinstance(value, (type, BuiltinFunctionType, np.ufunc)):
+        return value
+    if isinstance(value, (tuple, dict)):
+        values = value if isinstance(value, tuple) else [x for item in value.items() for x in item]
+        parts = tuple(_part(x, seen) for x in values)
+        return None if None in parts else (type(value), *parts)
+    return None
+
+
+def _text(content: Any) -> str | None:
+    """The same in every process, for what is as fixed as the versions that it comes with."""
+    if isinstance(content, tuple):
+        parts = [_text(part) for part in content]
+        return None if None in parts else f"({', '.join(map(str, parts))})"
+    if isinstance(content, str):
+        return repr(content)
+    if isinstance(content, CodeType):
+        return _code_text(content)
+    if isinstance(content, (type, BuiltinFunctionType)):
+        module = (content.__module__ or "").split(".")[0]
+        return f"{module}.{content.__qualname__}" if module in _SETTLED | {"builtins"} else None
+    if isinstance(content, np.ufunc):
+        named = getattr(np, content.__name__, None) is content
+        return f"ufunc {content.__name__}" if named else None
+    return None
+
+
+def _code_text(code: CodeType) -> str:
+    """Code without the places of its source."""
+    constants = [
+        _code_text(c) if isinstance(c, CodeType) else f"{type(c).__name__} {_constant(c)}"
+        for c in code.co_consts
+    ]
+    return repr(
+        (
+            code.co_code, constants, code.co_names, code.co_varnames, code.co_freevars,
+            code.co_cellvars, code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount,
+            code.co_flags, code.co_name, getattr(code, "co_exceptiontable", b""),
+        )
+    )  # fmt: skip
+
+
+def _constant(value: Any) -> str:
+    # The order of a set differs between processes.
+    return repr(sorted(map(repr, value))) if isinstance(value, frozenset) else repr(value)
+
+
+@lru_cache(maxsize=256)
+def _names_of(code: CodeType) -> frozenset[str]:
+    """Global names that code reads, nested code included; not those of attributes."""
+    found = {i.argval for i in get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             found |= _names_of(constant)
-    return found
+    return frozenset(found)
 
 
 def plain(on_bar: OnBar) -> OnBar:
@@ -137,22 +215,32 @@ def plain(on_bar: OnBar) -> OnBar:
     return getattr(on_bar, "py_func", on_bar)
 
 
-def callback(on_bar: OnBar, features: npt.NDArray[Any], buffers: Buffers) -> Callable[[int], None]:
+def row_type(columns: Mapping[str, npt.NDArray[np.float64]]) -> np.dtype[Any]:
+    """The record of one bar's features; without any it has a field that is never named."""
+    return np.dtype([(name, np.float64) for name in columns or ("unused",)])
+
+
+def callback(
+    on_bar: OnBar, columns: Mapping[str, npt.NDArray[np.float64]], buffers: Buffers
+) -> Callable[[int], None]:
     """What the engine calls after each bar: shows the strategy plain numbers of shared memory."""
-    numbers, counts = _numbers(buffers.state), _counts(buffers.state)
-    stamps, prices = _counts(buffers.bar)[:2], _numbers(buffers.bar)[2:]
+    # One call for all the numbers of a record: an array takes four times as long.
+    account, prices = Struct("=5d3q").unpack_from, Struct("=2q5d").unpack_from
+    account_memory, bar_memory = buffers.raw("state").data, buffers.raw("bar").data
     names = STATE.names or ()
     state = _view(names[:-1])()
     state.user = buffers.state["user"][0]  # memory of the strategy's own, which it writes
-    bar, row = _view(BAR.names or ())(), _view(features.dtype.names or ())()
-    matrix = features.view(np.float64).reshape(len(features), len(features.dtype.names or ()))
+    bar, row = _view(BAR.names or ())(), _view(columns)()
+    width = 8 * len(columns)
+    numbers = Struct(f"={len(columns)}d").unpack_from
+    matrix = np.array(list(columns.values()), np.float64).T.tobytes()
     requests = _Requests(buffers.requests)
     function = plain(on_bar)
 
     def called(t: int) -> None:
-        state._values = numbers[:5].tolist() + counts[5:8].tolist()
-        bar._values = stamps.tolist() + prices.tolist()
-        row._values = matrix[t].tolist()
+        state._values = account(account_memory)
+        bar._values = prices(bar_memory)
+        row._values = numbers(matrix, t * width)
         requests.begin()
         function(state, bar, row, requests)
         requests.end()
@@ -203,16 +291,12 @@ class _Requests:
 _values_of = attrgetter(*(REQUEST.names or ()))
 
 
-def _numbers(memory: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    return memory.view(np.float64)
-
-
 def _counts(memory: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     return memory.view(np.int64)
 
 
 def _view(names: Iterable[str]) -> Callable[[], Any]:
-    """A class whose attributes read the list `_values`: numpy's records take 20 times as long."""
+    """A class whose attributes read the tuple `_values`: numpy's records take 20 times as long."""
 
     def reader(i: int) -> property:
         return property(lambda self: self._values[i])

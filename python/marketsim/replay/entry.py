@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from keyword import iskeyword
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from marketsim import _core
-from marketsim.arguments import as_flag, as_number
+from marketsim.arguments import as_flag, as_number, as_numbers, check_whole
 from marketsim.bars import Bars, read_bars
 from marketsim.errors import ArgumentError, OrderError, StrategyError, UnknownNameError
 from marketsim.replay.account import Account, Fill, simple_account
-from marketsim.replay.arrays import BarsLike, arrays_of
-from marketsim.replay.compiled import Buffers, OnBar, callback, compiled, plain
+from marketsim.replay.arrays import BarsLike, arrays_of, by_bar
+from marketsim.replay.compiled import Buffers, OnBar, callback, compiled, plain, row_type
 from marketsim.replay.records import OrderKind, SizeUnit
 from marketsim.replay.result import ReplayResult
 
 Flags = npt.ArrayLike
 Unit = Literal["equity", "units", "cash"]
 
-SIZE_UNITS = {"equity": SizeUnit.EQUITY, "units": SizeUnit.UNITS, "cash": SizeUnit.CASH}
+SIZE_UNITS = {
+    "equity": int(SizeUnit.EQUITY),
+    "units": int(SizeUnit.UNITS),
+    "cash": int(SizeUnit.CASH),
+}
 _NAN = float("nan")
 
 
@@ -108,37 +115,28 @@ def replay(
     )
     if size_unit not in SIZE_UNITS:
         raise UnknownNameError("size_unit", size_unit, SIZE_UNITS)
-    sizes = np.asarray(size, dtype=np.float64)
-    if sizes.ndim == 0 and not (np.isfinite(sizes) and sizes > 0.0):
-        raise ArgumentError(f"size must be finite and above 0: got {size!r}")
-    if sizes.ndim and (np.isinf(sizes).any() or (sizes < 0.0).any()):
-        raise ArgumentError("size must be at least 0 and finite, or NaN for no entry, in each bar")
-    if sizes.ndim and sizes.shape != (len(bars),):
-        raise ArgumentError(
-            f"size must be one number or one a bar ({len(bars)}): got shape {sizes.shape}"
-        )
-    count = len(bars)
-    stop_loss, stop_losses = _distances("stop_loss", stop_loss, count)
-    take_profit, take_profits = _distances("take_profit", take_profit, count)
+    quantity, quantities = _sizes(bars, size)
+    stop_loss, stop_losses = _distances(bars, "stop_loss", stop_loss)
+    take_profit, take_profits = _distances(bars, "take_profit", take_profit)
     if trailing_stop is not None and trailing_distance is not None:
         raise ArgumentError("give trailing_stop= or trailing_distance=, not both")
     run = _core.replay_signals(
         arrays_of(bars, account, split, dividend, trailing_distance, intraday),
-        account.compiled(),
-        _flags("entries", long_entry, count),
-        _flags("exits", long_exit, count),
-        _flags("short_entries", short_entry, count),
-        _flags("short_exits", short_exit, count),
-        int(SIZE_UNITS[size_unit]),
-        float(sizes) if sizes.ndim == 0 else _NAN,
-        None if sizes.ndim == 0 else np.ascontiguousarray(sizes),
+        account.compiled,
+        _flags(bars, "entries", long_entry),
+        _flags(bars, "exits", long_exit),
+        _flags(bars, "short_entries", short_entry),
+        _flags(bars, "short_exits", short_exit),
+        SIZE_UNITS[size_unit],
+        quantity,
+        quantities,
         stop_loss,
         take_profit,
         _distance("trailing_stop", trailing_stop),
         stop_losses,
         take_profits,
-        _count("cooldown", cooldown),
-        _count("time_stop", time_stop),
+        check_whole("cooldown", cooldown, 0),
+        check_whole("time_stop", time_stop, 0),
     )
     return _result(bars, run, account, split, dividend)
 
@@ -169,13 +167,13 @@ def replay_targets(
     account = Account() if account is None else account
     if unit not in ("equity", "units"):
         raise UnknownNameError("unit", unit, ("equity", "units"))
-    wanted = np.ascontiguousarray(np.asarray(target, dtype=np.float64))
+    wanted = np.ascontiguousarray(as_numbers("target", by_bar(bars, "target", target), np.float64))
     if wanted.shape != (len(bars),):
         raise ArgumentError(f"target must have one number a bar ({len(bars)}): got {wanted.shape}")
     if np.isinf(wanted).any():
         raise ArgumentError(f"target must be finite or NaN: bar {np.isinf(wanted).argmax()} is not")
     arrays = arrays_of(bars, account, split, dividend, None, intraday)
-    run = _core.replay_targets(arrays, account.compiled(), wanted, unit == "equity")
+    run = _core.replay_targets(arrays, account.compiled, wanted, unit == "equity")
     return _result(bars, run, account, split, dividend)
 
 
@@ -214,33 +212,42 @@ def replay_strategy(
     """
     bars = bars if isinstance(bars, Bars) else read_bars(bars)
     account = Account() if account is None else account
-    rows = _feature_rows(features or {}, len(bars))
+    columns = _feature_columns(bars, features or {})
     buffers = Buffers()
     arrays = arrays_of(bars, account, split, dividend, trailing_distance, intraday)
-    settings = account.compiled()
-    shown = {name: np.asarray(values, np.float64) for name, values in (features or {}).items()}
+    settings = account.compiled
     if not as_flag("jit", jit):
-        run = _run_plain(bars, on_bar, rows, buffers, arrays, settings)
-        return _result(bars, run, account, split, dividend, shown)
-    code = compiled(on_bar, rows.dtype)
-    width = len(rows.dtype.names or ())
-    matrix = rows.view(np.float64).reshape(len(rows), width)
+        run = _run_plain(bars, on_bar, columns, buffers, arrays, settings)
+        return _result(bars, run, account, split, dividend, columns)
+    try:
+        code = compiled(on_bar, row_type(columns))
+    except Exception as error:
+        first = " ".join(str(error).split("\n\n")[0].split())[:500]
+        raise StrategyError(
+            f"on_bar cannot be compiled by Numba: {type(error).__name__}: {first} (features: "
+            f"{', '.join(columns) or 'none'}); jit=False runs it as plain Python"
+        ) from error
     run = _core.replay_strategy(
-        arrays, settings, code.address, matrix, buffers.raw("state"), buffers.raw("requests")
+        arrays,
+        settings,
+        code.address,
+        list(columns.values()),
+        buffers.raw("state"),
+        buffers.raw("requests"),
     )
     if run.ended == 1:
         # Compiled code cannot hand its error over: the same bars in Python raise it again.
-        _run_plain(bars, on_bar, rows, Buffers(), arrays, settings)
+        _run_plain(bars, on_bar, columns, Buffers(), arrays, settings)
         raise StrategyError(f"on_bar raised after {_named(bars, run.refusal[0])}, compiled only")
     if run.ended == 2:
         raise _order_error(bars, run, buffers)
-    return _result(bars, run, account, split, dividend, shown)
+    return _result(bars, run, account, split, dividend, columns)
 
 
 def _run_plain(
     bars: Bars,
     on_bar: OnBar,
-    rows: npt.NDArray[Any],
+    columns: Mapping[str, npt.NDArray[np.float64]],
     buffers: Buffers,
     arrays: _core.ReplayBars,
     settings: _core.ReplaySettings,
@@ -249,7 +256,7 @@ def _run_plain(
         run = _core.replay_callback(
             arrays,
             settings,
-            callback(plain(on_bar), rows, buffers),
+            callback(plain(on_bar), columns, buffers),
             buffers.raw("state"),
             buffers.raw("bar"),
             buffers.raw("requests"),
@@ -264,7 +271,7 @@ def _run_plain(
 
 
 _EXPECTED = {
-    1: "a finite quantity other than 0",
+    1: "a finite quantity above 0 (of reduce(): other than 0)",
     2: "a limit price above 0, for limit orders alone",
     3: "a finite stop price above 0, for stop orders alone",
     4: "one distance above 0 of a trailing stop (a fraction below 1), for trailing stops alone; "
@@ -286,7 +293,7 @@ def _order_error(bars: Bars, run: _core.ReplayRun, buffers: Buffers) -> OrderErr
     values = ", ".join(
         f"{field}={request[field]:g}"
         for field in ("quantity", "limit", "stop", "trail", "trail_part")
-        if not np.isnan(request[field])
+        if field == "quantity" or not np.isnan(request[field])
     )
     return OrderError(
         f"order {index} after {_named(bars, bar)} is no order: got {name} with {values}; "
@@ -320,20 +327,40 @@ def _sides(
     return entries, exits, short_entries, short_exits
 
 
-def _flags(name: str, values: Flags | None, count: int) -> npt.NDArray[np.bool_] | None:
+def _flags(bars: Bars, name: str, values: Flags | None) -> npt.NDArray[np.bool_] | None:
     if values is None:
         return None
-    array = np.asarray(values)
+    count, array = len(bars), np.asarray(by_bar(bars, name, values))
+    if array.dtype == np.bool_ and array.shape == (count,) and array.flags.c_contiguous:
+        return array
     if array.shape != (count,):
         raise ArgumentError(f"{name} must have one value a bar ({count}): got {array.shape}")
     if array.dtype != np.bool_:
-        if array.dtype.kind not in "bOiu" or not np.isin(array, (0, 1)).all():
+        known = pd.notna(array).all() if array.dtype.kind == "O" else True
+        if count and not (known and array.dtype.kind in "Oiu" and np.isin(array, (0, 1)).all()):
             raise ArgumentError(
-                f"{name} must be truth values, one a bar: got dtype {array.dtype}; "
-                "compare first, such as fast > slow"
+                f"{name} must be truth values, one a bar: got dtype {array.dtype}"
+                f"{'' if known else ' with missing values'}; compare first, such as fast > slow"
             )
         array = array.astype(np.bool_)
     return np.ascontiguousarray(array)
+
+
+def _sizes(bars: Bars, size: Any) -> tuple[float, npt.NDArray[np.float64] | None]:
+    """A size for all bars, or one a bar."""
+    if isinstance(size, float) and math.isfinite(size) and size > 0.0:
+        return float(size), None
+    if np.ndim(size) == 0:
+        number = as_number("size", size)
+        if not (math.isfinite(number) and number > 0.0):
+            raise ArgumentError(f"size must be finite and above 0: got {size!r}")
+        return number, None
+    sizes, count = as_numbers("size", by_bar(bars, "size", size), np.float64), len(bars)
+    if np.isinf(sizes).any() or (sizes < 0.0).any():
+        raise ArgumentError("size must be at least 0 and finite, or NaN for no entry, in each bar")
+    if sizes.shape != (count,):
+        raise ArgumentError(f"size must be one number or one a bar ({count}): got {sizes.shape}")
+    return _NAN, np.ascontiguousarray(sizes)
 
 
 def _distance(name: str, value: Any) -> float:
@@ -346,12 +373,13 @@ def _distance(name: str, value: Any) -> float:
 
 
 def _distances(
-    name: str, value: npt.ArrayLike | None, count: int
+    bars: Bars, name: str, value: npt.ArrayLike | None
 ) -> tuple[float, npt.NDArray[np.float64] | None]:
     """A distance for all bars, or one a bar."""
-    if value is None or np.ndim(value) == 0:
+    if value is None or isinstance(value, float) or np.ndim(value) == 0:
         return _distance(name, value), None
-    array = np.ascontiguousarray(np.asarray(value, dtype=np.float64))
+    count = len(bars)
+    array = np.ascontiguousarray(as_numbers(name, by_bar(bars, name, value), np.float64))
     if array.shape != (count,):
         raise ArgumentError(
             f"{name} must be one number or one a bar ({count}): got shape {array.shape}"
@@ -365,26 +393,28 @@ def _distances(
     return _NAN, array
 
 
-def _count(name: str, value: object) -> int:
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 0:
-        raise ArgumentError(f"{name} must be a whole number of bars, at least 0: got {value!r}")
-    return int(value)
-
-
-def _feature_rows(features: Mapping[str, npt.ArrayLike], count: int) -> npt.NDArray[Any]:
-    """Features as records [bar]; a strategy without any gets one that is never named."""
-    columns = {name: np.asarray(values, dtype=np.float64) for name, values in features.items()}
+def _feature_columns(
+    bars: Bars, features: Mapping[str, npt.ArrayLike]
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Features by name, checked, each contiguous [bar]."""
+    for name in features:
+        if not isinstance(name, str):
+            raise ArgumentError(f"features are read as features.<name>: {name!r} is no such name")
+    columns = {
+        name: np.ascontiguousarray(
+            as_numbers(f"feature {name!r}", by_bar(bars, f"feature {name!r}", values), np.float64)
+        )
+        for name, values in features.items()
+    }
+    count = len(bars)
     for name, values in columns.items():
-        if not name.isidentifier():
+        if not name.isidentifier() or iskeyword(name) or name.startswith("_"):
             raise ArgumentError(f"features are read as features.<name>: {name!r} is no such name")
         if values.shape != (count,):
             raise ArgumentError(
                 f"feature {name!r} must have one number a bar ({count}): got shape {values.shape}"
             )
-    rows = np.zeros(count, [(name, np.float64) for name in columns or ("unused",)])
-    for name, values in columns.items():
-        rows[name] = values
-    return rows
+    return columns
 
 
 def _result(
@@ -395,15 +425,5 @@ def _result(
     dividend: npt.ArrayLike | None = None,
     features: Mapping[str, npt.NDArray[np.float64]] | None = None,
 ) -> ReplayResult:
-    settings = {name: getattr(account, name) for name in account.__dataclass_fields__}
-    settings["sessions_per_year"] = None
-    if account.periods_per_year is not None:
-        settings["market"] = f"{account.periods_per_year:g} periods a year"
-    elif len(bars) < 2:
-        settings["periods_per_year"], settings["market"] = _NAN, "too few bars to annualise"
-    else:
-        settings["periods_per_year"] = bars.market.periods_per_year
-        settings["sessions_per_year"] = bars.market.sessions_per_year
-        settings["market"] = bars.market.sentence()
     paid = tuple(None if v is None else np.asarray(v, np.float64) for v in (dividend, split))
-    return ReplayResult(bars, run, settings, features, paid)  # type: ignore[arg-type]
+    return ReplayResult(bars, run, account, features, paid)  # type: ignore[arg-type]

@@ -100,11 +100,13 @@ def replay_grid(
         raise ArgumentError(f"size must be finite and above 0: got {size!r}")
     parameters, exits = _divided(function, sets)
     count = len(next(iter(sets.values())))
-    compare = COMPARED.get(function)
+    # A rule may be an object that has no hash, such as a dataclass.
+    compare = next((one for rule, one in COMPARED.items() if rule is function), None)
     comparisons, entry_flags, exit_flags = None, None, None
     if compare is None:
         entry_flags, exit_flags = _flags(bars, function, parameters, count)
     else:
+        _check_numbers(parameters)
         defaults = {k: np.full(count, v) for k, v in rule_parameters(function).items()}
         found = compare(bars, **{**defaults, **parameters})
         comparisons = _core.GridComparisons(
@@ -113,12 +115,12 @@ def replay_grid(
         )  # fmt: skip
     figures = _core.replay_grid(
         arrays_of(bars, account, None, None, None, None),
-        account.compiled(),
+        account.compiled,
         comparisons,
         entry_flags,
         exit_flags,
         _SIDES[direction],
-        int(SIZE_UNITS[size_unit]),
+        SIZE_UNITS[size_unit],
         quantity,
         _distances("stop_loss", exits.get("stop_loss"), count),
         _distances("take_profit", exits.get("take_profit"), count),
@@ -219,6 +221,17 @@ def _metrics(figures: dict[str, Floats], account: Account, bars: Bars) -> dict[s
     figures["profit_factor"] = np.divide(gains, losses, where=losses > 0.0, out=nan.copy())
     figures["turnover"] = figures["turnover"] / account.cash
     return figures
+
+
+def _check_numbers(parameters: Mapping[str, Any]) -> None:
+    """Refuse values of the built-in rules that are no numbers."""
+    for name, values in parameters.items():
+        array = np.asarray(values)
+        wrong = [
+            v for v in array.tolist() if isinstance(v, bool) or not isinstance(v, (int, float))
+        ]
+        if array.dtype.kind not in "iuf" and wrong:
+            raise ArgumentError(f"{name} must be numbers: got {wrong[0]!r}")
 
 
 def _sma_cross(bars: Bars, fast: Rows, slow: Rows) -> Comparisons:

@@ -28,9 +28,40 @@ CASH = int(SizeUnit.CASH)
 _MARKET, _LIMIT, _STOP = int(OrderKind.MARKET), int(OrderKind.LIMIT), int(OrderKind.STOP)
 _STOP_LIMIT, _TRAILING = int(OrderKind.STOP_LIMIT), int(OrderKind.TRAILING_STOP)
 _TARGET_UNITS, _TARGET_EQUITY = int(SizeUnit.TARGET_UNITS), int(SizeUnit.TARGET_EQUITY)
+_BAD_QUANTITY = 4
 # Beyond any position: a reduce-only order of this size closes all that is held.
 _ALL = float(np.finfo(np.float64).max)
 _NAN = float("nan")
+
+
+@register_jitable
+def _sized(
+    orders: Any,
+    side: float,
+    kind: int,
+    quantity: float,
+    size: int,
+    limit: float,
+    stop: float,
+    trail: float,
+    trail_part: float,
+    bars: int,
+    group: int,
+    parent: int,
+    reduce_only: int,
+    at_close: int,
+    relative: int,
+) -> int:
+    """Submit an order for one side; a quantity that is not above 0 is refused as it was given."""
+    ticket = _submit(
+        orders, kind, side * quantity, size, limit, stop, trail, trail_part, bars, group, parent,
+        reduce_only, at_close, relative,
+    )  # fmt: skip
+    if quantity <= 0.0:
+        request = orders[orders[0].action]
+        request.action = _BAD_QUANTITY
+        request.quantity = quantity
+    return ticket
 
 
 @register_jitable
@@ -98,8 +129,8 @@ def buy(
         group: orders of one group above 0 cancel one another when one fills.
         at_close: 1 fills at the close of the next bar.
     """
-    return _submit(
-        orders, _kind(limit, stop), quantity, size, limit, stop, _NAN, _NAN, bars, group, 0, 0,
+    return _sized(
+        orders, 1.0, _kind(limit, stop), quantity, size, limit, stop, _NAN, _NAN, bars, group, 0, 0,
         at_close, 0,
     )  # fmt: skip
 
@@ -116,9 +147,9 @@ def sell(
     at_close: int = 0,
 ) -> int:
     """Sell `quantity`, also below zero (a short position); arguments as for `buy`."""
-    return _submit(
-        orders, _kind(limit, stop), -quantity, size, limit, stop, _NAN, _NAN, bars, group, 0, 0,
-        at_close, 0,
+    return _sized(
+        orders, -1.0, _kind(limit, stop), quantity, size, limit, stop, _NAN, _NAN, bars, group, 0,
+        0, at_close, 0,
     )  # fmt: skip
 
 
@@ -185,8 +216,8 @@ def exit_limit(orders: Any, entry: int, factor: float, quantity: float = _ALL) -
         quantity: units to close; everything by default.
     """
     side = -1.0 if _quantity_of(orders, entry) > 0.0 else 1.0
-    return _submit(
-        orders, _LIMIT, side * quantity, UNITS, factor, _NAN, _NAN, _NAN, 0, 0, entry, 1, 0, 1
+    return _sized(
+        orders, side, _LIMIT, quantity, UNITS, factor, _NAN, _NAN, _NAN, 0, 0, entry, 1, 0, 1
     )  # fmt: skip
 
 
@@ -194,8 +225,8 @@ def exit_limit(orders: Any, entry: int, factor: float, quantity: float = _ALL) -
 def exit_stop(orders: Any, entry: int, factor: float, quantity: float = _ALL) -> int:
     """Stop a loss at `factor` times the price at which `entry` fills; see `exit_limit`."""
     side = -1.0 if _quantity_of(orders, entry) > 0.0 else 1.0
-    return _submit(
-        orders, _STOP, side * quantity, UNITS, _NAN, factor, _NAN, _NAN, 0, 0, entry, 1, 0, 1
+    return _sized(
+        orders, side, _STOP, quantity, UNITS, _NAN, factor, _NAN, _NAN, 0, 0, entry, 1, 0, 1
     )  # fmt: skip
 
 
@@ -219,8 +250,8 @@ def exit_at(
             has passed the limit.
     """
     side = -1.0 if _quantity_of(orders, entry) > 0.0 else 1.0
-    return _submit(
-        orders, _kind(limit, stop), side * quantity, UNITS, limit, stop, _NAN, _NAN, 0, 0, entry,
+    return _sized(
+        orders, side, _kind(limit, stop), quantity, UNITS, limit, stop, _NAN, _NAN, 0, 0, entry,
         1, at_close, 0,
     )  # fmt: skip
 
@@ -235,8 +266,8 @@ def exit_trailing(
     With neither, the distance is that of `trailing_distance=` at each bar, such as 3 times the ATR.
     """
     side = -1.0 if _quantity_of(orders, entry) > 0.0 else 1.0
-    return _submit(
-        orders, _TRAILING, side * quantity, UNITS, _NAN, _NAN, distance, fraction, 0, 0, entry, 1,
+    return _sized(
+        orders, side, _TRAILING, quantity, UNITS, _NAN, _NAN, distance, fraction, 0, 0, entry, 1,
         0, 0,
     )  # fmt: skip
 

@@ -69,7 +69,9 @@ def replay_portfolio(
     cost_bps: float = 0.0,
     fee_per_trade: float = 0.0,
     fill: Literal["next_open", "same_close"] = "next_open",
+    lot: float = 0.0,
     max_weight: float | None = None,
+    max_gross: float | None = None,
     periods_per_year: float = 252.0,
     keep_units: bool = True,
 ) -> PortfolioResult:
@@ -88,7 +90,11 @@ def replay_portfolio(
         cost_bps: cost of every trade in basis points of its value.
         fee_per_trade: cash a trade.
         fill: "next_open", or "same_close": at the close that was seen.
+        lot: holdings are multiples of it, such as 1 for whole shares, rounded towards 0; what is
+            left over stays in cash. 0 for fractions.
         max_weight: refuses a weight beyond it; None for no limit.
+        max_gross: refuses weights whose sizes add up to more, such as 1 for an account without
+            borrowed cash; None for no limit.
         periods_per_year: to annualise the Sharpe ratio with.
         keep_units: keep what is held [bar, asset].
 
@@ -109,6 +115,11 @@ def replay_portfolio(
     if fill == "next_open" and open is None:
         raise ArgumentError('fill="next_open" needs open=, or state fill="same_close"')
     frames = {"weights": weights} | ({} if open is None else {"open": open})
+    for name, frame in ({"close": close} | frames).items():
+        if not isinstance(frame, pd.DataFrame):
+            raise ArgumentError(
+                f"{name} must be a DataFrame [bar, asset]: got {type(frame).__name__}"
+            )
     for name, frame in frames.items():
         if not (frame.index.equals(close.index) and frame.columns.equals(close.columns)):
             raise ArgumentError(
@@ -116,7 +127,7 @@ def replay_portfolio(
                 f"{frame.shape[1]} from {list(frame.columns)[:3]}, expected {close.shape[0]} x "
                 f"{close.shape[1]} from {list(close.columns)[:3]}; use .reindex_like(close)"
             )
-    wanted = np.ascontiguousarray(weights.to_numpy(dtype=np.float64))
+    wanted = _numbers("weights", weights)
     finite = np.isfinite(wanted)
     wrong = np.zeros(0, dtype=np.int64)
     if not finite.all():
@@ -127,6 +138,36 @@ def replay_portfolio(
             f"weights of {close.index[row]} must be finite, or all NaN to keep what is held; "
             "give 0 to what is not to be held"
         )
+    _check_limits(wanted, close, max_weight, max_gross)
+    whole = as_number("lot", lot)
+    if not (np.isfinite(whole) and whole >= 0.0):
+        raise ArgumentError(f"lot must be finite and at least 0: got {lot!r}")
+    start = as_number("cash", cash)
+    if not (np.isfinite(start) and start > 0.0):
+        raise ArgumentError(f"cash must be finite and above 0: got {cash}")
+    closes = _prices("close", close)
+    opens = closes if open is None else _prices("open", open)
+    periods = as_number("periods_per_year", periods_per_year)
+    arrays = _core.replay_portfolio(
+        opens,
+        closes,
+        wanted,
+        start,
+        as_number("cost_bps", cost_bps) * 1e-4,
+        as_number("fee_per_trade", fee_per_trade),
+        whole,
+        fill == "same_close",
+        keep_units,
+    )
+    return PortfolioResult(close.index, close.columns, arrays, start, periods, keep_units)
+
+
+def _check_limits(
+    wanted: npt.NDArray[np.float64],
+    close: pd.DataFrame,
+    max_weight: float | None,
+    max_gross: float | None,
+) -> None:
     if max_weight is not None:
         limit = as_number("max_weight", max_weight)
         if (np.abs(wanted) > limit).any():
@@ -135,19 +176,29 @@ def replay_portfolio(
                 f"weight {wanted[row, column]:g} of {close.columns[column]} on {close.index[row]} "
                 f"is beyond max_weight={limit:g}"
             )
-    start = as_number("cash", cash)
-    if not (np.isfinite(start) and start > 0.0):
-        raise ArgumentError(f"cash must be finite and above 0: got {cash}")
-    closes = np.ascontiguousarray(close.to_numpy(dtype=np.float64))
-    opens = closes if open is None else np.ascontiguousarray(open.to_numpy(dtype=np.float64))
-    arrays = _core.replay_portfolio(
-        opens,
-        closes,
-        wanted,
-        start,
-        as_number("cost_bps", cost_bps) * 1e-4,
-        as_number("fee_per_trade", fee_per_trade),
-        fill == "same_close",
-        keep_units,
+    if max_gross is not None:
+        limit, gross = as_number("max_gross", max_gross), np.abs(wanted).sum(axis=1)
+        if (beyond := gross > limit * (1.0 + 1e-12)).any():
+            row = int(beyond.argmax())
+            raise ArgumentError(
+                f"weights of {close.index[row]} add up to {gross[row]:g}, beyond "
+                f"max_gross={limit:g}"
+            )
+
+
+def _numbers(name: str, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+    for column, dtype in frame.dtypes.items():
+        if not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype):
+            raise ArgumentError(f"{name} must be numbers: column {column!r} has dtype {dtype}")
+    return np.ascontiguousarray(frame.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def _prices(name: str, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+    prices = _numbers(name, frame)
+    if not prices.size or (np.nanmin(prices, initial=np.inf) > 0.0 and not np.isinf(prices).any()):
+        return prices
+    row, column = np.argwhere((prices <= 0.0) | np.isinf(prices))[0]
+    raise ArgumentError(
+        f"{name} must be above 0 and finite, or NaN where there is no price: got "
+        f"{prices[row, column]:g} of {frame.columns[column]} on {frame.index[row]}"
     )
-    return PortfolioResult(close.index, close.columns, arrays, start, periods_per_year, keep_units)

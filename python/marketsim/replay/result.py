@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -24,6 +25,7 @@ from marketsim.metrics import (
     performance,
     trade_statistics,
 )
+from marketsim.replay.account import Account
 from marketsim.replay.records import (
     EXIT_REASONS,
     FILL,
@@ -44,8 +46,9 @@ class ReplayResult:
 
     Attributes:
         bars: what was replayed.
-        settings: how, by name: cash, costs, fill, policy, what was assumed.
-        evidence: of the search that it was chosen by; `marketsim.search.best_result` puts it here.
+        account: cash, costs and rules.
+        evidence: of the search that it was chosen by: `marketsim.search.with_ledger` and
+            `best_result` give a result with it.
         features: those that a strategy was handed [bar], by name.
     """
 
@@ -53,12 +56,12 @@ class ReplayResult:
         self,
         bars: Bars,
         run: _core.ReplayRun,
-        settings: dict[str, Any],
+        account: Account,
         features: Mapping[str, npt.NDArray[np.float64]] | None = None,
         paid: tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.float64] | None] = (None, None),
     ) -> None:
         self.bars: Bars = bars
-        self.settings: dict[str, Any] = dict(settings)
+        self.account: Account = account
         self.features: dict[str, npt.NDArray[np.float64]] = dict(features or {})
         self.evidence: Evidence | None = None
         self._run = run
@@ -67,17 +70,17 @@ class ReplayResult:
     @property
     def equity(self) -> pd.Series[float]:
         """Equity at each close, in cash [bar]."""
-        return pd.Series(np.array(self._run.equity), self._index, name="equity")
+        return pd.Series(self._run.equity, self._index, name="equity")
 
     @property
     def position(self) -> pd.Series[float]:
         """Units held at each close [bar]; below 0 is short."""
-        return pd.Series(np.array(self._run.position), self._index, name="position")
+        return pd.Series(self._run.position, self._index, name="position")
 
     @property
     def returns(self) -> pd.Series[float]:
         """Return of the equity in each bar, as a fraction of the equity before it."""
-        equity = np.concatenate(([self.settings["cash"]], self._run.equity))
+        equity = np.concatenate(([self.account.cash], self._run.equity))
         before = equity[:-1]
         change = np.divide(equity[1:], before, out=np.ones(len(before)), where=before > 0.0)
         return pd.Series(change - 1.0, self._index, name="return")
@@ -92,26 +95,39 @@ class ReplayResult:
         turnover (traded value over the cash at the start), trades, orders, fills, refused,
         ambiguous_bars and ruined_bar (-1: not ruined).
         """
-        found = dict(self._run.summary)
-        trades, wins, losses = found["trades"], found.pop("wins"), found.pop("gross_loss")
-        gains = found.pop("gross_win")
-        found["sharpe"] *= self._annual_root
-        found["win_rate"] = wins / trades if trades else np.nan
-        found["profit_factor"] = gains / losses if losses > 0.0 else np.nan
-        found["turnover"] /= self.settings["cash"]
-        return {name: float(value) for name, value in found.items()}
+        return self._run.metrics(self._annual_root)
 
     @property
     def _annual_root(self) -> float:
         """Root of the periods a year; NaN where the span is too short to annualise."""
-        periods = self.settings["periods_per_year"]
-        if not periods > 0.0 or len(self.bars) < least_bars(periods, self._sessions):
-            return np.nan
-        return float(np.sqrt(periods))
+        periods, sessions = self._year
+        if not periods > 0.0 or len(self.bars) < least_bars(periods, sessions):
+            return math.nan
+        return math.sqrt(periods)
 
     @property
-    def _sessions(self) -> float | None:
-        return self.settings["sessions_per_year"]  # type: ignore[no-any-return]
+    def _year(self) -> tuple[float, float | None]:
+        """Periods a year, NaN where unknown, and sessions a year."""
+        if self.account.periods_per_year is not None:
+            return self.account.periods_per_year, None
+        if len(self.bars) < 2:
+            return math.nan, None
+        market = self.bars.market
+        return market.periods_per_year, market.sessions_per_year
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """How it was replayed, by name: cash, costs, fill, policy, what was assumed."""
+        account = self.account
+        found = {name: getattr(account, name) for name in account.__dataclass_fields__}
+        found["periods_per_year"], found["sessions_per_year"] = self._year
+        if account.periods_per_year is not None:
+            found["market"] = f"{account.periods_per_year:g} periods a year"
+        elif len(self.bars) < 2:
+            found["market"] = "too few bars to annualise"
+        else:
+            found["market"] = self.bars.market.sentence()
+        return found
 
     @cached_property
     def performance(self) -> Performance:
@@ -123,7 +139,7 @@ class ReplayResult:
             ArgumentError: bars whose periods a year are unknown: state `periods_per_year` in the
                 account.
         """
-        equity = np.concatenate(([self.settings["cash"]], self._run.equity))
+        equity = np.concatenate(([self.account.cash], self._run.equity))
         before = np.where(equity[:-1] > 0.0, equity[:-1], np.inf)
         fills = self._rows(self._run.fills(), FILL)
         traded = np.zeros(len(self.bars))
@@ -132,7 +148,7 @@ class ReplayResult:
         return performance(
             self.returns.to_numpy(),
             periods_per_year=self.settings["periods_per_year"],
-            sessions_per_year=self._sessions,
+            sessions_per_year=self._year[1],
             position=self._run.position * self.bars.close / last,
             traded=traded / before,
             benchmark=self.buy_and_hold,
@@ -349,6 +365,9 @@ class ReplayResult:
             "and stop fills.",
             f"Market: {s['market']}.",
         ]
+        if self.evidence is not None:
+            sentence = self.evidence.sentence()
+            found.insert(0, f"{sentence[:1].upper()}{sentence[1:]}.")
         if m["ambiguous_bars"]:
             found.append(
                 f"{int(m['ambiguous_bars'])} bars do not tell which order came first: taken by the "

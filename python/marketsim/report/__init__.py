@@ -1,4 +1,4 @@
-"""Reports: one offline HTML file a symbol, and an index page over many of them.
+"""Reports: one offline HTML file per symbol, and an index page over many of them.
 
-`marketsim.report.data` holds what a report shows, as plain data; `marketsim.report.html` writes it.
+`marketsim.report.data` defines the data of a report; `marketsim.report.html` writes it.
 """

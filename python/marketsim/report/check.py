@@ -1,4 +1,4 @@
-"""Whether a report's data fit together, before anything is drawn."""
+"""Check a report's data for consistency before anything is drawn."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from marketsim.report.data import Candles, Fan, Heatmap, ReportData, Table
 from marketsim.report.text import clip
 
 MARKER_KINDS = ("long entry", "long exit", "short entry", "short exit")
-# What a path, a URL or a shell would read as more than a name.
+# Characters that a path, a URL or a shell would interpret.
 _NOT_IN_A_NAME = re.compile(r"[/\\:?#%*\"<>|]")
 _LONGEST_NAME = 255  # bytes, of the usual file systems
 
 
 def check_data(data: ReportData) -> None:
-    """Raise ArgumentError, with got and expected, where lengths differ or a value is unknown."""
+    """Raise ArgumentError if lengths differ or a value is unknown."""
     _check_dates("dates", data.dates)
     for name, values in data.equity.items():
         shown = clip(name, 60)
@@ -36,7 +36,7 @@ def check_data(data: ReportData) -> None:
 
 
 def check_table(table: Table) -> None:
-    """Raise ArgumentError where a row has more or fewer cells than the table has columns."""
+    """Raise ArgumentError if a row's number of cells differs from the table's columns."""
     title, width = clip(table.title, 60), len(table.columns)
     for i, row in enumerate(table.rows):
         if isinstance(row, str) or len(row) != width:
@@ -48,7 +48,7 @@ def check_table(table: Table) -> None:
 
 
 def check_links(links: Mapping[str, str], table: Table) -> None:
-    """Raise ArgumentError for a link that is not a plain .html file name or that no row has."""
+    """Raise ArgumentError for a link that is not a plain .html file name or has no row."""
     names = {str(row[0]) for row in table.rows if row}
     for name, target in links.items():
         shown = clip(name, 60)

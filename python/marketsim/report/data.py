@@ -1,4 +1,4 @@
-"""What a report shows, as plain data: the report knows of no run, strategy or model."""
+"""Plain data of a report, independent of runs, strategies and models."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Dates = npt.NDArray[np.datetime64]
 
 @dataclass(frozen=True)
 class Table:
-    """A table of finished text.
+    """Table of formatted text.
 
     Attributes:
-        title: a few words.
-        columns: heads.
-        rows: cells; the first of a row is its name.
-        note: what the reader has to know of it, plain text, may be empty.
-        emphasis: row names that are set apart (the naive baselines).
+        title: short title.
+        columns: headings.
+        rows: cells; the first cell of a row is its name.
+        note: explanation for the reader, plain text, or empty.
+        emphasis: names of rows shown apart (the naive baselines).
     """
 
     title: str
@@ -33,7 +33,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Markers:
-    """Fills of one kind on the candles: [fill] positions on the day axis, and prices."""
+    """Fills of one kind on the candles: positions on the bar axis [fill], and prices."""
 
     kind: str  # "long entry", "long exit", "short entry" or "short exit"
     day: npt.NDArray[np.int64]
@@ -42,14 +42,14 @@ class Markers:
 
 @dataclass(frozen=True)
 class Candles:
-    """Prices of the last days, and what one strategy did on them.
+    """Prices of the last bars, and the fills of one strategy.
 
     Attributes:
-        dates: [day].
-        open, high, low, close: [day], prices.
-        strategy: whose fills they are.
-        markers: its fills.
-        lines: indicators in the scale of the prices [day], by name; NaN where there is no value.
+        dates: timestamps [bar].
+        open, high, low, close: prices [bar].
+        strategy: name of the strategy.
+        markers: fills of the strategy.
+        lines: indicators in the scale of the prices [bar], by name; NaN for missing values.
     """
 
     dates: Dates
@@ -64,14 +64,14 @@ class Candles:
 
 @dataclass(frozen=True)
 class Fan:
-    """Forecast quantiles of one price and what came.
+    """Forecast quantiles of one price, and its actual values.
 
     Attributes:
         target: open, high, low or close.
-        dates: [day].
-        levels: [level], ascending.
-        quantiles: [day, level], prices.
-        actual: [day], prices.
+        dates: timestamps [bar].
+        levels: quantile levels [level], ascending.
+        quantiles: prices [bar, level].
+        actual: prices [bar].
     """
 
     target: str
@@ -83,13 +83,13 @@ class Fan:
 
 @dataclass(frozen=True)
 class Heatmap:
-    """In-sample profit of pairs of offsets on the days that the last offsets were fitted on.
+    """In-sample profit of pairs of offsets on the last fit window.
 
     Attributes:
-        strategy: whose offsets they are.
-        span: the days fitted on, as text.
-        high, low: [column] and [row], offsets.
-        profit: [row, column], fractions of the capital, summed over the days.
+        strategy: name of the strategy.
+        span: dates of the fit window, as text.
+        high, low: offsets [column] and [row].
+        profit: sums over the window [row, column], fractions of the capital.
         best: (high, low, profit) of the exact optimum.
     """
 
@@ -103,18 +103,18 @@ class Heatmap:
 
 @dataclass(frozen=True)
 class ReportData:
-    """One symbol's report.
+    """Data of one symbol's report.
 
     Attributes:
-        title: what the page is called.
-        subtitle: one sentence: model, days, simulations.
-        notes: sentences that the reader has to know (fills, annualisation, in-sample figures).
+        title: title of the page.
+        subtitle: one sentence: model, bars, simulations.
+        notes: explanations for the reader (fills, annualisation, in-sample figures).
         tables: performance, forecast skill, ...
-        dates: [day], of `equity`.
-        equity: compounded equity [day] from 1 at the start, by strategy; the first are shown first.
-        baselines: names among `equity` that are naive baselines.
-        candles, fans, heatmap: figures; None or empty where there is nothing to show.
-        provenance: data hash, model fingerprint, versions, settings: name and value.
+        dates: timestamps of `equity` [bar].
+        equity: compounded equity [bar] from 1 at the start, by strategy, in order of display.
+        baselines: names in `equity` of naive baselines.
+        candles, fans, heatmap: data of the figures; None or empty for no figure.
+        provenance: data hash, model fingerprint, versions and settings, by name.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""How much a page shows: less, step by step, until it is small enough."""
+"""Levels of detail of a page, reduced step by step until the page is small enough."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ LIMIT_BYTES = 1_000_000
 
 @dataclass(frozen=True)
 class Detail:
-    """Bounds on what is drawn and written.
+    """Limits on the content of a page.
 
     Attributes:
-        buckets: stretches of a curve, two points each.
-        curves: equity curves.
-        hover: days that the pointer can read on curves.
-        candles: candles, the last ones.
-        fan_days: days of a forecast fan, the last ones.
+        buckets: buckets of a curve, two points each.
+        curves: number of equity curves.
+        hover: number of bars with a tooltip on curves.
+        candles: number of last candles.
+        fan_days: number of last bars of a forecast fan.
         cells: rows and columns of the heatmap.
-        rows: rows a table.
+        rows: rows per table.
         text: characters of a cell, a note or a name.
     """
 
@@ -32,7 +32,7 @@ class Detail:
     text: int
 
 
-# The first is what a full-width page can show; the last is for the sake of the limit only.
+# The first fills a full-width page; the last exists for the size limit only.
 LEVELS = (
     Detail(
         buckets=700, curves=24, hover=700, candles=180, fan_days=120, cells=41, rows=400, text=2_000

@@ -24,27 +24,27 @@ from marketsim.report.timeaxis import date_text, date_texts, date_ticks
 Floats = npt.NDArray[np.float64]
 
 _HEIGHT = 360
-_BODY = 0.62  # of a day's width
-_WIDEST = 0.03  # of the plot's width, where there are few days
-_MOST_FILLS = 400  # of each kind
-# From this many fills on, smaller marks keep them apart.
+_BODY = 0.62  # width of a body as a share of a bar's width
+_WIDEST = 0.03  # largest width of a body as a share of the plot's
+_MOST_FILLS = 400  # largest number of fills of each kind
+# From this many fills on, marks are smaller.
 _CROWDED = 90
 
-# Entries point at their price from outside the trade, up for long and down for short; exits lie on
-# the other side of it. The origin is the price.
+# Entries point at their price from outside the trade, up for long and down for short; exits are on
+# the other side. The origin is the price.
 _SHAPES = {
     "long entry": "M0 0L5 9H-5Z",
     "long exit": "M0 0L5 -5L0 -10L-5 -5Z",
     "short entry": "M0 0L5 -9H-5Z",
     "short exit": "M-4 1H4V9H-4Z",
 }
-# Where a shape's middle lies above or below its price, to centre it in the legend.
+# Vertical distance of a shape's centre from its price, to centre it in the legend.
 _MIDDLES = {"long entry": 4.5, "long exit": -5, "short entry": -4.5, "short exit": 5}
 
 
 @dataclass(frozen=True)
 class _Days:
-    """The last days of the candles, [day]."""
+    """Last bars of the candles, [bar]."""
 
     first: int
     open: Floats
@@ -58,7 +58,7 @@ class _Days:
 
 @dataclass(frozen=True)
 class _Fills:
-    """Fills of one kind on the days shown: positions among them, and prices."""
+    """Fills of one kind on the shown bars: positions among them, and prices."""
 
     kind: str
     day: npt.NDArray[np.int64]
@@ -66,7 +66,7 @@ class _Fills:
 
 
 def candle_figure(candles: Candles, detail: Detail) -> Figure | None:
-    """The last candles and the fills on them; None where there is nothing to draw."""
+    """Draw the last candles and their fills; None without complete bars."""
     first = max(0, len(candles.dates) - detail.candles)
     days = _Days(
         first, *(drawable(getattr(candles, c)[first:]) for c in ("open", "high", "low", "close"))
@@ -118,7 +118,7 @@ def _complete(days: _Days) -> npt.NDArray[np.bool_]:
 
 
 def _shown_fills(candles: Candles, days: _Days) -> list[_Fills]:
-    """The last fills of each kind that lie on the days shown, in the order of the legend."""
+    """Select the last fills of each kind on the shown bars, in the order of the legend."""
     shown = []
     for kind in MARKER_KINDS:
         given = [markers for markers in candles.markers if markers.kind == kind]
@@ -132,7 +132,7 @@ def _shown_fills(candles: Candles, days: _Days) -> list[_Fills]:
 
 
 def _bodies(panel: Panel, days: _Days) -> Markup:
-    """A wick and a body for each complete day: hollow where the price rose, filled where not."""
+    """Draw a wick and a body per complete bar: hollow if the price rose, else filled."""
     tops, bottoms = np.maximum(days.open, days.close), np.minimum(days.open, days.close)
     top, bottom, high, low = (panel.pixel(v) for v in (tops, bottoms, days.high, days.low))
     width = min(_BODY / len(days), _WIDEST)
@@ -220,7 +220,7 @@ def _hover(
         for day, value in zip(kind.day.tolist(), kind.price.tolist(), strict=True):
             texts[day].append(price(value))
         if len(kind.day):
-            # A day without such a fill has an empty text, and no line in the tooltip.
+            # A bar without such a fill has an empty text, and no line in the tooltip.
             rows.append({"name": kind.kind, "texts": [_few(prices) for prices in texts]})
     return {"days": len(days), "dates": date_texts(dates), "rows": rows}
 

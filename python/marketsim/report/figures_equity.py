@@ -1,4 +1,4 @@
-"""Equity and, below it on the same days, the drawdown."""
+"""Equity, and the drawdown below it on the same axis."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _DRAWDOWN_HEIGHT = 130
 
 
 def drawdown(equity: Floats) -> Floats:
-    """Fall from the highest equity so far as a fraction at most 0, NaN where equity is NaN.
+    """Compute the drawdown from the highest equity so far, at most 0; NaN where equity is NaN.
 
-    The start at 1, before the first day, is a peak too.
+    The starting equity of 1, before the first bar, counts as a peak.
 
     Example:
         >>> drawdown(np.array([0.9, 1.2, 0.6])).round(2).tolist()
@@ -40,7 +40,7 @@ def drawdown(equity: Floats) -> Floats:
 
 
 def equity_figure(data: ReportData, detail: Detail) -> Figure | None:
-    """Equity and drawdown of each strategy; None where there is nothing to draw."""
+    """Draw equity and drawdown of each strategy; None without data."""
     names = shown_names(list(data.equity), data.baselines, detail.curves)
     curves = {name: drawable(data.equity[name]) for name in names}
     if not any(np.isfinite(curve).any() for curve in curves.values()):
@@ -92,7 +92,7 @@ def _draw(
     styles: Mapping[str, str],
     detail: Detail,
 ) -> Markup:
-    """The svg of one panel; the first series lies on top, and below it is the most shade."""
+    """Draw one panel; the first series is on top, with the darkest shade."""
     shaded = next(iter(curves), "") if identifier == "drawdown" else ""
     layers = []
     for i, (name, curve) in enumerate(curves.items()):
@@ -106,7 +106,7 @@ def _draw(
 
 
 def _shade(x: Floats, y: Floats, style: str) -> Markup:
-    """The area between a drawdown and zero; gaps count as zero."""
+    """Draw the area between a drawdown and zero; gaps count as zero."""
     points = zip(np.rint(x).astype(int), np.rint(np.nan_to_num(y)).astype(int), strict=True)
     path = "L".join(f"{a} {b}" for a, b in points)
     return element("path", d=f"M{x[0]:.0f} 0L{path}L{x[-1]:.0f} 0Z", class_=f"shade {style}")
@@ -143,7 +143,7 @@ def _hover(
 
 
 def _rounded(values: Floats) -> list[float | None]:
-    """Four digits, None for NaN: JSON knows no NaN."""
+    """Round to four digits; None for NaN, which JSON cannot represent."""
     return [float(f"{value:.4g}") if np.isfinite(value) else None for value in values]
 
 

@@ -1,4 +1,4 @@
-"""Forecast fans: nested quantile bands, the median, and what came."""
+"""Forecast fans: nested quantile bands, the median, and actual prices."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from marketsim.report.timeaxis import date_text, date_texts, date_ticks
 Floats = npt.NDArray[np.float64]
 
 _HEIGHT = 320
-# More bands than this cannot be told apart; style.css has a shade for each.
+# More bands than this cannot be distinguished; style.css has a shade for each.
 _MOST_BANDS = 4
 _WIDEST = 0.015  # half the width of the band of a day without neighbours, as a share
 
 
 @dataclass(frozen=True)
 class Band:
-    """Two quantile levels that enclose a central share.
+    """Central quantile band between two levels.
 
     Attributes:
-        lower, upper: positions among the levels.
-        stated: share of days that the forecast says lie between them.
-        name: both levels, as percentages.
+        lower, upper: indices of the levels.
+        stated: nominal coverage, the difference of the levels.
+        name: both levels as percentages.
     """
 
     lower: int
@@ -45,7 +45,7 @@ class Band:
 
 
 def fan_bands(levels: Sequence[float]) -> list[Band]:
-    """Bands from the outermost pair of levels inwards, at most four of them.
+    """Pair levels to bands from the outermost inwards, at most four.
 
     Example:
         >>> [band.name for band in fan_bands([0.1, 0.25, 0.5, 0.75, 0.9])]
@@ -61,9 +61,9 @@ def fan_bands(levels: Sequence[float]) -> list[Band]:
 
 
 def coverage(fan: Fan, band: Band) -> tuple[float, int]:
-    """Share of the days whose actual price lies in the band, and how many days that is of.
+    """Return (share of bars whose actual price is in the band, number of bars counted).
 
-    Days without a forecast or without an actual price do not count; the share of none is NaN.
+    Bars without a forecast or an actual price do not count; the share is NaN without bars.
     """
     edges = drawable(fan.quantiles)[:, [band.lower, band.upper]]
     actual = drawable(fan.actual)
@@ -76,12 +76,12 @@ def coverage(fan: Fan, band: Band) -> tuple[float, int]:
 
 
 def fan_figure(fan: Fan, number: int, detail: Detail) -> Figure | None:
-    """The last days of one fan; None where there is nothing to draw.
+    """Draw the last bars of one fan; None without data.
 
     Args:
-        fan: the forecasts.
-        number: of the fan in the page, for identifiers.
-        detail: bounds on what is drawn.
+        fan: forecasts and actual prices.
+        number: number of the fan on the page, for identifiers.
+        detail: limits on the amount of detail.
     """
     first = max(0, len(fan.dates) - detail.fan_days)
     dates = np.asarray(fan.dates)[first:]
@@ -133,7 +133,7 @@ def _layer(
         marks.append(element("path", d=path, class_=_band_class(i, bands)))
     if median is not None:
         marks += line(x, panel.y(quantiles[:, median]), "median")
-    # Each actual price has a point of its own, drawn outside of the stretched layer.
+    # Each actual price is a point, drawn outside the stretched layer.
     marks.append(element("path", d=line_path(x, panel.y(actual)), class_="line actual"))
     return panel.layer(*marks)
 
@@ -150,7 +150,7 @@ def _points(panel: Panel, actual: Floats) -> Markup:
 
 
 def _band_class(number: int, bands: Sequence[Band]) -> str:
-    """The innermost band is always the darkest."""
+    """Return the CSS class of a band; the innermost is always the darkest."""
     return f"band b{number + _MOST_BANDS - len(bands)}"
 
 
@@ -172,12 +172,12 @@ def _days_sentence(shown: int, total: int) -> list[str]:
 
 
 def _coverage_sentence(fan: Fan, bands: Sequence[Band]) -> list[str]:
-    """Stated and measured coverage, over all days of the fan and not only those drawn."""
+    """Describe nominal and actual coverage, over all bars of the fan, not only those drawn."""
     measured = [(band, *coverage(fan, band)) for band in bands]
     known = [(band, held, days) for band, held, days in measured if days]
     if not known:
         return []
-    # Bands may differ in the days that they are known on; one count is enough where they do not.
+    # Bands may be known on different bars; state one count if they are not.
     counts = {days for _, _, days in known}
     over = f" over {counted_days(counts.pop())}" if len(counts) == 1 else ""
     parts = [
@@ -206,5 +206,5 @@ def _hover(
 
 
 def _level(level: float) -> str:
-    """0.1 as 10%, 0.025 as 2.5%."""
+    """Format a level: 0.1 as 10%, 0.025 as 2.5%."""
     return f"{round(level * 100.0, 4):g}%"

@@ -1,4 +1,4 @@
-"""In-sample profit over pairs of offsets, with the exact optimum."""
+"""Heatmap of in-sample profit over pairs of offsets, with the exact optimum."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Floats = npt.NDArray[np.float64]
 _HEIGHT = 380
 _TOP = 10
 _LEFT = 66
-# Shades on either side of zero; templates/style.css mixes as many.
+# Number of shades on either side of zero, as in templates/style.css.
 SHADES = 10
 
 
 @dataclass(frozen=True)
 class _Grid:
-    """Cells as drawn: ascending offsets, rows from low to high, and the shade's full value."""
+    """Cells to draw: ascending offsets, rows from low to high, and the value of the full shade."""
 
     high: Floats
     low: Floats
@@ -39,7 +39,7 @@ class _Grid:
 
 
 def heatmap_figure(heatmap: Heatmap, detail: Detail) -> Figure | None:
-    """The profit of each pair of offsets as a colour; None where no profit is known."""
+    """Draw the profit of each pair of offsets as a colour; None without profits."""
     grid = _grid(heatmap, detail.cells)
     if not np.isfinite(grid.profit).any():
         return None
@@ -63,7 +63,7 @@ def heatmap_figure(heatmap: Heatmap, detail: Detail) -> Figure | None:
 
 
 def shade(value: float, limit: float) -> str:
-    """Class of a profit: n10 to n1 below zero, z around it, p1 to p10 above, na for none.
+    """Return the CSS class of a profit: n10 to n1 below zero, z around it, p1 to p10 above, or na.
 
     Example:
         >>> shade(-0.02, 0.02), shade(0.0, 0.02), shade(0.012, 0.02)
@@ -77,19 +77,19 @@ def shade(value: float, limit: float) -> str:
 
 
 def _grid(heatmap: Heatmap, most: int) -> _Grid:
-    """Ascending offsets without repetition, thinned to at most `most` a side."""
+    """Sort offsets without repetition, and thin them to at most `most` per side."""
     high, columns = np.unique(np.asarray(heatmap.high, dtype=np.float64), return_index=True)
     low, rows = np.unique(np.asarray(heatmap.low, dtype=np.float64), return_index=True)
     across, up = thinned(len(high), most), thinned(len(low), most)
     profit = drawable(heatmap.profit)[np.ix_(rows[up], columns[across])]
-    # The optimum is exact and may lie above every cell; the colours reach as far as it does.
+    # The exact optimum may exceed every cell; extend the colours to it.
     sizes = np.abs(np.append(profit.ravel(), drawable(heatmap.best[2])))
     known = sizes[np.isfinite(sizes)]
     return _Grid(high[across], low[up], profit, float(known.max()) if known.size else 0.0)
 
 
 def _cells(grid: _Grid) -> Markup:
-    """Cells of 1 x 1 in a layer of their own units, the highest offset of the low on top."""
+    """Draw unit cells in a layer of their own, with the highest low offset on top."""
     rows, columns = grid.profit.shape
     cells = [
         element("rect", x=j, y=rows - 1 - i, width=1, height=1, class_=shade(value, grid.limit))
@@ -109,7 +109,7 @@ def _cells(grid: _Grid) -> Markup:
 
 
 def _place(offsets: Floats, value: float) -> float:
-    """Share of the way along the cells; the middle of a cell is its offset."""
+    """Return a position as a share of the cells' extent; a cell is centred at its offset."""
     steps = np.arange(len(offsets), dtype=np.float64)
     return (float(np.interp(value, offsets, steps)) + 0.5) / len(offsets)
 
@@ -150,7 +150,7 @@ def _offset_ticks(offsets: Floats) -> Sequence[tuple[float, str]]:
 
 
 def _optimum(grid: _Grid, heatmap: Heatmap) -> Markup:
-    """A ring at the exact optimum, which need not be the middle of a cell, around its colour."""
+    """Draw a ring in the optimum's colour at its exact position, often not a cell's centre."""
     high, low, profit = heatmap.best
     if not np.isfinite([high, low]).all():
         return Markup("")
@@ -169,7 +169,7 @@ def _optimum(grid: _Grid, heatmap: Heatmap) -> Markup:
 
 
 def _colour_bar(limit: float) -> Markup:
-    """Every shade side by side, with the profits of the ends, the quarters and the middle."""
+    """Draw the colour bar, labelled with the profits at its ends, quarters and middle."""
     steps = range(-SHADES, SHADES + 1) if limit > 0.0 else range(1)
     count = len(steps)
     swatches = [

@@ -1,4 +1,4 @@
-"""Writing a page so that there is the old one or the new one, never a part of one."""
+"""Atomic writing of pages: a reader sees the old page or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from marketsim.atomic import replace_file
 from marketsim.errors import ArgumentError
 from marketsim.report.text import clip
 
-# A page replaces what has its name, so it takes only names that data do not have.
+# A page replaces an existing file of its name: allow only suffixes that data files do not have.
 _SUFFIXES = (".html", ".htm")
 
 
@@ -34,10 +34,10 @@ def check_page_path(path: str | os.PathLike[str]) -> Path:
 
 
 def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
-    """Write UTF-8 text to a file by way of a temporary one in the same folder.
+    """Write UTF-8 text to a file atomically, through a temporary file in the same folder.
 
-    Whatever interrupts it, the file holds its old content or the new one, and nothing else is left
-    behind. A symbolic link is followed; an existing file keeps its permissions.
+    After any interruption the file holds its old content or the new one, and no temporary file
+    remains. A symbolic link is followed; an existing file keeps its permissions.
 
     Raises:
         ArgumentError: as `check_page_path`.
@@ -57,7 +57,7 @@ def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
 
 
 def _resolved(path: object) -> tuple[Path, Path]:
-    """The path as given, and where it leads."""
+    """Return (the path as given, its target)."""
     advice = "give a path such as 'report.html'"
     try:
         given = Path(path)  # type: ignore[arg-type]
@@ -82,7 +82,7 @@ def _resolved(path: object) -> tuple[Path, Path]:
 
 
 def _existing_mode(given: Path, target: Path) -> int | None:
-    """Permissions of the file that will be replaced, None where there is none."""
+    """Return the permissions of the file to be replaced; None if it does not exist."""
     if target.is_dir():
         raise ArgumentError(
             f"cannot write a report to {str(given)!r}: got a folder, expected a file; "
@@ -98,7 +98,7 @@ def _existing_mode(given: Path, target: Path) -> int | None:
         return None
     mode = target.stat().st_mode
     if not stat.S_ISREG(mode):
-        # Replacing would put a file in the place of a device or a pipe.
+        # Replacing would turn a device or a pipe into a file.
         raise ArgumentError(
             f"cannot write a report to {str(given)!r}: got a device, a pipe or a socket, "
             "expected a file; give another path"

@@ -12,7 +12,7 @@ _MOST_DECIMALS = 6
 
 
 def percent(value: float, decimals: int = 1, *, signed: bool = False) -> str:
-    """A fraction as a percentage with a true minus sign.
+    """Format a fraction as a percentage with a true minus sign.
 
     Example:
         >>> percent(0.0312), percent(0.2, 0, signed=True)
@@ -28,7 +28,7 @@ def percent(value: float, decimals: int = 1, *, signed: bool = False) -> str:
 
 
 def percent_tick(value: float, step: float, *, signed: bool = False) -> str:
-    """A percentage with the decimals that ticks `step` apart need.
+    """Format a percentage with the decimals that ticks `step` apart need.
 
     Example:
         >>> percent_tick(0.025, 0.005)
@@ -39,9 +39,9 @@ def percent_tick(value: float, step: float, *, signed: bool = False) -> str:
 
 
 def price(value: float, step: float | None = None) -> str:
-    """A price: about five digits, or the decimals that ticks `step` apart need.
+    """Format a price: about five digits, or the decimals that ticks `step` apart need.
 
-    Large ones are in millions (M), billions (B) or trillions (T), tiny ones with an exponent.
+    Large prices are in millions (M), billions (B) or trillions (T), tiny ones with an exponent.
 
     Example:
         >>> price(104.06), price(1.25e12), price(150.0, 25.0), price(1.25e6, 1e4)
@@ -66,7 +66,7 @@ def price(value: float, step: float | None = None) -> str:
 
 
 def multiple(value: float) -> str:
-    r"""A growth factor, as on a logarithmic axis.
+    r"""Format a growth factor, as on a logarithmic axis.
 
     Example:
         >>> multiple(0.5) == "0.5\N{MULTIPLICATION SIGN}"
@@ -79,7 +79,7 @@ def multiple(value: float) -> str:
 
 
 def basis_points(value: float) -> str:
-    """A fraction in basis points, 1 bp = 0.01%.
+    """Format a fraction in basis points, 1 bp = 0.01%.
 
     Example:
         >>> basis_points(0.0132)
@@ -96,7 +96,7 @@ def basis_points(value: float) -> str:
 
 
 def counted_days(count: int) -> str:
-    """A number of days in words.
+    """Format a number of days with its noun.
 
     Example:
         >>> counted_days(1), counted_days(2_500)
@@ -107,7 +107,7 @@ def counted_days(count: int) -> str:
 
 
 def _known(value: float) -> bool:
-    """Whether it is a number, and one that the arithmetic below cannot overflow."""
+    """Whether a value is a number that the arithmetic here cannot overflow."""
     return abs(value) <= 1e100
 
 
@@ -123,13 +123,13 @@ def _exponential(value: float, step: float | None) -> str:
 
 
 def _plain_exponent(text: str) -> str:
-    """1e+09 as 1e9, and 1e-09 as 1e-9 with a true minus sign."""
+    """Shorten exponents: 1e+09 to 1e9, and 1e-09 to 1e-9 with a true minus sign."""
     mantissa, exponent = text.split("e")
     return f"{mantissa}e{MINUS if exponent[0] == '-' else ''}{int(exponent[1:])}"
 
 
 def _decimals(step: float) -> int:
-    """Decimals that tell multiples of `step` apart: 2.5 needs one."""
+    """Return the number of decimals that distinguish multiples of `step`: 2.5 needs one."""
     if not step > 0.0:
         return 2
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
@@ -138,7 +138,7 @@ def _decimals(step: float) -> int:
 
 
 def _signed(text: str, signed: bool) -> str:
-    """`text` with a true minus sign, none before a zero, and a plus where it is asked for."""
+    """Give `text` a true minus sign, no sign before zero, and a plus on request."""
     negative = text.startswith("-")
     digits = text.removeprefix("-")
     if not any(c in "123456789" for c in digits.split("e")[0]):

@@ -1,4 +1,4 @@
-"""Reports as single HTML files that need neither network nor server."""
+"""Reports as single HTML files that need no network and no server."""
 
 from __future__ import annotations
 
@@ -35,12 +35,11 @@ if TYPE_CHECKING:
 def write_report(data: ReportData, path: str | os.PathLike[str]) -> Path:
     """Write a report to one HTML file below 1 MB that needs no network; return its path.
 
-    The same data give the same bytes. The file is there whole or not at all.
+    Equal data give equal bytes. The file is written atomically.
 
     Raises:
-        ArgumentError: the data do not fit together, the path is none that a page can be written
-            to (`marketsim.report.files.check_page_path`), or the texts alone are too long for the
-            limit.
+        ArgumentError: inconsistent data, a path that `marketsim.report.files.check_page_path`
+            refuses, or texts that alone exceed the size limit.
 
     Example:
         >>> import tempfile
@@ -57,7 +56,7 @@ def write_report(data: ReportData, path: str | os.PathLike[str]) -> Path:
 
 
 def render_report(data: ReportData) -> str:
-    """The report as HTML text, see `write_report`.
+    """Render the report as HTML text, see `write_report`.
 
     Example:
         >>> import numpy as np
@@ -86,10 +85,10 @@ def write_index(
     """Write the index page of a run over many symbols; return its path.
 
     Args:
-        path: of the page, in the folder of the pages it leads to.
-        title: of the page.
-        table: one row a symbol; a row is led from by its first cell.
-        links: the file of a symbol's page, such as "AAPL.html", by the first cell of its row.
+        path: path of the page, in the folder of the linked pages.
+        title: title of the page.
+        table: one row per symbol; its first cell links to the symbol's page.
+        links: file of a symbol's page, such as "AAPL.html", by the first cell of its row.
 
     Raises:
         ArgumentError: a link that is not a plain file name ending in .html or has no row, or a
@@ -119,7 +118,7 @@ def write_index(
 
 @dataclass(frozen=True)
 class _Fan:
-    """A fan, and what its button says."""
+    """Forecast fan with the label of its button."""
 
     target: str
     figure: Figure
@@ -155,7 +154,7 @@ def _render(data: ReportData, detail: Detail) -> str:
 
 
 def _tables(data: ReportData, detail: Detail) -> list[TableView]:
-    """Tables as shown; a row that has the name of a curve carries the curve's mark."""
+    """Lay out the tables; a row named like a curve carries the curve's mark."""
     styles = series_styles(data.equity, data.baselines)
     swatches = {name: line_swatch(style) for name, style in styles.items()}
     return [
@@ -166,7 +165,7 @@ def _tables(data: ReportData, detail: Detail) -> list[TableView]:
 
 @cache
 def _environment() -> Environment:
-    # Not at import: the rest of marketsim starts faster without it.
+    # Import on use: the rest of marketsim starts faster without it.
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
@@ -181,7 +180,7 @@ def _environment() -> Environment:
 
 @cache
 def _asset(name: str) -> Markup:
-    """The style or the script, from this package, as it is."""
+    """Read the style or the script of this package."""
     environment = _environment()
     assert environment.loader is not None
     source, _, _ = environment.loader.get_source(environment, name)
@@ -189,5 +188,5 @@ def _asset(name: str) -> Markup:
 
 
 def _script_hash(script: str) -> str:
-    """What a content security policy calls the one script that may run."""
+    """Return the script's hash for the content security policy."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

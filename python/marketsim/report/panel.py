@@ -1,4 +1,4 @@
-"""A plot over days: grid, axes and the places of days and values."""
+"""Plot over bars: grid, axes, and coordinates of bars and values."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ Floats = npt.NDArray[np.float64]
 
 DATE_TICKS = 10  # on a wide page; a narrow one shows fewer of them
 _AXIS_HEIGHT = 26  # below the plot, for dates
-_TOP = 10  # above the plot, for half of the topmost label
+_TOP = 10  # px above the plot, for half of the topmost label
 _LETTER = 6.9  # width of a digit of the axes, px
-# A label this close to an end is set inside of it, on a wide page and on a narrow one.
+# A label this close to an end is placed inside the plot, on a wide and on a narrow page.
 _EDGE, _NARROW_EDGE = 0.035, 0.1
-_NARROW_GAP = 0.23  # between the middles of two labels, as a share of a narrow page
+_NARROW_GAP = 0.23  # least distance of two labels' centres, as a share of a narrow page
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What the page shows of one figure, apart from its heading.
+    """Content of one figure on the page, apart from its heading.
 
     Attributes:
-        name: for identifiers; from this program, not from data.
-        panels: svg elements, one below the other.
-        left: pixels left of the plots, for the labels of the values.
-        caption: sentences below it.
-        legend: its entries.
-        facts: names and figures that stand out beside it.
-        hover: what the script shows under the pointer, for JSON; None for nothing.
+        name: base of identifiers; fixed by this program, not from data.
+        panels: svg elements from top to bottom.
+        left: pixels left of the plots, for value labels.
+        caption: sentences below the figure.
+        legend: entries of the legend.
+        facts: names and values highlighted beside the figure.
+        hover: JSON data of the tooltip; None for no tooltip.
     """
 
     name: str
@@ -49,13 +49,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class LegendEntry:
-    """A line of a legend.
+    """Entry of a legend.
 
     Attributes:
         swatch: a small svg of the mark.
-        name: what it stands for.
-        detail: a figure beside the name, may be empty.
-        series: number of the series that a click hides, None where nothing can be hidden.
+        name: name of the series or mark.
+        detail: a figure beside the name, or empty.
+        series: number of the series that a click hides; None for none.
     """
 
     swatch: Markup
@@ -66,16 +66,16 @@ class LegendEntry:
 
 @dataclass(frozen=True)
 class Panel:
-    """One plot with days across and values up.
+    """One plot with bars on the horizontal and values on the vertical axis.
 
     Attributes:
-        days: length of the day axis; a day lies in the middle of its share of the width.
-        scale: of the values.
-        height: pixels, of the plot itself.
-        ticks: dates; they are written below only if `dated`, and always draw grid lines.
+        days: number of bars; each is centred in its share of the width.
+        scale: scale of the values.
+        height: height of the plot itself, in pixels.
+        ticks: date ticks; they always draw grid lines, and labels only if `dated`.
         dated: whether dates are written below.
-        zero: a value whose line is drawn stronger, None for none.
-        label: a few words in the upper left corner, may be empty.
+        zero: value of the emphasised grid line; None for none.
+        label: short label in the upper left corner, or empty.
     """
 
     days: int
@@ -88,32 +88,32 @@ class Panel:
 
     @property
     def left(self) -> int:
-        """Pixels that the labels of the values need on the left."""
+        """Pixels that value labels need on the left."""
         longest = max((len(label) for _, label in self.scale.ticks), default=0)
         return max(44, round(longest * _LETTER) + 14)
 
     def across(self, day: float) -> float:
-        """Share of the width."""
+        """Return a bar's position as a share of the width."""
         return (day + 0.5) / max(self.days, 1)
 
     def x(self, days: npt.ArrayLike) -> Floats:
-        """Places of days in the stretched layer."""
+        """Return x coordinates of bars in the stretched layer."""
         return (np.asarray(days, dtype=np.float64) + 0.5) / max(self.days, 1) * WIDE
 
     def y(self, values: npt.ArrayLike) -> Floats:
-        """Places of values in the stretched layer, downwards."""
+        """Return y coordinates of values in the stretched layer, downwards."""
         return (1.0 - self.scale.heights(values)) * TALL
 
     def pixel(self, values: npt.ArrayLike) -> Floats:
-        """Places of values in pixels from the top of the svg."""
+        """Return y coordinates of values in pixels from the top of the svg."""
         return _TOP + (1.0 - self.scale.heights(values)) * self.height
 
     def layer(self, *content: str) -> Markup:
-        """A stretched layer over the plot."""
+        """Wrap content in a stretched layer over the plot."""
         return stretched(*content, top=_TOP, height=self.height, class_="layer")
 
     def draw(self, identifier: str, title: str, description: str, *content: str) -> Markup:
-        """The svg: grid and axes below, `content` above them."""
+        """Draw the svg: grid and axes, then `content` on top."""
         below = _AXIS_HEIGHT if self.dated else 4
         return chart(
             identifier,
@@ -128,12 +128,12 @@ class Panel:
     def _label(self) -> Markup:
         if not self.label:
             return Markup("")
-        # Equity begins low and a drawdown high, so each leaves the other corner free.
+        # Equity starts low and drawdown high: each leaves the opposite corner free.
         y = _TOP + 16 if self.dated is False else _TOP + self.height - 8
         return element("text", self.label, x="8", y=y, class_="panel-label")
 
     def axis(self, shift: float = 0.0) -> dict[str, object]:
-        """What the script needs to find the height of a number that is `shift` below its value."""
+        """Return the script's parameters to place numbers stored `shift` below their value."""
         scale = self.scale
         return {
             "low": scale.low,
@@ -168,7 +168,7 @@ class Panel:
 
 
 def _edge_class(at: float) -> str:
-    """How a label near an end is kept inside."""
+    """Return the CSS class that keeps a label near an end inside the plot."""
     if at < _NARROW_EDGE:
         return " first" if at < _EDGE else " near-first"
     if at > 1.0 - _NARROW_EDGE:
@@ -177,7 +177,7 @@ def _edge_class(at: float) -> str:
 
 
 def _narrow_labels(places: Sequence[float]) -> set[int]:
-    """Which labels have room on a narrow page."""
+    """Select the labels that fit on a narrow page."""
     kept: set[int] = set()
     before = -1.0
     for i, at in enumerate(places):

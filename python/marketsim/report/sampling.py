@@ -1,4 +1,4 @@
-"""Fewer points of a curve, with its shape and its extremes."""
+"""Downsampling of curves that keeps shape and extremes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-# Beyond this the arithmetic of scales could overflow; nothing that is traded is near it.
+# Beyond this the arithmetic of scales could overflow; no price is near it.
 _LARGEST = 1e100
 
 
 def drawable(values: npt.ArrayLike) -> Floats:
-    """The values as float64, with NaN for all that cannot be drawn: infinities and beyond 1e100.
+    """Convert values to float64, with NaN for infinities and values beyond 1e100.
 
     Example:
         >>> drawable([1.0, float("inf"), 2.0])
@@ -24,14 +24,14 @@ def drawable(values: npt.ArrayLike) -> Floats:
 
 
 def extremes(values: Floats, buckets: int) -> npt.NDArray[np.int64]:
-    """Indices of the least and the greatest value of each of `buckets` stretches, ascending.
+    """Return the indices of the minimum and maximum of each bucket, ascending.
 
-    The first and the last value stay too. A stretch of nothing but NaN keeps one index of its own,
-    so the gap is still there. A curve of at most two points a stretch is kept whole.
+    The first and the last value stay too. A bucket of NaN keeps one index, so the gap stays
+    visible. A curve of at most two points per bucket is kept whole.
 
     Args:
-        values: [day], NaN where there is nothing.
-        buckets: stretches of equal length.
+        values: [bar], NaN for missing values.
+        buckets: number of buckets of equal length.
 
     Example:
         >>> extremes(np.array([0.0, 5.0, 1.0, -3.0, 2.0, 2.0]), buckets=2).tolist()
@@ -43,7 +43,7 @@ def extremes(values: Floats, buckets: int) -> npt.NDArray[np.int64]:
         return np.arange(days)
     edges = np.linspace(0, days, buckets + 1).astype(np.int64)
     bucket = np.searchsorted(edges, np.arange(days), side="right") - 1
-    # Within a stretch, ascending by value with NaN last: its first entry is the least.
+    # Within a bucket ascending by value, NaN last: the first entry is the minimum.
     order = np.lexsort((values, bucket))
     finite = np.add.reduceat(np.isfinite(values).astype(np.int64), edges[:-1])
     least = order[edges[:-1]]
@@ -54,7 +54,7 @@ def extremes(values: Floats, buckets: int) -> npt.NDArray[np.int64]:
 
 
 def thinned(days: int, most: int) -> npt.NDArray[np.int64]:
-    """At most `most` indices of `days`, evenly spread, with the first and the last.
+    """Return at most `most` of `days` indices, evenly spaced, with the first and the last.
 
     Example:
         >>> thinned(10, 4).tolist()

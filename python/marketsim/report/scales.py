@@ -1,4 +1,4 @@
-"""From values to heights: linear and logarithmic scales with round tick values."""
+"""Linear and logarithmic scales with round tick values."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-# A curve that grew this much would hide all that it did before on a linear scale.
+# On a linear scale, a curve with this growth would flatten its earlier part.
 _LOG_FROM = 25.0
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Where values lie between the bottom and the top of a plot.
+    """Scale from values to heights of a plot.
 
     Attributes:
-        low, high: the values at the bottom and at the top.
-        log: whether equal heights are equal factors.
-        ticks: values and their labels.
+        low, high: values at the bottom and at the top.
+        log: whether the scale is logarithmic.
+        ticks: tick values and their labels.
     """
 
     low: float
@@ -31,7 +31,7 @@ class Scale:
     ticks: Sequence[tuple[float, str]]
 
     def heights(self, values: npt.ArrayLike) -> Floats:
-        """Share of the height above the bottom, NaN for NaN.
+        """Convert values to shares of the height above the bottom; NaN for NaN.
 
         Example:
             >>> Scale(0.0, 4.0, False, ()).heights([1.0, 4.0]).tolist()
@@ -53,13 +53,13 @@ def linear_scale(
     low: float | None = None,
     high: float | None = None,
 ) -> Scale:
-    """A linear scale over the finite values with a little room around them.
+    """Build a linear scale over the finite values with a small margin.
 
     Args:
         values: any shape.
-        label: text of a tick from its value and the distance of two ticks.
-        count: ticks to aim at.
-        low, high: a value that is the bottom or the top itself, without room.
+        label: function of a tick's value and the tick distance that returns its text.
+        count: desired number of ticks.
+        low, high: fixed bottom or top, without margin.
 
     Example:
         >>> scale = linear_scale(np.array([0.0, 9.0]), lambda value, step: f"{value:g}", count=4)
@@ -81,15 +81,15 @@ def linear_scale(
 def growth_scale(
     values: Floats, label: Callable[[float, float], str], log_label: Callable[[float], str]
 ) -> Scale:
-    """A scale for equity: logarithmic where a curve multiplied, as long as none touches zero.
+    """Build a scale for equity: logarithmic for large growth, unless a curve touches zero.
 
     Args:
         values: equity, any shape.
-        label: text of a tick of the linear scale, see `linear_scale`.
-        log_label: text of a tick of the logarithmic scale.
+        label: function that labels ticks of the linear scale, see `linear_scale`.
+        log_label: function that labels ticks of the logarithmic scale.
     """
     finite = values[np.isfinite(values)]
-    # Written without a division: the least may be tiny.
+    # Without a division: the minimum may be tiny.
     if not finite.size or finite.min() <= 0.0 or finite.max() < _LOG_FROM * finite.min():
         return linear_scale(values, label)
     room = (float(finite.max()) / float(finite.min())) ** 0.04
@@ -98,7 +98,7 @@ def growth_scale(
 
 
 def nice_step(least: float) -> float:
-    """The smallest of 1, 2, 2.5 and 5 times a power of ten that is at least `least`.
+    """Return the smallest of 1, 2, 2.5 and 5 times a power of ten that is at least `least`.
 
     Example:
         >>> nice_step(0.3), nice_step(21.0)
@@ -110,7 +110,7 @@ def nice_step(least: float) -> float:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten, or only powers of ten, or every so many of them."""
+    """Return 1, 2 and 5 times powers of ten, or only powers of ten, or every n-th of them."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     stride = max(1, math.ceil((last - first) / 7))
     steps = (1.0, 2.0, 5.0) if last - first <= 3 else (1.0,)
@@ -124,7 +124,7 @@ def _range(values: Floats) -> tuple[float, float]:
 
 
 def _opened(least: float, greatest: float) -> tuple[float, float]:
-    """The range itself, or one around it where there is too little of it to divide."""
+    """Return the range, widened if it is too narrow to divide."""
     size = max(abs(least), abs(greatest))
     if greatest - least > size * 1e-9:
         return least, greatest

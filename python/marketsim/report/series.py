@@ -1,4 +1,4 @@
-"""One look for each series, everywhere on the page."""
+"""Style of each series, the same everywhere on the page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from marketsim.report.svg import element
 
-# As many as templates/style.css defines; later series take the colours again with another dash.
+# Number of colours in templates/style.css; later series reuse them with another dash.
 COLOURS = 6
 DASHES = 3
 # Characters of a name in a figure; the tables show more of it.
@@ -16,7 +16,7 @@ NAME_LENGTH = 120
 
 
 def series_styles(names: Iterable[str], baselines: Set[str]) -> dict[str, str]:
-    """Classes of each name: a colour of its own, or grey and dashed for a baseline.
+    """Assign CSS classes to names: a colour each, or grey and dashed for a baseline.
 
     Example:
         >>> series_styles(["maxdiff", "persistence"], {"persistence"})
@@ -36,7 +36,7 @@ def series_styles(names: Iterable[str], baselines: Set[str]) -> dict[str, str]:
 
 
 def shown_names(names: Sequence[str], baselines: Set[str], most: int) -> list[str]:
-    """At most `most` names in their order; baselines stay, since figures need their measure.
+    """Select at most `most` names in order; baselines stay, for comparison.
 
     Example:
         >>> shown_names(["a", "b", "c", "naive"], {"naive"}, most=3)
@@ -52,12 +52,12 @@ def shown_names(names: Sequence[str], baselines: Set[str], most: int) -> list[st
 
 
 def line_swatch(style: str) -> Markup:
-    """A short piece of a series' line."""
+    """Draw a short piece of a series' line."""
     return swatch(element("path", d="M1 6h20", class_=f"line {style}"), width=22)
 
 
 def swatch(mark: Markup, width: int = 14) -> Markup:
-    """A small svg around a mark; the name beside it says what it is."""
+    """Draw a small svg around a mark, for a legend."""
     return element(
         "svg",
         mark,

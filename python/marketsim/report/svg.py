@@ -1,8 +1,8 @@
-"""Elements of inline SVG, every foreign character escaped.
+"""Elements of inline SVG, with all text escaped.
 
-Everything is laid out in shares of the width and pixels of the height, so a figure fills whatever
-width it gets while its text keeps its size. Curves lie in a nested svg that is stretched to the
-plot (`stretched`), with lines that do not scale.
+Horizontal positions are shares of the width, vertical ones pixels: a figure fills any width while
+its text keeps its size. Curves are in a nested svg that is stretched to the plot (`stretched`),
+with lines that do not scale.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WIDE, TALL = 4000, 2000
 
 
 def element(tag: str, *content: str, **attributes: str | float | None) -> Markup:
-    """An SVG or HTML element; text and attribute values are cleaned and escaped.
+    """Build an SVG or HTML element; text and attribute values are cleaned and escaped.
 
     Attributes that are None are left out; `class_` is class and `stroke_width` is stroke-width.
 
@@ -44,12 +44,12 @@ def element(tag: str, *content: str, **attributes: str | float | None) -> Markup
 
 
 def group(*content: str, **attributes: str | float | None) -> Markup:
-    """A g element; an empty one for no content."""
+    """Build a g element; empty without content."""
     return element("g", *(content or ("",)), **attributes)
 
 
 def number(value: float) -> str:
-    """A coordinate with at most two decimals.
+    """Format a coordinate with at most two decimals.
 
     Example:
         >>> number(12.0), number(-0.001), number(3.14159)
@@ -61,7 +61,7 @@ def number(value: float) -> str:
 
 
 def share(value: float) -> str:
-    """A fraction of the width as an attribute.
+    """Format a fraction of the width as an attribute.
 
     Example:
         >>> share(0.125)
@@ -74,14 +74,14 @@ def share(value: float) -> str:
 def chart(
     identifier: str, title: str, description: str, *content: str, height: float, class_: str = ""
 ) -> Markup:
-    """A whole figure: as wide as its place, `height` pixels high, with a name for screen readers.
+    """Build a figure: full width, `height` pixels high, with a name for screen readers.
 
     Args:
-        identifier: unique in the page, from this program and not from data.
-        title: its name.
-        description: what it shows, in words.
+        identifier: unique on the page; fixed by this program, not from data.
+        title: name of the figure.
+        description: description of its content.
         content: elements.
-        height: pixels.
+        height: height in pixels.
         class_: further classes.
     """
     return element(
@@ -99,7 +99,7 @@ def chart(
 
 
 def stretched(*content: str, top: float, height: float, **attributes: str | None) -> Markup:
-    """A layer of WIDE x TALL units that is stretched over the width and `height` pixels."""
+    """Build a layer of WIDE x TALL units, stretched over the width and `height` pixels."""
     return element(
         "svg",
         *(content or ("",)),
@@ -113,7 +113,7 @@ def stretched(*content: str, top: float, height: float, **attributes: str | None
 
 
 def line_path(x: Floats, y: Floats) -> str:
-    """Path data of a line through the points, in whole units, with a gap at each NaN.
+    """Return path data of a line through the points, in whole units, with a gap at each NaN.
 
     Example:
         >>> line_path(np.array([0.0, 1.0, 2.0, 3.0]), np.array([5.0, 6.0, np.nan, 7.0]))
@@ -125,7 +125,7 @@ def line_path(x: Floats, y: Floats) -> str:
 
 
 def dots_path(x: Floats, y: Floats) -> str:
-    """Path data of the points between two gaps: lines of no length, which round ends make dots.
+    """Return path data of isolated points: lines of length 0, drawn as dots by round ends.
 
     Example:
         >>> dots_path(np.array([0.0, 1.0, 2.0, 3.0]), np.array([5.0, 6.0, np.nan, 7.0]))
@@ -137,10 +137,10 @@ def dots_path(x: Floats, y: Floats) -> str:
 
 
 def line(x: Floats, y: Floats, style: str) -> list[Markup]:
-    """A line with gaps, and dots where a point has no neighbour to be joined to.
+    """Draw a line with gaps, and dots for isolated points.
 
     Args:
-        x, y: places in the stretched layer, y NaN for a gap.
+        x, y: coordinates in the stretched layer; NaN in y is a gap.
         style: classes.
     """
     marks = [element("path", d=line_path(x, y), class_=f"line {style}")]
@@ -149,9 +149,9 @@ def line(x: Floats, y: Floats, style: str) -> list[Markup]:
 
 
 def band_path(x: Floats, low: Floats, high: Floats, half_step: float) -> str:
-    """Path data of the areas between two lines, one for each run of days that have both.
+    """Return path data of the areas between two lines, one per run of bars that have both.
 
-    A run of a single day becomes `half_step` wide on both sides, since an area needs a width.
+    A run of a single bar is `half_step` wide on both sides, since an area needs a width.
     """
     paths = []
     for run in runs(np.isfinite(low) & np.isfinite(high)):
@@ -165,7 +165,7 @@ def band_path(x: Floats, low: Floats, high: Floats, half_step: float) -> str:
 
 
 def runs(present: npt.NDArray[np.bool_]) -> Iterable[slice]:
-    """Slices of consecutive True values.
+    """Yield slices of consecutive True values.
 
     Example:
         >>> list(runs(np.array([True, True, False, True])))

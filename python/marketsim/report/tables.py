@@ -1,4 +1,4 @@
-"""Tables of finished text, laid out for reading: numbers to the right, baselines set apart."""
+"""Layout of tables: numbers right-aligned, baselines apart."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from markupsafe import Markup
 from marketsim.report.data import Table
 from marketsim.report.text import clean, clip
 
-# A sign, perhaps a currency, then a digit; or one of the words for a missing number.
+# A sign, an optional currency, then a digit; or a word for a missing number.
 _NUMBER = re.compile(r"[+\-\N{MINUS SIGN}±<>≈~]?\s?[$€£¥]?[+\-\N{MINUS SIGN}]?(\d|\.\d|∞|inf)")
 _MISSING = frozenset({"", "-", "\N{EN DASH}", "\N{EM DASH}", "n/a", "nan", "none"})
 _HEAD_LENGTH = 120
@@ -19,15 +19,15 @@ _HEAD_LENGTH = 120
 
 @dataclass(frozen=True)
 class Row:
-    """A row as shown.
+    """Row of a laid-out table.
 
     Attributes:
-        name: the first cell.
-        link: a file that it leads to, None for none.
-        swatch: the mark of the series of that name, None for none.
-        apart: whether it is one of the emphasised.
-        first_apart: whether a rule is drawn above it.
-        cells: the others, each with its class.
+        name: first cell.
+        link: linked file; None for none.
+        swatch: mark of the series of that name; None for none.
+        apart: whether the row is emphasised.
+        first_apart: whether a rule is drawn above the row.
+        cells: other cells, each with its class.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True)
 class TableView:
-    """A table as shown; `heads` holds a text and a class for each column."""
+    """Laid-out table; `heads` holds a text and a class per column."""
 
     title: str
     heads: Sequence[tuple[str, str]]
@@ -56,14 +56,14 @@ def table_view(
     swatches: Mapping[str, Markup] | None = None,
     links: Mapping[str, str] | None = None,
 ) -> TableView:
-    """The table as shown, bounded in rows and length of text.
+    """Lay out a table, limited in rows and length of text.
 
     Args:
-        table: finished text.
-        most: rows; emphasised ones beyond them stay. None for all.
-        text: characters of a cell.
-        swatches: marks of series, by the name of a row.
-        links: files, by the name of a row.
+        table: the table.
+        most: largest number of rows; emphasised ones beyond it stay. None for all.
+        text: largest number of characters per cell.
+        swatches: marks of series, by row name.
+        links: linked files, by row name.
 
     Example:
         >>> table = Table("skill", ["model", "MAE"], [["ewma", "0.9"], ["toto", "n/a"]])
@@ -99,7 +99,7 @@ def table_view(
 
 
 def _kept_rows(table: Table, most: int | None) -> list[Sequence[str]]:
-    """The first rows, and those emphasised beyond them as long as they are few."""
+    """Select the first rows, and a few emphasised ones beyond them."""
     if most is None or len(table.rows) <= most:
         return list(table.rows)
     beyond = [row for row in table.rows[most:] if row and str(row[0]) in table.emphasis]
@@ -107,13 +107,13 @@ def _kept_rows(table: Table, most: int | None) -> list[Sequence[str]]:
 
 
 def _column_classes(table: Table) -> list[str]:
-    """The class "number" for columns of numbers or missing ones; the first column is names."""
+    """Assign the class "number" to columns of numbers; the first column holds names."""
     classes = [""] * min(len(table.columns), 1)
     for j in range(1, len(table.columns)):
         cells = [clean(row[j]).strip() for row in table.rows]
         known = [cell for cell in cells if cell.lower() not in _MISSING]
         numeric = bool(known) and all(_NUMBER.match(cell) for cell in known)
-        # With no figure at all, a column of "n/a" is still one of numbers.
+        # A column of "n/a" alone still counts as numbers.
         classes.append("number" if numeric or (cells and not known) else "")
     return classes
 

@@ -1,4 +1,4 @@
-"""What foreign text becomes before it is put on a page: readable, bounded and without power."""
+"""Cleaning of text from data before it is put on a page: readable, bounded, harmless."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n
 
 
 def clean(text: object) -> str:
-    r"""Text as it may be shown: control characters become visible, line ends become ``\n``.
+    r"""Clean text for display: control characters become visible, line ends become ``\n``.
 
-    A control character below U+0020 and DEL become their pictures (U+2400 and on). Bidi overrides,
+    Control characters below U+0020 and DEL become their pictures (U+2400 and on). Bidi overrides,
     other controls and lone surrogates become U+FFFD. Everything else stays. `Markup` was built from
-    cleaned parts and is returned as it is.
+    cleaned parts and is returned unchanged.
 
     Example:
         >>> clean("BTC\x00USD")
@@ -36,7 +36,7 @@ def clean(text: object) -> str:
 
 
 def clip(text: object, limit: int) -> str:
-    """Clean text of at most `limit` characters, with an ellipsis where some were left out.
+    """Clean text and cut it to `limit` characters, with an ellipsis if it is longer.
 
     Example:
         >>> clip("persistence", 8)
@@ -48,10 +48,10 @@ def clip(text: object, limit: int) -> str:
 
 
 def embed_json(data: Mapping[str, object]) -> Markup:
-    r"""JSON for a script element of type application/json: ASCII, and it cannot end the element.
+    r"""Encode JSON for a script element: ASCII text that cannot end the element.
 
     Raises:
-        ValueError: the data hold NaN or an infinity, which JSON does not know.
+        ValueError: NaN or an infinity in the data, which JSON cannot represent.
 
     Example:
         >>> embed_json({"name": "</script><!--"})
@@ -62,4 +62,4 @@ def embed_json(data: Mapping[str, object]) -> Markup:
     for character in "<>&":
         # Inside JSON these occur in strings only, where the escape means the same character.
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)  # safe: nothing that HTML would read is left in it
+    return Markup(text)  # safe: no character with a meaning in HTML is left

@@ -1,4 +1,4 @@
-"""Dates below a plot: as many as fit, at the turns of years, months, days or hours."""
+"""Date ticks of a plot: as many as fit, at the start of years, months, days or hours."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _DAY = 86_400
 
 @dataclass(frozen=True)
 class DateTick:
-    """A date below the plot.
+    """Date tick below a plot.
 
     Attributes:
         day: index on the axis.
-        label: its text.
+        label: text of the tick.
     """
 
     day: int
@@ -30,15 +30,15 @@ class DateTick:
 
 @dataclass(frozen=True)
 class _Step:
-    """Periods of one length: a number for each timestamp, and how their starts are called."""
+    """Periods of one length: the number of each timestamp's period, and labels of their starts."""
 
     number: Callable[[Ints, Ints], Ints]  # from seconds and months since 1970
     label: Callable[[np.datetime64], str]
-    starts_anywhere: bool  # whether the first timestamp may be called a start of its period
+    starts_anywhere: bool  # whether the first timestamp counts as the start of its period
 
 
 def date_ticks(dates: Dates, most: int) -> list[DateTick]:
-    """At most `most` ticks where a new year, month, week, day or hour begins.
+    """Choose at most `most` ticks where a new year, month, week, day or hour begins.
 
     Example:
         >>> days = np.arange("2019-11-15", "2020-02-20", dtype="datetime64[D]")
@@ -62,7 +62,7 @@ def date_ticks(dates: Dates, most: int) -> list[DateTick]:
 
 
 def date_text(date: np.datetime64) -> str:
-    """A date as 2020-03-09, with the time where it is not midnight, or a dash for none.
+    """Format a date as 2020-03-09, with the time unless midnight; a dash for NaT.
 
     Example:
         >>> date_text(np.datetime64("2020-03-09T14:30"))
@@ -79,12 +79,12 @@ def date_text(date: np.datetime64) -> str:
 
 
 def date_texts(dates: Dates) -> list[str]:
-    """`date_text` of each."""
+    """Format each date by `date_text`."""
     return [date_text(date) for date in dates]
 
 
 def _labelled(days: list[int], dates: Dates, step: _Step) -> list[DateTick]:
-    """Ticks with their texts; where days or hours are shown, a new year is named once."""
+    """Label ticks; ticks of days or hours name a new year once."""
     ticks = []
     shown_year = 0
     for day in days:
@@ -97,21 +97,21 @@ def _labelled(days: list[int], dates: Dates, step: _Step) -> list[DateTick]:
 
 
 def _turns(step: _Step, seconds: Ints, months: Ints) -> Ints:
-    """Indices where a period begins."""
+    """Return the indices where a period begins."""
     number = step.number(seconds, months)
     turns = np.flatnonzero(np.diff(number) != 0) + 1
     return np.concatenate(([0], turns)) if step.starts_anywhere else turns
 
 
 def _spread(days: Ints, total: int, most: int) -> list[int]:
-    """The days without those that would stand too close to the one before."""
+    """Drop ticks that are too close to the previous one."""
     least = total / most * 0.6
     kept: list[int] = []
     for day in days.tolist():
         if not kept or day - kept[-1] >= least:
             kept.append(day)
         elif len(kept) == 1 and kept[0] == 0 and len(days) > 2:
-            kept[0] = day  # the first day begins no period of its own: rather show the next
+            kept[0] = day  # the first tick does not begin a period: prefer the next
     return kept
 
 

@@ -1,9 +1,17 @@
-"""Search for parameters: grids, what was tried, and ways to split bars into training and test."""
+"""Search for parameters: grids, Optuna, a ledger of trials, and splits of bars."""
 
+from marketsim.processes import Pruned
 from marketsim.search.champion import PromotionRule, champion, promote
+from marketsim.search.evidence import (
+    TrialOf,
+    best_result,
+    evidence,
+    trials_of,
+    with_ledger,
+)
 from marketsim.search.grid import grid, grid_sets, one_by_one
 from marketsim.search.grid_result import GridResult, Plateau
-from marketsim.search.ledger import Decision, Known, Ledger, LedgerSummary, Trial, trial_key
+from marketsim.search.ledger import Ledger
 from marketsim.search.ledger_grid import ledger_grid
 from marketsim.search.objectives import (
     ReplayObjective,
@@ -13,18 +21,13 @@ from marketsim.search.objectives import (
     walk_forward_objective,
 )
 from marketsim.search.optuna import TuningResult, optuna
-from marketsim.search.selection import (
-    WalkForwardSelection,
-    best_result,
-    evidence,
-    select_walk_forward,
-)
+from marketsim.search.selection import WalkForwardSelection, select_walk_forward
 from marketsim.search.space_file import SpaceFile, read_space
 from marketsim.search.spaces import Choice, Float, Int
 from marketsim.search.splits import CombinatorialPurgedSplit, PurgedKFold, WalkForwardSplit
 from marketsim.search.statistics import lower_bound, median_over_folds, sharpe_scores
+from marketsim.search.trial import Decision, Kept, Known, LedgerSummary, Trial, trial_key
 from marketsim.search.walk_forward import WalkForwardSearch, search_walk_forward
-from marketsim.search.workers import Pruned
 
 __all__ = [
     "Choice",
@@ -33,6 +36,7 @@ __all__ = [
     "Float",
     "GridResult",
     "Int",
+    "Kept",
     "Known",
     "Ledger",
     "LedgerSummary",
@@ -43,6 +47,7 @@ __all__ = [
     "ReplayObjective",
     "SpaceFile",
     "Trial",
+    "TrialOf",
     "TuningResult",
     "WalkForwardObjective",
     "WalkForwardSearch",
@@ -66,5 +71,7 @@ __all__ = [
     "select_walk_forward",
     "sharpe_scores",
     "trial_key",
+    "trials_of",
     "walk_forward_objective",
+    "with_ledger",
 ]

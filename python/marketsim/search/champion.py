@@ -7,30 +7,26 @@ figures it rests on and what spoke against it, accepted or not; none is ever cha
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from marketsim.errors import ArgumentError
-from marketsim.metrics import (
-    DeflatedSharpe,
-    deflated_sharpe_ratio,
-    effective_trials,
-    minimum_track_record_length,
-    probability_of_backtest_overfitting,
-)
-from marketsim.search.ledger import Decision, Ledger, Trial
+from marketsim.metrics import DeflatedSharpe, minimum_track_record_length
+from marketsim.search.evidence import judge, same_run
+from marketsim.search.ledger import Ledger, LedgerLike, opened
+from marketsim.search.trial import Decision, Trial
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromotionRule:
-    """What a trial has to show to become the champion.
+    """Conditions that a trial must meet to become the champion.
 
     Attributes:
         least_deflated: lowest deflated Sharpe ratio, a probability in [0, 1].
         most_overfitting: highest probability of backtest overfitting, in [0, 1].
         least_bars: bars of its net returns.
         least_gain: how far its score must exceed the champion's; only where there is one.
-        direction: "maximize" or "minimize" the score.
+        direction: "maximize" or "minimize" the score; None: as the study's newest search.
 
     Raises:
         ArgumentError: a number out of its range.
@@ -44,7 +40,7 @@ class PromotionRule:
     most_overfitting: float = 0.2
     least_bars: int = 250
     least_gain: float = 0.0
-    direction: str = "maximize"
+    direction: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("least_deflated", "most_overfitting"):
@@ -55,22 +51,27 @@ class PromotionRule:
                 "least_bars must be at least 1 and least_gain finite: got "
                 f"{self.least_bars!r} and {self.least_gain!r}"
             )
-        if self.direction not in ("maximize", "minimize"):
+        if self.direction not in (None, "maximize", "minimize"):
             raise ArgumentError(
                 f"direction must be 'maximize' or 'minimize': got {self.direction!r}"
             )
 
 
 def promote(
-    ledger: Ledger, study: str, rule: PromotionRule | None = None, *, trial: Trial | None = None
+    ledger: LedgerLike,
+    study: str,
+    rule: PromotionRule | None = None,
+    *,
+    trial: Trial | None = None,
 ) -> Decision:
     """Judge a trial by a rule, record the decision, and make it the champion where it passes.
 
     Args:
-        ledger: with the net returns of its trials (`Trial.net`): the evidence.
+        ledger: a ledger, or the path of one, with the net returns of its trials (`Trial.net`): the
+            evidence.
         study: the name of the search.
         rule: None: the defaults.
-        trial: which; None: the best by its score.
+        trial: which; None: of the newest question the best by its score, see `Ledger.best`.
 
     Raises:
         ArgumentError: no trial with a finite score, or one without net returns.
@@ -87,11 +88,18 @@ def promote(
         (False, True)
     """
     rule = PromotionRule() if rule is None else rule
+    with opened(ledger) as book:
+        return _decide(book, study, rule, trial)
+
+
+def _decide(ledger: Ledger, study: str, rule: PromotionRule, trial: Trial | None) -> Decision:
     if trial is None:
         best = ledger.best(study, 1, direction=rule.direction)
         if not best:
             raise ArgumentError(f"no complete trial of {study!r} has a finite score")
         trial = best[0]
+    if rule.direction is None:
+        rule = replace(rule, direction=trial.direction.partition(",")[0])
     attempt = ledger.attempt(trial.key)
     if attempt is None or not math.isfinite(trial.score):
         raise ArgumentError(f"trial {dict(trial.params)} has no finite score in this ledger")
@@ -104,39 +112,33 @@ def promote(
     return decision
 
 
-def champion(ledger: Ledger, study: str) -> Trial | None:
-    """The trial that was promoted last; None where none was. `Ledger.decisions` has the history."""
-    accepted = ledger.decisions(study, accepted=True)
-    return ledger.trial_of(accepted[-1].attempt) if accepted else None
+def champion(ledger: LedgerLike, study: str) -> Trial | None:
+    """Return the trial promoted last, or None. `Ledger.decisions` has the history."""
+    with opened(ledger, "r") as book:
+        accepted = book.decisions(study, accepted=True)
+        return book.trial_of(accepted[-1].attempt) if accepted else None
 
 
 def _evidence(ledger: Ledger, study: str, trial: Trial) -> dict[str, Any]:
     """Figures of a trial among all that were tried."""
-    params, returns = ledger.returns(study)
-    wanted = dict(trial.params)
-    if wanted not in params:
+    kept = ledger.kept(study)
+    judged = next((one for one in reversed(kept) if same_run(one, trial)), None)
+    if judged is None:
         raise ArgumentError(
-            f"trial {wanted} kept no net returns, without which nothing is known of its luck: "
-            "search with keep_net=True, or record Trial(..., net=returns)"
+            f"trial {dict(trial.params)} kept no net returns, without which nothing is known of "
+            "its luck: search with keep_net=True, or record Trial(..., net=returns)"
         )
-    row = params.index(wanted)
-    trials = ledger.summary(study).trials
-    several = len(params) > 1
-    deflated = deflated_sharpe_ratio(
-        returns, strategy=row, trials=trials, variance=None if several else 0.0
-    )
-    bars = returns.shape[1]
-    overfitting = math.nan
-    if several and bars >= 32:
-        overfitting = probability_of_backtest_overfitting(returns).probability
+    found = judge(ledger, study, judged, kept)
+    overfitting = math.nan if found.overfitting is None else found.overfitting.probability
+    assert found.effective is not None
     figures = {
         "score": trial.score,
-        "trials": trials,
-        "effective_trials": effective_trials(returns).number,
-        "bars": bars,
-        "deflated_sharpe": float(deflated.probability),
+        "trials": found.trials,
+        "effective_trials": found.effective,
+        "bars": len(judged.net),
+        "deflated_sharpe": float(found.deflated.probability),
         "overfitting": float(overfitting),
-        "minimum_track_record": _needed_bars(deflated),
+        "minimum_track_record": _needed_bars(found.deflated),
     }
     return {n: None if not math.isfinite(v) else v for n, v in figures.items()}
 
@@ -168,6 +170,12 @@ def _reasons(
         gain = gain if rule.direction == "maximize" else -gain
         if dict(present.params) == dict(trial.params) and present.key == trial.key:
             found.append("it is the champion already")
+        elif (present.metric, present.direction) != (trial.metric, trial.direction):
+            found.append(
+                f"its score cannot be compared with the champion's: {trial.metric or 'no metric'} "
+                f"to {trial.direction}, and the champion's {present.metric or 'no metric'} to "
+                f"{present.direction}"
+            )
         elif not gain > rule.least_gain:
             found.append(
                 f"its score {trial.score:.6g} is not better than the champion's "

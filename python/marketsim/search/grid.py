@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import itertools
+import inspect
+import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.errors import ArgumentError, NoEffectError
+from marketsim.arguments import check_whole
+from marketsim.errors import ArgumentError, MarketsimError, NoEffectError, StrategyError
 from marketsim.progress import ProgressBar
 from marketsim.search.grid_result import Floats, GridResult, Sets, plain
-from marketsim.search.ledger import Ledger, Trial, trial_key
+from marketsim.search.identity import filed_as, is_known, warn_of_unknown
+from marketsim.search.ledger import Ledger, LedgerLike, opened
 from marketsim.search.objectives import Objective, replay_objective
 from marketsim.search.returns_file import ReturnsFile
+from marketsim.search.space_file import failure
+from marketsim.search.trial import Trial, trial_key
 
 Space: TypeAlias = Mapping[str, Sequence[Any]]
 Where: TypeAlias = Callable[[Sets], npt.ArrayLike]
+MOST_SETS = 50_000_000  # some GB of parameters and figures
 
 
 def grid(
@@ -30,7 +37,7 @@ def grid(
     direction: str = "maximize",
     batch: int = 16_384,
     returns: str | os.PathLike[str] | None = None,
-    ledger: Ledger | None = None,
+    ledger: LedgerLike | None = None,
     study: str | None = None,
     seed: int = 0,
     data: str | None = None,
@@ -59,10 +66,12 @@ def grid(
         batch: sets a call of the objective.
         returns: a file for the net returns [set, bar], .npy, written batch by batch through a
             memory map; without it, those that the objective gives go to the ledger.
-        ledger: records every set, and answers those that it has: a run that was stopped goes on.
-        study, seed, data, code: what the ledger's trials are filed under. Of a replayed strategy
-            `data` and `code` are known; else state the fingerprint of the bars and the version of
-            the strategy.
+        ledger: records every set, and answers those that it has: a run that was stopped goes on; a
+            ledger, or the path of one.
+        study, seed, data, code: what the ledger's trials are filed under, besides metric, direction
+            and settings. None: the bars' fingerprint where the objective knows it, and a digest of
+            the code with all that it uses; where no digest covers that, the ledger answers nothing
+            unless `code` states a version.
         without_effect: "refuse" parameters that change nothing, or "keep" them.
         progress: draw a bar on a terminal.
         replay_options: of `replay_objective`.
@@ -70,6 +79,8 @@ def grid(
     Raises:
         ArgumentError: an empty space or one without a set left, values twice, an objective that
             does not return a number for each set, an option that does not exist.
+        StrategyError: the objective raised something; says with which set, which is recorded as
+            failed, while the others of its batch are computed.
         NoEffectError: a parameter changes neither score nor figure of any set, so that its name or
             its use is wrong; `.result` holds what was computed.
 
@@ -83,29 +94,32 @@ def grid(
         >>> found.best_params, int(found.figures["trades"][found.best])
         ({'fast': 10, 'slow': 100}, 36)
     """
-    for name, value, words in (
+    for option, value, words in (
         ("direction", direction, ("maximize", "minimize")),
         ("without_effect", without_effect, ("refuse", "keep")),
     ):
         if value not in words:
-            raise ArgumentError(f"{name} must be {words[0]!r} or {words[1]!r}: got {value!r}")
-    if batch < 1:
-        raise ArgumentError(f"batch must be at least 1: got {batch!r}")
-    objective, space, known = _what_to_do(what, rest, replay_options, returns is not None)
-    run = _Run(
-        objective,
-        space,
-        grid_sets(space, where),
-        direction=direction,
-        batch=batch,
-        ledger=ledger,
-        study=known.get("study", "grid") if study is None else study,
-        seed=seed,
-        data=known.get("data", "") if data is None else data,
-        code=known.get("code", "") if code is None else code,
-        progress=progress,
-    )
-    result = run.compute(returns)
+            raise ArgumentError(f"{option} must be {words[0]!r} or {words[1]!r}: got {value!r}")
+    batch = check_whole("batch", batch, 1)
+    objective, given, name = _what_to_do(what, rest, replay_options, returns is not None)
+    space = {key: _listed(key, values) for key, values in _checked(given).items()}
+    with ExitStack() as stack:
+        book = None if ledger is None else stack.enter_context(opened(ledger))
+        filed = filed_as(objective, data, code)
+        if book is not None:
+            warn_of_unknown(filed)
+        run = _Run(
+            objective,
+            space,
+            grid_sets(space, where),
+            direction=direction,
+            batch=batch,
+            ledger=book,
+            study=name if study is None else study,
+            filed={"seed": seed, "direction": direction, **filed},
+            progress=progress,
+        )
+        result = run.compute(returns)
     if without_effect == "refuse" and (names := result.without_effect):
         raise NoEffectError(
             f"{', '.join(map(repr, names))} changed neither score nor figure of any of the "
@@ -118,8 +132,8 @@ def grid(
 
 def _what_to_do(
     what: Any, rest: tuple[Any, ...], options: dict[str, Any], keep_net: bool
-) -> tuple[Objective, Space, dict[str, str]]:
-    """(objective, space, what the objective is filed under)."""
+) -> tuple[Objective, Space, str]:
+    """(objective, space, name of the study)."""
     if len(rest) not in (1, 2):
         raise ArgumentError(
             "expected grid(strategy, bars, space) or grid(objective, space): "
@@ -128,11 +142,17 @@ def _what_to_do(
     if len(rest) == 1:
         if options:
             raise ArgumentError(f"unknown options {', '.join(options)}: there are no bars")
-        return what, rest[0], {}
+        name = getattr(what, "name", None)
+        return what, rest[0], name if isinstance(name, str) else "grid"
+    known = list(inspect.signature(replay_objective).parameters)[2:]
+    if unknown := [name for name in options if name not in known]:
+        raise ArgumentError(
+            f"unknown options {', '.join(unknown)}: expected {', '.join(known)}, "
+            "or an option of grid"
+        )
     objective = replay_objective(rest[0], what, **options)
     objective.keep_net |= keep_net
-    filed = {"study": objective.name, "data": objective.data, "code": objective.code}
-    return objective, rest[1], filed
+    return objective, rest[1], objective.name
 
 
 @dataclass(kw_only=True)
@@ -146,16 +166,13 @@ class _Run:
     batch: int
     ledger: Ledger | None
     study: str
-    seed: int
-    data: str
-    code: str
+    filed: dict[str, Any]
     progress: bool
 
     def __post_init__(self) -> None:
         self.count = len(next(iter(self.sets.values())))
         self.scores = np.full(self.count, np.nan)
         self.figures: dict[str, Floats] = {}
-        self.filed: dict[str, Any] = {n: getattr(self, n) for n in ("seed", "data", "code")}
         self.file: ReturnsFile | None = None
 
     def set(self, at: int) -> dict[str, Any]:
@@ -181,8 +198,9 @@ class _Run:
         self.scores[np.isinf(self.scores)] = np.nan
         kept = None if self.file is None else self.file.close()
         return GridResult(
-            dict(self.space), self.sets, self.scores, self.figures, self.direction, reused, kept
-        )
+            dict(self.space), self.sets, self.scores, self.figures, self.direction, reused, kept,
+            tuple(keys),
+        )  # fmt: skip
 
     def recall(self, keys: Sequence[bytes]) -> npt.NDArray[np.bool_]:
         """The sets [set] that the ledger has, whose figures are taken from it.
@@ -191,6 +209,8 @@ class _Run:
         """
         done = np.zeros(self.count, dtype=np.bool_)
         if self.ledger is None or (self.file is not None and not self.file.resumed):
+            return done
+        if not is_known(self.filed["code"], self.filed["settings"], self.filed["metric"]):
             return done
         known = self.ledger.known(keys)
         for i, key in enumerate(keys):
@@ -203,6 +223,36 @@ class _Run:
     def put(self, name: str, rows: npt.NDArray[np.int64], values: Any) -> None:
         self.figures.setdefault(name, np.full(self.count, np.nan))[rows] = values
 
+    def compute_one_by_one(self, rows: npt.NDArray[np.int64], error: Exception) -> NoReturn:
+        """Compute the sets of a batch that raised, each alone, so that one takes no other with it.
+
+        Raises:
+            StrategyError: always; says which sets failed.
+        """
+        if len(rows) == 1:
+            params = self.set(int(rows[0]))
+            told = f"{type(error).__name__}: {error}"
+            if self.ledger is not None:
+                self.ledger.record(
+                    Trial(self.study, params, status="failed", error=told, **self.filed)
+                )
+            raise StrategyError(failure(error, params)) from error
+        failed: list[StrategyError] = []
+        for row in rows:
+            try:
+                self.compute_rows(np.array([row]))
+            except StrategyError as one:
+                if one.__cause__ is None:  # ours, of the objective itself
+                    raise
+                failed.append(one)
+        if not failed:  # alone they all ran: it is no set's fault
+            raise error
+        more = f"; {len(failed) - 1:,} other sets failed too" if len(failed) > 1 else ""
+        kept = "the ledger has the others" if self.ledger is not None else "the others ran"
+        raise StrategyError(
+            f"{failed[0]}{more}; {kept} of this batch: mend the strategy, or leave sets out (where)"
+        ) from failed[0].__cause__
+
     def batch_size(self) -> int:
         """Fewer sets at once where each has a row of returns: some 32 MB of them."""
         if not getattr(self.objective, "keep_net", False):
@@ -213,7 +263,12 @@ class _Run:
     def compute_rows(self, rows: npt.NDArray[np.int64]) -> None:
         start = time.perf_counter()
         named = {name: values[rows] for name, values in self.sets.items()}
-        part, net = _scores_of(self.objective, named)
+        try:
+            part, net = _scores_of(self.objective, named)
+        except MarketsimError:
+            raise
+        except Exception as error:
+            self.compute_one_by_one(rows, error)
         seconds = (time.perf_counter() - start) / len(rows)
         self.scores[rows] = part.pop("score")
         for name, values in part.items():
@@ -244,7 +299,7 @@ class _Run:
 
 
 def grid_sets(space: Space, where: Where | None = None) -> Sets:
-    """Every combination of the values of a space, arrays [set] by name; the last name fastest.
+    """Return every combination of a space's values: arrays [set] by name, the last name fastest.
 
     Raises:
         ArgumentError: an empty space, a parameter without values or with one twice, a condition
@@ -255,34 +310,68 @@ def grid_sets(space: Space, where: Where | None = None) -> Sets:
         >>> {name: values.tolist() for name, values in sets.items()}
         {'a': [1], 'b': [2]}
     """
+    listed = {name: _listed(name, values) for name, values in _checked(space).items()}
+    count = math.prod(map(len, listed.values()))
+    if count > MOST_SETS:
+        raise ArgumentError(
+            f"the space has {count:,} sets, and a grid at most {MOST_SETS:,}: give fewer values, "
+            "or let search.optuna choose some"
+        )
+    sets: Sets = {}
+    before, after = 1, count
+    for name, values in listed.items():
+        after //= len(values)
+        sets[name] = np.tile(np.repeat(_column(values), after), before)
+        before *= len(values)
+    if where is None:
+        return sets
+    chosen = np.asarray(where(sets))
+    if chosen.dtype != np.bool_ or chosen.shape != (count,):
+        raise ArgumentError(
+            f"where must give a boolean for each of the {count} sets: got "
+            f"{chosen.dtype} of shape {chosen.shape}"
+        )
+    if not chosen.any():
+        raise ArgumentError(f"where leaves none of the {count} sets")
+    return {name: values[chosen] for name, values in sets.items()}
+
+
+def _checked(space: Space) -> Space:
     if not isinstance(space, Mapping):
         raise ArgumentError(f"space must give each parameter a list of values: got {space!r:.80}")
     if not space:
         raise ArgumentError("the space is empty: give each parameter a list of values")
-    for name, values in space.items():
-        listed = [plain(value) for value in values]
-        if not listed:
-            raise ArgumentError(f"parameter {name!r} has no values")
-        if len(set(listed)) < len(listed):
-            twice = next(value for value in listed if listed.count(value) > 1)
-            raise ArgumentError(f"parameter {name!r} has the value {twice!r} twice")
-    columns = list(zip(*itertools.product(*space.values()), strict=True))
-    sets: Sets = {name: np.array(column) for name, column in zip(space, columns, strict=True)}
-    if where is None:
-        return sets
-    chosen = np.asarray(where(sets))
-    if chosen.dtype != np.bool_ or chosen.shape != (len(columns[0]),):
-        raise ArgumentError(
-            f"where must give a boolean for each of the {len(columns[0])} sets: got "
-            f"{chosen.dtype} of shape {chosen.shape}"
-        )
-    if not chosen.any():
-        raise ArgumentError(f"where leaves none of the {len(columns[0])} sets")
-    return {name: values[chosen] for name, values in sets.items()}
+    return space
+
+
+def _listed(name: str, values: Any) -> list[Any]:
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise ArgumentError(f"parameter {name!r} must be a list of values: got {values!r:.80}")
+    listed = [plain(value) for value in values]
+    if not listed:
+        raise ArgumentError(f"parameter {name!r} has no values")
+    for value in listed:
+        if not (value is None or isinstance(value, (bool, int, float, str))):
+            raise ArgumentError(
+                f"parameter {name!r} takes numbers, text, booleans and None: got {value!r:.80}"
+            )
+    if any(value != value for value in listed):
+        raise ArgumentError(f"parameter {name!r} has the value NaN: state None where none is meant")
+    if len(set(listed)) < len(listed):
+        twice = next(value for value in listed if listed.count(value) > 1)
+        raise ArgumentError(f"parameter {name!r} has the value {twice!r} twice")
+    return listed
+
+
+def _column(values: list[Any]) -> npt.NDArray[Any]:
+    """Values as an array that keeps what each is: 1 and "a" do not become text."""
+    kinds = {type(value) for value in values}
+    mixed = len(kinds) > 1 and kinds != {int, float}
+    return np.array(values, dtype=object if mixed else None)
 
 
 def one_by_one(function: Callable[..., float | Mapping[str, float]]) -> Objective:
-    """An objective of many sets from a function of one, called with the parameters by name.
+    """Make an objective of many sets from a function of one set.
 
     Example:
         >>> found = grid(one_by_one(lambda x, y: x * y), {"x": [1, 2], "y": [3, 4]}, progress=False)
@@ -320,6 +409,8 @@ def _scores_of(objective: Objective, sets: Sets) -> tuple[dict[str, Floats], Flo
     parts: dict[str, Floats] = {}
     for name, values in named.items():
         try:
+            if any(value is None for value in np.asarray(values, dtype=object).flat):
+                raise TypeError
             array = np.array(values, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise ArgumentError(

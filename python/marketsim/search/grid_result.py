@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from marketsim.errors import ArgumentError
+from marketsim.metrics import deflated_sharpe_ratio, probability_of_backtest_overfitting
 from marketsim.search.heatmap import heatmap_svg
 
 Floats = npt.NDArray[np.float64]
@@ -35,9 +36,9 @@ class Plateau(NamedTuple):
     cells: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GridResult:
-    """What a grid found.
+    """Result of `grid`.
 
     Attributes:
         space: name to the values that were tried.
@@ -47,6 +48,7 @@ class GridResult:
         direction: "maximize" or "minimize".
         reused: sets whose score was in the ledger.
         returns: [set, bar], net returns, memory-mapped; None where no file was named for them.
+        trial_keys: [set], by which the ledger finds each (`Ledger.find`); empty without one.
     """
 
     space: Mapping[str, Sequence[Any]]
@@ -56,6 +58,7 @@ class GridResult:
     direction: str
     reused: int
     returns: Floats | None = None
+    trial_keys: Sequence[bytes] = ()
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -79,6 +82,48 @@ class GridResult:
     def best_params(self) -> dict[str, Any]:
         """The parameters of the best set."""
         return self.params(self.best)
+
+    def summary(self) -> str:
+        """The best set, the best neighbourhood, and how much of the best is luck, in words.
+
+        The last needs the net returns: `grid(..., returns=PATH)`, or a ledger that keeps them and
+        `marketsim.search.best_result`.
+
+        Example:
+            >>> from marketsim.search import grid
+            >>> found = grid(lambda s: -((s["x"] - 2) ** 2), {"x": [0, 1, 2, 3]}, progress=False)
+            >>> print(found.summary().splitlines()[0])
+            4 sets, 0 of them answered by the ledger, 0 without a finite score
+        """
+        lines = [
+            f"{len(self):,} sets, {self.reused:,} of them answered by the ledger, "
+            f"{int(np.isnan(self.scores).sum()):,} without a finite score"
+        ]
+        if np.isnan(self.scores).all():
+            return lines[0]
+        plateau = self.plateau()
+        lines += [
+            f"best       {_words(self.best_params)}   score {self.scores[self.best]:.6g}",
+            f"plateau    {_words(plateau.params)}   mean of {plateau.cells} neighbours "
+            f"{plateau.score:.6g}",
+        ]
+        if self.returns is None:
+            lines.append("luck       unknown without the net returns: grid(..., returns=PATH)")
+            return "\n".join(lines)
+        deflated = deflated_sharpe_ratio(self.returns, strategy=self.best, variance=None
+                                         if len(self) > 1 else 0.0)  # fmt: skip
+        overfitting = "unknown"
+        if len(self) > 1 and self.returns.shape[1] >= 32:
+            found = probability_of_backtest_overfitting(self.returns)
+            overfitting = f"{found.probability:.3f}"
+        lines.append(
+            f"luck       deflated Sharpe ratio {deflated.probability:.3f} after {len(self):,} sets"
+            f", probability of backtest overfitting {overfitting}"
+        )
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"GridResult({len(self):,} sets of {', '.join(self.space)}; print(result.summary()))"
 
     def plateau(self, radius: int = 1) -> Plateau:
         """The cell whose neighbourhood has the best mean score.
@@ -217,3 +262,7 @@ def _constant(cells: Floats, tried: npt.NDArray[np.bool_], axis: int) -> bool:
     first = np.take_along_axis(cells, at, axis=axis)
     same = (cells == first) | (np.isnan(cells) & np.isnan(first))
     return bool((~tried | same).all() and (tried.sum(axis=axis) > 1).any())
+
+
+def _words(params: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in params.items())

@@ -1,8 +1,7 @@
 """What was tried: an append-only ledger of trials in one SQLite file.
 
-A trial is found by a digest of what it was: study, parameters, seed, split, data and code. Failed
-and pruned trials are kept too, because whoever judges the best has to know how many there were.
-Rows are never changed or deleted (the file refuses it); what has to be done again is recorded
+Failed and pruned trials are kept too, because whoever judges the best has to know how many there
+were. Rows are never changed or deleted (the file refuses it); what has to be done again is recorded
 again, and the newest attempt counts. Decisions on champions (champion.py) stand beside them.
 """
 
@@ -12,26 +11,44 @@ import json
 import math
 import os
 import sqlite3
+import sys
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import blake3
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from marketsim.errors import ArgumentError, FileFormatError, StoreNotFoundError, StoreWriteError
+from marketsim.arguments import as_number, as_numbers, check_whole
+from marketsim.errors import (
+    ArgumentError,
+    FileFormatError,
+    StoreError,
+    StoreNotFoundError,
+    StoreWarning,
+    StoreWriteError,
+)
+from marketsim.search.trial import (
+    BY_HAND,
+    STATUSES,
+    Decision,
+    Kept,
+    Known,
+    LedgerSummary,
+    Question,
+    Trial,
+    canonical,
+)
 
 Floats = npt.NDArray[np.float64]
 
 APPLICATION_ID = 0x6D736C67  # "mslg"
-VERSION = 2
-STATUSES = ("complete", "failed", "pruned")
+VERSION = 3
 _WAIT = 60.0  # seconds for another writer
 
 _SCHEMA = f"""
@@ -44,6 +61,10 @@ CREATE TABLE trials (
   split TEXT NOT NULL,
   data TEXT NOT NULL,
   code TEXT NOT NULL,
+  settings TEXT NOT NULL,
+  metric TEXT NOT NULL,
+  direction TEXT NOT NULL,
+  question BLOB NOT NULL,
   status TEXT NOT NULL CHECK (status IN ('complete', 'failed', 'pruned')),
   score REAL,
   metrics TEXT NOT NULL,
@@ -53,10 +74,12 @@ CREATE TABLE trials (
 );
 CREATE INDEX trials_by_key ON trials (key);
 CREATE INDEX trials_by_study ON trials (study, key);
-CREATE INDEX trials_by_score ON trials (study, status, score);
+CREATE INDEX trials_by_question ON trials (study, question, status, score);
+CREATE INDEX trials_in_order ON trials (study);
 CREATE TABLE net (
   attempt INTEGER PRIMARY KEY REFERENCES trials (attempt),
   bars INTEGER NOT NULL,
+  digest BLOB NOT NULL,
   returns BLOB NOT NULL
 );
 CREATE TABLE promotions (
@@ -85,141 +108,6 @@ CREATE TRIGGER promotions_remain BEFORE DELETE ON promotions
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One attempt at one parameter set.
-
-    Attributes:
-        study: the search it belongs to.
-        params: name to value; numbers, text, booleans or None.
-        score: what is maximised or minimised; NaN where it failed or has none.
-        status: "complete", "failed" or "pruned".
-        metrics: further figures by name.
-        seed, split, data, code: what else it depends on: a split's name, fingerprints of bars and
-            of code.
-        error: what went wrong, of a failed one.
-        seconds: how long it took.
-        net: [bar], its net returns, for the statistics of overfitting; None where not kept.
-    """
-
-    study: str
-    params: Mapping[str, Any]
-    score: float = math.nan
-    status: str = "complete"
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    seed: int = 0
-    split: str = ""
-    data: str = ""
-    code: str = ""
-    error: str = ""
-    seconds: float = 0.0
-    net: Floats | None = None
-
-    @cached_property
-    def key(self) -> bytes:
-        """Digest of what was tried, 16 bytes: not of what came of it."""
-        return trial_key(
-            self.study,
-            self.params,
-            seed=self.seed,
-            split=self.split,
-            data=self.data,
-            code=self.code,
-        )
-
-
-class Known(NamedTuple):
-    """What came of a trial: its status, score and figures."""
-
-    status: str
-    score: float
-    metrics: dict[str, float]
-
-
-class LedgerSummary(NamedTuple):
-    """What stands in a ledger about a study.
-
-    Attributes:
-        attempts: records, repeated ones included.
-        trials: different parameter sets (with seed, split, data and code).
-        complete, failed, pruned: attempts by status.
-        without_score: complete attempts whose score is NaN or infinite; none of them can be best.
-        best: the complete trial with the best finite score; None without one.
-    """
-
-    attempts: int
-    trials: int
-    complete: int
-    failed: int
-    pruned: int
-    without_score: int
-    best: Trial | None
-
-
-class Decision(NamedTuple):
-    """Whether a trial became the champion of its study, and why: see `promote`.
-
-    Attributes:
-        study: the search.
-        attempt: of the trial, see `Ledger.trial_of`.
-        accepted: whether it became the champion.
-        rule: the rule that decided, by name of its parts.
-        evidence: the figures that it decided by.
-        reasons: what spoke against it; empty where it was accepted.
-        recorded: seconds since 1970.
-    """
-
-    study: str
-    attempt: int
-    accepted: bool
-    rule: dict[str, Any]
-    evidence: dict[str, Any]
-    reasons: tuple[str, ...]
-    recorded: float = 0.0
-
-
-def trial_key(
-    study: str,
-    params: Mapping[str, Any],
-    *,
-    seed: int = 0,
-    split: str = "",
-    data: str = "",
-    code: str = "",
-) -> bytes:
-    """Digest (BLAKE3, 16 bytes) of what a trial is: the same for the same, in any order of names.
-
-    Raises:
-        ArgumentError: a parameter that is no number, text, boolean or None, or is NaN or infinite.
-
-    Example:
-        >>> trial_key("s", {"a": 1, "b": 2}) == trial_key("s", {"b": 2, "a": 1})
-        True
-    """
-    identity = json.dumps([study, canonical(params), int(seed), split, data, code])
-    digest: bytes = blake3.blake3(identity.encode()).digest(16)
-    return digest
-
-
-def canonical(params: Mapping[str, Any]) -> str:
-    """Parameters as JSON text, names in order; NumPy numbers as Python's.
-
-    Raises:
-        ArgumentError: a value that JSON has no number, text, boolean or null for.
-    """
-    plain: dict[str, Any] = {}
-    for name in sorted(params):
-        value = params[name]
-        value = value.item() if isinstance(value, np.generic) else value
-        known = value is None or isinstance(value, (bool, int, str, float))
-        if not known or (isinstance(value, float) and not math.isfinite(value)):
-            raise ArgumentError(
-                f"parameter {name!r} must be a finite number, text, boolean or None: got {value!r}"
-            )
-        plain[name] = value
-    return json.dumps(plain, separators=(",", ":"), ensure_ascii=False)
 
 
 class Ledger:
@@ -254,8 +142,26 @@ class Ledger:
         self.mode = mode
         if mode == "r" and not self.path.is_file():
             raise StoreNotFoundError(f"there is no ledger {self.path}")
+        self._check_empty()
         with self._explained("opened"):
             self._connection = self._open()
+
+    def _check_empty(self) -> None:
+        """Say that a file has nothing in it: whoever cut it may have a copy."""
+        if not self.path.is_file() or self.path.stat().st_size:
+            return
+        if self.mode == "r":
+            raise FileFormatError(
+                f"{self.path} is empty (0 bytes), and no ledger: restore it, or give another path"
+            )
+        time.sleep(0.1)  # another writer may be making it
+        if not self.path.stat().st_size and not Path(f"{self.path}-wal").exists():
+            warnings.warn(
+                f"{self.path} was empty (0 bytes) and begins as a new ledger: if it had trials, "
+                "restore it",
+                StoreWarning,
+                stacklevel=4,
+            )
 
     def _open(self) -> sqlite3.Connection:
         target = self.path.absolute().as_uri() + ("?mode=ro" if self.mode == "r" else "")
@@ -304,6 +210,8 @@ class Ledger:
         """SQLite's errors as ours."""
         try:
             yield
+        except sqlite3.ProgrammingError as error:
+            raise StoreError(f"ledger {self.path} could not be {what}: {error}") from error
         except sqlite3.OperationalError as error:
             raise StoreWriteError(f"ledger {self.path} could not be {what}: {error}") from error
         except sqlite3.DatabaseError as error:
@@ -338,8 +246,8 @@ class Ledger:
                     cursor = self._connection.execute(_INSERT, row)
                     if net is not None:
                         self._connection.execute(
-                            "INSERT INTO net VALUES (?, ?, ?)",
-                            (cursor.lastrowid, len(net) // 8, net),
+                            "INSERT INTO net VALUES (?, ?, ?, ?)",
+                            (cursor.lastrowid, len(net) // 8, _digest(net), net),
                         )
             except BaseException:
                 self._connection.execute("ROLLBACK")
@@ -380,8 +288,60 @@ class Ledger:
             rows = self._connection.execute("SELECT DISTINCT study FROM trials ORDER BY study")
             return [row[0] for row in rows]
 
-    def summary(self, study: str, *, direction: str = "maximize") -> LedgerSummary:
-        """Counts and the best trial of a study; of the file as it is now.
+    def questions(self, study: str) -> dict[Question, int]:
+        """The questions that a study's trials answer, the newest first, with their attempts.
+
+        Scores of one question can be compared. Results that were recorded by hand are one
+        question, and the last.
+        """
+        with self._explained("read"):
+            rows = self._connection.execute(
+                "SELECT data, code, settings, metric, split, direction, n FROM trials JOIN "
+                "(SELECT max(attempt) AS newest, count(*) AS n FROM trials WHERE study = ? "
+                "GROUP BY question) ON attempt = newest ORDER BY settings = ?, attempt DESC",
+                (study, BY_HAND),
+            ).fetchall()
+            return {Question(*row[:6]): row[6] for row in rows}
+
+    def question(self, study: str) -> Question | None:
+        """The newest question of a study; None without a trial. See `questions`."""
+        with self._explained("read"):
+            for by_hand in ("settings != ?", "settings = ?"):
+                row = self._connection.execute(
+                    "SELECT data, code, settings, metric, split, direction FROM trials INDEXED BY "
+                    f"trials_in_order WHERE study = ? AND {by_hand} ORDER BY attempt DESC LIMIT 1",
+                    (study, BY_HAND),
+                ).fetchone()
+                if row is not None:
+                    return Question(*row)
+        return None
+
+    def behind(self, study: str, data: str, settings: str) -> tuple[int, int]:
+        """(different runs on these data with these settings, other runs) of a study.
+
+        A run is a parameter set with a version of the code, whatever its score is of. Trials that
+        do not say on which data, and results that were recorded by hand, count with any.
+        """
+        with self._explained("read"):
+            [same] = self._connection.execute(
+                f"SELECT count(DISTINCT params || char(0) || code) FROM trials WHERE {_COMPARABLE}",
+                _comparable(study, data, settings),
+            ).fetchone()
+            [other] = self._connection.execute(
+                "SELECT count(*) FROM (SELECT DISTINCT params, code, data, settings FROM trials "
+                f"WHERE study = ?1 AND NOT ({_COMPARABLE}))",
+                _comparable(study, data, settings),
+            ).fetchone()
+        return same, other
+
+    def summary(
+        self, study: str, *, direction: str | None = None, question: Question | None = None
+    ) -> LedgerSummary:
+        """Counts of a study, and its best trial; of the file as it is now.
+
+        Args:
+            study: the name of the search.
+            direction, question: of the best, as for `best`.
 
         Raises:
             ArgumentError: another direction than "maximize" or "minimize".
@@ -394,13 +354,13 @@ class Ledger:
             )
             unknown = self._connection.execute(
                 "SELECT count(*) FROM trials WHERE study = ? AND status = 'complete' "
-                "AND score IS NULL",
+                f"AND (score IS NULL OR NOT {_FINITE})",
                 (study,),
             ).fetchone()[0]
             different = self._connection.execute(
                 "SELECT count(DISTINCT key) FROM trials WHERE study = ?", (study,)
             ).fetchone()[0]
-        best = self.best(study, 1, direction=direction)
+        best = self.best(study, 1, direction=direction, question=question)
         return LedgerSummary(
             sum(counts.values()),
             different,
@@ -411,39 +371,61 @@ class Ledger:
             best[0] if best else None,
         )
 
-    def best(self, study: str, count: int = 10, *, direction: str = "maximize") -> list[Trial]:
+    def best(
+        self,
+        study: str,
+        count: int = 10,
+        *,
+        direction: str | None = None,
+        question: Question | None = None,
+    ) -> list[Trial]:
         """The complete trials with the best finite scores; of equals the first recorded.
 
+        Args:
+            study: the name of the search.
+            count: how many at most.
+            direction: None: that of the question; of several objectives the first.
+            question: whose scores are compared; None: the newest, see `questions`.
+
         Raises:
-            ArgumentError: another direction than "maximize" or "minimize".
+            ArgumentError: another direction than "maximize" or "minimize", a count below 1.
         """
+        check_whole("count", count, 1)
+        asked = self.question(study) if question is None else question
+        if direction is None:
+            direction = "maximize" if asked is None else asked.direction.partition(",")[0]
         order = {"maximize": "DESC", "minimize": "ASC"}.get(direction)
         if order is None:
             raise ArgumentError(f"direction must be 'maximize' or 'minimize': got {direction!r}")
+        if asked is None:
+            return []
         where = (
-            "WHERE study = ? AND status = 'complete' AND score IS NOT NULL "
+            f"WHERE study = ? AND question = ? AND status = 'complete' AND {_FINITE} "
             f"ORDER BY score {order}, attempt LIMIT ?"
         )
-        return list(self._trials(where, (study, count)))
+        return list(self._trials(where, (study, asked.digest, count)))
 
     def trials(self, study: str) -> pd.DataFrame:
         """One row an attempt, in the order they were recorded.
 
-        Columns: status, score, seconds, error, seed, split, data, code, recorded (UTC), then one
-        for each parameter, `param_...`, and for each figure, `metric_...`.
+        Columns: status, score, seconds, error, seed, split, data, code, settings, metric,
+        direction, recorded (UTC), then one for each parameter, `param_...`, and for each figure,
+        `metric_...`.
         """
+        names = ["status", "score", "seconds", "error", "seed", "split", "data", "code",
+                 "settings", "metric", "direction", "recorded"]  # fmt: skip
         with self._explained("read"):
             rows = self._connection.execute(
-                "SELECT status, score, seconds, error, seed, split, data, code, recorded, params, "
-                "metrics FROM trials WHERE study = ? ORDER BY attempt",
+                f"SELECT {', '.join(names)}, params, metrics FROM trials WHERE study = ? "
+                "ORDER BY attempt",
                 (study,),
             ).fetchall()
-        names = ["status", "score", "seconds", "error", "seed", "split", "data", "code", "recorded"]
-        frame = pd.DataFrame([row[:9] for row in rows], columns=names)
-        frame["score"] = frame["score"].astype(np.float64)
+            objects = [(_object(row[-2]), _object(row[-1])) for row in rows]
+        frame = pd.DataFrame([row[:-2] for row in rows], columns=names)
+        frame["score"] = [_number(row[1]) for row in rows]
         frame["recorded"] = pd.to_datetime(frame["recorded"], unit="s", utc=True)
-        for prefix, at in (("param_", 9), ("metric_", 10)):
-            found = [json.loads(row[at]) for row in rows]
+        for at, prefix in enumerate(("param_", "metric_")):
+            found = [pair[at] for pair in objects]
             for name in sorted({name for one in found for name in one}):
                 frame[prefix + name] = [one.get(name) for one in found]
         return frame
@@ -455,25 +437,65 @@ class Ledger:
         `marketsim.metrics.deflated_sharpe_ratio` and `probability_of_backtest_overfitting` take.
 
         Raises:
-            ArgumentError: trials of different numbers of bars (which).
+            ArgumentError: trials of different numbers of bars (which); see `kept`.
         """
-        with self._explained("read"):
-            rows = self._connection.execute(
-                "SELECT params, bars, returns FROM net JOIN trials USING (attempt) "
-                "WHERE attempt IN (SELECT max(attempt) FROM trials WHERE study = ? "
-                "AND status = 'complete' GROUP BY key) ORDER BY attempt",
-                (study,),
-            ).fetchall()
-        lengths = sorted({row[1] for row in rows})
+        kept = self.kept(study)
+        lengths = sorted({len(one.net) for one in kept})
         if len(lengths) > 1:
             raise ArgumentError(
                 f"trials of {study!r} have {', '.join(map(str, lengths))} bars: statistics over "
                 "trials need the same bars; use a study a data set"
             )
-        matrix = np.empty((len(rows), lengths[0] if lengths else 0))
-        for i, row in enumerate(rows):
-            matrix[i] = np.frombuffer(row[2], dtype="<f8")
-        return [json.loads(row[0]) for row in rows], matrix
+        matrix = np.empty((len(kept), lengths[0] if lengths else 0))
+        for row, one in zip(matrix, kept, strict=True):
+            row[:] = one.net
+        return [one.params for one in kept], matrix
+
+    def kept(self, study: str) -> list[Kept]:
+        """The complete trials that kept their net returns, on whatever bars.
+
+        The newest attempt of each trial, in the order they were recorded.
+        """
+        with self._explained("read"):
+            rows = self._connection.execute(
+                "SELECT key, params, data, code, settings, attempt, digest, returns "
+                "FROM net JOIN trials USING (attempt) WHERE attempt IN "
+                "(SELECT max(attempt) FROM trials WHERE study = ? AND status = 'complete' "
+                "GROUP BY key) ORDER BY attempt",
+                (study,),
+            ).fetchall()
+            return [
+                Kept(key, _object(params), data, _returns(net, digest, attempt), code, settings)
+                for key, params, data, code, settings, attempt, digest, net in rows
+            ]
+
+    def made(
+        self, net: Floats, data: str, figures: Mapping[str, float]
+    ) -> list[tuple[str, dict[str, Any], str, str]]:
+        """(study, parameters, code, settings) of trials with these net returns [bar], to the bit.
+
+        Of trials that kept none: those on data whose fingerprint begins with `data` and whose
+        figures are these, to the bit.
+        """
+        returns = np.asarray(net, dtype="<f8").tobytes()
+        with self._explained("read"):
+            rows = self._connection.execute(
+                "SELECT study, params, code, settings FROM net JOIN trials USING (attempt) "
+                "WHERE bars = ? AND returns = ? AND status = 'complete' ORDER BY attempt DESC",
+                (len(returns) // 8, returns),
+            ).fetchall()
+            others = self._connection.execute(
+                "SELECT study, params, code, settings, metrics FROM trials "
+                "LEFT JOIN net USING (attempt) WHERE bars IS NULL AND status = 'complete' "
+                "AND substr(data, 1, ?) = ? "
+                "ORDER BY attempt DESC",
+                (len(data), data),
+            ).fetchall()
+            for *trial, text in others:
+                found = _numbers(text)
+                if all(found.get(name) == value for name, value in figures.items()):
+                    rows.append(tuple(trial))
+            return [(study, _object(params), *rest) for study, params, *rest in rows]
 
     def attempt(self, key: bytes) -> int | None:
         """The number of the newest attempt at a trial; None where it was never tried."""
@@ -533,34 +555,66 @@ class Ledger:
     def _trials(self, where: str, values: tuple[Any, ...]) -> Iterator[Trial]:
         with self._explained("read"):
             rows = self._connection.execute(
-                "SELECT study, params, score, status, metrics, seed, split, data, code, error, "
-                f"seconds FROM trials {where}",
+                "SELECT attempt, key, question, study, params, score, status, metrics, seed, "
+                "split, data, code, error, seconds, NULL, settings, metric, direction "
+                f"FROM trials {where}",
                 values,
             ).fetchall()
-        for study, params, score, status, metrics, *rest in rows:
-            yield Trial(
-                study,
-                json.loads(params),
-                _number(score),
-                status,
-                _numbers(metrics),
-                *rest,
-            )
+            trials = []
+            for attempt, key, question, study, params, score, status, metrics, *rest in rows:
+                of = _object(params), _number(score), status, _numbers(metrics), *rest
+                trials.append(Trial(study, *of))
+                if trials[-1].key != key or trials[-1].question.digest != question:
+                    raise sqlite3.DatabaseError(
+                        f"attempt {attempt} was changed after it was recorded: its digest is that "
+                        "of another study, parameters, seed or question"
+                    )
+        yield from trials
 
 
+LedgerLike: TypeAlias = Ledger | str | os.PathLike[str]
+
+
+@contextmanager
+def opened(ledger: LedgerLike, mode: str = "a") -> Iterator[Ledger]:
+    """A ledger, or the one of a path, which is closed in the end."""
+    if isinstance(ledger, Ledger):
+        yield ledger
+        return
+    if not isinstance(ledger, (str, os.PathLike)):
+        raise ArgumentError(f"ledger must be a Ledger or a path: got {ledger!r:.80}")
+    with Ledger(ledger, mode=mode) as own:
+        yield own
+
+
+# Neither NaN (NULL), infinity nor text, which somebody may have written into the file.
+_FINITE = f"score BETWEEN {-sys.float_info.max!r} AND {sys.float_info.max!r}"
 _INSERT = (
-    "INSERT INTO trials (key, study, params, seed, split, data, code, status, score, metrics, "
-    "error, seconds, recorded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO trials (key, study, params, seed, split, data, code, settings, metric, direction, "
+    "question, status, score, metrics, error, seconds, recorded) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+# Trials of a study (?1) on the same bars (?2, and with a space after them ?3) and settings (?4).
+_COMPARABLE = (
+    "study = ?1 AND (?2 = '' OR data IN ('', ?2) OR substr(data, 1, length(?3)) = ?3) "
+    f"AND (settings = ?4 OR ?4 = '{BY_HAND}' OR settings = '{BY_HAND}')"
 )
 
 
+def _comparable(study: str, data: str, settings: str) -> tuple[str, ...]:
+    bars = data.partition(" ")[0]  # the rest says what was run there
+    return study, bars, f"{bars} ", settings
+
+
 def _row(trial: Trial) -> tuple[Any, ...]:
+    if not isinstance(trial, Trial):
+        raise ArgumentError(f"a ledger records Trial(study, params, score, ...): got {trial!r:.80}")
     if trial.status not in STATUSES:
         raise ArgumentError(f"status must be one of {', '.join(STATUSES)}: got {trial.status!r}")
-    score = float(trial.score)
+    score = as_number("score", trial.score, "a number, NaN for none")
     metrics = {
-        name: float(value) if math.isfinite(value) else None
-        for name, value in trial.metrics.items()
+        name: value if math.isfinite(value := as_number(name, figure)) else None
+        for name, figure in trial.metrics.items()
     }
     return (
         trial.key,
@@ -570,32 +624,64 @@ def _row(trial: Trial) -> tuple[Any, ...]:
         trial.split,
         trial.data,
         trial.code,
+        trial.settings,
+        trial.metric,
+        trial.direction,
+        trial.question.digest,
         trial.status,
         score if math.isfinite(score) else None,  # neither NaN nor infinity can be best
         json.dumps(metrics, sort_keys=True),
-        trial.error,
-        float(trial.seconds),
+        str(trial.error).encode("utf-8", "backslashreplace").decode(),
+        as_number("seconds", trial.seconds),
         time.time(),
     )
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
+def _number(value: object) -> float:
+    """NaN of what is no number."""
+    return float(value) if isinstance(value, (int, float)) else math.nan
+
+
+def _object(text: str) -> dict[str, Any]:
+    found: Any = None
+    with suppress(ValueError, TypeError):
+        found = json.loads(text)
+    if not isinstance(found, dict):
+        raise sqlite3.DatabaseError(
+            f"a record was changed: it has no JSON object, but {text!r:.40}"
+        )
+    return found
 
 
 def _numbers(text: str) -> dict[str, float]:
-    return {name: _number(value) for name, value in json.loads(text).items()}
+    return {name: _number(value) for name, value in _object(text).items()}
+
+
+def _digest(net: bytes) -> bytes:
+    digest: bytes = blake3.blake3(net).digest(16)
+    return digest
+
+
+def _returns(stored: object, digest: object, attempt: int) -> Floats:
+    if not isinstance(stored, bytes) or len(stored) % 8:
+        raise sqlite3.DatabaseError("a record was changed: its returns are no float64 numbers")
+    if _digest(stored) != digest:
+        raise sqlite3.DatabaseError(
+            f"the net returns of attempt {attempt} are damaged, or were changed after they were "
+            "recorded: their digest is another"
+        )
+    return np.frombuffer(stored, dtype="<f8")
 
 
 def _net(trial: Trial) -> bytes | None:
     if trial.net is None:
         return None
-    returns = np.asarray(trial.net, dtype="<f8")
+    returns = as_numbers("net", trial.net, np.float64)
     if returns.ndim != 1 or not np.isfinite(returns).all():
         raise ArgumentError(
             f"net returns of a trial must be [bar] in finite numbers: got shape {returns.shape}"
         )
-    return returns.tobytes()
+    return returns.astype("<f8").tobytes()
 
 
 def _statements(script: str) -> Iterator[str]:

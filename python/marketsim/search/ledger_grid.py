@@ -8,14 +8,22 @@ import numpy as np
 
 from marketsim.errors import ArgumentError
 from marketsim.search.grid_result import GridResult
-from marketsim.search.ledger import Ledger
+from marketsim.search.ledger import LedgerLike, opened
+from marketsim.search.trial import Question
 
 
-def ledger_grid(ledger: Ledger, study: str, *, direction: str = "maximize") -> GridResult:
-    """The complete trials of a study as a grid of the values that were tried.
+def ledger_grid(
+    ledger: LedgerLike,
+    study: str,
+    *,
+    direction: str | None = None,
+    question: Question | None = None,
+) -> GridResult:
+    """Return the complete trials of a study as a grid of their values.
 
-    Of several attempts at the same parameters (with other seeds, splits, data or code) the best
-    counts.
+    Scores of one question alone are compared: the newest, or `question` (see `Ledger.questions`).
+    Of several attempts at the same parameters the newest counts. `direction` None is that of the
+    question.
 
     Raises:
         ArgumentError: no complete trial, or parameters that differ from trial to trial.
@@ -29,26 +37,35 @@ def ledger_grid(ledger: Ledger, study: str, *, direction: str = "maximize") -> G
         >>> found.best_params, len(found)
         ({'x': 3}, 3)
     """
-    frame = ledger.trials(study)
+    with opened(ledger, "r") as book:
+        asked = book.question(study) if question is None else question
+        frame = book.trials(study)
+    if asked is not None:
+        same = [
+            Question(*row).digest == asked.digest
+            for row in frame[list(Question._fields)].to_numpy()
+        ]
+        frame = frame[same]
+    if direction is None:
+        direction = "maximize" if asked is None else asked.direction.partition(",")[0]
     frame = frame[frame["status"] == "complete"]
-    columns = [name for name in frame.columns if name.startswith("param_")]
+    columns = [
+        name for name in frame.columns if name.startswith("param_") and frame[name].notna().any()
+    ]
     if frame.empty or not columns:
         raise ArgumentError(f"study {study!r} has no complete trial with parameters")
-    sign = 1.0 if direction == "maximize" else -1.0
-    best: dict[tuple[Any, ...], float] = {}
+    cells: dict[tuple[Any, ...], float] = {}
     for *values, score in frame[[*columns, "score"]].itertuples(index=False, name=None):
         if any(value is None or value != value for value in values):
             raise ArgumentError(
                 f"the trials of {study!r} have different parameters: a grid needs the same in all"
             )
         key = tuple(values)
-        before = best.get(key, np.nan)
-        if key not in best or np.isnan(before) or sign * score > sign * before:
-            best[key] = float(score)
+        cells[key] = float(score)
     names = [column.removeprefix("param_") for column in columns]
     space = {
-        name: sorted({key[i] for key in best}, key=lambda value: (str(type(value)), value))
+        name: sorted({key[i] for key in cells}, key=lambda value: (str(type(value)), value))
         for i, name in enumerate(names)
     }
-    sets = {name: np.array([key[i] for key in best]) for i, name in enumerate(names)}
-    return GridResult(space, sets, np.array(list(best.values())), {}, direction, len(best))
+    sets = {name: np.array([key[i] for key in cells]) for i, name in enumerate(names)}
+    return GridResult(space, sets, np.array(list(cells.values())), {}, direction, len(cells))

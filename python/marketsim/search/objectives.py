@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from statistics import mean
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +21,12 @@ from marketsim.replay.grid import EXITS, Rule, named_rule, replay_grid
 from marketsim.replay.result import ReplayResult
 from marketsim.replay.rules import RULES
 from marketsim.search.grid_result import Floats, Sets, plain
+from marketsim.search.identity import identity
 from marketsim.search.statistics import Statistic
-from marketsim.strategies import Strategy
-from marketsim.walkforward import Prepared, WalkForwardResult
+
+if TYPE_CHECKING:  # forecasts and models are loaded by who prepares a run
+    from marketsim.strategies import Strategy
+    from marketsim.walkforward import Prepared, WalkForwardResult
 
 # Sets to scores [set], or to figures by name with "score" among them; "net" [set, bar] besides.
 Objective: TypeAlias = Callable[[Sets], npt.ArrayLike | Mapping[str, npt.ArrayLike]]
@@ -38,7 +39,7 @@ class ReplayObjective:
         bars: what is replayed.
         name: of the rule.
         data: fingerprint of the bars.
-        code: of the rule and of the settings: what a trial's figures depend on besides.
+        code: identity of the rule.
         keep_net: give the net returns [set, bar] too.
     """
 
@@ -49,10 +50,21 @@ class ReplayObjective:
         self.keep_net = False
         self.name = getattr(rule, "__name__", "rule")
         self.data = bars.fingerprint
-        settings = {**options, "account": asdict(options["account"])}
-        self.code = f"{_identity(rule)} {json.dumps(settings, sort_keys=True)}"
-        if not isinstance(metric, str):
-            self.code += f" {_identity(metric)}"
+
+    @property
+    def code(self) -> str:
+        """Identity of the rule, as it is now."""
+        return _identity(self.rule)
+
+    @property
+    def filed(self) -> dict[str, str]:
+        """What a trial's score depends on besides its parameters, by name; see `Trial`."""
+        settings = {**self.options, "account": asdict(self.options["account"])}
+        text = json.dumps(settings, sort_keys=True)
+        return {
+            "data": self.data, "code": self.code, "settings": text,
+            "metric": _metric_name(self.metric),
+        }  # fmt: skip
 
     def __call__(self, sets: Sets) -> dict[str, npt.ArrayLike]:
         """Figures by name, "score" among them."""
@@ -97,7 +109,7 @@ def replay_objective(
     size_unit: Unit = "equity",
     keep_net: bool = False,
 ) -> ReplayObjective:
-    """An objective that replays a signal rule, many parameter sets in one compiled call.
+    """Make an objective that replays a signal rule, many parameter sets in one compiled call.
 
     Parameters are the rule's own and `stop_loss`, `take_profit`, `trailing_stop`, `cooldown` and
     `time_stop` as `replay` takes them. Each set's figures are those of a `replay`, to the bit.
@@ -141,7 +153,7 @@ def walk_forward_objective(
     keep_net: bool = False,
     **options: Any,
 ) -> WalkForwardObjective:
-    """An objective that runs a strategy of each parameter set on prepared forecasts.
+    """Make an objective that runs a strategy with each parameter set on prepared forecasts.
 
     Forecasts, keys and plans are made once, by `marketsim.prepare`; only the orders are made anew.
 
@@ -187,10 +199,29 @@ class WalkForwardObjective:
         self.name = getattr(make, "__name__", "strategy")
         windows = prepared.windows
         days = f"{len(windows.days)} days from bar {windows.days[0]}, windows of {windows.window}"
-        self.data = f"{prepared.bars.fingerprint} {prepared.model.fingerprint} {days}"
-        self.code = f"{_identity(make)} {json.dumps(options, sort_keys=True, default=repr)}"
-        if not isinstance(metric, str):
-            self.code += f" {_identity(metric)}"
+        self.data = (
+            f"{prepared.bars.fingerprint} {prepared.model.fingerprint} "
+            f"{prepared.inputs.forecasts.targets} {days}"
+        )
+
+    @property
+    def code(self) -> str:
+        """Identity of the strategy, as it is now."""
+        return _identity(self.make)
+
+    @property
+    def filed(self) -> dict[str, str]:
+        """What a trial's score depends on besides its parameters, by name; see `Trial`."""
+        plain_options = {
+            name: value
+            if value is None or isinstance(value, (bool, int, float, str))
+            else identity(value)
+            for name, value in self.options.items()
+        }
+        return {
+            "data": self.data, "code": self.code, "metric": _metric_name(self.metric),
+            "settings": json.dumps(plain_options, sort_keys=True),
+        }  # fmt: skip
 
     def __call__(self, sets: Sets) -> dict[str, npt.ArrayLike]:
         """Figures by name [set], "score" among them."""
@@ -226,7 +257,7 @@ class WalkForwardObjective:
 def in_parts(
     parts: Sequence[Callable[..., float]], combine: Callable[[Sequence[float]], float] = mean
 ) -> Callable[..., float]:
-    """An objective of several windows or symbols, that can be pruned after each.
+    """Make an objective of several windows or symbols; a trial can be pruned after each.
 
     Args:
         parts: functions of parameters by name to a score, the cheapest or most telling first.
@@ -271,13 +302,12 @@ def _score(
     return figures[metric]
 
 
+def _metric_name(metric: str | Statistic) -> str:
+    return metric if isinstance(metric, str) else identity(metric)
+
+
 def _identity(function: Callable[..., Any]) -> str:
-    """A name, and of what is not built in a digest of its source."""
-    name = f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
-    if function in RULES.values():
-        return name
-    try:
-        source = inspect.getsource(function)
-    except (OSError, TypeError):  # typed in, or compiled: the name is all there is
-        return name
-    return f"{name} {hashlib.sha256(source.encode()).hexdigest()[:16]}"
+    """The name of a built-in rule; of others their identity."""
+    if any(function is rule for rule in RULES.values()):
+        return f"{function.__module__}.{function.__qualname__}"
+    return identity(function)

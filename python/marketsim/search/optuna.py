@@ -5,31 +5,32 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import json
 import math
 import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from marketsim.arguments import check_whole, is_whole
 from marketsim.errors import (
     ArgumentError,
     MissingDependencyError,
     NoEffectError,
-    StorageError,
-    UnknownNameError,
 )
+from marketsim.processes import Outcome, Pruned, WorkerLostError, Workers
 from marketsim.progress import ProgressBar
 from marketsim.search.effect import check_names, without_effect
-from marketsim.search.ledger import Known, Ledger, Trial, trial_key
-from marketsim.search.spaces import Choice, Dimension, Int, as_space, values_of
-from marketsim.search.workers import Outcome, Pruned, WorkerLostError, Workers
+from marketsim.search.identity import filed_as, identity, is_known, warn_of_unknown
+from marketsim.search.ledger import Ledger, LedgerLike, opened
+from marketsim.search.optuna_storage import check_identity, open_study
+from marketsim.search.samplers import named_pruner, named_sampler
+from marketsim.search.spaces import Choice, Dimension, Int, as_space
+from marketsim.search.trial import Known, Trial, trial_key
 
 # Parameters to a score, to scores of several objectives, or to figures with "score" among them.
 TrialObjective: TypeAlias = Callable[..., float | Sequence[float] | Mapping[str, Any]]
@@ -38,44 +39,54 @@ Suggest: TypeAlias = Callable[[Any], dict[str, Any]]
 # Lowest and highest allowed value of a figure; None: no bound. A number is the highest.
 Bound: TypeAlias = float | tuple[float | None, float | None]
 
-SAMPLERS = {
-    "tpe": "TPESampler",
-    "cmaes": "CmaEsSampler",
-    "gp": "GPSampler",
-    "grid": "GridSampler",
-    "nsga2": "NSGAIISampler",
-    "qmc": "QMCSampler",
-    "random": "RandomSampler",
-}
-PRUNERS = {
-    "none": "NopPruner",
-    "median": "MedianPruner",
-    "halving": "SuccessiveHalvingPruner",
-    "hyperband": "HyperbandPruner",
-}
+
+MOST_EXCLUDED = 500  # proposals one after another that the conditions of a space exclude
+_EXCLUDED = "excluded"  # of a trial: which condition it does not meet
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TuningResult:
-    """What a search found.
+    """Result of `optuna`.
 
     Attributes:
         study: Optuna's study, with all trials.
         reused: trials that the ledger answered.
+        filed: what the trials' scores depend on besides their parameters: `trial_key` takes it.
     """
 
     study: Any
     reused: int
+    filed: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.study.trials)
+        return len(self._tried)
+
+    def summary(self) -> str:
+        """Trials by state and the best one, in words.
+
+        How much of it is luck: `marketsim.search.best_result` with the ledger of the search.
+        """
+        states = [trial.state.name.lower() for trial in self._tried]
+        counts = ", ".join(f"{states.count(name):,} {name}" for name in sorted(set(states)))
+        lines = [f"{len(self):,} trials: {counts}; {self.reused:,} answered by the ledger"]
+        if excluded := len(self.study.trials) - len(self):
+            lines[0] += f"; {excluded:,} proposals excluded by the conditions, which are no trials"
+        if len(self.study.directions) > 1:
+            lines += [f"pareto     {scores}   {params}" for params, scores in self.pareto]
+        elif "complete" in states:
+            lines.append(f"best       {self.best_params}   score {self.best_score:.6g}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"TuningResult({len(self):,} trials; print(result.summary()))"
 
     @property
     def best_params(self) -> dict[str, Any]:
         """The parameters of the best trial with a finite score.
 
         Raises:
-            ArgumentError: no trial is complete, or there are several objectives (`pareto`).
+            ArgumentError: no trial has a score that counts, or there are several objectives
+                (`pareto`).
         """
         return params_of(self._best())
 
@@ -89,15 +100,26 @@ class TuningResult:
         """(parameters, scores) of the trials that no other one beats in every objective."""
         return [(params_of(trial), tuple(trial.values)) for trial in self.study.best_trials]
 
+    @property
+    def _tried(self) -> list[Any]:
+        """All trials but proposals that the conditions of the space exclude."""
+        trials = self.study.get_trials(deepcopy=False)
+        return [trial for trial in trials if _EXCLUDED not in trial.user_attrs]
+
     def _best(self) -> Any:
         if len(self.study.directions) > 1:
             raise ArgumentError("there are several objectives: read `pareto`")
         try:
             return self.study.best_trial
         except ValueError as error:
-            raise ArgumentError(
-                f"none of the {len(self)} trials is complete: all failed or were pruned"
-            ) from error
+            names = [trial.state.name for trial in self._tried]
+            complete = names.count("COMPLETE")
+            why = (
+                f"{complete:,} are complete, and none of them meets the constraints"
+                if complete
+                else f"{names.count('FAIL'):,} failed, {names.count('PRUNED'):,} were pruned"
+            )
+            raise ArgumentError(f"none of the {len(self):,} trials has a score: {why}") from error
 
 
 def params_of(trial: Any) -> dict[str, Any]:
@@ -118,7 +140,7 @@ def optuna(
     constraints: Mapping[str, Bound] | None = None,
     storage: str | os.PathLike[str] | None = None,
     study: str = "optuna",
-    ledger: Ledger | None = None,
+    ledger: LedgerLike | None = None,
     data: str | None = None,
     code: str | None = None,
     split: str = "",
@@ -126,7 +148,7 @@ def optuna(
     without_effect: str = "refuse",
     progress: bool = True,
 ) -> TuningResult:
-    """Search a space by Optuna.
+    """Search a space with Optuna.
 
     The parameters are those of a plain Optuna loop with the same sampler, seed and version where
     there is one job. A set that the ledger has is told to the sampler without being computed again.
@@ -140,7 +162,7 @@ def optuna(
         space: name to `Float`, `Int`, `Choice` or a list of values; or a function of an Optuna
             trial that returns the parameters, for those that depend on one another.
         trials: finished trials to have in the end, those in the storage included.
-        jobs: processes that evaluate trials at the same time; see `marketsim.search.workers`.
+        jobs: processes that evaluate trials at the same time; see `marketsim.processes`.
         sampler: "tpe", "cmaes", "gp", "grid", "nsga2", "qmc", "random", or a sampler of Optuna.
         pruner: "none", "median", "halving", "hyperband", or a pruner of Optuna; None: Optuna's own.
         seed: of the sampler.
@@ -150,9 +172,11 @@ def optuna(
         storage: a file for Optuna's journal, or a database URL: a search that was stopped goes on,
             and several searches share one.
         study: its name there and in the ledger.
-        ledger: records every trial, failed and pruned ones too.
-        data, code, split: what the ledger's trials are filed under besides: fingerprints of bars
-            and code, and the name of a split. None: what the objective says of itself.
+        ledger: records every trial, failed and pruned ones too; a ledger, or the path of one.
+        data, code, split: what the ledger's trials are filed under besides, and what the storage
+            is checked by: fingerprints of bars and code, and the name of a split. None: what the
+            objective says of itself, and a digest of its code with all that it uses; where no
+            digest covers that, nothing is answered unless `code` states a version.
         catch: errors of the objective that fail a trial without ending the search; others are
             recorded and raised.
         without_effect: "refuse" parameters that change neither score nor figure; to know, the best
@@ -166,7 +190,8 @@ def optuna(
             parameter that the objective does not take.
         NoEffectError: a parameter changes nothing; `.result` holds what was found.
         UnknownNameError: another name of a sampler or pruner.
-        StorageError: the storage is no journal of Optuna, or another version wrote it.
+        StorageError: the storage is no journal of Optuna, another version wrote it, or its study
+            is of other data, code, settings, metric or space.
 
     Example:
         >>> found = optuna(lambda x: -((x - 2) ** 2), {"x": list(range(5))}, trials=30,
@@ -179,33 +204,39 @@ def optuna(
     function: TrialObjective = getattr(objective, "one", objective)
     if dimensions is not None:
         check_names(function, dimensions)
-    for name, number in (("trials", trials), ("jobs", jobs)):
-        if number < 1:
-            raise ArgumentError(f"{name} must be at least 1: got {number!r}")
+    trials, jobs = check_whole("trials", trials, 1), check_whole("jobs", jobs, 1)
+    if not is_whole(seed) or not 0 <= seed < 1 << 32:
+        raise ArgumentError(
+            f"seed must be a whole number from 0 to {(1 << 32) - 1:,}: got {seed!r}"
+        )
+    bounds = {name: _bounds(name, bound) for name, bound in (constraints or {}).items()}
     directions = [direction] if isinstance(direction, str) else list(direction)
     if not directions or not set(directions) <= {"maximize", "minimize"}:
         raise ArgumentError(f"direction must be 'maximize' or 'minimize': got {direction!r}")
     if without_effect not in ("refuse", "keep"):
         raise ArgumentError(f"without_effect must be 'refuse' or 'keep': got {without_effect!r}")
+    identities = filed_as(objective, data, code)
     filed = {
-        "seed": seed,
-        "split": split,
-        "data": getattr(objective, "data", "") if data is None else data,
-        "code": getattr(objective, "code", "") if code is None else code,
-    }
-    with _quiet(package):
-        opened = _open_study(package, storage, study, directions, _pruner(package, pruner))
+        "seed": seed, "split": split, "direction": ",".join(directions), **identities
+    }  # fmt: skip
+    with _quiet(package), ExitStack() as stack:
+        book = None if ledger is None else stack.enter_context(opened(ledger))
+        if book is not None:
+            warn_of_unknown(identities)
+        found = open_study(package, storage, study, directions, named_pruner(package, pruner))
+        if storage is not None:
+            check_identity(found, storage, {**identities, "split": split, "space": _text(space)})
         # Another stream than the trials before had, which would propose the same again.
-        before = len(opened.trials)
-        opened.sampler = _sampler(package, sampler, seed + before, dimensions)
+        before = len(found.trials)
+        found.sampler = named_sampler(package, sampler, seed + before, dimensions)
         suggest = _suggestions(dimensions) if dimensions is not None else space
         assert callable(suggest)
         run = _Run(
-            package, opened, function, suggest, ledger, study, filed, catch, constraints,
-            depends=dimensions is None,
+            package, found, function, suggest, book, study, filed, catch, bounds,
+            depends=dimensions is None, excludes=getattr(objective, "excludes", lambda params: ""),
         )  # fmt: skip
         run.go(trials, jobs, progress)
-        result = TuningResult(opened, run.reused)
+        result = TuningResult(found, run.reused, filed)
         if without_effect == "refuse" and dimensions is not None:
             run.refuse_without_effect(dimensions, result)
     return result
@@ -240,27 +271,29 @@ class _Run:
     name: str
     filed: dict[str, Any]
     catch: tuple[type[Exception], ...]
-    constraints: Mapping[str, Bound] | None
+    bounds: Mapping[str, tuple[float | None, float | None]]
     depends: bool  # parameters on one another
+    excludes: Callable[[Mapping[str, Any]], str]  # the condition that a set does not meet
     reused: int = 0
 
     def __post_init__(self) -> None:
         self.recorded = set() if self.ledger is None else self.ledger.keys(self.name)
+        self.answers = is_known(*(self.filed[name] for name in ("code", "settings", "metric")))
         self.reports = "report" in _argument_names(self.objective)
         self.count = len(self.study.directions)
 
     def go(self, trials: int, jobs: int, progress: bool) -> None:
         """Run trials until there are as many finished ones."""
-        finished = sum(trial.state.is_finished() for trial in self.study.trials)
+        finished = self.finished()
         todo = max(0, trials - finished)
-        if isinstance(self.study.sampler, self.package.samplers.GridSampler):
-            todo = min(todo, len(self.study.sampler._all_grids) - finished)
         label = f"search of {self.name}"
         if jobs == 1:
             with ProgressBar(trials, label, enabled=progress, unit="trials") as bar:
                 bar.skip(min(finished, trials))
                 for _ in range(todo):
-                    asked = self.ask()
+                    asked = self.ask(0)
+                    if asked is None:
+                        break
                     if not self.answered(asked):
                         self.settle(asked, self.evaluate(asked))
                     bar.advance(1)
@@ -285,7 +318,10 @@ class _Run:
             while todo or running:
                 while todo and workers.idle:
                     todo -= 1
-                    asked = self.ask()
+                    asked = self.ask(len(running))
+                    if asked is None:
+                        todo = 0
+                        break
                     if self.answered(asked):
                         bar.advance(1)
                         continue
@@ -300,12 +336,38 @@ class _Run:
                 self.tell(asked, self.judged(Outcome(raised=stopped)))
             raise
 
-    def ask(self) -> _Asked:
-        trial = self.study.ask()
-        params = self.suggest(trial)
-        if self.depends and params != trial.params:  # such a space may fix some
-            trial.set_user_attr("params", params)
-        return _Asked(trial, params, time.perf_counter())
+    def finished(self, *, excluded: bool = False) -> int:
+        """Trials that have ended; those that the conditions exclude too."""
+        return sum(
+            trial.state.is_finished() and (excluded or _EXCLUDED not in trial.user_attrs)
+            for trial in self.study.get_trials(deepcopy=False)
+        )
+
+    def ask(self, running: int) -> _Asked | None:
+        """The next set that meets the conditions of the space; None where a grid has no other.
+
+        Sets that do not meet them never run: they are no trials.
+        """
+        grid = isinstance(self.study.sampler, self.package.samplers.GridSampler)
+        for _ in range(MOST_EXCLUDED):
+            if grid:
+                cells = len(self.study.sampler._all_grids)
+                if self.finished(excluded=True) + running >= cells:
+                    return None
+            trial = self.study.ask()
+            params = self.suggest(trial)
+            if self.depends and params != trial.params:  # such a space may fix some
+                trial.set_user_attr("params", params)
+            condition = self.excludes(params)
+            if not condition:
+                return _Asked(trial, params, time.perf_counter())
+            trial.set_user_attr(_EXCLUDED, condition)
+            self.study.tell(trial, state=self.package.trial.TrialState.PRUNED)
+        raise ArgumentError(
+            f"none of {MOST_EXCLUDED} sets one after another meets the conditions, the last not "
+            f"{condition!r}: conditions and ranges contradict each other, or leave so few sets "
+            "that a grid is the way to them (the sampler grid)"
+        )
 
     def answered(self, asked: _Asked) -> bool:
         """Whether the ledger has this set, complete and finite: then the sampler is told."""
@@ -321,7 +383,7 @@ class _Run:
         return True
 
     def known(self, params: Mapping[str, Any]) -> Known | None:
-        if self.ledger is None:
+        if self.ledger is None or not self.answers:
             return None
         key = trial_key(self.name, params, **self.filed)
         if key not in self.recorded:
@@ -386,13 +448,12 @@ class _Run:
             self.study.tell(asked.trial, state=state)
 
     def constrain(self, trial: Any, figures: Mapping[str, float]) -> None:
-        for name, bound in (self.constraints or {}).items():
+        for name, (low, high) in self.bounds.items():
             if name not in figures:
                 raise ArgumentError(
                     f"constraint on {name!r}, which is no figure: expected "
                     f"{', '.join(sorted(figures))}"
                 )
-            low, high = bound if isinstance(bound, tuple) else (None, bound)
             value = figures[name]
             for side, excess in (
                 ("least", None if low is None else low - value),
@@ -438,16 +499,25 @@ class _Run:
             return seen[key]
 
         names = without_effect(space, bases, probe) if bases else []
+        if names:  # perhaps it matters elsewhere: at sets from the best to the worst
+            spread = complete[3 :: 1 + len(complete) // 6]
+            more = [dict(trial.params) for trial in spread if set(trial.params) == set(space)]
+            names = without_effect({name: space[name] for name in names}, more, probe) or (
+                [] if more else names
+            )
+            bases += more
         if names:
             raise NoEffectError(
-                f"{', '.join(map(repr, names))} changed neither score nor figure of the best "
-                f"{len(bases)} of {len(complete)} sets: check the name and its use, or leave it "
-                'out; without_effect="keep" returns the search all the same',
+                f"{', '.join(map(repr, names))} changed neither score nor figure of "
+                f"{len(bases)} of {len(complete)} sets, the best among them: check the name and "
+                'its use, or leave it out; without_effect="keep" returns the search all the same',
                 result,
             )
 
     def everything(self, params: dict[str, Any]) -> tuple[float, ...] | None:
         """Scores and figures of a set, from the ledger where that has them; None: it failed."""
+        if self.excludes(params):
+            return None
         known = self.known(params)
         if known is not None:
             figures = {n: v for n, v in known.metrics.items() if not n.startswith("objective_")}
@@ -458,6 +528,21 @@ class _Run:
         if told.status != "complete":
             return None
         return (*told.scores, *(told.figures[name] for name in sorted(told.figures)))
+
+
+def _bounds(name: str, bound: Any) -> tuple[float | None, float | None]:
+    """(lowest, highest) allowed value of a figure."""
+    low, high = bound if isinstance(bound, tuple) and len(bound) == 2 else (None, bound)
+    for value in (low, high):
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if value is not None and not (number and not math.isnan(value)):
+            raise ArgumentError(
+                f"constraint on {name!r} must be the highest allowed number, or (lowest, highest): "
+                f"got {bound!r}"
+            )
+    if (low is None and high is None) or (low is not None and high is not None and low > high):
+        raise ArgumentError(f"constraint on {name!r} allows no or any value: got {bound!r}")
+    return low, high
 
 
 def _scores(found: Any, count: int) -> tuple[list[float], dict[str, float], Any]:
@@ -476,12 +561,24 @@ def _scores(found: Any, count: int) -> tuple[list[float], dict[str, float], Any]
         if isinstance(found, str):
             raise TypeError
         scores = [float(value) for value in (found if several else [found])]
-        numbers = {name: float(value) for name, value in figures.items()}
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"the objective must return numbers: got {found!r:.80}") from error
+    numbers: dict[str, float] = {}
+    for name, value in figures.items():
+        try:
+            numbers[name] = float(value)
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(
+                f"the objective's figures must be numbers: {name!r} is {value!r:.80}"
+            ) from error
     if len(scores) != count:
         raise ArgumentError(f"the objective must return {count} scores: got {len(scores)}")
     return scores, numbers, net
+
+
+def _text(space: Mapping[str, Any] | Suggest) -> str:
+    """A space in words, or the identity of the function that gives it."""
+    return identity(space) if callable(space) else repr(dict(as_space(space)))
 
 
 def _suggestions(space: Mapping[str, Dimension]) -> Suggest:
@@ -511,103 +608,6 @@ def _package() -> Any:
     except ImportError as error:
         raise MissingDependencyError(
             "this search needs optuna, which is not installed: pip install 'marketsim[search]'"
-        ) from error
-
-
-def _sampler(
-    package: Any, sampler: str | Any, seed: int, space: Mapping[str, Dimension] | None
-) -> Any:
-    if not isinstance(sampler, str):
-        return sampler
-    if sampler not in SAMPLERS:
-        raise UnknownNameError("sampler", sampler, SAMPLERS)
-    if sampler == "cmaes" and importlib.util.find_spec("cmaes") is None:
-        raise MissingDependencyError(
-            "sampler 'cmaes' needs the package cmaes: pip install 'marketsim[search]'"
-        )
-    if sampler == "gp" and importlib.util.find_spec("torch") is None:
-        raise MissingDependencyError("sampler 'gp' needs torch: pip install 'marketsim[models]'")
-    kind = getattr(package.samplers, SAMPLERS[sampler])
-    if sampler != "grid":
-        return kind(seed=seed)
-    if space is None:
-        raise ArgumentError("sampler 'grid' needs a space of values by name, not a function")
-
-    class Grid(kind):  # type: ignore[misc, valid-type]
-        def after_trial(self, *args: Any, **kwargs: Any) -> None:
-            """Optuna's own ends the loop of `optimize` here; ours counts."""
-
-    return Grid({name: values_of(name, dimension) for name, dimension in space.items()}, seed=seed)
-
-
-def _pruner(package: Any, pruner: str | Any) -> Any:
-    if not isinstance(pruner, str):
-        return pruner
-    if pruner not in PRUNERS:
-        raise UnknownNameError("pruner", pruner, PRUNERS)
-    return getattr(package.pruners, PRUNERS[pruner])()
-
-
-def _open_study(
-    package: Any,
-    storage: str | os.PathLike[str] | None,
-    name: str,
-    directions: list[str],
-    pruner: Any,
-) -> Any:
-    """A new study, or the one that the storage has."""
-    try:
-        opened = package.create_study(
-            study_name=name,
-            directions=directions,
-            storage=_storage(package, storage),
-            pruner=pruner,
-            load_if_exists=True,
-        )
-    except (StorageError, ImportError):
-        raise
-    except Exception as error:
-        if storage is None:
-            raise
-        raise StorageError(
-            f"storage {storage} cannot be read: {type(error).__name__}: {error}. Another version "
-            "of Optuna may have written it, or it is no storage of Optuna: use that version, or "
-            "another file; the ledger answers what it has either way"
-        ) from error
-    found = [one.name.lower() for one in opened.directions]
-    if found != directions:
-        raise ArgumentError(
-            f"study {name!r} in {storage} has directions {', '.join(found)}: got "
-            f"{', '.join(directions)}; give the search another name"
-        )
-    return opened
-
-
-def _storage(package: Any, storage: str | os.PathLike[str] | None) -> Any:
-    if storage is None or (isinstance(storage, str) and "://" in storage):
-        return storage
-    journal = importlib.import_module("optuna.storages.journal")
-    path = str(Path(storage))
-    _check_journal(Path(storage))
-    # A process that was killed may leave its lock: it is held for milliseconds, so 5 s are enough.
-    lock = journal.JournalFileSymlinkLock(path, grace_period=5)
-    backend = journal.JournalFileBackend(path, lock_obj=lock)
-    return package.storages.JournalStorage(backend)
-
-
-def _check_journal(path: Path) -> None:
-    """Refuse a file that is something else, before Optuna appends to it."""
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        line = file.readline(1 << 16)
-    try:
-        if line:
-            json.loads(line)["op_code"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise StorageError(
-            f"storage {path} cannot be read: its first line is no entry of an Optuna journal, got "
-            f"{line[:40]!r}; give another file"
         ) from error
 
 

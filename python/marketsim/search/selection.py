@@ -1,8 +1,7 @@
-"""What choosing the best is worth: walk-forward selection, and the evidence of a ledger."""
+"""What choosing the best is worth: the selection of each training, held in the test after it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -10,14 +9,6 @@ import numpy.typing as npt
 
 from marketsim.errors import ArgumentError
 from marketsim.kernels.performance import net_rows
-from marketsim.metrics import (
-    Evidence,
-    deflated_sharpe_ratio,
-    effective_trials,
-    probability_of_backtest_overfitting,
-)
-from marketsim.search.ledger import Ledger
-from marketsim.search.objectives import ReplayObjective, WalkForwardObjective
 from marketsim.search.statistics import Statistic, named_statistic
 
 Floats = npt.NDArray[np.float64]
@@ -32,7 +23,7 @@ class Splitter(Protocol):
 
 
 class WalkForwardSelection(NamedTuple):
-    """The best set of each training, held in the test after it.
+    """Result of `select_walk_forward`: the best set of each training, and its test.
 
     Attributes:
         chosen: [split], the set with the best score in training; of equals the first.
@@ -113,83 +104,3 @@ def select_walk_forward(
         rows[best, joined],
         int((np.diff(chosen) != 0).sum()),
     )
-
-
-def evidence(ledger: Ledger, study: str, params: Mapping[str, Any] | None = None) -> Evidence:
-    """Deflated Sharpe ratio and probability of backtest overfitting of a study.
-
-    Args:
-        ledger: with the net returns of its trials (`Trial.net`).
-        study: the name of the search.
-        params: the set to judge; None: the one with the largest Sharpe ratio.
-
-    Raises:
-        ArgumentError: no trial kept its returns, they have different bars, or the set is none.
-    """
-    sets, returns = ledger.returns(study)
-    if not sets:
-        raise ArgumentError(
-            f"no complete trial of {study!r} kept its returns: search with keep_net=True, or "
-            "record Trial(..., net=returns)"
-        )
-    if params is not None and dict(params) not in sets:
-        raise ArgumentError(f"no complete trial {dict(params)} of {study!r} kept its returns")
-    row = None if params is None else sets.index(dict(params))
-    trials = ledger.summary(study).trials
-    deflated = deflated_sharpe_ratio(
-        returns, strategy=row, trials=trials, variance=None if len(sets) > 1 else 0.0
-    )
-    enough = len(sets) > 1 and returns.shape[1] >= 32
-    return Evidence(
-        study,
-        trials,
-        effective_trials(returns).number,
-        sets[deflated.strategy],
-        deflated,
-        probability_of_backtest_overfitting(returns) if enough else None,
-    )
-
-
-def best_result(
-    objective: ReplayObjective | WalkForwardObjective,
-    ledger: Ledger,
-    study: str | None = None,
-    *,
-    params: Mapping[str, Any] | None = None,
-    direction: str = "maximize",
-) -> Any:
-    """The whole result of a study's best set, with how many trials led to it and what they mean.
-
-    Its `summary()` and report say the deflated Sharpe ratio and the probability of backtest
-    overfitting as soon as more than one trial stands behind it.
-
-    Args:
-        objective: what was searched.
-        ledger: where its trials are, with their net returns (`keep_net=True`).
-        study: the name of the search; None: that of the objective.
-        params: another set than the best by its score.
-        direction: of the score.
-
-    Raises:
-        ArgumentError: no complete trial, or none that kept its returns.
-
-    Example:
-        >>> import tempfile
-        >>> import marketsim as ms
-        >>> objective = ms.search.replay_objective(ms.demo_bars(), "sma_cross", keep_net=True)
-        >>> space = {"fast": [10, 20], "slow": [50, 100, 200]}
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with Ledger(f"{folder}/t.sqlite") as ledger:
-        ...         _ = ms.search.grid(objective, space, ledger=ledger, study="sma_cross",
-        ...                            progress=False)
-        ...         result = best_result(objective, ledger)
-        >>> result.evidence.trials, "6 trials" in result.summary()
-        (6, True)
-    """
-    name = objective.name if study is None else study
-    if params is None:
-        best = ledger.best(name, 1, direction=direction)
-        if not best:
-            raise ArgumentError(f"no complete trial of {name!r} has a finite score")
-        params = best[0].params
-    return objective.result(params, evidence(ledger, name, params))

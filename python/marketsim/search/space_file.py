@@ -7,7 +7,7 @@ import json
 import operator
 import os
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,11 +18,14 @@ from marketsim.errors import (
     ArgumentError,
     BarsFileNotFoundError,
     FileFormatError,
+    MarketsimError,
     MissingDependencyError,
+    StrategyError,
 )
+from marketsim.processes import Pruned
 from marketsim.search.grid_result import Sets
+from marketsim.search.identity import filed_as
 from marketsim.search.spaces import Dimension, Float, Int, as_space
-from marketsim.search.workers import Pruned
 
 MOST_BYTES = 1 << 20
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
@@ -48,7 +51,7 @@ class Condition(NamedTuple):
 
 
 class SpaceFile(NamedTuple):
-    """What a file of a space says.
+    """Contents of a space file.
 
     Attributes:
         space: dimensions by name.
@@ -68,7 +71,7 @@ class SpaceFile(NamedTuple):
 
 
 def read_space(path: str | os.PathLike[str]) -> SpaceFile:
-    """Read a space from a YAML file, or from JSON where the name ends so.
+    """Read a space from a YAML file, or from a file that ends in .json.
 
     Each parameter is a list of values, or a range: `{int: [5, 50], step: 5}`,
     `{float: [0.001, 0.1], log: true}`. Under `where` may stand comparisons, such as "fast < slow".
@@ -201,7 +204,7 @@ def _from_yaml(text: str) -> Any:
 class Restricted:
     """An objective that ends trials which do not meet the conditions of a space, before they run.
 
-    For samplers, which propose any set; `one`, `data` and `code` are those of the objective.
+    For samplers, which propose any set; `one` and `filed` are those of the objective.
 
     Example:
         >>> from marketsim.search import Pruned
@@ -213,8 +216,11 @@ class Restricted:
     def __init__(self, objective: Any, conditions: tuple[Condition, ...]) -> None:
         self._objective, self._conditions = objective, conditions
         self._function: Callable[..., Any] = getattr(objective, "one", objective)
-        self.data: str = getattr(objective, "data", "")
-        self.code: str = getattr(objective, "code", "")
+
+    @property
+    def filed(self) -> dict[str, str]:
+        """What a trial's score depends on besides its parameters: as of the objective."""
+        return filed_as(self._objective, None, None)
 
     @property
     def keep_net(self) -> bool:
@@ -225,13 +231,28 @@ class Restricted:
     def keep_net(self, keep: bool) -> None:
         self._objective.keep_net = keep
 
+    def excludes(self, params: Mapping[str, Any]) -> str:
+        """The condition that a set does not meet; empty where it meets all."""
+        return next((str(one) for one in self._conditions if not one.holds(params)), "")
+
     def one(self, **params: Any) -> Any:
         """What the objective returns.
 
         Raises:
             Pruned: a condition does not hold.
+            StrategyError: the strategy raised something; says with which parameters.
         """
-        for condition in self._conditions:
-            if not condition.holds(params):
-                raise Pruned(f"{condition} does not hold")
-        return self._function(**params)
+        if condition := self.excludes(params):
+            raise Pruned(f"{condition} does not hold")
+        try:
+            return self._function(**params)
+        except (MarketsimError, Pruned):
+            raise
+        except Exception as error:
+            raise StrategyError(failure(error, params)) from error
+
+
+def failure(error: Exception, params: Mapping[str, Any]) -> str:
+    """What a strategy raised, and with which parameters."""
+    named = " ".join(f"{name}={value}" for name, value in params.items())
+    return f"the strategy raised {type(error).__name__} with {named}: {error}"

@@ -12,7 +12,7 @@ from marketsim.errors import ArgumentError
 
 @dataclass(frozen=True)
 class Float:
-    """A number from low to high.
+    """A real parameter from low to high.
 
     Attributes:
         low, high: bounds, both included.
@@ -39,7 +39,7 @@ class Float:
 
 @dataclass(frozen=True)
 class Int:
-    """A whole number from low to high.
+    """A whole-number parameter from low to high.
 
     Attributes:
         low, high: bounds, both included.
@@ -68,7 +68,7 @@ class Int:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values: numbers, text, booleans or None.
+    """A parameter with a list of values: numbers, text, booleans or None.
 
     Attributes:
         values: at least one, each once.
@@ -107,10 +107,16 @@ def as_space(space: Mapping[str, Any]) -> dict[str, Dimension]:
         >>> as_space({"kind": ["a", "b"]})
         {'kind': Choice(values=('a', 'b'))}
     """
+    if not isinstance(space, Mapping):
+        raise ArgumentError(
+            f"a space is a range or some values for each parameter by name: got {space!r:.80}"
+        )
     if not space:
         raise ArgumentError("the space is empty: give each parameter a range or some values")
     found: dict[str, Dimension] = {}
     for name, dimension in space.items():
+        if not isinstance(name, str):
+            raise ArgumentError(f"a parameter's name must be text: got {name!r}")
         if isinstance(dimension, (Float, Int, Choice)):
             found[name] = dimension
         elif isinstance(dimension, Sequence) and not isinstance(dimension, (str, bytes)):

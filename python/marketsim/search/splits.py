@@ -29,7 +29,7 @@ Rows = npt.NDArray[np.int64]
 
 
 class WalkForwardSplit:
-    """Train on a window, test on the bars after it, go on by the length of the test.
+    """Walk-forward split: train on a window, test on the bars after it, step by the test's length.
 
     Args:
         train: bars of each training window; of the first one where `anchored`.
@@ -104,7 +104,7 @@ class WalkForwardSplit:
 
 
 class CombinatorialPurgedSplit:
-    """Every choice of some folds as the test, the purged rest as the training.
+    """Combinatorial purged split: every choice of folds is a test, the purged rest the training.
 
     The bars are divided into `folds` runs of equal length (but for one bar). With k of N folds as
     the test there are N over k splits; together they test each fold in (N - 1) over (k - 1) of
@@ -210,7 +210,7 @@ class CombinatorialPurgedSplit:
 
 
 class PurgedKFold(CombinatorialPurgedSplit):
-    """Each of some runs of bars as the test once, the purged rest as the training.
+    """K-fold split: each fold is the test once, the purged rest is the training.
 
     Args:
         folds: runs of bars, at least 2.
@@ -271,4 +271,6 @@ def _whole(value: Any, name: str, least: int) -> int:
 def _count(X: Any) -> int:
     """How many rows X has."""
     shape = getattr(X, "shape", None)
+    if not shape and not hasattr(X, "__len__"):
+        raise ArgumentError(f"X must have rows to divide: got {X!r:.80}")
     return int(shape[0]) if shape else len(X)

@@ -24,7 +24,7 @@ def sharpe_scores(returns: Floats) -> Floats:
 
 
 def median_over_folds(folds: int = 5, statistic: Statistic = sharpe_scores) -> Statistic:
-    """A statistic that one lucky stretch cannot win: the median over equal runs of bars.
+    """Make a statistic that resists luck: the median over equal folds of the bars.
 
     Args:
         folds: runs, at least 2.
@@ -61,7 +61,7 @@ def lower_bound(
     repetitions: int = 500,
     seed: int = 0,
 ) -> Statistic:
-    """A statistic that a short or lucky record cannot win: the lower bootstrap bound of a figure.
+    """Make a statistic that resists luck: the lower bootstrap bound of a figure.
 
     Args:
         figure: "sharpe", "mean_return" or "total_return", of a bar (not annualised).

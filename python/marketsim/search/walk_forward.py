@@ -15,10 +15,13 @@ import pandas as pd
 
 from marketsim.errors import ArgumentError
 from marketsim.progress import ProgressBar
-from marketsim.search.ledger import Ledger, canonical
-from marketsim.search.optuna import optuna, params_of
+from marketsim.search.identity import filed_as, identity
+from marketsim.search.ledger import LedgerLike
+from marketsim.search.optuna import TuningResult, optuna, params_of
 from marketsim.search.selection import Splitter
+from marketsim.search.splits import CombinatorialPurgedSplit
 from marketsim.search.statistics import Statistic, named_statistic
+from marketsim.search.trial import canonical
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -26,14 +29,16 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class WalkForwardSearch:
-    """The parameters that each training window chose, and their test.
+    """Result of `search_walk_forward`: parameters of each training window, and their tests.
 
     Attributes:
         windows: one row a window: first and last bar of training and test, the score in each, how
             many sets were evaluated for it and in how many seconds (the cost of fitting again),
             then the parameters, `param_...`: how they drift.
         rows: [tested bar], the bars of all tests.
-        net: [tested bar], what the chosen parameters earned on them: out of sample.
+        paths: [path, tested bar], what the chosen parameters earned on them: out of sample. One
+            path where each bar is tested once; of combinatorial splits as many whole histories as
+            test each fold.
         in_sample_net: [trained bar of the tests' windows], see `in_sample_rows`: what they earned
             where they were chosen; windows that share bars give each bar to the last of them.
         in_sample_rows: [bar], these bars.
@@ -41,9 +46,15 @@ class WalkForwardSearch:
 
     windows: pd.DataFrame
     rows: Rows
-    net: Floats
+    paths: Floats
     in_sample_rows: Rows
     in_sample_net: Floats
+
+    @property
+    def net(self) -> Floats:
+        """What was earned out of sample [tested bar]: all paths in equal weights."""
+        mean: Floats = self.paths.mean(axis=0)
+        return mean
 
     @property
     def equity(self) -> pd.DataFrame:
@@ -78,7 +89,8 @@ def search_walk_forward(
     seed: int = 0,
     study: str = "walk forward",
     storage: str | os.PathLike[str] | None = None,
-    ledger: Ledger | None = None,
+    ledger: LedgerLike | None = None,
+    code: str | None = None,
     without_effect: str = "refuse",
     progress: bool = True,
 ) -> WalkForwardSearch:
@@ -91,10 +103,12 @@ def search_walk_forward(
 
     Args:
         objective: `replay_objective`, `walk_forward_objective`, or a function of parameters by name
-            that returns the net returns [bar].
-        space, sampler, jobs, seed, storage, ledger: as for `optuna`. The ledger files each window's
-            trials under `study` and its split.
-        splitter: as `WalkForwardSplit`; its tests must not share bars.
+            that returns the net returns [bar]. With keep_net=True the ledger keeps the returns of
+            each set on all bars, for `evidence`.
+        space, sampler, jobs, seed, storage, ledger, code: as for `optuna`. The ledger files each
+            window's trials under `study` and its split.
+        splitter: as `WalkForwardSplit`; its tests must not share bars, but for those of
+            `CombinatorialPurgedSplit`, which are joined into its paths.
         trials: of each window.
         statistic: the score on the training bars: "sharpe", "mean", or a function of net returns
             [set, bar] to scores [set], such as `median_over_folds()` or `lower_bound()`.
@@ -114,26 +128,29 @@ def search_walk_forward(
         ...     objective, {"fast": Int(2, 50), "slow": Int(51, 200)},
         ...     WalkForwardSplit(1000, 250), trials=50)
     """
+    if not hasattr(splitter, "split"):
+        raise ArgumentError(f"a splitter such as WalkForwardSplit is expected: got {splitter!r}")
     score = named_statistic(statistic)
-    runner = _Net(objective)
+    runner = _Net(objective, code)
+    metric = statistic if isinstance(statistic, str) else identity(statistic)
     bars = len(runner.first(space, seed))
     windows = [
         (np.asarray(train), np.asarray(test)) for train, test in splitter.split(np.empty(bars))
     ]
-    joined = np.concatenate([test for _, test in windows])
-    if len(np.unique(joined)) < len(joined):
+    combinatorial = isinstance(splitter, CombinatorialPurgedSplit)
+    tested = np.arange(bars) if combinatorial else np.concatenate([test for _, test in windows])
+    if len(np.unique(tested)) < len(tested):
         raise ArgumentError(
             "the tests share bars, which would count twice: use a splitter whose tests follow one "
-            "another, such as WalkForwardSplit"
+            "another, such as WalkForwardSplit, or CombinatorialPurgedSplit"
         )
     chosen: list[dict[str, Any]] = []
     rows = []
     with ProgressBar(len(windows), study, enabled=progress, unit="windows") as bar:
         for number, (train, test) in enumerate(windows):
             start, before = time.perf_counter(), runner.runs
-            name = f"train {train[0]}-{train[-1]} of {len(train)}"
             found = optuna(
-                _Window(runner, train, score),
+                _Window(runner, train, score, metric),
                 space,
                 trials=trials,
                 jobs=jobs,
@@ -142,13 +159,11 @@ def search_walk_forward(
                 study=f"{study}, window {number}" if storage else study,
                 storage=storage,
                 ledger=ledger,
-                data=runner.data,
-                code=runner.code,
-                split=name,
+                split=f"train {_ranges(train)} of {len(train)}",
                 without_effect=without_effect if number == 0 else "keep",
                 progress=False,
             )
-            best = found.best_params
+            best = _best(found, f"window {number} of {len(windows)}, train {_ranges(train)}")
             chosen.append(best)
             net = runner(best)
             rows.append(
@@ -170,22 +185,50 @@ def search_walk_forward(
     trained = sorted(inside)
     return WalkForwardSearch(
         pd.DataFrame(rows),
-        joined.astype(np.int64),
-        np.concatenate([net[test] for (_, test), net in zip(windows, nets, strict=True)]),
+        tested.astype(np.int64),
+        _paths(splitter, nets, [test for _, test in windows]),
         np.array(trained, dtype=np.int64),
         np.array([inside[bar] for bar in trained]),
     )
 
 
+def _paths(splitter: Splitter, nets: list[Floats], tests: list[Rows]) -> Floats:
+    """What was earned in the tests [path, tested bar], of the net returns of each split's best."""
+    if not isinstance(splitter, CombinatorialPurgedSplit):
+        return np.concatenate([net[test] for test, net in zip(tests, nets, strict=True)])[None, :]
+    folds = splitter.fold_rows(nets[0])
+    return np.array(
+        [
+            np.concatenate([nets[split][fold] for split, fold in zip(path, folds, strict=True)])
+            for path in splitter.paths().tolist()
+        ]
+    )
+
+
+def _best(found: TuningResult, window: str) -> dict[str, Any]:
+    try:
+        return found.best_params
+    except ArgumentError as error:
+        raise ArgumentError(f"{window}: {error}") from error
+
+
+def _ranges(rows: Rows) -> str:
+    """Which rows these are: a training beside a test has two stretches or more."""
+    ends = np.flatnonzero(np.diff(rows) != 1)
+    first, last = np.r_[0, ends + 1], np.r_[ends, len(rows) - 1]
+    return " ".join(f"{rows[a]}-{rows[b]}" for a, b in zip(first, last, strict=True))
+
+
 class _Net:
     """Net returns [bar] of a set, computed once."""
 
-    def __init__(self, objective: Any) -> None:
+    def __init__(self, objective: Any, code: str | None) -> None:
+        self.keeps = bool(getattr(objective, "keep_net", False))  # in the ledger too
         if hasattr(objective, "one"):
             objective.keep_net = True
+        self.excludes: Callable[[Mapping[str, Any]], str] = getattr(objective, "excludes", _none)
         self.function: Callable[..., Any] = getattr(objective, "one", objective)
-        self.data = getattr(objective, "data", "")
-        self.code = getattr(objective, "code", "")
+        self.filed = filed_as(objective, None, code)
         self.kept: dict[str, Floats] = {}
         self.runs = 0
 
@@ -206,17 +249,35 @@ class _Net:
     def first(self, space: Any, seed: int) -> Floats:
         """The returns of some set, which say how many bars there are."""
         found = optuna(
-            lambda **params: {"score": 0.0, "bars": float(len(self(params)))}, space, trials=1,
-            sampler="random", seed=seed, without_effect="keep", progress=False,
+            _Size(self), space, trials=1, sampler="random", seed=seed, without_effect="keep",
+            progress=False,
         )  # fmt: skip
         return self(params_of(found.study.best_trial))
+
+
+def _none(params: Mapping[str, Any]) -> str:
+    """No condition: nothing is excluded."""
+    return ""
+
+
+class _Size:
+    """How many bars a set's returns have."""
+
+    def __init__(self, runner: _Net) -> None:
+        self.runner, self.filed, self.excludes = runner, runner.filed, runner.excludes
+
+    def __call__(self, **params: Any) -> float:
+        return float(len(self.runner(params)))
 
 
 class _Window:
     """The score of a set on the bars of a training window."""
 
-    def __init__(self, runner: _Net, train: Rows, score: Statistic) -> None:
+    def __init__(self, runner: _Net, train: Rows, score: Statistic, metric: str) -> None:
         self.runner, self.train, self.score = runner, train, score
+        self.filed, self.excludes = {**runner.filed, "metric": metric}, runner.excludes
 
-    def __call__(self, **params: Any) -> float:
-        return float(self.score(self.runner(params)[None, self.train])[0])
+    def __call__(self, **params: Any) -> float | dict[str, Any]:
+        net = self.runner(params)
+        score = float(self.score(net[None, self.train])[0])
+        return {"score": score, "net": net} if self.runner.keeps else score

@@ -1,4 +1,4 @@
-"""Trading strategies: what is known before a day, turned into orders for it."""
+"""Trading strategies: orders for each bar from what is known before it."""
 
 from marketsim.strategies.entry_exit import EntryTakeProfit, HighLow, MaxDiff, MaxDiffAlwaysOn
 from marketsim.strategies.orders import (

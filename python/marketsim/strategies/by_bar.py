@@ -18,42 +18,41 @@ _NUMBERS = ("position", "high", "low", "stop")
 
 @dataclass(frozen=True)
 class ByBar:
-    """Calls a `BarStrategy` for each bar in turn and joins its orders.
+    """Adapter that calls a `BarStrategy` for each bar and joins its orders.
 
     Attributes:
-        strategy: who decides; a copy of it for each run of bars, so that nothing is carried from
-            one to the next.
+        strategy: the strategy; each run of bars uses a fresh copy, so no state is carried over.
     """
 
     strategy: BarStrategy
 
     @property
     def name(self) -> str:
-        """That of the strategy."""
+        """Name of the strategy."""
         return self.strategy.name
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Those of the strategy."""
+        """Forecast targets that the strategy uses."""
         return self.strategy.targets
 
     @property
     def fitted(self) -> bool:
-        """That of the strategy."""
+        """Whether the strategy's offsets are fitted."""
         return self.strategy.fitted
 
     def decide(self, view: DecisionView) -> Orders:
-        """Orders of all bars.
+        """Return the orders of all bars.
 
         Raises:
-            StrategyError: `decide_bar` fails; says at which bar.
-            ArgumentError: it gives other kinds of orders for different bars, or no numbers.
+            StrategyError: `decide_bar` fails; names the bar.
+            ArgumentError: the kind of orders changes between bars, or a value is not a number.
         """
-        mine = copy.deepcopy(self.strategy)
+        strategy = copy.deepcopy(self.strategy)
         found: list[Orders] = []
         for i in range(len(view)):
             try:
-                found.append(mine.decide_bar(view.bar(i)))
+                found.append(strategy.decide_bar(view.bar(i)))
             except Exception as error:
                 raise StrategyError(
                     f"strategy {self.name!r} failed in decide_bar at the bar "

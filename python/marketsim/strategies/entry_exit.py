@@ -1,4 +1,4 @@
-"""Strategies that enter or leave at limits set by the forecasts of high and low."""
+"""Strategies that enter or exit at limits set by the forecasts of high and low."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from marketsim.strategies.views import DecisionView
 
 
 def farther_side(arrays: Any, high: Any, low: Any) -> Any:
-    """1 where the forecast high lies farther from the close before than the low, else -1.
+    """Return 1 where the forecast high is farther from the previous close than the low, else -1.
 
     0 where the forecast low is not below the forecast high.
 
     Args:
-        arrays: the module of the arrays, numpy or torch.
-        high, low: forecast moves from the close before [day].
+        arrays: array module, numpy or torch.
+        high, low: forecast moves from the previous close [bar].
     """
     side = arrays.where(abs(high) > abs(low), 1.0, -1.0)
     return arrays.where(low < high, side, 0.0)
 
 
 def forecasts_move(high: Any, low: Any) -> Any:
-    """Whether the high or the low is forecast at anything but the close before [day]."""
+    """Whether the forecast high or low differs from the previous close [bar]."""
     return (high != 0.0) | (low != 0.0)
 
 
 @dataclass(frozen=True)
 class EntryTakeProfit:
-    """By the sign of the close forecast from the close before, out at the forecast high or low."""
+    """Enter at the previous close by the sign of the forecast, exit at the forecast high or low."""
 
     name: str = "entry_takeprofit"
     targets: tuple[str, ...] = ("high", "low", "close")
@@ -39,14 +39,14 @@ class EntryTakeProfit:
     elementwise: ClassVar[bool] = True
 
     def decide(self, view: DecisionView) -> TakeProfit:
-        """Position and exit levels of each day."""
+        """Return the position and exit levels of each bar."""
         position = view.allowed(np.sign(view.close))
         return TakeProfit(position, high=view.high, low=view.low)
 
 
 @dataclass(frozen=True)
 class HighLow:
-    """From the forecast low long or from the high short, by the close forecast, to the close."""
+    """Buy at the forecast low or short at the forecast high, exit at the close."""
 
     name: str = "high_low"
     targets: tuple[str, ...] = ("high", "low", "close")
@@ -54,17 +54,17 @@ class HighLow:
     elementwise: ClassVar[bool] = True
 
     def decide(self, view: DecisionView) -> LimitOrders:
-        """Position and entry levels of each day."""
+        """Return the position and entry levels of each bar."""
         position = view.allowed(np.sign(view.close))
         return LimitOrders(position, high=view.high, low=view.low, exit_at_close=True)
 
 
 @dataclass(frozen=True)
 class MaxDiff:
-    """Buys at the low and sells at the high where the forecast high lies farther away, else shorts.
+    """Trade between fitted limits: long if the forecast high is farther than the low, else short.
 
-    Both levels are shifted by offsets that would have earned most on the days before. No position
-    where the forecast low is not below the forecast high.
+    Buys at the forecast low and sells at the forecast high, both shifted by the offsets that earned
+    most on the bars before. No position where the forecast low is not below the forecast high.
     """
 
     name: str = "maxdiff"
@@ -73,16 +73,16 @@ class MaxDiff:
     elementwise: ClassVar[bool] = True
 
     def decide(self, view: DecisionView) -> LimitOrders:
-        """Position and levels of each day."""
+        """Return the position and levels of each bar."""
         position = view.allowed(farther_side(np, view.high, view.low))
         return LimitOrders(position, high=view.high, low=view.low, fitted=True)
 
 
 @dataclass(frozen=True)
 class MaxDiffAlwaysOn:
-    """As `MaxDiff`, but a long and, where shorts are possible, a short on every day.
+    """Trade as `MaxDiff`, but long and (where shorts are allowed) short in every bar.
 
-    None on days whose high and low are forecast at exactly the close before.
+    No orders in bars whose forecast high and low both equal the previous close.
     """
 
     name: str = "maxdiff_always_on"
@@ -91,6 +91,6 @@ class MaxDiffAlwaysOn:
     elementwise: ClassVar[bool] = True
 
     def decide(self, view: DecisionView) -> LimitOrders:
-        """Levels of each day."""
+        """Return the levels of each bar."""
         both = forecasts_move(view.high, view.low).astype(np.float64)
         return LimitOrders(both, high=view.high, low=view.low, fitted=True, always_on=True)

@@ -1,4 +1,4 @@
-"""Orders of strategies for a whole universe at once, as tensors; equal to their `decide`."""
+"""Orders of strategies for a universe as tensors, equal to those of their `decide`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class DeviceOrders(NamedTuple):
-    """What `LimitOrders(fitted=True)` holds besides the levels; see there.
+    """Fields of `LimitOrders(fitted=True)` other than the levels.
 
     Attributes:
-        position: float32 tensor [day].
-        always_on: as there.
+        position: float32 tensor [bar].
+        always_on: as in `LimitOrders`.
     """
 
     position: torch.Tensor
@@ -34,34 +34,34 @@ class DeviceOrders(NamedTuple):
 def device_orders(
     strategy: Strategy, high: torch.Tensor, low: torch.Tensor, long_only: torch.Tensor
 ) -> DeviceOrders:
-    """The orders of a strategy that `fitted_strategies` lets through.
+    """Compute the orders of a strategy that `fitted_strategies` accepts.
 
     Args:
-        strategy: who decides.
-        high, low: float64 [day], forecast moves against the close of the day before.
-        long_only: bool [day], whether shorts are not possible.
+        strategy: the strategy.
+        high, low: float64 [bar], forecast moves against the previous close.
+        long_only: bool [bar], whether shorts are excluded.
     """
     import torch
 
     if type(strategy) is MaxDiffAlwaysOn:
-        nothing = float("nan")  # with always_on, what is not finite does not trade
+        nothing = float("nan")  # with always_on, a position that is not finite does not trade
         moves = forecasts_move(high, low)
         return DeviceOrders(torch.where(moves, 1.0, nothing).float(), always_on=True)
     position = farther_side(torch, high, low).float()
     return DeviceOrders(torch.where(long_only, position.clamp(min=0.0), position), always_on=False)
 
 
-def fitted_strategies(wanted: Iterable[str | Strategy] | str) -> tuple[Strategy, ...]:
-    """The strategies of these names or objects, if `device_orders` knows them.
+def fitted_strategies(strategies: Iterable[str | Strategy] | str) -> tuple[Strategy, ...]:
+    """Select strategies by name or object; all must be supported by `device_orders`.
 
     Raises:
-        UnknownNameError, ArgumentError: as `select_strategies`, or one that decides in NumPy alone.
+        UnknownNameError, ArgumentError: as `select_strategies`, or a strategy without device code.
     """
-    chosen = select_strategies(wanted)
+    chosen = select_strategies(strategies)
     for strategy in chosen:
         if type(strategy) not in (MaxDiff, MaxDiffAlwaysOn):
             raise ArgumentError(
-                f"strategy {strategy.name!r} does not run on a whole universe at once: those that "
-                "do are maxdiff and maxdiff_always_on; run it symbol by symbol, by walk_forward"
+                f"strategy {strategy.name!r} does not run on a universe: expected maxdiff or "
+                "maxdiff_always_on; run it symbol by symbol with walk_forward"
             )
     return chosen

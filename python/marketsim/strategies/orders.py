@@ -1,4 +1,4 @@
-"""What a strategy can order for a day."""
+"""Orders of a strategy, and the interfaces of strategies."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Hold:
-    """Hold a position, traded once a bar: what differs from the target is bought or sold.
+    """Target position of each bar; the difference to the current position is traded once.
 
     Attributes:
-        position: [day], as a fraction of the equity; negative is short.
-        execution: "close": traded at the close of the day before and held to the close of the day;
-            "next_open": traded at the open of the day and held to the open of the next one.
+        position: [bar], as a fraction of the equity; negative is short.
+        execution: "close": traded at the previous close and held to the close of the bar;
+            "next_open": traded at the open of the bar and held to the open of the next one.
     """
 
     position: Floats
@@ -29,14 +29,14 @@ class Hold:
 
 @dataclass(frozen=True)
 class TakeProfit:
-    """Enter at the close of the day before, leave at a limit if the day reaches it.
+    """Entry at the previous close, exit at a limit if the bar reaches it.
 
-    A position that does not leave is carried into the next day. A level that is no better than the
-    entry takes no profit: no order is laid.
+    A position without an exit is carried into the next bar. A level that is no better than the
+    entry takes no profit: no order is placed.
 
     Attributes:
-        position: [day], as in `Hold`.
-        high, low: [day], moves at which a long and a short leave.
+        position: [bar], as in `Hold`.
+        high, low: [bar], exit limits of a long and of a short, as moves from the previous close.
     """
 
     position: Floats
@@ -46,19 +46,19 @@ class TakeProfit:
 
 @dataclass(frozen=True)
 class LimitOrders:
-    """Enter at a limit during the day and leave at another limit or at the close.
+    """Entry at a limit during the bar, exit at another limit or at the close.
 
     A long buys at the low level and sells at the high one, a short the other way round; see
     `marketsim.kernels.rules`.
 
     Attributes:
-        position: [day], as in `Hold`; with `always_on` its sign does not matter.
-        high, low: [day], forecast moves that set the levels, before offsets.
-        fitted: add offsets that are fitted on the days before each day.
-        always_on: trade a long and a short on each day (only the long where shorts are not
-            possible).
-        exit_at_close: leave at the close, never at a limit.
-        stop: [day], moves at which a position leaves at the market, at a loss; None for no stop.
+        position: [bar], as in `Hold`; with `always_on` its sign does not matter.
+        high, low: [bar], forecast moves that set the levels, before offsets.
+        fitted: whether to add offsets fitted on the bars before each bar.
+        always_on: whether to trade a long and a short in each bar (only the long where shorts are
+            excluded).
+        exit_at_close: whether to exit at the close instead of the limit.
+        stop: [bar], moves at which a losing position exits at the market; None for no stop.
             Offsets are fitted without it.
     """
 
@@ -76,60 +76,60 @@ Orders: TypeAlias = Hold | TakeProfit | LimitOrders
 
 @runtime_checkable
 class Strategy(Protocol):
-    """Turns what is known before each day into orders for it.
+    """Interface of a strategy: orders for each bar from what is known before it.
 
     Attributes:
         name: lower-case letters, digits and underscores.
-        targets: the forecasts it decides by, of open, high, low, close: its forecast skill is
-            reported beside its performance.
-        fitted: whether its orders are `LimitOrders(fitted=True)`: then it decides for the days
-            that offsets are fitted on as well.
+        targets: forecasts that it uses, of open, high, low, close; their skill is reported beside
+            its performance.
+        fitted: whether its orders are `LimitOrders(fitted=True)`; it then decides for the bars of
+            the fit windows as well.
     """
 
     @property
     def name(self) -> str:
-        """Its name in tables and on the command line."""
+        """Name in tables and on the command line."""
         ...
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The forecasts that it decides by."""
+        """Forecast targets that the strategy uses."""
         ...
 
     @property
     def fitted(self) -> bool:
-        """Whether its offsets are fitted."""
+        """Whether offsets of its limit orders are fitted."""
         ...
 
     def decide(self, view: DecisionView) -> Orders:
-        """Orders for all days of the view; those of day t may use elements 0 .. t of its arrays."""
+        """Return orders for all bars; those of bar t may use elements 0 .. t of the arrays."""
         ...
 
 
 @runtime_checkable
 class BarStrategy(Protocol):
-    """A strategy that decides bar by bar: the simple form, which cannot look ahead.
+    """Interface of a strategy that decides bar by bar and cannot look ahead.
 
-    Its `decide_bar` is handed what is known before one bar and gives the orders for it, with plain
-    numbers: `Hold(1.0)`, `LimitOrders(1.0, high=0.01, low=-0.01)`. It may keep a state in `self`:
-    each run of bars begins with a fresh copy of the object. Pass it where a `Strategy` is taken.
+    `decide_bar` receives what is known before one bar and returns its orders with plain numbers:
+    `Hold(1.0)`, `LimitOrders(1.0, high=0.01, low=-0.01)`. It may keep state in `self`: each run of
+    bars begins with a fresh copy of the object. Accepted wherever a `Strategy` is.
     """
 
     @property
     def name(self) -> str:
-        """Its name in tables and on the command line."""
+        """Name in tables and on the command line."""
         ...
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The forecasts that it decides by."""
+        """Forecast targets that the strategy uses."""
         ...
 
     @property
     def fitted(self) -> bool:
-        """Whether its offsets are fitted."""
+        """Whether offsets of its limit orders are fitted."""
         ...
 
     def decide_bar(self, view: BarView) -> Orders:
-        """Orders for the bar of the view."""
+        """Return the orders for the bar of the view."""
         ...

@@ -1,4 +1,4 @@
-"""Strategies by name."""
+"""Registry of strategies by name."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ _registered: dict[str, Strategy] = {strategy.name: strategy for strategy in _BUI
 
 
 def strategy_names() -> tuple[str, ...]:
-    """Names of all available strategies, built-in ones first."""
+    """Return the names of all available strategies, built-in ones first."""
     return tuple(_registered)
 
 
 def register_strategy(strategy: Strategy | BarStrategy, *, replace: bool = False) -> None:
-    """Make a strategy available by its name.
+    """Register a strategy under its name.
 
     Args:
-        strategy: what decides.
-        replace: take the place of a registered strategy of that name; a built-in one stays.
+        strategy: the strategy.
+        replace: replace a registered strategy of that name; built-in ones cannot be replaced.
 
     Raises:
-        ArgumentError: not a `Strategy`, a name of other characters than a-z, 0-9 and _, a name
-            that is taken or one of `BASELINES`, or targets that are no collection of names.
+        ArgumentError: not a `Strategy`, a name with other characters than a-z, 0-9 and _, a name
+            that is taken or one of `BASELINES`, or targets that are not a collection of names.
         UnknownNameError: a target other than open, high, low and close.
 
     Example:
@@ -69,11 +69,11 @@ def register_strategy(strategy: Strategy | BarStrategy, *, replace: bool = False
 
 
 def unregister_strategy(name: str) -> None:
-    """Forget a registered strategy.
+    """Remove a registered strategy.
 
     Raises:
         UnknownNameError: no strategy of that name.
-        ArgumentError: a built-in one.
+        ArgumentError: the strategy is built in.
     """
     if name not in _registered:
         raise UnknownNameError("strategy", name, _registered)
@@ -87,9 +87,9 @@ def _is_built_in(name: str) -> bool:
 
 
 def check_strategy(strategy: object) -> Strategy:
-    """`strategy` if it has all that a strategy needs; raises as `register_strategy`.
+    """Return `strategy` if it is valid; raises as `register_strategy`.
 
-    One with `decide_bar` in place of `decide` is wrapped.
+    A strategy with `decide_bar` instead of `decide` is wrapped.
     """
     if (
         not isinstance(strategy, type)
@@ -104,12 +104,12 @@ def check_strategy(strategy: object) -> Strategy:
     name: object = strategy.name
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9_]{1,64}", name):
         raise ArgumentError(
-            f"a strategy's name must be of a-z, 0-9 and _, at most 64: got {name!r}"
+            f"a strategy's name must be 1 to 64 characters of a-z, 0-9 and _: got {name!r}"
         )
     if name in BASELINES and (name != BuyAndHold.name or type(strategy) is not BuyAndHold):
         raise ArgumentError(
-            f"a strategy must not be named {name!r}: {', '.join(BASELINES)} are the baselines that "
-            "every summary shows; choose another name"
+            f"a strategy must not be named {name!r}: the names {', '.join(BASELINES)} belong to "
+            "the baselines of every summary; choose another name"
         )
     if not callable(strategy.decide):
         raise ArgumentError(f"strategy {name!r}: decide must be a method: got {strategy.decide!r}")
@@ -135,11 +135,11 @@ def _check_targets(name: str, targets: object) -> None:
 def select_strategies(
     wanted: Iterable[str | Strategy | BarStrategy] | str | None,
 ) -> tuple[Strategy, ...]:
-    """The strategies of these names or objects, all built-in ones for None.
+    """Select strategies by name or object; None selects all built-in ones.
 
     Raises:
-        UnknownNameError: no strategy of that name, or a target that does not exist.
-        ArgumentError: an object that is no strategy, none at all, or two of one name.
+        UnknownNameError: an unknown strategy or target.
+        ArgumentError: an object that is not a strategy, an empty selection, or a repeated name.
     """
     if wanted is None:
         return _BUILT_IN

@@ -1,4 +1,4 @@
-"""Strategies that hold a position from close to close, by the forecast of the close."""
+"""Strategies that hold a position from close to close by the forecast of the close."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LEAST_BAND = 1e-8
 
 @dataclass(frozen=True)
 class Simple:
-    """By the sign of the forecast of the close; no position where it is 0."""
+    """Hold long or short by the sign of the forecast close; no position where it is 0."""
 
     name: str = "simple"
     targets: tuple[str, ...] = ("close",)
@@ -24,13 +24,13 @@ class Simple:
     elementwise: ClassVar[bool] = True
 
     def decide(self, view: DecisionView) -> Hold:
-        """Position of each day."""
+        """Return the position of each bar."""
         return Hold(view.allowed(np.sign(view.close)))
 
 
 @dataclass(frozen=True)
 class AllSignals:
-    """Long if the forecasts of close, high and low are all above 0, short if all are below."""
+    """Hold long if the forecasts of close, high and low are all above 0, short if all are below."""
 
     name: str = "all_signals"
     targets: tuple[str, ...] = ("high", "low", "close")
@@ -38,10 +38,10 @@ class AllSignals:
     elementwise: ClassVar[bool] = True
 
     def decide(self, view: DecisionView) -> Hold:
-        """Position of each day.
+        """Return the position of each bar.
 
-        The signs are those of the one-bar returns of each column: the high against the high of the
-        day before, not against its close.
+        Signs are those of each column's own one-bar return: the high against the previous high, not
+        against the previous close.
         """
         returns = view.returns[:, 1:]
         up, down = (returns > 0.0).all(axis=1), (returns < 0.0).all(axis=1)
@@ -50,7 +50,7 @@ class AllSignals:
 
 @dataclass(frozen=True)
 class BuyAndHold:
-    """Long on every day, whatever the forecast."""
+    """Hold long in every bar, whatever the forecast."""
 
     name: str = "buy_and_hold"
     targets: tuple[str, ...] = ()
@@ -58,21 +58,21 @@ class BuyAndHold:
     elementwise: ClassVar[bool] = True
 
     def decide(self, view: DecisionView) -> Hold:
-        """Position of each day."""
+        """Return the position of each bar."""
         return Hold(np.ones(len(view)))
 
 
 def shutdown_positions(forecast: Floats, last_return: Floats, long_only: bool) -> Floats:
-    """Positions that pause after a loss.
+    """Compute positions that pause after a loss.
 
-    The first day is long. After a day whose direction was right the position follows the sign of
-    the forecast; after a wrong one it is 0; from 0 it opens by the sign. A forecast of exactly 0 is
-    no position, on the first day too.
+    The first bar is long. After a bar with a profit the position follows the sign of the forecast;
+    after one without it is 0; from 0 it follows the sign again. A forecast of exactly 0 gives no
+    position, in the first bar too.
 
     Args:
-        forecast: [day], forecast return of the day.
-        last_return: [day], return of the day before: what is known when the day is decided.
-        long_only: a negative sign means 0.
+        forecast: [bar], forecast return of the bar.
+        last_return: [bar], return of the previous bar, the latest known when the bar is decided.
+        long_only: whether negative signs give 0.
     """
     result = []
     held = 1.0
@@ -89,23 +89,23 @@ def shutdown_positions(forecast: Floats, last_return: Floats, long_only: bool) -
 
 @dataclass(frozen=True)
 class UnprofitShutdown:
-    """Long on the first day, then by the forecast's sign, with a pause after each wrong day."""
+    """Hold long in the first bar, then by the forecast's sign, with a pause after each loss."""
 
     name: str = "unprofit_shutdown"
     targets: tuple[str, ...] = ("close",)
     fitted: bool = False
 
     def decide(self, view: DecisionView) -> Hold:
-        """Position of each day."""
+        """Return the position of each bar."""
         return Hold(shutdown_positions(view.close, view.last_return, view.long_only))
 
 
 @dataclass(frozen=True)
 class ConfidenceGuard:
-    """Long if the forecast is above the width of its middle fifth, short if below its negative.
+    """Hold long if the forecast exceeds its 40 % to 60 % quantile band, short if below minus it.
 
     Attributes:
-        multiplier: how many widths, above 0.
+        multiplier: band widths that the forecast must exceed, above 0.
     """
 
     multiplier: float = 1.0
@@ -119,7 +119,7 @@ class ConfidenceGuard:
             raise ArgumentError(f"multiplier must be above 0: got {self.multiplier!r}")
 
     def decide(self, view: DecisionView) -> Hold:
-        """Position of each day."""
+        """Return the position of each bar."""
         edge = np.maximum(view.band, _LEAST_BAND) * self.multiplier
         position = np.where(view.close > edge, 1.0, np.where(view.close < -edge, -1.0, 0.0))
         return Hold(view.allowed(position))

@@ -1,4 +1,4 @@
-"""What a strategy sees before each bar."""
+"""Views of what is known before each bar, the input of strategies."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ COLUMNS = ("open", "high", "low", "close", "volume")
 
 @dataclass(frozen=True)
 class PastBars:
-    """The bars before those that are decided; read-only arrays [row], in prices.
+    """Bars before those to be decided; read-only arrays [row], in prices.
 
-    What is known before element i of a view are the rows below `first` + i.
+    Element i of a view may read the rows below `first` + i.
 
     Attributes:
-        first: row of the first bar that is decided.
+        first: row of the first bar to be decided.
         timestamps: datetime64[ns], UTC.
         open, high, low, close, volume: float64.
     """
@@ -49,45 +49,46 @@ class PastBars:
 
     @classmethod
     def of(cls, bars: Bars, start: int, stop: int) -> PastBars:
-        """What is known before the bars of rows start .. stop - 1."""
+        """Slice the bars known before rows start .. stop - 1."""
         columns = (getattr(bars, name)[: stop - 1] for name in ("timestamps", *COLUMNS))
         return cls(start, *columns)
 
     def window(self, column: str, length: int) -> Floats:
-        """The `length` values before each bar, [bar, length], newest last; a view, no copy.
+        """Return the `length` values before each bar, [bar, length], newest last; a view.
 
         Raises:
-            UnknownNameError: no such column.
-            ArgumentError: fewer bars lie before the first one.
+            UnknownNameError: an unknown column.
+            ArgumentError: fewer than `length` bars before the first one.
         """
         if column not in COLUMNS:
             raise UnknownNameError("column", column, COLUMNS)
         length = check_whole("length", length, 1)
         if length > self.first:
             raise ArgumentError(
-                f"past({column!r}, {length}) needs {length} bars before the first one that is "
-                f"decided, and there are {self.first}: ask for fewer, or evaluate from a later "
-                "start="
+                f"past({column!r}, {length}) needs {length} bars before the first bar to be "
+                f"decided: got {self.first}; reduce the length, or evaluate from a later start="
             )
         return sliding_window_view(getattr(self, column), length)[self.first - length :]
 
 
 @dataclass(frozen=True)
 class DecisionView:
-    """Everything known before each day; element t of every array comes from rows before day t.
+    """Information known before each bar; element t of every array comes from rows before bar t.
 
-    All moves are returns against the close of the day before. The days follow one another.
+    All moves are returns against the previous close. The bars are consecutive.
 
     Attributes:
-        dates: datetime64[ns] [day], UTC.
-        open, high, low, close: point forecasts of the day's moves [day].
-        band: distance of the 40 % and the 60 % quantile of the close forecast [day], at least 0.
-        last_return: close-to-close return of the day before [day].
-        returns: point forecasts of the one-bar return of each column against itself (the high
-            against the high of the day before) [day, target], targets open, high, low, close.
-        distribution: the distributions that `returns` are points of, [day, target].
-        long_only: short positions are not possible.
-        bars: the bars before each day; None in a view that was built without.
+        dates: datetime64[ns] [bar], UTC.
+        open, high, low, close: point forecasts of the bar's moves [bar].
+        band: distance between the 40 % and 60 % quantiles of the close forecast [bar], at least 0.
+        last_return: close-to-close return of the previous bar [bar].
+        returns: point forecasts of each column's own one-bar return (the high against the previous
+            high) [bar, target], targets open, high, low, close.
+        distribution: forecast distributions of what `targets` says, [bar, target].
+        long_only: whether shorts are excluded.
+        bars: past bars of each bar; None in a view built without them.
+        targets: what `distribution` is of: "close" for log moves against the previous close, "own"
+            for each column's own one-bar returns.
     """
 
     dates: npt.NDArray[np.datetime64]
@@ -101,26 +102,27 @@ class DecisionView:
     distribution: Distribution
     long_only: bool
     bars: PastBars | None = None
+    targets: str = "own"
 
     def __len__(self) -> int:
         return len(self.dates)
 
     def allowed(self, position: Floats) -> Floats:
-        """`position` with shorts set to 0 where they are not possible."""
+        """Return `position` with shorts set to 0 if the view is long-only."""
         return np.maximum(position, 0.0) if self.long_only else np.asarray(position)
 
     def past(self, column: str, length: int) -> Floats:
-        """The last `length` values of a column of the bars before each day, [day, length].
+        """Return the `length` values of a column before each bar, [bar, length].
 
-        Element [t, -1] is that of the bar before day t. A view into the bars, no copy: read-only.
+        Element [t, -1] is that of bar t - 1. A read-only view, no copy.
 
         Args:
             column: open, high, low, close (prices) or volume.
-            length: how many bars.
+            length: number of past bars.
 
         Raises:
-            UnknownNameError: no such column.
-            ArgumentError: fewer bars lie before the first day.
+            UnknownNameError: an unknown column.
+            ArgumentError: fewer than `length` bars before the first one.
 
         Example:
             >>> import marketsim as ms
@@ -135,13 +137,13 @@ class DecisionView:
         return self.bars.window(column, length)
 
     def part(self, first: int, stop: int) -> DecisionView:
-        """The view of days first .. stop - 1 of these; views, no copies."""
+        """Slice the view to its bars first .. stop - 1, without copies."""
         if (first, stop) == (0, len(self)):
             return self
         return _PartialView(self, first, stop)
 
     def bar(self, i: int) -> BarView:
-        """What is known before day `i`, and nothing of later days."""
+        """Return the view of bar `i` alone, without later bars."""
         return BarView(self, i)
 
 
@@ -152,7 +154,7 @@ class _PartialView(DecisionView):
         own: dict[str, Any] = {"_whole": whole, "_days": slice(first, stop)}
         for name in _ARRAYS:
             own[name] = getattr(whole, name)[first:stop]
-        own["long_only"], own["bars"] = whole.long_only, None
+        own["long_only"], own["bars"], own["targets"] = whole.long_only, None, whole.targets
         if (bars := whole.bars) is not None:
             start = bars.first + first
             stops = start + stop - first - 1
@@ -162,7 +164,7 @@ class _PartialView(DecisionView):
 
     @cached_property
     def distribution(self) -> Distribution:
-        """The distributions that `returns` are points of."""
+        """Forecast distributions, [bar, target]."""
         return _days_of(self.__dict__["_whole"].distribution, self.__dict__["_days"])
 
 
@@ -170,7 +172,7 @@ _ARRAYS = ("dates", "open", "high", "low", "close", "band", "last_return", "retu
 
 
 def _days_of(distribution: Distribution, days: slice) -> Distribution:
-    """The forecasts of some days, of one of the kinds that are stored."""
+    """Slice a distribution [bar, target] to some bars."""
     if isinstance(distribution, QuantileDistribution):
         return QuantileDistribution(
             distribution.levels,
@@ -184,15 +186,15 @@ def _days_of(distribution: Distribution, days: slice) -> Distribution:
         parts = (distribution.df, distribution.loc, distribution.scale, distribution.weights)
         return StudentTMixture(*(part[days] for part in parts))
     raise UnsupportedTypeError(
-        f"the days of a {type(distribution).__name__} cannot be taken apart: expected "
+        f"a {type(distribution).__name__} cannot be sliced by bar: expected "
         "QuantileDistribution, SampleDistribution or StudentTMixture"
     )
 
 
 class BarView:
-    """What is known before one bar: the same names as `DecisionView`, one number each.
+    """Information known before one bar: the fields of `DecisionView` as single numbers.
 
-    It holds nothing of later bars, so that what decides by it cannot look ahead.
+    It holds no data of later bars, so a strategy that reads only this cannot look ahead.
     """
 
     def __init__(self, view: DecisionView, i: int) -> None:
@@ -205,19 +207,19 @@ class BarView:
         self.close, self.band = float(view.close[i]), float(view.band[i])
         self.last_return = float(view.last_return[i])
         self.returns: Floats = view.returns[i].copy()
-        self.long_only = view.long_only
+        self.long_only, self.targets = view.long_only, view.targets
         self._view = view.part(i, i + 1)
 
     @property
     def distribution(self) -> Distribution:
-        """The forecast distributions of the bar, [1, target]."""
+        """Forecast distributions of the bar, [1, target]."""
         return self._view.distribution
 
     def past(self, column: str, length: int) -> Floats:
-        """The last `length` values of a column before the bar, [length], newest last."""
+        """Return the `length` values of a column before the bar, [length], newest last."""
         values: Floats = self._view.past(column, length)[0]
         return values
 
     def allowed(self, position: float) -> float:
-        """`position`, or 0 for a short where shorts are not possible."""
+        """Return `position`, or 0 for a short if the view is long-only."""
         return max(position, 0.0) if self.long_only else float(position)

@@ -1,4 +1,4 @@
-"""What a strategy is compared with: the returns of something else on the same bars."""
+"""Benchmark returns on the evaluated bars."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Benchmark:
     """Returns of a benchmark on the evaluated bars.
 
     Attributes:
-        name: of its column in `returns` and of its table.
+        name: name of its column in `returns` and of its table.
         returns: [bar], fractions.
     """
 
@@ -31,15 +31,15 @@ class Benchmark:
 
 
 def benchmark_series(benchmark: BenchmarkLike | None, bars: Bars) -> pd.Series[float] | None:
-    """The benchmark as returns by date.
+    """Convert a benchmark to returns by date.
 
     Args:
-        benchmark: a Series of returns; or bars, or what `read_bars` takes of them, whose closes
+        benchmark: a Series of returns; or bars, or a path that `read_bars` accepts, whose closes
             give the return from each bar of `bars` to the next.
-        bars: what is evaluated.
+        bars: the bars of the run.
 
     Raises:
-        ArgumentError: none of these.
+        ArgumentError: an unsupported type.
         BarsError: as `read_bars`.
     """
     if benchmark is None:
@@ -53,28 +53,28 @@ def benchmark_series(benchmark: BenchmarkLike | None, bars: Bars) -> pd.Series[f
             "benchmark must be a pandas Series of returns, Bars, or a file of bars: got "
             f"{type(benchmark).__name__}"
         )
-    own, theirs = _index(bars), _index(benchmark).tz_convert(_index(bars).tz)
-    shared = theirs.isin(own)
-    if not shared.any():  # opened at another hour: compared by day
-        shared = theirs.normalize().isin(own.normalize())
+    own, index = _index(bars), _index(benchmark).tz_convert(_index(bars).tz)
+    shared = index.isin(own)
+    if not shared.any():  # sessions open at another hour: match by date
+        shared = index.normalize().isin(own.normalize())
     if not shared.any():
-        shared = np.ones(len(theirs), dtype=np.bool_)  # the error says what it covers
-    closes = pd.Series(benchmark.close[shared], theirs[shared], name=benchmark.symbol)
+        shared = np.ones(len(index), dtype=np.bool_)  # the error says what it covers
+    closes = pd.Series(benchmark.close[shared], index[shared], name=benchmark.symbol)
     return closes.pct_change().iloc[1:]
 
 
 def resolve_benchmark(
     series: pd.Series[float] | None, index: pd.DatetimeIndex, taken: tuple[str, ...] = ()
 ) -> Benchmark | None:
-    """The benchmark on the evaluated bars; None for none.
+    """Align the benchmark with the evaluated bars; None if there is no benchmark.
 
     Args:
-        series: from `benchmark_series`.
-        index: of the evaluated bars.
-        taken: names of strategies, which the benchmark does not get.
+        series: result of `benchmark_series`.
+        index: timestamps of the evaluated bars.
+        taken: strategy names, which the benchmark's column must not repeat.
 
     Raises:
-        ArgumentError: as `marketsim.metrics.align_benchmark`: it does not overlap, or lacks bars.
+        ArgumentError: no overlap or missing bars, as in `marketsim.metrics.align_benchmark`.
     """
     if series is None:
         return None

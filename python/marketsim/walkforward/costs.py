@@ -1,4 +1,4 @@
-"""What trading costs: one rule for every fill of every kind of order."""
+"""Trading costs: one rule for every fill of every kind of order."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Costs:
 
     Attributes:
         fee_bps: fee of a market order, the taker fee.
-        half_spread_bps: half of the distance between bid and ask.
+        half_spread_bps: half of the bid-ask spread.
         maker_bps: fee of a limit order; None: `fee_bps` + `half_spread_bps`.
-        borrow_bps: what a short position pays, in basis points a year (365 calendar days).
-        financing_bps: what the part of a long position beyond the capital pays, likewise.
+        borrow_bps: cost of a short position, in basis points a year (365 calendar days).
+        financing_bps: cost of a long position beyond the capital, likewise.
 
     Raises:
-        ArgumentError: a number that is not finite, or not below the whole value traded.
+        ArgumentError: a rate that is not finite or reaches 10,000 basis points.
 
     Example:
         >>> costs = Costs(fee_bps=5, half_spread_bps=1, maker_bps=-1)
@@ -83,7 +83,7 @@ class Costs:
         return self.entry, self.limit_exit, self.close_exit
 
     def carry(self, position: float) -> float:
-        """Cost a year of holding a position, as a fraction: borrow of a short, financing beyond 1.
+        """Yearly cost of holding a position, as a fraction: borrow of a short, financing beyond 1.
 
         Example:
             >>> costs = Costs(borrow_bps=100, financing_bps=500)
@@ -94,7 +94,7 @@ class Costs:
         return max(-position, position - 1.0, 0.0) * rate * _BPS
 
     def text(self) -> str:
-        """One line for the head of a table."""
+        """Describe the costs in one line, for a table heading."""
         parts = [f"limit {self.entry / _BPS:g} bp", f"market {self.close_exit / _BPS:g} bp"]
         if self.borrow_bps:
             parts.append(f"borrow {self.borrow_bps:g} bp a year")
@@ -117,14 +117,14 @@ cash. Forex: 0.5 bp commission, 0.5 bp half spread; swaps depend on the pair and
 
 
 def check_asset_class(name: object) -> AssetClass:
-    """`name` if it is an asset class; raises UnknownNameError with the list otherwise."""
+    """Return `name` if it is an asset class; raise UnknownNameError with the list otherwise."""
     if not isinstance(name, str) or name not in COSTS:
         raise UnknownNameError("asset class", name, COSTS)
     return name
 
 
 def resolve_costs(fee: float | Costs | None, asset_class: AssetClass) -> Costs:
-    """The costs of a run: those given, one rate for every fill, or the class's own.
+    """Return the costs of a run: `Costs`, one rate for every fill, or the asset class's default.
 
     Raises:
         ArgumentError: a rate that is not finite or not in (-1, 1).

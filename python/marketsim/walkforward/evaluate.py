@@ -1,4 +1,4 @@
-"""Checks the orders of a strategy, and gives what they earned on each bar."""
+"""Check the orders of a strategy and compute their outcome on each bar."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def evaluate(
     accounts: Sequence[int] = (0,),
     cap: VolumeCap | None = None,
 ) -> StrategyDays:
-    """Outcome of checked orders.
+    """Compute the outcome of checked orders.
 
     Args:
-        orders, fit, days: of the same days.
-        book: how they are filled and charged.
-        accounts: the first day of each account: a ruin ends the rest of it.
-        cap: how much of a bar's volume can be traded.
+        orders, fit, days: orders, offsets and market moves of the same bars.
+        book: fill policy and costs.
+        accounts: first bar of each account; a ruin ends the rest of that account.
+        cap: limit on the traded share of a bar's volume.
     """
     if isinstance(orders, LimitOrders):
         outcome = limit_days(orders, fit, days, book, most_value(days.value, cap))
@@ -67,11 +67,11 @@ def _take_profit_days(orders: TakeProfit, days: MarketDays, book: Rulebook) -> S
 
 
 def checked_orders(orders: object, dates: npt.NDArray[np.datetime64], long_only: bool) -> Orders:
-    """The orders with all arrays as float64 [bar].
+    """Validate orders and convert their arrays to float64 [bar].
 
     Raises:
-        ArgumentError: no orders, orders for another number of bars, values that are not finite, a
-            position beyond 10, a short where shorts are not possible, or a level that is no price.
+        ArgumentError: another type, another number of bars, values that are not finite, a position
+            beyond 10, a short where shorts are not allowed, or a level at or below a price of 0.
     """
     if not isinstance(orders, (Hold, TakeProfit, LimitOrders)):
         raise ArgumentError(
@@ -121,21 +121,21 @@ def _checked_array(
         if wrong.size:
             raise ArgumentError(
                 f"{name} must be a move above -1 against the close before: got "
-                f"{array[wrong[0]]} for the bar {str(dates[wrong[0]])[:19]}, which is no price"
+                f"{array[wrong[0]]} for the bar {str(dates[wrong[0]])[:19]}, a price of 0 or less"
             )
     return array
 
 
 def part_of_orders(orders: Orders, first: int, stop: int) -> Orders:
-    """The orders of bars first .. stop - 1; views."""
+    """Slice the orders of bars first .. stop - 1; views."""
     return replace(orders, **{name: array[first:stop] for name, array in _arrays(orders).items()})
 
 
 def joined_orders(parts: Sequence[Orders]) -> Orders:
-    """The orders of several stretches of bars, one after the other.
+    """Concatenate the orders of several stretches of bars.
 
     Raises:
-        ArgumentError: they are of different kinds.
+        ArgumentError: their kinds or options differ.
     """
     first = parts[0]
     if len(parts) == 1:
@@ -155,11 +155,11 @@ def joined_orders(parts: Sequence[Orders]) -> Orders:
 
 
 def same_orders(one: Orders, other: Orders) -> bool:
-    """Whether both order exactly the same."""
+    """Whether both orders are of one kind, with equal options and arrays."""
     if type(one) is not type(other) or _kind(one) != _kind(other):
         return False
-    mine, theirs = _arrays(one), _arrays(other)
-    return all(np.array_equal(mine[name], theirs[name]) for name in mine)
+    first, second = _arrays(one), _arrays(other)
+    return all(np.array_equal(first[name], second[name]) for name in first)
 
 
 def _arrays(orders: Orders) -> dict[str, Any]:

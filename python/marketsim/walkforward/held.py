@@ -17,16 +17,16 @@ _DAYS_A_YEAR = 365.0
 
 
 class Account(NamedTuple):
-    """A held position on each bar, as fractions of the equity.
+    """Account of a held position on each bar, as fractions of the equity.
 
     Attributes:
-        position: held through the bar (`next_open`: from its open on).
+        position: position held through the bar (`next_open`: from its open on).
         gross: return before costs.
         market: value traded at the market.
         limit: value traded at a limit.
-        carry: borrow and financing.
-        entered: whether the bar opens a position.
-        active: whether any was held in the bar.
+        carry: borrow and financing costs.
+        entered: whether a position was opened in the bar.
+        active: whether a position was held in the bar.
     """
 
     position: Floats
@@ -39,7 +39,7 @@ class Account(NamedTuple):
 
 
 def drifted(position: Floats, move: Floats) -> Floats:
-    """A position after its drift, as a fraction of the equity: s (1 + r) / (1 + s r).
+    """Return a position after its drift, as a fraction of the equity: s (1 + r) / (1 + s r).
 
     0 where the equity is lost.
     """
@@ -47,8 +47,8 @@ def drifted(position: Floats, move: Floats) -> Floats:
     return np.where(left > 0.0, position * (1.0 + move) / np.where(left > 0.0, left, 1.0), 0.0)
 
 
-def _brought(after: Floats, breaks: Flags) -> Floats:
-    """Position at the start of each bar: that after the bar before; 0 after a gap."""
+def _opening_position(after: Floats, breaks: Flags) -> Floats:
+    """Return the position at the start of each bar: the previous bar's last; 0 after a gap."""
     before = np.empty_like(after)
     before[0], before[1:] = 0.0, after[:-1]
     before[breaks] = 0.0
@@ -56,14 +56,14 @@ def _brought(after: Floats, breaks: Flags) -> Floats:
 
 
 def _ends(breaks: Flags) -> Flags:
-    """Bars at whose end the position is sold: the last one, and those before a gap."""
+    """Mark the bars at whose end the position is sold: the last one and each one before a gap."""
     ends = np.empty_like(breaks)
     ends[:-1], ends[-1] = breaks[1:], True
     return ends
 
 
 def _carry(position: Floats, days: MarketDays, costs: Costs) -> Floats:
-    """Borrow of shorts and financing beyond 1 over the calendar days up to each bar's close."""
+    """Return borrow costs of shorts and financing beyond 1, for the time up to each bar's close."""
     if not costs.borrow_bps and not costs.financing_bps:
         return np.zeros(len(position))
     yearly = np.maximum(-position, 0.0) * costs.borrow_bps
@@ -74,13 +74,13 @@ def _carry(position: Floats, days: MarketDays, costs: Costs) -> Floats:
 def hold_account(
     orders: Hold, days: MarketDays, costs: Costs, most: Floats | None = None
 ) -> Account:
-    """The account of `Hold` orders.
+    """Compute the account of `Hold` orders.
 
     Args:
         orders: target positions.
-        days: what came.
-        costs: for borrow and financing.
-        most: the most value that can be traded for each bar; None for any.
+        days: market moves of the same bars.
+        costs: borrow and financing rates.
+        most: largest value that can be traded on each bar; None for no limit.
     """
     if orders.execution == "next_open":
         return _hold_from_open(orders.position, days, costs, most)
@@ -88,7 +88,7 @@ def hold_account(
     if most is not None:
         position = _limited(position, days.close, days.breaks, most)
     after = drifted(position, days.close)
-    before = _brought(after, days.breaks)
+    before = _opening_position(after, days.breaks)
     traded = np.abs(position - before) + np.where(_ends(days.breaks), np.abs(after), 0.0)
     held = position != 0.0
     return Account(
@@ -103,21 +103,21 @@ def hold_account(
 
 
 def _hold_from_open(target: Floats, days: MarketDays, costs: Costs, most: Floats | None) -> Account:
-    """Account of positions decided at the close before and traded at the open.
+    """Compute the account of positions decided at the previous close and traded at the open.
 
-    Overnight the position of the bar before earns the move from close to open, and from the open on
-    the new one earns the move to the close; the two compound.
+    The previous position earns the move from close to open, the new one the move from open to
+    close; the two compound.
     """
     rest = (1.0 + days.close) / (1.0 + days.open) - 1.0
     position = np.empty(len(target))
     night, at_open = np.empty(len(target)), np.empty(len(target))
     held = 0.0
-    for t in range(len(target)):  # one bar after the other: a limited trade leaves another position
+    for t in range(len(target)):  # sequential: a limited trade changes the next bar's position
         night[t] = 0.0 if days.breaks[t] else held
         grown = 1.0 + night[t] * days.open[t]
         at_open[t] = night[t] * (1.0 + days.open[t]) / grown if grown > 0.0 else 0.0
-        wanted = target[t] - at_open[t]
-        position[t] = at_open[t] + (wanted if most is None else np.clip(wanted, -most[t], most[t]))
+        trade = target[t] - at_open[t]
+        position[t] = at_open[t] + (trade if most is None else np.clip(trade, -most[t], most[t]))
         left = 1.0 + position[t] * rest[t]
         held = position[t] * (1.0 + rest[t]) / left if left > 0.0 else 0.0
     grown = 1.0 + night * days.open
@@ -136,7 +136,7 @@ def _hold_from_open(target: Floats, days: MarketDays, costs: Costs, most: Floats
 
 
 def _limited(target: Floats, move: Floats, breaks: Flags, most: Floats) -> Floats:
-    """Positions that move to their targets by at most the value that can be traded."""
+    """Return positions that move towards their targets by at most `most` a bar."""
     position = np.empty(len(target))
     held = 0.0
     for t in range(len(target)):
@@ -148,7 +148,7 @@ def _limited(target: Floats, move: Floats, breaks: Flags, most: Floats) -> Float
 
 
 class TakeProfitFills(NamedTuple):
-    """Exits at limits."""
+    """Take-profit exits: fill moves, flags and the limit levels of each bar."""
 
     exits: Flags
     move: Floats
@@ -158,11 +158,11 @@ class TakeProfitFills(NamedTuple):
 
 
 def take_profit_fills(orders: TakeProfit, days: MarketDays, fill: str) -> TakeProfitFills:
-    """Exits of positions that are open before the bar begins.
+    """Compute the take-profit exits of positions that are open before the bar begins.
 
-    All of the bar comes after the entry, so every policy but `close_only` knows what happens: the
-    limit fills if the price trades through it, at the open if the bar opens beyond it. A limit that
-    is no better than the entry takes no profit: no order is laid.
+    The whole bar comes after the entry, so every policy but `close_only` gives the same fill: at
+    the limit if the price trades through it, at the open if the bar opens beyond it. A limit that
+    is no better than the entry takes no profit: no order is placed.
     """
     f32 = np.float32
     is_long, is_short = orders.position > 0.0, orders.position < 0.0
@@ -187,10 +187,10 @@ def take_profit_fills(orders: TakeProfit, days: MarketDays, fill: str) -> TakePr
 def take_profit_account(
     orders: TakeProfit, fills: TakeProfitFills, days: MarketDays, costs: Costs
 ) -> Account:
-    """The account of `TakeProfit` orders; a position without an exit is carried on."""
+    """Compute the account of `TakeProfit` orders; a position without an exit is carried over."""
     position = orders.position
     after = np.where(fills.exits, 0.0, drifted(position, days.close))
-    before = _brought(after, days.breaks)
+    before = _opening_position(after, days.breaks)
     held = position != 0.0
     return Account(
         position=position,
@@ -211,15 +211,15 @@ def account_days(
     low: Floats | None = None,
     other: tuple[Floats, Floats] | None = None,
 ) -> StrategyDays:
-    """Outcome of an account: every fill charged by its kind, and what holding costs.
+    """Charge an account: fees of every fill by its kind, borrow and financing.
 
     Args:
-        account: positions and what they traded.
+        account: positions and traded values.
         costs: rates.
-        flags: of exits; entries are added.
+        flags: exit flags; entry flags are added.
         high, low: levels of limit orders.
-        other: net of the same orders under the optimistic and the open_aware policy; None where no
-            policy changes anything.
+        other: net of the same orders under the optimistic and the open_aware policy; None if the
+            result does not depend on the policy.
     """
     position = account.position
     zeros, nothing = np.zeros(len(position)), np.full(len(position), np.nan)

@@ -1,4 +1,4 @@
-"""Inputs of a run: forecasts, market moves, and what was known before each day."""
+"""Inputs of a run: forecasts, market moves, and the decision view of each bar."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.bars import Bars
-from marketsim.forecasts import ForecastCube, ForecastPlan, ForecastStore, run_plans, target_index
+from marketsim.bars import TARGETS, Bars, simple_moves
+from marketsim.forecasts import (
+    ForecastCube,
+    ForecastPlan,
+    ForecastStore,
+    ReturnTable,
+    run_plans,
+    target_index,
+)
 from marketsim.models import Model
 from marketsim.strategies import DecisionView, PastBars
 from marketsim.timing import stage
@@ -21,7 +28,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ModelCard:
-    """The facts of a model that results show; results do not keep the model."""
+    """Name, fingerprint and levels of a model; results keep these instead of the model."""
 
     name: str
     fingerprint: str
@@ -29,15 +36,15 @@ class ModelCard:
 
     @classmethod
     def of(cls, model: Model) -> ModelCard:
-        """The card of a model."""
+        """Return the card of a model."""
         return cls(model.name, model.fingerprint, tuple(model.levels))
 
 
 def forecast_plans(windows: Windows) -> tuple[ForecastPlan, ...]:
-    """Forecast plans of a run: one for each stretch of days without a gap, ascending.
+    """Plan the forecasts of a run: one plan for each stretch of bars without a gap, ascending.
 
-    There are several only where an embargo leaves days that no simulation uses, not even to fit
-    offsets on.
+    There are several only where an embargo leaves bars that no simulation uses, not even for the
+    fit of offsets.
     """
     groups: list[list[Stretch]] = []
     for stretch in windows.stretches:
@@ -55,9 +62,16 @@ def forecast_plans(windows: Windows) -> tuple[ForecastPlan, ...]:
 
 @dataclass(frozen=True)
 class Forecasts:
-    """The forecasts of a run: one cube a plan, ascending."""
+    """Forecasts of a run: one cube per plan, ascending.
+
+    Attributes:
+        cubes: of log moves against the previous close in order (low <= open, close <= high), or of
+            own returns.
+        crossed: number of bars whose forecasts crossed and were put in order.
+    """
 
     cubes: tuple[ForecastCube, ...]
+    crossed: int = 0
 
     @classmethod
     def made(
@@ -68,23 +82,35 @@ class Forecasts:
         *,
         store: ForecastStore | None,
         progress: bool,
+        targets: str | None = None,
     ) -> Forecasts:
         """Run the plans; raises as `run_plans`."""
         with stage("forecasts"):
-            wanted = [(bars, plan) for plan in plans]
-            made = run_plans(wanted, model, store=store, progress=progress)
-            return cls(tuple(cube.own_returns(bars) for cube in made))
+            table = ReturnTable.for_model(bars, model, targets)
+            planned = [(table, plan) for plan in plans]
+            return cls.of(run_plans(planned, model, store=store, progress=progress))
+
+    @classmethod
+    def of(cls, cubes: Sequence[ForecastCube]) -> Forecasts:
+        """Put the cubes of `run_plans` in order."""
+        found = [cube.ordered() for cube in cubes]
+        return cls(tuple(cube for cube, _ in found), sum(count for _, count in found))
+
+    @property
+    def targets(self) -> str:
+        """Kind of forecast: "close" (moves against the previous close) or "own" (own returns)."""
+        return self.cubes[0].schema.targets
 
     def between(self, start: int, stop: int) -> ForecastCube:
-        """The forecasts of the rows start .. stop - 1, which lie within one plan; a view."""
+        """Return the forecasts of rows start .. stop - 1, all of one plan; a view."""
         return self.around(start).slice(start, stop)
 
     def around(self, row: int) -> ForecastCube:
-        """The forecasts of the plan that holds a row."""
+        """Return the forecasts of the plan that holds a row."""
         return next(cube for cube in reversed(self.cubes) if cube.first <= row)
 
     def evaluated(self, windows: Windows) -> ForecastCube:
-        """The forecasts of `windows.days`, in this order; a view where there is no gap."""
+        """Return the forecasts of `windows.days`, in this order; a view where there is no gap."""
         parts = [self.between(stretch.first, stretch.stop) for stretch in windows.stretches]
         if len(parts) == 1:
             return parts[0]
@@ -94,15 +120,15 @@ class Forecasts:
 
 @dataclass(frozen=True)
 class MarketDays:
-    """Market moves of bars [day], each against the close of the bar before.
+    """Market moves of bars [bar], each against the previous close.
 
     Attributes:
-        previous_close: the close of the bar before, in price.
-        open, high, low, close: returns.
-        elapsed: calendar days from the close of the bar before to that of this one.
-        breaks: True where nothing is brought from the bar before: at the start and after a gap.
-        value, value_before: volume times close of the bar, and of the bar before, in currency; None
-            where the bars have no volumes.
+        previous_close: close of the previous bar, a price.
+        open, high, low, close: moves against it, fractions.
+        elapsed: calendar days from the previous close to this one.
+        breaks: True where no position is carried into the bar: at the start and after a gap.
+        value, value_before: volume times close of the bar and of the previous one, in currency;
+            None where the bars have no volumes.
     """
 
     previous_close: Floats
@@ -117,7 +143,7 @@ class MarketDays:
 
     @classmethod
     def of(cls, bars: Bars, start: int, stop: int) -> MarketDays:
-        """The days of rows start .. stop - 1; start is at least 1."""
+        """Compute the moves of rows start .. stop - 1; start is at least 1."""
         return cls.at(bars, np.arange(start, stop))
 
     @classmethod
@@ -127,12 +153,12 @@ class MarketDays:
         rows: npt.NDArray[np.int64],
         breaks: npt.NDArray[np.bool_] | None = None,
     ) -> MarketDays:
-        """The days of these rows, each at least 1.
+        """Compute the moves of these rows, each at least 1.
 
         Args:
-            bars: where they are.
-            rows: ascending within each account.
-            breaks: where accounts begin; None: at the first row and after each gap.
+            bars: bars of one symbol.
+            rows: row numbers, ascending within each account.
+            breaks: True where an account begins; None: at the first row and after each gap.
         """
         before = rows - 1
         previous = bars.close[before]
@@ -152,46 +178,71 @@ class MarketDays:
 
 
 def moves_from_close(returns: Any, ratio: Any) -> Any:
-    """Forecast one-bar returns of a price as moves from the close before, exactly.
+    """Convert one-bar returns of a price to moves from the previous close, exactly.
 
     Args:
-        returns: of open, high or low: price[t] / price[t-1] - 1; an array or a tensor.
+        returns: price[t] / price[t-1] - 1 of open, high or low; an array or a tensor.
         ratio: price[t-1] / close[t-1], likewise.
     """
     return (1.0 + returns) * ratio - 1.0
 
 
+def point_moves(bars: Bars, cube: ForecastCube, aggregate: str) -> Floats:
+    """Compute point forecasts [bar, target] as simple returns against the previous close."""
+    points = cube.point(aggregate)
+    if cube.schema.targets == "close":
+        return np.asarray(simple_moves(points))
+    rows = slice(cube.first - 1, cube.first - 1 + len(cube))  # the bar before each bar
+    close = bars.close[rows]
+    ratios = np.stack([getattr(bars, name)[rows] / close for name in TARGETS], axis=1)
+    moves = moves_from_close(points, ratios)
+    # Forecast returns of exactly 0 for high and low mean no move from the previous close: no trade.
+    high, low, last = (target_index(name) for name in ("high", "low", "close"))
+    moves[(points[:, [high, low]] == 0.0).all(axis=1)[:, None] & _HIGH_AND_LOW] = 0.0
+    moves[:, last] = points[:, last]
+    return np.asarray(moves)
+
+
+def prices_from_moves(cube: ForecastCube, bars: Bars, rows: npt.NDArray[np.int64], name: str,
+                      moves: Floats) -> Floats:  # fmt: skip
+    """Convert moves [bar, level] of one target to prices; `rows` are the previous bars."""
+    if cube.schema.targets == "close":
+        return np.asarray(bars.close[rows, None] * (1.0 + simple_moves(moves)))
+    return np.asarray(getattr(bars, name)[rows, None] * (1.0 + moves))
+
+
+_HIGH_AND_LOW = np.array([name in ("high", "low") for name in TARGETS])
+
+
 def decision_view(
     bars: Bars, cube: ForecastCube, aggregate: str, *, long_only: bool
 ) -> DecisionView:
-    """What is known before each day of the cube."""
-    rows = slice(cube.first - 1, cube.first - 1 + len(cube))  # the day before each day
-    returns = cube.point(aggregate)
-    close = bars.close[rows]
-    moves = {
-        name: moves_from_close(returns[:, target_index(name)], getattr(bars, name)[rows] / close)
-        for name in ("open", "high", "low")
-    }
-    # A forecast of exactly no move of both is one of no move from the close before: no trade.
-    still = (returns[:, [target_index("high"), target_index("low")]] == 0.0).all(axis=1)
-    moves |= {name: np.where(still, 0.0, moves[name]) for name in ("high", "low")}
+    """Build the decision view of the cube's bars: all that is known before each of them."""
+    rows = slice(cube.first - 1, cube.first - 1 + len(cube))  # the bar before each bar
+    close, targets = bars.close[rows], cube.schema.targets
+    moves = point_moves(bars, cube, aggregate)
+    if targets == "close":
+        own = [close / getattr(bars, name)[rows] for name in TARGETS]
+        returns = (1.0 + moves) * np.stack(own, axis=1) - 1.0
+        returns[:, -1] = moves[:, -1]
+    else:
+        returns = cube.point(aggregate)
     with stage("head"):
         bands = cube.distribution.quantile((0.4, 0.6))[:, target_index("close")]
+        bands = simple_moves(bands) if targets == "close" else bands
     before = bars.close[cube.first - 2 : cube.first - 2 + len(cube)]
     view = DecisionView(
         dates=bars.timestamps[cube.first : cube.first + len(cube)],
-        open=moves["open"],
-        high=moves["high"],
-        low=moves["low"],
-        close=returns[:, target_index("close")],
+        **{name: moves[:, i] for i, name in enumerate(TARGETS)},
         band=np.maximum(bands[:, 1] - bands[:, 0], 0.0),
         last_return=close / before - 1.0,
         returns=returns,
         distribution=cube.distribution,
+        targets=targets,
         long_only=long_only,
         bars=PastBars.of(bars, cube.first, cube.first + len(cube)),
     )
-    # Several strategies are shown the same view: none may change what another sees.
+    # Strategies share the view: none may change its arrays.
     for array in (view.open, view.high, view.low, view.band, view.last_return, returns, view.close):
         array.setflags(write=False)
     return view
@@ -203,12 +254,13 @@ _KEPT_FITS = 64
 
 @dataclass(frozen=True)
 class RunInputs:
-    """Views and market moves of a run's days for its strategies, each computed once.
+    """Decision views and market moves of a run's bars, each computed once and cached.
 
-    The caches change no result: a cached value equals a new one. Threads share them.
+    Results do not depend on the caches: a cached value equals a new one. Threads share them.
 
     Attributes:
-        bars, forecasts: of the run.
+        bars: bars of the run.
+        forecasts: forecasts of the run.
     """
 
     bars: Bars
@@ -218,37 +270,37 @@ class RunInputs:
     _fits: dict[Any, tuple[Any, Any]] = field(default_factory=dict, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Drop the caches: computing them again is faster than pickling."""
+        """Drop the caches: recomputing is faster than pickling."""
         return self.__dict__ | {"_views": {}, "_market": {}, "_fits": {}}
 
     def view(self, start: int, stop: int, aggregate: str, long_only: bool) -> DecisionView:
-        """What is known before each of the days of rows start .. stop - 1."""
+        """Return the decision view of rows start .. stop - 1."""
         whole = self.forecasts.around(start)
 
-        def made() -> DecisionView:
+        def compute() -> DecisionView:
             with stage("slices"):
                 return decision_view(self.bars, whole, aggregate, long_only=long_only)
 
         view: DecisionView = kept(
-            self._views, (whole.first, aggregate, long_only), made, _KEPT_VIEWS
+            self._views, (whole.first, aggregate, long_only), compute, _KEPT_VIEWS
         )
         return view.part(start - whole.first, stop - whole.first)
 
     def market(self, rows: npt.NDArray[np.int64], window: int | None = None) -> MarketDays:
-        """Market moves of these rows; with `window`, every `window` rows are one account."""
+        """Return the market moves of rows; with `window`, every `window` rows are one account."""
 
-        def made() -> MarketDays:
+        def compute() -> MarketDays:
             with stage("slices"):
                 if window is None:
                     return MarketDays.at(self.bars, rows)
                 breaks = np.arange(len(rows)) % window == 0
                 return MarketDays.at(self.bars, rows, breaks)
 
-        found: MarketDays = kept(self._market, (rows.tobytes(), window), made, _KEPT_VIEWS)
+        found: MarketDays = kept(self._market, (rows.tobytes(), window), compute, _KEPT_VIEWS)
         return found
 
     def fit(self, key: Any, inputs: Any, same: Callable[[Any, Any], bool], make: Any) -> Any:
-        """The cached fit of a key, made by `make` again where `inputs` differ."""
+        """Return the cached fit of a key; compute it by `make` if missing or `inputs` differ."""
         found = self._fits.get(key)
         if found is not None and same(found[0], inputs):
             return found[1]
@@ -260,7 +312,7 @@ class RunInputs:
 
 
 def kept(cache: dict[Any, Any], key: Any, make: Callable[[], Any], most: int) -> Any:
-    """`cache[key]`, computed where missing; a full cache is cleared."""
+    """Return `cache[key]`, computed by `make` if missing; clear a full cache."""
     found = cache.get(key)
     if found is None:
         found = make()

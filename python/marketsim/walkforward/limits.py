@@ -1,4 +1,4 @@
-"""Limit orders: their levels, offsets fitted on the days before, and what fills."""
+"""Limit orders: levels, offsets fitted on the bars before, and fills."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ Levels = npt.NDArray[np.float32]
 
 LONG, SHORT = (rules.LONG_ENTERED, rules.LONG_EXITED), (rules.SHORT_ENTERED, rules.SHORT_EXITED)
 BOUNDS = ("optimistic", "open_aware")
-"""The policies that bound what a bar does not tell."""
+"""Fill policies that bound the net where a bar leaves the order of fills open."""
 
 
 @dataclass(frozen=True)
 class Rulebook:
-    """How orders are filled and charged.
+    """Rules of a run: fill policy, costs and the fit of offsets.
 
     Attributes:
         fill: fill policy.
         costs: rates.
-        long_only: shorts are not possible.
-        offset_window, bounds: how many days offsets are fitted on, and within what.
-        device: where they are fitted.
+        long_only: whether shorts are excluded.
+        offset_window: bars that offsets are fitted on.
+        bounds: bounds of the offsets.
+        device: device that fits them.
     """
 
     fill: str
@@ -46,25 +47,25 @@ class Rulebook:
 
 
 class Fit(NamedTuple):
-    """Offsets of each day, and their mean net on the days fitted on."""
+    """Fitted offsets of each bar, and their mean net on the bars of the fit."""
 
     high: Levels
     low: Levels
     in_sample: Floats
 
     def part(self, first: int, stop: int) -> Fit:
-        """Days first .. stop - 1; views."""
+        """Slice bars first .. stop - 1; views."""
         return Fit(self.high[first:stop], self.low[first:stop], self.in_sample[first:stop])
 
     @classmethod
     def none(cls, count: int) -> Fit:
-        """Offsets of 0, for orders that are not fitted."""
+        """Return offsets of 0, for orders that are not fitted."""
         zeros = np.zeros(count, dtype=f32)
         return cls(zeros, zeros, np.full(count, np.nan))
 
 
 class LimitProblem(NamedTuple):
-    """Limit orders as the kernels take them: levels [day], and one position [day] a side."""
+    """Limit orders in the kernels' layout: levels [bar] and one position [bar] per side."""
 
     high: Levels
     low: Levels
@@ -72,12 +73,12 @@ class LimitProblem(NamedTuple):
 
 
 def policy_of(orders: LimitOrders, fill: str) -> str:
-    """The policy of limit orders in a run under `fill`; those that leave at the close do so."""
+    """Return the fill policy of limit orders: `close_only` if they exit at the close."""
     return "close_only" if orders.exit_at_close else fill
 
 
 def limit_problem(orders: LimitOrders, long_only: bool) -> LimitProblem:
-    """The levels and sides of limit orders, before offsets; see `policy_of`."""
+    """Return the levels and sides of limit orders, before offsets; see `policy_of`."""
     high, low = orders.high.astype(f32), orders.low.astype(f32)
     position = orders.position
     if not orders.always_on:
@@ -89,15 +90,15 @@ def limit_problem(orders: LimitOrders, long_only: bool) -> LimitProblem:
 def fit_offsets(
     orders: LimitOrders, days: MarketDays, count: int, book: Rulebook, most: Floats | None
 ) -> Fit:
-    """Offsets for each of the last `count` days, and their mean net on the days fitted on.
+    """Fit the offsets of each of the last `count` bars, each on its own fit window.
 
-    Window j begins with day j: it ends `purge` days before day j of the last `count`.
+    Window j begins with bar j: it ends `purge` bars before bar j of the last `count`.
     """
     high, low, sides = limit_problem(orders, book.long_only)
     position = sides[0]
     if most is not None:
         position = np.where(most > 0.0, position, 0.0)
-    if orders.always_on:  # there, only what is not finite does not trade
+    if orders.always_on:  # the kernel trades both sides unless the position is not finite
         position = np.where(position == 0.0, np.nan, position)
     columns = (days.close, days.high, days.low, high, low, position, days.open)
     traded = LimitDays(*(np.ascontiguousarray(values, dtype=f32) for values in columns))
@@ -110,14 +111,14 @@ def fit_offsets(
 
 
 class SideFills(NamedTuple):
-    """Outcome of one side of a day's orders: the long or the short.
+    """Fills of one side of each bar's orders: the long or the short.
 
     Attributes:
         direction: 1 where a long entered, -1 where a short did, else 0.
-        size: absolute position that entered.
+        size: absolute position entered.
         gross, fee: return before costs, and costs.
-        entry_move, exit_move: prices of the fills against the close before; NaN without.
-        at_open: entered at the open.
+        entry_move, exit_move: fill prices as moves against the previous close; NaN without a fill.
+        at_open: whether the entry filled at the open.
         exit_kind: "limit", "stop" or "close".
         flags: bits of `marketsim.kernels.rules`.
     """
@@ -134,7 +135,7 @@ class SideFills(NamedTuple):
 
 
 class _Outcome(NamedTuple):
-    """Sum of the sides' outcomes."""
+    """Outcome of all sides, added."""
 
     gross: Floats
     fee: Floats
@@ -147,7 +148,7 @@ class _Outcome(NamedTuple):
 
 
 class _Levels(NamedTuple):
-    """Orders as placed: levels with offsets, sides capped at the volume that can be filled."""
+    """Orders as placed: levels with offsets, sides capped by the volume limit."""
 
     high: Levels
     low: Levels
@@ -155,7 +156,7 @@ class _Levels(NamedTuple):
     stop: Levels | None
 
 
-def _laid(orders: LimitOrders, fit: Fit, book: Rulebook, most: Floats | None) -> _Levels:
+def _placed_levels(orders: LimitOrders, fit: Fit, book: Rulebook, most: Floats | None) -> _Levels:
     high, low, sides = limit_problem(orders, book.long_only)
     if most is not None:
         sides = [np.clip(side, -most, most) for side in sides]
@@ -166,14 +167,14 @@ def _laid(orders: LimitOrders, fit: Fit, book: Rulebook, most: Floats | None) ->
 def limit_days(
     orders: LimitOrders, fit: Fit, days: MarketDays, book: Rulebook, most: Floats | None
 ) -> StrategyDays:
-    """Outcome of limit orders with their offsets.
+    """Compute the outcome of limit orders with their offsets.
 
     Args:
-        orders, fit, days: of the same days.
-        book: how they are filled and charged.
-        most: the most value that can be filled on each day; None for any.
+        orders, fit, days: orders, offsets and market moves of the same bars.
+        book: fill policy and costs.
+        most: largest value that can be filled on each bar; None for no limit.
     """
-    laid = _laid(orders, fit, book, most)
+    laid = _placed_levels(orders, fit, book, most)
     found = {
         fill: _fill_sides(days, laid, policy_of(orders, fill), book.costs)
         for fill in {book.fill, *BOUNDS}
@@ -205,7 +206,7 @@ def limit_days(
 
 
 def _fill_sides(days: MarketDays, laid: _Levels, fill: str, costs: Costs) -> _Outcome:
-    """The outcome of a long and a short on the same days, added."""
+    """Add the outcomes of a long and a short on the same bars."""
     gross, fee, exposure = np.zeros((3, len(laid.high)))
     flags = np.zeros(len(laid.high), dtype=np.uint8)
     for side in laid.sides:
@@ -221,7 +222,7 @@ def _fill_sides(days: MarketDays, laid: _Levels, fill: str, costs: Costs) -> _Ou
 def _filled(
     days: MarketDays, laid: _Levels, side: Floats, fill: str
 ) -> tuple[Floats, npt.NDArray[np.uint8]]:
-    """Return before costs and flags of one side."""
+    """Return (gross return, flags) of one side."""
     part = fills(
         days.close, days.high, days.low, laid.high, laid.low, side, fill=fill, open=days.open
     )
@@ -232,7 +233,7 @@ def _filled(
 
 
 def _charged(side: Floats, flags: npt.NDArray[np.uint8], costs: Costs) -> tuple[Floats, Floats]:
-    """(absolute position that entered, costs): a fill at a limit and one at the market differ."""
+    """Return (absolute position entered, costs) of one side; limit and market fills differ."""
     size = np.where(flags & _ENTERED > 0, np.abs(side), 0.0)
     exit_rate = np.where(flags & _EXITED > 0, costs.limit_exit, costs.close_exit)
     return size, size * (costs.entry + exit_rate)
@@ -245,8 +246,8 @@ _EXITED = LONG[1] | SHORT[1]
 def side_fills(
     orders: LimitOrders, fit: Fit, days: MarketDays, book: Rulebook, most: Floats | None
 ) -> list[SideFills]:
-    """The fills of each side with their prices; arguments of `limit_days`."""
-    laid = _laid(orders, fit, book, most)
+    """Return the fills of each side with their prices; arguments as in `limit_days`."""
+    laid = _placed_levels(orders, fit, book, most)
     opened = days.open.astype(f32)
     found = []
     for side in laid.sides:
@@ -285,13 +286,12 @@ def _stopped(
     gross: Floats,
     flags: npt.NDArray[np.uint8],
 ) -> tuple[Floats, npt.NDArray[np.uint8]]:
-    """The same with a stop: the position leaves at the market once the price reaches it.
+    """Apply a stop: exit at the market once the price reaches it; returns (gross, flags).
 
-    After an entry at the open all of the bar counts. After an entry inside the bar the price comes
-    from beyond the entry, so what lies beyond the stop came after it. A bar that reaches the stop
-    and the exit limit leaves open which came first: `optimistic` takes the limit, every other
-    policy the stop. A stop that the price is beyond at the entry leaves at the entry price, under
-    every policy.
+    After an entry at the open the whole bar counts. After an entry inside the bar the price comes
+    from beyond the entry, so a price beyond the stop came after it. If the bar reaches both the
+    stop and the exit limit, `optimistic` fills the limit, every other policy the stop. If the
+    price is beyond the stop at the entry, the position exits at the entry price under every policy.
     """
     opened, highest, lowest = (v.astype(f32) for v in (days.open, days.high, days.low))
     is_long = side > 0.0

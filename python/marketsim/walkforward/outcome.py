@@ -1,4 +1,4 @@
-"""What the orders of a strategy earned on each bar."""
+"""Outcome of a strategy's orders on each bar."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class StrategyDays:
 
     Attributes:
         position: size and direction; 0 for a long and a short at once.
-        high_offset, low_offset: offsets that were fitted before the bar; 0 where none are.
-        high_level, low_level: moves against the close before at which a sell and a buy order lay;
-            NaN without.
+        high_offset, low_offset: offsets fitted on the bars before; 0 where none are fitted.
+        high_level, low_level: levels of the sell and the buy order, as moves against the previous
+            close; NaN without an order.
         flags: bits of `marketsim.kernels.rules`.
         active: whether the strategy was in the market.
-        entries: how many positions were opened.
-        exposure: the absolute positions that were in the market, added: 2 for a long and a short.
+        entries: number of positions opened.
+        exposure: sum of the absolute positions in the market: 2 for a long and a short.
         traded: value bought and sold, both counted, as a multiple of the equity.
         gross, fee, net: return before costs, all costs, and after them.
         carry: borrow and financing, a part of `fee`.
-        net_optimistic, net_open_aware: net of the same orders under these fill policies: what is
-            not known of a bar lies between them.
-        in_sample: mean net a bar of the offsets on the bars they were fitted on; NaN without.
+        net_optimistic, net_open_aware: net of the same orders under these fill policies, the bounds
+            of the net where the bar leaves the order of fills open.
+        in_sample: mean net a bar of the offsets on the bars they were fitted on; NaN without fit.
     """
 
     position: Floats
@@ -67,7 +67,7 @@ def end_at_ruin(outcome: StrategyDays, starts: Sequence[int]) -> StrategyDays:
     flat.
 
     Args:
-        outcome: of accounts that follow one another.
+        outcome: outcome of consecutive accounts.
         starts: first bar of each account, ascending.
     """
     nets = (outcome.net, outcome.net_optimistic, outcome.net_open_aware)
@@ -98,6 +98,6 @@ _FLAT = (
 
 
 def ruin_bar(net: Floats) -> int | None:
-    """The first bar that lost the whole equity, or None."""
+    """Return the first bar that lost the whole equity, or None."""
     lost = np.flatnonzero(net <= -1.0)
     return int(lost[0]) if lost.size else None

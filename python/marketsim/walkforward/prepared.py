@@ -1,4 +1,4 @@
-"""The walk-forward run: forecasts once, then every simulation and strategy from slices of them."""
+"""Walk-forward runs: make forecasts once, evaluate simulations and strategies on slices of them."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def prepare(
     purge: int = ...,
     embargo: int = ...,
     calendar: str | None = ...,
+    targets: str | None = ...,
     store: StoreLike = ...,
     progress: bool = ...,
 ) -> Prepared: ...
@@ -61,6 +62,7 @@ def prepare(
     purge: int = ...,
     embargo: int = ...,
     calendar: str | None = ...,
+    targets: str | None = ...,
     store: StoreLike = ...,
     progress: bool = ...,
 ) -> PreparedUniverse: ...
@@ -68,7 +70,7 @@ def prepare(
 
 def prepare(
     bars: AnyBars | Mapping[str, Bars] | Sequence[Bars],
-    model: str | os.PathLike[str] | Model = "ewma",
+    model: str | os.PathLike[str] | Model = "range",
     *,
     simulations: int | str | None = None,
     start: Any = None,
@@ -78,27 +80,28 @@ def prepare(
     purge: int = 0,
     embargo: int = 0,
     calendar: str | None = None,
+    targets: str | None = None,
     store: StoreLike = None,
     progress: bool = True,
 ) -> Prepared | PreparedUniverse:
-    """Make every forecast of a walk-forward run once; strategies are evaluated on it many times.
+    """Make every forecast of a walk-forward run once, to evaluate strategies on it many times.
 
     Args:
-        bars: `Bars`, or what `read_bars` takes; for a universe several `Bars`, as a list or by
-            symbol.
+        bars: `Bars`, or any input of `read_bars`; for a universe several `Bars`, as a list or a
+            mapping by symbol.
         model: a `Model`, or a name for `load_model`.
-        simulations: how many as-of dates, the newest ones; "all" for as many as the bars give;
+        simulations: number of simulations, the newest ones; "all" for as many as the bars allow;
             None: 70, or all from `start` on.
-        start, end: first and last date to evaluate, both included, as pandas takes them; the bars
-            before `start` are still what forecasts are made from.
-        window: days each simulation is validated on.
-        offset_window: the most days before an evaluated day that offsets can be fitted on; 0 where
-            no strategy fits any, which saves their forecasts.
-        start, end, purge, embargo, calendar, store, progress: as in `walk_forward`.
+        start, end: first and last date to evaluate, both included, in any form pandas parses;
+            forecasts still read the bars before `start`.
+        window: length of each validation window, in bars.
+        offset_window: largest fit window of offsets, in bars; 0 if no strategy fits any, which
+            saves their forecasts.
+        purge, embargo, calendar, targets, store, progress: as in `walk_forward`.
 
     Returns:
-        `Prepared`: read-only, to be shared by threads; it pickles for processes. Of several `Bars`
-        a `PreparedUniverse`, for the strategies that fit offsets.
+        `Prepared`: read-only, shared by threads; pickles for processes. For several `Bars` a
+        `PreparedUniverse`, for strategies that fit offsets.
 
     Raises:
         BarsError, NotEnoughBarsError, UnknownNameError, ArgumentError: as `walk_forward`.
@@ -114,14 +117,16 @@ def prepare(
     if isinstance(bars, Sequence | Mapping) and not isinstance(bars, str):
         if start is not None or end is not None or calendar is not None:
             raise ArgumentError(
-                "start, end and calendar are not known to a universe: cut the bars, or read them "
+                "start, end and calendar do not apply to a universe: slice the bars, or read them "
                 "with calendar="
             )
         windows["simulations"] = SIMULATIONS if simulations is None else simulations
-        return prepare_universe(bars, model, store=store, progress=progress, **windows)
+        return prepare_universe(
+            bars, model, targets=targets, store=store, progress=progress, **windows
+        )
     bars = _read(bars, calendar)
     windows |= {"simulations": simulations, **rows_between(bars, start, end)}
-    return _prepared(bars, model, windows, store, progress)
+    return _prepared(bars, model, windows, store, progress, targets)
 
 
 def _prepared(
@@ -130,6 +135,7 @@ def _prepared(
     windows: dict[str, Any],
     store: StoreLike,
     progress: bool,
+    targets: str | None,
     check: bool = True,
 ) -> Prepared:
     if isinstance(model, (str, os.PathLike)):
@@ -139,22 +145,24 @@ def _prepared(
         probe_model(model, bars)
     planned = plan_windows(len(bars), **windows)
     plans = forecast_plans(planned)
-    forecasts = Forecasts.made(bars, model, plans, store=open_store(store), progress=progress)
+    forecasts = Forecasts.made(
+        bars, model, plans, store=open_store(store), progress=progress, targets=targets
+    )
     return Prepared(ModelCard.of(model), planned, plans, RunInputs(bars, forecasts))
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A run of one symbol up to the decisions of strategies: make it by `prepare`.
+    """Forecasts and windows of one symbol, ready to evaluate strategies; made by `prepare`.
 
-    Nothing in it changes, so threads share it; it pickles, so processes do. What is derived from
-    it is computed at first use and kept.
+    Immutable, so threads share it; it pickles for processes. Derived values are computed at first
+    use and cached.
 
     Attributes:
-        model: name, fingerprint and quantile levels of the model that forecast.
-        windows: which days the simulations are made of.
-        plans: which forecasts were made; several where days between them are not needed.
-        inputs: those forecasts and the bars, and what strategies see of them.
+        model: name, fingerprint and quantile levels of the model.
+        windows: windows of the simulations.
+        plans: plans of the forecasts; several where bars between them are not needed.
+        inputs: forecasts, bars, and the decision views made from them.
     """
 
     model: ModelCard
@@ -164,7 +172,7 @@ class Prepared:
 
     @property
     def bars(self) -> Bars:
-        """What it runs on."""
+        """Bars of the run."""
         return self.inputs.bars
 
     def __repr__(self) -> str:
@@ -192,12 +200,12 @@ class Prepared:
         device: str = "cpu",
         check: bool = True,
     ) -> WalkForwardResult:
-        """Run strategies on the prepared days; no forecast, key or plan is made again.
+        """Evaluate strategies on the prepared bars; makes no forecast, key or plan again.
 
         Args:
             strategies, fill, fee, aggregate, asset_class, periods_per_year, offset_bounds,
                 volume_cap, execution, risk_free, benchmark, device, check: as in `walk_forward`.
-            offset_window: days that offsets are fitted on, at most those prepared; None for them.
+            offset_window: fit window of offsets, at most the prepared one; None for the prepared.
 
         Raises:
             UnknownNameError, ArgumentError, CudaUnavailableError, CudaError: as `walk_forward`.
@@ -227,26 +235,26 @@ class Prepared:
         )
 
     def _windows(self, chosen: tuple[Strategy, ...], offset_window: int | None) -> Windows:
-        """The windows with the days that offsets are fitted on, 0 where no strategy fits any."""
+        """Return the windows with the requested fit window; 0 if no strategy fits offsets."""
         prepared = self.windows.offset_window
-        wanted = (
+        length = (
             prepared if offset_window is None else check_whole("offset_window", offset_window, 0)
         )
         fitted = [strategy.name for strategy in chosen if strategy.fitted]
         if not fitted:
             return self.windows if prepared == 0 else replace(self.windows, offset_window=0)
-        check_whole("offset_window", wanted, 1)
-        if wanted > prepared:
+        check_whole("offset_window", length, 1)
+        if length > prepared:
             raise ArgumentError(
-                f"offset_window must be at most the {prepared} days that were prepared: got "
-                f"{wanted}, for strategy {fitted[0]}; prepare with offset_window={wanted}"
+                f"offset_window must be at most the {prepared} bars prepared: got {length}, for "
+                f"strategy {fitted[0]}; prepare with offset_window={length}"
             )
-        return self.windows if wanted == prepared else replace(self.windows, offset_window=wanted)
+        return self.windows if length == prepared else replace(self.windows, offset_window=length)
 
 
 def walk_forward(
     bars: Bars | pd.DataFrame | str | os.PathLike[str],
-    model: str | os.PathLike[str] | Model = "ewma",
+    model: str | os.PathLike[str] | Model = "range",
     *,
     simulations: int | str | None = None,
     start: Any = None,
@@ -269,71 +277,75 @@ def walk_forward(
     execution: str | None = None,
     risk_free: float = 0.0,
     benchmark: BenchmarkLike | None = None,
+    targets: str | None = None,
     device: str = "cpu",
     check: bool = True,
 ) -> WalkForwardResult:
-    """Backtest strategies that decide each day from forecasts of its open, high, low and close.
+    """Backtest strategies that decide each bar from forecasts of its open, high, low and close.
 
-    Simulation i stands at an as-of date, the last of them at the last bar, and is validated on the
-    `window` days up to it. Every forecast for day t is made once, from the bars before t, and
-    shared by all simulations that contain t; the offsets used on day t are fitted on the
-    `offset_window` days before it. A decision for day t never reads day t or later.
+    Simulation i has an as-of date, the last one at the last bar, and is validated on the `window`
+    bars up to it. The forecast for bar t is made once, from the bars before t, and shared by all
+    simulations that contain t; the offsets used on bar t are fitted on the `offset_window` bars
+    before it. A decision for bar t never reads bar t or later.
 
-    The same as `prepare(...).evaluate(...)`.
+    Equal to `prepare(...).evaluate(...)`.
 
     Args:
-        bars: `Bars`, or what `read_bars` takes.
+        bars: `Bars`, or any input of `read_bars`.
         model: a `Model`, or a name for `load_model`.
-        simulations: how many as-of dates, the newest ones; "all" for as many as the bars give;
+        simulations: number of simulations, the newest ones; "all" for as many as the bars allow;
             None: 70, or all from `start` on.
-        start, end: first and last date to evaluate, both included, as pandas takes them; the bars
-            before `start` are still what forecasts are made from.
-        window: days each simulation is validated on.
+        start, end: first and last date to evaluate, both included, in any form pandas parses;
+            forecasts still read the bars before `start`.
+        window: length of each validation window, in bars.
         strategies: names or `Strategy` objects; None for all built-in ones.
         fill: fill policy of limit orders, see `marketsim.kernels.rules`.
-        fee: fraction of the value traded that every fill pays (0.0005 for 5 basis points; below 0
-            for a rebate), or `Costs`; None for the asset class's own, see
+        fee: fee of every fill as a fraction of the value traded (0.0005 for 5 basis points;
+            negative for a rebate), or `Costs`; None for the default of the asset class, see
             `marketsim.walkforward.COSTS`.
-        aggregate: point forecast that strategies decide by, see `marketsim.models.aggregation`.
-        offset_window: days that offsets are fitted on.
-        store: where forecasts are kept and looked up: a path, a `ForecastStore`, None for the
-            user's own (`marketsim.forecasts.default_store_path`), False for none.
-        progress: show a bar on a terminal when forecasting takes long.
-        purge: days left out between the days that offsets are fitted on and the day decided.
-        embargo: days skipped between one as-of date and the next. From `window` on, days lie
-            between the simulations that belong to none: they are neither evaluated nor measured,
-            and what strategies carry from day to day starts anew after them.
-        calendar: the market's calendar, as `read_bars` takes it: a name of `exchange_calendars`,
-            "24/7" or "24/5"; None judges by the bars.
-        asset_class: "equity", "crypto" or "forex"; None: of the calendar, or judged by the bars,
-            see `Bars.market`. It decides the costs, and that crypto is not sold short.
-        periods_per_year: bars a year for annualisation; None likewise.
+        aggregate: point forecast that strategies use, see `marketsim.models.aggregation`.
+        offset_window: length of the fit window of offsets, in bars.
+        store: store of forecasts: a path, a `ForecastStore`, None for the user's default
+            (`marketsim.forecasts.default_store_path`), False for none.
+        progress: show a progress bar on a terminal when forecasting takes long.
+        purge: bars left out between the fit window of offsets and the bar decided.
+        embargo: bars skipped between one as-of date and the next. From `window` on, some bars
+            belong to no simulation: they are not evaluated, and the state that strategies carry
+            from bar to bar restarts after them.
+        calendar: trading calendar, as in `read_bars`: a name of `exchange_calendars`, "24/7" or
+            "24/5"; None infers it from the bars.
+        asset_class: "equity", "crypto" or "forex"; None: from the calendar or inferred from the
+            bars, see `Bars.market`. It sets the default costs; crypto is never sold short.
+        periods_per_year: bars per year for annualisation; None likewise.
         offset_bounds: ((min, max) of the high offset, (min, max) of the low offset).
-        volume_cap: how much of a bar's volume can be traded, see `VolumeCap`; None for any. A bar
-            without volume, where the bars have volumes, fills nothing either way.
+        volume_cap: limit on the traded share of a bar's volume, see `VolumeCap`; None for no
+            limit. Where the bars have volumes, a bar with volume 0 fills nothing either way.
         execution: "close" or "next_open" for all `Hold` orders, baselines included; None: as each
-            strategy says.
-        risk_free: a rate a year as a fraction, which Sharpe, Sortino and alpha are in excess of.
-        benchmark: what alpha, beta, tracking error and information ratio are against: a pandas
-            Series of returns by date, or bars (or what `read_bars` takes), whose closes give them.
-        device: where offsets are fitted: "cpu", "cuda", "cuda:<index>" or "auto", as in
-            `marketsim.best_offsets`; the result is the same to the last bit. A model's device is
-            the model's own.
-        check: asks strategies that are not built in again without the last bars, and models that
-            are not again on a shorter series, and refuses those whose earlier answers change; see
-            `check_lookahead` for more than that.
+            strategy states.
+        risk_free: yearly rate as a fraction; Sharpe, Sortino and alpha are in excess of it.
+        benchmark: benchmark of alpha, beta, tracking error and information ratio: a pandas Series
+            of returns by date, or bars (or any input of `read_bars`), whose closes give returns.
+        targets: kind of forecast: "close", log moves of open, high, low and close against the
+            previous close, or "own", each column's own one-bar returns; None for "close", unless
+            the model forecasts only "own".
+        device: device that fits offsets: "cpu", "cuda", "cuda:<index>" or "auto", as in
+            `marketsim.best_offsets`; the result is the same to the last bit. The model's device is
+            set on the model.
+        check: probe strategies and models that are not built in for look-ahead: run them again
+            without the last bars and refuse those whose earlier results change.
+            `check_lookahead` tests more.
 
     Returns:
         `WalkForwardResult`: tidy frames, a summary, a report.
 
     Raises:
         BarsError: the bars have defects.
-        NotEnoughBarsError: not one simulation fits.
+        NotEnoughBarsError: too few bars for one simulation.
         UnknownNameError: an unknown model, strategy, target of a strategy, fill policy, aggregate
             or asset class.
         ArgumentError: a value out of range, a benchmark that does not cover the evaluated bars, or
             orders of a strategy that cannot be filled.
-        LookaheadError: a strategy or model whose answers depend on later bars.
+        LookaheadError: a strategy or model whose results depend on later bars.
         CudaUnavailableError, CudaError: as `marketsim.best_offsets`.
 
     Example:
@@ -344,7 +356,7 @@ def walk_forward(
     bars = _read(bars, calendar)
     chosen = select_strategies(strategies)
     fitted = any(strategy.fitted for strategy in chosen)
-    # All that can be wrong is found before forecasts are made that would be made for nothing.
+    # Check every argument before forecasts are made.
     check_whole("offset_window", offset_window, 1 if fitted else 0)
     rules: dict[str, Any] = {
         "fill": fill,
@@ -372,12 +384,12 @@ def walk_forward(
     if against is not None:
         evaluated = plan_windows(len(bars), **windows).days
         resolve_benchmark(against, pd.DatetimeIndex(bars.frame.index)[evaluated])
-    prepared = _prepared(bars, model, windows, store, progress, check=check)
+    prepared = _prepared(bars, model, windows, store, progress, targets, check=check)
     return prepared.evaluate(chosen, **rules, benchmark=against, device=device, check=check)
 
 
 def _read(bars: Bars | pd.DataFrame | str | os.PathLike[str], calendar: str | None) -> Bars:
-    """The bars, of the market that the caller names."""
+    """Read the bars with the calendar that the caller states."""
     if not isinstance(bars, Bars):
         return read_bars(bars) if calendar is None else read_bars(bars, calendar=calendar)
     if calendar is None or calendar == bars.calendar:

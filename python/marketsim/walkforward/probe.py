@@ -6,10 +6,11 @@ import numpy as np
 
 from marketsim.bars import Bars
 from marketsim.errors import LookaheadError
+from marketsim.forecasts import ReturnTable
 from marketsim.models import Model
 from marketsim.models.traits import traits_of
 
-_FORECASTS = 30  # compared: the last ones, which cost a model without causal reuse the least
+_FORECASTS = 30  # forecasts compared; the newest, for a model that recomputes from `start` on
 _REMOVED = 10
 _TOLERANCE = 1e-6  # of the spread of the returns: batches of other sizes may round differently
 
@@ -17,16 +18,16 @@ _TOLERANCE = 1e-6  # of the spread of the returns: batches of other sizes may ro
 def probe_model(model: Model, bars: Bars) -> None:
     """Refuse a model whose forecasts of some bars change when later bars are left out.
 
-    `predict_each` makes the closes' last forecasts twice. Models that read whole bars, or
-    draw samples, are not tried: `check_lookahead` and `marketsim.testing` have more.
+    Runs `predict_each` on the closes twice, for the last forecasts only. Skips models that read
+    whole bars or draw samples; `check_lookahead` and `marketsim.testing` cover these.
 
     Raises:
-        LookaheadError: a forecast differs; the message names its bar and both values.
+        LookaheadError: a forecast differs; the message gives its bar and both values.
     """
     traits = traits_of(model)
-    returns = bars.close[1:] / bars.close[:-1] - 1.0
+    returns = ReturnTable.of(bars, traits.kind).returns[-1]
     start = len(returns) - _FORECASTS
-    if traits.joint or traits.bars or traits.draws or start < 60 or "own" not in traits.targets:
+    if traits.joint or traits.bars or traits.draws or traits.timestamps or start < 60:
         return
     count = _FORECASTS - _REMOVED + 1
     levels = list(traits.levels)
@@ -43,5 +44,5 @@ def probe_model(model: Model, bars: Bars) -> None:
             f"model {model.name!r} looks ahead: its forecast of the bar of "
             f"{bars.frame.index[start + 1 + i]} is {whole[i, at]:.6g}, and {cut[i, at]:.6g} "
             f"without the last {_REMOVED} bars of the series; predict_each(series, start) must "
-            "forecast t from series[:t] alone; check=False runs it all the same"
+            "forecast t from series[:t] alone; check=False runs it anyway"
         )

@@ -1,66 +1,52 @@
-"""A walk-forward result as the data of a report."""
+"""Report data of a walk-forward result."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from marketsim.bars import TARGETS, Bars
-from marketsim.forecasts import ForecastCube
+from marketsim.bars import TARGETS
 from marketsim.kernels.profit import profit
 from marketsim.report.data import Candles, Fan, Heatmap, Markers, ReportData, Table
-from marketsim.strategies import LimitOrders, Orders, Strategy
-from marketsim.walkforward.inputs import MarketDays, ModelCard
+from marketsim.strategies import LimitOrders
+from marketsim.walkforward.compare import COMPARISON_NOTE, Comparison
+from marketsim.walkforward.inputs import MarketDays, prices_from_moves
 from marketsim.walkforward.limits import limit_problem, policy_of
 from marketsim.walkforward.outcome import StrategyDays
-from marketsim.walkforward.settings import Settings
+from marketsim.walkforward.shown import ShownResult
 from marketsim.walkforward.summary import NOTES, Summary
-from marketsim.walkforward.windows import Windows
 
 Floats = npt.NDArray[np.float64]
 
-SHOWN_DAYS = 180  # of candles and forecasts: more cannot be told apart on a page
+SHOWN_DAYS = 180  # bars of candles and forecasts; more cannot be told apart on a page
 _FAN_LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 _HEATMAP_STEPS = 41
+_MOVES = {
+    "close": "Log moves against the close of the bar before",
+    "own": "One-bar returns of each column",
+}
 
 
-class _Result(Protocol):
-    """What a report reads of a result; `WalkForwardResult` describes each."""
-
-    @property
-    def bars(self) -> Bars: ...
-    @property
-    def model(self) -> ModelCard: ...
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def windows(self) -> Windows: ...
-    @property
-    def dates(self) -> pd.DatetimeIndex: ...
-    @property
-    def strategies(self) -> tuple[Strategy, ...]: ...
-    @property
-    def orders(self) -> Mapping[str, Orders]: ...
-    @property
-    def outcomes(self) -> Mapping[str, StrategyDays]: ...
-    @property
-    def baselines(self) -> Mapping[str, StrategyDays]: ...
-    @property
-    def cube(self) -> ForecastCube: ...
-    @property
-    def trades(self) -> pd.DataFrame: ...
-    def summary(self) -> Summary: ...
-    def bands(self) -> pd.DataFrame: ...
-    def provenance(self) -> dict[str, str]: ...
-    def described_settings(self) -> dict[str, Any]: ...
+def comparison_data(title: str, subtitle: str, comparison: Comparison) -> ReportData:
+    """Return the report data of a comparison: its table and every equity curve."""
+    head, rows = comparison.cells()
+    table = Table(
+        "Strategies by run", ["strategy, run", *head[2:]],
+        [[f"{row[0]} ({row[1]})", *row[2:]] for row in rows], note=COMPARISON_NOTE,
+    )  # fmt: skip
+    days = pd.DatetimeIndex(sorted(set().union(*(c.index for c in comparison.equity))))
+    curves = {
+        str(curve.name): np.asarray(curve.reindex(days).ffill(), dtype=np.float64)
+        for curve in comparison.equity
+    }
+    return ReportData(
+        title, subtitle, [], [table], days.to_numpy(), curves, frozenset(), None, [], None, {}
+    )
 
 
-def report_data(result: _Result) -> ReportData:
-    """Everything that the report of one symbol shows."""
+def report_data(result: ShownResult) -> ReportData:
+    """Collect the tables, figures and provenance of one symbol's report."""
     summary = result.summary()
     head, rows = summary.strategy_cells()
     skill_head, skill_rows = summary.skill_cells()
@@ -89,7 +75,8 @@ def report_data(result: _Result) -> ReportData:
                 "Forecast skill",
                 skill_head,
                 skill_rows,
-                note="One-bar returns of each column, in basis points; below 1 beats no skill.",
+                note=f"{_MOVES[result.cube.schema.targets]}, in basis points; below 1 beats no "
+                "skill.",
             ),
         ],
         dates=result.dates.tz_localize(None).to_numpy(),
@@ -105,8 +92,8 @@ def report_data(result: _Result) -> ReportData:
     )
 
 
-def _bands_table(result: _Result) -> Table:
-    """Headline figures with their 90 % bands."""
+def _bands_table(result: ShownResult) -> Table:
+    """Return the table of headline figures with their 90 % bands."""
     frame = result.bands()
     kinds = {"sharpe": "{:.2f}"}
     rows = []
@@ -119,7 +106,7 @@ def _bands_table(result: _Result) -> Table:
         rows.append(cells)
     figures = [str(name).replace("_", " ") for name in frame.index.unique("figure")]
     return Table(
-        "How sure these figures are",
+        "Confidence bands",
         ["strategy", *figures],
         rows,
         note="In brackets the 90 % bands of a stationary bootstrap of the days.",
@@ -139,7 +126,7 @@ def _equity(outcome: StrategyDays) -> Floats:
     return np.asarray(np.cumprod(1.0 + outcome.net), dtype=np.float64)
 
 
-def _notes(result: _Result) -> list[str]:
+def _notes(result: ShownResult) -> list[str]:
     settings = result.settings
     return [
         f"Limit orders are filled by the policy {settings.fill}; a decision for a day reads the "
@@ -153,22 +140,22 @@ def _notes(result: _Result) -> list[str]:
     ]
 
 
-def _best_strategy(result: _Result) -> str:
-    """The strategy that trades at limits and ended highest, or else the one that ended highest."""
+def _best_strategy(result: ShownResult) -> str:
+    """Return the limit strategy with the highest final equity; without one, any strategy's."""
     limits = [s.name for s in result.strategies if not np.isnan(_levels(result, s.name)).all()]
     return _highest(result, limits or list(result.outcomes))
 
 
-def _highest(result: _Result, names: list[str]) -> str:
+def _highest(result: ShownResult, names: list[str]) -> str:
     return max(names, key=lambda name: _equity(result.outcomes[name])[-1])
 
 
-def _levels(result: _Result, name: str) -> Floats:
+def _levels(result: ShownResult, name: str) -> Floats:
     outcome = result.outcomes[name]
     return np.stack([outcome.high_level, outcome.low_level])
 
 
-def _candles(result: _Result) -> Candles:
+def _candles(result: ShownResult) -> Candles:
     name = _best_strategy(result)
     shown = slice(max(0, len(result.dates) - SHOWN_DAYS), None)
     rows = result.windows.days
@@ -183,8 +170,8 @@ def _candles(result: _Result) -> Candles:
     )
 
 
-def _markers(result: _Result, name: str, shown: slice) -> list[Markers]:
-    """Where the fills of the shown days lie: at the bars whose prices they are."""
+def _markers(result: ShownResult, name: str, shown: slice) -> list[Markers]:
+    """Return the fills of the shown bars, each at the bar of its price."""
     trades = result.trades
     own = trades[trades["strategy"] == name]
     dates = result.dates[shown]
@@ -198,29 +185,29 @@ def _markers(result: _Result, name: str, shown: slice) -> list[Markers]:
     return markers
 
 
-def _fan(result: _Result, name: str) -> Fan:
+def _fan(result: ShownResult, name: str) -> Fan:
     shown = slice(max(0, len(result.dates) - SHOWN_DAYS), None)
     rows = result.windows.days
     prices = getattr(result.bars, name)
-    quantiles = result.cube.distribution.quantile(_FAN_LEVELS)[:, TARGETS.index(name)]
+    moves = result.cube.quantile(_FAN_LEVELS)[:, TARGETS.index(name)]
     return Fan(
         target=name,
         dates=result.dates.tz_localize(None).to_numpy()[shown],
         levels=_FAN_LEVELS,
-        quantiles=(prices[rows - 1, None] * (1.0 + quantiles))[shown],
+        quantiles=prices_from_moves(result.cube, result.bars, rows - 1, name, moves)[shown],
         actual=prices[rows][shown],
     )
 
 
-def _heatmap(result: _Result) -> Heatmap | None:
-    """In-sample profit over the days that the last day's offsets were fitted on."""
+def _heatmap(result: ShownResult) -> Heatmap | None:
+    """Compute in-sample profit by offset over the last bar's fit window; None without a fit."""
     fitted = [strategy.name for strategy in result.strategies if strategy.fitted]
     if not fitted:
         return None
     name = _highest(result, fitted)
     windows, settings = result.windows, result.settings
     orders = result.orders[name]
-    assert isinstance(orders, LimitOrders)  # what `fitted` promises, checked when it was run
+    assert isinstance(orders, LimitOrders)  # checked against `fitted` during the run
     start = windows.stop_day - 1 - windows.purge - windows.offset_window
     stop = start + windows.offset_window
     days = MarketDays.of(result.bars, start, stop)

@@ -1,4 +1,4 @@
-"""What a walk-forward run found: tidy frames, a summary, a report."""
+"""Result of a walk-forward run: tidy frames, a summary, a report."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from marketsim import _core
 from marketsim.bars import TARGETS, Bars, Gap
 from marketsim.bars.clock import DAY
 from marketsim.bars.gaps import LONGEST_CLOSURE
 from marketsim.build_info import versions
+from marketsim.errors import UnknownNameError
 from marketsim.forecasts import ForecastCube, ForecastPlan
 from marketsim.kernels import rules
 from marketsim.metrics import (
@@ -28,6 +30,7 @@ from marketsim.metrics import (
     forecast_skill,
 )
 from marketsim.strategies import Orders, Strategy
+from marketsim.text import json_rows
 from marketsim.timing import stage
 from marketsim.walkforward.benchmark import Benchmark
 from marketsim.walkforward.inputs import MarketDays, ModelCard
@@ -38,28 +41,33 @@ from marketsim.walkforward.settings import Settings
 from marketsim.walkforward.summary import (
     Summary,
     measure_windows,
-    plain,
     summarize,
     whole_figures,
 )
 from marketsim.walkforward.trades import TRADE_COLUMNS, round_trips
 from marketsim.walkforward.windows import Windows
 
+if TYPE_CHECKING:
+    from marketsim.report.plot import Backend
+
+
+FigureName = Literal["equity", "drawdown", "monthly", "rolling_sharpe", "forecast", "calibration"]
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WalkForwardResult:
     """Result of `walk_forward` for one symbol.
 
-    Frames are handed out as copies: what is written into one changes no other.
+    Frames are returned as copies: writing into one changes no other.
 
     Attributes:
-        model: name, fingerprint and quantile levels of the model that forecast.
-        plans: which forecasts were made; several where days between them are not needed.
-        run: what was run on, and how.
-        runs: the strategies that ran, by name: their orders and outcomes.
-        evidence: of the search that a strategy was chosen by; `marketsim.search.best_result` puts
-            it here.
-        benchmark: what they are compared with; None for nothing.
+        model: name, fingerprint and quantile levels of the model.
+        plans: plans of the forecasts; several where bars between them are not needed.
+        run: inputs, windows and settings of the run.
+        runs: orders and outcome of each strategy, by name.
+        evidence: evidence of the search that chose the strategy; set by
+            `marketsim.search.with_ledger` and `best_result`.
+        benchmark: benchmark of the strategies; None without one.
     """
 
     model: ModelCard
@@ -77,54 +85,54 @@ class WalkForwardResult:
 
     @property
     def bars(self) -> Bars:
-        """What it was run on."""
+        """Bars of the run."""
         return self.run.inputs.bars
 
     @property
     def settings(self) -> Settings:
-        """How it was run."""
+        """Settings of the run: fill policy, costs, market."""
         return self.run.settings
 
     @property
     def windows(self) -> Windows:
-        """Which days the simulations are made of."""
+        """Windows of the simulations."""
         return self.run.windows
 
     @cached_property
     def cube(self) -> ForecastCube:
-        """The forecasts of the evaluated days, `windows.days`, in this order."""
+        """Forecasts of the evaluated bars, in the order of `windows.days`."""
         return self.run.inputs.forecasts.evaluated(self.windows)
 
     @property
     def strategies(self) -> tuple[Strategy, ...]:
-        """The strategies that ran."""
+        """Strategies of the run."""
         return tuple(run.strategy for run in self.runs.values())
 
     @cached_property
     def orders(self) -> Mapping[str, Orders]:
-        """What each strategy ordered for the last of `windows.stretches`.
+        """Orders of each strategy for the last of `windows.stretches`.
 
-        Fitted strategies from the first day that offsets are fitted on.
+        Those of fitted strategies begin at the first bar of the fit.
         """
         return {name: run.last for name, run in self.runs.items()}
 
     @cached_property
     def outcomes(self) -> Mapping[str, StrategyDays]:
-        """The strategies' outcome on each evaluated day as one path, by name."""
+        """Outcome of each strategy on the evaluated bars as one path, by name."""
         return {name: run.outcome for name, run in self.runs.items()}
 
     @cached_property
     def baseline_runs(self) -> Mapping[str, StrategyRun]:
-        """The naive strategies on the same days.
+        """Runs of the naive baselines on the same bars.
 
-        Buy and hold, the sign of yesterday's return, and the random walk's forecast of no move,
-        which never trades.
+        Buy and hold, the sign of the previous bar's return, and the random walk, which never
+        trades.
         """
         return {s.name: self.run.of(s) for s in BASELINE_STRATEGIES}
 
     @cached_property
     def baselines(self) -> Mapping[str, StrategyDays]:
-        """Outcomes of the naive strategies."""
+        """Outcomes of the naive baselines, by name."""
         return {name: run.outcome for name, run in self.baseline_runs.items()}
 
     @cached_property
@@ -133,46 +141,66 @@ class WalkForwardResult:
 
     @cached_property
     def dates(self) -> pd.DatetimeIndex:
-        """The evaluated days: those of a simulation, each once, in the time zone of the bars."""
+        """Timestamps of the evaluated bars, each once, in the time zone of the bars."""
         return self._index[self.windows.days]
 
     @cached_property
     def market(self) -> MarketDays:
-        """What came on the evaluated days."""
+        """Market moves of the evaluated bars."""
         return self.run.inputs.market(self.windows.days)
+
+    @property
+    def targets(self) -> str:
+        """Kind of forecast: "close" (moves against the previous close) or "own" (own returns)."""
+        return self.cube.schema.targets
+
+    def _moves(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Return the actual moves [row, target] of these rows, of the forecast's kind."""
+        first, last = int(rows[0]), int(rows[-1])
+        part = [
+            np.ascontiguousarray(getattr(self.bars, target)[first - 1 : last + 1])
+            for target in TARGETS
+        ]
+        if self.targets == "close":
+            return np.asarray(_core.close_moves(*part).T[rows - first])
+        return np.stack([price[1:] / price[:-1] - 1.0 for price in part], axis=1)[rows - first]
 
     @cached_property
     def actual(self) -> npt.NDArray[np.float64]:
-        """One-bar returns that came [day, target]."""
-        rows = self.windows.days
-        prices = [getattr(self.bars, target) for target in TARGETS]
-        return np.stack([price[rows] / price[rows - 1] - 1.0 for price in prices], axis=1)
+        """Actual moves [bar, target], of the forecast's kind; see `targets`."""
+        return self._moves(self.windows.days)
+
+    @cached_property
+    def unchanged(self) -> npt.NDArray[np.float64]:
+        """Moves [bar, target] if no column changes its own price: the random walk's forecast."""
+        rows = self.windows.days - 1
+        if self.targets == "own":
+            return np.zeros((len(rows), len(TARGETS)))
+        prices = np.stack([getattr(self.bars, target)[rows] for target in TARGETS], axis=1)
+        return np.asarray(np.log(prices / self.bars.close[rows, None]))
 
     @cached_property
     def climatology(self) -> npt.NDArray[np.float64]:
-        """Quantiles [day, target, level] of the last 250 one-bar returns before each day."""
+        """Quantiles [bar, target, level] of the last 250 moves before each bar."""
         rows = self.windows.days
         first = max(1, int(rows[0]) - CLIMATOLOGY_WINDOW)
-        prices = np.stack([getattr(self.bars, target) for target in TARGETS], axis=1)
-        prices = prices[first - 1 : rows[-1] + 1]
-        returns = prices[1:] / prices[:-1] - 1.0
         found = climatology(
-            returns, self.model.levels, start=int(rows[0]) - first, window=CLIMATOLOGY_WINDOW
-        )
+            self._moves(np.arange(first, rows[-1] + 1)), self.model.levels,
+            start=int(rows[0]) - first, window=CLIMATOLOGY_WINDOW,
+        )  # fmt: skip
         evaluated: npt.NDArray[np.float64] = found[rows - rows[0]]
         return evaluated
 
     @property
     def days(self) -> pd.DataFrame:
-        """One row a day and strategy.
+        """Positions, fills and returns: one row per bar and strategy.
 
         Columns: date, strategy, position, high_offset, low_offset, sell_limit, buy_limit (prices;
         NaN without an order), long_entered, long_exited, short_entered, short_exited, open_filled,
-        stopped, ambiguous, exposure (absolute positions in the market, added), traded (value bought
-        and sold), gross, fee, carry (borrow and financing, a part of fee), net, net_optimistic,
-        net_open_aware (the same orders under these fill policies), all fractions of the equity, and
-        in_sample (mean net a day of the offsets on the days they were fitted on; NaN where none
-        are).
+        stopped, ambiguous, exposure (sum of absolute positions), traded (value bought and sold),
+        gross, fee, carry (borrow and financing, a part of fee), net, net_optimistic, net_open_aware
+        (net of the same orders under these fill policies), all fractions of the equity, and
+        in_sample (mean net a bar of the offsets on their fit window; NaN without a fit).
         """
         return self._days.copy(deep=False)
 
@@ -204,10 +232,11 @@ class WalkForwardResult:
 
     @property
     def forecasts(self) -> pd.DataFrame:
-        """One row a day and target: date, target, mean, std, point, q<level> columns, actual.
+        """Forecasts: one row per bar and target.
 
-        All are one-bar returns of the target's own column; `point` is the aggregate that the
-        strategies decided by.
+        Columns: date, target, mean, std, point, one q<level> per quantile level, actual. All are
+        log moves against the previous close, or with targets="own" one-bar returns of the target's
+        own column; `point` is the aggregate that strategies used.
         """
         return self._forecasts.copy(deep=False)
 
@@ -215,7 +244,7 @@ class WalkForwardResult:
     def _forecasts(self) -> pd.DataFrame:
         count, width = len(self.dates), len(TARGETS)
         distribution = self.cube.distribution
-        quantiles = distribution.quantile(self.model.levels)
+        quantiles = self.cube.quantile(self.model.levels)
         columns: dict[str, Any] = {
             "date": self.dates.repeat(width),
             "target": _categories(list(TARGETS), np.tile(np.arange(width), count)),
@@ -230,16 +259,16 @@ class WalkForwardResult:
 
     @property
     def simulations(self) -> pd.DataFrame:
-        """One row a simulation and strategy, with the metrics of its validation window.
+        """Metrics of the validation windows: one row per simulation and strategy.
 
-        Each simulation is a run of its own: it begins without a position and sells what is left at
-        its end, so its figures do not depend on how many others are asked for.
+        Each simulation is a run of its own: it starts flat and closes its position at its end, so
+        its figures do not depend on the number of simulations.
 
-        Columns: simulation, as_of, start, end, strategy, then those of
+        Columns: simulation, as_of, start, end, strategy, then the fields of
         `marketsim.metrics.Performance` (returns compound; nothing is annualised below 20 sessions)
-        and trades, fees, ambiguous (days), ambiguous_profit_share (of the absolute profit),
-        optimistic_gap (return under the optimistic fill policy less that under open_aware, added
-        up), in_sample (mean net a day on the days that the offsets were fitted on).
+        and trades, fees, ambiguous (number of bars), ambiguous_profit_share (of the absolute
+        profit), optimistic_gap (sum of net under the optimistic fill policy less net under
+        open_aware), in_sample (mean net a bar on the fit windows of the offsets).
         """
         return self._simulations.copy(deep=False)
 
@@ -265,18 +294,19 @@ class WalkForwardResult:
 
     @cached_property
     def skill(self) -> Skill:
-        """Forecast skill of each target on the evaluated days."""
+        """Forecast skill of each target on the evaluated bars."""
         return forecast_skill(
             self.actual,
             self.cube.point(self.settings.aggregate),
             self.cube.distribution,
             self.model.levels,
             self.climatology,
+            random_walk=self.unchanged,
         )
 
     @cached_property
     def figures(self) -> dict[str, npt.NDArray[np.float64]]:
-        """The summary's figures of the strategies, arrays [strategy] by name; no frame is made."""
+        """Figures of the summary as arrays [strategy] by name, computed without frames."""
         with stage("metrics"):
             return whole_figures(list(self.outcomes.values()), self.settings, self._against)
 
@@ -286,11 +316,11 @@ class WalkForwardResult:
 
     @property
     def returns(self) -> pd.DataFrame:
-        """Net returns of each calendar day, a column a strategy, then baselines and benchmark.
+        """Net returns by calendar day: a column per strategy, then baselines and benchmark.
 
-        Fractions of the equity; the index is without a time zone: days by the clock of the bars.
-        Bars within a day compound to their day; longer bars are one row each. Each column is a
-        Series as performance packages take it.
+        Fractions of the equity; the index holds local dates of the bars, without a time zone.
+        Intraday bars compound to their day; longer bars are one row each. Each column is a Series
+        that performance packages accept.
         """
         return self._returns.copy(deep=False)
 
@@ -304,7 +334,7 @@ class WalkForwardResult:
 
     @property
     def equity(self) -> pd.DataFrame:
-        """The equity at the end of each day of `returns`, of 1 at the start: compounded."""
+        """Equity at the end of each day of `returns`, compounded from 1."""
         return (1.0 + self._returns).cumprod()
 
     @property
@@ -313,11 +343,11 @@ class WalkForwardResult:
 
     @property
     def trades(self) -> pd.DataFrame:
-        """One row a round trip of a strategy.
+        """Round trips: one row per trade of a strategy.
 
-        Columns: strategy, side (1 long, -1 short), size, entry_time, exit_time (of the bars whose
-        price it is), entry_price, exit_price, entry_kind, exit_kind (close, open, limit, stop,
-        end), gross, costs, net (fractions of the equity, added over its bars), net_return
+        Columns: strategy, side (1 long, -1 short), size, entry_time, exit_time (of the bar that the
+        price is from), entry_price, exit_price, entry_kind, exit_kind (close, open, limit, stop,
+        end), gross, costs, net (fractions of the equity, summed over its bars), net_return
         (compounded), mae, mfe (worst and best price against the entry), bars, ambiguous.
         """
         return self._trades.copy(deep=False)
@@ -335,7 +365,7 @@ class WalkForwardResult:
         return pd.DataFrame(columns)
 
     def summary(self) -> Summary:
-        """Performance over all evaluated days, each once, with baselines and forecast skill."""
+        """Summarise performance over all evaluated bars, with baselines and forecast skill."""
         with stage("metrics"):
             return summarize(
                 self.outcomes,
@@ -352,7 +382,7 @@ class WalkForwardResult:
     def bands(
         self, *, confidence: float = 0.9, repetitions: int = 1_000, seed: int = 0
     ) -> pd.DataFrame:
-        """How sure the headline figures are: see `marketsim.metrics.bands_frame`."""
+        """Bootstrap bands of the headline figures; see `marketsim.metrics.bands_frame`."""
         nets = {**self.outcomes, **self._other_baselines}
         return bands_frame(
             {name: np.asarray(days.net, dtype=np.float64) for name, days in nets.items()},
@@ -363,12 +393,12 @@ class WalkForwardResult:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The summary, the settings and where they come from, as values that JSON knows."""
+        """Return the summary, settings and provenance as values that JSON can represent."""
         summary = self.summary()
         return {
             "symbol": self.bars.symbol,
-            "strategies": plain(summary.strategies.reset_index()),
-            "skill": plain(summary.skill.reset_index()),
+            "strategies": json_rows(summary.strategies.reset_index().to_dict("records")),
+            "skill": json_rows(summary.skill.reset_index().to_dict("records")),
             "notes": list(summary.notes),
             **({} if self.evidence is None else {"search": self.evidence.to_dict()}),
             "settings": self.described_settings(),
@@ -376,19 +406,73 @@ class WalkForwardResult:
         }
 
     def report(self, path: str | os.PathLike[str]) -> Path:
-        """Write one offline HTML file, whole or not at all; returns its path.
+        """Write the report as one offline HTML file, atomically; returns its path.
 
         Raises:
-            ArgumentError: the name does not end in .html or .htm, so that a slip never replaces a
-                file of data; or the folder does not exist, or the path cannot be one.
+            ArgumentError: the name does not end in .html or .htm, which keeps a typing error from
+                replacing a data file; the folder does not exist; or the path is invalid.
         """
         from marketsim.report.html import write_report
         from marketsim.walkforward.reporting import report_data
 
         return write_report(report_data(self), path)
 
+    def figure(
+        self,
+        name: FigureName = "equity",
+        *,
+        strategy: str | None = None,
+        target: str = "close",
+        backend: Backend = "auto",
+    ) -> Any:
+        """Draw a named figure for a notebook.
+
+        Args:
+            name: "equity" (with drawdown), "drawdown", "monthly" (returns of one strategy),
+                "rolling_sharpe", "forecast" (quantiles and actual values) or "calibration" (share
+                of actual values below each quantile).
+            strategy: strategy to show; None: all, or the first if the figure shows one.
+            target: target of "forecast": open, high, low or close.
+            backend: "plotly", "matplotlib", or "auto" for the first that is installed.
+
+        Returns:
+            A `plotly.graph_objects.Figure` or a `matplotlib.figure.Figure`.
+
+        Raises:
+            UnknownNameError: unknown figure, strategy, target or backend.
+            ArgumentError: too few days for a rolling Sharpe ratio.
+            MissingDependencyError: neither package is installed; the extra is marketsim[plots].
+
+        Example:
+            >>> result.figure("monthly", strategy="simple")  # doctest: +SKIP
+        """
+        from marketsim.report.plot import draw
+        from marketsim.walkforward.plots import plot_of
+
+        return draw(plot_of(self, name, strategy, target), backend)
+
+    def plot(self, *, strategy: str | None = None, backend: Backend = "auto") -> Any:
+        """Draw equity and drawdown; see `figure`."""
+        return self.figure("equity", strategy=strategy, backend=backend)
+
+    def to_quantstats(self, strategy: str) -> pd.Series[float]:
+        """Return the daily net returns of a strategy in the form that `quantstats` accepts.
+
+        Fractions; index of dates without a time zone; the strategy's name.
+
+        Raises:
+            UnknownNameError: unknown strategy.
+
+        Example:
+            >>> quantstats.reports.html(result.to_quantstats("maxdiff"))  # doctest: +SKIP
+        """
+        if strategy not in self._returns.columns:
+            known = [str(name) for name in self._returns.columns]
+            raise UnknownNameError("strategy", strategy, known)
+        return self._returns[strategy].copy()
+
     def described_settings(self) -> dict[str, Any]:
-        """The settings in words and numbers with units."""
+        """Return the settings as plain values with units in their names."""
         windows, settings = self.windows, self.settings
         return {
             "model": self.model.name,
@@ -401,6 +485,7 @@ class WalkForwardResult:
             "embargo_days": windows.embargo,
             "first_day": self.dates[0].isoformat(),
             "last_day": self.dates[-1].isoformat(),
+            "targets": self.targets,
             "aggregate": settings.aggregate,
             "fill_policy": settings.fill,
             "asset_class": settings.asset_class,
@@ -419,7 +504,7 @@ class WalkForwardResult:
         }
 
     def provenance(self) -> dict[str, str]:
-        """What the figures come from: data, model and code."""
+        """Return the provenance of the figures: data, model and code versions."""
         return {
             "data_sha256": self.bars.fingerprint,
             "data_rows": str(len(self.bars)),
@@ -430,7 +515,7 @@ class WalkForwardResult:
         }
 
     def _holes(self) -> list[tuple[Gap, float]]:
-        """Stretches of more than 14 days without bars in the evaluated days, and their years."""
+        """Return gaps of more than 14 days within the evaluated bars, each with its years."""
         first, last = int(self.windows.days[0]), int(self.windows.days[-1])
         times = self.bars.timestamps.view(np.int64)
         found = [
@@ -442,11 +527,18 @@ class WalkForwardResult:
         return [(gap, length / year) for gap, length in found if length > LONGEST_CLOSURE]
 
     def _notes(self) -> Iterator[str]:
-        """What a reader of the table must know."""
+        """Yield warnings that belong beside the table, such as a ruin."""
         for gap, _ in self._holes():
-            yield f"{gap}: the annual return is over the time that passed, these days included"
+            yield f"{gap}: the annual return counts these days as elapsed time"
         if self.evidence is not None:
             yield self.evidence.sentence()
+        crossed = self.run.inputs.forecasts.crossed
+        if crossed:
+            made = sum(len(cube) for cube in self.run.inputs.forecasts.cubes)
+            yield (
+                f"{self.model.name} forecasts the four prices independently, and on {crossed:,} of "
+                f"{made:,} bars they crossed: put in order, low <= open, close <= high"
+            )
         value = self.market.value
         idle = 0 if value is None else int((value == 0.0).sum())
         if idle:
@@ -468,7 +560,8 @@ class WalkForwardResult:
         return (
             f"{self.bars.symbol}  {period}, "
             f"{days:,} of {bars:,} bars evaluated{more} in {len(windows.as_of):,} simulations of "
-            f"{windows.window}; model {self.model.name}, fill {settings.fill}; costs: "
+            f"{windows.window}; model {self.model.name}"
+            f"{' of own returns' if self.targets == 'own' else ''}, fill {settings.fill}; costs: "
             f"{settings.costs.text()}; {settings.market.sentence()}"
             + "".join(f"; {text}" for text in settings.stated())
         )

@@ -1,4 +1,4 @@
-"""Net returns by calendar day, as other packages take them."""
+"""Net returns by calendar day, in the layout that performance packages read."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pandas as pd
 def daily_returns(
     returns: Mapping[str, npt.NDArray[np.float64]], dates: pd.DatetimeIndex
 ) -> pd.DataFrame:
-    """A column a strategy, a row a calendar day by the clock of the dates, without a time zone.
+    """Compound net returns by calendar day: one column a strategy, index without a time zone.
 
     Args:
-        returns: [bar] by name.
-        dates: of the bars, ascending.
+        returns: net returns [bar] by strategy name.
+        dates: timestamps of the bars, ascending; their time zone defines the days.
     """
     days = dates.tz_localize(None).normalize().rename("date")
     net = np.stack(list(returns.values()), axis=1)

@@ -1,4 +1,4 @@
-"""Runs strategies on the days of a prepared run, under one set of rules."""
+"""Run strategies on the bars of a prepared run, under one set of rules."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Result = TypeVar("Result")
 
 
 class _Persistence:
-    """By the sign of yesterday's return, whatever is forecast."""
+    """Baseline: position by the sign of the previous bar's return."""
 
     name, targets, fitted, elementwise = "persistence", (), False, True
 
@@ -53,7 +53,7 @@ class _Persistence:
 
 
 class _Flat:
-    """Never trades: what a forecast of no move asks for."""
+    """Baseline: no position, the decision of a random-walk forecast."""
 
     name, targets, fitted, elementwise = "random_walk", (), False, True
 
@@ -65,14 +65,14 @@ BASELINE_STRATEGIES: tuple[Strategy, ...] = (BuyAndHold(), _Persistence(), _Flat
 
 
 class StrategyRun(NamedTuple):
-    """One strategy on all evaluated days.
+    """Orders and outcome of one strategy on all evaluated bars.
 
     Attributes:
-        strategy: who decided.
-        last: its orders for the last of `Windows.stretches`, from the first day fitted on.
-        orders: for the evaluated days.
-        fit: offsets of these days.
-        outcome: what they earned as one path.
+        strategy: the strategy.
+        last: its orders for the last of `Windows.stretches`, from the first bar of the fit on.
+        orders: its orders for the evaluated bars.
+        fit: offsets of these bars.
+        outcome: outcome of these orders as one path.
     """
 
     strategy: Strategy
@@ -84,13 +84,13 @@ class StrategyRun(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """Strategies on the days of a prepared run, under one set of rules.
+    """Evaluation of strategies on the bars of a prepared run, under one set of rules.
 
     Attributes:
-        inputs: what they see and meet.
-        windows: which days the simulations are made of.
-        settings: the rules.
-        device: where offsets are fitted.
+        inputs: decision views and market moves.
+        windows: windows of the simulations.
+        settings: fill policy, costs and limits.
+        device: device that fits offsets.
     """
 
     inputs: RunInputs
@@ -100,19 +100,18 @@ class Run:
     check: bool = True  # probe strategies that are not built in for look-ahead
 
     def of(self, strategy: Strategy) -> StrategyRun:
-        """The evaluated days as one path; days after a gap start without a position."""
+        """Run a strategy on the evaluated bars as one path; bars after a gap start flat."""
         return self._named(strategy, lambda: self._path(strategy))
 
     def decisions(self, strategy: Strategy) -> tuple[Orders, Fit]:
-        """The orders of the last of `Windows.stretches`, and their offsets; nothing is filled."""
-        found = self._named(strategy, lambda: self._decided(strategy, self.windows.stretches[-1]))
+        """Return the orders of the last of `Windows.stretches` and their offsets, without fills."""
+        found = self._named(strategy, lambda: self._decide(strategy, self.windows.stretches[-1]))
         return found.orders, found.fit
 
     def simulated(self, run: StrategyRun) -> StrategyDays:
-        """Each simulation as a run of its own, one after the other: [simulation * window].
+        """Run each simulation on its own; outcomes concatenated, [simulation * window].
 
-        It starts without a position and sells what is left at its end, as if no other simulation
-        had been asked for.
+        Each starts flat and closes its position at its end, independent of other simulations.
         """
         return self._named(run.strategy, lambda: self._simulations(run))
 
@@ -124,7 +123,7 @@ class Run:
             raise ArgumentError(f"strategy {strategy.name!r}: {error}") from error
 
     def _path(self, strategy: Strategy) -> StrategyRun:
-        parts = [self._decided(strategy, stretch) for stretch in self.windows.stretches]
+        parts = [self._decide(strategy, stretch) for stretch in self.windows.stretches]
         orders = joined_orders([part.orders for part in parts])
         fit = _joined_fits([part.fit for part in parts])
         market = self.inputs.market(self.windows.days)
@@ -141,7 +140,7 @@ class Run:
         for first, place in zip(starts.tolist(), at.tolist(), strict=True):
             if alone:
                 stretch = Stretch(first - windows.fit_days, first, first + width)
-                decided = self._decided(run.strategy, stretch, keep=False)
+                decided = self._decide(run.strategy, stretch, keep=False)
                 orders.append(decided.orders)
                 fit.append(decided.fit)
             else:
@@ -154,49 +153,57 @@ class Run:
             accounts=accounts, cap=self.settings.volume_cap,
         )  # fmt: skip
 
-    def _decided(self, strategy: Strategy, stretch: Stretch, *, keep: bool = True) -> _Decided:
-        """The orders of a stretch and its offsets; `keep` these for the next evaluation."""
-        # What is not fitted decides for the evaluated days alone, so that a state it carries starts
-        # at the same day whichever strategies run beside it.
+    def _decide(self, strategy: Strategy, stretch: Stretch, *, keep: bool = True) -> _Decided:
+        """Return the orders and offsets of a stretch; `keep` caches the offsets."""
+        # Strategies without a fit decide for the evaluated bars alone: their state starts at the
+        # same bar whichever strategies run beside them.
         start = stretch.first_fit if strategy.fitted else stretch.first
         settings = self.settings
         view = self.inputs.view(start, stretch.stop, settings.aggregate, settings.long_only)
-        orders = checked_orders(_asked(strategy, view), view.dates, settings.long_only)
+        orders = checked_orders(_call(strategy, view), view.dates, settings.long_only)
         if self.check and keep and not type(strategy).__module__.startswith("marketsim."):
             self._probe(strategy, orders, start, view.dates)
         if settings.execution is not None and isinstance(orders, Hold):
             orders = replace(orders, execution=settings.execution)
         fitted = isinstance(orders, LimitOrders) and as_flag("fitted", orders.fitted)
         if fitted != strategy.fitted:
-            raise ArgumentError(f"fitted is {strategy.fitted}, but its orders say otherwise")
-        mine = part_of_orders(orders, stretch.first - start, stretch.stop - start)
+            raise ArgumentError(
+                f"fitted is {strategy.fitted}, but decide returned orders with fitted={fitted}; "
+                "make them equal"
+            )
+        own = part_of_orders(orders, stretch.first - start, stretch.stop - start)
         if not (isinstance(orders, LimitOrders) and fitted):
-            return _Decided(orders, mine, Fit.none(stretch.stop - stretch.first))
-        return _Decided(orders, mine, self._fit(orders, start, stretch, keep))
+            return _Decided(orders, own, Fit.none(stretch.stop - stretch.first))
+        return _Decided(orders, own, self._fit(orders, start, stretch, keep))
 
     def _probe(
         self, strategy: Strategy, orders: Orders, start: int, dates: npt.NDArray[np.datetime64]
     ) -> None:
-        """Refuse a strategy whose first orders change when it is asked without the last bars.
+        """Raise LookaheadError if the first orders change when the last bars are left out.
 
-        Only what a view holds can be tried here; `marketsim.check_lookahead` changes the bars.
+        Tests only reads through the view; `marketsim.check_lookahead` changes the bars themselves.
         """
         settings = self.settings
         count = len(dates)
-        for size in probe_sizes(count):
+        alone = not getattr(strategy, "elementwise", False)
+        asked = count + alone * len(self.windows.starts) * self.windows.window
+        for size in probe_sizes(count, asked):
             view = self.inputs.view(start, start + size, settings.aggregate, settings.long_only)
+            expected = part_of_orders(orders, 0, size)
             try:
-                found = checked_orders(_asked(strategy, view), view.dates, settings.long_only)
+                answer = _call(strategy, view)
+                if same_orders(expected, answer):  # and valid, as `orders` are
+                    continue
+                found = checked_orders(answer, view.dates, settings.long_only)
             except MarketsimError as error:
                 warnings.warn(
                     f"strategy {strategy.name!r} could not be checked for look-ahead: it fails "
-                    f"for the first {size} of {count} bars alone ({error}); check=False leaves "
-                    "the check out",
+                    f"for the first {size} of {count} bars alone ({error}); check=False skips "
+                    "the check",
                     LookaheadWarning,
                     stacklevel=2,
                 )
                 return
-            expected = part_of_orders(orders, 0, size)
             if not same_orders(expected, found):
                 left_out = count - size
                 raise LookaheadError(_leak(strategy.name, expected, found, dates, left_out))
@@ -208,19 +215,19 @@ class Run:
             orders.always_on, self.settings.volume_cap,
         )  # fmt: skip
 
-        def made() -> Fit:
+        def compute() -> Fit:
             market = self.inputs.market(np.arange(start, stretch.stop))
             most = most_value(market.value, self.settings.volume_cap)
             return fit_offsets(orders, market, stretch.stop - stretch.first, book, most)
 
         if not keep:
-            return made()
-        found: Fit = self.inputs.fit(key, orders, same_orders, made)
+            return compute()
+        found: Fit = self.inputs.fit(key, orders, same_orders, compute)
         return found
 
     @property
     def book(self) -> Rulebook:
-        """How orders are filled and charged."""
+        """Rules of fills, costs and fits."""
         settings = self.settings
         return Rulebook(
             fill=settings.fill,
@@ -232,20 +239,22 @@ class Run:
         )
 
 
-def probe_sizes(count: int) -> list[int]:
-    """How many first bars a strategy is asked for alone, of `count`.
+def probe_sizes(count: int, asked: int) -> list[int]:
+    """Lengths of the first parts of `count` bars that a strategy decides for again, alone.
 
-    All are small: each costs a call and little more, and what reads one bar too many shows at any.
-    Together they are less than the bars of a short run, and a tenth of those of a long one.
+    A strategy that reads one bar too many shows at any length, but only where the bar that it
+    misses matters: for about half of them. So there are six short ones, and more while their sum
+    stays below a sixteenth of `asked`: the bars that the run decides for, simulations included.
     """
-    sizes = {3, 4, 5, 6, 7, 9, 11, 13}
-    if count > 300:
-        sizes = {4, 5, 7, 9, 12, 15, 19, 24, 30, count // 20}
-    return sorted(size for size in sizes if size < count)
+    sizes = [3, 4, 5, 6, 7, 9]
+    for size in (11, 13, 16, 19, 24, 30, count // 20):
+        if size > sizes[-1] and sum(sizes) + size <= asked // 16:
+            sizes.append(size)
+    return [size for size in sizes if size < count]
 
 
-def _asked(strategy: Strategy, view: DecisionView) -> Orders:
-    """What a strategy orders; its failure names it and the bars."""
+def _call(strategy: Strategy, view: DecisionView) -> Orders:
+    """Call `decide`; on failure raise StrategyError with the strategy's name and the bars."""
     try:
         return strategy.decide(view)
     except MarketsimError:
@@ -261,8 +270,8 @@ def _asked(strategy: Strategy, view: DecisionView) -> Orders:
 def _leak(
     name: str, expected: Orders, found: Orders, dates: npt.NDArray[np.datetime64], left_out: int
 ) -> str:
-    """What changed first in the orders of a strategy, in words."""
-    advice = "; ms.check_lookahead names the bars that it reads, check=False runs it all the same"
+    """Describe the first order that changed."""
+    advice = "; ms.check_lookahead lists the bars that it reads, check=False runs it anyway"
     what = f"strategy {name!r} looks ahead: without the last {left_out} bars it orders "
     if type(expected) is not type(found):
         return f"{what}{type(found).__name__} instead of {type(expected).__name__}{advice}"
@@ -274,11 +283,11 @@ def _leak(
             values = [np.atleast_1d(np.asarray(v))[bar] for v in (before, after)]
             when = str(dates[bar])[:19]
             return f"{what}{field.name} {values[1]} instead of {values[0]} for {when}{advice}"
-    return f"{what}something else{advice}"
+    return f"{what}differently{advice}"
 
 
 class _Decided(NamedTuple):
-    """Orders of a stretch from the first day fitted on, those of its own days, and their fit."""
+    """Orders of a stretch: `last` from the first bar of the fit, `orders` of its own bars."""
 
     last: Orders
     orders: Orders

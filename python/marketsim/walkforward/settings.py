@@ -1,4 +1,4 @@
-"""How a run is done, and what its bars tell of their market."""
+"""Settings of a run: fill policy, costs, market, limits."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Execution: TypeAlias = Literal["close", "next_open"]
 
 @dataclass(frozen=True)
 class VolumeCap:
-    """How much of a bar's volume a strategy can trade.
+    """Limit on the share of a bar's volume that a strategy can trade.
 
     Attributes:
-        capital: what the strategy starts with, in the currency of the prices; what it can trade is
-            measured against it throughout.
-        share: of the bar's volume, in (0, 1].
+        capital: starting capital in the currency of the prices; the limit is measured against it
+            on every bar.
+        share: largest share of the bar's volume, in (0, 1].
 
     Example:
         >>> VolumeCap(capital=1_000_000, share=0.05)
@@ -48,13 +48,13 @@ class VolumeCap:
 def most_value(
     value: npt.NDArray[np.float64] | None, cap: VolumeCap | None
 ) -> npt.NDArray[np.float64] | None:
-    """The most that can be traded on each bar as a multiple of the equity; None for any.
+    """Return the largest tradable value of each bar as a multiple of the equity; None for no limit.
 
-    A bar without volume, where the bars have volumes, fills nothing.
+    Where the bars have volumes, a bar with volume 0 fills nothing.
 
     Args:
         value: volume times price of each bar; None where the bars have no volumes.
-        cap: None for no limit but that.
+        cap: limit on the traded share; None limits only the bars with volume 0.
 
     Raises:
         ArgumentError: a cap for bars without volumes.
@@ -72,16 +72,16 @@ def check_volumes(cap: VolumeCap | None, has_volumes: bool) -> None:
     if cap is not None and not has_volumes:
         raise ArgumentError(
             "volume_cap needs volumes: got bars whose volume is 0 throughout; give bars with "
-            "volumes, or leave volume_cap away"
+            "volumes, or leave volume_cap out"
         )
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a run was done; see `walk_forward`.
+    """Settings of a run; see `walk_forward` for each.
 
     Attributes:
-        market: what the bars show of their market, or what the caller stated.
+        market: market inferred from the bars or stated by the caller.
     """
 
     fill: str
@@ -98,16 +98,16 @@ class Settings:
 
     @property
     def asset_class(self) -> AssetClass:
-        """Of the market."""
+        """Asset class of the market."""
         return self.market.asset_class
 
     @property
     def periods_per_year(self) -> float:
-        """Bars a year, to annualise with."""
+        """Bars per year, for annualisation."""
         return self.market.periods_per_year
 
     def stated(self) -> list[str]:
-        """What was asked for beyond the defaults, for the head of a table."""
+        """Describe the settings that differ from the defaults, for a table heading."""
         texts = []
         if self.volume_cap is not None:
             cap = self.volume_cap
@@ -133,7 +133,7 @@ def resolve_settings(
     risk_free: float = 0.0,
     execution: str | None = None,
 ) -> Settings:
-    """Check the arguments of a run; what is None follows from the market.
+    """Check the settings of a run; derive those that are None from the market.
 
     Raises:
         UnknownNameError: an unknown fill policy, aggregate or asset class.
@@ -171,11 +171,11 @@ def _checked_rate(risk_free: float) -> float:
 
 
 def _stated_market(market: Market, asset: str | None, periods: float | None) -> Market:
-    """The market with what the caller states in place of what was judged or assumed."""
+    """Replace inferred or assumed facts of the market by those that the caller states."""
     if asset is not None:
         kind = check_asset_class(asset)
         if market.assumed and kind != market.asset_class and market.bars_per_session is not None:
-            # The sessions of a year were assumed with the class.
+            # Sessions per year were assumed from the asset class.
             sessions = SESSIONS[kind]
             yearly = sessions * market.bars_per_session
             why = f"{market.bars_per_session:g} bars a session, {sessions:g} sessions"

@@ -1,9 +1,10 @@
-"""The table one would want to paste."""
+"""Summary of a walk-forward run: figures of strategies and forecasts, and their tables."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -13,16 +14,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from marketsim.bars import TARGETS
+from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.kernels import rules
 from marketsim.kernels.sums import window_sums
 from marketsim.metrics import Skill, performance, windowed_performance
 from marketsim.strategies import Strategy
-from marketsim.text import aligned
+from marketsim.text import aligned, printable, sparkline
 from marketsim.walkforward.benchmark import Benchmark
 from marketsim.walkforward.outcome import StrategyDays
 from marketsim.walkforward.settings import Settings
 
-# Column of `Summary.strategies`, its head in the printed table, and its format.
+# (column of `Summary.strategies`, heading in the printed table, format).
 COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("total_return", "return", "percent"),
     ("annual_return", "annual", "percent"),
@@ -42,13 +44,15 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("pinball_ratio", "pinball", "factor"),
     ("coverage", "cover", "share"),
 )
-# Further columns of `Summary.strategies`, which the printed table has no room for.
-MORE_COLUMNS = (
-    "volatility", "sortino", "calmar", "longest_drawdown", "recovery", "value_at_risk",
-    "conditional_value_at_risk", "skew", "excess_kurtosis", "best", "worst", "mean_leverage",
-    "turnover", "profit_factor", "average_win", "average_loss", "fees", "ruin_bar",
-)  # fmt: skip
-# Columns of `Summary.strategies` that compare with a benchmark; NaN without one.
+# Columns of `Summary.strategies` that the printed table leaves out.
+MORE_COLUMNS = {
+    "volatility": "depth", "sortino": "ratio", "calmar": "ratio", "longest_drawdown": "count",
+    "recovery": "ratio", "value_at_risk": "depth", "conditional_value_at_risk": "depth",
+    "skew": "ratio", "excess_kurtosis": "ratio", "best": "percent", "worst": "percent",
+    "mean_leverage": "position", "turnover": "ratio", "profit_factor": "ratio",
+    "average_win": "percent", "average_loss": "percent", "fees": "depth", "ruin_bar": "count",
+}  # fmt: skip
+# Benchmark columns of `Summary.strategies`; NaN without a benchmark.
 BENCHMARK_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("alpha", "alpha", "percent"),
     ("beta", "beta", "factor"),
@@ -56,6 +60,12 @@ BENCHMARK_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("tracking_error", "tracking err.", "depth"),
     ("information_ratio", "info ratio", "ratio"),
 )
+# Columns of the printed table: with the name and the equity they fit into 80 characters.
+SHORT_COLUMNS = ("total_return", "annual_return", "sharpe", "max_drawdown", "trades", "hit_rate")
+SHORT_SKILL = (
+    "mae_bps", "mae_ratio", "mae_p_value", "pinball_ratio", "pinball_p_value", "coverage",
+    "direction",
+)  # fmt: skip
 SKILL_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("mae_bps", "MAE bp", "ratio"),
     ("mae_random_walk_bps", "random walk", "ratio"),
@@ -69,33 +79,57 @@ SKILL_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("coverage_high", "to", "share"),
     ("direction", "direction", "share"),
 )
-NOTES = (
-    "return, annual, max dd: compounded. bp/day: arithmetic mean net return. Sharpe: annualised, "
-    "with its standard error; – below 20 sessions, which are not annualised.",
-    "in mkt: share of the bars with a position. max pos: largest absolute position, a long and a "
-    "short added, as a multiple of the equity.",
-    "in-sample: mean net, bp/day, of the fitted offsets on the days they were fitted on; all else "
-    "is out of sample.",
-    "ambig.: days whose bar leaves open what was filled first, and their share of the absolute "
-    "profit. opt-aware: net of the same orders under the optimistic policy less open_aware.",
-    "MAE, pinball: of the forecasts it decides by, relative to no change (MAE; the random walk) "
-    "and to the quantiles of the last 250 days (pinball, CRPS; the climatology); below 1 is "
-    "better. p: of equal accuracy (Diebold-Mariano). cover: actual values between their 10 % and "
-    "90 % quantiles.",
+# Notes below the tables, each with the columns that it explains.
+_NOTES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("total_return", "annual_return", "max_drawdown"),
+        "return, annual, max dd: compounded.",
+    ),
+    (("mean_return_bps",), "bp/day: arithmetic mean net return."),
+    (
+        ("sharpe",),
+        "Sharpe: annualised, with its standard error; – below 20 sessions, which are not "
+        "annualised.",
+    ),
+    (
+        ("exposure", "max_leverage"),
+        "in mkt: share of the bars with a position. max pos: largest absolute position, a long and "
+        "a short added, as a multiple of the equity.",
+    ),
+    (
+        ("in_sample_bps",),
+        "in-sample: mean net, bp/day, of the fitted offsets on their fit windows; all other "
+        "figures are out of sample.",
+    ),
+    (
+        ("ambiguous_share", "ambiguous_profit_share", "optimistic_gap"),
+        "ambig.: bars that leave the order of fills open, and their share of the absolute profit. "
+        "opt-aware: net of the same orders under the optimistic policy less open_aware.",
+    ),
+    (
+        ("mae_ratio", "pinball_ratio", "coverage"),
+        "MAE, pinball: of the forecasts that the strategy uses, relative to no change (MAE; the "
+        "random walk) and to the quantiles of the last 250 bars (pinball, CRPS; the climatology); "
+        "below 1 is better. p: of equal accuracy (Diebold-Mariano). cover: actual values between "
+        "the 10 % and 90 % quantiles.",
+    ),
 )
+NOTES = tuple(note for _, note in _NOTES)
+_WIDTH = 80
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Summary:
-    """Performance and forecast skill of a run; `print` gives a table.
+    """Performance and forecast skill of a run; `print` shows tables of 80 characters.
 
     Attributes:
-        strategies: one row a strategy, then the naive baselines; columns as `COLUMNS`, and `kind`:
-            "strategy" or "baseline". Fractions, not percent.
-        skill: one row a target; columns as `SKILL_COLUMNS`.
-        heading: what was run.
-        notes: what happened that a reader must know, such as a ruin.
-        benchmark: the name of what `BENCHMARK_COLUMNS` compare with; None for nothing.
+        strategies: one row per strategy, then the naive baselines; columns as in `COLUMNS`, and
+            `kind`: "strategy" or "baseline". Fractions, not percent.
+        skill: one row per target; columns as in `SKILL_COLUMNS`.
+        heading: symbol, period, model, costs and market in one line.
+        notes: warnings for the reader, such as a ruin.
+        benchmark: name of the benchmark of `BENCHMARK_COLUMNS`; None without one.
+        equity: equity of each row of `strategies` at evenly spaced bars, from 1 at the start.
     """
 
     strategies: pd.DataFrame
@@ -103,13 +137,14 @@ class Summary:
     heading: str
     notes: tuple[str, ...] = ()
     benchmark: str | None = None
+    equity: tuple[tuple[float, ...], ...] = ()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Summary):
             return NotImplemented
         same = self.strategies.equals(other.strategies) and self.skill.equals(other.skill)
-        mine = (self.heading, self.notes, self.benchmark)
-        return same and mine == (other.heading, other.notes, other.benchmark)
+        own = (self.heading, self.notes, self.benchmark)
+        return same and own == (other.heading, other.notes, other.benchmark)
 
     def __hash__(self) -> int:
         return hash((self.heading, self.notes))
@@ -118,10 +153,11 @@ class Summary:
         return str(self)
 
     def _repr_html_(self) -> str:
-        """The tables for a notebook."""
+        """Render the tables for a notebook."""
         parts = [f"<p>{escape(self.heading)}</p>"]
         parts += [f"<p>{escape(note)}</p>" for note in self.notes]
-        for head, rows in self._tables():
+        short = self._headline_cells()
+        for head, rows in (short, *self._other_tables(wide=False)):
             cells = "".join(f"<th>{escape(cell)}</th>" for cell in head)
             body = "".join(
                 f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
@@ -130,28 +166,128 @@ class Summary:
         return "".join([*parts, *(f"<p><small>{escape(note)}</small></p>" for note in NOTES)])
 
     def __str__(self) -> str:
-        head, rows = self.strategy_cells()
+        return self.text()
+
+    def text(self, columns: Sequence[str] | None = None, *, wide: bool = False) -> str:
+        """Return the tables as text.
+
+        Args:
+            columns: columns of `strategies` to show; None: the seven headline columns, which fit
+                into 80 characters.
+            wide: show every column of `COLUMNS` and of `skill`, and break no line.
+
+        Raises:
+            UnknownNameError: `strategies` has no such column.
+            ArgumentError: both `columns` and `wide`, or no column.
+
+        Example:
+            >>> summary.text(["total_return", "sortino", "calmar"])  # doctest: +SKIP
+        """
+        if columns is not None and wide:
+            raise ArgumentError("columns and wide exclude each other: got both")
+        if columns is not None and not list(columns):
+            raise ArgumentError("columns must name at least one column: got none")
+        short = columns is None and not wide
+        names = [name for name, _, _ in COLUMNS] if wide else list(columns or SHORT_COLUMNS)
+        check_columns(names)
+        head, rows = self._headline_cells() if short else self._named_cells(names)
         split = int((self.strategies["kind"] == "strategy").sum())
-        lines = [self.heading, *self.notes, "", *aligned(head, rows, split), ""]
-        for table in self._tables()[1:]:
-            lines += [*aligned(*table), ""]
-        return "\n".join([*lines, *NOTES])
+        others = self._other_tables(wide=wide)
+        tables = [aligned(head, rows, split), *(aligned(*table) for table in others)]
+        above = [self.heading, *self.notes, *(self._ambiguity() if short else [])]
+        shown = {*names, "coverage"}  # one note is for the forecasts' table too
+        below = [note for explained, note in _NOTES if shown.intersection(explained)]
+        if short:
+            below.append("More columns: --wide, --columns; in Python summary.text(wide=True).")
+        if not wide:
+            above, below = _wrapped(above), _wrapped(below)
+        lines = [line for table in tables for line in ("", *table)]
+        return "\n".join([*above, *lines, "", *below])
+
+    def _named_cells(self, names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+        """Return heads and formatted text of columns of `strategies`."""
+        heads = _column_heads()
+        return _cells("strategy", self.strategies, [(name, *heads[name]) for name in names])
+
+    def _headline_cells(self) -> tuple[list[str], list[list[str]]]:
+        """Return the seven headline columns: the Sharpe ratio with its error, equity if it fits."""
+        head, rows = self._named_cells(SHORT_COLUMNS)
+        at = 1 + SHORT_COLUMNS.index("sharpe")
+        head[at] = "Sharpe ±se"
+        for row, error in zip(rows, self.strategies["sharpe_error"].tolist(), strict=True):
+            row[at] += "" if math.isnan(error) else f" ±{error:.2f}"
+        widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+        others = sum(widths[1:]) + 2 * len(widths[1:])
+        names = max(8, min(widths[0], _WIDTH - others))
+        room = min(12, _WIDTH - others - names - 2)
+        for row in rows:
+            row[0] = printable(row[0], names)
+        if room >= 6 and self.equity:
+            head.append("equity")
+            for row, curve in zip(rows, self.equity, strict=True):
+                row.append(sparkline(curve, room))
+        return head, rows
+
+    def _other_tables(self, *, wide: bool) -> list[tuple[list[str], list[list[str]]]]:
+        """Return the comparison with the benchmark, if there is one, and the forecast skill."""
+        skill = SKILL_COLUMNS if wide else [c for c in SKILL_COLUMNS if c[0] in SHORT_SKILL]
+        compared = [] if self.benchmark is None else [self.benchmark_cells()]
+        return [*compared, _cells("forecast of", self.skill, skill)]
+
+    def _ambiguity(self) -> Iterator[str]:
+        """Yield a note on ambiguous bars, whose columns the short table leaves out."""
+        shares = self.strategies["ambiguous_profit_share"].fillna(0.0).to_list()
+        most = max(shares, default=0.0)
+        if most > 0.0:
+            row = shares.index(most)
+            name, gap = self.strategies.index[row], self.strategies["optimistic_gap"].iloc[row]
+            yield (
+                f"bars that leave the order of fills open: up to {most:.1%} of the absolute "
+                f"profit ({name}); the optimistic policy would add {gap:+.2%}"
+            )
 
     def strategy_cells(self) -> tuple[list[str], list[list[str]]]:
-        """Heads and finished text of the strategies' table."""
+        """Return headings and formatted cells of the strategies' table."""
         return _cells("strategy", self.strategies, COLUMNS)
 
-    def _tables(self) -> list[tuple[list[str], list[list[str]]]]:
-        compared = [] if self.benchmark is None else [self.benchmark_cells()]
-        return [self.strategy_cells(), *compared, self.skill_cells()]
-
     def benchmark_cells(self) -> tuple[list[str], list[list[str]]]:
-        """Heads and finished text of the comparison with the benchmark."""
+        """Return headings and formatted cells of the benchmark table."""
         return _cells(f"against {self.benchmark}", self.strategies, BENCHMARK_COLUMNS)
 
     def skill_cells(self) -> tuple[list[str], list[list[str]]]:
-        """Heads and finished text of the forecast skill's table."""
+        """Return headings and formatted cells of the forecast skill table."""
         return _cells("forecast of", self.skill, SKILL_COLUMNS)
+
+
+def _column_heads() -> dict[str, tuple[str, str]]:
+    """Return (heading, format) of each column of `Summary.strategies`, by name."""
+    heads = {name: (head, kind) for name, head, kind in (*COLUMNS, *BENCHMARK_COLUMNS)}
+    return heads | {name: (name.replace("_", " "), kind) for name, kind in MORE_COLUMNS.items()}
+
+
+def check_columns(names: Sequence[str]) -> None:
+    """Raise UnknownNameError for a name that is not a column of `Summary.strategies`."""
+    heads = _column_heads()
+    for name in names:
+        if name not in heads:
+            raise UnknownNameError("column", name, heads)
+
+
+def _wrapped(paragraphs: Sequence[str]) -> list[str]:
+    """Wrap text to lines of at most 80 characters, at semicolons if the parts fit."""
+    lines: list[str] = []
+    for text in paragraphs:
+        line = ""
+        for part in [f"{part};" for part in text.split("; ")[:-1]] + [text.split("; ")[-1]]:
+            joined = f"{line} {part}" if line else part
+            if len(joined) <= _WIDTH:
+                line = joined
+                continue
+            lines += [line] if line else []
+            *full, line = textwrap.wrap(part, _WIDTH)
+            lines += full
+        lines.append(line)
+    return lines
 
 
 def measure_windows(
@@ -160,7 +296,7 @@ def measure_windows(
     length: int,
     settings: Settings,
 ) -> dict[str, npt.NDArray[np.float64]]:
-    """Figures of each window of `length` days that begins at a day of `starts`.
+    """Measure each window of `length` bars that begins at one of `starts`.
 
     Returns:
         Arrays [window, strategy] by name: the fields of `WindowPerformance`, then trades, fees,
@@ -185,7 +321,7 @@ def _summed(
     starts: npt.NDArray[np.int64],
     length: int,
 ) -> tuple[dict[str, npt.NDArray[np.float64]], npt.NDArray[np.bool_]]:
-    """(sums over windows by name, which strategies fit no offsets)."""
+    """Return (sums over windows by name, whether each strategy fits no offsets)."""
     ambiguous = np.array([outcome.flags & rules.AMBIGUOUS > 0 for outcome in outcomes])
     gap = np.array([outcome.net_optimistic - outcome.net_open_aware for outcome in outcomes])
     in_sample = np.array([outcome.in_sample for outcome in outcomes])
@@ -210,10 +346,10 @@ def whole_figures(
     settings: Settings,
     benchmark: npt.NDArray[np.float64] | None = None,
 ) -> dict[str, npt.NDArray[np.float64]]:
-    """Figures over all days, each once: arrays [strategy] by name.
+    """Measure all bars, each counted once: arrays [strategy] by name.
 
-    Those of `marketsim.metrics.Performance`, then trades, fees, ambiguous, ambiguous_share (of the
-    days), ambiguous_profit_share (of the absolute profit), optimistic_gap, in_sample.
+    The fields of `marketsim.metrics.Performance`, then trades, fees, ambiguous, ambiguous_share (of
+    the bars), ambiguous_profit_share (of the absolute profit), optimistic_gap, in_sample.
     """
     net = np.array([outcome.net for outcome in outcomes])
     market, days = settings.market, net.shape[1]
@@ -246,19 +382,19 @@ def summarize(
     missing_years: float = 0.0,
     benchmark: Benchmark | None = None,
 ) -> Summary:
-    """Summary of outcomes over all their days, each day counted once.
+    """Summarise outcomes over all their bars, each bar counted once.
 
     Args:
-        outcomes: of the strategies and baselines, by name.
-        baselines: those of `outcomes`, and more, that are no strategies.
-        skill: of the forecasts.
-        strategies: which made the outcomes.
-        settings: of the run.
-        heading: the line above the table.
-        notes: what a reader must know.
-        missing_years: how long the holes within the days are; an annual return is over them too.
-        benchmark: to measure the strategies against; None for none.
-
+        outcomes: outcomes of the strategies and baselines, by name.
+        baselines: outcomes of the baselines, also of those that are not in `outcomes`.
+        skill: skill of the forecasts.
+        strategies: strategies of the outcomes.
+        settings: settings of the run.
+        heading: line above the table.
+        notes: warnings for the reader.
+        missing_years: total length of the gaps within the bars, which annual returns count as
+            elapsed time.
+        benchmark: benchmark of the strategies; None without one.
     """
     kept = {name: outcome for name, outcome in outcomes.items() if name not in baselines}
     everything = {**kept, **baselines}
@@ -289,11 +425,19 @@ def summarize(
     shown["kind"] = ["strategy"] * len(kept) + ["baseline"] * len(baselines)
     frame = pd.DataFrame(shown, index=pd.Index(list(everything), name="strategy"))
     against_name = None if benchmark is None else benchmark.name
-    return Summary(frame, _skill_frame(skill), heading, notes, against_name)
+    curves = tuple(_sampled_equity(outcome.net) for outcome in everything.values())
+    return Summary(frame, _skill_frame(skill), heading, notes, against_name, curves)
+
+
+def _sampled_equity(net: npt.NDArray[np.float64], count: int = 49) -> tuple[float, ...]:
+    """Sample the compounded equity at `count` evenly spaced bars, start and last bar included."""
+    equity = np.concatenate(([1.0], np.cumprod(1.0 + net)))
+    at = np.unique(np.linspace(0, len(equity) - 1, count).round().astype(np.int64))
+    return tuple(equity[at].tolist())
 
 
 def _skill_of(targets: Sequence[str], skill: Skill) -> tuple[float, float, float]:
-    """(MAE and pinball loss relative to no skill, coverage) of some targets together."""
+    """Return (MAE ratio, pinball ratio, coverage) of some targets together."""
     if not targets:
         return math.nan, math.nan, math.nan
     at = [TARGETS.index(target) for target in targets]
@@ -313,7 +457,7 @@ def _skill_frame(skill: Skill) -> pd.DataFrame:
 
 
 def format_value(value: float, kind: str) -> str:
-    """A figure as text: a percentage with sign or without, a ratio or a count."""
+    """Format a figure: a percentage with or without sign, a ratio or a count."""
     if not math.isfinite(value):
         return "–" if math.isnan(value) else ("∞" if value > 0 else "-∞")
     return _FORMATS[kind].format(value)
@@ -329,12 +473,6 @@ _FORMATS = {
     "count": "{:.0f}",
     "position": "{:.3g}",
 }
-
-
-def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of a frame as dictionaries of values that JSON knows; NaN becomes None."""
-    rows = frame.astype(object).where(frame.notna() & ~frame.isin([math.inf, -math.inf]), None)
-    return [{str(key): value for key, value in row.items()} for row in rows.to_dict("records")]
 
 
 def _cells(

@@ -1,4 +1,4 @@
-"""Pair a strategy's fills into round trips on the evaluated bars."""
+"""Round trips of a strategy's fills on the evaluated bars."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRADE_COLUMNS = (
 
 
 def round_trips(run: Run, of: StrategyRun) -> dict[str, npt.NDArray[Any]]:
-    """Columns [trade] of `WalkForwardResult.trades`, in the order of entries."""
+    """Pair fills into round trips: columns [trade] of `WalkForwardResult.trades`, by entry."""
     orders = of.orders
     rows, bars = run.windows.days, run.inputs.bars
     if isinstance(orders, LimitOrders):
@@ -45,7 +45,7 @@ def round_trips(run: Run, of: StrategyRun) -> dict[str, npt.NDArray[Any]]:
 
 
 def _prices(run: Run) -> tuple[Floats, Floats, Floats, Floats]:
-    """(open, high, low, close) of the evaluated bars."""
+    """Return (open, high, low, close) of the evaluated bars."""
     rows, bars = run.windows.days, run.inputs.bars
     return bars.open[rows], bars.high[rows], bars.low[rows], bars.close[rows]
 
@@ -71,7 +71,7 @@ def _hold_trades(run: Run, of: StrategyRun, orders: Hold) -> Trades:
         entry_kind=kind,
         exit_kind=kind,
     )
-    if at_open:  # before a gap, too, it is sold at the close
+    if at_open:  # before a gap the position is sold at the close
         ends = np.r_[market.breaks[1:], True][trades.exit_bar] & (trades.exit_kind == "open")
         return _replaced(trades, exit_kind=np.where(ends, "close", trades.exit_kind))
     return trades

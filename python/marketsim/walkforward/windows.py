@@ -1,4 +1,4 @@
-"""Which days each simulation of a walk-forward run is made of."""
+"""Windows of a walk-forward run: the rows of its simulations, fits and evaluated bars."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from marketsim.errors import ArgumentError, NotEnoughBarsError
 from marketsim.forecasts.plan import LEAST_CONTEXT
 
 SIMULATIONS = 70
-"""How many simulations are run where nobody says; the table's head says how to run all."""
+"""Default number of simulations; the summary's heading says how to run all."""
 
 
 class Stretch(NamedTuple):
-    """Rows first .. stop - 1, which follow one another; their offsets are fitted from first_fit."""
+    """Consecutive rows first .. stop - 1; their offsets are fitted on rows from first_fit on."""
 
     first_fit: int
     first: int
@@ -30,22 +30,22 @@ class Stretch(NamedTuple):
 
 @dataclass(frozen=True)
 class Windows:
-    """Row numbers of the bars that the simulations use.
+    """Rows of the bars that the simulations use.
 
     Simulation i knows the rows up to as_of[i]; its validation window is the last `window` of them,
-    each forecast from the rows before it. The offsets of day t are fitted on the `offset_window`
-    days that end `purge` days before t.
+    each forecast from the rows before it. The offsets of bar t are fitted on the `offset_window`
+    bars that end `purge` bars before t.
 
     Attributes:
-        as_of: [simulation], ascending.
-        window: days a validation window.
-        offset_window: days that offsets are fitted on; 0 where nothing is fitted.
-        purge: days left out between the days fitted on and the day decided: for outcomes that
-            would not be known in time.
-        embargo: days between one as-of date and the next that are skipped. In a walk-forward run
-            no training lies after a test, which is what an embargo guards against elsewhere; what
-            overlaps here are the validation windows. window - 1 makes them disjoint; more leaves
-            days between them that belong to no simulation and are not evaluated.
+        as_of: last known row of each simulation [simulation], ascending.
+        window: length of a validation window, in bars.
+        offset_window: length of the fit window of offsets, in bars; 0 where nothing is fitted.
+        purge: bars left out between the fit window and the bar decided, for outcomes that would
+            not be known in time.
+        embargo: bars skipped between one as-of date and the next. No training lies after a test in
+            a walk-forward run; an embargo here keeps validation windows from overlapping.
+            window - 1 makes them disjoint; more leaves bars between them that belong to no
+            simulation and are not evaluated.
     """
 
     as_of: npt.NDArray[np.int64]
@@ -61,12 +61,12 @@ class Windows:
 
     @property
     def fit_days(self) -> int:
-        """Days from the start of the fit window to the day decided; 0 where nothing is fitted."""
+        """Number of bars from the start of the fit window to the bar decided; 0 without a fit."""
         return self.offset_window + self.purge if self.offset_window else 0
 
     @cached_property
     def stretches(self) -> tuple[Stretch, ...]:
-        """The evaluated rows, ascending: windows without a gap between them are one stretch."""
+        """Consecutive evaluated rows, ascending: windows without a gap share one stretch."""
         fit = self.fit_days
         starts, stops = self.starts, self.as_of + 1
         after_gap = np.flatnonzero(starts[1:] > stops[:-1]) + 1
@@ -79,26 +79,26 @@ class Windows:
 
     @cached_property
     def days(self) -> npt.NDArray[np.int64]:
-        """Rows that are evaluated, each once, ascending: those of the validation windows."""
+        """Evaluated rows: those of all validation windows, each once, ascending."""
         return np.concatenate([np.arange(s.first, s.stop) for s in self.stretches])
 
     def possible_days(self, bars: int) -> int:
-        """The most days of that many bars that can be evaluated: those after the context."""
+        """Return how many of `bars` rows can be evaluated at most: those after the context."""
         return bars - 1 - LEAST_CONTEXT - self.fit_days
 
     @property
     def first_day(self) -> int:
-        """First row that is evaluated."""
+        """First evaluated row."""
         return int(self.as_of[0]) - self.window + 1
 
     @property
     def stop_day(self) -> int:
-        """One past the last row that is evaluated."""
+        """One past the last evaluated row."""
         return int(self.as_of[-1]) + 1
 
     @property
     def first_fit_day(self) -> int:
-        """First row that offsets are fitted on; first_day where nothing is fitted."""
+        """First row that offsets are fitted on; `first_day` where nothing is fitted."""
         return self.first_day - self.fit_days
 
 
@@ -113,20 +113,21 @@ def plan_windows(
     start: int | None = None,
     stop: int | None = None,
 ) -> Windows:
-    """Windows of the newest as-of dates of `bars` rows, the last row included.
+    """Plan the windows of the newest simulations; the last one ends at the last row.
 
-    Plans fewer simulations, with a warning, where the bars do not suffice.
+    Plans fewer simulations, with a warning, if there are too few bars.
 
     Args:
-        bars: how many rows there are.
-        simulations: how many; "all" for as many as the rows give; None: 70, or all from `start` on.
+        bars: number of rows.
+        simulations: number of simulations; "all" for as many as the rows allow; None: 70, or all
+            from `start` on.
         window, offset_window, purge, embargo: see `Windows`.
-        start, stop: only the rows start .. stop - 1 are evaluated; forecasts and fits read rows
+        start, stop: evaluate only the rows start .. stop - 1; forecasts and fits still read rows
             before them.
 
     Raises:
         ArgumentError: a number out of range.
-        NotEnoughBarsError: not one simulation fits; says how many bars it needs.
+        NotEnoughBarsError: too few bars for one simulation; says how many it needs.
 
     Example:
         >>> plan_windows(200, simulations=3, window=7).as_of
@@ -139,7 +140,7 @@ def plan_windows(
         ("embargo", embargo, 0),
     ):
         check_whole(name, value, least)
-    wanted = _wanted(simulations, start)
+    requested = _requested(simulations, start)
     fit = f" + {offset_window} offset window + {purge} purge" if offset_window else ""
     before = 1 + LEAST_CONTEXT + (offset_window + purge if offset_window else 0)
     first, end = max(before, start or 0), bars if stop is None else stop
@@ -153,24 +154,24 @@ def plan_windows(
         )
     if start is not None and start < before:
         warnings.warn(
-            f"start is row {start}, and the first that can be evaluated is row {before} "
-            f"(1 + {LEAST_CONTEXT} returns before the first forecast{fit}): evaluated from there",
+            f"start is row {start}, before the first row that can be evaluated, {before} "
+            f"(1 + {LEAST_CONTEXT} returns before the first forecast{fit}): evaluating from there",
             stacklevel=3,
         )
     step = embargo + 1
     possible = (end - first - window) // step + 1
-    if wanted is not None and possible < wanted:
+    if requested is not None and possible < requested:
         warnings.warn(
-            f"{end - (start or 0)} bars give {possible} simulations of the {wanted} requested",
+            f"{end - (start or 0)} bars give {possible} simulations of the {requested} requested",
             stacklevel=3,
         )
-    count = possible if wanted is None else min(possible, wanted)
+    count = possible if requested is None else min(possible, requested)
     as_of = end - 1 - step * np.arange(count - 1, -1, -1, dtype=np.int64)
     return Windows(as_of, window, offset_window, purge, embargo)
 
 
-def _wanted(simulations: object, start: int | None) -> int | None:
-    """How many simulations; None for all."""
+def _requested(simulations: object, start: int | None) -> int | None:
+    """Return the requested number of simulations; None for all."""
     if simulations is None:
         return SIMULATIONS if start is None else None
     if isinstance(simulations, str) and simulations == "all":
@@ -179,10 +180,10 @@ def _wanted(simulations: object, start: int | None) -> int | None:
 
 
 def rows_between(bars: Bars, start: Any, end: Any) -> dict[str, int | None]:
-    """The rows that two dates, both included, stand for.
+    """Return the rows between two dates, both included.
 
     Raises:
-        ArgumentError: no dates, or no bar between them.
+        ArgumentError: a value that is not a date, or no bar between the dates.
     """
     index = pd.DatetimeIndex(bars.frame.index)
     try:

@@ -126,7 +126,7 @@ def test_a_file_that_changes_meanwhile_stays(store: PredictionStore, monkeypatch
     done = collect_garbage(store, max_bytes=0)
     assert [r.entry.model for r in done.removed] == [BETA]
     assert {(r.entry.path, r.reason) for r in done.kept} == {
-        (path, "it was written to or replaced meanwhile") for path in (file_of(store), replaced)
+        (path, "another process wrote to it or replaced it") for path in (file_of(store), replaced)
     }
     assert held(store, numbers=range(25)) == 25
     assert held(store, ALPHA, "BBB") == 20

@@ -128,7 +128,9 @@ def test_network_file_systems_are_read_and_not_written(
         store.append(SERIES, some_keys(seed=1), records)
     local.append(SERIES, some_keys(seed=1), records)  # what grows elsewhere is seen
     assert store.read(SERIES, some_keys(seed=1))[1].all()
-    with pytest.warns(StoreWarning, match="forecasts are not kept: .*network file system") as seen:
+    with pytest.warns(
+        StoreWarning, match="forecasts are not stored: .*network file system"
+    ) as seen:
         ms.walk_forward(random_bars(300), store=store, simulations=3, progress=False)
     assert len([w for w in seen if issubclass(w.category, StoreWarning)]) == 1
 
@@ -144,7 +146,7 @@ def test_a_local_folder_is_no_network_file_system(tmp_path: Path) -> None:
         (errno.ENOSPC, "free some space"),
         (errno.EDQUOT, "quota"),
         (errno.EROFS, "mode='r'"),
-        (errno.EIO, "as it was"),
+        (errno.EIO, "earlier records are unchanged"),
     ],
 )
 def test_write_errors_say_what_to_do(tmp_path: Path, code: int, hint: str) -> None:
@@ -157,7 +159,7 @@ def test_write_errors_say_what_to_do(tmp_path: Path, code: int, hint: str) -> No
     with pytest.raises(StoreWriteError, match=hint) as caught:
         store.append(SERIES, some_keys(), np.ones((2, 3), dtype=np.float32))
     assert caught.value.errno == code
-    assert "2 forecasts of TEST could not be kept: cannot write: reason: /some/file" in str(
+    assert "2 forecasts of TEST could not be stored: cannot write: reason: /some/file" in str(
         caught.value
     )
 

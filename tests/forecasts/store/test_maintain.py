@@ -143,7 +143,8 @@ def test_links_and_pipes_under_names_of_files(store: PredictionStore, tmp_path: 
     os.mkfifo(other)
     found = verify(store)
     assert sorted(found.defects) == sorted(
-        (path, "a link or no file: the store does not read it") for path in (file_of(store), other)
+        (path, "a link or not a file: the store does not read it")
+        for path in (file_of(store), other)
     )
     assert [outcome.action for outcome in repair(store)] == ["left", "left"]
     done = collect_garbage(store, max_bytes=0)
@@ -169,7 +170,7 @@ def test_models_by_name_fingerprint_and_first_digits() -> None:
     assert resolve_models(known, ["ewma"]) == {"abcd1111", "abcd2222"}
     assert resolve_models(known, ["abcd1"]) == {"abcd1111"}
     assert resolve_models(known, ["cafe", "abcd2222"]) == {"cafe0000", "abcd2222"}
-    with pytest.raises(ArgumentError, match="'abcd' begins the fingerprints of 2 models"):
+    with pytest.raises(ArgumentError, match="'abcd' is a prefix of 2 fingerprints"):
         resolve_models(known, ["abcd"])
     for wrong in ("abc", "", "toto", "\x1b[31m"):
         with pytest.raises(UnknownNameError, match="unknown model of the store") as caught:
@@ -187,7 +188,7 @@ def test_models_by_name_fingerprint_and_first_digits() -> None:
     [
         (100, "first header broken", 0, "20 records kept, header restored"),
         (4096 + 4095, "second header broken", 0, "20 records kept, header restored"),
-        (DATA_START, "1 corrupt", 1, "19 records kept, 1 corrupt dropped, to be forecast again"),
+        (DATA_START, "1 corrupt", 1, "19 records kept, 1 corrupt dropped, recomputed when needed"),
         (DATA_START + 20 * STRIDE - 1, "1 corrupt", 1, "19 records kept, 1 corrupt dropped"),
     ],
 )
@@ -242,7 +243,7 @@ def test_a_torn_tail(store: PredictionStore) -> None:
     path.write_bytes(path.read_bytes() + b"\x01" * 30)
     assert verify(store).defects == [(path, "30 bytes of an unfinished record at the end")]
     (outcome,) = repair(store)
-    assert "20 records kept, an unfinished one at the end dropped" in outcome.text
+    assert "20 records kept, 1 unfinished dropped" in outcome.text
     assert path.stat().st_size == DATA_START + 20 * STRIDE
     assert held(store) == 20
 
@@ -293,7 +294,7 @@ def test_what_another_version_wrote_is_left_alone(
     keys = keys_for(NUMBERS)
     file.append(keys.tags, keys.as_of, keys.target, keys.horizon, keys.flags, records_for(NUMBERS))
     data = path.read_bytes()
-    text = "its header states no model or schema that this version knows"
+    text = "its header names a model or schema that this version does not know"
     assert verify(store).defects == [(path, text)]
     assert [outcome.action for outcome in repair(store)] == ["left"]
     assert path.read_bytes() == data
@@ -357,7 +358,7 @@ def test_nothing_is_written_to_a_store_for_reading(store: PredictionStore) -> No
     assert len(verify(reader).defects) == 2
     assert collect_garbage(reader, max_bytes=0, dry_run=True).freed > 0
     for change in (repair, compact, collect_garbage):
-        with pytest.raises(StoreReadOnlyError, match="nothing can be changed"):
+        with pytest.raises(StoreReadOnlyError, match="this store cannot be changed"):
             change(reader)
     assert tree(store) == before
 
@@ -378,7 +379,9 @@ def test_a_full_disk_changes_nothing(store: PredictionStore, monkeypatch) -> Non
             raise OSError(28, "No space left on device", "x.tmp")
 
     monkeypatch.setattr(_core, "StoreFile", Full)
-    with pytest.raises(StoreWriteError, match="the new file of 'AAA' could not be kept: No space"):
+    with pytest.raises(
+        StoreWriteError, match="the rewritten file of 'AAA' could not be stored: No space"
+    ):
         repair(store)
     assert tree(store) == before
 

@@ -30,6 +30,7 @@ from marketsim.forecasts import (
     MemoryStore,
     PredictionStore,
     RecordKeys,
+    ReturnTable,
     Schema,
     SeriesId,
     run_plan,
@@ -236,7 +237,7 @@ class Runner:
 
     def made(self, frame: pd.DataFrame, plan: ForecastPlan = PLAN, *, symbol: str = "TEST") -> int:
         """How many forecasts the model had to make."""
-        bars = ms.read_bars(frame, symbol=symbol)
+        bars = ReturnTable.of(ms.read_bars(frame, symbol=symbol), "own")
         self.model.handed.clear()
         cube = run_plan(bars, self.model, plan, store=self.store, progress=False)
         made = self.model.made

@@ -305,7 +305,7 @@ def test_a_run_goes_on_where_nothing_can_be_kept(
     tmp_path: Path, make: Callable[[Path], PredictionStore | Full]
 ) -> None:
     bars, store = random_bars(80), make(tmp_path)
-    with pytest.warns(StoreWarning, match="forecasts are not kept: ") as told:
+    with pytest.warns(StoreWarning, match="forecasts are not stored: ") as told:
         cube = run_plan(bars, NotingModel(), PLAN, store=store, progress=False)
     assert len(told) == 1
     assert getattr(store, "attempts", 1) == 1

@@ -16,13 +16,14 @@ from market import random_frame
 from store_cases import SERIES, NotingModel, SampledModel, bits, keys_for, records_for
 
 import marketsim as ms
-from marketsim.bars import TARGETS, Bars, bar_returns
+from marketsim.bars import TARGETS, Bars, bar_returns, close_moves
 from marketsim.forecasts import (
     Flag,
     ForecastPlan,
     MemoryStore,
     PlanKeys,
     PredictionStore,
+    ReturnTable,
     Schema,
     run_plan,
 )
@@ -128,7 +129,9 @@ GOLDEN_KEYS: dict[int | None, dict[str, list[str]]] = {
 
 
 def golden_keys(context_length: int | None) -> dict[str, list[str]]:
-    asked = PlanKeys.of(fixed_bars(), fixed_model(context_length), ForecastPlan(4, 9, 1, 1))
+    asked = PlanKeys.of(
+        ReturnTable.of(fixed_bars(), "own"), fixed_model(context_length), ForecastPlan(4, 9, 1, 1)
+    )
     return {
         target: [digest.hex() for digest in keys.digests()]
         for target, keys in zip(TARGETS, asked.keys, strict=True)
@@ -143,7 +146,7 @@ def test_keys_are_those_of_the_format(context_length: int | None) -> None:
 def test_a_key_follows_from_its_recipe() -> None:
     """The recipe in plain words: what a reader of the format would write."""
     bars, model = fixed_bars(), fixed_model(4)
-    asked = PlanKeys.of(bars, model, ForecastPlan(4, 9, 1, 1))
+    asked = PlanKeys.of(ReturnTable.of(bars, "own"), model, ForecastPlan(4, 9, 1, 1))
     returns, stamps = bar_returns(bars), bars.timestamps.astype(np.int64).tolist()
     for i, target in enumerate(TARGETS):
         for day, key in zip(range(4, 9), asked.keys[i].digests(), strict=True):
@@ -211,11 +214,13 @@ def test_a_file_is_that_of_the_format(tmp_path: Path) -> None:
 # ---- what a key depends on ----------------------------------------------------------------------
 
 
-def all_keys(bars: Bars, context_length: int | None, plan: ForecastPlan) -> np.ndarray:
+def all_keys(
+    bars: Bars, context_length: int | None, plan: ForecastPlan, targets: str = "own"
+) -> np.ndarray:
     """Keys [target, day], as text."""
     model = NotingModel()  # one identity, so that what is seen alone counts
     model.context_length = context_length
-    asked = PlanKeys.of(bars, model, plan)
+    asked = PlanKeys.of(ReturnTable.of(bars, targets), model, plan)
     return np.array([[digest.hex() for digest in keys.digests()] for keys in asked.keys])
 
 
@@ -232,14 +237,15 @@ def test_a_flip_changes_the_keys_that_saw_it(context_length: int | None, row: in
             flipped = frame.copy()
             flipped.iloc[row, price] = change(flipped.iloc[row, price])
             after = ms.read_bars(flipped, symbol="TEST", repair="widen_range")
-            # Bars whose return changed: this one and the next, unless rounding hides it.
-            bars = 1 + np.flatnonzero((bar_returns(before) != bar_returns(after))[column])
-            assert set(bars) <= {row, row + 1}
-            saw = ((bars < days[:, None]) & (bars >= days[:, None] - seen)).any(axis=1)
-            changed = all_keys(before, context_length, plan) != all_keys(
-                after, context_length, plan
-            )
-            np.testing.assert_array_equal(changed[column], saw)
+            # Bars whose move changed: this one and the next, unless rounding hides it.
+            for kind, moves in (("own", bar_returns), ("close", close_moves)):
+                bars = 1 + np.flatnonzero((moves(before) != moves(after))[column])
+                assert set(bars) <= {row, row + 1}
+                saw = ((bars < days[:, None]) & (bars >= days[:, None] - seen)).any(axis=1)
+                changed = all_keys(before, context_length, plan, kind) != all_keys(
+                    after, context_length, plan, kind
+                )
+                np.testing.assert_array_equal(changed[column], saw)
 
 
 @pytest.mark.parametrize("context_length", [None, 40])
@@ -260,7 +266,8 @@ def test_no_two_forecasts_have_one_key() -> None:
     bars = ms.read_bars(random_frame(300), symbol="TEST")
     plan = ForecastPlan(2, 300, 1, 1)
     sets = [all_keys(bars, seen, plan) for seen in (None, 40)]
-    assert len(np.unique(sets[0])) == sets[0].size
+    close = all_keys(bars, None, plan, "close")
+    assert len(np.unique([sets[0], close])) == 2 * sets[0].size
     # Up to day 41, the last 40 values are all there are.
     np.testing.assert_array_equal(sets[0][:, :40], sets[1][:, :40])
     assert (sets[0][:, 40:] != sets[1][:, 40:]).all()
@@ -326,7 +333,7 @@ def test_the_order_of_a_configuration_does_not_count() -> None:
 @pytest.mark.parametrize("first", [2, 20, 41, 42, 100])
 def test_a_model_is_handed_what_the_keys_cover(context_length: int | None, first: int) -> None:
     bars = ms.read_bars(random_frame(140), symbol="TEST")
-    returns, stop = bar_returns(bars), 120
+    returns, stop = close_moves(bars), 120
     model = NotingModel(context_length)
     plan = ForecastPlan(first, stop, 1, 1)
     run_plan(bars, model, plan, store=MemoryStore(), progress=False)
@@ -370,7 +377,7 @@ def test_stored_records_are_those_of_the_schema(tmp_path: Path) -> None:
     store = PredictionStore(tmp_path)
     cube = run_plan(bars, model, plan, store=store, progress=False)
     asked = PlanKeys.of(bars, model, plan)
-    alone = model.predict_each(bar_returns(bars)[3][:68], 59)
+    alone = model.predict_each(close_moves(bars)[3][:68], 59)
     records, found = store.read(asked.series, asked.keys[3])
     assert found.all()
     assert bits(records) == bits(cube.records[:, 0, 3])

@@ -17,7 +17,7 @@ from market import random_frame
 from store_cases import SCHEMA, SERIES, NotingModel, bits, in_child, keys_for, records_for
 
 import marketsim as ms
-from marketsim.bars import TARGETS, bar_returns
+from marketsim.bars import TARGETS, close_moves
 from marketsim.forecasts import ForecastPlan, MemoryStore, PredictionStore, Schema, run_plan
 
 LISTS = [SERIES, SERIES._replace(series="../B"), SERIES._replace(schema=Schema.of_samples(9).text)]
@@ -202,7 +202,7 @@ class History(RuleBasedStateMachine):
 
     def contexts(self, bars: ms.Bars, plan: ForecastPlan) -> set[tuple[object, ...]]:
         """What each forecast of a plan sees, spelled out instead of hashed."""
-        returns, stamps = bar_returns(bars), bars.timestamps
+        returns, stamps = close_moves(bars), bars.timestamps
         found: set[tuple[object, ...]] = set()
         for day in range(plan.first, plan.stop):
             begin = 0 if self.model.context_length is None else day - 1 - self.model.context_length

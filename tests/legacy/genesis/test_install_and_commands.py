@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from genesis_project import (
     random_candles,
@@ -23,9 +24,10 @@ from genesis_project import (
 )
 
 from marketsim import cli
-from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.errors import ArgumentError, FileFormatError, UnknownNameError
 from marketsim.legacy.genesis import GenesisQuirks, use_quirks
 from marketsim.legacy.genesis import run_backtest as command
+from marketsim.legacy.genesis.backtest.engine import BacktestEngine
 from marketsim.legacy.genesis.backtest.walk_forward import run_walk_forward
 from marketsim.legacy.genesis.config.runtime import runtime_config, validate
 from marketsim.legacy.genesis.strategy.champion_loader import ChampionLoader
@@ -156,7 +158,9 @@ def test_variables(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) 
     assert "GENESIS_RANDOM_SEED: expected a whole number" in capsys.readouterr().err
 
 
-def test_summarize_command(own_project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_summarize_command(
+    own_project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = own_project / "results" / "hparam_search" / "r"
     for k in range(3):
         score = {"score": k / 2, "metrics": {"num_trades": k}, "hard_failures": []}
@@ -169,6 +173,10 @@ def test_summarize_command(own_project: Path, capsys: pytest.CaptureFixture[str]
     assert "id: trial_002" in out and "Top 2 trials" in out and "... 1 more" in out
     assert cli.main(["genesis", "optimizer", "summarize", "none"]) == 1
     assert "Run directory not found" in capsys.readouterr().err
+    monkeypatch.setenv("GENESIS_OPTIMIZER_JSON_CACHE", "1")
+    assert cli.main(["genesis", "optimizer", "summarize", "r"]) == 0
+    out = capsys.readouterr().out
+    assert "[NOTE] GENESIS_OPTIMIZER_JSON_CACHE: accepted; a file is read as it is now" in out
 
 
 def test_runtime_configuration(own_project: Path) -> None:
@@ -230,3 +238,47 @@ def test_walk_forward_writes_its_periods(project: Path) -> None:
     assert period["walk_forward_info"]["start"] == "2020-03-06"
     with pytest.raises(ValueError, match="no bars of tX 1h 2030"):
         run_walk_forward(symbol="tX", timeframe="1h", windows=[("2030-01-01", "2030-02-01")])
+
+
+def test_bad_bars_and_numbers_are_refused_by_name(own_project: Path) -> None:
+    write_candles(own_project, "tX", "1h", random_candles(120, 3))
+    path = own_project / "data" / "curated" / "v1" / "candles" / "tX_1h.parquet"
+    whole, frame = path.read_bytes(), pd.read_parquet(path)
+    engine = BacktestEngine("tX", "1h", warmup_bars=50)
+    for change, text in (
+        (frame.assign(close="a"), "close must be numbers"),
+        (frame.drop(columns="high"), "candles: 'high' is missing"),
+        (frame.drop(columns="timestamp"), "'timestamp' is missing"),
+        (frame.iloc[::-1], "timestamps must ascend: row 1, .* is before row 0"),
+    ):
+        engine.candles_df = change
+        with pytest.raises(ArgumentError, match=text):
+            engine.run()
+    for options, text in (
+        ({"initial_capital": float("nan")}, "initial_capital must be above 0"),
+        ({"initial_capital": "x"}, "initial_capital must be a number"),
+        ({"slippage_rate": 2.0}, "slippage_rate must be a share"),
+        ({"warmup_bars": -1}, "warmup_bars must be a whole number"),
+        ({"htf_exit_config": {"partial_9_pct": 1.0}}, "nothing reads 'partial_9_pct'"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            BacktestEngine("tX", "1h", **options)
+    with pytest.raises(ArgumentError, match="start: expected a date YYYY-MM-DD, got 'garbage'"):
+        BacktestEngine("tX", "1h", "garbage").load_data()
+    for content in (whole[:300], b"hello"):
+        path.write_bytes(content)
+        with pytest.raises(FileFormatError, match=r"tX_1h.parquet: expected a Parquet file"):
+            engine.load_data()
+    frame.drop(columns="volume").to_parquet(path)
+    with pytest.raises(FileFormatError, match="with timestamp, open, high, low, close, volume"):
+        engine.load_data()
+    # Times with a zone are those in UTC.
+    tokyo = frame.timestamp.dt.tz_localize("UTC").dt.tz_convert("Asia/Tokyo")
+    frame.assign(timestamp=tokyo).to_parquet(path)
+    begin = str(frame.timestamp[30])
+    aware = BacktestEngine("tX", "1h", begin, warmup_bars=50)
+    assert aware.load_data() and aware.candles_df is not None
+    assert aware.candles_df.timestamp.tolist() == frame.timestamp[30:].tolist()
+    broken = own_project / "broken.json"
+    broken.write_text("{")
+    assert command.main(["--symbol", "tX", "--timeframe", "1h", "--compare", str(broken)]) == 1

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +45,7 @@ from marketsim.legacy.genesis.optimizer.signatures import (
 from marketsim.legacy.genesis.optimizer.trials import (
     TrialConfig,
     ground_of,
+    load_existing_trials,
     run_trial,
     score_run,
     zero_trade_reason,
@@ -210,6 +215,42 @@ def test_unread_parameters_are_refused_by_path(own_project: Path) -> None:
         run_one(own_project, {"warmup_bars": 10})
 
 
+def test_unread_settings_of_a_run_are_refused_by_path(own_project: Path) -> None:
+    project(own_project)
+    use_quirks(GenesisQuirks())
+    engine = BacktestEngine("tX", "1h", "2020-03-01", "2020-04-01", warmup_bars=60)
+    assert engine.load_data()
+    fine = {
+        "thresholds": {"entry_conf_overall": 0.3, "min_edge": 0.1},
+        "htf_fib": {"entry": {"enabled": True, "long_min_level": 0.5, "missing_policy": "pass"}},
+        "ltf_fib": {"entry": {"override_confidence": {"enabled": True, "min": 0.4}}},
+        "exit": {"max_hold_bars": 20},  # what it is anyway
+        "meta": {"champion_source": "mine"},
+    }
+    engine.run(configs=fine)
+    for text, configs in {
+        "configs: nothing reads thresholds.entry_conf: the name is thresholds.entry_conf_ov": {
+            "thresholds": {"entry_conf": 0.3}
+        },
+        "htf_fib.entry.long_max_level: the name is htf_fib.entry.long_min_level.": {
+            "htf_fib": {"entry": {"long_max_level": 0.5}}
+        },
+        "gates.cool: there is no such setting": {"gates": {"cool": 3}},
+        "exit.exit_conf_threshold: read by variant E": {"exit": {"exit_conf_threshold": 0.2}},
+        "exit.break_even_trigger: read by variant E": {"exit": {"break_even_trigger": 0.01}},
+        r"BacktestEngine\(htf_exit_config=": {"htf_exit_config": {"partial_1_pct": 0.1}},
+    }.items():
+        with pytest.raises(UnreadSettingError, match=text):
+            engine.run(configs=configs)
+    with pytest.warns(UserWarning, match="configs: nothing reads invalid_key"):
+        engine.run(configs={"invalid_key": 1})
+    use_quirks(GenesisQuirks(variant="E"))
+    engine.run(configs={"exit": {"break_even_trigger": 0.01, "exit_conf_threshold": 0.2}})
+    use_quirks(GenesisQuirks(strict=False))
+    with pytest.warns(UserWarning, match="nothing reads gates.cool"):
+        engine.run(configs={"gates": {"cool": 3}})
+
+
 def yaml_file(root: Path, strategy: str, **runs: Any) -> Path:
     grid = {"type": "grid", "values": [0.3, 0.35, 0.45, 0.99, 2.0]}
     if strategy == "optuna":
@@ -238,6 +279,7 @@ def yaml_file(root: Path, strategy: str, **runs: Any) -> Path:
 
 def without_times(results: list[Any]) -> list[Any]:
     times = ("duration_seconds", "attempt_durations", "from_cache", "reason", "skipped")
+    times += ("results_path",)  # its name has the second in which it was written
     return [{k: v for k, v in one.items() if k not in times} for one in results]
 
 
@@ -250,6 +292,10 @@ def test_grid_search_with_one_and_two_workers(
     monkeypatch.setenv("GENESIS_MAX_CONCURRENT", "2")
     two = run_optimizer(path, run_id="two")
     assert without_times(one) == without_times(two)
+    for folder in ("one", "two"):
+        path_of = own_project / "results" / "hparam_search" / folder
+        saved = [json.loads(file.read_text()) for file in sorted(path_of.glob("trial_???.json"))]
+        assert without_times(saved) == without_times(one)
     assert one[3]["reason"] == "zero_trade_preflight"
     assert one[4]["reason"] == "zero_trade_preflight"
     found = summary.summarize_run("one")
@@ -257,6 +303,146 @@ def test_grid_search_with_one_and_two_workers(
     monkeypatch.setenv("GENESIS_MAX_CONCURRENT", "many")
     with pytest.raises(ArgumentError, match="GENESIS_MAX_CONCURRENT"):
         run_optimizer(path, run_id="three")
+    with pytest.raises(ArgumentError, match="run_id must be a name, not a path: got '../one'"):
+        run_optimizer(path, run_id="../one")
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        ("meta.runs.max_trials", "a", "max_trials must be a whole number"),
+        ("meta.runs.max_concurrent", "x", "max_concurrent must be a whole number"),
+        ("meta.warmup_bars", "x", "warmup_bars must be a whole number"),
+        ("parameters", [1], "parameters: expected a table"),
+        ("parameters.thresholds.entry_conf_overall", {"type": "grid", "values": []}, "grid needs"),
+        ("parameters.thresholds.entry_conf_overall", {"type": "float", "low": 0}, "optuna takes"),
+        ("constraints.min_trades", "x", "constraints.min_trades must be a number"),
+    ],
+)
+def test_bad_search_files(own_project: Path, keys: str, value: Any, message: str) -> None:
+    project(own_project)
+    path = yaml_file(own_project, "grid")
+    text = json.loads(path.read_text())
+    *above, last = keys.split(".")
+    table = text
+    for name in above:
+        table = table[name]
+    table[last] = value
+    path.write_text(json.dumps(text))
+    with pytest.raises(ArgumentError, match=message):
+        run_optimizer(path, run_id="one")
+
+
+def test_files_of_trials_in_the_old_layout(own_project: Path) -> None:
+    """Those of the best trial, or of all: the files of the command with its configuration."""
+    project(own_project)
+    results, backtests = own_project / "results", own_project / "results" / "backtests"
+    found = run_optimizer(yaml_file(own_project, "grid"), run_id="one")
+    ran = [one for one in found if "skipped" not in one]
+    assert [one["log"] for one in ran] == [f"{one['trial_id']}.log" for one in ran]
+    log = (results / "hparam_search" / "one" / "trial_001.log").read_text()
+    assert f"Score: {ran[0]['score']['score']:.4f}" in log and "[NOTE] quirk htf" in log
+    saved = [one for one in ran if one["results_path"]]
+    valid = [one for one in ran if one["constraints"]["ok"] and not one["score"]["hard_failures"]]
+    best = max(valid, key=lambda one: one["score"]["score"], default=None)
+    assert saved == ([] if best is None else [best])
+
+    yaml = yaml_file(own_project, "grid", save_results=True)
+    found = run_optimizer(yaml, run_id="two")
+    for one in found:
+        if "skipped" in one:
+            continue
+        file = backtests / one["results_path"]
+        assert json.loads(file.read_text())["score"]["score"] == one["score"]["score"]
+    names = [one["results_path"] for one in found if "skipped" not in one]
+    assert len(set(names)) == len(names) == 3
+    before = 0 if best is None else 1
+    assert len(list(backtests.glob("tX_1h_equity_*.csv"))) == 3 + before
+    assert any((results / "trades").glob("tX_1h_trades_*.csv"))
+
+
+LOST = """
+import json, os, signal, sys
+from marketsim.legacy.genesis import use_root
+from marketsim.legacy.genesis.optimizer import runner
+
+use_root(sys.argv[1])
+original, parent = runner.backtest_trial, os.getpid()
+
+def killed(trial, index, *rest, **more):
+    if index == 8 and os.getpid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(trial, index, *rest, **more)
+
+runner.backtest_trial = killed
+found = runner.run_optimizer(sys.argv[2], run_id="one")
+open(sys.argv[1] + "/found.json", "w").write(json.dumps(found))
+"""
+
+
+def test_a_lost_process_fails_its_trial_alone(own_project: Path) -> None:
+    """In a process without torch, beside which trials run in threads."""
+    project(own_project)
+    path = yaml_file(own_project, "grid", max_concurrent=2)
+    text = json.loads(path.read_text())
+    values = [0.3 + k / 100 for k in range(24)]
+    text["parameters"]["thresholds"]["entry_conf_overall"]["values"] = values
+    path.write_text(json.dumps(text))
+    command = [sys.executable, "-c", LOST, str(own_project), str(path)]
+    subprocess.run(command, check=True, capture_output=True)
+    found = json.loads((own_project / "found.json").read_text())
+    failed = [one["trial_id"] for one in found if "error" in one]
+    assert "trial_008" in failed and set(failed) <= {"trial_008", "trial_009"}
+    assert "signal 9" in found[7]["error"] and len(found) == 24
+    again = run_optimizer(path, run_id="one")
+    ran = [one["trial_id"] for one in again if "reason" not in one]
+    assert ran == failed
+    alone = run_optimizer(path, run_id="whole")
+    assert [one["score"] for one in again] == [one["score"] for one in alone]
+
+
+KILLED = """
+import sys, time
+from marketsim.legacy.genesis import use_root
+from marketsim.legacy.genesis.optimizer import runner, trials
+
+use_root(sys.argv[1])
+original = runner.backtest_trial
+
+def slow(*args, **more):
+    time.sleep(0.03)
+    found = original(*args, **more)
+    print("done", flush=True)
+    return found
+
+runner.backtest_trial = trials.backtest_trial = slow
+runner.run_optimizer(sys.argv[2], run_id="one")
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_search_loses_at_most_its_running_trials(own_project: Path, workers: int) -> None:
+    project(own_project)
+    path = yaml_file(own_project, "grid", max_concurrent=workers)
+    text = json.loads(path.read_text())
+    values = [0.3 + k / 1000 for k in range(400)]
+    text["parameters"]["thresholds"]["entry_conf_overall"]["values"] = values
+    path.write_text(json.dumps(text))
+    command = [sys.executable, "-c", KILLED, str(own_project), str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(5):
+            process.stdout.readline()
+        os.kill(process.pid, signal.SIGKILL)
+        done = 5 + process.stdout.read().count(b"done")  # ends when the workers have ended
+    kept = load_existing_trials(own_project / "results" / "hparam_search" / "one")
+    assert done - workers <= len(kept) <= done + workers and len(kept) < 400
+    text["parameters"]["thresholds"]["entry_conf_overall"]["values"] = values[:60]
+    path.write_text(json.dumps(text))
+    found = run_optimizer(path, run_id="one")
+    states = [one.get("reason") for one in found]
+    assert states.count("already_completed") == min(len(kept), 60)
+    assert not any("error" in one for one in found)
 
 
 def test_a_failing_trial_is_recorded_and_the_search_goes_on(own_project: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from marketsim.legacy.genesis.columns import forget_columns
 from marketsim.legacy.genesis.indicators.exit_fibonacci import calculate_exit_fibonacci_levels
 from marketsim.legacy.genesis.names import FEATURES, PERIODS
 from marketsim.legacy.genesis.optimizer.scoring import score_backtest
+from marketsim.legacy.genesis.quirks import current_quirks, quirks_of
 from marketsim.legacy.genesis.strategy.evaluate import evaluate_pipeline
 
 # MARKETSIM_LONG_TESTS: as many as the acceptance asks for; a minute or two.
@@ -171,7 +173,9 @@ def test_recorded_bars_of_the_pipeline(own_project: Path, name: str) -> None:
         assert meta["decision"].get("size") == decision.get("size")
 
 
-def by_bar(engine: BacktestEngine, candles: Candles, root: Path) -> tuple[list[Any], Any]:
+def by_bar(
+    engine: BacktestEngine, candles: Candles, root: Path, settings: Mapping[str, Any]
+) -> tuple[list[Any], Any]:
     """The old loop in plain Python, over the old per-bar functions: the oracle."""
     tracker = PositionTracker()
     exits = HTFFibonacciExitEngine(engine.htf_exit_config)
@@ -187,7 +191,7 @@ def by_bar(engine: BacktestEngine, candles: Candles, root: Path) -> tuple[list[A
         result, meta = evaluate_pipeline(window, policy=policy, state=state)
         time, close = pd.Timestamp(int(candles.time[bar])), float(candles.close[bar])
         if tracker.has_position():
-            leave(tracker, exits, candles, bar, result, exit_range, time)
+            leave(tracker, exits, candles, bar, result, exit_range, time, settings)
         decision = meta["decision"]
         if result["action"] != "NONE" and decision["size"] > 0:
             done = tracker.execute_action(
@@ -220,6 +224,7 @@ def leave(
     result: dict[str, Any],
     exit_range: float,
     time: Any,
+    settings: Mapping[str, Any],
 ) -> None:
     position = tracker.position
     assert position is not None
@@ -227,9 +232,14 @@ def leave(
     prices = {"high": float(candles.high[bar]), "low": float(candles.low[bar]), "close": close}
     for action in exits.check_exits(position, prices, {}, {"atr": exit_range}):
         if action.action == "PARTIAL":
-            tracker.partial_close(action.size, close, time, action.reason)
+            part = tracker.partial_close(action.size, close, time, action.reason)
+            if settings.get("partial_break_even") and part is not None and part.remaining_size > 0:
+                to_entry(position, settings.get("partial_break_even_offset", 0.0))
         elif action.action == "TRAIL_UPDATE":
             position.trail_stop = action.stop_price
+            least = settings.get("break_even_trigger")
+            if least is not None and tracker.get_unrealized_pnl_pct(close) / 100.0 >= least:
+                to_entry(position, settings.get("break_even_offset", 0.0))
     if tracker.position is None:
         return
     is_long, stop = position.side == "LONG", position.trail_stop
@@ -237,26 +247,71 @@ def leave(
         tracker.close_position_with_reason(close, time, "TRAIL_STOP")
         return
     share = tracker.get_unrealized_pnl_pct(close) / 100.0
-    reason = "EMERGENCY_SL" if share <= -0.02 else "EMERGENCY_TP" if share >= 0.1 else None
-    if reason is None and result["confidence"]["buy" if is_long else "sell"] < 0.45:
+    least, most = -settings.get("stop_loss_pct", 0.02), 2.0 * settings.get("take_profit_pct", 0.05)
+    reason = "EMERGENCY_SL" if share <= least else "EMERGENCY_TP" if share >= most else None
+    confidence = result["confidence"]["buy" if is_long else "sell"]
+    if reason is None and confidence < settings.get("exit_conf_threshold", 0.45):
         reason = "CONF_DROP"
     if reason is not None:
         tracker.close_position_with_reason(close, time, reason)
 
 
+def to_entry(position: Any, offset: float) -> None:
+    """Break-even: the stop goes to the entry price and the offset, unless it is nearer already."""
+    sign = 1.0 if position.side == "LONG" else -1.0
+    price = position.entry_price * (1.0 + sign * offset)
+    if position.trail_stop:
+        price = sign * max(sign * position.trail_stop, sign * price)
+    position.trail_stop = price
+
+
+# Settings, exits at levels, seed. An update of the trailing stop overwrites that of a partial exit.
+EVENS: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
+    "trigger": ({"break_even_trigger": 0.0005, "break_even_offset": 0.0003}, {}, 2),
+    "partial": (
+        {"partial_break_even": True, "partial_break_even_offset": 0.002},
+        {"enable_trailing": False},
+        12,
+    ),
+    "both": ({"break_even_trigger": 0.001, "partial_break_even": True}, {}, 2),
+}
+
+
+@pytest.mark.parametrize("kind", EVENS)
+def test_break_even_stops(own_project: Path, kind: str) -> None:
+    """The compiled run against the old loop; and the stops close positions."""
+    settings, levels, seed = EVENS[kind]
+    with quirks_of(GenesisQuirks(variant="E")):
+        plain = compiled_and_old(own_project, seed, {}, levels)
+        even = compiled_and_old(own_project, seed, settings, levels)
+    assert even["trades"] != plain["trades"]
+    stops = [trade["exit_reason"] for trade in even["trades"]].count("TRAIL_STOP")
+    assert stops > [trade["exit_reason"] for trade in plain["trades"]].count("TRAIL_STOP")
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_compiled_run_is_the_old_loop(own_project: Path, seed: int) -> None:
+    compiled_and_old(own_project, seed, {}, {})
+
+
+def compiled_and_old(
+    own_project: Path, seed: int, even: dict[str, Any], levels: dict[str, Any]
+) -> dict[str, Any]:
+    """Run both and compare; the compiled run's result."""
     symbol, timeframe = "tTEST", "1h" if seed % 3 else "15m"
     candles = random_candles(180, seed)
     write_candles(own_project, symbol, timeframe, candles)
     if seed % 2 == 0:
         write_candles(own_project, symbol, "1D", random_candles(60, seed + 100, step="D"))
-    write_champion(own_project, symbol, timeframe, random_config(seed))
+    config = random_config(seed)
+    config["exit"] = {**config.get("exit", {}), **even}
+    exits = config["exit"] if current_quirks().reads_exit else {}
+    write_champion(own_project, symbol, timeframe, config)
     write_model(own_project, symbol, timeframe, random_model(seed))
-    engine = Seen(symbol, timeframe, warmup_bars=40)
+    engine = Seen(symbol, timeframe, warmup_bars=40, htf_exit_config=levels)
     assert engine.load_data()
     result = engine.run()
-    actions, tracker = by_bar(engine, candles, own_project)
+    actions, tracker = by_bar(engine, candles, own_project, exits)
     for bar, (action, reasons) in enumerate(actions, start=40):
         row = engine.ran.rows[bar]
         assert {1: "LONG", -1: "SHORT", 0: "NONE"}[int(row["action"])] == action, bar
@@ -271,6 +326,7 @@ def test_compiled_run_is_the_old_loop(own_project: Path, seed: int) -> None:
             x: getattr(theirs, x) for x in (*keys, *more)
         }
     assert same(result["summary"], tracker.get_summary())
+    return result
 
 
 def run_once(root: Path, symbol: str, timeframe: str, **options: Any) -> dict[str, Any]:

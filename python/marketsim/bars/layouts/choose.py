@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -80,9 +81,28 @@ def _plain_fields(lines: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
     rest = first[len(head) :]
     if len(rest) < 4 or not all(_is_number(cell) for cell in rest[:4]):
         return None
-    names = ("open", "high", "low", "close", "volume")[: len(rest)]
+    names: tuple[str, ...] = ("open", "high", "low", "close", "volume")[: len(rest)]
+    unix = re.fullmatch(r"\d{9,}", first[0])
+    if len(rest) == 6 and not unix and _is_adjusted([line[len(head) :] for line in lines]):
+        names = ("open", "high", "low", "close", "adj close", "volume")
     more = tuple(f"column {i}" for i in range(len(head) + len(names) + 1, len(first) + 1))
     return (*head, *names, *more)
+
+
+def _is_adjusted(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the fifth number follows the close as Yahoo's adjusted close does, before volumes.
+
+    Its ratio to the close stays the same but for dividends, where volumes go their own way.
+    """
+    try:
+        ratios = [float(row[4]) / float(row[3]) for row in rows]
+        volumes = [float(row[5]) for row in rows]
+    except (ValueError, IndexError, ZeroDivisionError):
+        return False
+    steps = [after / before for before, after in itertools.pairwise(ratios) if before > 0]
+    even = len(steps) == len(ratios) - 1 and all(0.8 < step < 1.25 for step in steps)
+    below = all(0 < ratio <= 1.001 for ratio in ratios)  # dividends only take away
+    return even and below and len(rows) > 1 and all(v.is_integer() for v in volumes)
 
 
 def _is_number(cell: str) -> bool:

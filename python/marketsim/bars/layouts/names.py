@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 _WORDS: dict[str, str] = {
     "timestamp": "timestamp datetime opentime date time gmttime localtime begin starttime "
     "windowstart bartime mts tradedate tradingdate time(utc) timestamp(utc) time(eet) "
@@ -22,11 +24,21 @@ _WORDS: dict[str, str] = {
     "tottrdqty noofshares numberofshares hac объём объем 成交股數 거래량 成交量 成交量(手) "
     "成交量(股) 出来高 "
     "volumefrom basevolume volumebtc volume(btc) vol(btc)",
-    "adj close": "adjclose adjustedclose adjcloseprice adjusted 調整後終値",
+    "adj close": "adjusted adjcls 調整後終値 調整後終値(円) 수정종가 后复权收盘价 前复权收盘价",
     "symbol": "symbol ticker code tscode instrument instrumentid sym secid contract pair "
     "stockcode 股票代码 代码 证券代码",
     "split": "stocksplits stocksplit splitratio splitfactor splitcoefficient splits",
 }
+
+_CLOSES = ("close", "closeprice", "closing", "closingprice", "last", "lastprice", "price")
+_ADJUSTED = {
+    pattern.format(adjusted, close)
+    for adjusted in ("adj", "adjusted", "splitadjusted", "adjustment")
+    for close in _CLOSES
+    for pattern in ("{}{}", "{1}{0}", "{1}({0})", "({}){}", "{}({})", "{1}[{0}]", "{1}-{0}",
+                    "{}-{}", "{1}/{0}")
+}  # fmt: skip
+_WORDS["adj close"] += " " + " ".join(sorted(_ADJUSTED))
 
 GENERIC: dict[str, str] = {name: role for role, names in _WORDS.items() for name in names.split()}
 """Folded name to role."""
@@ -44,14 +56,35 @@ SYMBOLS = _set(
     "name stockname stock stocksymbol actsymbol tradingsymbol securitycode securityname security "
     "scrip scripcode asset assetname coin coinname token crypto cryptoname market product "
     "productid underlying company companyname issuer isin cusip ric wkn figi index indexname "
-    "brandname etf fund future currencypair"
+    "brandname etf fund future currencypair symbolname tickersymbol papel ativo valeur "
+    "wertpapier 股票名称 名称 证券名称 证券简称 股票简称 證券名稱 銘柄 銘柄名 종목명"
 )
 """Folded names of columns that hold symbols where their values differ, and are words."""
 
-CODES = _set(
-    "securitycode scripcode isin cusip wkn sedol permno permco gvkey stkcd secucode conid "
-    "instrumenttoken securityid stockid companyid assetid"
+SPLITS = _set(
+    "split 分割 分割比率 株式分割 株式分割比率 拆股 拆分 拆股比例 拆细 분할 액면분할 aktiensplit "
+    "splitfactors splitcoeff splitvalue"
 )
+"""Folded names of columns that hold factors of splits where numbers stand in them."""
+
+FACTORS = _set(
+    "adjfactor adjustmentfactor adjustfactor factor cumfactor cumulativefactor cfacpr cfacshr "
+    "splitadjfactor priceadjfactor adjratio 复权因子 後復權因子 adjcoef facpr facshr "
+    "backadjustfactor foreadjustfactor sharesoutstanding"
+)
+"""Folded names of columns of factors that adjust prices, which step as prices do."""
+
+_THINGS = (
+    "security stock share scrip asset company symbol ticker sec product underlying coin token fund "
+    "index instrument pair item issue currency"
+)
+_NUMBERED = "id code no nr num number key"
+
+CODES = _set(
+    "isin cusip wkn sedol permno permco gvkey stkcd secucode conid instrumenttoken valor valoren "
+    "windcode sid uid codneg 基金代码 指数代码 合约代码 证券代碼 股票代號 證券代號 銘柄コード "
+    "コード 종목코드"
+) | {thing + number for thing in _THINGS.split() for number in _NUMBERED.split()}
 """Folded names of columns that hold symbols where their values differ, numbers or not."""
 
 DESCRIPTIVE = _set(
@@ -60,7 +93,9 @@ DESCRIPTIVE = _set(
     "dataset fold sample subset part label tag class category event events note notes remark "
     "remarks comment comments description info month monat mois mes weekday wochentag day dayname "
     "dayofweek monthname quarter quartal year jahr period interval frequency timeframe resolution "
-    "timezone tz adjustment adjusted quality holiday series per"
+    "timezone tz adjustment adjusted quality holiday series per "
+    "batch file filename pattern candle color colour position result rating cluster "
+    "halted suspended tradestatus isst"
 )
 """Folded names of columns of words that describe the rows of one symbol."""
 
@@ -71,3 +106,12 @@ DESCRIPTIONS = _set(
     "low medium high q1 q2 q3 q4 h1 h2 spring summer autumn fall winter am pm"
 )
 """Words that describe a row, and are no symbols."""
+
+_OF_VOLUME = re.compile(
+    r"volume\(?(?:ma|sma|ema|avg|average|mean|chang|chg|delta|ratio|weighted|osc)"
+)
+
+
+def is_volume(name: str) -> bool:
+    """Whether a folded name is a volume, as "Volume BTC" is, and no figure made of it."""
+    return name.startswith(("volume", "vol(")) and not _OF_VOLUME.match(name)

@@ -32,7 +32,7 @@ LAYOUTS: tuple[Layout, ...] = (
         "metatrader5", "MetaTrader 5 export",
         _roles(date="date", time="time", volume="tickvol"),
         _sets("date open high low close tickvol spread"),
-        note="the clock is the broker's server's; timezone= states it",
+        note="the clock is the broker's server's; timezone= states it; volume counts ticks",
         source="https://www.metatrader5.com/en/terminal/help/charts_advanced/symbols_import_export",
     ),
     Layout(
@@ -71,6 +71,23 @@ LAYOUTS: tuple[Layout, ...] = (
         fields=("timestamp", "open", "high", "low", "close", "vwap", "volume", "trades"),
         pattern=(_SECONDS, *[_NUMBER] * 6, r"\d+"),
         source="https://docs.kraken.com/api/docs/rest-api/get-ohlc-data",
+    ),
+    Layout(
+        "kucoin", "KuCoin candles",
+        fields=("timestamp", "open", "close", "high", "low", "volume", "turnover"),
+        pattern=(_SECONDS, *[_NUMBER] * 6),
+        source="https://www.kucoin.com/docs/rest/spot-trading/market-data/get-klines",
+    ),
+    Layout(
+        "okx", "OKX candles",
+        _roles(timestamp="ts", open="o", high="h", low="l", close="c", volume="vol"),
+        _sets("ts o h l c vol"), source="https://www.okx.com/docs-v5/en/#order-book-trading-market-data",
+    ),
+    Layout(
+        "huobi", "HTX (Huobi) candles",
+        _roles(timestamp="id", volume="amount", ignored="vol"),
+        _sets("id open close low high amount vol count"),
+        source="https://www.htx.com/en-us/opend/newApiPages/",
     ),
     Layout(
         "cryptodatadownload", "CryptoDataDownload export",
@@ -168,7 +185,7 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "deribit", "Deribit chart data",
-        _roles(timestamp="ticks"), _sets("ticks open high low close volume cost"),
+        _roles(timestamp="ticks"), _sets("ticks open high low close volume"),
         source="https://docs.deribit.com/#public-get_tradingview_chart_data",
     ),
     Layout(

@@ -1,1 +1,1 @@
-"""Forecasts made, kept and sliced on a device."""
+"""Make, hold and slice forecasts on a device."""

@@ -1,4 +1,4 @@
-"""The forecasts of a run on a device: uploaded once, then sliced."""
+"""Forecasts of a run on a device: uploaded once, then sliced."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim.errors import ArgumentError
+from marketsim.forecasts.order import ordered_points, ordered_records
 from marketsim.forecasts.schema import Schema
 from marketsim.kernels.cuda.arrays import upload
 from marketsim.kernels.cuda.place import Place, find_place
@@ -20,21 +21,21 @@ if TYPE_CHECKING:
 
 
 class HostCube(Protocol):
-    """What of a `ForecastCube` goes to a device."""
+    """Members of a `ForecastCube` that are copied to a device."""
 
     @property
     def first(self) -> int:
-        """Row number of the first bar."""
+        """Row of the first bar."""
         ...
 
     @property
     def schema(self) -> Schema:
-        """What the fields of a record are."""
+        """Fields of a record."""
         ...
 
     @property
     def records(self) -> npt.NDArray[np.float32]:
-        """[bar, horizon, target, field]."""
+        """Records [bar, horizon, target, field]."""
         ...
 
     @property
@@ -48,11 +49,11 @@ class DeviceCube:
     """A `ForecastCube` on a device.
 
     Attributes:
-        first: row number in the bars of the first day; the days follow one another.
-        schema: what the fields of a record are.
+        first: row of the first bar; the bars are consecutive.
+        schema: fields of a record.
         records: float32 tensor [bar, horizon, target, field].
-        place: the device as the kernels know it; None on the CPU, and for cubes of a GPU that were
-            made from a tensor.
+        place: the device in the kernels' terms; None on the CPU, and for GPU cubes made from a
+            tensor.
         horizons: steps ahead, ascending.
     """
 
@@ -66,22 +67,22 @@ class DeviceCube:
         return int(self.records.shape[0])
 
     def slice(self, start: int, stop: int) -> DeviceCube:
-        """The part for the days from row `start` to before row `stop` of the bars; a view.
+        """Slice the cube to rows start .. stop - 1; a view.
 
         Raises:
-            ArgumentError: days beyond the cube's.
+            ArgumentError: rows outside the cube.
         """
         self._require(start, stop)
         records = self.records[start - self.first : stop - self.first]
         return DeviceCube(start, self.schema, records, self.place, self.horizons)
 
     def windows(self, starts: npt.ArrayLike, length: int) -> torch.Tensor:
-        """Records [window, bar, horizon, target, field] of windows that begin at these rows.
+        """Gather windows that begin at these rows: [window, bar, horizon, target, field].
 
-        They are gathered on the device; only the rows go there.
+        Gathered on the device; only the row numbers are uploaded.
 
         Raises:
-            ArgumentError: days beyond the cube's.
+            ArgumentError: rows outside the cube.
         """
         import torch
 
@@ -98,23 +99,31 @@ class DeviceCube:
         gathered = self.records.index_select(0, found.reshape(-1))
         return gathered.reshape(*index.shape, *self.records.shape[1:])
 
-    def point(self, aggregate: str) -> torch.Tensor:
-        """Point forecasts float64 [bar, target] of the first horizon: the bits of the host's.
+    def ordered(self) -> DeviceCube:
+        """Put the forecasts in order, low <= open, close <= high; see `ForecastCube.ordered`."""
+        records, _ = ordered_records(self.schema, self.records)
+        return DeviceCube(self.first, self.schema, records, self.place, self.horizons)
 
-        The records are taken to be those of forecasts, as a store and a model give them: what
-        `ForecastCube` refuses is not looked for, because looking would mean waiting.
+    def point(self, aggregate: str) -> Any:
+        """Compute point forecasts float64 [bar, target] of the first horizon, equal to the host's.
+
+        Records are assumed valid, as a store and a model give them; `ForecastCube` validates them,
+        which here would wait for the device.
 
         Raises:
-            UnknownNameError: no such aggregate.
+            UnknownNameError: an unknown aggregate.
             CudaUnavailableError, CudaError: the records are on a GPU whose kernels cannot be used.
         """
         from marketsim.forecasts.device.point import point_on_device
 
         with stage("head"):
-            return point_on_device(self.schema, self.records[:, 0], aggregate, self.kernels_place())
+            found = point_on_device(
+                self.schema, self.records[:, 0], aggregate, self.kernels_place()
+            )
+        return ordered_points(found) if self.schema.targets == "close" else found
 
     def kernels_place(self) -> Place | None:
-        """Where the kernels run that read the records; None for the CPU.
+        """Return the device whose kernels read the records; None for the CPU.
 
         Raises:
             CudaUnavailableError: the records are on a GPU that the kernels cannot use.
@@ -130,7 +139,7 @@ class DeviceCube:
 
 
 def to_device(cube: HostCube, device: Any) -> DeviceCube:
-    """The cube on a device, by one asynchronous copy from pinned memory on torch's current stream.
+    """Copy a cube to a device asynchronously, from pinned memory on torch's current stream.
 
     Raises:
         UnknownNameError, CudaUnavailableError, CudaError: as `marketsim.profit`.
@@ -139,7 +148,7 @@ def to_device(cube: HostCube, device: Any) -> DeviceCube:
 
 
 def to_device_together(cubes: Sequence[HostCube], place: Place | None) -> list[DeviceCube]:
-    """Cubes on a device, one after the other in memory of their own, by one copy."""
+    """Copy cubes to a device in one transfer; they are adjacent in one allocation."""
     import torch
 
     if not cubes:

@@ -1,7 +1,7 @@
-"""Point forecasts of records on a device: the bits that the host's distributions give.
+"""Point forecasts of records on a device, equal to the host's bit for bit.
 
-Means, standard deviations and what lies between quantiles are elementwise operations in float64, in
-the order of `marketsim.models`; quantiles and trimmed means of mixtures are a kernel of the device.
+Means, standard deviations and interpolated quantiles are elementwise operations in float64, in the
+order of `marketsim.models`; a device kernel computes quantiles and trimmed means of mixtures.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 def point_on_device(
     schema: Schema, records: torch.Tensor, aggregate: str, place: Place | None
 ) -> torch.Tensor:
-    """Point forecasts float64 [...] of records [..., field], on their device.
+    """Compute point forecasts float64 [...] of records [..., field], on their device.
 
     Args:
-        schema: what the fields are.
+        schema: fields of a record.
         records: float32.
         aggregate: a name of `marketsim.models.aggregation`.
-        place: the device as the kernels know it; None for the CPU.
+        place: the device in the kernels' terms; None for the CPU.
 
     Raises:
-        UnknownNameError: no such aggregate.
-        CudaError: the kernel of mixtures is not there, or could not be started.
+        UnknownNameError: an unknown aggregate.
+        CudaError: the build has no kernel for mixtures, or its launch failed.
     """
     values = records.double()
     points: Aggregated
@@ -53,7 +53,7 @@ def point_on_device(
 
 
 class _Quantiles(Aggregated):
-    """Mean, standard deviation and quantiles, as they are stored; see `QuantileDistribution`."""
+    """Stored mean, standard deviation and quantiles; see `QuantileDistribution`."""
 
     def __init__(self, levels: tuple[float, ...], values: torch.Tensor) -> None:
         self._levels, self._values = levels, values
@@ -119,7 +119,7 @@ class _Mixtures(Aggregated):
 
     @functools.cached_property
     def _moments(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `marketsim.models.mixture.mixture_moments`."""
+        """Mean and standard deviation, as in `marketsim.models.mixture.mixture_moments`."""
         df, location, scale, weights = self._parts
         total = sums_on_device(weights)
         mean = sums_on_device(weights * location) / total
@@ -131,27 +131,27 @@ class _Mixtures(Aggregated):
 
     def _at_level(self, level: float) -> torch.Tensor:
         levels = [with_normal(level)]
-        return self._found("mixture_quantiles", [levels])
+        return self._run("mixture_quantiles", [levels])
 
     def _trimmed_mean(self, below: float, above: float) -> torch.Tensor:
         if below == 0.0 and above == 0.0:
             return self.mean
         ends = [with_normal(below), with_normal(1.0 - above)]
-        return self._found("mixture_means_between", ends)
+        return self._run("mixture_means_between", ends)
 
-    def _found(self, name: str, arguments: list[Any]) -> torch.Tensor:
-        """What the kernel of that name gives, one value a mixture."""
+    def _run(self, name: str, arguments: list[Any]) -> torch.Tensor:
+        """Run a kernel by name; returns one value per mixture."""
         import torch
 
         rows = [part.reshape(-1, part.shape[-1]).contiguous() for part in self._parts]
         if self._place is None:
-            made = getattr(_core, name)(*(part.numpy() for part in rows), *arguments)
-            return torch.from_numpy(made).reshape(self._shape)
+            values = getattr(_core, name)(*(part.numpy() for part in rows), *arguments)
+            return torch.from_numpy(values).reshape(self._shape)
         kernel = getattr(self._place.platform.module, name, None)
         if kernel is None:
             raise CudaError(
-                f"this build's GPU module has no {name}: build marketsim anew, or take the point "
-                "forecasts on the host (ForecastCube.point) or another aggregate, such as mean"
+                f"this build's GPU module has no {name}: rebuild marketsim, compute point "
+                "forecasts on the host (ForecastCube.point), or use another aggregate, such as mean"
             )
         out = self._place.empty((rows[0].shape[0],), torch.float64)
         with launch_guard():
@@ -162,7 +162,7 @@ class _Mixtures(Aggregated):
 
 
 def _root(values: torch.Tensor) -> torch.Tensor:
-    """Square roots, correctly rounded: torch's own are on a GPU, and not on the CPU."""
+    """Compute correctly rounded square roots; torch rounds them correctly on a GPU only."""
     import torch
 
     if values.device.type != "cpu":
@@ -172,5 +172,5 @@ def _root(values: torch.Tensor) -> torch.Tensor:
 
 
 def _divided(values: torch.Tensor, by: int) -> torch.Tensor:
-    """Quotients, correctly rounded: on a GPU torch multiplies by the inverse of a plain number."""
+    """Compute correctly rounded quotients; torch on a GPU multiplies by a scalar's inverse."""
     return values / values.new_full((), by)

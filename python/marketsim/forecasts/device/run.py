@@ -1,4 +1,4 @@
-"""Make the forecasts of a plan on a device and keep them there."""
+"""Make the forecasts of plans on a device and leave them there."""
 
 from __future__ import annotations
 
@@ -48,12 +48,11 @@ def run_plans_on(
     progress: bool = True,
     targets: Collection[str] = TARGETS,
 ) -> list[DeviceCube]:
-    """`run_plans` whose cubes are on a device; their records are the same bits.
+    """Make forecasts as `run_plans` does, with bit-identical cubes on a device.
 
-    What the store holds is uploaded in one copy. What a model makes on that very device stays
-    there, and only the copies for the store come to the host, while the next batch is on its way;
-    that is so of Toto 1.0. The forecasts of all other models, and of models on another device, are
-    made as `run_plans` makes them and uploaded together.
+    Stored forecasts are uploaded in one copy. Forecasts made on that device (Toto 1.0) stay there;
+    copies for the store go to the host while the next batch runs. Other models, and models on
+    another device, run as in `run_plans`, and their forecasts are uploaded together.
 
     Args:
         wanted, model, store, progress, targets: as in `run_plans`.
@@ -84,13 +83,13 @@ def run_plans_on(
                         sink.take,
                         on_progress=bar.advance,
                     )
-                finally:  # what was copied for the last batch is kept, also if this is interrupted
+                finally:  # store the last batch even after an interruption
                     sink.finish()
     return cubes
 
 
 def stays(model: Model, place: Place) -> bool:
-    """Whether the forecasts that a model makes are on that device, and can stay there."""
+    """Whether a model makes its forecasts on that device and can leave them there."""
     if not traits_of(model).stays_on_device:
         return False
     own = cast("NeuralModel", model).execution.torch_device
@@ -100,20 +99,20 @@ def stays(model: Model, place: Place) -> bool:
 
 
 def _whole(cubes: Sequence[DeviceCube], width: int) -> torch.Tensor:
-    """The records [row, width] of cubes that were uploaded together, in their order."""
+    """Return the records [row, width] of cubes that were uploaded together, in order."""
     rows = sum(cube.records.shape[0] for cube in cubes) * len(TARGETS)
     return cubes[0].records.as_strided((rows, width), (width, 1), 0)
 
 
-class _OnTheWay(NamedTuple):
-    """Records of a batch that are being copied to the host.
+class _Transfer(NamedTuple):
+    """Asynchronous copy of a batch's records to the host.
 
     Attributes:
-        ready: waits until they are there.
-        rows: which of all records they are.
-        records: None where no store wants them.
-        sound: whether each is a forecast.
-        parameters: what they were made of, on the device.
+        ready: function that waits for the copy.
+        rows: rows of the records among all records.
+        records: the records; None without a store.
+        sound: whether each record is a valid forecast.
+        parameters: parameters of the records, on the device.
     """
 
     ready: Callable[[], None]
@@ -125,14 +124,15 @@ class _OnTheWay(NamedTuple):
 
 @dataclass
 class _Sink:
-    """Puts a model's batches where they belong, on the device and, for a store, on the host.
+    """Receiver of a model's batches: writes them on the device and, for a store, on the host.
 
     Attributes:
-        place, model: where, and whose.
-        work: what is made; its cubes take the host's copies.
-        calls: the model's calls, each with the index of its `work`.
+        place: the device.
+        model: the model.
+        work: plans in progress; their cubes take the host copies.
+        calls: calls of the model, each with the index of its `work`.
         on_device: all records on the device, [row, field].
-        keeper: stores each batch; None where none is stored.
+        keeper: keeper that stores each batch; None without a store.
     """
 
     place: Place
@@ -141,12 +141,12 @@ class _Sink:
     calls: Sequence[tuple[int, Call]]
     on_device: torch.Tensor
     keeper: Keeper | None
-    _before: _OnTheWay | None = field(default=None, init=False)
+    _pending: _Transfer | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         days = [len(one.cube) for one in self.work]
         self._first = np.concatenate([[0], np.cumsum(days)]).astype(np.int64)
-        # Of each call: the first row that it fills, of days times targets, and how many a day.
+        # First row of each call; rows are bars times targets.
         self._starts = np.array(
             [
                 (self._first[i] + call.piece.days.start) * len(TARGETS) + call.piece.targets.start
@@ -155,7 +155,7 @@ class _Sink:
         )
 
     def take(self, batch: DeviceBatch) -> None:
-        """Records of a batch; what was copied for the one before is read."""
+        """Write a batch's records on the device, start its copy, and finish the previous one."""
         variates = batch.parameters.shape[1]
         first = self._starts[batch.series] + batch.days * len(TARGETS)
         rows = (first[:, None] + np.arange(variates)).reshape(-1)
@@ -165,51 +165,51 @@ class _Sink:
         self.on_device.index_copy_(0, index, records)
         kept = self.keeper is not None
         copies = [self._copied(values) for values in ((sound, records) if kept else (sound,))]
-        way = _OnTheWay(
+        transfer = _Transfer(
             self.place.mark(), rows, copies[1] if kept else None, copies[0], batch.parameters
         )
         self.finish()
-        self._before = way
+        self._pending = transfer
 
     def _copied(self, values: torch.Tensor) -> torch.Tensor:
         staged = self.place.staging(values.shape, values.dtype)
         return staged.copy_(values, non_blocking=True)
 
     def finish(self) -> None:
-        """Read what was copied for the last batch.
+        """Wait for the copy of the last batch, check and store its records.
 
         Raises:
-            ArgumentError: the model returned a forecast that is none.
+            ArgumentError: the model returned an invalid forecast.
         """
-        way, self._before = self._before, None
-        if way is None:
+        transfer, self._pending = self._pending, None
+        if transfer is None:
             return
-        way.ready()
-        if not bool(way.sound.all()):
-            raise self._wrong(way)
-        if way.records is not None:
-            self._spread(way.rows, way.records.numpy())
+        transfer.ready()
+        if not bool(transfer.sound.all()):
+            raise self._wrong(transfer)
+        if transfer.records is not None:
+            self._spread(transfer.rows, transfer.records.numpy())
 
     def _spread(self, rows: npt.NDArray[np.int64], records: npt.NDArray[np.float32]) -> None:
-        """Copy records to the cubes of the host."""
+        """Copy records to the host cubes and store them."""
         days, targets = np.divmod(rows, len(TARGETS))
         which = np.searchsorted(self._first, days, side="right") - 1
         for i in np.unique(which):
-            mine = which == i
-            at = days[mine] - self._first[i]
+            part = which == i
+            at = days[part] - self._first[i]
             work = self.work[i]
-            work.cube.records[at, 0, targets[mine]] = records[mine]
-            for target in np.unique(targets[mine]):
-                some = targets[mine] == target
+            work.cube.records[at, 0, targets[part]] = records[part]
+            for target in np.unique(targets[part]):
+                some = targets[part] == target
                 piece = Piece(slice(0), slice(target, target + 1), slice(0, 1), 1)
                 if self.keeper:
-                    self.keeper.keep(work, piece, at[some], records[mine][some][:, None, None])
+                    self.keeper.keep(work, piece, at[some], records[part][some][:, None, None])
 
-    def _wrong(self, way: _OnTheWay) -> Exception:
-        """The error that the same record raises on the host."""
+    def _wrong(self, transfer: _Transfer) -> Exception:
+        """Return the error that the same record raises on the host."""
         width = self.on_device.shape[1]
-        values: Any = way.parameters.reshape(-1, 1, width).cpu().numpy()
-        StudentTMixture(*mixture_parts(values))  # raises for what is no mixture
-        row = int(way.rows[np.flatnonzero(~way.sound.numpy())[0]]) // len(TARGETS)
+        values: Any = transfer.parameters.reshape(-1, 1, width).cpu().numpy()
+        StudentTMixture(*mixture_parts(values))  # raises for an invalid mixture
+        row = int(transfer.rows[np.flatnonzero(~transfer.sound.numpy())[0]]) // len(TARGETS)
         i = int(np.searchsorted(self._first, row, side="right")) - 1
         return not_finite(self.work[i], self.model, row - int(self._first[i]))

@@ -1,4 +1,4 @@
-"""Records of forecasts that are on a device, made there: the same bits as `Schema.encode` makes."""
+"""Encode forecasts on a device as records, equal to those of `Schema.encode` bit for bit."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def mixture_records_on_device(parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Records of mixtures of Student-t distributions, and whether each is one.
+    """Encode Student-t mixtures as records, and mark which are valid.
 
-    Every step is that of `Schema.encode`, elementwise and in float64, so the records are the same
-    bits. What `StudentTMixture` refuses, and what is not finite as float32, is only marked: nothing
-    waits for the device.
+    Repeats the steps of `Schema.encode` elementwise in float64, so the bits are equal. Mixtures
+    that `StudentTMixture` refuses, or that are not finite as float32, are only marked, which avoids
+    waiting for the device.
 
     Args:
         parameters: float64 [..., 4 * component]: df, location, scale and weight of each component.
@@ -49,7 +49,7 @@ def mixture_records_on_device(parameters: torch.Tensor) -> tuple[torch.Tensor, t
 
 
 def sums_on_device(values: torch.Tensor) -> torch.Tensor:
-    """Sums over the last axis, added one by one, as the host adds weights and draws."""
+    """Sum the last axis sequentially, in the order in which the host adds weights and draws."""
     total = values[..., 0] + 0.0
     for i in range(1, values.shape[-1]):
         total = total + values[..., i]

@@ -1,6 +1,6 @@
-"""Where forecasts are kept: the interface, the store on disk, and its maintenance.
+"""Forecast stores: the interface, the store on disk, and its maintenance.
 
-base (interface, store in memory), disk (the prediction store), location (which store a run uses),
-listing (names in its folder), inspect (what the files hold), maintain (verify, repair, compact),
-gc (remove), export (one table).
+base (interface, store in memory), disk (prediction store), location (default store of a run),
+listing (models and files of a store), inspect (contents of files), maintain (verify, repair,
+compact), gc (remove files), export (write one table).
 """

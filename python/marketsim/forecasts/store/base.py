@@ -1,4 +1,4 @@
-"""Where forecasts are kept once they are made: the interface, and a store in memory."""
+"""Interface of forecast stores, and a store in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Records = npt.NDArray[np.float32]
 
 @runtime_checkable
 class ForecastStore(Protocol):
-    """Records of float32 values by key; a key says everything that the record depends on."""
+    """Interface of a store: float32 records by key; a key covers all that its record depends on."""
 
     def read(self, series: SeriesId, keys: RecordKeys) -> tuple[Records, npt.NDArray[np.bool_]]:
         """Look up records.
@@ -29,23 +29,23 @@ class ForecastStore(Protocol):
         ...
 
     def append(self, series: SeriesId, keys: RecordKeys, records: Records) -> int:
-        """Keep records [key, width]; a key that is already there keeps its first record.
+        """Store records [key, width]; a key that exists keeps its first record.
 
         Returns:
-            How many records are new.
+            Number of new records.
 
         Raises:
-            StoreWriteError: they could not be kept; what was there before is as it was.
+            StoreWriteError: the records could not be written; earlier records are unchanged.
         """
         ...
 
     def describe(self, model: str, facts: Mapping[str, Any]) -> None:
-        """Note for people what a model's fingerprint stands for."""
+        """Store a readable description of a model beside its fingerprint."""
         ...
 
 
 def check_records(series: SeriesId, keys: RecordKeys, records: Records) -> None:
-    """Raise ArgumentError unless there is one record for each key, as wide as the schema says."""
+    """Raise ArgumentError unless there is one record of the schema's width per key."""
     expected = (len(keys), Schema.parse(series.schema).width)
     if np.shape(records) != expected:
         raise ArgumentError(f"records must have shape {expected}: got {np.shape(records)}")
@@ -53,10 +53,10 @@ def check_records(series: SeriesId, keys: RecordKeys, records: Records) -> None:
 
 @dataclass
 class MemoryStore:
-    """A store that lives as long as the object; give it to several runs to share forecasts.
+    """Store in memory; pass it to several runs to share forecasts.
 
     Attributes:
-        hits, misses: how many records have been found and not found.
+        hits, misses: numbers of records found and not found.
     """
 
     hits: int = 0
@@ -83,7 +83,7 @@ class MemoryStore:
         return records, found
 
     def append(self, series: SeriesId, keys: RecordKeys, records: Records) -> int:
-        """Keep records; see `ForecastStore.append`."""
+        """Store records; see `ForecastStore.append`."""
         check_records(series, keys, records)
         known = self._records.setdefault(series, {})
         before = len(known)
@@ -92,4 +92,4 @@ class MemoryStore:
         return len(known) - before
 
     def describe(self, model: str, facts: Mapping[str, Any]) -> None:
-        """Nothing: no one reads along."""
+        """Ignore the description: memory has no reader for it."""

@@ -1,4 +1,4 @@
-"""The prediction store: forecasts on disk, computed once in their life."""
+"""Prediction store: forecasts on disk, each computed once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,6 @@ from marketsim.forecasts.store.base import Records
 from marketsim.kernels.rules import check_device
 from marketsim.models import Model
 from marketsim.models.fingerprint import stored_as
-from marketsim.models.traits import traits_of
 from marketsim.timing import stage
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
 FORMAT = "v1"
 SUFFIX = ".msp"
 MODEL_FILE = "model.json"
-# Series kept in memory at once: enough that a run over a universe seldom reads a file twice.
+# Series held in memory: enough that a run over a universe seldom reads a file twice.
 MAX_OPEN = 1024
 MAX_BYTES = 1 << 30
 LOCK_TIMEOUT = 10.0  # seconds
@@ -55,38 +54,38 @@ LOCK_TIMEOUT = 10.0  # seconds
 _HINTS = {
     errno.ENOSPC: "free some space, or set MARKETSIM_STORE to a folder on another disk",
     errno.EDQUOT: "the quota is used up: run `marketsim store gc`, or set MARKETSIM_STORE",
-    errno.EROFS: "open it with mode='r', or set MARKETSIM_STORE to a folder that can be written",
-    errno.EACCES: "open it with mode='r', or set MARKETSIM_STORE to a folder that can be written",
+    errno.EROFS: "open it with mode='r', or set MARKETSIM_STORE to a writable folder",
+    errno.EACCES: "open it with mode='r', or set MARKETSIM_STORE to a writable folder",
     errno.ETIMEDOUT: "end or continue that process, or wait longer with lock_timeout=",
     errno.EBUSY: "try again later",
 }
 
 
 class PredictionStore:
-    """Forecasts in a folder, one append-only file for each model, series and schema.
+    """Store of forecasts in a folder, one append-only file per model, series and schema.
 
-    A record is reached only by a key over exactly what the model saw and what the model is
+    A record is found only by the key over the model and exactly its inputs
     (`marketsim.forecasts.keys`), and only if its checksum is right. Any number of processes and
-    threads may read and append at once. Reading never fails for what is broken on the disk: it
-    counts, and answers as if the record had not been there. A file is read into memory and verified
-    there, so what is given out is right whatever happens to the file meanwhile.
+    threads may read and append at once. Damage on the disk never raises: damaged records are
+    counted and read as missing. Files are read into memory and verified there, so returned records
+    stay valid whatever happens to the file.
 
     Args:
-        path: the folder; it is made by the first append.
-        mode: "a" to read and append, "r" to read only; "r" never changes anything in the folder.
-        sync: "batch" to have each append on the disk before it returns, "none" to leave that to
-            the system: then a loss of power may cost the newest records, and never more.
-        require_complete: make a record that is not there an error.
+        path: the folder; the first append creates it.
+        mode: "a" to read and append, "r" to read only; "r" never changes the folder.
+        sync: "batch" to sync each append to the disk before it returns, "none" to leave that to the
+            system: a power failure may then lose the newest records, and only those.
+        require_complete: raise StoreMissError for missing records.
         lock_timeout: seconds to wait for another process that writes to the same folder, before an
-            append fails; a StoreWarning says after two seconds who that is.
+            append fails; after two seconds a StoreWarning names that process.
 
     Attributes:
         path: the folder.
         writable: whether records can be appended.
-        why_not: what stands against appending; empty if nothing does.
+        why_not: reason why records cannot be appended; empty if they can.
 
     Raises:
-        StoreNotFoundError: mode is "r" and there is no such folder.
+        StoreNotFoundError: mode is "r" and the folder does not exist.
         ArgumentError: mode or sync is not one of the above.
 
     Example:
@@ -115,8 +114,8 @@ class PredictionStore:
         self.lock_timeout = float(lock_timeout)
         if mode == "r" and not _exists(self.path):
             raise StoreNotFoundError(
-                f"there is no prediction store at {self.path}: give the folder of one, or fill "
-                "one there by `marketsim forecast` or with mode='a'"
+                f"there is no prediction store at {self.path}: give the folder of a store, or "
+                "create one there with `marketsim forecast` or mode='a'"
             )
         network = network_file_system(self.path)
         self.why_not = ""
@@ -124,7 +123,7 @@ class PredictionStore:
             self.why_not = "it is open for reading (mode='r')"
         elif network:
             self.why_not = (
-                f"{self.path} lies on a network file system ({network}), where appending is not "
+                f"{self.path} is on a network file system ({network}), where appending is not "
                 "safe: set MARKETSIM_STORE or store= to a folder on a local disk"
             )
         self._sync = sync == "batch"
@@ -141,9 +140,9 @@ class PredictionStore:
     def counters(self) -> dict[str, int]:
         """Counts since the store was opened.
 
-        hits, misses: records looked up; corrupt: records whose checksum was wrong; superseded:
-        records given for a key that had one; quarantined: files renamed aside; unreadable: files
-        that could not be read, or are not the store's.
+        hits, misses: records looked up; corrupt: records with a wrong checksum; superseded: records
+        appended for an existing key; quarantined: files renamed aside; unreadable: files that could
+        not be read or do not belong to the store.
         """
         return self._counters.counts()
 
@@ -151,7 +150,7 @@ class PredictionStore:
         """Look up records; see `ForecastStore.read`.
 
         Raises:
-            StoreMissError: one is not there, and the store was opened with require_complete.
+            StoreMissError: a record is missing, and the store was opened with require_complete.
         """
         records, found, hits = self._file(series).read(keys.tags)
         if self.require_complete and hits < len(keys):
@@ -164,13 +163,13 @@ class PredictionStore:
         return records, found
 
     def get(self, series: SeriesId, key: bytes) -> Records | None:
-        """One record, a read-only array [width], or None.
+        """Return one record as a read-only array [width], or None.
 
-        It is a verified copy in memory, and stays as it is whatever happens to the store or the
-        file. A record that was verified once may be given out after it is gone from the disk.
+        The array is a verified copy in memory, independent of the store and the file. A record that
+        was verified once may be returned after it is gone from the disk.
 
         Raises:
-            StoreMissError: it is not there, and the store was opened with require_complete.
+            StoreMissError: the record is missing, and the store was opened with require_complete.
         """
         record = self._file(series).get(key)
         if record is None and self.require_complete:
@@ -180,13 +179,15 @@ class PredictionStore:
     @overload
     def cube(
         self, bars: Bars | ReturnTable, model: Model, start: int | None = None,
-        stop: int | None = None, *, horizons: Sequence[int] = (1,), device: Literal["cpu"] = "cpu",
+        stop: int | None = None, *, horizons: Sequence[int] = (1,), targets: str | None = None,
+        device: Literal["cpu"] = "cpu",
     ) -> ForecastCube: ...  # fmt: skip
 
     @overload
     def cube(
         self, bars: Bars | ReturnTable, model: Model, start: int | None = None,
-        stop: int | None = None, *, horizons: Sequence[int] = (1,), device: str,
+        stop: int | None = None, *, horizons: Sequence[int] = (1,), targets: str | None = None,
+        device: str,
     ) -> ForecastCube | DeviceCube: ...  # fmt: skip
 
     def cube(
@@ -197,38 +198,40 @@ class PredictionStore:
         stop: int | None = None,
         *,
         horizons: Sequence[int] = (1,),
+        targets: str | None = None,
         device: str = "cpu",
     ) -> ForecastCube | DeviceCube:
-        """The stored forecasts of all four targets for rows start .. stop - 1 of the bars.
+        """Read the stored forecasts of all four targets for rows start .. stop - 1 of the bars.
 
-        Those of row t were made from the rows before t, and are found by what these hold; horizon h
-        is of row t + h - 1. The model is not run and its weights are not loaded.
+        Forecasts of row t were made from the rows before t and are found by their contents; horizon
+        h is of row t + h - 1. Neither runs the model nor loads its weights.
 
         Args:
-            bars: the rows that the forecasts are of.
-            model: who made them.
-            start: first row, at least 2; None for 11, the first that `marketsim forecast
-                --all-days` makes.
+            bars: bars of the forecasts.
+            model: model of the forecasts.
+            start: first row, at least 2; None for 11, the first of `marketsim forecast --all-days`.
             stop: one past the last row; None for all.
             horizons: steps ahead, ascending.
-            device: "cpu"; or "cuda" or "cuda:<index>", to which they are copied at once, from
-                pinned memory and on torch's current stream, without waiting.
+            targets: "close" or "own", as in `walk_forward`.
+            device: "cpu"; or "cuda" or "cuda:<index>" for an asynchronous copy from pinned memory
+                on torch's current stream.
 
         Returns:
-            `ForecastCube` of float32 records [day, target, field]; on a GPU `DeviceCube`.
+            `ForecastCube` of float32 records [bar, horizon, target, field]; on a GPU `DeviceCube`.
 
         Raises:
-            StoreMissError: a forecast is not there; says how many of how many, and what to do.
-            ArgumentError: rows that the bars do not have.
+            StoreMissError: forecasts are missing; says how many, and what to do.
+            ArgumentError: rows outside the bars.
             UnknownNameError, CudaUnavailableError, CudaError: as `ForecastCube.to`.
         """
         check_device(device)
-        table = ReturnTable.of(bars, traits_of(model).kind)
+        table = ReturnTable.for_model(bars, model, targets)
         plan = ForecastPlan.of_rows(len(table.timestamps), start, stop, tuple(horizons))
         if stored_as(model) is None:
             raise StoreMissError(
                 f"forecasts of {model.name} are never stored: it states no identity (a "
-                "marketsim.models.ModelIdentity), and a fingerprint alone may be another model's"
+                "marketsim.models.ModelIdentity), and its fingerprint alone may equal another "
+                "model's"
             )
         keys = PlanKeys.of(table, model, plan)
         with stage("store read"):
@@ -248,11 +251,11 @@ class PredictionStore:
         return cube if device == "cpu" else cube.to(device)
 
     def append(self, series: SeriesId, keys: RecordKeys, records: Records) -> int:
-        """Keep records; see `ForecastStore.append`.
+        """Store records; see `ForecastStore.append`.
 
         Raises:
-            StoreReadOnlyError: the store cannot be written; `why_not` says why.
-            StoreWriteError: the disk is full or failed; what was kept before is as it was.
+            StoreReadOnlyError: the store cannot be written; `why_not` gives the reason.
+            StoreWriteError: the disk is full or failed; earlier records are unchanged.
         """
         file = self._file(series)
         self._require_writable()
@@ -267,11 +270,11 @@ class PredictionStore:
             )
         except OSError as error:
             raise write_error(error, f"{len(keys)} forecasts of {series.series}") from error
-        except ValueError as error:  # shapes that do not fit
+        except ValueError as error:  # wrong shapes
             raise ArgumentError(str(error)) from error
 
     def describe(self, model: str, facts: Mapping[str, Any]) -> None:
-        """Write `model.json` beside a model's files, if there is none."""
+        """Write `model.json` beside a model's files, unless it exists."""
         path = Path(self.folder_of(model), MODEL_FILE)
         if not self.writable or _exists(path):
             return
@@ -286,22 +289,22 @@ class PredictionStore:
                 os.fsync(file.fileno())
             part.replace(path)
         except FileNotFoundError:
-            return  # a clean-up removed the folder: the next batch describes the model
+            return  # `gc` removed the folder: the next batch writes the description
         except OSError as error:
             with contextlib.suppress(OSError):
                 part.unlink()
             raise write_error(error, f"the description of model {model}") from error
 
     def folder_of(self, model: str) -> Path:
-        """Where a model's files are.
+        """Return the folder of a model's files.
 
         Raises:
-            InvalidNameError: the fingerprint is not made of 4 to 128 hex digits.
+            InvalidNameError: the fingerprint is not 4 to 128 hex digits.
         """
         return Path(self._folder(model))
 
     def path_of(self, series: SeriesId) -> Path:
-        """The file of a series: its name is a digest, so a symbol never becomes a path."""
+        """Return the file of a series; its name is a digest, so a symbol never becomes a path."""
         return Path(self._file_path(series))
 
     def _folder(self, model: str) -> str:
@@ -316,7 +319,7 @@ class PredictionStore:
         return f"{self._folder(series.model)}/{name[:2]}/{name}{SUFFIX}"
 
     def close(self) -> None:
-        """Let go of all files; arrays that were given out stay valid, and the store usable."""
+        """Release all files; arrays already returned stay valid, and the store stays usable."""
         with self._opening:
             self._files.clear()
 
@@ -338,6 +341,17 @@ class PredictionStore:
 
     def __repr__(self) -> str:
         return f"PredictionStore({str(self.path)!r}, {'writable' if self.writable else 'readable'})"
+
+    def _repr_html_(self) -> str:
+        """Render the counters of this object for a notebook."""
+        from html import escape
+
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td>{count:,}</td></tr>"
+            for name, count in self.counters.items()
+        )
+        more = "<p><code>marketsim store stat</code> lists models, series and sizes</p>"
+        return f"<p>{escape(repr(self))}</p><table>{rows}</table>{more}"
 
     def _file(self, series: SeriesId) -> _core.StoreFile:
         file = self._files.get(series)
@@ -363,34 +377,34 @@ class PredictionStore:
                 sync=self._sync,
                 lock_timeout=self.lock_timeout,
             )
-        except ValueError as error:  # text that is too long for a header
+        except ValueError as error:  # text too long for a header
             raise ArgumentError(str(error)) from error
 
     def _require_writable(self) -> None:
         if self.why_not:
-            raise StoreReadOnlyError(f"nothing can be kept in this store: {self.why_not}")
+            raise StoreReadOnlyError(f"this store cannot be written: {self.why_not}")
 
 
 def write_error(error: OSError, what: str) -> StoreWriteError:
-    """The error that says what could not be kept, why, and what to do."""
-    hint = _HINTS.get(error.errno or 0, "what was kept before is as it was")
+    """Return the error of a failed write: what was not stored, why, and what to do."""
+    hint = _HINTS.get(error.errno or 0, "earlier records are unchanged")
     return StoreWriteError(
-        error.errno, f"{what} could not be kept: {error.strerror}: {error.filename}; {hint}"
+        error.errno, f"{what} could not be stored: {error.strerror}: {error.filename}; {hint}"
     )
 
 
 def _reopen(
     path: str, mode: Literal["a", "r"], sync: Literal["batch", "none"], complete: bool, wait: float
 ) -> PredictionStore:
-    """A store that was pickled: the same folder, opened anew."""
+    """Reopen the folder of a pickled store."""
     return PredictionStore(path, mode=mode, sync=sync, require_complete=complete, lock_timeout=wait)
 
 
 def absolute_path(path: str | os.PathLike[str]) -> Path:
-    """A path from the root on, links followed.
+    """Resolve a path to an absolute one, following links.
 
     Raises:
-        StoreError: the name is too long, links lead in a circle, or there is no home folder.
+        StoreError: the name is too long, links form a loop, or there is no home folder.
     """
     try:
         return Path(path).expanduser().resolve()
@@ -401,12 +415,12 @@ def absolute_path(path: str | os.PathLike[str]) -> Path:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # a folder above that this user may not look into
+    except OSError:  # no permission for a parent folder
         return False
 
 
 def network_file_system(path: Path) -> str:
-    """The kind of network file system that a path, or the folder it will be in, lies on, or ""."""
+    """Return the type of network file system of a path or its nearest parent; "" for local ones."""
     while not _exists(path) and path != path.parent:
         path = path.parent
     return _core.store_network_file_system(path)

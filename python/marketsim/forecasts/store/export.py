@@ -1,4 +1,4 @@
-"""A prediction store as one Arrow table, for any other program."""
+"""Export a prediction store as one Arrow or Parquet table."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ ROWS_AT_ONCE = 1 << 16
 
 @dataclass(frozen=True)
 class Exported:
-    """What `export_table` wrote.
+    """Result of `export_table`.
 
     Attributes:
-        path: the table.
-        rows: its rows.
+        path: path of the table.
+        rows: number of rows.
         columns: names of its columns.
-        left_out: (file, why) of files that could not be read.
+        left_out: (file, reason) of files that could not be read.
     """
 
     path: Path
@@ -49,7 +49,7 @@ class Exported:
 
 
 def target_name(target: int) -> str:
-    """What is forecast, by its number in a record."""
+    """Return the name of a target, by its number in a record."""
     return TARGETS[target] if target < len(TARGETS) else f"target {target}"
 
 
@@ -61,21 +61,21 @@ def export_table(
     series: Collection[str] | None = None,
     progress: bool = True,
 ) -> Exported:
-    """Write all records that count as one table, a row a forecast.
+    """Write all valid records as one table, one row per forecast.
 
     Columns: model, model_name, series, target, horizon, as_of (UTC), imported, key (hex), mean,
-    std, then one column a quantile level (q0.1), and where a model's forecasts are kept as such:
-    samples (a list), or the lists df, loc, scale and weight of a mixture's components. The numbers
-    are the float32 values that were stored; mean and std of samples and mixtures are computed. What
-    a record does not have is null. One file after the other is read, so memory does
-    not grow with the store. The table appears when it is complete.
+    std, one column per quantile level (q0.1), and for models stored that way samples (a list), or
+    the lists df, loc, scale and weight of a mixture's components. Values are the stored float32
+    values; mean and std of samples and mixtures are computed. Fields that a record lacks are null.
+    Files are read one at a time, so memory does not grow with the store. The table is written
+    atomically.
 
     Args:
         location: the store.
-        path: .arrow for an Arrow IPC file, or .parquet; one that exists is replaced.
+        path: .arrow for an Arrow IPC file, or .parquet; an existing file is replaced.
         models: fingerprints of the models to write; None for all.
         series: symbols to write; None for all.
-        progress: show a bar on a terminal when it takes long.
+        progress: show a progress bar on a terminal when it takes long.
 
     Raises:
         ArgumentError: another suffix, or a folder that does not exist.
@@ -84,9 +84,9 @@ def export_table(
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise ArgumentError(f"a table must be called *{' or *'.join(SUFFIXES)}: got {str(path)!r}")
+        raise ArgumentError(f"path must end in {' or '.join(SUFFIXES)}: got {str(path)!r}")
     if not path.parent.is_dir():
-        raise ArgumentError(f"the folder of {str(path)!r} does not exist: make it first")
+        raise ArgumentError(f"the folder of {str(path)!r} does not exist: create it first")
     pa = _pyarrow()
     store = open_location(location)
     entries = [e for e in list_entries(store, models=models) if e.kind == "records"]
@@ -110,7 +110,7 @@ def export_table(
 
 
 def is_export(path: Path) -> bool:
-    """Whether a file is a table that `export_table` wrote, by its first columns."""
+    """Whether `export_table` wrote a file, by its first columns."""
     pa = _pyarrow()
     import pyarrow.parquet as pq
 
@@ -155,7 +155,7 @@ def _batches(
     columns: Any,
     bar: ProgressBar,
 ) -> Iterator[Any]:
-    """One record batch a file."""
+    """Yield one record batch per file."""
     for file in files:
         series = file.known_series
         tags, as_of, target, horizon, flags, records = open_records(store, file).table()
@@ -199,13 +199,13 @@ def _values(pa: Any, schema: Schema, records: Any) -> dict[str, Any]:
 
 
 def _list_array(pa: Any, values: Any) -> Any:
-    """A list of each row of [row, value]."""
+    """Convert [row, value] to an Arrow array with one list per row."""
     offsets = np.arange(len(values) + 1, dtype=np.int64) * values.shape[1]
     return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values.reshape(-1)))
 
 
 def _tables(pa: Any, batches: Iterator[Any]) -> Iterator[Any]:
-    """Batches put together until they are worth writing."""
+    """Combine batches to tables of about `ROWS_AT_ONCE` rows."""
     held: list[Any] = []
     rows = 0
     for batch in batches:
@@ -228,7 +228,7 @@ def _writer(pa: Any, path: Path, sink: IO[bytes], columns: Any) -> Any:
 
 @contextmanager
 def _atomic(path: Path) -> Iterator[IO[bytes]]:
-    """A file that gets its name when it is complete, and on the disk."""
+    """Open a file that is renamed to `path` once it is complete and synced."""
     part = path.with_name(f".{path.name}.tmp-{os.getpid()}-{os.urandom(4).hex()}")
     try:
         with part.open("xb") as file:

@@ -1,4 +1,4 @@
-"""Removing what a prediction store need not keep: by model, by age, by size."""
+"""Garbage collection of a prediction store: remove files by model, age and size."""
 
 from __future__ import annotations
 
@@ -30,14 +30,13 @@ from marketsim.forecasts.store.listing import (
 from marketsim.forecasts.store.maintain import CHANGED, changing, unchanged, writable_store
 from marketsim.progress import ProgressBar
 
-# What is left over is removed after that long: before, somebody may still be writing it, or want it
-# back by `repair`.
+# Age at which leftover files are removed; younger ones may still be written, or used by `repair`.
 LEFTOVER_AGE = {"temporary": timedelta(days=1), "quarantined": timedelta(days=30)}
 
 
 @dataclass(frozen=True)
 class Removal:
-    """One file, why it was removed or stays, and whose forecasts it held, if that could be read."""
+    """One file, the reason why it was removed or stays, and its symbol if that could be read."""
 
     entry: StoreEntry
     reason: str
@@ -46,13 +45,13 @@ class Removal:
 
 @dataclass(frozen=True)
 class Collected:
-    """What `collect_garbage` did.
+    """Result of `collect_garbage`.
 
     Attributes:
-        removed: files that are gone; after a dry run, that would go.
-        kept: files that were meant and stay, and why.
+        removed: files removed; in a dry run, files that would be removed.
+        kept: files that matched the rules and stay, with the reason.
         left: bytes of all files that stay.
-        dry_run: whether nothing was touched.
+        dry_run: whether this was a dry run, which changes nothing.
     """
 
     removed: tuple[Removal, ...]
@@ -62,7 +61,7 @@ class Collected:
 
     @property
     def freed(self) -> int:
-        """Bytes of the files that were removed."""
+        """Bytes of the removed files."""
         return sum(removal.entry.bytes for removal in self.removed)
 
 
@@ -75,28 +74,27 @@ def collect_garbage(
     dry_run: bool = False,
     progress: bool = True,
 ) -> Collected:
-    """Remove whole files of records that all rules given allow to be removed, oldest first.
+    """Remove files of records that match all given rules, oldest first.
 
-    Without a rule no file of records is removed. Temporary files go once they are a day old, and
-    quarantined ones after 30 days, whatever the rules. A file that is written to while this runs
-    stays, and so does one whose header does not say that it belongs where it lies (`repair` looks
-    after those).
+    Without a rule no file of records is removed. Temporary files are removed after a day and
+    quarantined ones after 30 days, whatever the rules. Files written to during the run stay, and so
+    do misplaced files and files without a valid header (`repair` handles those).
 
     Args:
         location: the store.
-        keep_models: keep all records of these models: fingerprints, beginnings of them, or names.
-        older_than: remove only what was last written to before a time (without a zone: UTC), or so
-            long ago.
-        max_bytes: remove no more than it takes until all files together have at most so many bytes;
-            quarantined files without a readable header go first, whatever their age.
-        dry_run: only say what would be removed.
-        progress: show a bar on a terminal when it takes long.
+        keep_models: models whose records stay: fingerprints, prefixes of them, or names.
+        older_than: remove only files last written before a time (UTC without a time zone), or
+            longer ago than a duration.
+        max_bytes: stop once all files together have at most this many bytes; quarantined files
+            without a readable header are removed first, whatever their age.
+        dry_run: report what would be removed, and change nothing.
+        progress: show a progress bar on a terminal when it takes long.
 
     Raises:
         ArgumentError: a size below 0, or a time in the future.
-        UnknownNameError: the store has no such model; nothing is removed.
+        UnknownNameError: an unknown model; nothing is removed.
         StoreReadOnlyError: the store cannot be written.
-        StoreWriteError: a file cannot be removed; those before it are gone.
+        StoreWriteError: a file cannot be removed; files removed before stay removed.
     """
     now = time.time_ns()
     cutoff = None if older_than is None else _cutoff(older_than, now)
@@ -105,7 +103,7 @@ def collect_garbage(
     store = open_location(location) if dry_run else writable_store(location)
     kept_models = None if keep_models is None else resolve_models(list_models(store), keep_models)
     entries = list(list_entries(store))
-    wanted = [
+    due = [
         Removal(e, f"{e.kind}, {LEFTOVER_AGE[e.kind].days} days old")
         for e in entries
         if _is_leftover(e, now)
@@ -113,7 +111,7 @@ def collect_garbage(
     chosen = list(_by_rules(entries, kept_models, cutoff, max_bytes is not None))
     by_size = []
     if max_bytes is None:
-        wanted += chosen
+        due += chosen
     else:
         young = [
             e
@@ -122,8 +120,8 @@ def collect_garbage(
         ]
         by_size = [Removal(e, "quarantined, the store is above the limit") for e in young] + chosen
     run = _Run(store, dry_run, left=sum(entry.bytes for entry in entries))
-    with ProgressBar(len(wanted) + len(by_size), "removing", enabled=progress) as bar:
-        for removal in wanted:
+    with ProgressBar(len(due) + len(by_size), "removing", enabled=progress) as bar:
+        for removal in due:
             run.remove(removal)
             bar.advance(1)
         for removal in by_size:
@@ -139,7 +137,7 @@ def collect_garbage(
 def _by_rules(
     entries: list[StoreEntry], kept_models: set[str] | None, cutoff: int | None, too_large: bool
 ) -> Iterator[Removal]:
-    """Files of records that may go, the ones last written to first."""
+    """Yield the files of records that the rules allow to remove, oldest write first."""
     rules = {
         "its model is not kept": kept_models is not None,
         "older than the limit": cutoff is not None,
@@ -154,7 +152,7 @@ def _by_rules(
 
 
 class _Run:
-    """Removes one file after the other, and keeps the books."""
+    """Removal of files one by one, with a count of bytes left."""
 
     def __init__(self, store: PredictionStore, dry_run: bool, left: int) -> None:
         self._store = store
@@ -164,7 +162,7 @@ class _Run:
         self.kept: list[Removal] = []
 
     def remove(self, removal: Removal) -> None:
-        """Remove a file, unless something speaks against it."""
+        """Remove a file, unless it changed or is not the file that its name claims."""
         entry = removal.entry
         if self._dry_run:
             symbol, why_not = _look(self._store, entry)
@@ -183,27 +181,27 @@ class _Run:
 
 
 def _look(store: PredictionStore, entry: StoreEntry) -> tuple[str, str]:
-    """(the symbol, what speaks against removing a file: that it is not what its name says)."""
+    """Return (symbol, reason to keep a file: its header does not match its path; else empty)."""
     if entry.kind == "temporary":
         return "", ""
     file = identify(store, entry)
     symbol = file.series.series if file.series else ""
     if entry.kind == "quarantined" or (file.series is not None and not file.misplaced):
         return symbol, ""
-    return symbol, "its header does not say that it belongs here: run repair first"
+    return symbol, "its header does not match its path: run repair first"
 
 
 def _is_leftover(entry: StoreEntry, now: int) -> bool:
-    """Whether a quarantined or temporary file has been one for long enough."""
+    """Whether a quarantined or temporary file is old enough to be removed."""
     age = LEFTOVER_AGE.get(entry.kind)
     return age is not None and _leftover_since(entry) < now - _nanoseconds(age)
 
 
 def _leftover_since(entry: StoreEntry) -> float:
-    """When a quarantined or temporary file became one, in ns; never for what is neither."""
+    """Return when a file became quarantined or temporary, in ns; infinity for other files."""
     if entry.kind == "temporary":
         return entry.written
-    if entry.kind == "quarantined":  # its name tells; its records may have been old by then
+    if entry.kind == "quarantined":  # the name holds the time; the file itself may be older
         return int(entry.path.name.rpartition(".bad-")[2].split("-")[0]) * 1e9
     return float("inf")
 
@@ -216,7 +214,7 @@ def _cutoff(older_than: timedelta | datetime, now: int) -> int:
     aware = older_than if older_than.tzinfo else older_than.replace(tzinfo=UTC)
     cutoff = _nanoseconds(aware - datetime(1970, 1, 1, tzinfo=UTC))
     if cutoff > now:
-        raise ArgumentError(f"older_than lies in the future: got {older_than}")
+        raise ArgumentError(f"older_than must not be in the future: got {older_than}")
     return cutoff
 
 
@@ -225,7 +223,7 @@ def _nanoseconds(duration: timedelta) -> int:
 
 
 def _remove_empty_folders(store: PredictionStore, touched: set[str], day_ago: int) -> None:
-    """Folders that were emptied here, or a day ago: a newer one may be a writer's, who needs it."""
+    """Remove empty folders, if emptied here or unchanged for a day; a newer one may be in use."""
     for model in folders_of(store.path / FORMAT, MODEL_NAME):
         with changing(model, "removed"):
             if model.name not in touched and model.lstat().st_mtime_ns > day_ago:
@@ -237,7 +235,7 @@ def _remove_empty_folders(store: PredictionStore, touched: set[str], day_ago: in
 
 
 def _remove_model_folder(folder: Path) -> None:
-    """Remove a folder with nothing but its description, which stays if a file comes meanwhile."""
+    """Remove a folder that holds only its description; restore that if a file appears."""
     path = folder / MODEL_FILE
     text = None
     if path.exists():
@@ -252,7 +250,7 @@ def _remove_model_folder(folder: Path) -> None:
 
 
 def _remove_folder(folder: Path) -> None:
-    """Remove a folder that holds no more than its lock; who waits for that makes another."""
+    """Remove a folder that holds only its lock; a writer waiting for the lock makes a new one."""
     if {path.name for path in folder.iterdir()} == {LOCK_FILE}:
         with contextlib.suppress(TimeoutError), locked(folder / LOCK_FILE, timeout=0):
             if {path.name for path in folder.iterdir()} == {LOCK_FILE}:

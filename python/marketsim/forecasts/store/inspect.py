@@ -1,4 +1,4 @@
-"""What lies in a prediction store's folder: models, files, and what is in each file."""
+"""Inventory of a prediction store: its models, its files, and the contents of each file."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from marketsim.progress import ProgressBar
 
 DATA_START = _core.store_layout(1)[0]  # bytes before the first record
 NO_HEADER = "both headers broken"
-UNKNOWN_HEADER = "its header states no model or schema that this version knows"
+UNKNOWN_HEADER = "its header names a model or schema that this version does not know"
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """What is in a file of records, checked byte by byte.
+    """Contents of a file of records, checked byte by byte.
 
     Attributes:
         entry: the file.
-        series: what its own checked header says that it holds; None where none can be read.
-        headers: whether each of the two headers is whole.
+        series: series in its verified header; None without a readable header.
+        headers: whether each of the two headers is valid.
         misplaced: whether the header belongs to a file at another path.
-        problem: why nothing can be read from it; empty where it can.
-        records: records that count.
-        corrupt: places whose checksum is wrong.
-        unreadable: those of the corrupt places that the disk did not give.
-        superseded: records whose key is there already.
+        problem: reason why the file cannot be read; else empty.
+        records: number of valid records.
+        corrupt: number of records with a wrong checksum.
+        unreadable: number of corrupt records that the disk could not read.
+        superseded: number of records whose key already exists.
         unsynced: whether its last sync failed, so that records may not be on the disk.
         torn: bytes of an unfinished record at the end.
         first, last: oldest and newest as-of date, nanoseconds since 1970; None without records, or
-            where they were not requested.
+            if not requested.
     """
 
     entry: StoreEntry
@@ -64,7 +64,7 @@ class StoredFile:
 
     @property
     def defects(self) -> tuple[str, ...]:
-        """All that is wrong with it, in words."""
+        """Descriptions of all defects."""
         found = [self.problem] if self.problem else []
         if self.misplaced:
             found.append("misplaced: its header belongs to a file at another path")
@@ -81,19 +81,19 @@ class StoredFile:
 
     @property
     def known_series(self) -> SeriesId:
-        """What it holds, of a file without a problem."""
+        """Series of a file without a problem; raises ArgumentError for others."""
         if self.problem or self.series is None:
             raise ArgumentError(f"{self.entry.path}: {self.problem}")
         return self.series
 
     @property
     def schema(self) -> Schema:
-        """The fields of its records, of a file without a problem."""
+        """Schema of a file without a problem; raises ArgumentError for others."""
         return Schema.parse(self.known_series.schema)
 
     @property
     def compactable(self) -> bool:
-        """Whether writing it anew would mend it or make it smaller."""
+        """Whether rewriting the file would repair it or make it smaller."""
         return not self.problem and bool(
             self.corrupt or self.superseded or self.torn or self.unsynced or not all(self.headers)
         )
@@ -101,14 +101,14 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Inventory:
-    """All that a store holds, each file of records read and checked.
+    """Models and files of a store, each file of records read and checked.
 
     Attributes:
-        path: the store.
-        models: its models.
-        files: its files of records.
-        others: files that are quarantined, temporary or foreign.
-        set_aside: quarantined files that hold records which the store lacks, and how many.
+        path: path of the store.
+        models: models of the store.
+        files: files of records.
+        others: quarantined, temporary and foreign files.
+        set_aside: quarantined files with records that the store lacks, and their number.
     """
 
     path: Path
@@ -119,9 +119,9 @@ class Inventory:
 
     @property
     def defects(self) -> list[tuple[Path, str]]:
-        """(file, what is wrong with it); what is temporary or set aside for good is none."""
+        """All (file, defect); temporary files and useless quarantined files are not defects."""
         found = [(file.entry.path, defect) for file in self.files for defect in file.defects]
-        foreign = "a link or no file: the store does not read it"
+        foreign = "a link or not a file: the store does not read it"
         found += [(e.path, foreign) for e in self.others if e.kind == "foreign"]
         return found + [
             (file.entry.path, f"set aside, with {count} records that the store lacks")
@@ -130,7 +130,7 @@ class Inventory:
 
     @property
     def totals(self) -> dict[str, int]:
-        """Counts over everything; bytes are those of all files."""
+        """Counts over the whole store; bytes are those of all files."""
         kinds = [entry.kind for entry in self.others]
         return {
             "models": len(self.models),
@@ -148,12 +148,12 @@ class Inventory:
         }
 
     def name_of(self, fingerprint: str) -> str:
-        """What people call a model; empty where nobody says."""
+        """Return the name of a model; empty if it has none."""
         return next((m.name for m in self.models if m.fingerprint == fingerprint), "")
 
 
 def identify(location: StoreLocation, entry: StoreEntry) -> StoredFile:
-    """Read and check the headers of a file of records, and nothing else of it."""
+    """Read and check the headers of a file of records, without its records."""
     store = open_location(location)
     try:
         identity, headers, _ = _core.store_inspect(entry.path)
@@ -173,15 +173,15 @@ def identify(location: StoreLocation, entry: StoreEntry) -> StoredFile:
 
 
 def examine(location: StoreLocation, entry: StoreEntry, *, dates: bool = True) -> StoredFile:
-    """Read a file of records from its start to its end, and check all of it.
+    """Read and check a whole file of records.
 
-    What it holds is said by its own checked header. Nothing is changed, and no lock is taken: the
-    last records of a file that is being written to may count as corrupt.
+    Its series comes from its verified header. Changes nothing and takes no lock: the last records
+    of a file that is being written may count as corrupt.
 
     Args:
         location: the store.
-        entry: one of `list_entries`, of kind "records".
-        dates: look up the oldest and the newest as-of date too.
+        entry: an entry of `list_entries`, of kind "records".
+        dates: also find the oldest and newest as-of date.
     """
     store = open_location(location)
     found = identify(store, entry)
@@ -190,7 +190,7 @@ def examine(location: StoreLocation, entry: StoreEntry, *, dates: bool = True) -
     file = open_records(store, found)
     facts = file.contents()
     stamps = file.table()[1] if dates and facts["live"] else ()
-    known = len(stamps) > 0  # another process may have removed the file since
+    known = len(stamps) > 0  # another process may have removed the file
     return replace(
         found,
         problem="" if facts["bytes"] else "cannot be read",
@@ -218,13 +218,13 @@ def take_inventory(
 
     Args:
         location: the store.
-        models: fingerprints of the models to look at; None for all.
-        series: symbols to look at; None for all. What is said of other files is left out then,
-            and so are files that do not tell whose they are.
-        dates: look up the oldest and the newest as-of date of each file too.
-        settle: look again at what seems to be broken, with writers kept out, so that a record that
-            is being written is not taken for one that is broken.
-        progress: show a bar on a terminal when it takes long.
+        models: fingerprints of the models to check; None for all.
+        series: symbols to check; None for all. With symbols given, other files and files without a
+            readable header are left out.
+        dates: also find the oldest and newest as-of date of each file.
+        settle: check a defective file again under the writers' lock, so that a record being written
+            does not count as corrupt.
+        progress: show a progress bar on a terminal when it takes long.
     """
     store = open_location(location)
     known = [m for m in list_models(store) if models is None or m.fingerprint in models]
@@ -248,7 +248,7 @@ def take_inventory(
 
 
 def _lacking(store: PredictionStore, entry: StoreEntry) -> tuple[StoredFile, int]:
-    """A file that was set aside, and how many of its records the store does not hold."""
+    """Return a file that was set aside, and the number of its records that the store lacks."""
     file = identify(store, entry)
     if file.problem:
         return file, 0
@@ -258,7 +258,7 @@ def _lacking(store: PredictionStore, entry: StoreEntry) -> tuple[StoredFile, int
 
 
 def symbols_of(location: StoreLocation, *, models: Collection[str] | None = None) -> list[str]:
-    """The symbols that a store holds files of, sorted; only headers are read."""
+    """List the symbols of a store, sorted; reads only headers."""
     store = open_location(location)
     entries = (e for e in list_entries(store, models=models) if e.kind == "records")
     found = {_symbol(identify(store, entry)) for entry in entries}
@@ -273,14 +273,14 @@ def _settled(store: PredictionStore, file: StoredFile, dates: bool) -> StoredFil
     try:
         with locked(file.entry.path, create=False):
             return examine(store, file.entry, dates=dates)
-    except OSError:  # what cannot be locked is as it seems to be
+    except OSError:  # without the lock, keep the first result
         return file
 
 
 def open_records(
     store: PredictionStore, file: StoredFile, path: Path | None = None, *, writable: bool = False
 ) -> _core.StoreFile:
-    """A fresh look at one file of records, or at another file of the same series."""
+    """Open a file of records, or the file at another path as the same series."""
     series = file.known_series
     return _core.StoreFile(
         path=path or file.entry.path,
@@ -296,5 +296,5 @@ def open_records(
 
 
 def stride_of(width: int) -> int:
-    """Bytes of a record of that many values in a file."""
+    """Return the size in bytes of a record of `width` values."""
     return _core.store_layout(width)[1]

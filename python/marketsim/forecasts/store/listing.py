@@ -1,4 +1,4 @@
-"""The names in a prediction store's folder: models and files, before any of them is read."""
+"""Models and files of a prediction store, listed by name without reading any file."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ MAX_MODEL_FILE = 1 << 20
 LOCK_FILE = "lock"
 LEAST_PREFIX = 4
 ANOTHER_VERSION = (
-    "described by another version of marketsim, whose fingerprints differ: this version finds none "
-    "of its forecasts and leaves them alone"
+    "written by another version of marketsim, whose fingerprints differ: this version neither "
+    "reads nor changes its forecasts"
 )
 
 StoreLocation: TypeAlias = "PredictionStore | str | os.PathLike[str]"
-# records: a file of records. quarantined: set aside because it was none of the store's. temporary:
-# left by a process that ended while it wrote. foreign: a link or no file, under a name of a file.
+# records: a file of records. quarantined: renamed because the store could not use it. temporary:
+# left by a process that ended while writing. foreign: a link or not a file, named like a file.
 EntryKind: TypeAlias = Literal["records", "quarantined", "temporary", "foreign"]
 
 MODEL_NAME = re.compile(r"[0-9a-f]{4,128}")
@@ -45,15 +45,15 @@ _KINDS: dict[str | None, EntryKind] = {None: "records", "bad": "quarantined", "t
 
 @dataclass(frozen=True)
 class StoreEntry:
-    """One file of a store, by its name alone.
+    """One file of a store, from its name and status alone.
 
     Attributes:
-        path: where it is.
+        path: path of the file.
         kind: see `EntryKind`.
-        model: the fingerprint that its folder is called by.
-        bytes: its size.
-        written: when it was last written to, nanoseconds since 1970.
-        inode: (device, inode): another one means that the file was replaced.
+        model: fingerprint of the model, the name of its folder.
+        bytes: size of the file.
+        written: time of the last write, nanoseconds since 1970.
+        inode: (device, inode); changes when the file is replaced.
     """
 
     path: Path
@@ -69,10 +69,10 @@ class StoredModel:
     """One model of a store.
 
     Attributes:
-        fingerprint: what its folder is called by.
-        name: what people call it; empty where `model.json` does not say.
-        note: what is wrong with `model.json`, or that another version wrote it; empty if nothing
-            is. Forecasts do not depend on it.
+        fingerprint: fingerprint, the name of its folder.
+        name: name in `model.json`; empty if it has none.
+        note: defect of `model.json`, or that another version wrote it; else empty. Forecasts do not
+            depend on `model.json`.
     """
 
     fingerprint: str
@@ -81,19 +81,19 @@ class StoredModel:
 
 
 def open_location(location: StoreLocation, *, mode: Literal["a", "r"] = "r") -> PredictionStore:
-    """The store that is meant; a path is opened in this mode.
+    """Return a store; a path is opened in this mode.
 
     Raises:
-        StoreNotFoundError: there is no such folder.
+        StoreNotFoundError: the folder does not exist.
     """
     if isinstance(location, PredictionStore):
         return location
-    reader = PredictionStore(location, mode="r")  # raises where there is no folder
+    reader = PredictionStore(location, mode="r")  # raises if the folder does not exist
     return reader if mode == "r" else PredictionStore(location, mode=mode)
 
 
 def list_models(location: StoreLocation) -> list[StoredModel]:
-    """Every model of a store, by name and fingerprint."""
+    """List the models of a store, sorted by name and fingerprint."""
     found = []
     for folder in folders_of(open_location(location).path / FORMAT, MODEL_NAME):
         name, note = _model_name(folder / MODEL_FILE)
@@ -104,11 +104,11 @@ def list_models(location: StoreLocation) -> list[StoredModel]:
 def list_entries(
     location: StoreLocation, *, models: Collection[str] | None = None
 ) -> Iterator[StoreEntry]:
-    """Every file under a name that the store makes, by name; nothing is opened, no link followed.
+    """List the files of a store, sorted by name; opens no file and follows no link.
 
     Args:
         location: the store.
-        models: fingerprints of the models to look at; None for all.
+        models: fingerprints of the models to list; None for all.
     """
     root = open_location(location).path / FORMAT
     for model in folders_of(root, MODEL_NAME):
@@ -123,14 +123,14 @@ def list_entries(
 def locked(
     path: Path, timeout: float = LOCK_TIMEOUT, *, create: bool = True
 ) -> Iterator[os.stat_result | None]:
-    """Hold the lock that writers of a file's folder take, and give the state of the file.
+    """Hold the writers' lock of a file's folder, and yield the status of the file.
 
-    None where the file is gone. Only those can take the lock who may write there. Without `create`
-    a lock that no writer has made yet is not made, and nothing is held.
+    Yields None if the file is gone. Taking the lock needs write permission. Without `create`, a
+    lock file that does not exist is not made, and nothing is held.
 
     Raises:
-        TimeoutError: another process has held it for that many seconds.
-        OSError: it cannot be opened.
+        TimeoutError: another process held the lock for `timeout` seconds.
+        OSError: the lock file cannot be opened.
     """
     try:
         lock = _lock_folder(path.parent, timeout, os.O_CREAT if create else 0)
@@ -151,9 +151,9 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def _lock_folder(folder: Path, timeout: float, create: int) -> int:
-    """A descriptor that holds a folder's lock; as in csrc/kernels/store/io.cpp."""
+    """Lock a folder as csrc/kernels/store/io.cpp does; returns the descriptor that holds it."""
     path = folder / LOCK_FILE
-    begin, pause, said = time.monotonic(), 50e-6, False
+    begin, pause, warned = time.monotonic(), 50e-6, False
     while True:
         lock = os.open(path, os.O_WRONLY | create | os.O_NOFOLLOW | os.O_CLOEXEC, 0o222)
         try:
@@ -170,8 +170,8 @@ def _lock_folder(folder: Path, timeout: float, create: int) -> int:
         if waited >= timeout:
             holder = _core.store_lock_holder(folder)
             raise TimeoutError(errno.ETIMEDOUT, f"locked for writing by {holder}", str(path))
-        if waited >= 2 and not said:
-            said = True
+        if waited >= 2 and not warned:
+            warned = True
             warnings.warn(
                 "waiting for the lock of a prediction store, which "
                 f"{_core.store_lock_holder(folder)} holds: {path} (the wait ends after "
@@ -184,13 +184,13 @@ def _lock_folder(folder: Path, timeout: float, create: int) -> int:
 
 
 def resolve_models(known: Iterable[StoredModel], names: Iterable[str]) -> set[str]:
-    """Fingerprints of the models that fingerprints, unique beginnings of them, or names mean.
+    """Find models by fingerprint, unique prefix of one, or name; returns their fingerprints.
 
-    A name means every model that is called so.
+    A name selects every model of that name.
 
     Raises:
-        UnknownNameError: one means no model of the store.
-        ArgumentError: a beginning fits several.
+        UnknownNameError: no model of the store matches.
+        ArgumentError: a prefix matches several models.
     """
     models = list(known)
     chosen: set[str] = set()
@@ -200,7 +200,7 @@ def resolve_models(known: Iterable[StoredModel], names: Iterable[str]) -> set[st
         if not exact and len(text) >= LEAST_PREFIX:
             if len(begins) > 1:
                 raise ArgumentError(
-                    f"{text!r} begins the fingerprints of {len(begins)} models: give more digits"
+                    f"{text!r} is a prefix of {len(begins)} fingerprints: give more digits"
                 )
             exact = begins
         if not exact:
@@ -211,7 +211,7 @@ def resolve_models(known: Iterable[StoredModel], names: Iterable[str]) -> set[st
 
 
 def date_text(nanoseconds: int) -> str:
-    """A time since 1970 in UTC, without what is 0 in it: 2026-01-31, or 2026-01-31 09:30."""
+    """Format a time since 1970 in UTC, without trailing zeros: 2026-01-31, or 2026-01-31 09:30."""
     try:
         time = datetime(1970, 1, 1) + timedelta(microseconds=nanoseconds // 1000)
     except OverflowError:  # the date of a file may be anything
@@ -222,7 +222,7 @@ def date_text(nanoseconds: int) -> str:
 
 
 def folders_of(parent: Path, name: re.Pattern[str]) -> list[Path]:
-    """Folders of such names, sorted; links are none."""
+    """List the folders whose names match, sorted; links are left out."""
     try:
         with os.scandir(parent) as found:
             names = [
@@ -246,7 +246,7 @@ def _entries(folder: Path, name: re.Pattern[str], model: str) -> Iterator[StoreE
         kind = _KINDS[match[1]] if match else "temporary"
         try:
             status = (folder / file).lstat()
-        except FileNotFoundError:  # removed or renamed meanwhile
+        except FileNotFoundError:  # removed or renamed since the scan
             continue
         yield StoreEntry(
             folder / file,
@@ -259,7 +259,7 @@ def _entries(folder: Path, name: re.Pattern[str], model: str) -> Iterator[StoreE
 
 
 def _model_name(path: Path) -> tuple[str, str]:
-    """(name, what is wrong) of a model.json; links and pipes are not read."""
+    """Read a model.json: (name, defect); links and pipes are not read."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -282,6 +282,6 @@ def _model_name(path: Path) -> tuple[str, str]:
 
 
 def other_formats(location: StoreLocation) -> list[str]:
-    """Folders of a store that another version of marketsim wrote, in a format of its own."""
+    """List the folders of a store that other versions of marketsim wrote in other formats."""
     root = open_location(location).path
     return [path.name for path in folders_of(root, _FORMAT_NAME) if path.name != FORMAT]

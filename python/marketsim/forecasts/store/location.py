@@ -1,4 +1,4 @@
-"""Which store a run uses: the one it is given, or the user's own."""
+"""Location of a run's store: the given one, or the user's default."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from marketsim.errors import ArgumentError, StoreWarning
 from marketsim.forecasts.store.base import ForecastStore
 from marketsim.forecasts.store.disk import PredictionStore, absolute_path
 
-# None: the user's own. False: none, forecasts are kept for this run only. A path: the store there.
+# None: the user's default. False: no store, forecasts last for this run. A path: the store there.
 StoreLike: TypeAlias = "ForecastStore | str | os.PathLike[str] | Literal[False] | None"
 
 
 def default_store_path() -> Path | None:
-    """Where the user's store is: MARKETSIM_STORE, or marketsim/store in the user's cache folder.
+    """Return the user's default store: MARKETSIM_STORE, or marketsim/store in the cache folder.
 
-    None where MARKETSIM_STORE is "off", and, with a StoreWarning, where this user has no home.
+    None if MARKETSIM_STORE is "off", or, with a StoreWarning, if this user has no home folder.
     """
     setting = os.environ.get("MARKETSIM_STORE", "")
     if setting.lower() == "off":
@@ -31,7 +31,7 @@ def default_store_path() -> Path | None:
         return user_cache_folder() / "store"
     except RuntimeError:
         warnings.warn(
-            "forecasts are not kept: this user has no home folder; set HOME, XDG_CACHE_HOME or "
+            "forecasts are not stored: this user has no home folder; set HOME, XDG_CACHE_HOME or "
             "MARKETSIM_STORE",
             StoreWarning,
             stacklevel=3,
@@ -40,22 +40,22 @@ def default_store_path() -> Path | None:
 
 
 def user_cache_folder() -> Path:
-    """Where marketsim keeps what it can make again: marketsim in the user's cache folder.
+    """Return marketsim's folder for data that it can recompute, in the user's cache folder.
 
     Raises:
         RuntimeError: this user has no home folder.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # A relative path is to be ignored: XDG Base Directory Specification 0.8.
+    # Relative paths must be ignored: XDG Base Directory Specification 0.8.
     folder = cache if cache.is_absolute() else Path.home() / ".cache"
     return folder / "marketsim"
 
 
 def open_store(store: StoreLike = None) -> ForecastStore | None:
-    """The store that is meant; None where there is to be none.
+    """Open a store; None if forecasts are not to be stored.
 
     Raises:
-        ArgumentError: it is none of what `StoreLike` says.
+        ArgumentError: not a `StoreLike`.
     """
     if store is False:
         return None
@@ -73,27 +73,27 @@ def open_store(store: StoreLike = None) -> ForecastStore | None:
 
 
 _MOST_PATHS = 64
-# The store that was last meant by a path as it was written.
-_meant: dict[str, PredictionStore] = {}
+# Store last opened for a path, by the path's spelling.
+_recent: dict[str, PredictionStore] = {}
 
 
 def _at(path: Path) -> PredictionStore:
-    """The store at a path, which is followed anew unless it still leads to the folder of before."""
-    with contextlib.suppress(RuntimeError):  # no home: `absolute_path` says so
+    """Open the store at a path; reuse the last one if the path still leads to its folder."""
+    with contextlib.suppress(RuntimeError):  # no home folder: `absolute_path` raises
         path = path.expanduser()
-    known = _meant.get(str(path))
+    known = _recent.get(str(path))
     try:
         if known is not None and path.samefile(known.path):
             return known
     except OSError:
-        pass  # it is not there (any more)
-    if len(_meant) >= _MOST_PATHS:
-        _meant.clear()
-    _meant[str(path)] = found = _opened(absolute_path(path))
+        pass  # the folder does not exist, or no longer
+    if len(_recent) >= _MOST_PATHS:
+        _recent.clear()
+    _recent[str(path)] = found = _opened(absolute_path(path))
     return found
 
 
 @lru_cache(maxsize=8)
 def _opened(path: Path) -> PredictionStore:
-    """One object a path, so that files stay open from run to run."""
+    """Return one store object per path, so that files stay open between runs."""
     return PredictionStore(path)

@@ -1,8 +1,8 @@
-"""Looking after a prediction store: mend it, write it anew, remove what is not wanted.
+"""Maintenance of a prediction store: verify, repair and compact its files.
 
-All of it is safe beside processes that read and append. A file is replaced, renamed or removed only
-under the lock that writers take, and only while its name still leads to it; a writer that waits for
-the lock finds that out and makes a new file.
+Safe beside processes that read and append. A file is replaced, renamed or removed only under the
+writers' lock, and only while its name still leads to it; a writer that waits for the lock notices
+and makes a new file.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from marketsim.forecasts.store.inspect import (
 from marketsim.forecasts.store.listing import StoreEntry, StoreLocation, locked, open_location
 from marketsim.progress import ProgressBar
 
-# As csrc/kernels/store/write.cpp: a file without a header may be one that is being copied there.
+# As in csrc/kernels/store/write.cpp: a file without a header may be a copy in progress.
 SETTLED_AFTER = 60 * 10**9  # nanoseconds
-CHANGED = "it was written to or replaced meanwhile"
+CHANGED = "another process wrote to it or replaced it"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done with one file.
+    """Result of maintaining one file.
 
     Attributes:
         path: the file.
         action: "compacted", "set aside", "brought back" or "left".
-        text: what was done, in words, and what of it was lost.
+        text: description of the change and of records lost.
         saved: bytes saved.
     """
 
@@ -54,10 +54,10 @@ class Outcome:
 def verify(
     location: StoreLocation, *, models: Collection[str] | None = None, progress: bool = True
 ) -> Inventory:
-    """Read every byte of a store from the disk and check it; changes nothing.
+    """Read and check every byte of a store; changes nothing.
 
     Returns:
-        `Inventory`; its `defects` say what is wrong.
+        `Inventory`; its `defects` list all defects.
     """
     return take_inventory(location, models=models, dates=False, settle=True, progress=progress)
 
@@ -65,24 +65,24 @@ def verify(
 def repair(
     location: StoreLocation, *, models: Collection[str] | None = None, progress: bool = True
 ) -> list[Outcome]:
-    """Mend what `verify` finds; what cannot be read is renamed and stays.
+    """Repair the defects that `verify` finds; unreadable files are renamed, never removed.
 
-    A file with a broken header or broken records is written anew with what is right in it. One
-    without a readable header is set aside. The records of one that lies in a wrong place are added
-    to the file in the right place, and it is set aside. So are those of a file that was set aside
-    before, such as one that came as a copy; then it is removed.
+    A file with a broken header or broken records is rewritten with its valid records. A file
+    without a readable header is set aside, that is, renamed. The records of a misplaced file are
+    added to the file at the right path, and it is set aside. The records of a file set aside
+    earlier, such as a copy, are added likewise; then it is removed.
 
     Returns:
-        What was done, file by file; files that need nothing are not in it.
+        `Outcome` of each file with a defect.
 
     Raises:
         StoreReadOnlyError: the store cannot be written.
-        StoreWriteError: the disk is full or failed; no record is lost by that.
+        StoreWriteError: the disk is full or failed; no record is lost.
     """
     store = writable_store(location)
     found = verify(store, models=models, progress=progress)
     outcomes = [
-        Outcome(entry.path, "left", "a link or no file: the store does not read it")
+        Outcome(entry.path, "left", "a link or not a file: the store does not read it")
         for entry in found.others
         if entry.kind == "foreign"
     ]
@@ -102,16 +102,16 @@ def compact(
     series: Collection[str] | None = None,
     progress: bool = True,
 ) -> list[Outcome]:
-    """Write the files anew that hold anything but whole headers and records that count.
+    """Rewrite files without their corrupt, superseded and unfinished records.
 
-    Files that `repair` must look after first are left alone.
+    Files that need `repair` first are left unchanged.
 
     Returns:
-        What was done, file by file; files that would not get smaller are not in it.
+        `Outcome` of each file rewritten.
 
     Raises:
         StoreReadOnlyError: the store cannot be written.
-        StoreWriteError: the disk is full or failed; the old files are as they were.
+        StoreWriteError: the disk is full or failed; the old files are unchanged.
     """
     store = writable_store(location)
     found = take_inventory(
@@ -127,21 +127,21 @@ def compact(
 
 
 def writable_store(location: StoreLocation) -> PredictionStore:
-    """The store that is meant, open for writing.
+    """Open a store for writing.
 
     Raises:
-        StoreNotFoundError: there is no such folder.
-        StoreReadOnlyError: it cannot be written; the message says why.
+        StoreNotFoundError: the folder does not exist.
+        StoreReadOnlyError: the store cannot be written; the message says why.
     """
     store = open_location(location, mode="a")
     if store.why_not:
-        raise StoreReadOnlyError(f"nothing can be changed in this store: {store.why_not}")
+        raise StoreReadOnlyError(f"this store cannot be changed: {store.why_not}")
     return store
 
 
 @contextmanager
 def changing(path: Path, what: str) -> Iterator[None]:
-    """Turn a failed system call into a StoreWriteError that says what could not be done."""
+    """Turn a failed system call into a StoreWriteError that names the file and the action."""
     try:
         yield
     except StoreWriteError:
@@ -156,7 +156,9 @@ def _repair_file(store: PredictionStore, file: StoredFile) -> Outcome:
     path = file.entry.path
     if file.problem == NO_HEADER:
         if time.time_ns() - file.entry.written < SETTLED_AFTER:
-            return Outcome(path, "left", f"{NO_HEADER}, or not written yet: repair in a minute")
+            return Outcome(
+                path, "left", f"{NO_HEADER}, or a copy in progress: repair again in a minute"
+            )
         aside = _set_aside(file)
         if not aside:
             return Outcome(path, "left", CHANGED)
@@ -173,33 +175,33 @@ def _compact_file(store: PredictionStore, file: StoredFile) -> Outcome:
     try:
         saved = open_records(store, file, writable=True).compact()
     except OSError as error:
-        raise write_error(error, f"the new file of {file.known_series.series!r}") from error
+        raise write_error(error, f"the rewritten file of {file.known_series.series!r}") from error
     _keep_age(entry, saved)
     done = [f"{file.records:,} records kept"]
     if file.corrupt:
-        done.append(f"{file.corrupt:,} corrupt dropped, to be forecast again when needed")
+        done.append(f"{file.corrupt:,} corrupt dropped, recomputed when needed")
     if file.superseded:
         done.append(f"{file.superseded} superseded dropped")
     if file.torn:
-        done.append("an unfinished one at the end dropped")
+        done.append("1 unfinished dropped")
     if not all(file.headers):
         done.append("header restored")
     return Outcome(entry.path, "compacted", ", ".join(done), saved)
 
 
 def _keep_age(entry: StoreEntry, saved: int) -> None:
-    """Date a compacted file as before, so that `gc` still sees how long it is unused."""
+    """Restore the modification time of a compacted file, which `gc` reads as its age."""
     try:
         with locked(entry.path) as status:
-            # Another size: records were appended while it was compacted, or since.
+            # A different size means that records were appended during or after compaction.
             if status is not None and status.st_size == entry.bytes - saved:
                 os.utime(entry.path, ns=(status.st_atime_ns, entry.written))
     except OSError:
-        pass  # another user's file, say: then it counts as new
+        pass  # for example another user's file: `gc` then counts it as new
 
 
 def _bring_home(store: PredictionStore, file: StoredFile) -> Outcome:
-    """Add the records of a misplaced file to the one in the right place; set it aside."""
+    """Add the records of a misplaced file to the one at the right path; set it aside."""
     path = file.entry.path
     text = f"misplaced: {_add_to_home(store, file)}"
     aside = _set_aside(file)
@@ -209,7 +211,7 @@ def _bring_home(store: PredictionStore, file: StoredFile) -> Outcome:
 
 
 def _bring_back(store: PredictionStore, file: StoredFile) -> Outcome:
-    """Add the records of a file that was set aside to the one at its place, and remove it."""
+    """Add the records of a file that was set aside to the one at its path; remove it."""
     path = file.entry.path
     text = f"was set aside: {_add_to_home(store, file)}"
     with changing(path, "removed"), locked(path) as status:
@@ -220,7 +222,7 @@ def _bring_back(store: PredictionStore, file: StoredFile) -> Outcome:
 
 
 def _add_to_home(store: PredictionStore, file: StoredFile) -> str:
-    """Add a file's records to the file where they belong; says how many were new."""
+    """Add a file's records to the file at the right path; describe how many were new."""
     series = file.known_series
     records = open_records(store, file).table()
     home = store.path_of(series)
@@ -232,7 +234,7 @@ def _add_to_home(store: PredictionStore, file: StoredFile) -> str:
 
 
 def _set_aside(file: StoredFile) -> Path | None:
-    """Rename a file that the store cannot use, as the engine does; None if it has changed."""
+    """Rename an unusable file as the engine does; returns the new path, or None if it changed."""
     entry = file.entry
     with changing(entry.path, "renamed"), locked(entry.path) as status:
         if not unchanged(entry, status) or _identity(entry.path) != file.series:
@@ -249,7 +251,7 @@ def _identity(path: Path) -> SeriesId | None:
 
 
 def unchanged(entry: StoreEntry, status: os.stat_result | None) -> bool:
-    """Whether a file is as it was when it was listed."""
+    """Whether a file is unchanged since it was listed."""
     return status is not None and (
         (status.st_dev, status.st_ino) == entry.inode
         and (status.st_mtime_ns, status.st_size) == (entry.written, entry.bytes)

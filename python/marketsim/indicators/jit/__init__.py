@@ -11,8 +11,7 @@
         return up
 
 States are float64 arrays; `.copy()` copies one. The values are those of the batch functions with
-the same parameters, bit for bit. Compiled code is cached on disk by Numba. Every indicator has this
-form but `swings`, whose streaming form is `marketsim.indicators.stream.swings`.
+the same parameters, bit for bit. Compiled code is cached on disk by Numba.
 """
 
 from __future__ import annotations
@@ -44,6 +43,7 @@ from marketsim.indicators.jit.averages import (
 from marketsim.indicators.jit.base import (
     window_state,
 )
+from marketsim.indicators.jit.swings import swings_state, swings_update
 from marketsim.indicators.jit.windows import (
     bollinger_update,
     close_volatility_state,
@@ -96,6 +96,8 @@ __all__ = [
     "sma_update",
     "stochastic_state",
     "stochastic_update",
+    "swings_state",
+    "swings_update",
     "true_range_state",
     "true_range_update",
     "volatility_ratio_state",

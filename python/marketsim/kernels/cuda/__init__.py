@@ -1,1 +1,1 @@
-"""The kernels on a GPU: the device, arrays on it, the public functions, and windows of days."""
+"""GPU kernels: the device, arrays on it, the public functions, and windows of bars."""

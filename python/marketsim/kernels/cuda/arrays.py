@@ -1,4 +1,4 @@
-"""Arrays of days on a device: tensors used in place, NumPy arrays copied through pinned memory."""
+"""Arrays of bars on a device: tensors used in place, NumPy arrays copied through pinned memory."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 Kind = TypeVar("Kind", bound=np.generic)
 
-# For tensors without elements, which have no address: 0 means that there is no array at all.
+# Address of tensors without elements, which have none; 0 means a missing array.
 _NOWHERE = 256
 
 
 class DeviceDays(NamedTuple):
-    """The days of one problem or of many.
+    """Bars of one or many problems on a device.
 
     Attributes:
         place: the device.
-        rows: close, high, low, high_pred, low_pred, position and open (None without), float32
-            [problem, day]; the days of a row lie side by side, rows anywhere.
-        batched: whether they were given so; [day] otherwise, and here one problem.
-        from_host: they were NumPy arrays, and so answers are to be.
-        offsets: what was uploaded with them.
+        rows: close, high, low, high_pred, low_pred, position and open (or None), float32
+            [problem, bar]; the bars of a row are contiguous, rows need not be.
+        batched: whether the arguments were [problem, bar]; else [bar], here as one problem.
+        from_host: whether the arguments were NumPy arrays; results are then NumPy arrays too.
+        offsets: offsets uploaded together with the bars.
     """
 
     place: Place
@@ -43,22 +43,22 @@ class DeviceDays(NamedTuple):
 
     @property
     def problems(self) -> int:
-        """How many problems."""
+        """Number of problems."""
         return int(self.first.shape[0])
 
     @property
     def length(self) -> int:
-        """Days a problem."""
+        """Number of bars per problem."""
         return int(self.first.shape[1])
 
     @property
     def first(self) -> torch.Tensor:
-        """The closes; every caller gives them."""
+        """Closes, which every call has."""
         assert self.rows[0] is not None
         return self.rows[0]
 
     def windows(self) -> dict[str, Any]:
-        """The days as the compiled module takes them."""
+        """Return the bars as arguments of the compiled module."""
         return {
             "days": [0 if row is None else address(row) for row in self.rows],
             "strides": [0 if row is None else row.stride(0) for row in self.rows],
@@ -69,19 +69,19 @@ class DeviceDays(NamedTuple):
 
 
 def address(tensor: torch.Tensor) -> int:
-    """Address of a tensor's first element."""
+    """Return the address of a tensor's first element."""
     return tensor.data_ptr() or _NOWHERE
 
 
 def device_days(
     place: Place, days: dict[str, Any], offsets: dict[str, npt.NDArray[np.float32]] | None = None
 ) -> DeviceDays:
-    """The days on the device; `offsets` are those of NumPy, uploaded with NumPy's days.
+    """Put bars on the device; NumPy `offsets` are uploaded together with NumPy bars.
 
     Raises:
         ArgumentError: tensors of another device, dtype or layout, or that require a gradient;
-            shapes that differ; tensors and other arrays mixed.
-        CudaMemoryError: the device has no room.
+            shapes that differ; a mix of tensors and other arrays.
+        CudaMemoryError: the device has not enough memory.
     """
     kind = place.platform.kind
     given = {name: values for name, values in days.items() if values is not None}
@@ -95,25 +95,25 @@ def device_days(
         return DeviceDays(place, rows, batched, from_host=False)
     arrays = {name: as_numbers(name, values, np.float32) for name, values in given.items()}
     batched = is_batch({name: array.shape for name, array in arrays.items()})
-    wanted = [array if batched else array[None] for array in arrays.values()]
-    found = upload(place, [*wanted, *(offsets or {}).values()])
+    host = [array if batched else array[None] for array in arrays.values()]
+    found = upload(place, [*host, *(offsets or {}).values()])
     by_name = dict(zip(arrays, found, strict=False))
     rows = tuple(by_name.get(name) for name in DAY_NAMES)
     return DeviceDays(place, rows, batched, True, tuple(found[len(arrays) :]))
 
 
 def checked_tensor(place: Place, name: str, values: Any, *, dense: bool = True) -> torch.Tensor:
-    """A float32 tensor as a kernel reads it; `dense`: the values of its last axis side by side.
+    """Check that a kernel can read a float32 tensor; `dense` requires a contiguous last axis.
 
     Raises:
-        ArgumentError: it is something else; the text says what, and how to make it so.
+        ArgumentError: another type, device, dtype or layout; the message says how to convert it.
     """
     import torch
 
     if not is_tensor(values, place.platform.kind):
         raise ArgumentError(
-            f"{name} is of type {type(values).__name__}, and others are tensors: give tensors of "
-            "one device, or NumPy arrays throughout"
+            f"{name} must be a tensor like the other arrays: got {type(values).__name__}; give "
+            "tensors of one device, or NumPy arrays throughout"
         )
     tensor = as_tensor(name, values)
     if tensor.device != place.device:
@@ -124,8 +124,8 @@ def checked_tensor(place: Place, name: str, values: Any, *, dense: bool = True) 
         raise ArgumentError(f"{name} must be float32: got {tensor.dtype}; use {name}.float()")
     if tensor.requires_grad:
         raise ArgumentError(
-            f"{name} requires a gradient, and profits have none that is of use: they jump where an "
-            f"order is just filled; pass {name}.detach()"
+            f"{name} requires a gradient, but profit is not differentiable: it jumps at the edge "
+            f"of a fill; pass {name}.detach()"
         )
     if tensor.layout != torch.strided or tensor.is_neg():
         raise ArgumentError(
@@ -135,19 +135,19 @@ def checked_tensor(place: Place, name: str, values: Any, *, dense: bool = True) 
     rows = dense and tensor.ndim > 0 and tensor.numel() > 0
     if rows and tensor.shape[-1] > 1 and tensor.stride(-1) != 1:
         raise ArgumentError(
-            f"the values of {name} along its last axis must lie side by side: got strides "
+            f"{name} must be contiguous along its last axis: got strides "
             f"{tuple(tensor.stride())} for shape {tuple(tensor.shape)}; use {name}.contiguous()"
         )
     return tensor
 
 
 def upload(place: Place, arrays: Sequence[npt.NDArray[Kind]]) -> list[torch.Tensor]:
-    """Arrays of one dtype, of at most two axes, on the device: one copy, from pinned memory.
+    """Upload arrays of one dtype and at most two axes in one copy from pinned memory.
 
     Overlapping rows, as of a sliding window, are copied once and overlap on the device.
 
     Raises:
-        CudaMemoryError: the device has no room.
+        CudaMemoryError: the device has not enough memory.
     """
     import torch
 
@@ -163,13 +163,13 @@ def upload(place: Place, arrays: Sequence[npt.NDArray[Kind]]) -> list[torch.Tens
             strides = () if array.ndim == 0 else (1,) if array.ndim == 1 else (stride, 1)
             found.append((array.shape, strides, at))
             at += values.size
-        # torch reuses the pinned memory only after this copy is done.
+        # torch reuses the pinned memory only after this copy has finished.
         on_device.copy_(staged, non_blocking=True)
     return [on_device.as_strided(shape, strides, at) for shape, strides, at in found]
 
 
 def _flat(array: npt.NDArray[Kind]) -> tuple[npt.NDArray[Kind], int]:
-    """The values that rows consist of, and the stride between rows."""
+    """Return (the values that rows consist of, the stride between rows)."""
     if array.ndim == 2 and array.size:
         rows, days = array.shape
         step, item = array.strides[0], array.itemsize
@@ -181,12 +181,12 @@ def _flat(array: npt.NDArray[Kind]) -> tuple[npt.NDArray[Kind], int]:
 
 
 def download(place: Place, tensors: Sequence[torch.Tensor]) -> list[npt.NDArray[Any]]:
-    """The tensors as NumPy arrays, through pinned memory; waits for the current stream."""
+    """Download tensors to NumPy arrays through pinned memory; waits for the current stream."""
     with stage("transfer", settle=place.settle):
         staged = []
         for tensor in tensors:
             pinned = place.staging(tensor.shape, tensor.dtype)
             staged.append(pinned.copy_(tensor, non_blocking=True))
         place.settle()
-        # Copied once more, so that the results do not keep pinned memory allocated.
+        # Copy once more, so that results do not hold pinned memory.
         return [np.array(pinned.numpy()) for pinned in staged]

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 
 class _Batch(NamedTuple):
-    """Candidates on days, as the compiled module takes them; `keep` is what it points to.
+    """Candidates and bars as the compiled module takes them; `keep` owns the memory it points to.
 
-    `shape` is [problem, candidate], without an axis that was not given.
+    `shape` is [problem, candidate], without axes that the arguments lack.
     """
 
     native: Any
@@ -52,7 +52,7 @@ def profit(
     device: object,
     rules: RuleCodes,
 ) -> Any:
-    """As `marketsim.profit`."""
+    """Compute `marketsim.profit` on a device; None for the CPU."""
     batch = _batch(
         days,
         high_offset,
@@ -84,7 +84,7 @@ def profit_sums(
     device: object,
     rules: RuleCodes,
 ) -> ProfitSums | None:
-    """As `marketsim.profit_sums`."""
+    """Compute `marketsim.profit_sums` on a device; None for the CPU."""
     batch = _batch(
         days,
         high_offset,
@@ -110,7 +110,7 @@ def profit_sums(
 
 
 def empty_sums(place: Place, shape: tuple[int, ...]) -> tuple[torch.Tensor, ...]:
-    """Memory for total, squares, wins and trades."""
+    """Allocate total, squares, wins and trades."""
     import torch
 
     kinds = (torch.float64, torch.float64, torch.int32, torch.int32)
@@ -127,7 +127,7 @@ def best_offsets(
     long_only: bool,
     margin: float,
 ) -> Offsets | None:
-    """As `marketsim.best_offsets`."""
+    """Compute `marketsim.best_offsets` on a device; None for the CPU."""
     inwards = inward_bounds(bounds)
     options = rules._asdict() | {
         "bounds": inwards,
@@ -160,26 +160,25 @@ def best_offsets(
 
 
 def solve(place: Place, groups: list[Any]) -> None:
-    """Put the search for the best offsets of all groups on the stream."""
+    """Queue the search for the best offsets of all groups on the stream."""
     module = place.platform.module
     least, most = module.offsets_workspace(groups, place.queue["device"])
     memory = place.workspace(least, most)
-    # torch reuses this memory only after the work queued on the stream so far is done.
+    # torch reuses this memory only after the work queued on the stream so far has finished.
     module.best_offsets(groups, address(memory), memory.numel(), **place.queue)
 
 
 def require_days(place: Place, count: int) -> None:
-    """Raise ArgumentError for problems of more days than a GPU can search."""
+    """Raise ArgumentError for problems with more bars than a GPU can search."""
     most = place.platform.module.MAX_DAYS
     if count > most:
         raise ArgumentError(
-            f"at most {most:,} days a problem can be searched on a GPU: got {count:,}; "
-            "use device='cpu'"
+            f"a GPU searches at most {most:,} bars per problem: got {count:,}; use device='cpu'"
         )
 
 
 def inward_bounds(bounds: Bounds) -> list[float]:
-    """The outermost float32 offsets within the bounds."""
+    """Return the outermost float32 offsets within the bounds."""
     return [value for pair in check_bounds(bounds) for value in inward(*pair)]
 
 
@@ -229,7 +228,7 @@ def _batch(
 
 
 def _offset_tensor(place: Place, name: str, values: Any) -> torch.Tensor:
-    """Offsets beside tensors: tensors of the same device, or a number."""
+    """Return offsets of tensor bars as a tensor: a tensor of the same device, or a number."""
     import torch
 
     if is_tensor(values, place.platform.kind):
@@ -237,7 +236,7 @@ def _offset_tensor(place: Place, name: str, values: Any) -> torch.Tensor:
     found = _finite(name, values)
     if found.ndim:
         raise ArgumentError(
-            f"{name} must be a number or a tensor where the days are tensors: got "
+            f"{name} must be a number or a tensor if the bars are tensors: got "
             f"{type(values).__name__}; torch.as_tensor({name}, device=...) makes one"
         )
     return torch.full((), float(found), dtype=torch.float32, device=place.device)
@@ -248,6 +247,6 @@ def _finite(name: str, values: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def _size(values: Any) -> int:
-    """Number of elements; the values are not read."""
+    """Return the number of elements, without reading values."""
     shape = getattr(values, "shape", None)
     return math.prod(shape) if shape is not None else int(np.size(values))

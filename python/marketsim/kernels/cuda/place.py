@@ -41,21 +41,21 @@ _DLPACK = {"cpu": (1,), "cuda": (2, 13)}
 
 @dataclass(frozen=True)
 class Platform:
-    """What runs the kernels; tests put an emulation in its place.
+    """Compiled module of the kernels and its device type; tests substitute an emulation.
 
     Attributes:
         module: `marketsim._cuda`, or a module with the same functions.
-        kind: type of the torch devices whose memory it works on.
+        kind: type of the torch devices whose memory it uses.
     """
 
     module: Any
     kind: str
 
     def place(self, index: int | None) -> Place:
-        """A device by its number; None is torch's current one.
+        """Return a device by its number; None is torch's current one.
 
         Raises:
-            CudaUnavailableError: there is no such device.
+            CudaUnavailableError: the device does not exist.
         """
         import torch
 
@@ -76,14 +76,14 @@ class Platform:
 
 @dataclass(frozen=True)
 class Place:
-    """A device, and its memory and stream as torch has them."""
+    """Device with torch's memory and current stream."""
 
     platform: Platform
     device: torch.device
 
     @property
     def queue(self) -> dict[str, int]:
-        """The device and torch's current stream of it, as the compiled functions take them."""
+        """Device and torch's current stream, as arguments of the compiled functions."""
         if self.platform.kind != "cuda":
             return {"device": 0, "stream": 0}
         import torch
@@ -92,7 +92,7 @@ class Place:
         return {"device": self.device.index or 0, "stream": stream}
 
     def settle(self) -> None:
-        """Wait for the current stream, and for that alone."""
+        """Wait for the current stream only."""
         if self.platform.kind == "cuda":
             import torch
 
@@ -109,10 +109,10 @@ class Place:
         return event.synchronize
 
     def empty(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
-        """Memory of the device.
+        """Allocate device memory.
 
         Raises:
-            CudaMemoryError: there is not enough.
+            CudaMemoryError: the device has not enough memory.
         """
         import torch
 
@@ -121,13 +121,13 @@ class Place:
             return torch.empty(tuple(shape), dtype=dtype, device=self.device)
 
     def staging(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
-        """Pinned memory of the host."""
+        """Allocate pinned host memory."""
         import torch
 
         return torch.empty(tuple(shape), dtype=dtype, pin_memory=self.platform.kind == "cuda")
 
     def workspace(self, least: int, most: int) -> torch.Tensor:
-        """Allocate as much as there is between `least` and `most` bytes, aligned to 256.
+        """Allocate between `least` and `most` bytes, as many as are free, aligned to 256.
 
         Raises:
             CudaMemoryError: fewer than `least` bytes are free.
@@ -148,10 +148,10 @@ class Place:
 
 @functools.cache
 def platform() -> Platform:
-    """The compiled module and the devices that it works on.
+    """Return the compiled module and its device type.
 
     Raises:
-        CudaUnavailableError: it cannot be used; the text says why and what to do.
+        CudaUnavailableError: it cannot be used; the message says why and what to do.
     """
     import importlib
 
@@ -164,20 +164,20 @@ def platform() -> Platform:
 def find_place(
     device: object, arrays: dict[str, Any], work: int = 0, least: int = 0
 ) -> Place | None:
-    """Where to run: a device, or None for the CPU.
+    """Choose the device to run on; None for the CPU.
 
-    "auto" is the device that tensors are on, and for all else the GPU where `work` is at least
-    `least` and there is a GPU.
+    "auto" is the device of the tensors; for other arrays a GPU if one is available and `work` is at
+    least `least`.
 
     Args:
         device: one of `DEVICES`.
-        arrays: the days by their names; tensors stay on their device.
-        work, least: how much there is to do, and from what on a transfer pays.
+        arrays: bars by name; tensors stay on their device.
+        work, least: amount of work, and the amount from which a transfer pays.
 
     Raises:
-        UnknownNameError: a device of another name.
-        CudaUnavailableError: no usable GPU, although one is requested.
-        ArgumentError: tensors on another device than the one requested.
+        UnknownNameError: an unknown device.
+        CudaUnavailableError: a GPU is requested and none is usable.
+        ArgumentError: tensors on another device than the requested one.
     """
     name = device if isinstance(device, str) else str(device)
     if name == "cpu":
@@ -191,16 +191,16 @@ def find_place(
             return None
     loaded = platform()
     tensors = {n: array for n, array in arrays.items() if is_tensor(array, loaded.kind)}
-    wanted = loaded.place(int(found[1])) if found and found[1] else None
+    requested = loaded.place(int(found[1])) if found and found[1] else None
     for tensor_name, tensor in tensors.items():
         own = as_tensor(tensor_name, tensor).device
-        if own.type != loaded.kind or (wanted is not None and own != wanted.device):
+        if own.type != loaded.kind or (requested is not None and own != requested.device):
             raise ArgumentError(
                 f"{tensor_name} is on {own}, but device={name!r} was requested: move it there, or "
                 "give NumPy arrays, which are copied there and back"
             )
         return Place(loaded, own)
-    return wanted or loaded.place(None)
+    return requested or loaded.place(None)
 
 
 def _usable() -> bool:
@@ -212,7 +212,7 @@ def _usable() -> bool:
 
 
 def is_tensor(array: object, kind: str) -> bool:
-    """Whether it is a tensor of torch, or of another library in memory of that kind of device."""
+    """Whether an array is a torch tensor, or another library's array on that kind of device."""
     import sys
 
     torch = sys.modules.get("torch")
@@ -220,24 +220,24 @@ def is_tensor(array: object, kind: str) -> bool:
 
 
 def _is_on(array: object, kind: str) -> bool:
-    """Whether it says by DLPack that it lies on such a device; NumPy's arrays are of the host."""
+    """Whether an array reports that device type by DLPack; NumPy arrays are on the host."""
     import numpy as np
 
     if isinstance(array, np.ndarray) or not hasattr(array, "__dlpack_device__"):
         return False
     try:
         return array.__dlpack_device__()[0] in _DLPACK[kind]
-    except (TypeError, ValueError, RuntimeError, BufferError):  # of sparse tensors, for example
+    except (TypeError, ValueError, RuntimeError, BufferError):  # for example sparse tensors
         return False
 
 
 def as_tensor(name: str, array: Any) -> torch.Tensor:
-    """A tensor as it is; another library's array as a tensor of the same memory, by DLPack.
+    """Return a tensor unchanged; wrap another library's array by DLPack, without a copy.
 
-    torch tells the producer its current stream, on which the data are ready then.
+    torch passes its current stream to the producer, which makes the data ready on it.
 
     Raises:
-        ArgumentError: it would need a copy.
+        ArgumentError: the array cannot be shared without a copy.
     """
     import torch
     import torch.utils.dlpack
@@ -249,14 +249,14 @@ def as_tensor(name: str, array: Any) -> torch.Tensor:
         return found
     except (BufferError, RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise ArgumentError(
-            f"{name} must be a tensor, or an array of the device that DLPack can hand over: got "
+            f"{name} must be a tensor, or an array that DLPack can share: got "
             f"{type(array).__name__} ({error})"
         ) from None
 
 
 @contextmanager
 def memory_guard(place: Place, size: int) -> Iterator[None]:
-    """Convert torch's out-of-memory error into ours.
+    """Convert torch's out-of-memory error into CudaMemoryError.
 
     Raises:
         CudaMemoryError: states the memory requested, the memory free, and what to do.
@@ -271,22 +271,22 @@ def memory_guard(place: Place, size: int) -> Iterator[None]:
             left, total = torch.cuda.mem_get_info(place.device)
             free = f", {left / 2**20:,.0f} of {total / 2**20:,.0f} MiB are free"
         raise CudaMemoryError(
-            f"{place.device} has no room for {size / 2**20:,.1f} MiB{free}: give fewer candidates "
-            "or problems at a time, ask for sums instead of days (marketsim.profit_sums), or free "
-            "tensors (torch.cuda.empty_cache() gives back what torch keeps)"
+            f"{place.device} has no memory for {size / 2**20:,.1f} MiB{free}: give fewer "
+            "candidates or problems at a time, use marketsim.profit_sums instead of profit, or "
+            "free tensors (torch.cuda.empty_cache() releases torch's cached memory)"
         ) from error
 
 
 @contextmanager
 def launch_guard() -> Iterator[None]:
-    """Convert an error of the compiled module into ours.
+    """Convert an error of the compiled module into CudaError.
 
     Raises:
-        CudaError: the kernel could not be started.
+        CudaError: the kernel could not be launched.
     """
     try:
         yield
     except RuntimeError as error:
         if isinstance(error, MarketsimError):
             raise
-        raise CudaError(f"the GPU's kernel was not started: {error}") from None
+        raise CudaError(f"the GPU kernel could not be launched: {error}") from None

@@ -1,8 +1,8 @@
-"""A walk-forward run's limit orders on a device: every window of every symbol, strategy and policy.
+"""Fit the limit orders of a walk-forward run on a GPU: all symbols, windows, strategies, policies.
 
-Days of all symbols lie one after the other in arrays [day], windows are first days in them. One
-launch fits the offsets of all windows and strategies and applies them to the days behind; another
-one sums what that earned. Nothing comes back to the host by itself.
+Arrays [bar] concatenate the bars of all symbols; windows are given by their first bars. One launch
+fits the offsets of all windows and strategies and applies them to the bars after each window;
+another one sums the profits. Results stay on the device.
 
     at = windows_at(days, starts, length=60, behind=1)
     fitted = fit_windows(days, [Fit(position), Fit(ones, always_on=True)], at, fee=0.0005)
@@ -34,14 +34,14 @@ _MARKET = ("close", "high", "low")
 
 
 class WindowIndex(NamedTuple):
-    """Windows of days, checked and on the device.
+    """Windows of bars, checked and on the device.
 
     Attributes:
         place: the device.
-        starts: int64 [window], first day of each.
-        length: days a window.
-        behind: days behind each window that are there, gap included.
-        days: how many days the arrays must at least have.
+        starts: int64 [window], first bar of each window.
+        length: bars per window.
+        behind: bars available after each window, gap included.
+        days: least number of bars of the arrays.
     """
 
     place: Place
@@ -52,13 +52,13 @@ class WindowIndex(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """The limit orders of one strategy on the days; tensors [day] on the device.
+    """Limit orders of one strategy on the bars; tensors [bar] on the device.
 
     Attributes:
         high_pred, low_pred, position: as in `marketsim.best_offsets`.
         fill, always_on, long_only: likewise.
-        fee, costs: likewise; None for those of all fits.
-        windows: those to fit on; None for those of all fits.
+        fee, costs: likewise; None for those of the call.
+        windows: windows to fit on; None for those of the call.
     """
 
     high_pred: Any
@@ -73,12 +73,12 @@ class Fit(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """Tensors: the offsets of each window, and what they earn.
+    """Offsets of each window and their profits; tensors.
 
     Attributes:
-        high, low: float32 [window], the best offsets on the window's days.
-        profit: float64 [window], their total there.
-        net: float32 [window, day], the profit of the days behind.
+        high, low: float32 [window], best offsets on the window's bars.
+        profit: float64 [window], their total profit on these bars.
+        net: float32 [window, bar], profit of the bars after the window.
     """
 
     high: torch.Tensor
@@ -90,10 +90,10 @@ class Fitted(NamedTuple):
 def windows_at(
     starts: npt.ArrayLike, length: int, *, behind: int = 0, device: str = "cuda"
 ) -> WindowIndex:
-    """Upload windows by their first days; reusable in any number of calls.
+    """Upload windows by their first bars; reusable in any number of calls.
 
     Raises:
-        ArgumentError: a first day that is negative or no whole number, or no days a window.
+        ArgumentError: a first bar that is negative or not a whole number, or an empty window.
         UnknownNameError, CudaUnavailableError, CudaError: as `marketsim.profit`.
     """
     place = find_place(device, {})
@@ -103,7 +103,7 @@ def windows_at(
     whole = given.ndim == 1 and (given.dtype.kind in "iu" or given.size == 0)
     if not whole or (given.size and given.min() < 0) or length < 1 or behind < 0:
         raise ArgumentError(
-            "windows must be first days [window], whole numbers from 0 on, of at least one day: "
+            "starts must be first bars [window], whole numbers from 0 on, and length at least 1: "
             f"got {given.dtype} {given.shape} from {given.min() if given.size else 0} on, "
             f"length={length!r}, behind={behind!r}"
         )
@@ -122,18 +122,18 @@ def fit_windows(
     costs: FillCosts | None = None,
     fee_rule: str | None = None,
 ) -> list[Fitted]:
-    """The best offsets of each window for each fit, applied to the days behind the window.
+    """Fit the best offsets of each window for each fit, and apply them to the bars after it.
 
     Args:
-        market: close, high, low and open (legacy formulas: without): tensors [day].
-        fits: what is to be fitted; all of them are one launch.
-        windows: of the days fitted on; `applied` of the `behind` days behind are traded, the last
-            ones, so that the others are a gap. A fit may have its own ones, on the same device.
-        applied: how many days behind the window the offsets are applied to.
+        market: close, high, low and open (none for legacy formulas): tensors [bar].
+        fits: orders to fit; all of them are one launch.
+        windows: fit windows; the last `applied` of the `behind` bars after each are traded, the
+            others are a gap. A fit may have windows of its own, on the same device.
+        applied: number of bars after the window that the offsets are applied to.
         bounds, fee, costs, fee_rule: as in `marketsim.best_offsets`.
 
     Raises:
-        ArgumentError: tensors that cannot be read, lengths that differ, too few days for the
+        ArgumentError: tensors that cannot be read, lengths that differ, too few bars for the
             windows, or a value out of range.
         UnknownNameError, CudaError: as `marketsim.best_offsets`.
     """
@@ -165,12 +165,12 @@ def fit_windows(
 
 
 def sum_windows(values: Any, windows: WindowIndex) -> ProfitSums:
-    """Sums over windows of a float32 tensor [day] of profits; tensors [window].
+    """Sum a float32 tensor [bar] of profits over windows; returns tensors [window].
 
-    `trades` counts days with a profit other than 0.
+    `trades` counts bars with a profit other than 0.
 
     Raises:
-        ArgumentError: a tensor that cannot be read, or too few days for the windows.
+        ArgumentError: a tensor that cannot be read, or too few bars for the windows.
         CudaError: as `marketsim.profit`.
     """
     place = windows.place
@@ -206,7 +206,7 @@ def _require_windows(shapes: dict[str, tuple[int, ...]], windows: WindowIndex) -
     first = next(iter(shapes.items()))
     if is_batch({"close": first[1]} | shapes) or first[1][0] < windows.days:
         raise ArgumentError(
-            f"{first[0]} must be [day], of at least {windows.days} days for these windows: got "
+            f"{first[0]} must be [bar] with at least {windows.days} bars for these windows: got "
             f"shape {first[1]}"
         )
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.errors import ArgumentError
+from marketsim.arguments import as_numbers
+from marketsim.errors import ArgumentError, FileFormatError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = npt.NDArray[np.float64]
 COLUMNS = ("open", "high", "low", "close", "volume")
@@ -60,16 +66,67 @@ def nanoseconds(stamps: Any) -> npt.NDArray[np.int64] | None:
     return whole
 
 
+def read_frame(content: Path | io.BytesIO, columns: Sequence[str], path: Path) -> pd.DataFrame:
+    """Columns of a file of candles; timestamps with a zone become naive ones in UTC.
+
+    Raises:
+        FileFormatError: it is no Parquet file with these columns.
+    """
+    import pandas as pd
+
+    try:
+        frame = pd.read_parquet(content, columns=list(columns))
+        stamps = pd.to_datetime(frame["timestamp"])
+    except (OSError, ValueError, KeyError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        reason = str(error).partition("\n")[0]
+        raise FileFormatError(
+            f"{path}: expected a Parquet file with {', '.join(columns)}: {reason}"
+        ) from error
+    if stamps.dt.tz is not None:
+        stamps = stamps.dt.tz_convert("UTC").dt.tz_localize(None)
+    frame["timestamp"] = stamps
+    return frame
+
+
+def within(frame: pd.DataFrame, start: str | None, end: str | None) -> pd.DataFrame:
+    """Rows with start <= timestamp <= end; a bare date is its midnight.
+
+    Raises:
+        ArgumentError: no date.
+    """
+    import pandas as pd
+
+    for name, text in (("start", start), ("end", end)):
+        if not text:
+            continue
+        try:
+            stamp = pd.Timestamp(text)
+        except (ValueError, TypeError) as error:
+            raise ArgumentError(f"{name}: expected a date YYYY-MM-DD, got {text!r}") from error
+        if stamp.tzinfo is not None:
+            stamp = stamp.tz_convert("UTC").tz_localize(None)
+        stamps = frame["timestamp"]
+        frame = frame[stamps >= stamp if name == "start" else stamps <= stamp]
+    return frame
+
+
+def _columns(candles: Any) -> dict[str, Array]:
+    missing = [name for name in COLUMNS if candles is None or name not in candles]
+    if missing:
+        raise ArgumentError(f"candles: {missing[0]!r} is missing: expected {', '.join(COLUMNS)}")
+    return {name: np.ascontiguousarray(as_numbers(name, candles[name], np.float64))
+            for name in COLUMNS}  # fmt: skip
+
+
 def from_dict(candles: Mapping[str, Any]) -> Candles:
     """The old dictionary of columns.
 
     Raises:
-        ArgumentError: a column is missing, or lengths differ.
+        ArgumentError: a column is missing or no numbers, or lengths differ.
     """
-    missing = [name for name in COLUMNS if name not in candles]
-    if missing:
-        raise ArgumentError(f"candles: {missing[0]!r} is missing: expected {', '.join(COLUMNS)}")
-    arrays = {name: np.ascontiguousarray(candles[name], np.float64) for name in COLUMNS}
+    arrays = _columns(candles)
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) != 1:
         raise ArgumentError(f"All OHLCV lists must have same length: got {lengths}")
@@ -77,9 +134,22 @@ def from_dict(candles: Mapping[str, Any]) -> Candles:
 
 
 def from_frame(frame: Any) -> Candles:
-    """The old DataFrame with the column `timestamp`."""
-    arrays = {name: np.ascontiguousarray(frame[name], np.float64) for name in COLUMNS}
-    return Candles(**arrays, time=nanoseconds(frame["timestamp"]))
+    """The old DataFrame with the column `timestamp`.
+
+    Raises:
+        ArgumentError: a column is missing or no numbers, or a timestamp is before the one above it.
+    """
+    arrays = _columns(frame)
+    if "timestamp" not in frame:
+        raise ArgumentError("candles: 'timestamp' is missing")
+    time = nanoseconds(frame["timestamp"])
+    if time is not None and len(back := np.flatnonzero(np.diff(time) < 0)):
+        row = int(back[0]) + 1
+        raise ArgumentError(
+            f"candles: timestamps must ascend: row {row}, {np.datetime64(int(time[row]), 'ns')}, "
+            f"is before row {row - 1}; sort the frame by timestamp"
+        )
+    return Candles(**arrays, time=time)
 
 
 def from_rows(rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:

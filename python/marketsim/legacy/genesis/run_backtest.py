@@ -7,7 +7,6 @@ python -m marketsim.legacy.genesis.run_backtest --symbol tBTCUSD --timeframe 1h 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import sys
@@ -20,6 +19,7 @@ from marketsim.errors import ArgumentError, MarketsimError
 from marketsim.legacy.genesis.config.runtime import runtime_config, settings_file, validate
 from marketsim.legacy.genesis.config.unread import check_settings
 from marketsim.legacy.genesis.quirks import GenesisQuirks, current_quirks, quirks_of
+from marketsim.legacy.genesis.strategy.model_registry import read_json
 
 EXAMPLES = """examples:
   marketsim genesis run-backtest --symbol tBTCUSD --timeframe 1h --start 2018-06-01 --end 2018-10-01
@@ -107,6 +107,8 @@ def _run(args: argparse.Namespace) -> int:
     if not engine.load_data():
         return 1
     config = merged_config(args.config_file)
+    if args.compare:
+        read_json(args.compare)  # before anything runs
     policy = {"symbol": args.symbol, "timeframe": args.timeframe}
     results = engine.run(policy, config, verbose=args.verbose)
     score = score_backtest(results)
@@ -165,7 +167,7 @@ def seed_all() -> int:
 
 def compare(path: Path, results: Mapping[str, Any]) -> None:
     """Print how score and trades differ from those of a file."""
-    baseline = json.loads(path.read_text(encoding="utf-8"))
+    baseline = read_json(path)
     before = (baseline.get("score") or {}).get("metrics") or {}
     after = results["score"]["metrics"]
     print("\n[DIFF] Metrics delta:")

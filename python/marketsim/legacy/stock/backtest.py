@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from marketsim.arguments import is_whole
+from marketsim.errors import ArgumentError
 from marketsim.legacy.stock import loss_utils
 from marketsim.legacy.stock.context_forecasts import forecast_contexts
 from marketsim.legacy.stock.forecasting import Predict, exact_of, samples_of
@@ -246,6 +249,8 @@ def simulate_once(
 
 def backtest(hooks: Hooks, symbol: str, num_simulations: int) -> pd.DataFrame:
     """See `backtest_test3_inline.backtest_forecasts`."""
+    if not is_whole(num_simulations):
+        raise ArgumentError(f"num_simulations must be a whole number: got {num_simulations!r}")
     if setting("fast_simulate"):
         num_simulations = min(num_simulations, FAST_SIMULATIONS)
         logger.info("MARKETSIM_FAST_SIMULATE: at most %d simulations", FAST_SIMULATIONS)
@@ -280,9 +285,13 @@ def backtest(hooks: Hooks, symbol: str, num_simulations: int) -> pd.DataFrame:
     frame = pd.DataFrame(results)
     added = hooks.walk_forward_stats(frame)
     added.update(forecast_profits(_daily_means(results), symbol, hooks.predict))
-    frame = frame.assign(**added)
+    if added.keys().isdisjoint(frame.columns):  # all at once: in a fifth of the time of assign
+        frame = pd.concat([frame, pd.DataFrame(added, index=frame.index)], axis=1)
+    else:
+        frame = frame.assign(**added)
     log_averages(hooks.writer, symbol, frame)
-    log_summary(frame, symbol, len(results))
+    if logger.isEnabledFor(logging.INFO):
+        log_summary(frame, symbol, len(results))
     if hooks.finish is not None:
         hooks.finish(symbol, num_comparisons=10)
     return frame

@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,21 @@ import torch
 
 from marketsim.errors import LegacyReplacementError
 from marketsim.legacy.stock import chronos, parameters, pipelines
+from marketsim.legacy.stock.assignments import watch
 from marketsim.legacy.stock.backtest import (
     Hooks,
     backtest,
     compute_walk_forward_stats,
     log_summary,
     simulate_once,
+)
+from marketsim.legacy.stock.caller_names import (
+    compiled_models_folder,
+    compute_kronos_forecast,
+    ensure_compilation_artifacts,
+    ensure_kronos_ready,
+    get_lazy_numpy,
+    inductor_folder,
 )
 from marketsim.legacy.stock.chronos import load_chronos2_wrapper, resolve_chronos2_params
 from marketsim.legacy.stock.close_policy import evaluate_close_policy
@@ -98,6 +108,7 @@ __all__ = [
     "confidence_guard_strategy",
     "crypto_symbols",
     "download_daily_stock_data",
+    "ensure_kronos_ready",
     "evaluate_and_save_close_policy",
     "evaluate_entry_takeprofit_strategy",
     "evaluate_highlow_strategy",
@@ -151,6 +162,9 @@ _FORCE_RELEASE_ENV = "MARKETSIM_FORCE_RELEASE_MODELS"
 kronos_wrapper_cache = pipelines.kronos_wrappers
 _kronos_last_used_at = pipelines.kronos_used
 _cpu_fallback_log_state: set[tuple[str, str | None]] = set()
+_ensure_compilation_artifacts = ensure_compilation_artifacts
+_get_lazy_numpy = get_lazy_numpy
+_compute_kronos_forecast = compute_kronos_forecast
 
 tb_writer = open_writer(datetime.now().strftime("%Y-%m-%d-%H-%M-%S"))
 
@@ -163,8 +177,12 @@ def __getattr__(name: str) -> Any:
     """
     if name == "pipeline":
         return pipelines.current_pipeline()
-    if name == "FAST_TOTO_PARAMS":
-        return parameters.fast_toto_params(current_settings())
+    if name == "FAST_TOTO_PARAMS":  # a change of it would be lost
+        return MappingProxyType(parameters.fast_toto_params(current_settings()))
+    if name == "COMPILED_MODELS_DIR":
+        return compiled_models_folder()
+    if name == "INDUCTOR_CACHE_DIR":
+        return inductor_folder()
     if name == "Chronos2OHLCWrapper":
         return chronos.wrapper_class()
     if name == "_chronos2_wrapper_cache":
@@ -204,7 +222,7 @@ def backtest_forecasts(
         symbol: what `download_daily_stock_data` is asked for; those in `crypto_symbols` are not
             sold short, and cost `CRYPTO_TRADING_FEE`.
         num_simulations: how many; at most 35 with MARKETSIM_FAST_SIMULATE.
-        model_override: "toto" or "kronos", in place of what `resolve_best_model` says.
+        model_override: "toto" or "kronos", in place of what `resolve_best_model` says; empty: that.
 
     Returns:
         One row a simulation, newest first; fewer, and a line in the log, where data are short.
@@ -212,8 +230,8 @@ def backtest_forecasts(
 
     Raises:
         LegacyReplacementError: a function was replaced that cannot be, see `REFUSED`.
-        ArgumentError: no source of data is set; else what the source, the parameter files and the
-            model raise.
+        ArgumentError: `num_simulations` is no whole number, or no source of data is set; else what
+            the source, the parameter files and the model raise.
     """
     global SPREAD
     before = SPREAD
@@ -351,14 +369,11 @@ def release_model_resources(*, force: bool = False) -> None:
 
     With `force` a pipeline that the program has set is unloaded and forgotten, too.
     """
-    told = globals()
-    used = told.get("_pipeline_last_used_at")
+    used = globals().get("_pipeline_last_used_at")
     idle = 0.0 if used is None else time.monotonic() - used
-    if force or idle >= told.get("TOTO_KEEPALIVE_SECONDS", setting("toto_keepalive_seconds")):
+    if force or idle >= setting("toto_keepalive_seconds"):
         _forget_pipeline()
-    pipelines.release_model_resources(
-        force=force, kronos_keepalive=told.get("KRONOS_KEEPALIVE_SECONDS")
-    )
+    pipelines.release_model_resources(force=force)
 
 
 def _forget_pipeline() -> None:
@@ -392,7 +407,9 @@ def resolve_toto_params(symbol: str) -> dict[str, Any]:
 
 def resolve_kronos_params(symbol: str) -> dict[str, Any]:
     """temperature, top_p, top_k, sample_count, max_context and clip, by `load_best_config`."""
-    return parameters.resolve_kronos_params(symbol, asked_once(load_best_config))
+    return parameters.resolve_kronos_params(
+        symbol, asked_once(load_best_config), DEFAULT_KRONOS_PARAMS
+    )
 
 
 def resolve_best_model(symbol: str) -> str:
@@ -520,7 +537,7 @@ def _hooks(model_override: str | None = None) -> Hooks:
     """
     _check_replacements()
     best_model = resolve_best_model
-    if model_override is not None:
+    if model_override is not None and model_override.strip():
         best_model = functools.partial(parameters.check_override, model_override)
     replaced = frozenset(name for name in NAMES if _is_replaced(name))
     fits = ("optimize_entry_exit_multipliers", "optimize_always_on_multipliers")
@@ -549,6 +566,41 @@ def _hooks(model_override: str | None = None) -> Hooks:
 
 
 _OWN = dict(globals())
+# What is looked up here at each call.
+_READ = (
+    *NAMES,
+    *REFUSED,
+    "DEFAULT_KRONOS_PARAMS",
+    "KronosForecastingWrapper",
+    "SPREAD",
+    "TotoPipeline",
+    "_compute_toto_forecast",
+    "_cpu_fallback_enabled",
+    "_pipeline_last_used_at",
+    "aggregate_with_spec",
+    "cached_predict",
+    "compute_walk_forward_stats",
+    "crypto_symbols",
+    "download_daily_stock_data",
+    "evaluate_and_save_close_policy",
+    "fetch_spread",
+    "in_test_mode",
+    "load_best_config",
+    "load_close_policy",
+    "load_kronos_wrapper",
+    "load_model_selection",
+    "load_toto_pipeline",
+    "optimize_always_on_multipliers",
+    "optimize_entry_exit_multipliers",
+    "pipeline",
+    "resolve_best_model",
+    "resolve_kronos_params",
+    "resolve_toto_params",
+    "run_single_simulation",
+    "save_close_policy",
+    "tb_writer",
+)
+watch(__name__, _READ, _CONSTANTS)
 
 
 if __name__ == "__main__":

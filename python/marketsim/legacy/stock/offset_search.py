@@ -126,10 +126,11 @@ def exact_offsets(
     """
     if bounds is not DEFAULT_BOUNDS and not _fit_kernel(bounds):
         return None
-    try:
-        fee = check_fee(fee)
-    except ArgumentError:
-        return None
+    if type(fee) is not float or not 0.0 <= fee < 1.0:
+        try:
+            fee = check_fee(fee)
+        except ArgumentError:
+            return None
     (high_min, high_max), (low_min, low_max) = bounds
     close, high, low, high_pred, low_pred = days
     found: Found | None = _core.best_offsets_of_tensors(

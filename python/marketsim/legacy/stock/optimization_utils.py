@@ -64,11 +64,15 @@ _OBJECTIVES = (
     "calculate_trading_profit_torch_with_entry_buysell",
 )
 
+_ASSIGNABLE = (*_OBJECTIVES, *_FLAGS)
+
 
 def _optimizer() -> Any:
     """The optimizer that is set, by this module's flags before the environment."""
-    asked = setting("optimizer")
+    asked: str = setting("optimizer")
     own = globals()
+    if not searches and own.keys().isdisjoint(_ASSIGNABLE):
+        return asked
     if not own.keys().isdisjoint(_OBJECTIVES):
         replaced = next(name for name in _OBJECTIVES if name in own)
         raise LegacyReplacementError(

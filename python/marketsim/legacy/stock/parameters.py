@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from marketsim.atomic import replace_file
-from marketsim.errors import FileFormatError, UnknownNameError
+from marketsim.errors import ArgumentError, FileFormatError, UnknownNameError
 from marketsim.legacy.stock.parameter_files import parameter_path, read_parameters
 from marketsim.legacy.stock.quirks import crypto_symbols
 from marketsim.legacy.stock.settings import LegacySettings, current_settings, setting
@@ -287,11 +287,13 @@ def toto_params_of(
 
 
 def resolve_kronos_params(
-    symbol: str, load: Callable[[str, str], Any] = load_best_config
+    symbol: str,
+    load: Callable[[str, str], Any] = load_best_config,
+    defaults: Mapping[str, float | int] = DEFAULT_KRONOS_PARAMS,
 ) -> dict[str, Any]:
     """temperature, top_p, top_k, sample_count, max_context and clip of a symbol.
 
-    MARKETSIM_KRONOS_SAMPLE_COUNT goes before the file.
+    MARKETSIM_KRONOS_SAMPLE_COUNT goes before the file, and the file before `defaults`.
 
     Raises:
         InvalidNameError, FileFormatError, ArgumentError: as `resolve_toto_params`.
@@ -300,7 +302,7 @@ def resolve_kronos_params(
     config, where = _config(load, "kronos", symbol)
     _say("kronos", symbol, f"Kronos parameters of {symbol}: {where}")
     params: dict[str, Any] = {}
-    for name, default in DEFAULT_KRONOS_PARAMS.items():
+    for name, default in defaults.items():
         if name in _WHOLE_KRONOS:
             least = 0 if name == "top_k" else 1
             params[name] = _whole(config, name, int(default), where, least=least)
@@ -316,10 +318,17 @@ def check_override(model: str, symbol: str) -> str:
 
     Raises:
         UnknownNameError: another one.
+        ArgumentError: "chronos2", which forecasts by way of the program's own wrapper.
     """
-    if model.lower() not in ("toto", "kronos"):
+    name = model.strip().lower()
+    if name == "chronos2":
+        raise ArgumentError(
+            f"model_override={model!r} for {symbol}: Chronos-2 does not forecast in the drop-in; "
+            "set TOTO_MODEL_ID=amazon/chronos-2 and model_override='toto', or leave it out"
+        )
+    if name not in ("toto", "kronos"):
         raise UnknownNameError("model of model_override", model, ("toto", "kronos"))
-    return model.lower()
+    return name
 
 
 def resolve_best_model(

@@ -232,11 +232,11 @@ def current_pipeline() -> Any:
         return None if _toto is None else _toto.holder
 
 
-def release_model_resources(*, force: bool = False, kronos_keepalive: float | None = None) -> None:
+def release_model_resources(*, force: bool = False) -> None:
     """Let go of models that nobody has asked for a while; of all with `force`.
 
     How long that is say MARKETSIM_TOTO_KEEPALIVE_SECONDS and MARKETSIM_KRONOS_KEEPALIVE_SECONDS
-    (900 seconds), or `kronos_keepalive`; MARKETSIM_FORCE_RELEASE_MODELS stands for `force`.
+    (900 seconds); MARKETSIM_FORCE_RELEASE_MODELS stands for `force`.
     """
     settings = current_settings()
     every = force or settings.force_release_models
@@ -244,10 +244,9 @@ def release_model_resources(*, force: bool = False, kronos_keepalive: float | No
     with _lock:
         if _toto is not None and (every or now - _toto.used >= settings.toto_keepalive_seconds):
             drop_toto()
-        kept = settings.kronos_keepalive_seconds if kronos_keepalive is None else kronos_keepalive
         for key in list(kronos_wrappers):
             idle = now - kronos_used.get(key, 0.0)
-            if every or idle >= kept:
+            if every or idle >= settings.kronos_keepalive_seconds:
                 _drop_wrapper(key)
 
 

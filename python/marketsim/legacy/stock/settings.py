@@ -8,7 +8,7 @@ that names the variable; an empty one counts as unset.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -144,11 +144,29 @@ def setting(field: str) -> Any:
         >>> setting("max_horizon") >= 1
         True
     """
+    if _assigned and field in _assigned:
+        return _assigned[field]
     for name in _NAMES[field]:
         text = _core.environment_variable(name)
         if text and text.strip():
             return _parsed(name, text)
     return _DEFAULTS[field]
+
+
+# Fields that a program has assigned to a constant of an old module.
+_assigned: dict[str, Any] = {}
+
+
+def assign(field: str, value: object) -> None:
+    """Let a value go before the environment, until what the environment says is assigned, or None.
+
+    Raises:
+        ArgumentError: its variable does not know the value.
+    """
+    parsed = None if value is None else _parsed(_NAMES[field][0], str(value))
+    _assigned.pop(field, None)
+    if value is not None and parsed != setting(field):
+        _assigned[field] = parsed
 
 
 def current_settings() -> LegacySettings:
@@ -159,7 +177,7 @@ def current_settings() -> LegacySettings:
             ones.
     """
     _log_unused(tuple(unused_variables()))
-    return _settings(tuple(active_variables().items()))
+    return _settings(tuple(active_variables().items()), tuple(_assigned.items()))
 
 
 def active_variables() -> dict[str, str]:
@@ -169,13 +187,15 @@ def active_variables() -> dict[str, str]:
 
 
 @lru_cache(maxsize=64)
-def _settings(texts: tuple[tuple[str, str], ...]) -> LegacySettings:
+def _settings(
+    texts: tuple[tuple[str, str], ...], assigned: tuple[tuple[str, Any], ...]
+) -> LegacySettings:
     """The settings that (variable, text) pairs stand for; a change of them is logged once."""
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = dict(assigned)
     for name, text in texts:
         values.setdefault(_BY_NAME[name].field, _parsed(name, text))
     settings = LegacySettings(**values)
-    _check_bounds(settings)
+    _check_bounds(settings, values)
     active = ", ".join(f"{name}={text}" for name, text in texts)
     logger.info("settings from the environment: %s", active or "none; all are at their defaults")
     return settings
@@ -198,15 +218,17 @@ def _log_unused(names: tuple[str, ...]) -> None:
         logger.warning("variables that are set and have no effect: %s", told)
 
 
-def _check_bounds(settings: LegacySettings) -> None:
+def _check_bounds(settings: LegacySettings, given: Collection[str]) -> None:
+    """Bounds that contradict each other; an upper one that nobody has set follows the lower one."""
     for what in ("num_samples", "samples_per_batch"):
+        if f"toto_max_{what}" not in given:
+            continue
         least = getattr(settings, f"toto_min_{what}")
         most = getattr(settings, f"toto_max_{what}")
         if least > most:
             names = [_NAMES[f"toto_{bound}_{what}"][0] for bound in ("min", "max")]
             raise ArgumentError(
-                f"{names[0]}={least} exceeds {names[1]}={most}: "
-                "lower the one or raise the other (unset, a bound has its default)"
+                f"{names[0]}={least} exceeds {names[1]}={most}: lower the one or raise the other"
             )
 
 

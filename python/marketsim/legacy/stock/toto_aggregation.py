@@ -132,6 +132,16 @@ def _parts(spec: str) -> tuple[str, list[float]] | None:
     return None
 
 
+# Forms that the lowest or highest sample is in, and at which shares.
+_ENDS = {
+    "quantile": (0.0, 1.0),
+    "lower_trimmed_mean": (1.0,),
+    "upper_trimmed_mean": (1.0,),
+    "mean_quantile_mix": (0.0, 1.0),
+    "quantile_plus_std": (0.0, 1.0),
+}
+
+
 def _extreme(spec: str) -> Aggregate | None:
     """The lowest and the highest sample, which an exact distribution does not have."""
     found = _parts(spec or "")
@@ -139,8 +149,11 @@ def _extreme(spec: str) -> Aggregate | None:
         return None
     form, numbers = found
     share = numbers[0] / 100.0 if numbers[0] > 1.0 else numbers[0]
-    ends = {"quantile": (0.0, 1.0), "lower_trimmed_mean": (1.0,), "upper_trimmed_mean": (1.0,)}
-    return Aggregate(form, (share,)) if share in ends.get(form, ()) else None
+    if share not in _ENDS.get(form, ()) or not np.isfinite(numbers).all():
+        return None
+    if form == "mean_quantile_mix":
+        return Aggregate(form, (share, min(max(numbers[1], 0.0), 1.0)))
+    return Aggregate(form, (share, *numbers[1:]))
 
 
 def aggregate_quantile_plus_std(samples: Any, quantile: float, std_scale: float) -> Array:

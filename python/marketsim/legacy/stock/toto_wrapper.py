@@ -7,6 +7,7 @@ A forecast is the model's exact distribution. Samples are drawn from it only whe
 from __future__ import annotations
 
 import gc
+import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +18,7 @@ from blake3 import blake3
 from marketsim.arguments import is_whole
 from marketsim.errors import (
     ArgumentError,
+    LegacyReplacementError,
     ModelReleasedError,
     UnknownNameError,
 )
@@ -201,6 +203,7 @@ class TotoPipeline:
             UnknownNameError: no model, device, precision, policy or option of that name; else as
                 `load_model`.
         """
+        _refuse_replaced()
         if cache_policy.lower() not in CACHE_POLICIES:
             raise UnknownNameError("cache policy", cache_policy, CACHE_POLICIES)
         own = {name: kwargs.pop(name, value) for name, value in _PIPELINE_OPTIONS.items()}
@@ -333,6 +336,39 @@ class TotoPipeline:
             "torch_compile_backend": self._backend,
             "batch_size": batch,
         }
+
+
+# What the old module took from the original package; our network calls none of it.
+_ORIGINALS = ("Toto", "TotoForecaster", "MaskedTimeseries")
+
+
+def __getattr__(name: str) -> Any:
+    """`torch`, and `Toto` of the original package: each None where it cannot be imported."""
+    where = {"torch": ("torch", None), "Toto": ("toto.model.toto", "Toto")}
+    if name not in where:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, of = where[name]
+    try:
+        found = importlib.import_module(module)
+    except ImportError:
+        return None
+    return found if of is None else getattr(found, of)
+
+
+def _refuse_replaced() -> None:
+    for name in _ORIGINALS:
+        if name in globals():
+            raise LegacyReplacementError(
+                f"src.models.toto_wrapper.{name} was replaced, which has no effect: marketsim has "
+                "a network of its own. Replace TotoPipeline, or backtest_test3_inline.pipeline"
+            )
+
+
+def _inference_context() -> Any:
+    """What a block runs in that computes no gradients."""
+    import torch
+
+    return torch.inference_mode()
 
 
 def setup_toto_wrapper_imports(**_: Any) -> None:

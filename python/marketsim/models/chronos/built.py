@@ -12,7 +12,7 @@ from marketsim.models.chronos.samples import ChronosSampleModel
 
 
 def chronos_from_pipeline(pipeline: Any, *, name: str, **options: Any) -> ChronosModel:
-    """The model of a chronos-forecasting pipeline that the caller has built.
+    """Make a model of a chronos-forecasting pipeline.
 
     It computes where and how it is, and must not be changed afterwards: stored forecasts are
     reached through the weights that it has now.

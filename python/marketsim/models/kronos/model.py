@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from marketsim.arguments import as_number, is_whole
 from marketsim.errors import ArgumentError, CheckpointError
 from marketsim.models.contexts import check_horizon
 from marketsim.models.fingerprint import ModelIdentity
+from marketsim.models.inputs import ModelInputs
 from marketsim.models.kronos.config import COLUMNS, KronosConfig, TokenizerConfig
 from marketsim.models.kronos.sampling import Sampling
 from marketsim.models.kronos.series import BarSeries, OneSeries, Values, read_series
@@ -23,10 +25,13 @@ from marketsim.models.neural.batching import Batch, BatchRunner, Row
 from marketsim.models.neural.checkpoint import Checkpoint, locate
 from marketsim.models.neural.device import Execution
 from marketsim.models.protocol import no_returns
+from marketsim.models.samples import SampleDistribution
 from marketsim.models.traits import ModelTraits
 from marketsim.timing import stage
 
 _MAX_CONTEXT = 512
+_READ = COLUMNS[:5]  # of the bars of a run; amounts follow from volumes
+_PRICES, _HIGH, _LOW, _CLOSE = 4, 1, 2, 3
 _ADVICE = "fewer samples, a smaller max_context or another device"
 
 
@@ -70,7 +75,12 @@ class Kronos:
     - Draws follow from `seed` and the series' content, not from torch's generator, so a sampled
       forecast equals the original's in distribution only; with top_k=1 it equals it in number.
     - `release()` gives the memory of the weights back; the next forecast reads them again.
-    - It is no model for `walk_forward`: `predict` and `predict_each` refuse, and say so.
+    - `predict` and `predict_each`, which take one series without its bars, refuse, and say so.
+
+    In `walk_forward`, `evaluate_forecasts` and the like a forecast of bar t is `samples` candles
+    drawn from the `context_length` bars before it, as log moves against the close before. The
+    highest of a candle's four prices is its high, the lowest its low. The very first bar of a file
+    is not seen.
 
     Args:
         checkpoint: the predictor's files.
@@ -82,6 +92,9 @@ class Kronos:
         max_context: how many tokens are seen at most; None for the 2,048 of mini or the 512 of
             the others.
         clip: where scaled values end, on both sides.
+        context_length: how many bars before the one that is forecast a run hands over, which also
+            decide how they are scaled; None for `max_context`.
+        samples, temperature, top_k, top_p, seed: of the candles that a run draws, see `Sampling`.
         cache_dir, offline: for a tokenizer by hub id; see `load_model`.
 
     Attributes:
@@ -97,17 +110,16 @@ class Kronos:
     """
 
     # Part of the fingerprint: raise it with every change that may change a forecast.
-    version = 1
-    # All that it is given decides how a series is scaled.
-    context_length = None
-    levels: tuple[float, ...] = ()
+    version = 2
+    levels = tuple(i / 10 for i in range(1, 10))
 
     @property
     def traits(self) -> ModelTraits:
         """What it reads and gives."""
         return ModelTraits(
-            levels=(), columns=COLUMNS, joint=True, bars=True, timestamps=True,
-            draws=Sampling().samples, device=self.execution.device,
+            levels=self.levels, rows=self.context_length, columns=_READ, joint=True, bars=True,
+            timestamps=True, targets=("close",), horizons=1, draws=self.sampling.samples,
+            device=self.execution.device, dtype=self.execution.dtype,
         )  # fmt: skip
 
     def __init__(
@@ -119,6 +131,12 @@ class Kronos:
         tokenizer_revision: str | None = None,
         max_context: int | None = None,
         clip: float = 5.0,
+        context_length: int | None = None,
+        samples: int = 64,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 0.9,
+        seed: int = 0,
         cache_dir: str | os.PathLike[str] | None = None,
         offline: bool = False,
     ) -> None:
@@ -135,6 +153,12 @@ class Kronos:
         if isinstance(clip, bool) or not 0.0 < as_number("clip", clip) < math.inf:
             raise ArgumentError(f"clip must be a finite number above 0: got {clip!r}")
         self.max_context, self.clip = int(max_context), float(clip)
+        if context_length is not None and (not is_whole(context_length) or context_length < 2):
+            raise ArgumentError(
+                f"context_length must be a whole number of at least 2: got {context_length!r}"
+            )
+        self.context_length = self.max_context if context_length is None else int(context_length)
+        self.sampling = Sampling(temperature, top_k, top_p, samples, seed).check()
         if tokenizer is None:
             if pairing is None:
                 raise ArgumentError(
@@ -157,19 +181,19 @@ class Kronos:
 
     @property
     def identity(self) -> ModelIdentity:
-        """Everything that a forecast depends on besides its series and how tokens are drawn."""
+        """Everything that a forecast of a run depends on besides its bars."""
         return ModelIdentity(
             name=self.name,
             code=f"{type(self).__module__} {self.version}",
-            context_length=None,
-            levels=(),
+            context_length=self.context_length,
+            levels=self.levels,
             weights=f"{self.checkpoint.digest} {self.tokenizer.digest}",
             configuration={"max_context": self.max_context, "clip": self.clip},
             preprocessing="columns scaled by mean and deviation of all rows given; float32",
             libraries=self.execution.libraries,
             kernel=self.execution.kernel,
             dtype=self.execution.dtype,
-            sampling="uniform numbers of Philox by path, step and half",
+            sampling=f"uniform numbers of Philox by path, step and half; {self.sampling}",
             seeding="blake3 of the series' values, their clock, and a seed",
         )
 
@@ -255,6 +279,53 @@ class Kronos:
             if on_progress is not None:
                 on_progress(len(batch.rows))
         return BarForecast(paths, mean)
+
+    def predict_inputs(
+        self, inputs: ModelInputs, start: int, *, horizon: int = 1
+    ) -> SampleDistribution:
+        """Draw the bar after the first t rows, for all t in start .. len(inputs).
+
+        Windows of all t share batches; a draw depends on its own window alone.
+
+        Args:
+            inputs: bars, columns open, high, low, close, volume.
+            start: the first t.
+            horizon: 1.
+
+        Returns:
+            Samples of log moves against the close before, shape [t, target, 1].
+
+        Raises:
+            ArgumentError: another horizon, or a drawn price that is not above 0.
+        """
+        if horizon != 1:
+            raise ArgumentError(
+                f"{self.name} forecasts 1 step ahead in a run (trait horizons): got {horizon}; "
+                "predict_bars takes more, with the timestamps of the bars to come"
+            )
+        ends = np.arange(start, len(inputs) + 1)
+        begins = np.maximum(ends - self.context_length, 0)
+        times = pd.DatetimeIndex(inputs.timestamps, tz="UTC").tz_convert(inputs.zone)
+        spans = [slice(a, b) for a, b in zip(begins.tolist(), ends.tolist(), strict=True)]
+        made = self.predict_bars(
+            [inputs.values[:, span].T for span in spans],
+            [times[span] for span in spans],
+            horizon=1,
+            **asdict(self.sampling),
+        )
+        prices = made.paths[:, :, 0, :_PRICES].astype(np.float64)  # [t, sample, price]
+        before = inputs.values[_CLOSE, ends - 1]
+        if not (prices > 0.0).all():
+            t = int(ends[np.flatnonzero(~(prices > 0.0).all(axis=(1, 2)))[0]])
+            raise ArgumentError(
+                f"{self.name} drew a price at or below 0 for the bar after {times[t - 1]} of "
+                f"{inputs.symbol}: its past varies too much for a scale of mean and deviation; "
+                "state a smaller context_length or clip"
+            )
+        least, most = prices.min(axis=-1), prices.max(axis=-1)
+        prices[..., _LOW], prices[..., _HIGH] = least, most
+        moves = np.log(prices / before[:, None, None])
+        return SampleDistribution(np.moveaxis(moves, 1, 0)[..., None])
 
     def predict(self, contexts: Any, *, horizon: int = 1, mask: Any = None) -> NoReturn:
         """Refuse: it cannot forecast a series of returns.

@@ -16,6 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blake3 import blake3
+
 from marketsim.errors import (
     ArgumentError,
     CheckpointError,
@@ -108,13 +110,20 @@ class Checkpoint:
 
     @cached_property
     def digest(self) -> str:
-        """Hash of the files that decide a forecast.
+        """Hash of what decides a forecast: the configuration, and each tensor's type, shape, bytes.
+
+        Into how many files the tensors are split has no part in it.
 
         Raises:
-            CheckpointError: one was changed since the checkpoint was opened.
+            CheckpointError: a file was changed since the checkpoint was opened, or is not
+                safetensors.
         """
         with self.unchanged():
-            return content_hash(file for file in self.sources if file.is_file())
+            others = [self.folder / _CONFIG, self.folder / _GENERATION]
+            parts = [content_hash(file for file in others if file.is_file())]
+        tensors = dict(self._read(lambda name: True, lambda opened, name: opened.digest(name)))
+        parts += [f"{name} {tensors[name]}" for name in sorted(tensors)]
+        return blake3("\n".join(parts).encode()).hexdigest()
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:

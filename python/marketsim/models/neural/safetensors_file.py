@@ -12,6 +12,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blake3 import blake3
+
 from marketsim.errors import CheckpointError
 from marketsim.models.fingerprint import open_regular
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_HEADER = 16 << 20  # bytes; 10,000 layers take less, and JSON of more takes gigabytes
 _READ_BYTES = 1 << 30  # the system reads no more than 2 GiB at once
+_HASHED_BYTES = 1 << 22
 _DTYPES = {
     "BOOL": "bool",
     "U8": "uint8",
@@ -85,6 +88,28 @@ class SafetensorsFile:
             bytes_of = tensor.reshape(-1).view(torch.uint8).numpy().data
             self._read_into(bytes_of, self._data + begin)
         return tensor
+
+    def digest(self, name: str) -> str:
+        """Hash of a tensor's type, shape and bytes; torch is not needed.
+
+        Raises:
+            CheckpointError: its entry does not fit the file.
+        """
+        entry = self._header[name]
+        try:
+            head = json.dumps([entry["dtype"], entry["shape"]])
+            begin, end = map(_whole, entry["data_offsets"])
+        except (KeyError, TypeError, ValueError):
+            raise self._broken(f"{name} has no known dtype, shape and place") from None
+        if not begin <= end <= self._size - self._data:
+            raise self._broken(f"{name} does not lie in the file as its shape says")
+        found = blake3(head.encode(), max_threads=blake3.AUTO)
+        buffer = memoryview(bytearray(min(_HASHED_BYTES, end - begin)))
+        for at in range(begin, end, _HASHED_BYTES):
+            part = buffer[: min(_HASHED_BYTES, end - at)]
+            self._read_into(part, self._data + at)
+            found.update(part)
+        return found.hexdigest()
 
     def _read_header(self) -> tuple[dict[str, Any], int]:
         length = int.from_bytes(os.pread(self._file.fileno(), 8, 0), "little")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +15,10 @@ from marketsim.arguments import is_whole
 from marketsim.errors import ArgumentError
 from marketsim.models.contexts import check_horizon, check_values, read_contexts, read_series
 from marketsim.models.distribution import QuantileDistribution
-from marketsim.models.fingerprint import ModelIdentity
-from marketsim.models.protocol import Contexts
+from marketsim.models.fingerprint import ModelIdentity, stored_as
+from marketsim.models.protocol import Contexts, Model
 from marketsim.models.statistical.base import LEVELS, Array, checked_window
-from marketsim.models.traits import TARGET_COLUMNS, ModelTraits
+from marketsim.models.traits import TARGET_COLUMNS, ModelTraits, traits_of
 
 _PRICES = len(TARGET_COLUMNS)
 _LAGS = (1, 5, 22)
@@ -47,19 +49,28 @@ class RangeModel:
     Args:
         window: how many last bars give the shape.
         fit: how many last bars the regression is fitted on.
+        scale: a model that forecasts the log variance in the regression's place, from its past
+            alone; its median is used. `load_model("range", scale="ewma")` takes its name or folder.
+
+    Raises:
+        ArgumentError: a value out of range, or a scale model that forecasts bars, needs their
+            dates, or draws from seeds.
     """
 
     name = "range"
     # Part of the fingerprint: raise it with every change that may change a forecast.
-    version = 1
+    version = 2
     context_length = None
     levels = LEVELS
 
-    def __init__(self, *, window: int = 500, fit: int = 750) -> None:
+    def __init__(self, *, window: int = 250, fit: int = 750, scale: Model | None = None) -> None:
         self._window = checked_window(window)
         if not is_whole(fit) or not _FIRST <= fit <= 1_000_000:
             raise ArgumentError(f"fit must be a whole number in {_FIRST} .. 1,000,000: got {fit!r}")
         self._fit = int(fit)
+        self._scale = None if scale is None else _checked_scale(scale)
+        if scale is not None:
+            self.name = f"range of {scale.name}"
 
     @property
     def traits(self) -> ModelTraits:
@@ -67,20 +78,25 @@ class RangeModel:
         return ModelTraits(LEVELS, columns=TARGET_COLUMNS, joint=True, targets=("close",))
 
     @property
-    def identity(self) -> ModelIdentity:
-        """Everything that a forecast depends on besides its context."""
+    def identity(self) -> ModelIdentity | None:
+        """Everything that a forecast depends on; None if the scale model does not state it."""
+        configuration: dict[str, Any] = {"window": self._window, "fit": self._fit}
+        if self._scale is not None:
+            configuration["scale"] = stored_as(self._scale)
+            if configuration["scale"] is None:
+                return None
         return ModelIdentity(
             name=self.name,
             code=f"{type(self).__module__} {self.version}",
             context_length=None,
             levels=self.levels,
-            configuration={"window": self._window, "fit": self._fit},
+            configuration=configuration,
         )
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hex digest of `identity`, which does not change: options are read-only."""
-        return self.identity.fingerprint
+        """Hex digest of `identity`; of this object alone where there is none."""
+        return self.identity.fingerprint if self.identity else os.urandom(32).hex()
 
     def predict(
         self, contexts: Contexts, *, horizon: int = 1, mask: npt.ArrayLike | None = None
@@ -135,7 +151,7 @@ class RangeModel:
         """Quantiles [t, target, level] of the bars after the first t, for t in start .. T."""
         count = moves.shape[1]
         levels = np.asarray(LEVELS)
-        scale = range_scales(moves, self._fit)
+        scale = self._scales(moves, start)
         made = np.empty((count - start + 1, _PRICES, len(LEVELS)))
         short = min(_SHORT, count + 1)  # forecasts from fewer bars: of the moves as they were
         if start < short:
@@ -148,8 +164,20 @@ class RangeModel:
             # The first bars have no scale that was forecast; they are no part of the shape.
             scaled = np.ascontiguousarray(moves[:, 1:] / scale[1:-1])
             shape = _core.rolling_quantiles(scaled, first - 1, self._window, levels)
-            made[first - start :] = shape.swapaxes(0, 1) * scale[first:, None, None]
+            np.multiply(shape.swapaxes(0, 1), scale[first:, None, None], out=made[first - start :])
         return made
+
+    def _scales(self, moves: Array, start: int) -> Array:
+        """`range_scales`, or the scale model's, as far as forecasts from `start` on need them."""
+        if self._scale is None:
+            return range_scales(moves, self._fit)
+        logs, found = _log_variances(moves), _mean_scales(moves)
+        begin = max(_FIRST, start - self._window)
+        if begin > logs.size:
+            return found
+        median = np.asarray(self._scale.predict_each(logs, begin).quantile([0.5]))[:, 0, 0]
+        found[begin:] = _scales_within(median.astype(np.float64), logs, begin)
+        return found
 
 
 def _checked(moves: Array) -> Array:
@@ -169,11 +197,8 @@ def range_scales(moves: Array, fit: int) -> Array:
         moves: [4, T], log moves of open, high, low and close against the close before.
         fit: how many last bars the regression is fitted on.
     """
-    logs = _log_variances(moves)
+    logs, found = _log_variances(moves), _mean_scales(moves)
     count = logs.size
-    mean = np.full(count + 1, np.nan)
-    mean[1:] = np.cumsum(_variances(moves)) / np.arange(1, count + 1)
-    found = np.sqrt(np.maximum(mean, 1e-18))
     if count < _FIRST:
         return np.asarray(found)
     lagged = _lagged_means(logs)
@@ -185,12 +210,39 @@ def range_scales(moves: Array, fit: int) -> Array:
     guess = chosen[:, 0] + 0.0
     for i in range(len(_LAGS)):
         guess = guess + chosen[:, i + 1] * x[:, i]
-    # A line must not lead beyond what has been seen.
+    found[_FIRST:] = _scales_within(guess, logs, _FIRST)
+    return np.asarray(found)
+
+
+def _mean_scales(moves: Array) -> Array:
+    """Root of the mean variance of the first t bars, [T + 1]; that for t = 0 is NaN."""
+    count = moves.shape[1]
+    mean = np.full(count + 1, np.nan)
+    mean[1:] = np.cumsum(_variances(moves)) / np.arange(1, count + 1)
+    return np.asarray(np.sqrt(np.maximum(mean, 1e-18)))
+
+
+def _scales_within(guess: Array, logs: Array, first: int) -> list[float]:
+    """Scales of log variances forecast for t = first .. T, none beyond what has been seen."""
+    rows = np.arange(first, logs.size + 1)
     low = np.minimum.accumulate(logs)[rows - 1]
     high = np.maximum.accumulate(logs)[rows - 1]
-    guess = np.minimum(np.maximum(guess, low), high)
-    found[rows] = [math.exp(0.5 * value) for value in guess.tolist()]
-    return np.asarray(found)
+    held = np.minimum(np.maximum(guess, low), high)
+    return [math.exp(0.5 * value) for value in held.tolist()]
+
+
+def _checked_scale(model: Model) -> Model:
+    traits = traits_of(model)
+    reason = (
+        "forecasts whole bars" if traits.joint or traits.bars
+        else "sees when bars were" if traits.timestamps
+        else "draws samples from seeds" if traits.seeded else ""
+    )  # fmt: skip
+    if reason:
+        raise ArgumentError(
+            f"{model.name} {reason}: scale takes a model that forecasts a series from its own past"
+        )
+    return model
 
 
 def _variances(moves: Array) -> Array:

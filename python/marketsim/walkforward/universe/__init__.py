@@ -1,4 +1,4 @@
-"""A walk-forward run over a universe in one go, on a device."""
+"""Walk-forward runs over a universe of symbols at once, on a device."""
 
 from marketsim.walkforward.universe.result import UniverseResult
 from marketsim.walkforward.universe.run import (

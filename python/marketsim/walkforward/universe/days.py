@@ -1,4 +1,4 @@
-"""The days of many symbols, one after the other on a device, and the windows in them."""
+"""Bars of many symbols, concatenated on a device, and the windows in them."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _PRICES = ("open", "high", "low", "close")
 
 
 class SymbolRun(NamedTuple):
-    """How one symbol is run, as `walk_forward` would.
+    """Bars, windows and costs of one symbol, as `walk_forward` would use them.
 
     Attributes:
-        bars: its bars.
-        windows: its simulations.
-        plans: which forecasts they need.
-        costs: rates of fills, as `marketsim.profit` takes them.
-        long_only: shorts are not possible.
+        bars: bars of the symbol.
+        windows: windows of its simulations.
+        plans: plans of the forecasts that they need.
+        costs: rates of fills, as in `marketsim.profit`.
+        long_only: whether shorts are excluded.
     """
 
     bars: Bars
@@ -46,7 +46,7 @@ class SymbolRun(NamedTuple):
 
 
 class Share(NamedTuple):
-    """Evaluated days start .. stop - 1 of all, which are charged and limited alike."""
+    """Evaluated bars start .. stop - 1 of the universe, with equal costs and `long_only`."""
 
     start: int
     stop: int
@@ -56,23 +56,24 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True)
 class UniverseDays:
-    """The days of all symbols, those that are charged alike side by side.
+    """Bars of all symbols, concatenated; symbols with equal costs are adjacent.
 
-    A symbol's days are those of its plans; evaluated are fewer, and simulations overlap in them.
+    A symbol contributes the bars of its plans. Only some are evaluated, and simulations overlap in
+    these.
 
     Attributes:
         place: the device; None for the CPU.
-        order: [symbol], numbers of the symbols in the order of their days.
-        market: float32 tensors [day] by name: open, high, low and close against the close before.
-        before: float64 tensor [day, 2], high and low of the day before against its close.
-        long_only: bool tensor [day].
-        fillable: bool tensor [day], False for a bar without volume where the bars have volumes.
-        fit_starts: int64 tensor [evaluated], the day where the window that is fitted on begins.
-        sum_starts: int64 tensor [simulation], its first evaluated day.
-        shares: the evaluated days in parts that are charged alike.
-        days, simulations: int64 [symbol, place], which evaluated day or simulation of all is there;
-            -1 where a symbol has fewer than others: its last ones are in the last places.
-        day_index, simulation_index: the same as tensors, the number one past the last for -1.
+        order: symbol numbers [symbol], in the order of their bars.
+        market: float32 tensors [bar] by name: open, high, low and close against the previous close.
+        before: float64 tensor [bar, 2], high and low of the previous bar against its close.
+        long_only: bool tensor [bar].
+        fillable: bool tensor [bar], False for bars with volume 0 where the bars have volumes.
+        fit_starts: int64 tensor [evaluated], first bar of each fit window.
+        sum_starts: int64 tensor [simulation], first evaluated bar of each simulation.
+        shares: evaluated bars in parts with equal costs.
+        days, simulations: int64 [symbol, place], number of the evaluated bar or simulation at each
+            place; symbols with fewer than others are padded in front with -1.
+        day_index, simulation_index: the same as tensors, with one past the last number for -1.
     """
 
     place: Place | None
@@ -91,12 +92,12 @@ class UniverseDays:
 
     @property
     def count(self) -> int:
-        """How many days there are."""
+        """Number of bars."""
         return int(self.long_only.shape[0])
 
     @property
     def evaluated(self) -> int:
-        """How many of them are evaluated."""
+        """Number of evaluated bars."""
         return int(self.fit_starts.shape[0])
 
 
@@ -106,13 +107,14 @@ def plan_symbols(
     asset: str | None,
     **windows: int,
 ) -> tuple[SymbolRun, ...]:
-    """How each symbol is run; `windows` as for `plan_windows`.
+    """Plan the run of each symbol; `windows` as in `plan_windows`.
+
+    A warning counts the symbols with too few bars for all requested simulations.
 
     Raises:
-        NotEnoughBarsError: a symbol has too few bars for one simulation; those with too few for
-            all simulations are counted in a warning.
-        ArgumentError: two symbols of one name, none at all, or a number out of range.
-        UnknownNameError: no such asset class.
+        NotEnoughBarsError: a symbol has too few bars for one simulation.
+        ArgumentError: two symbols of one name, no symbol, or a number out of range.
+        UnknownNameError: an unknown asset class.
     """
     symbols = [one.symbol for one in bars]
     if not symbols or len(set(symbols)) < len(symbols):
@@ -137,7 +139,7 @@ def plan_symbols(
 
 def _planned(bars: Bars, windows: dict[str, int]) -> Windows:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of one symbol: they are counted
+        warnings.simplefilter("ignore")  # `plan_symbols` warns once, for all symbols
         try:
             return plan_windows(len(bars), **windows)
         except NotEnoughBarsError as error:
@@ -145,7 +147,7 @@ def _planned(bars: Bars, windows: dict[str, int]) -> Windows:
 
 
 def lay_out(runs: Sequence[SymbolRun], place: Place | None) -> UniverseDays:
-    """The days of all symbols on the device, and the windows in them."""
+    """Concatenate the bars of all symbols on the device and locate the windows in them."""
     order = sorted(range(len(runs)), key=lambda i: (runs[i].costs, runs[i].long_only))
     fits: list[Rows] = []
     sums: list[Rows] = []
@@ -170,7 +172,7 @@ def lay_out(runs: Sequence[SymbolRun], place: Place | None) -> UniverseDays:
 
 
 def shares_of(runs: Sequence[SymbolRun], order: Sequence[int]) -> tuple[Share, ...]:
-    """The evaluated days in parts that are charged alike, as they lie in this order of symbols."""
+    """Split the evaluated bars, in this order of symbols, into parts with equal costs."""
     shares: list[Share] = []
     at = 0
     for i in order:
@@ -187,7 +189,7 @@ def shares_of(runs: Sequence[SymbolRun], order: Sequence[int]) -> tuple[Share, .
 def charged(
     days: UniverseDays, runs: Sequence[SymbolRun], fee: float | Costs | None, asset: str | None
 ) -> tuple[tuple[SymbolRun, ...], UniverseDays]:
-    """The same runs and days under other costs, or as another asset class; nothing is laid out."""
+    """Change costs or asset class of runs and bars; the layout on the device stays."""
     kinds = [
         check_asset_class(run.bars.market.asset_class if asset is None else asset) for run in runs
     ]
@@ -204,17 +206,17 @@ def charged(
 
 
 def _fit_starts(run: SymbolRun, at: int) -> Rows:
-    """The day where the window of each evaluated day begins; the symbol's first day is `at`."""
+    """Return the first bar of each evaluated bar's fit window; the symbol's first bar is `at`."""
     windows, parts = run.windows, []
     for plan in run.plans:
-        mine = windows.days[(windows.days >= plan.first) & (windows.days < plan.stop)]
-        parts.append(at + mine - plan.first - (windows.offset_window + windows.purge))
+        own = windows.days[(windows.days >= plan.first) & (windows.days < plan.stop)]
+        parts.append(at + own - plan.first - (windows.offset_window + windows.purge))
         at += plan.days
     return np.concatenate(parts).astype(np.int64)
 
 
 def _placed(parts: Sequence[Rows], order: Sequence[int]) -> Rows:
-    """Numbers [symbol, place] of what each symbol has, in the order of symbols."""
+    """Number the parts of each symbol [symbol, place], padded in front with -1."""
     most = max(len(part) for part in parts)
     found = np.full((len(parts), most), -1, dtype=np.int64)
     at = 0
@@ -227,27 +229,27 @@ def _placed(parts: Sequence[Rows], order: Sequence[int]) -> Rows:
 def _market(
     runs: Sequence[SymbolRun], order: Sequence[int], place: Place | None
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What came on the days, what was known before them, whether shorts and fills are possible."""
-    came: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in _PRICES}
+    """Upload (market moves, previous high and low, long_only, fillable) of all bars."""
+    moves: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in _PRICES}
     before, long_only, fillable = [], [], []
     for i in order:
         for plan in runs[i].plans:
             bars, rows = runs[i].bars, slice(plan.first - 1, plan.stop - 1)
             days = MarketDays.of(bars, plan.first, plan.stop)
-            for name, parts in came.items():
+            for name, parts in moves.items():
                 parts.append(getattr(days, name).astype(np.float32))
             close = bars.close[rows]
             before.append(np.stack([bars.high[rows] / close, bars.low[rows] / close], axis=1))
             long_only.append(np.full(plan.days, runs[i].long_only))
             fillable.append(np.ones(plan.days, bool) if days.value is None else days.value > 0.0)
-    market = _uploaded(place, [np.concatenate(parts) for parts in came.values()])
+    market = _uploaded(place, [np.concatenate(parts) for parts in moves.values()])
     (known,) = _uploaded(place, [np.concatenate(before)])
     only, can = _uploaded(place, [np.concatenate(long_only), np.concatenate(fillable)])
-    return dict(zip(came, market, strict=True)), known, only, can
+    return dict(zip(moves, market, strict=True)), known, only, can
 
 
 def _uploaded(place: Place | None, arrays: list[npt.NDArray[np.generic]]) -> list[torch.Tensor]:
-    """Arrays on the device, in one copy; on the CPU as they are."""
+    """Upload arrays to the device in one copy; on the CPU wrap them without a copy."""
     if place is not None:
         return upload(place, arrays)
     import torch
@@ -256,12 +258,12 @@ def _uploaded(place: Place | None, arrays: list[npt.NDArray[np.generic]]) -> lis
 
 
 def as_bars(bars: Mapping[str, Bars] | Sequence[Bars]) -> tuple[Bars, ...]:
-    """Bars of many symbols; raises ArgumentError for anything else."""
+    """Return the bars as a tuple; raise ArgumentError for anything but `Bars`."""
     found: tuple[object, ...] = tuple(bars.values() if isinstance(bars, Mapping) else bars)
     for one in found:
         if not isinstance(one, Bars):
             raise ArgumentError(
-                f"bars must be a list of Bars, or a mapping to them such as read_folder gives: got "
-                f"{one!r}; read_bars makes them"
+                f"bars must be a list of Bars, or a mapping to Bars as read_folder returns: got "
+                f"{one!r}; make Bars by read_bars"
             )
     return cast(tuple[Bars, ...], found)

@@ -1,4 +1,4 @@
-"""Offsets of a universe, fitted and applied: on a GPU in one launch, or by the CPU's kernels."""
+"""Fit and apply the offsets of a universe: on a GPU in one launch, or by the CPU kernels."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 
 
 class Levels(NamedTuple):
-    """Forecast moves against the close before; float64 tensors [day]."""
+    """Forecast moves against the previous close; float64 tensors [bar]."""
 
     high: torch.Tensor
     low: torch.Tensor
 
 
 class UniverseFits(NamedTuple):
-    """What was fitted and earned; tensors [fill, strategy, symbol, day].
+    """Fitted offsets and profits of a universe; tensors [fill, strategy, symbol, bar].
 
     Attributes:
-        high_offset, low_offset: float32.
-        in_sample: float64, total of the offsets on the days that they were fitted on.
-        net: float32.
-        sums: of each simulation's days, [fill, strategy, symbol, simulation]; trades are the days
-            that entered.
-        entries: int32, positions opened in each simulation, likewise; a long and a short of one day
-            are two.
+        high_offset, low_offset: float32, fitted offsets.
+        in_sample: float64, total net of the offsets on their fit window.
+        net: float32, profit of each bar.
+        sums: sums over each simulation's bars, [fill, strategy, symbol, simulation]; its trades
+            count the bars with an entry.
+        entries: int32, positions opened in each simulation, likewise; a long and a short of one bar
+            count as two.
     """
 
     high_offset: torch.Tensor
@@ -52,7 +52,7 @@ class UniverseFits(NamedTuple):
 
 
 class _Problem(NamedTuple):
-    """One strategy under one policy on one share of the evaluated days; tensors [day]."""
+    """One strategy under one policy on one share of the evaluated bars; tensors [bar]."""
 
     share: Share
     fill: str
@@ -68,14 +68,14 @@ def fit_universe(
     bounds: Bounds,
     windows: tuple[int, int, int],
 ) -> UniverseFits:
-    """Fit all offsets, apply them, and sum what the simulations earn.
+    """Fit all offsets, apply them, and sum the profits of the simulations.
 
     Args:
-        days, levels: what came, and what was forecast.
-        strategies, fills: the axes of the answers.
-        bounds: of the offsets.
-        windows: days fitted on, days from the last of them to the day decided, days of a
-            simulation.
+        days, levels: market moves and forecast levels.
+        strategies, fills: strategies and fill policies, the first axes of the result.
+        bounds: bounds of the offsets.
+        windows: (bars of a fit window, bars from its last one to the bar decided, bars of a
+            simulation).
     """
     import torch
 
@@ -104,7 +104,7 @@ def fit_universe(
 
 
 def _orders(strategy: Strategy, levels: Levels, days: UniverseDays) -> DeviceOrders:
-    """The orders of a strategy; none on bars that fill nothing."""
+    """Return the orders of a strategy, without those on bars that fill nothing."""
     import torch
 
     found = device_orders(strategy, levels.high, levels.low, days.long_only)
@@ -120,10 +120,9 @@ def _entered(
     low_offset: torch.Tensor,
     windows: tuple[int, int, int],
 ) -> torch.Tensor:
-    """How many positions each evaluated day opens, int32 [fill, strategy, evaluated].
+    """Count the positions opened in each evaluated bar, int32 [fill, strategy, evaluated].
 
-    A long enters where the price trades through its level, whatever the fill policy; so does a
-    short.
+    Under every fill policy a side enters where the price trades through its level.
     """
     import torch
 
@@ -145,7 +144,7 @@ def _entered(
 
 
 def _window_counts(days: UniverseDays, of: torch.Tensor, window: int) -> torch.Tensor:
-    """Sums [fill, strategy, simulation] of whole numbers [fill, strategy, evaluated]."""
+    """Sum whole numbers [fill, strategy, evaluated] to [fill, strategy, simulation]."""
     import torch
 
     total = torch.nn.functional.pad(of.int().cumsum(-1, dtype=torch.int32), (1, 0))
@@ -185,15 +184,15 @@ def _fit_on_cpu(
 
     length, behind, _ = windows
     starts = days.fit_starts.numpy()
-    came: dict[str, Any] = {name: values.numpy() for name, values in days.market.items()}
+    market: dict[str, Any] = {name: values.numpy() for name, values in days.market.items()}
     high, low = (values.numpy() for values in levels)
     found = []
     for of in problems:
-        given = LimitDays(**came, high_pred=high, low_pred=low, position=of.position.numpy())
+        given = LimitDays(**market, high_pred=high, low_pred=low, position=of.position.numpy())
         rules = LimitRules(of.fill, of.always_on, of.share.long_only, of.share.costs, bounds)
-        mine = starts[of.share.start : of.share.stop]
-        best = fit_windows(given, rules, mine, length)
-        traded = given.at(mine + (length + behind - 1))
+        own = starts[of.share.start : of.share.stop]
+        best = fit_windows(given, rules, own, length)
+        traded = given.at(own + (length + behind - 1))
         net = net_of_days(traded, best.high, best.low, rules)
         found.append(tuple(torch.from_numpy(values) for values in (*best, net)))
     return found
@@ -202,23 +201,22 @@ def _fit_on_cpu(
 def _sums(
     days: UniverseDays, net: torch.Tensor, shape: tuple[int, int, int], window: int
 ) -> ProfitSums:
-    """Sums [fill, strategy, simulation] over the days of each simulation."""
+    """Sum profits over the bars of each simulation, [fill, strategy, simulation]."""
     import torch
 
     rows = torch.arange(shape[0] * shape[1], device=net.device)[:, None] * days.evaluated
     starts = (rows + days.sum_starts).reshape(-1)
     if days.place is None:
-        made = sum_windows_on_cpu(net.numpy(), starts.numpy(), window)
-        found = made.each(torch.from_numpy)
+        found = sum_windows_on_cpu(net.numpy(), starts.numpy(), window).each(torch.from_numpy)
     else:
         found = sum_windows(net, WindowIndex(days.place, starts, window, 0, len(net)))
     return found.each(lambda of: of.reshape(*shape[:2], -1))
 
 
 def _placed(values: torch.Tensor, index: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    """Values [fill, strategy, number] at their places [fill, strategy, symbol, place].
+    """Place values [fill, strategy, number] at [fill, strategy, symbol, place].
 
-    Where there is nothing: NaN, or 0 of whole numbers.
+    Empty places are NaN, or 0 for integers.
     """
     import torch
 

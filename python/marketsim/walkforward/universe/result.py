@@ -1,4 +1,4 @@
-"""Result of a run over a universe: tensors on its device, and tidy frames of them."""
+"""Result of a universe run: tensors on its device, and tidy frames of them."""
 
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ if TYPE_CHECKING:
 class UniverseResult:
     """Result of `walk_forward_universe`.
 
-    A symbol that has fewer days or simulations than others has its last ones in the last places,
-    and nothing in the first: NaN, and 0 of whole numbers.
+    Symbols with fewer bars or simulations than others are padded in front: NaN, or 0 for integers.
 
     Attributes:
-        runs: how each symbol was run.
-        strategies, fills: names, the first axes of the tensors.
-        days_at, simulations_at: int64 [symbol, place], -1 where there is nothing.
-        place: the device as the kernels know it; None for the CPU.
-        high_offset, low_offset: float32 tensors [fill, strategy, symbol, day].
-        in_sample: float64 likewise, the total of the offsets on the days they were fitted on.
-        net: float32 likewise, the day's profit as a fraction of the capital.
-        sums: tensors [fill, strategy, symbol, simulation] of its days: total, mean, variance, wins,
-            and as trades the days that entered.
-        entries: int32 likewise, positions opened; a long and a short of one day are two.
+        runs: bars, windows and costs of each symbol.
+        strategies, fills: names along the first axes of the tensors.
+        days_at, simulations_at: int64 [symbol, place], -1 in empty places.
+        place: the device in the kernels' terms; None for the CPU.
+        high_offset, low_offset: float32 tensors [fill, strategy, symbol, bar].
+        in_sample: float64 likewise, total net of the offsets on their fit window.
+        net: float32 likewise, profit of the bar as a fraction of the capital.
+        sums: tensors [fill, strategy, symbol, simulation] over its bars: total, mean, variance,
+            wins, and trades, the number of bars with an entry.
+        entries: int32 likewise, positions opened; a long and a short of one bar count as two.
     """
 
     runs: tuple[SymbolRun, ...]
@@ -60,19 +59,19 @@ class UniverseResult:
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """Names, the third axis of the tensors."""
+        """Symbol names along the third axis of the tensors."""
         return tuple(run.bars.symbol for run in self.runs)
 
     @property
     def windows(self) -> tuple[Windows, ...]:
-        """Which days the simulations of each symbol are made of."""
+        """Windows of each symbol's simulations."""
         return tuple(run.windows for run in self.runs)
 
     def simulations(self) -> pd.DataFrame:
-        """One row a fill policy, strategy, symbol and simulation, brought to the host.
+        """Copy figures to the host: one row per fill policy, strategy, symbol and simulation.
 
         Columns: fill, strategy, symbol, simulation, as_of, start, end (UTC), total, mean, variance,
-        hit_rate (share of the days in the market with a profit), wins, trades (positions opened).
+        hit_rate (share of the bars in the market with a profit), wins, trades (positions opened).
         """
         total, squares, wins, active, trades = self._on_host([*self.sums[:4], self.entries])
         sums = ProfitSums(total, squares, wins, active, self.sums.days)
@@ -92,10 +91,10 @@ class UniverseResult:
         return self._frame(present, {"simulation": numbers, **dated}, figures)
 
     def days(self) -> pd.DataFrame:
-        """One row a fill policy, strategy, symbol and evaluated day, brought to the host.
+        """Copy figures to the host: one row per fill policy, strategy, symbol and evaluated bar.
 
         Columns: fill, strategy, symbol, date (UTC), high_offset, low_offset, in_sample (mean net a
-        day of the offsets on the days they were fitted on), net.
+        bar of the offsets on their fit window), net.
         """
         names = ("high_offset", "low_offset", "in_sample", "net")
         figures = dict(
@@ -108,7 +107,7 @@ class UniverseResult:
     def _frame(
         self, present: npt.NDArray[np.bool_], own: dict[str, Any], figures: dict[str, Any]
     ) -> pd.DataFrame:
-        """One row for each present [symbol, place]; `own` are columns shared by all strategies."""
+        """Build one row per present [symbol, place]; `own` columns are equal for all strategies."""
         pairs = len(self.fills) * len(self.strategies)
         symbols = np.nonzero(present)[0]
         fill, strategy = (
@@ -124,7 +123,7 @@ class UniverseResult:
         return pd.DataFrame(columns)
 
     def _dates(self, rows_of: Any) -> pd.DatetimeIndex:
-        """Dates of rows of each symbol, one after the other."""
+        """Concatenate the dates of some rows of each symbol."""
         parts = [run.bars.timestamps[rows_of(run.windows)] for run in self.runs]
         return pd.DatetimeIndex(np.concatenate(parts), tz="UTC")
 

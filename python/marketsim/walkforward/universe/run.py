@@ -1,4 +1,4 @@
-"""A walk-forward run over a universe in one go, on a device."""
+"""Walk-forward runs over a universe of symbols at once, on a device."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from marketsim.arguments import check_whole
-from marketsim.bars import Bars
+from marketsim.bars import TARGETS, Bars, simple_moves
 from marketsim.errors import ArgumentError, MissingDependencyError
 from marketsim.forecasts import (
     DeviceCube,
     ForecastCube,
     ForecastPlan,
     ForecastStore,
+    ReturnTable,
     StoreLike,
     open_store,
-    run_plans,
     run_plans_on,
     target_index,
 )
@@ -28,7 +28,6 @@ from marketsim.kernels.cuda.place import Place, find_place
 from marketsim.kernels.rules import fill_code
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, check_bounds
 from marketsim.models import Model, load_model, parse_aggregate
-from marketsim.models.traits import traits_of
 from marketsim.strategies import Strategy
 from marketsim.strategies.on_device import fitted_strategies
 from marketsim.timing import stage
@@ -54,7 +53,7 @@ STRATEGIES = ("maxdiff", "maxdiff_always_on")
 
 def walk_forward_universe(
     bars: Mapping[str, Bars] | Sequence[Bars],
-    model: str | os.PathLike[str] | Model = "ewma",
+    model: str | os.PathLike[str] | Model = "range",
     *,
     cubes: Sequence[ForecastCube | DeviceCube] | None = None,
     simulations: int = 70,
@@ -70,41 +69,42 @@ def walk_forward_universe(
     embargo: int = 0,
     asset_class: str | None = None,
     offset_bounds: Bounds = DEFAULT_BOUNDS,
+    targets: str | None = None,
     device: str = "cpu",
 ) -> UniverseResult:
-    """`walk_forward` of the strategies that fit offsets, for all symbols and fill policies at once.
+    """Run `walk_forward` for strategies that fit offsets, over all symbols and policies at once.
 
-    On a GPU everything from the forecasts to the sums of the simulations stays on it, and the
-    offsets of all symbols, days, strategies and policies are one launch for up to 16 combinations
-    of policy, strategy and costs. The CPU gives the same numbers by its own kernels.
+    On a GPU everything from the forecasts to the sums of the simulations stays on the device, and
+    one launch fits the offsets of all symbols, bars, strategies and policies for up to 16
+    combinations of policy, strategy and costs. The CPU kernels give the same numbers.
 
-    Offsets are those of `walk_forward`, bit for bit. Profits are float32 sums of float32 parts: of
-    a day they differ from `walk_forward` by at most 2**-24 of the profit of its long, plus that of
-    its short, plus their sum, all without their signs.
+    Offsets equal those of `walk_forward` bit for bit. Profits are float32 sums of float32 parts:
+    the profit of a bar differs from `walk_forward` by at most 2**-24 of the sum of the absolute
+    profits of its long, its short and both together.
 
     Args:
-        bars: of each symbol; their names differ. Numbers of bars may differ, too.
-        model, store, progress: as in `walk_forward`; the forecasts are made on the device where the
-            model is on it, see `marketsim.forecasts.run_plans_on`.
-        cubes: the forecasts of each symbol, in the order of the bars, in place of a model and a
-            store: at least from the first day that offsets are fitted on to the last one. Of one
-            schema, and on the device or on the host, from where they are copied together.
+        bars: bars of each symbol, with distinct names; lengths may differ.
+        model, store, progress: as in `walk_forward`; forecasts are made on the device if the model
+            is on it, see `marketsim.forecasts.run_plans_on`.
+        cubes: forecasts of each symbol in the order of `bars`, instead of a model and a store;
+            each covers at least the bars from the first fit window to the last bar. All of one
+            schema, on the device or on the host; host cubes are uploaded together.
         simulations, window, fee, aggregate, offset_window, purge, embargo, asset_class,
-            offset_bounds: as in `walk_forward`; costs and whether shorts are possible follow from
-            each symbol's own asset class where they are not given.
-        strategies: those whose offsets are fitted: maxdiff and maxdiff_always_on.
-        fills: fill policies, each a run of its own.
-        device: "cpu", "cuda", "cuda:<index>", or "auto" for a GPU where there is one.
+            offset_bounds, targets: as in `walk_forward`; costs and `long_only` follow from each
+            symbol's asset class by default.
+        strategies: strategies with fitted offsets: maxdiff and maxdiff_always_on.
+        fills: fill policies, each evaluated as a run of its own.
+        device: "cpu", "cuda", "cuda:<index>", or "auto" for a GPU if one is available.
 
     Returns:
-        `UniverseResult`: tensors on the device, computed asynchronously; its methods give tidy
+        `UniverseResult`: tensors on the device, computed asynchronously; its methods return tidy
         frames.
 
     Raises:
-        NotEnoughBarsError: not one simulation of a symbol fits.
+        NotEnoughBarsError: a symbol has too few bars for one simulation.
         UnknownNameError: an unknown model, strategy, policy, aggregate, asset class or device.
-        ArgumentError: a value out of range, a strategy that does not run like this, or cubes that
-            do not fit.
+        ArgumentError: a value out of range, a strategy without device code, or cubes that do not
+            cover the bars.
         MissingDependencyError: torch is not installed.
         CudaUnavailableError, CudaError: as `marketsim.best_offsets`.
 
@@ -121,7 +121,9 @@ def walk_forward_universe(
     parse_aggregate(aggregate)
     bounds = check_bounds(offset_bounds)
     if cubes is None:
-        made = universe.made(_loaded(model), store=open_store(store), progress=progress)
+        made = universe.made(
+            _loaded(model), store=open_store(store), progress=progress, targets=targets
+        )
     else:
         made = universe.joined(cubes)
     return universe.evaluate(
@@ -139,23 +141,26 @@ def prepare_universe(
     *,
     store: StoreLike,
     progress: bool,
+    targets: str | None = None,
     device: str = "cpu",
     **windows: Any,
 ) -> PreparedUniverse:
-    """Lay out a universe and make its forecasts; arguments of `walk_forward_universe`."""
+    """Lay out a universe and make its forecasts; arguments as in `walk_forward_universe`."""
     universe = Universe.of(bars, device=device, **windows)
-    made = universe.made(_loaded(model), store=open_store(store), progress=progress)
+    made = universe.made(
+        _loaded(model), store=open_store(store), progress=progress, targets=targets
+    )
     return PreparedUniverse(universe, made)
 
 
 @dataclass(frozen=True)
 class Universe:
-    """Bars of many symbols with their windows, laid out on a device to be evaluated many times.
+    """Bars and windows of many symbols, laid out on a device to be evaluated many times.
 
     Attributes:
-        device: its name.
-        runs: how each symbol is run.
-        days: all days, on the device.
+        device: name of the device.
+        runs: bars, windows and costs of each symbol.
+        days: bars of all symbols on the device.
     """
 
     device: str
@@ -176,10 +181,10 @@ class Universe:
         asset_class: str | None = None,
         device: str = "cpu",
     ) -> Universe:
-        """Plan the windows and upload the days; arguments and errors of `walk_forward_universe`."""
+        """Plan the windows and upload the bars; see `walk_forward_universe` for the arguments."""
         if find_spec("torch") is None:
             raise MissingDependencyError(
-                "a universe is computed with torch, which is not installed: "
+                "a universe run needs torch, which is not installed: "
                 "pip install 'marketsim[models]'"
             )
         place = find_place(device, {}, work=1)
@@ -193,61 +198,70 @@ class Universe:
 
     @property
     def place(self) -> Place | None:
-        """The device; None for the CPU."""
+        """Device of the universe; None for the CPU."""
         return self.days.place
 
     @property
     def plans(self) -> list[tuple[Bars, ForecastPlan]]:
-        """The forecasts that are needed, in the order of the days."""
+        """Plans of the forecasts that the universe needs, in the order of its bars."""
         return [(self.runs[i].bars, plan) for i in self.days.order for plan in self.runs[i].plans]
 
-    def made(self, model: Model, *, store: ForecastStore | None, progress: bool) -> DeviceCube:
-        """The forecasts that are needed, by a model and a store; see `run_plans_on`."""
+    def made(
+        self,
+        model: Model,
+        *,
+        store: ForecastStore | None,
+        progress: bool,
+        targets: str | None = None,
+    ) -> DeviceCube:
+        """Make the forecasts that the universe needs; see `run_plans_on`."""
         with stage("forecasts"):
-            if "own" not in traits_of(model).targets:
-                made = run_plans(self.plans, model, store=store, progress=progress)
-                own = [
-                    cube.own_returns(bars) for cube, (bars, _) in zip(made, self.plans, strict=True)
-                ]
-                return self._together(to_device_together(own, self.place))
+            planned = [
+                (ReturnTable.for_model(bars, model, targets), plan) for bars, plan in self.plans
+            ]
+            # Moves against the close are put in order, which takes all four.
+            own = bool(planned) and planned[0][0].targets == "own"
             cubes = run_plans_on(
-                self.plans, model, self.device, store=store, progress=progress, targets=_TARGETS
-            )
+                planned, model, self.device, store=store, progress=progress,
+                targets=_TARGETS if own else TARGETS,
+            )  # fmt: skip
             return self._together(cubes)
 
     def joined(self, cubes: Sequence[ForecastCube | DeviceCube]) -> DeviceCube:
-        """The forecasts that are needed, out of one cube a symbol.
+        """Join the forecasts that the universe needs from one cube per symbol.
 
         Raises:
-            ArgumentError: another number of cubes, or one that holds too few days, another schema
-                than the others, or lies on another device.
+            ArgumentError: a wrong number of cubes, a cube with too few bars, or cubes that differ
+                in schema or device.
         """
         if len(cubes) != len(self.runs):
-            raise ArgumentError(f"give one cube a symbol: got {len(cubes)} for {len(self.runs)}")
+            raise ArgumentError(
+                f"cubes must be one per symbol: got {len(cubes)} for {len(self.runs)} symbols"
+            )
         on_host = [cube for cube in cubes if isinstance(cube, ForecastCube)]
         moved = iter(to_device_together(on_host, self.place))
         on_device = [next(moved) if isinstance(cube, ForecastCube) else cube for cube in cubes]
         device = self.days.before.device
-        wanted = []
+        needed = []
         for i in self.days.order:
             run, cube = self.runs[i], on_device[i]
             if cube.schema != on_device[0].schema or cube.records.device != device:
                 raise ArgumentError(
-                    f"cubes must be of one schema and on {device}: that of {run.bars.symbol} is of "
-                    f"{cube.schema.text}, on {cube.records.device}, the first of "
-                    f"{on_device[0].schema.text}"
+                    f"cubes must share one schema and be on {device}: got {cube.schema.text} on "
+                    f"{cube.records.device} for {run.bars.symbol}, {on_device[0].schema.text} for "
+                    "the first"
                 )
             try:
-                wanted += [cube.slice(plan.first, plan.stop) for plan in run.plans]
+                needed += [cube.slice(plan.first, plan.stop) for plan in run.plans]
             except ArgumentError as error:
                 raise ArgumentError(f"{run.bars.symbol}: {error}") from None
-        return self._together(wanted)
+        return self._together(needed)
 
     def _together(self, cubes: Sequence[DeviceCube]) -> DeviceCube:
         import torch
 
         records = torch.cat([cube.records for cube in cubes])
-        return DeviceCube(0, cubes[0].schema, records, self.place)
+        return DeviceCube(0, cubes[0].schema, records, self.place).ordered()
 
     def evaluate(
         self,
@@ -258,15 +272,15 @@ class Universe:
         aggregate: str = "trimmed_mean_10",
         offset_bounds: Bounds = DEFAULT_BOUNDS,
     ) -> UniverseResult:
-        """From forecasts, as `made` or `joined` gives them, to the sums of the simulations.
+        """Evaluate strategies on forecasts that `made` or `joined` returned.
 
-        Nothing comes to the host and nothing waits; arguments and errors of
+        Asynchronous: nothing is copied to the host. Arguments and errors as in
         `walk_forward_universe`.
         """
         chosen, policies = fitted_strategies(strategies), _policies(fills)
         if len(forecasts) != self.days.count:
             raise ArgumentError(
-                f"forecasts must be those of {self.days.count} days, as joined() gives them: got "
+                f"forecasts must cover {self.days.count} bars, as joined() returns them: got "
                 f"{len(forecasts)}"
             )
         levels = self._levels(forecasts, aggregate)
@@ -282,36 +296,39 @@ class Universe:
         )
 
     def charged(self, fee: float | Costs | None, asset_class: str | None) -> Universe:
-        """The same under other costs, or as another asset class; the order of the days stays."""
+        """Return the universe under other costs or asset class; the order of the bars stays."""
         runs, days = charged(self.days, self.runs, fee, asset_class)
         return Universe(self.device, runs, days)
 
     @property
     def _windows(self) -> tuple[int, int, int]:
-        """Days that offsets are fitted on, days from there to the day decided, days to sum."""
+        """(bars of a fit window, bars from its last one to the bar decided, bars to sum)."""
         windows = self.runs[0].windows
         return windows.offset_window, windows.purge + 1, windows.window
 
     def _levels(self, forecasts: DeviceCube, aggregate: str) -> Levels:
-        """Forecast moves of high and low against the close before, as `decision_view` has them."""
+        """Return forecast moves of high and low, as in `decision_view`."""
         first, second = (target_index(name) for name in _TARGETS)
         with stage("head"):
-            records = forecasts.records[:, 0, first : second + 1]
-            returns: torch.Tensor = point_on_device(
-                forecasts.schema, records, aggregate, forecasts.kernels_place()
-            )
-            moves: Any = moves_from_close(returns, self.days.before)
-            moves = moves.masked_fill((returns == 0.0).all(dim=1, keepdim=True), 0.0)
+            if forecasts.schema.targets == "close":
+                moves: Any = simple_moves(forecasts.point(aggregate)[:, first : second + 1])
+            else:
+                records = forecasts.records[:, 0, first : second + 1]
+                returns: torch.Tensor = point_on_device(
+                    forecasts.schema, records, aggregate, forecasts.kernels_place()
+                )
+                moves = moves_from_close(returns, self.days.before)
+                moves = moves.masked_fill((returns == 0.0).all(dim=1, keepdim=True), 0.0)
         return Levels(moves[:, 0], moves[:, 1])
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedUniverse:
-    """A universe with its forecasts: make it by `marketsim.prepare`, evaluate it many times.
+    """Universe with its forecasts, to be evaluated many times; made by `marketsim.prepare`.
 
     Attributes:
-        universe: bars, windows and days, laid out on a device.
-        forecasts: those that are needed.
+        universe: bars and windows, laid out on a device.
+        forecasts: forecasts of the universe's plans.
     """
 
     universe: Universe
@@ -331,11 +348,11 @@ class PreparedUniverse:
         aggregate: str = "trimmed_mean_10",
         offset_bounds: Bounds = DEFAULT_BOUNDS,
     ) -> UniverseResult:
-        """Run strategies on all symbols; no forecast, key or plan is made again.
+        """Evaluate strategies on all symbols; makes no forecast, key or plan again.
 
         Args:
-            strategies: those whose offsets are fitted; None for all of them.
-            fill: a fill policy, or several, each a run of its own.
+            strategies: strategies with fitted offsets; None for all of them.
+            fill: one or several fill policies, each evaluated as a run of its own.
             fee, asset_class, aggregate, offset_bounds: as in `walk_forward`.
 
         Raises:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from marketsim.errors import UnknownNameError
+from marketsim.arguments import as_number, check_whole
+from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.legacy.genesis.atomic_files import save_npz
 from marketsim.legacy.genesis.backtest.compiled import Prepared, Ran, prepare, run_prepared
 from marketsim.legacy.genesis.backtest.findings import Findings
@@ -16,13 +17,15 @@ from marketsim.legacy.genesis.backtest.htf_exit_engine import HTFFibonacciExitEn
 from marketsim.legacy.genesis.backtest.position_tracker import PositionTracker
 from marketsim.legacy.genesis.backtest.settings import EXIT_DEFAULTS, settings_of
 from marketsim.legacy.genesis.backtest.trades import as_dict, trades_of
-from marketsim.legacy.genesis.candles import Candles, from_frame
+from marketsim.legacy.genesis.candles import COLUMNS, Candles, from_frame, read_frame, within
+from marketsim.legacy.genesis.config.unread import check_levels, check_run
 from marketsim.legacy.genesis.names import WINDOW
 from marketsim.legacy.genesis.quirks import GenesisQuirks, current_quirks, quirks_of
 from marketsim.legacy.genesis.root import candles_file, project_root
 from marketsim.legacy.genesis.strategy.champion_loader import ChampionLoader
 from marketsim.legacy.genesis.strategy.evaluate import merge_configs
 from marketsim.legacy.genesis.strategy.prob_model import model_of
+from marketsim.legacy.genesis.variables import without_effect
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,15 +34,6 @@ SWITCHES = {
     "fast_window": "accepted; no window is built in any mode, so results and time are the same",
     "precompute_features": "accepted; features are always computed once for the whole series; the "
     "old file of indicators is written and never read",
-}
-
-# Variables that once chose caches, and so results.
-NO_EFFECT = {
-    "GENESIS_FEATURE_CACHE_SIZE": "no result is looked up in a cache",
-    "GENESIS_FAST_HASH": "no result is looked up in a cache",
-    "GENESIS_DISABLE_INDICATOR_CACHE": "no result is looked up in a cache",
-    "GENESIS_DISABLE_METRICS": "there are no counters",
-    "GENESIS_DEBUG_BACKTEST": "no error of a bar is swallowed",
 }
 
 
@@ -80,6 +74,10 @@ class BacktestEngine:
         quirks: which defects are reproduced; None: those of `use_quirks`.
         on_error: "raise", or "skip": a bar that fails leaves no equity row and is counted.
 
+    Raises:
+        ArgumentError: capital, rates or warmup that cannot be.
+        UnreadSettingError: strict, and nothing reads one of htf_exit_config.
+
     Attributes:
         precompute_features: accepted; see `SWITCHES`.
         candles_df: the bars; None before they are loaded.
@@ -107,9 +105,10 @@ class BacktestEngine:
     ) -> None:
         if on_error not in ("raise", "skip"):
             raise UnknownNameError("on_error", on_error, ("raise", "skip"))
+        _check_money(initial_capital, commission_rate, slippage_rate)
         self.symbol, self.timeframe = symbol, timeframe
         self.start_date, self.end_date = start_date, end_date
-        self.warmup_bars = warmup_bars
+        self.warmup_bars = check_whole("warmup_bars", warmup_bars, 0)
         self.fast_window = bool(fast_window)
         self.precompute_features = False
         self.quirks, self.on_error = quirks, on_error
@@ -118,23 +117,23 @@ class BacktestEngine:
         self.state: dict[str, Any] = {}
         self.bar_count = 0
         self.champion_loader = ChampionLoader()
+        check_levels(htf_exit_config or {}, quirks or current_quirks())
         self.htf_exit_config = {**EXIT_DEFAULTS, **(htf_exit_config or {})}
         self.htf_exit_engine = HTFFibonacciExitEngine(self.htf_exit_config)
 
     def load_data(self) -> bool:
-        """Read the bars under `data`; False where there are none."""
-        import pandas as pd
+        """Read the bars under `data`; False where there are none.
 
+        Raises:
+            FileFormatError: the file is no Parquet file with the columns of candles.
+            ArgumentError: start_date or end_date is no date.
+        """
         path, places = candles_file(self.symbol, self.timeframe)
         if path is None:
             print("[ERROR] Data file not found:", *places, sep="\n  ")
             return False
-        columns = ["timestamp", "open", "high", "low", "close", "volume"]
-        frame = pd.read_parquet(path, columns=columns)
-        if self.start_date:
-            frame = frame[frame["timestamp"] >= pd.to_datetime(self.start_date)]
-        if self.end_date:
-            frame = frame[frame["timestamp"] <= pd.to_datetime(self.end_date)]
+        frame = read_frame(path, ("timestamp", *COLUMNS), path)
+        frame = within(frame, self.start_date, self.end_date)
         self.candles_df = frame
         print(f"[OK] {len(frame):,} candles of {path.name}")
         if len(frame) < self.warmup_bars:
@@ -166,6 +165,7 @@ class BacktestEngine:
 
         Raises:
             GenesisBarError: a bar fails, and on_error is "raise".
+            UnreadSettingError: strict, and nothing reads one of `configs`.
         """
         if self.candles_df is None:
             print("[ERROR] No data loaded. Call load_data() first.")
@@ -176,6 +176,7 @@ class BacktestEngine:
         named = {"symbol": self.symbol, "timeframe": self.timeframe, **(policy or {})}
         with quirks_of(quirks):
             champion = self.champion_loader.load(self.symbol, self.timeframe)
+            check_run(configs or {}, champion.config, quirks)
             config = merge_configs(champion.config, configs or {})
             if (named["symbol"], named["timeframe"]) != (self.symbol, self.timeframe):
                 own = self.champion_loader.load(named["symbol"], named["timeframe"])
@@ -254,9 +255,7 @@ class BacktestEngine:
             "precompute_features": self.precompute_features,
         }
         notes = [f"{name}: {SWITCHES[name]}" for name, on in switched.items() if on]
-        notes += [
-            f"{name}: accepted; {why}" for name, why in NO_EFFECT.items() if name in os.environ
-        ]
+        notes += without_effect()
         if notes:
             info["switches"] = notes
         if failed:
@@ -266,6 +265,14 @@ class BacktestEngine:
     def _write_indicators(self, candles: Candles) -> None:
         name = f"{self.symbol}_{self.timeframe}_{len(candles)}.npz"
         save_npz(project_root() / "cache" / "precomputed" / name, candles)
+
+
+def _check_money(capital: object, commission: object, slippage: object) -> None:
+    if not 0.0 < as_number("initial_capital", capital) < np.inf:
+        raise ArgumentError(f"initial_capital must be above 0 and finite: got {capital!r}")
+    for name, rate in (("commission_rate", commission), ("slippage_rate", slippage)):
+        if not -1.0 < as_number(name, rate) < 1.0:
+            raise ArgumentError(f"{name} must be a share between -1 and 1: got {rate!r}")
 
 
 def equity_curve(times: Sequence[Any], ran: Ran) -> list[dict[str, Any]]:

@@ -43,7 +43,8 @@ def settings_of(
 
 def _section(table: Table, *path: str) -> Table:
     for name in path:
-        below = table.get(name) or {}
+        below = table.get(name)
+        below = {} if below is None else below
         if not isinstance(below, Mapping):
             raise ArgumentError(f"{'.'.join(path)}: expected a table, got {below!r}")
         table = below

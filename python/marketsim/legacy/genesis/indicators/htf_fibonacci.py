@@ -14,7 +14,13 @@ from blake3 import blake3
 
 from marketsim.errors import BarsFileNotFoundError
 from marketsim.indicators import swings
-from marketsim.legacy.genesis.candles import Array, from_dict, from_rows, nanoseconds
+from marketsim.legacy.genesis.candles import (
+    Array,
+    from_dict,
+    from_rows,
+    nanoseconds,
+    read_frame,
+)
 from marketsim.legacy.genesis.indicators.fibonacci import (
     FibonacciConfig,
     calculate_fibonacci_levels,
@@ -155,8 +161,6 @@ _kept: dict[tuple[bytes, str], DailyLevels] = {}
 
 def levels_from_file(symbol: str, timeframe: str, how: str) -> DailyLevels | None:
     """Levels of the file of daily bars, keyed by its bytes; None where there is no file."""
-    import pandas as pd
-
     path, _ = candles_file(symbol, timeframe)
     if path is None:
         return None
@@ -164,9 +168,7 @@ def levels_from_file(symbol: str, timeframe: str, how: str) -> DailyLevels | Non
     key = (blake3(content).digest(), how)
     found = _kept.get(key)
     if found is None:
-        columns = ["timestamp", "high", "low", "close"]
-        frame = pd.read_parquet(io.BytesIO(content), columns=columns)
-        frame["timestamp"] = pd.to_datetime(frame["timestamp"])
+        frame = read_frame(io.BytesIO(content), ("timestamp", "high", "low", "close"), path)
         frame = frame.sort_values("timestamp", kind="stable")
         high, low, close = (frame[x].to_numpy(dtype=float) for x in ("high", "low", "close"))
         found = daily_levels(high, low, close, frame["timestamp"].to_numpy(), how)

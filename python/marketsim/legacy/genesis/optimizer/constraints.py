@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from marketsim.arguments import as_number
+
 
 @dataclass(slots=True)
 class ConstraintResult:
@@ -37,8 +39,11 @@ def enforce_constraints(
         reasons += [f"hard_fail:{failure}" for failure in score_obj.get("hard_failures") or []]
     for name, metric, upper in _LIMITS:
         limit = limits.get(name)
-        if not isinstance(limit, (int, float)):
+        if limit is None:
             continue
+        limit = (
+            limit if isinstance(limit, (int, float)) else as_number(f"constraints.{name}", limit)
+        )
         value = float(metrics.get(metric, 0))
         sign = ">" if upper else "<"
         broken = value > float(limit) if upper else value < float(limit)

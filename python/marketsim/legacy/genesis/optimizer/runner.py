@@ -12,13 +12,14 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from marketsim.arguments import check_whole
 from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.legacy.genesis.atomic_files import write_json
 from marketsim.legacy.genesis.optimizer.champion import (
-    ChampionCandidate,
     ChampionManager,
     candidate_of,
 )
+from marketsim.legacy.genesis.optimizer.results import save_results
 from marketsim.legacy.genesis.optimizer.signatures import trial_key
 from marketsim.legacy.genesis.optimizer.spaces import (
     as_bool,
@@ -28,16 +29,21 @@ from marketsim.legacy.genesis.optimizer.spaces import (
     suggest_parameters,
 )
 from marketsim.legacy.genesis.optimizer.study import run_study
-from marketsim.legacy.genesis.optimizer.summary import results_folder
+from marketsim.legacy.genesis.optimizer.summary import read_trial, results_folder
 from marketsim.legacy.genesis.optimizer.trials import (
     Ground,
     TrialConfig,
+    answered_trial,
+    backtest_trial,
+    failed_trial,
     ground_of,
     load_existing_trials,
     run_trial,
 )
 from marketsim.legacy.genesis.root import project_root
 from marketsim.legacy.genesis.strategy.model_registry import read_json
+from marketsim.legacy.genesis.variables import without_effect
+from marketsim.processes import WorkerLostError, Workers, can_share_memory
 
 __all__ = [
     "TrialConfig",
@@ -64,7 +70,8 @@ class OptimizerStrategy:
 def run_optimizer(config_path: str | Path, *, run_id: str | None = None) -> list[Table]:
     """Run a search; its files are under results/hparam_search/RUN_ID. Each trial's result.
 
-    The best valid trial becomes the champion where it is better than the one there is.
+    The best valid trial becomes the champion where it is better than the one there is. Its trades
+    and equity are written under results; with meta.runs.save_results those of every trial.
 
     Raises:
         ArgumentError: the file asks for what cannot be.
@@ -73,16 +80,24 @@ def run_optimizer(config_path: str | Path, *, run_id: str | None = None) -> list
     config_path = Path(config_path)
     config = load_search_config(config_path)
     meta, parameters = config.get("meta") or {}, config.get("parameters") or {}
+    for name, table in (("meta", meta), ("parameters", parameters)):
+        if not isinstance(table, Mapping):
+            raise ArgumentError(f"{name}: expected a table, got {table!r:.80}")
     runs = meta.get("runs") or {}
+    best: Table | None = None
     strategy = str(runs.get("strategy") or OptimizerStrategy.GRID).lower()
     if strategy not in (OptimizerStrategy.GRID, OptimizerStrategy.OPTUNA):
         raise UnknownNameError("strategy", strategy, ("grid", "optuna"))
     run_id = run_id or f"run_{datetime.now(UTC):%Y%m%d_%H%M%S}"
+    if not run_id or Path(run_id).name != run_id:
+        raise ArgumentError(f"run_id must be a name, not a path: got {run_id!r}")
     run_dir = (results_folder() / run_id).resolve()
     run_dir.mkdir(parents=True, exist_ok=True)
     run_meta = _run_meta(run_dir, config_path, meta, run_id)
+    for line in without_effect():
+        print(f"[NOTE] {line}")
     search = _Search(config, run_id, run_dir)
-    limit = int(runs.get("max_trials") or 0) or None
+    limit = check_whole("meta.runs.max_trials", runs.get("max_trials") or 0, 0) or None
     concurrency = _concurrency(runs)
     if strategy == OptimizerStrategy.GRID:
         chosen = list(expand_parameters(parameters))[:limit]
@@ -100,10 +115,16 @@ def run_optimizer(config_path: str | Path, *, run_id: str | None = None) -> list
         )
         run_meta["optuna"] = study
         best = next((r for r in results if r["trial_id"] == study["best_trial_number"]), None)
-        if best is not None:
-            write_json(run_dir / "best_trial.json", best)
         write_json(run_dir / "run_meta.json", run_meta)
-    _promote(results, search, run_meta, config_path)
+    winner = _winner(results)
+    wanted = [] if winner is None else [winner]
+    save_results(
+        results if as_bool(runs.get("save_results")) else wanted, search.trial({}), run_dir
+    )
+    if best is not None:
+        write_json(run_dir / "best_trial.json", best)
+    if winner is not None:
+        _promote(winner, search, run_meta, config_path)
     return results
 
 
@@ -132,7 +153,7 @@ class _Search:
             snapshot_id=str(self.meta.get("snapshot_id", "")),
             symbol=self.symbol,
             timeframe=self.timeframe,
-            warmup_bars=int(self.meta.get("warmup_bars", 150)),
+            warmup_bars=check_whole("meta.warmup_bars", self.meta.get("warmup_bars", 150), 0),
             parameters=parameters,
             start_date=self.dates[0],
             end_date=self.dates[1],
@@ -155,18 +176,84 @@ class _Search:
         )
 
     def run_all(self, chosen: list[dict[str, Any]], workers: int) -> list[Table]:
-        """Run many, in order of their numbers whatever the workers."""
-        numbered = range(1, len(chosen) + 1)
+        """Run many, in order of their numbers whatever the workers.
+
+        Several workers are processes that share bars and features, where the system can fork;
+        elsewhere threads.
+        """
+        numbered = list(enumerate(chosen, start=1))
         if workers == 1:
-            return [self.run(index, one) for index, one in zip(numbered, chosen, strict=True)]
-        with ThreadPoolExecutor(workers) as pool:
-            return list(pool.map(self.run, numbered, chosen))
+            return [self.run(index, one) for index, one in numbered]
+        if not can_share_memory():
+            with ThreadPoolExecutor(workers) as pool:
+                return list(pool.map(self.run, *zip(*numbered, strict=True)))
+        found: dict[int, Table] = {}
+        left = []
+        for index, parameters in numbered:
+            done = answered_trial(
+                self.trial(parameters), index, self.run_dir, self.ground, self.existing,
+                self._seen, None,
+            )  # fmt: skip
+            if done is None:
+                left.append(index)
+            else:
+                found[index] = done
+        if left:
+            self._in_processes(left, chosen, workers, found)
+        return [found[index] for index, _ in numbered]
+
+    def _in_processes(
+        self, left: list[int], chosen: list[dict[str, Any]], workers: int, found: dict[int, Table]
+    ) -> None:
+        """Backtest trials by their numbers, a few at a time; a lost process fails its own."""
+
+        def backtest(numbers: list[int]) -> list[Table]:
+            return [
+                backtest_trial(
+                    self.trial(chosen[index - 1]), index, self.ground, self.run_dir,
+                    self.constraints, cached=True,
+                )
+                for index in numbers
+            ]  # fmt: skip
+
+        size = max(1, -(-len(left) // (4 * workers)))
+        parts = [left[first : first + size] for first in range(0, len(left), size)]
+        todo = iter(enumerate(parts))
+        waiting = len(parts)
+        with Workers(backtest, min(workers, waiting), reports=False) as pool:
+            while waiting:
+                while pool.idle and (part := next(todo, None)) is not None:
+                    pool.start(part[0], {"numbers": part[1]})
+                for place, outcome in pool.finished(lambda *_: False):
+                    waiting -= 1
+                    if outcome.raised is None:
+                        found.update(zip(parts[place], outcome.found, strict=True))
+                    elif isinstance(outcome.raised, WorkerLostError):
+                        found.update(self._lost(parts[place], chosen, outcome.raised))
+                    else:
+                        raise outcome.raised
+
+    def _lost(
+        self, numbers: list[int], chosen: list[dict[str, Any]], error: BaseException
+    ) -> dict[int, Table]:
+        """Trials of a process that was killed: those that it had finished, and failed ones."""
+        out = {}
+        for index in numbers:
+            base = {"trial_id": f"trial_{index:03d}", "parameters": chosen[index - 1]}
+            path = self.run_dir / f"trial_{index:03d}.json"
+            written = read_trial(path) if path.is_file() else None
+            if written is not None and written.get("data") == self.ground.digest:
+                del written["trial_file"]
+                out[index] = written
+            else:
+                out[index] = failed_trial(base, self.run_dir, error, 0.0)
+        return out
 
 
 def _concurrency(runs: Mapping[str, Any]) -> int:
     text = os.environ.get("GENESIS_MAX_CONCURRENT")
     if text is None:
-        return max(1, int(runs.get("max_concurrent", 1)))
+        return max(1, check_whole("meta.runs.max_concurrent", runs.get("max_concurrent", 1), 0))
     try:
         return max(1, int(text))
     except ValueError as error:
@@ -217,16 +304,21 @@ def git_commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def _promote(
-    results: list[Table], search: _Search, run_meta: Mapping[str, Any], config_path: Path
-) -> None:
-    best: ChampionCandidate | None = None
+def _winner(results: list[Table]) -> Table | None:
+    """The valid trial with the highest score, the first of equals."""
+    best: tuple[float, Table] | None = None
     for result in results:
         candidate = candidate_of(result)
-        if candidate is not None and (best is None or candidate.score > best.score):
-            best = candidate
-    if best is None:
-        return
+        if candidate is not None and (best is None or candidate.score > best[0]):
+            best = candidate.score, result
+    return None if best is None else best[1]
+
+
+def _promote(
+    winner: Table, search: _Search, run_meta: Mapping[str, Any], config_path: Path
+) -> None:
+    best = candidate_of(winner)
+    assert best is not None
     manager = ChampionManager()
     current = manager.load_current(search.symbol, search.timeframe)
     if not manager.should_replace(current, best):

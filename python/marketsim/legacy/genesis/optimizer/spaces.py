@@ -10,6 +10,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from marketsim.arguments import as_number
 from marketsim.errors import ArgumentError, FileFormatError, MissingDependencyError
 
 _ENCODED = "__optuna_complex__"
@@ -51,9 +52,16 @@ def _choices(node: Any) -> list[Any]:
         return [node]
     kind = node.get("type")
     if kind == "grid":
-        return list(node.get("values") or [])
+        if not node.get("values"):
+            raise ArgumentError(f"a grid needs values: got {dict(node)!r}")
+        return list(node["values"])
     if kind == "fixed":
         return [node.get("value")]
+    if kind in ("int", "float", "loguniform"):
+        raise ArgumentError(
+            f"strategy: grid needs values for each parameter, strategy: optuna takes {kind}: got "
+            f"{dict(node)!r}"
+        )
     return list(expand_parameters(node))
 
 
@@ -90,6 +98,8 @@ def _suggest(trial: Any, leaf: Mapping[str, Any], path: str) -> Any:
         )
     if low is None or high is None:
         raise ArgumentError(f"parameter {path}: low and high are needed: got {low!r}, {high!r}")
+    if not as_number(f"{path}.low", low) <= as_number(f"{path}.high", high):
+        raise ArgumentError(f"parameter {path}: low must not exceed high: got {low!r}, {high!r}")
     if kind == "int":
         return trial.suggest_int(path, int(low), int(high), step=int(leaf.get("step", 1)))
     if kind == "loguniform":

@@ -18,6 +18,7 @@ from typing import Any
 from marketsim.errors import FileFormatError, StoreNotFoundError
 from marketsim.legacy.genesis.quirks import current_quirks
 from marketsim.legacy.genesis.root import project_root
+from marketsim.legacy.genesis.variables import without_effect
 
 Trial = dict[str, Any]
 RESULTS_DIR: Path | None = None  # None: results/hparam_search of the project
@@ -294,6 +295,8 @@ def run(args: argparse.Namespace) -> int:
         return 1
     try:
         _print_summary(summarize_run(args.run_id), top_n=max(1, args.top))
+        for line in without_effect():
+            print(f"[NOTE] {line}")
     except (StoreNotFoundError, FileFormatError) as error:
         print(f"[FAILED] {error}", file=sys.stderr)
         return 1

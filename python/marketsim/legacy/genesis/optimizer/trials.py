@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from marketsim.errors import MarketsimError, NotEnoughBarsError
-from marketsim.legacy.genesis.atomic_files import write_json
+from marketsim.legacy.genesis.atomic_files import write_json, write_text
 from marketsim.legacy.genesis.backtest.compiled import Prepared, Ran, prepare, run_prepared
 from marketsim.legacy.genesis.backtest.metrics import calculate_backtest_metrics, figures
 from marketsim.legacy.genesis.backtest.position_tracker import summary_numbers
 from marketsim.legacy.genesis.backtest.settings import EXIT_DEFAULTS, settings_of
-from marketsim.legacy.genesis.candles import from_frame
+from marketsim.legacy.genesis.candles import COLUMNS, from_frame, read_frame, within
 from marketsim.legacy.genesis.config.runtime import runtime_config, validate
 from marketsim.legacy.genesis.config.unread import check_settings
 from marketsim.legacy.genesis.optimizer.constraints import enforce_constraints
@@ -80,8 +80,6 @@ def ground_of(trial: TrialConfig) -> Ground:
     Raises:
         NotEnoughBarsError: there are no bars of that range.
     """
-    import pandas as pd
-
     quirks = current_quirks()
     start, end = trial.dates()
     path, places = candles_file(trial.symbol, trial.timeframe)
@@ -100,10 +98,7 @@ def ground_of(trial: TrialConfig) -> Ground:
     found = _grounds.get(key)
     if found is not None:
         return found
-    frame = pd.read_parquet(path)
-    stamps = frame["timestamp"]
-    inside = (stamps >= pd.to_datetime(start)) & (stamps <= pd.to_datetime(end))
-    frame = frame[inside]
+    frame = within(read_frame(path, ("timestamp", *COLUMNS), path), start, end)
     if frame.empty:
         raise NotEnoughBarsError(f"no bars of {trial.symbol} {trial.timeframe} {start}..{end}")
     prepared = prepare(from_frame(frame), trial.symbol, trial.timeframe, model, quirks)
@@ -155,11 +150,30 @@ def run_trial(
     Raises:
         UnreadSettingError: strict, and nothing reads one of its parameters.
     """
-    key, trial_id = trial_key(trial.parameters), f"trial_{index:03d}"
     ground = ground or ground_of(trial)
-    known = existing_trials.get(key) if allow_resume else None
+    done = answered_trial(
+        trial, index, run_dir, ground, existing_trials if allow_resume else {},
+        seen_param_keys, seen_param_lock,
+    )  # fmt: skip
+    if done is not None:
+        return done
+    return backtest_trial(trial, index, ground, run_dir, constraints_cfg, cached=cache_enabled)
+
+
+def answered_trial(
+    trial: TrialConfig,
+    index: int,
+    run_dir: Path,
+    ground: Ground,
+    existing: Mapping[str, Mapping[str, Any]],
+    seen: set[str] | None,
+    lock: threading.Lock | None,
+) -> Table | None:
+    """The result of a trial that needs no backtest; None where it needs one."""
+    key, trial_id = trial_key(trial.parameters), f"trial_{index:03d}"
+    known = existing.get(key)
     if known is not None and known.get("data") == ground.digest:
-        _see(key, seen_param_keys, seen_param_lock)
+        _see(key, seen, lock)
         return {
             "trial_id": known.get("trial_id"),
             "parameters": trial.parameters,
@@ -170,20 +184,20 @@ def run_trial(
             "constraints": known.get("constraints"),
         }
     base: Table = {"trial_id": trial_id, "parameters": trial.parameters}
-    if not _see(key, seen_param_keys, seen_param_lock):
+    if not _see(key, seen, lock):
         return {**base, "skipped": True, "reason": "duplicate_within_run"}
     reason = zero_trade_reason(trial.parameters)
-    if reason is not None:
-        payload = {
-            **base,
-            "skipped": True,
-            "reason": "zero_trade_preflight",
-            "details": reason,
-            "score": {"score": ZERO_TRADE_SCORE},
-        }
-        write_json(run_dir / f"{trial_id}.json", payload, sync=False)
-        return payload
-    return _backtest(trial, base, ground, run_dir, key, constraints_cfg, cache_enabled)
+    if reason is None:
+        return None
+    payload = {
+        **base,
+        "skipped": True,
+        "reason": "zero_trade_preflight",
+        "details": reason,
+        "score": {"score": ZERO_TRADE_SCORE},
+    }
+    write_json(run_dir / f"{trial_id}.json", payload, sync=False)
+    return payload
 
 
 def _see(key: str, seen: set[str] | None, lock: threading.Lock | None) -> bool:
@@ -196,16 +210,19 @@ def _see(key: str, seen: set[str] | None, lock: threading.Lock | None) -> bool:
     return new
 
 
-def _backtest(
+def backtest_trial(
     trial: TrialConfig,
-    base: Table,
+    index: int,
     ground: Ground,
     run_dir: Path,
-    key: str,
     constraints_cfg: Mapping[str, Any] | None,
+    *,
     cached: bool,
 ) -> Table:
-    trial_id, began = base["trial_id"], time.perf_counter()
+    """Backtest and score a trial, and write its files."""
+    trial_id, began = f"trial_{index:03d}", time.perf_counter()
+    base: Table = {"trial_id": trial_id, "parameters": trial.parameters}
+    key = trial_key(trial.parameters)
     kept = run_dir / "_cache" / f"{_cache_name(key, ground)}.json"
     before = read_trial(kept) if cached and kept.is_file() else None
     if before is not None:
@@ -225,19 +242,16 @@ def _backtest(
         ran = run_parameters(ground, config, trial.warmup_bars)
         score = score_run(ran, CAPITAL)
     except MarketsimError as error:
-        spent = time.perf_counter() - began
-        text = f"{type(error).__name__}: {error}"
-        payload |= {"error": text, "attempts": 1, "duration_seconds": spent}
-        write_json(run_dir / f"{trial_id}.json", payload, sync=False)
-        return payload
+        return failed_trial(payload, run_dir, error, time.perf_counter() - began)
     constraints = enforce_constraints(score, trial.parameters, constraints_cfg=constraints_cfg)
     spent = time.perf_counter() - began
     payload |= {
-        "results_path": None,
+        "results_path": None,  # see results.py
         "score": {
             k: score[k] for k in ("score", "metrics", "hard_failures", "flags") if k in score
         },
         "constraints": {"ok": constraints.ok, "reasons": constraints.reasons},
+        "log": _write_log(run_dir, trial, trial_id, ground, score, constraints.reasons),
         "attempts": 1,
         "duration_seconds": spent,
         "attempt_durations": [spent],
@@ -249,6 +263,42 @@ def _backtest(
         snapshot = {k: v for k, v in payload.items() if k != "trial_id"}
         write_json(kept, snapshot, sort_keys=True, sync=False)
     write_json(run_dir / f"{trial_id}.json", payload, sync=False)
+    return payload
+
+
+def _write_log(
+    run_dir: Path,
+    trial: TrialConfig,
+    trial_id: str,
+    ground: Ground,
+    score: Mapping[str, Any],
+    reasons: list[str],
+) -> str:
+    """What the command would have printed, in short; the file's name."""
+    bars, (start, end) = len(ground.prepared.candles), trial.dates()
+    lines = [
+        f"Running Backtest: {trial.symbol} {trial.timeframe}, {start} to {end}, {bars:,} bars, "
+        f"warmup {trial.warmup_bars}",
+        *(f"{name}: {value}" for name, value in score["metrics"].items()),
+        f"Score: {score['score']:.4f}",
+        *(f"[HARD FAILURE] {text}" for text in score["hard_failures"]),
+        *(f"[CONSTRAINT] {text}" for text in reasons),
+        *(f"[NOTE] quirk {line}" for line in current_quirks().lines()),
+    ]
+    name = f"{trial_id}.log"
+    write_text(run_dir / name, "\n".join(lines) + "\n", sync=False)
+    return name
+
+
+def failed_trial(base: Table, run_dir: Path, error: BaseException, seconds: float) -> Table:
+    """Record a trial that failed."""
+    text = f"{type(error).__name__}: {error}"
+    log = f"{base['trial_id']}.log"
+    write_text(run_dir / log, f"[FAILED] {text}\n", sync=False)
+    payload = {
+        **base, "error": text, "log_path": log, "attempts": 1, "duration_seconds": seconds
+    }  # fmt: skip
+    write_json(run_dir / f"{payload['trial_id']}.json", payload, sync=False)
     return payload
 
 

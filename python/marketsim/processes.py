@@ -46,6 +46,14 @@ class _Worker:
     job: int | None = None  # the trial it works on
 
 
+def can_share_memory() -> bool:
+    """Whether a new process has the memory of this one: it is forked.
+
+    Not where torch is loaded, whose threads do not survive that.
+    """
+    return "fork" in multiprocessing.get_all_start_methods() and "torch" not in sys.modules
+
+
 class Workers:
     """Processes that evaluate an objective.
 
@@ -57,7 +65,7 @@ class Workers:
 
     def __init__(self, objective: Callable[..., Any], jobs: int, *, reports: bool) -> None:
         self._objective, self._reports = objective, reports
-        can_fork = "fork" in multiprocessing.get_all_start_methods() and "torch" not in sys.modules
+        can_fork = can_share_memory()
         self._context: Any = multiprocessing.get_context("fork" if can_fork else "spawn")
         if not can_fork:
             _check_can_be_handed_over(objective)

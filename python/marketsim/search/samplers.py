@@ -1,0 +1,72 @@
+"""Samplers and pruners of Optuna by name."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from typing import Any
+
+from marketsim.errors import ArgumentError, MissingDependencyError, UnknownNameError
+from marketsim.search.spaces import Dimension, values_of
+
+SAMPLERS = {
+    "tpe": "TPESampler",
+    "cmaes": "CmaEsSampler",
+    "gp": "GPSampler",
+    "grid": "GridSampler",
+    "nsga2": "NSGAIISampler",
+    "qmc": "QMCSampler",
+    "random": "RandomSampler",
+}
+PRUNERS = {
+    "none": "NopPruner",
+    "median": "MedianPruner",
+    "halving": "SuccessiveHalvingPruner",
+    "hyperband": "HyperbandPruner",
+}
+
+
+def named_sampler(
+    package: Any, sampler: str | Any, seed: int, space: Mapping[str, Dimension] | None
+) -> Any:
+    """A sampler of Optuna by its name here, or the sampler itself.
+
+    Raises:
+        UnknownNameError: no such name.
+        MissingDependencyError: a package that it needs is not installed.
+        ArgumentError: the grid sampler without values by name.
+    """
+    if not isinstance(sampler, str):
+        return sampler
+    if sampler not in SAMPLERS:
+        raise UnknownNameError("sampler", sampler, SAMPLERS)
+    if sampler == "cmaes" and importlib.util.find_spec("cmaes") is None:
+        raise MissingDependencyError(
+            "sampler 'cmaes' needs the package cmaes: pip install 'marketsim[search]'"
+        )
+    if sampler == "gp" and importlib.util.find_spec("torch") is None:
+        raise MissingDependencyError("sampler 'gp' needs torch: pip install 'marketsim[models]'")
+    kind = getattr(package.samplers, SAMPLERS[sampler])
+    if sampler != "grid":
+        return kind(seed=seed)
+    if space is None:
+        raise ArgumentError("sampler 'grid' needs a space of values by name, not a function")
+
+    class Grid(kind):  # type: ignore[misc, valid-type]
+        def after_trial(self, *args: Any, **kwargs: Any) -> None:
+            """Optuna's own ends the loop of `optimize` here; ours counts."""
+
+    return Grid({name: values_of(name, dimension) for name, dimension in space.items()}, seed=seed)
+
+
+def named_pruner(package: Any, pruner: str | Any) -> Any:
+    """A pruner of Optuna by its name here, or the pruner itself.
+
+    Raises:
+        UnknownNameError: no such name.
+    """
+    if not isinstance(pruner, str):
+        return pruner
+    if pruner not in PRUNERS:
+        raise UnknownNameError("pruner", pruner, PRUNERS)
+    return getattr(package.pruners, PRUNERS[pruner])()

@@ -1,0 +1,61 @@
+"""Rows with a time of the day among the dates of daily bars."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from marketsim.bars import read_bars
+from marketsim.bars.clock import DAY, HOUR
+from marketsim.bars.running import find_strays
+
+DATES = [str(day.date()) for day in pd.bdate_range("2019-01-23", periods=9)]
+
+
+def text_of(times):
+    """One bar a time, each with other prices."""
+    rows = [f"{t},{10 + k},{12 + k},{9 + k},{11 + k},{100 + k}\n" for k, t in enumerate(times)]
+    return "Date,Open,High,Low,Close,Volume\n" + "".join(rows)
+
+
+@pytest.mark.parametrize("midnight", ["", " 00:00:00"])
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("place", [1, 3, 5])
+def test_a_second_bar_of_a_day_is_named(write, find, midnight, backwards, place):
+    times = [day + midnight for day in DATES]
+    times.insert(place, f"{DATES[place - 1]} 16:00:00")
+    if backwards:
+        times.reverse()
+    defect = find(write("A.csv", text_of(times)))["within_a_day"]
+    assert [times[row] for row in defect.rows] == [f"{DATES[place - 1]} 16:00:00"]
+    assert "16:00:00" in defect.message and "sort" not in defect.fix
+
+
+def test_bars_of_days_that_were_not_over_are_named_inside_the_file(write, find):
+    times = [*DATES[:2], f"{DATES[2]} 15:12:01", *DATES[3:]]
+    path = write("A.csv", text_of(times))
+    assert find(path)["within_a_day"].rows == (2,)
+    times[-1] += " 15:12:01"
+    assert find(write("A.csv", text_of(times)))["within_a_day"].rows == (2, 8)
+
+
+def test_the_running_bar_alone_is_left_out_on_request(write, find):
+    path = write("A.csv", text_of([*DATES[:5], f"{DATES[5]} 15:00:00"]))
+    assert list(find(path)) == ["running_bar"]
+    assert len(read_bars(path, repair="drop_running")) == 5
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(st.sampled_from([1, 4, 6, 8, 12, 24, 48, 168]), st.sampled_from([0, 1, 23]), st.data())
+def test_bars_that_keep_their_step_have_none(hours, shift, data):
+    """Any step, holes, and a clock that is moved by an hour."""
+    kept = np.sort(data.draw(st.lists(st.integers(0, 40), min_size=3, unique=True)))
+    wall = kept * hours * HOUR if hours >= 24 else np.arange(len(kept)) * hours * HOUR
+    wall = wall.astype(np.int64) + 20_000 * DAY
+    moved = data.draw(st.integers(0, len(wall)))
+    if hours >= 24:
+        wall[moved:] += (shift if shift < 2 else -1) * HOUR
+    assert not find_strays(wall, np.ones(len(wall), np.bool_)).any()
