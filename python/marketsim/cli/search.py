@@ -294,18 +294,12 @@ def _some_sets(job: _Job, most: int) -> dict[str, Any]:
     """Up to `most` sets of the space."""
     import numpy as np
 
-    from marketsim.search.spaces import Choice
+    from marketsim.search.spaces import random_set
 
     rng = np.random.default_rng(0)
     columns: dict[str, list[Any]] = {name: [] for name in job.space.space}
     for _ in range(100 * most):
-        one = {}
-        for name, dimension in job.space.space.items():
-            if isinstance(dimension, Choice):
-                one[name] = dimension.values[rng.integers(len(dimension.values))]
-            else:
-                value = dimension.low + rng.random() * (dimension.high - dimension.low)
-                one[name] = round(value) if isinstance(dimension.low, int) else value
+        one = random_set(job.space.space, rng)
         if all(condition.holds(one) for condition in job.space.conditions):
             for name, value in one.items():
                 columns[name].append(value)

@@ -174,6 +174,7 @@ class _Run:
         self.scores = np.full(self.count, np.nan)
         self.figures: dict[str, Floats] = {}
         self.file: ReturnsFile | None = None
+        self.answers = is_known(*(self.filed[name] for name in ("code", "settings", "metric")))
 
     def set(self, at: int) -> dict[str, Any]:
         return {name: plain(values[at]) for name, values in self.sets.items()}
@@ -210,7 +211,7 @@ class _Run:
         done = np.zeros(self.count, dtype=np.bool_)
         if self.ledger is None or (self.file is not None and not self.file.resumed):
             return done
-        if not is_known(self.filed["code"], self.filed["settings"], self.filed["metric"]):
+        if not self.answers:
             return done
         known = self.ledger.known(keys)
         for i, key in enumerate(keys):
@@ -294,7 +295,8 @@ class _Run:
                         **self.filed,
                     )
                     for at, row in enumerate(rows.tolist())
-                )
+                ),
+                once=self.answers,
             )
 
 

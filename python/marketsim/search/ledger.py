@@ -230,8 +230,13 @@ class Ledger:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def record(self, *trials: Trial) -> None:
+    def record(self, *trials: Trial, once: bool = False) -> None:
         """Append trials, all of them or none.
+
+        Args:
+            trials: what was tried.
+            once: leave out those that have a score in the file by now: another process that
+                searches the same has recorded them.
 
         Raises:
             ArgumentError: a status that is none, parameters that cannot be written, or net returns
@@ -242,7 +247,9 @@ class Ledger:
         with self._explained("written"):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                for _, row, net in rows:
+                for trial, row, net in rows:
+                    if once and self._has_score(trial.key):
+                        continue
                     cursor = self._connection.execute(_INSERT, row)
                     if net is not None:
                         self._connection.execute(
@@ -253,6 +260,14 @@ class Ledger:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+
+    def _has_score(self, key: bytes) -> bool:
+        row = self._connection.execute(
+            "SELECT status = 'complete' AND score IS NOT NULL FROM trials WHERE key = ? "
+            "ORDER BY attempt DESC LIMIT 1",
+            (key,),
+        ).fetchone()
+        return row is not None and bool(row[0])
 
     def find(self, key: bytes) -> Trial | None:
         """The newest attempt at a trial; see `trial_key`. None where it was never tried."""

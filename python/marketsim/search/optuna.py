@@ -17,18 +17,14 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from marketsim.arguments import check_whole, is_whole
-from marketsim.errors import (
-    ArgumentError,
-    MissingDependencyError,
-    NoEffectError,
-)
+from marketsim.errors import ArgumentError, MissingDependencyError
 from marketsim.processes import Outcome, Pruned, WorkerLostError, Workers
 from marketsim.progress import ProgressBar
-from marketsim.search.effect import check_names, without_effect
+from marketsim.search.effect import check_names, no_effect, without_effect
 from marketsim.search.identity import filed_as, identity, is_known, warn_of_unknown
 from marketsim.search.ledger import Ledger, LedgerLike, opened
 from marketsim.search.optuna_storage import check_identity, open_study
-from marketsim.search.samplers import named_pruner, named_sampler
+from marketsim.search.samplers import cell_of, named_pruner, named_sampler
 from marketsim.search.spaces import Choice, Dimension, Int, as_space
 from marketsim.search.trial import Known, Trial, trial_key
 
@@ -70,7 +66,7 @@ class TuningResult:
         counts = ", ".join(f"{states.count(name):,} {name}" for name in sorted(set(states)))
         lines = [f"{len(self):,} trials: {counts}; {self.reused:,} answered by the ledger"]
         if excluded := len(self.study.trials) - len(self):
-            lines[0] += f"; {excluded:,} proposals excluded by the conditions, which are no trials"
+            lines[0] += f"; {excluded:,} proposals excluded, which are no trials"
         if len(self.study.directions) > 1:
             lines += [f"pareto     {scores}   {params}" for params, scores in self.pareto]
         elif "complete" in states:
@@ -179,9 +175,11 @@ def optuna(
             digest covers that, nothing is answered unless `code` states a version.
         catch: errors of the objective that fail a trial without ending the search; others are
             recorded and raised.
-        without_effect: "refuse" parameters that change neither score nor figure; to know, the best
-            sets are evaluated again with one parameter changed, one evaluation each or a few. These
-            are recorded like any other trial. "keep": nothing of this.
+        without_effect: "refuse" parameters that change neither score nor figure; to know, sets are
+            evaluated again with one parameter changed. Most parameters cost one evaluation; one
+            that seems to have no effect is changed at 120 to 400 sets of the whole space, in case
+            it matters in a part of it. These are recorded like any other trial. "keep": nothing of
+            this.
         progress: draw a bar on a terminal.
 
     Raises:
@@ -228,12 +226,18 @@ def optuna(
             check_identity(found, storage, {**identities, "split": split, "space": _text(space)})
         # Another stream than the trials before had, which would propose the same again.
         before = len(found.trials)
-        found.sampler = named_sampler(package, sampler, seed + before, dimensions)
+
+        def seeded(number: int) -> Any:
+            more = 0 if sampler == "grid" else number  # a grid has one order of cells
+            return named_sampler(package, sampler, seed + more, dimensions)
+
+        found.sampler = seeded(before)
         suggest = _suggestions(dimensions) if dimensions is not None else space
         assert callable(suggest)
         run = _Run(
             package, found, function, suggest, book, study, filed, catch, bounds,
             depends=dimensions is None, excludes=getattr(objective, "excludes", lambda params: ""),
+            first=before, seeded=seeded if storage is not None else None,
         )  # fmt: skip
         run.go(trials, jobs, progress)
         result = TuningResult(found, run.reused, filed)
@@ -274,9 +278,12 @@ class _Run:
     bounds: Mapping[str, tuple[float | None, float | None]]
     depends: bool  # parameters on one another
     excludes: Callable[[Mapping[str, Any]], str]  # the condition that a set does not meet
+    first: int | None  # number of its first trial, as long as none was asked for
+    seeded: Callable[[int], Any] | None  # its sampler; None where no other search can take part
     reused: int = 0
 
     def __post_init__(self) -> None:
+        self.found: dict[bytes, tuple[float, ...] | None] = {}  # of sets, to compare
         self.recorded = set() if self.ledger is None else self.ledger.keys(self.name)
         self.answers = is_known(*(self.filed[name] for name in ("code", "settings", "metric")))
         self.reports = "report" in _argument_names(self.objective)
@@ -285,18 +292,18 @@ class _Run:
     def go(self, trials: int, jobs: int, progress: bool) -> None:
         """Run trials until there are as many finished ones."""
         finished = self.finished()
-        todo = max(0, trials - finished)
         label = f"search of {self.name}"
         if jobs == 1:
             with ProgressBar(trials, label, enabled=progress, unit="trials") as bar:
                 bar.skip(min(finished, trials))
-                for _ in range(todo):
+                while finished < trials:
                     asked = self.ask(0)
                     if asked is None:
                         break
                     if not self.answered(asked):
                         self.settle(asked, self.evaluate(asked))
                     bar.advance(1)
+                    finished = self.now_finished(finished + 1)
             return
         # Processes first: a bar may have a thread, and threads do not survive a fork.
         with (
@@ -304,9 +311,16 @@ class _Run:
             ProgressBar(trials, label, enabled=progress, unit="trials") as bar,
         ):
             bar.skip(min(finished, trials))
-            self.go_in_processes(workers, todo, bar)
+            self.go_in_processes(workers, finished, trials, bar)
 
-    def go_in_processes(self, workers: Workers, todo: int, bar: ProgressBar) -> None:
+    def now_finished(self, known: int) -> int:
+        """Finished trials, those of other searches in the storage too; `known`: of this one."""
+        return known if self.seeded is None else self.finished()
+
+    def go_in_processes(
+        self, workers: Workers, finished: int, trials: int, bar: ProgressBar
+    ) -> None:
+        more = True
         running: dict[int, _Asked] = {}
 
         def prunes(number: int, value: float, step: int) -> bool:
@@ -315,47 +329,58 @@ class _Run:
             return bool(trial.should_prune())
 
         try:
-            while todo or running:
-                while todo and workers.idle:
-                    todo -= 1
+            while (more and finished < trials) or running:
+                while more and finished + len(running) < trials and workers.idle:
                     asked = self.ask(len(running))
                     if asked is None:
-                        todo = 0
+                        more = False
                         break
                     if self.answered(asked):
                         bar.advance(1)
+                        finished = self.now_finished(finished + 1)
                         continue
                     running[asked.trial.number] = asked
                     workers.start(asked.trial.number, asked.params)
                 for number, outcome in workers.finished(prunes) if running else []:
                     self.settle(running.pop(number), outcome)
                     bar.advance(1)
+                    finished = self.now_finished(finished + 1)
         except BaseException:
             stopped = RuntimeError("stopped with the search")
             for asked in running.values():
                 self.tell(asked, self.judged(Outcome(raised=stopped)))
             raise
 
-    def finished(self, *, excluded: bool = False) -> int:
-        """Trials that have ended; those that the conditions exclude too."""
-        return sum(
-            trial.state.is_finished() and (excluded or _EXCLUDED not in trial.user_attrs)
+    def finished(self) -> int:
+        """Trials that have ended; of a grid the cells, without those that conditions exclude."""
+        ended = [
+            trial
             for trial in self.study.get_trials(deepcopy=False)
-        )
+            if trial.state.is_finished() and _EXCLUDED not in trial.user_attrs
+        ]
+        if not self.is_grid:
+            return len(ended)
+        return len({cell_of(trial) for trial in ended})
+
+    @property
+    def is_grid(self) -> bool:
+        return isinstance(self.study.sampler, self.package.samplers.GridSampler)
 
     def ask(self, running: int) -> _Asked | None:
         """The next set that meets the conditions of the space; None where a grid has no other.
 
         Sets that do not meet them never run: they are no trials.
         """
-        grid = isinstance(self.study.sampler, self.package.samplers.GridSampler)
         for _ in range(MOST_EXCLUDED):
-            if grid:
-                cells = len(self.study.sampler._all_grids)
-                if self.finished(excluded=True) + running >= cells:
+            if self.is_grid:
+                trials = self.study.get_trials(deepcopy=False)
+                done = {cell_of(trial) for trial in trials if trial.state.is_finished()}
+                if len(self.study.sampler._all_grids) - len(done) <= running:
                     return None
             trial = self.study.ask()
             params = self.suggest(trial)
+            if self.taken(trial):
+                continue
             if self.depends and params != trial.params:  # such a space may fix some
                 trial.set_user_attr("params", params)
             condition = self.excludes(params)
@@ -368,6 +393,19 @@ class _Run:
             f"{condition!r}: conditions and ranges contradict each other, or leave so few sets "
             "that a grid is the way to them (the sampler grid)"
         )
+
+    def taken(self, trial: Any) -> bool:
+        """Whether another search in the storage began with the same seed, and proposes the same.
+
+        The number of its first trial, which no two searches share, gives this one another seed.
+        """
+        first, self.first = self.first, None
+        if self.seeded is None or first is None or trial.number == first or self.is_grid:
+            return False
+        self.study.sampler = self.seeded(trial.number)
+        trial.set_user_attr(_EXCLUDED, "proposed by another search too")
+        self.study.tell(trial, state=self.package.trial.TrialState.FAIL)
+        return True
 
     def answered(self, asked: _Asked) -> bool:
         """Whether the ledger has this set, complete and finite: then the sampler is told."""
@@ -386,7 +424,7 @@ class _Run:
         if self.ledger is None or not self.answers:
             return None
         key = trial_key(self.name, params, **self.filed)
-        if key not in self.recorded:
+        if key not in self.recorded and self.seeded is None:  # else others record too
             return None
         found = self.ledger.known([key]).get(key)
         return found if found is not None and found.status == "complete" else None
@@ -440,6 +478,8 @@ class _Run:
         states = self.package.trial.TrialState
         # The ledger first: a trial that it has is answered from it when a killed search goes on.
         self.record(asked.params, told, time.perf_counter() - asked.start)
+        if told.status == "complete":
+            self.found[trial_key("", asked.params)] = _telling(told.scores, told.figures)
         if told.status == "complete" and all(map(math.isfinite, told.scores)):
             self.constrain(asked.trial, {**told.figures, "score": told.scores[0]})
             self.study.tell(asked.trial, told.scores)
@@ -481,7 +521,7 @@ class _Run:
             net=told.net,
             **self.filed,
         )
-        self.ledger.record(trial)
+        self.ledger.record(trial, once=self.answers)
         self.recorded.add(trial.key)
 
     def refuse_without_effect(self, space: Mapping[str, Dimension], result: TuningResult) -> None:
@@ -489,30 +529,16 @@ class _Run:
         complete = self.study.get_trials(deepcopy=False, states=states)
         sign = 1.0 if self.study.directions[0].name == "MAXIMIZE" else -1.0
         complete.sort(key=lambda trial: -sign * trial.values[0])
-        bases = [dict(trial.params) for trial in complete[:3] if set(trial.params) == set(space)]
-        seen: dict[bytes, tuple[float, ...] | None] = {}
+        tried = [dict(trial.params) for trial in complete if set(trial.params) == set(space)]
 
         def probe(params: dict[str, Any]) -> tuple[float, ...] | None:
             key = trial_key("", params)
-            if key not in seen:
-                seen[key] = self.everything(params)
-            return seen[key]
+            if key not in self.found:
+                self.found[key] = self.everything(params)
+            return self.found[key]
 
-        names = without_effect(space, bases, probe) if bases else []
-        if names:  # perhaps it matters elsewhere: at sets from the best to the worst
-            spread = complete[3 :: 1 + len(complete) // 6]
-            more = [dict(trial.params) for trial in spread if set(trial.params) == set(space)]
-            names = without_effect({name: space[name] for name in names}, more, probe) or (
-                [] if more else names
-            )
-            bases += more
-        if names:
-            raise NoEffectError(
-                f"{', '.join(map(repr, names))} changed neither score nor figure of "
-                f"{len(bases)} of {len(complete)} sets, the best among them: check the name and "
-                'its use, or leave it out; without_effect="keep" returns the search all the same',
-                result,
-            )
+        if names := without_effect(space, tried, probe, self.excludes):
+            raise no_effect(names, result)
 
     def everything(self, params: dict[str, Any]) -> tuple[float, ...] | None:
         """Scores and figures of a set, from the ledger where that has them; None: it failed."""
@@ -521,13 +547,19 @@ class _Run:
         known = self.known(params)
         if known is not None:
             figures = {n: v for n, v in known.metrics.items() if not n.startswith("objective_")}
-            return (*self.scores_of(known), *figures.values())
+            return _telling(self.scores_of(known), figures)
         start = time.perf_counter()
         told = self.judged(self.call(params, lambda value, step: None))
         self.record(params, told, time.perf_counter() - start)
         if told.status != "complete":
             return None
-        return (*told.scores, *(told.figures[name] for name in sorted(told.figures)))
+        return _telling(told.scores, told.figures)
+
+
+def _telling(scores: Sequence[float], figures: Mapping[str, float]) -> tuple[float, ...]:
+    """Scores and figures as the ledger keeps them, where none is infinite."""
+    found = (*scores, *(figures[name] for name in sorted(figures)))
+    return tuple(value if math.isfinite(value) else math.nan for value in found)
 
 
 def _bounds(name: str, bound: Any) -> tuple[float | None, float | None]:

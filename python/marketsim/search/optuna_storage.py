@@ -5,9 +5,13 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import blake3
 
 from marketsim.errors import ArgumentError, MissingDependencyError, StorageError
 from marketsim.search.identity import is_known
@@ -31,12 +35,15 @@ def open_study(
         ArgumentError: the study has other directions.
     """
     try:
-        opened = package.create_study(
-            study_name=name,
-            directions=directions,
-            storage=_storage(package, storage),
-            pruner=pruner,
-            load_if_exists=True,
+        opened = _begun(
+            storage,
+            lambda: package.create_study(
+                study_name=name,
+                directions=directions,
+                storage=_storage(package, storage),
+                pruner=pruner,
+                load_if_exists=True,
+            ),
         )
     except StorageError:
         raise
@@ -61,6 +68,21 @@ def open_study(
     return opened
 
 
+def _begun(storage: str | os.PathLike[str] | None, create: Callable[[], Any]) -> Any:
+    """A study, also where another process is about to make the tables of the same database."""
+    for pause in (0.1, 0.3, 1.0, 3.0):
+        try:
+            return create()
+        except Exception as error:
+            text = str(error)
+            if not any(part in text for part in ("already exists", "alembic_version")) or (
+                "://" not in str(storage)
+            ):
+                raise
+            time.sleep(pause)
+    return create()
+
+
 def check_identity(study: Any, storage: str | os.PathLike[str], identity: dict[str, str]) -> None:
     """Note what a study searches in a new one, and compare it with what a stored one searched.
 
@@ -69,16 +91,17 @@ def check_identity(study: Any, storage: str | os.PathLike[str], identity: dict[s
     Raises:
         StorageError: the study is of something else, or does not say of what.
     """
+    trials = len(study.get_trials(deepcopy=False))  # first: who has trials has noted it
     stored = study.user_attrs.get(_ATTRIBUTE)
     what = f"study {study.study_name!r} in {storage}"
     do = "give another study name or another storage"
     if not isinstance(stored, dict):
-        if study.trials:
+        if trials:
             raise StorageError(
-                f"{what} has {len(study.trials):,} trials and does not say of which data, code, "
+                f"{what} has {trials:,} trials and does not say of which data, code, "
                 f"settings, metric and space: {do}; the ledger answers what it has either way"
             )
-        study.set_user_attr(_ATTRIBUTE, identity)
+        _claim(study, storage, identity)
         return
     different = [name for name in identity if stored.get(name) != identity[name]]
     if not different:
@@ -94,6 +117,30 @@ def check_identity(study: Any, storage: str | os.PathLike[str], identity: dict[s
             "nothing says that it is the same"
         )
     raise StorageError(f"{what} is of another search ({parts}): {do}")
+
+
+def _claim(study: Any, storage: str | os.PathLike[str], identity: dict[str, str]) -> None:
+    """Note what a new study searches, unless another search has begun in it.
+
+    Each search notes a claim of its own first and reads those of all then, so that of two which
+    begin at the same time one sees the other at least, and withdraws.
+    """
+    digest = blake3.blake3(json.dumps(identity, sort_keys=True).encode()).hexdigest(16)
+    own = f"{_ATTRIBUTE} {digest}"
+    study.set_user_attr(own, True)
+    claims = [
+        name
+        for name, claimed in study.user_attrs.items()
+        if name.startswith(f"{_ATTRIBUTE} ") and claimed and name != own
+    ]
+    if claims:
+        study.set_user_attr(own, False)
+        raise StorageError(
+            f"another search, of other data, code, settings, metric or space, begins in study "
+            f"{study.study_name!r} of {storage} at the same time: give another study name or "
+            "another storage"
+        )
+    study.set_user_attr(_ATTRIBUTE, identity)
 
 
 def _beside(name: str, got: str, expected: str) -> tuple[str, str]:

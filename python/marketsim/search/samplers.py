@@ -56,7 +56,25 @@ def named_sampler(
         def after_trial(self, *args: Any, **kwargs: Any) -> None:
             """Optuna's own ends the loop of `optimize` here; ours counts."""
 
+        def _get_unvisited_grid_ids(self, study: Any) -> list[int]:
+            """Cells left to try, by the parameters of trials: numbers depend on the seed."""
+            trials = study.get_trials(deepcopy=False)
+            done = {cell_of(trial) for trial in trials if trial.state.is_finished()}
+            running = {cell_of(trial) for trial in trials if not trial.state.is_finished()}
+            cells = [
+                tuple(map(repr, cell))
+                for cell in self._all_grids  # names in alphabetical order
+            ]
+            left = [at for at, cell in enumerate(cells) if cell not in done]
+            # All have begun: one that still runs may have been killed.
+            return [at for at in left if cells[at] not in running] or left
+
     return Grid({name: values_of(name, dimension) for name, dimension in space.items()}, seed=seed)
+
+
+def cell_of(trial: Any) -> tuple[str, ...]:
+    """The cell of a grid that a trial tries."""
+    return tuple(repr(trial.params[name]) for name in sorted(trial.params))
 
 
 def named_pruner(package: Any, pruner: str | Any) -> Any:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from marketsim.errors import ArgumentError
 
 
@@ -147,6 +149,28 @@ def values_of(name: str, dimension: Dimension) -> list[Any]:
         )
     count = math.floor((dimension.high - dimension.low) / dimension.step + 1e-9) + 1
     return [dimension.low + i * dimension.step for i in range(count)]
+
+
+def random_set(space: Mapping[str, Dimension], rng: np.random.Generator) -> dict[str, Any]:
+    """A set of the space, each value as likely as any other (of its logarithm where `log`).
+
+    Example:
+        >>> random_set({"n": Int(2, 8, step=3)}, np.random.default_rng(0))["n"] in (2, 5, 8)
+        True
+    """
+    return {name: _random_value(dimension, rng) for name, dimension in space.items()}
+
+
+def _random_value(dimension: Dimension, rng: np.random.Generator) -> Any:
+    if isinstance(dimension, Choice):
+        return dimension.values[int(rng.integers(len(dimension.values)))]
+    low, high, step = dimension.low, dimension.high, dimension.step
+    if dimension.log:
+        value = math.exp(rng.uniform(math.log(low), math.log(high)))
+        return round(value) if isinstance(dimension, Int) else min(max(value, low), high)
+    if step is not None:
+        return low + int(rng.integers(math.floor((high - low) / step + 1e-9) + 1)) * step
+    return float(rng.uniform(low, high))
 
 
 def _check_range(of: Float | Int, step: float | None) -> None:

@@ -15,10 +15,13 @@ import pandas as pd
 
 from marketsim.errors import ArgumentError
 from marketsim.progress import ProgressBar
+from marketsim.search.effect import no_effect
+from marketsim.search.effect import without_effect as parameters_without_effect
 from marketsim.search.identity import filed_as, identity
 from marketsim.search.ledger import LedgerLike
 from marketsim.search.optuna import TuningResult, optuna, params_of
 from marketsim.search.selection import Splitter
+from marketsim.search.spaces import as_space
 from marketsim.search.splits import CombinatorialPurgedSplit
 from marketsim.search.statistics import Statistic, named_statistic
 from marketsim.search.trial import canonical
@@ -113,7 +116,8 @@ def search_walk_forward(
         statistic: the score on the training bars: "sharpe", "mean", or a function of net returns
             [set, bar] to scores [set], such as `median_over_folds()` or `lower_bound()`.
         study: its name.
-        without_effect: as for `optuna`, judged in the first window.
+        without_effect: "refuse" parameters that change the returns of no bar at any of many sets,
+            chosen ones, others and random ones, or "keep" them.
         progress: draw a bar on a terminal.
 
     Raises:
@@ -128,6 +132,8 @@ def search_walk_forward(
         ...     objective, {"fast": Int(2, 50), "slow": Int(51, 200)},
         ...     WalkForwardSplit(1000, 250), trials=50)
     """
+    if without_effect not in ("refuse", "keep"):
+        raise ArgumentError(f"without_effect must be 'refuse' or 'keep': got {without_effect!r}")
     if not hasattr(splitter, "split"):
         raise ArgumentError(f"a splitter such as WalkForwardSplit is expected: got {splitter!r}")
     score = named_statistic(statistic)
@@ -145,6 +151,7 @@ def search_walk_forward(
             "another, such as WalkForwardSplit, or CombinatorialPurgedSplit"
         )
     chosen: list[dict[str, Any]] = []
+    tried: list[dict[str, Any]] = []
     rows = []
     with ProgressBar(len(windows), study, enabled=progress, unit="windows") as bar:
         for number, (train, test) in enumerate(windows):
@@ -160,12 +167,13 @@ def search_walk_forward(
                 storage=storage,
                 ledger=ledger,
                 split=f"train {_ranges(train)} of {len(train)}",
-                without_effect=without_effect if number == 0 else "keep",
+                without_effect="keep",
                 progress=False,
             )
             best = _best(found, f"window {number} of {len(windows)}, train {_ranges(train)}")
             chosen.append(best)
             net = runner(best)
+            tried += [params_of(trial) for trial in found.study.get_trials(deepcopy=False)]
             rows.append(
                 {
                     "train_first": train[0], "train_last": train[-1],
@@ -183,13 +191,20 @@ def search_walk_forward(
     for (train, _), net in zip(windows, nets, strict=True):
         inside.update(zip(train.tolist(), net[train].tolist(), strict=True))
     trained = sorted(inside)
-    return WalkForwardSearch(
+    result = WalkForwardSearch(
         pd.DataFrame(rows),
         tested.astype(np.int64),
         _paths(splitter, nets, [test for _, test in windows]),
         np.array(trained, dtype=np.int64),
         np.array([inside[bar] for bar in trained]),
     )
+    if without_effect == "refuse" and not callable(space):
+        names = parameters_without_effect(
+            as_space(space), [*chosen, *tried], runner.telling, runner.excludes
+        )
+        if names:
+            raise no_effect(names, result)
+    return result
 
 
 def _paths(splitter: Splitter, nets: list[Floats], tests: list[Rows]) -> Floats:
@@ -245,6 +260,13 @@ class _Net:
             self.kept[key] = net
             self.runs += 1
         return self.kept[key]
+
+    def telling(self, params: dict[str, Any]) -> tuple[float, ...] | None:
+        """All that is known of a set: its returns; None where it fails."""
+        try:
+            return tuple(self(params).tolist())
+        except Exception:  # what a set raises is an effect of its parameters
+            return None
 
     def first(self, space: Any, seed: int) -> Floats:
         """The returns of some set, which say how many bars there are."""
