@@ -120,6 +120,20 @@ def test_a_walk_forward_search(folder: Path, capsys: pytest.CaptureFixture) -> N
     assert set(found["drift"]) == {"fast", "slow"}
     text = run(capsys, *GRID, *options)
     assert "return         in sample" in text and "test from bar 200: fast=" in text
+    # How much of it is luck: of the set chosen last, among all that were tried in all windows.
+    last = {name: found["windows"][1][f"param_{name}"] for name in ("fast", "slow")}
+    assert found["last"] == last and found["trials"] == found["evaluated"] == 7
+    assert 0.0 < found["deflated_sharpe"] < 1.0 and 0.0 <= found["probability_of_overfitting"] <= 1
+    assert 0.0 < found["out_of_sample_skill"] < 1.0
+    for words in (
+        "chosen last    fast=", "behind it      7 trials", "deflated Sharpe ratio 0.",
+        "probability of backtest overfitting", "its Sharpe ratio is above 0 is",
+    ):  # fmt: skip
+        assert words in text
+    stored = (*options, "--storage", "j.log", "--ledger", "stored.sqlite", "--study", "w")
+    assert json.loads(run(capsys, *GRID, *stored, "--json"))["trials"] == 7
+    with Ledger("stored.sqlite") as ledger:
+        assert ledger.studies() == ["w"]  # one search, whatever its windows are called elsewhere
     options = ("--split", "combinatorial", "--folds", "4", "--test-folds", "2", "--purge", "12")
     found = json.loads(run(capsys, *GRID, *options, "--json"))
     assert len(found["windows"]) == 6 and len(found["path_returns"]) == 3

@@ -12,9 +12,17 @@ import pytest
 from market import random_bars
 
 import marketsim as ms
-from marketsim.replay import replay
+from marketsim.replay import replay, replay_strategy
+from marketsim.replay.orders import buy
 from marketsim.replay.rules import crossings, sma_cross
-from marketsim.search import Ledger, grid, lower_bound, median_over_folds, replay_objective
+from marketsim.search import (
+    Ledger,
+    grid,
+    lower_bound,
+    median_over_folds,
+    one_by_one,
+    replay_objective,
+)
 
 DATA = Path(os.environ.get("MARKETSIM_DATA", Path(__file__).parents[3] / "shared" / "data"))
 SPACE = {"fast": [2, 5, 9], "slow": [10, 20, 30, 40]}
@@ -193,3 +201,45 @@ def test_a_summary_says_how_much_is_luck(bars: ms.Bars, tmp_path: Path) -> None:
     assert "unknown without the net returns: grid(..., returns=PATH)" in unknown
     nothing = grid(lambda s: s["x"] * np.nan, {"x": [1, 2]}, progress=False)
     assert nothing.summary() == "2 sets, 0 of them answered by the ledger, 2 without a finite score"
+
+
+class Momentum:
+    def decide(self, view: ms.DecisionView) -> ms.Hold:
+        raise NotImplementedError
+
+
+def each_bar(state, bar, features, orders) -> None:
+    raise NotImplementedError
+
+
+def test_what_is_searched_in_another_way_is_refused(bars: ms.Bars) -> None:
+    signals = np.ones(len(bars), dtype=bool)
+    for rule, message in (
+        (Momentum, r"search walk_forward_objective\(prepare\(bars, model\), Momentum\)"),
+        (Momentum(), "Momentum decides on forecasts"),
+        ((signals, ~signals), "got tuple; signals that stay the same are lambda bars"),
+        (each_bar, r"each_bar is called after each bar: search one_by_one\(lambda \*\*params"),
+        (pytest.importorskip("numba").njit(each_bar), "is called after each bar"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            grid(rule, bars, {"n": [1, 2]}, progress=False)
+    with pytest.raises(ValueError, match="the objective must be a function .*: got tuple"):
+        grid((signals, ~signals), {"n": [1]}, progress=False)
+    prepared = ms.prepare(bars, "ewma", simulations=20, store=False, progress=False)
+    with pytest.raises(ValueError, match=r"grid\(walk_forward_objective\(prepared, strategy\)"):
+        grid(Momentum, prepared, {"n": [1]}, progress=False)
+    # Both are searched as the messages say.
+    found = grid(lambda bars: (signals, ~signals), bars, {"stop_loss": [0.01, 0.5]}, progress=False)
+    assert len(found) == 2 and found.scores[0] != found.scores[1]
+
+    def score(level: float) -> float:
+        features = {"level": np.full(len(bars), level)}
+        return replay_strategy(bars, bought_below, features, jit=False).metrics["total_return"]
+
+    found = grid(one_by_one(score), {"level": [0.0, 1e9]}, progress=False)
+    assert found.scores[0] == 0.0 != found.scores[1]
+
+
+def bought_below(state, bar, features, orders) -> None:
+    if state.position == 0.0 and bar.close < features.level:
+        buy(orders, 1.0)

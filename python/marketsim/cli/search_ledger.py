@@ -163,9 +163,9 @@ def evidence_facts(ledger: Ledger, study: str, trial: Trial | None) -> dict[str,
         "trials_behind": found.trials,
         "trials_elsewhere": found.elsewhere,
         "effective_trials": found.effective,
-        "deflated_sharpe": _finite(found.deflated.probability),
+        "deflated_sharpe": finite(found.deflated.probability),
         "probability_of_overfitting": (
-            None if overfitting is None else _finite(overfitting.probability)
+            None if overfitting is None else finite(overfitting.probability)
         ),
     }
 
@@ -179,18 +179,21 @@ def evidence_lines(facts: dict[str, Any]) -> list[str]:
     besides = f"; {elsewhere:,} more on other bars or with other settings" if elsewhere else ""
     return [
         f"behind it      {facts['trials_behind']:,} trials on these bars with these settings, "
-        f"{facts['effective_trials']:,} of them different by their returns{besides}",
-        f"deflated Sharpe ratio {_text(deflated)}: the probability that the best has skill after "
+        f"by clusters of their returns as many as {facts['effective_trials']:,} independent ones"
+        f"{besides}",
+        f"deflated Sharpe ratio {number(deflated)}: the probability that the best has skill after "
         "so many trials",
-        f"probability of backtest overfitting {_text(overfitting)}",
+        f"probability of backtest overfitting {number(overfitting)}",
     ]
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """A number as JSON has it: None where it is NaN or infinite."""
     return float(value) if math.isfinite(value) else None
 
 
-def _text(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A probability in words."""
     return "unknown" if value is None else f"{value:.3f}"
 
 
@@ -287,7 +290,7 @@ def _best(args: argparse.Namespace) -> int:
                     "params": dict(trial.params),
                     "score": trial.score,
                     "question": trial.question._asdict(),
-                    "metrics": {n: _finite(v) for n, v in trial.metrics.items()},
+                    "metrics": {n: finite(v) for n, v in trial.metrics.items()},
                 }
                 for trial in rows
             ]
@@ -325,7 +328,7 @@ def _compare(args: argparse.Namespace) -> int:
         ["study", "trials", "score", "deflated Sharpe", "overfitting", "best"],
         [
             [r["study"], f"{r['trials']:,}", "-" if r["score"] is None else f"{r['score']:.6g}",
-             _text(r.get("deflated_sharpe")), _text(r.get("probability_of_overfitting")),
+             number(r.get("deflated_sharpe")), number(r.get("probability_of_overfitting")),
              _params(r["best"])]
             for r in rows
         ],
@@ -348,7 +351,7 @@ def _heatmap(args: argparse.Namespace) -> int:
             {
                 "rows": {args.rows: list(frame.index)},
                 "columns": {args.columns: list(frame.columns)},
-                "scores": [[_finite(v) for v in row] for row in frame.to_numpy().tolist()],
+                "scores": [[finite(v) for v in row] for row in frame.to_numpy().tolist()],
                 **{name: list(pair) for name, pair in frame.attrs.items()},
             }
         )

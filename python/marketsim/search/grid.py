@@ -140,6 +140,10 @@ def _what_to_do(
             f"got {1 + len(rest)} arguments"
         )
     if len(rest) == 1:
+        if isinstance(rest[0], Mapping) and not callable(what):
+            raise ArgumentError(
+                f"the objective must be a function of many sets: got {type(what).__name__}"
+            )
         if options:
             raise ArgumentError(f"unknown options {', '.join(options)}: there are no bars")
         name = getattr(what, "name", None)
@@ -149,6 +153,10 @@ def _what_to_do(
         raise ArgumentError(
             f"unknown options {', '.join(unknown)}: expected {', '.join(known)}, "
             "or an option of grid"
+        )
+    if hasattr(rest[0], "evaluate"):
+        raise ArgumentError(
+            "a prepared run is searched by grid(walk_forward_objective(prepared, strategy), space)"
         )
     objective = replay_objective(rest[0], what, **options)
     objective.keep_net |= keep_net

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -125,7 +126,8 @@ def replay_objective(
         keep_net: give the net returns too, which a grid records.
 
     Raises:
-        ArgumentError: cash or costs beside an account, a metric that does not exist.
+        ArgumentError: cash or costs beside an account, a metric that does not exist, a strategy
+            that is searched in another way (which).
         UnknownNameError: no such rule.
 
     Example:
@@ -139,10 +141,45 @@ def replay_objective(
     elif (cash, fee_bps, slippage_bps, fill) != (10_000.0, 0.0, 0.0, "next_open"):
         raise ArgumentError("cash, fee_bps, slippage_bps and fill: state them in account= alone")
     options = {"account": account, "direction": direction, "size": size, "size_unit": size_unit}
+    _check_rule(rule)
     known = bars if isinstance(bars, Bars) else read_bars(bars)
     objective = ReplayObjective(known, named_rule(rule), metric, options)
     objective.keep_net = keep_net
     return objective
+
+
+def _check_rule(rule: Any) -> None:
+    """Refuse what is searched in another way, and say how.
+
+    Raises:
+        ArgumentError: what it is, and what searches it.
+    """
+    name = getattr(rule, "__name__", type(rule).__name__)
+    if hasattr(rule, "decide"):
+        raise ArgumentError(
+            f"{name} decides on forecasts: search walk_forward_objective(prepare(bars, model), "
+            f"{name}), which makes one of each parameter set"
+        )
+    if not isinstance(rule, str) and not callable(rule):
+        raise ArgumentError(
+            "rule must be a built-in rule by name, or a function of bars and parameters that "
+            f"returns (entries, exits): got {type(rule).__name__}; signals that stay the same are "
+            "lambda bars: (entries, exits)"
+        )
+    plain_rule = getattr(rule, "py_func", rule)  # of Numba's
+    names = [] if isinstance(rule, (str, type)) else _parameter_names(plain_rule)
+    if hasattr(rule, "on_bar") or {"state", "orders"} <= set(names):
+        raise ArgumentError(
+            f"{name} is called after each bar: search one_by_one(lambda **params: "
+            "marketsim.replay.replay_strategy(bars, on_bar, features of the params).metrics[...])"
+        )
+
+
+def _parameter_names(function: Callable[..., Any]) -> list[str]:
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):  # a compiled function does not say
+        return []
 
 
 def walk_forward_objective(

@@ -221,7 +221,8 @@ def optuna(
         book = None if ledger is None else stack.enter_context(opened(ledger))
         if book is not None:
             warn_of_unknown(identities)
-        found = open_study(package, storage, study, directions, named_pruner(package, pruner))
+        stored = getattr(objective, "study_in_storage", study)
+        found = open_study(package, storage, stored, directions, named_pruner(package, pruner))
         if storage is not None:
             check_identity(found, storage, {**identities, "split": split, "space": _text(space)})
         # Another stream than the trials before had, which would propose the same again.

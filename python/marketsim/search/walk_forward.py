@@ -115,7 +115,7 @@ def search_walk_forward(
         trials: of each window.
         statistic: the score on the training bars: "sharpe", "mean", or a function of net returns
             [set, bar] to scores [set], such as `median_over_folds()` or `lower_bound()`.
-        study: its name.
+        study: its name in the ledger; a storage has a study of each window, "..., window 0".
         without_effect: "refuse" parameters that change the returns of no bar at any of many sets,
             chosen ones, others and random ones, or "keep" them.
         progress: draw a bar on a terminal.
@@ -155,15 +155,15 @@ def search_walk_forward(
     rows = []
     with ProgressBar(len(windows), study, enabled=progress, unit="windows") as bar:
         for number, (train, test) in enumerate(windows):
-            start, before = time.perf_counter(), runner.runs
+            start, before = time.perf_counter(), runner.runs if number else 0
             found = optuna(
-                _Window(runner, train, score, metric),
+                _Window(runner, train, score, metric, f"{study}, window {number}"),
                 space,
                 trials=trials,
                 jobs=jobs,
                 sampler=sampler,
                 seed=seed,
-                study=f"{study}, window {number}" if storage else study,
+                study=study,
                 storage=storage,
                 ledger=ledger,
                 split=f"train {_ranges(train)} of {len(train)}",
@@ -295,8 +295,11 @@ class _Size:
 class _Window:
     """The score of a set on the bars of a training window."""
 
-    def __init__(self, runner: _Net, train: Rows, score: Statistic, metric: str) -> None:
+    def __init__(
+        self, runner: _Net, train: Rows, score: Statistic, metric: str, stored: str
+    ) -> None:
         self.runner, self.train, self.score = runner, train, score
+        self.study_in_storage = stored  # each window has its own; the ledger has one of all
         self.filed, self.excludes = {**runner.filed, "metric": metric}, runner.excludes
 
     def __call__(self, **params: Any) -> float | dict[str, Any]:
