@@ -239,11 +239,13 @@ def test_what_decides_no_result_has_a_digest() -> None:
 @pytest.mark.parametrize(
     "value",
     [np.random.default_rng(0), random.Random(0), threading.local(), iter([1]),
-     type("Frame", (pd.DataFrame,), {})({"a": [1]}), (x for x in [1])],
+     type("Frame", (pd.DataFrame,), {})({"a": [1]}), (x for x in [1]),
+     np.frompyfunc(lambda x: x + 1, 1, 1)],
 )  # fmt: skip
 def test_what_no_digest_covers_has_none(value: Any) -> None:
     assert whole_digest(value) is None
     assert whole_digest(lambda: value) is None
+    assert whole_digest(np.exp) is not None
 
 
 def _reads_a_file(n: int) -> float:

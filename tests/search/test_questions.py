@@ -558,3 +558,37 @@ def test_sets_that_the_conditions_exclude_are_no_trials(
     for sampler in ("grid", "tpe"):
         mine = ("--strategy", "boom.py:signals", "--space", "n.json", "--sampler", sampler)
         assert "raised RuntimeError with n=" in command(*mine, code=2)
+
+
+def test_bars_with_another_calendar_or_zone_are_other_bars(ledger: Ledger) -> None:
+    def evening(bars: ms.Bars, n: int) -> tuple[np.ndarray, np.ndarray]:
+        hours = bars.frame.index.hour
+        return hours >= 12 + n, hours < 12 + n
+
+    hourly = BARS.frame.set_axis(pd.date_range("2020-01-01", periods=300, freq="h", tz="UTC"))
+    frames = [hourly, hourly.tz_convert("America/New_York")]
+    bars = [ms.read_bars(frame, symbol="A", calendar=c) for frame in frames for c in (None, "24/7")]
+    for again in (0, 2):
+        for one in bars:
+            options: dict[str, Any] = {"metric": "sharpe", **QUIET}
+            found = grid(evening, one, {"n": [1, 2]}, ledger=ledger, study="s", **options)
+            fresh = grid(evening, one, {"n": [1, 2]}, **options)
+            assert found.reused == again
+            np.testing.assert_array_equal(found.scores, fresh.scores)
+            captured = grid(
+                one_by_one(lambda n, bars=one: replay_objective(bars, evening).one(n=n)["sharpe"]),
+                {"n": [1, 2]}, ledger=ledger, study="captured", **QUIET,
+            )  # fmt: skip
+            assert captured.reused == again
+
+
+def test_runs_prepared_in_another_way_are_other_runs(ledger: Ledger) -> None:
+    options: dict[str, Any] = {"simulations": 20, "store": False, **QUIET}
+    runs = [
+        ms.prepare(BARS, "ewma", **options | more)
+        for more in ({}, {"offset_window": 20}, {"purge": 5}, {"embargo": 3}, {"window": 5})
+    ]
+    data = {walk_forward_objective(run, Threshold).filed["data"] for run in runs}
+    assert len(data) == len(runs)
+    again = ms.prepare(BARS, "ewma", **options)
+    assert walk_forward_objective(again, Threshold).filed["data"] in data

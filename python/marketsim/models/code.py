@@ -149,6 +149,8 @@ def _parts(thing: Any, seen: _Seen) -> Iterator[bytes]:
         if owner is not None and not isinstance(owner, types.ModuleType):
             yield from _parts(owner, seen)  # a method of an object
         yield f"built-in {thing.__qualname__}".encode()
+    elif isinstance(thing, np.ufunc) and not _is_of_a_package(thing):
+        raise _UnknownValue  # of a Python function, which it does not show
     elif isinstance(thing, (types.BuiltinFunctionType, np.ufunc)):
         yield f"built-in {thing.__name__}".encode()
     elif seen.whole:
@@ -192,7 +194,8 @@ def _object_parts(thing: Any, seen: _Seen) -> Iterator[bytes]:
         return
     ours = kind.__module__.partition(".")[0] == "marketsim"
     if ours and isinstance(getattr(thing, "fingerprint", None), str):  # bars, models
-        yield f"{kind.__qualname__} {thing.fingerprint}".encode()
+        more = [getattr(thing, name, None) for name in ("calendar", "timezone")]  # of bars
+        yield f"{kind.__qualname__} {thing.fingerprint} {more}".encode()
         return
     if ours and isinstance(getattr(thing, "filed", None), dict):  # objectives of a search
         yield from _parts(thing.filed, seen)
@@ -393,6 +396,12 @@ def _class_parts(kind: type, seen: _Seen) -> Iterator[bytes]:
             if seen.whole:
                 raise
             yield f"{type(member).__module__}.{type(member).__qualname__}".encode()
+
+
+def _is_of_a_package(function: np.ufunc) -> bool:
+    """Whether a universal function is one that NumPy or SciPy defines."""
+    modules = (np, sys.modules.get("scipy.special"))
+    return any(getattr(module, function.__name__, None) is function for module in modules)
 
 
 def _is_installed(module: str | None) -> bool:

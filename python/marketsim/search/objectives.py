@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +40,7 @@ class ReplayObjective:
     Attributes:
         bars: what is replayed.
         name: of the rule.
-        data: fingerprint of the bars.
+        data: fingerprint of the bars, and their calendar and time zone where these are stated.
         code: identity of the rule.
         keep_net: give the net returns [set, bar] too.
     """
@@ -50,7 +51,7 @@ class ReplayObjective:
         self.bars, self.rule, self.metric, self.options = bars, rule, metric, options
         self.keep_net = False
         self.name = getattr(rule, "__name__", "rule")
-        self.data = bars.fingerprint
+        self.data = _data_of(bars)
 
     @property
     def code(self) -> str:
@@ -205,7 +206,7 @@ def walk_forward_objective(
         options: as `Prepared.evaluate` takes them: fill=, fee=, offset_window=, ...
 
     Raises:
-        ArgumentError: when it is called: a metric that does not exist.
+        ArgumentError: a prepared universe; when it is called: a metric that does not exist.
 
     Example:
         >>> import marketsim as ms
@@ -234,11 +235,18 @@ class WalkForwardObjective:
         self.prepared, self.make, self.metric = prepared, make, metric
         self.keep_net, self.options = keep_net, options
         self.name = getattr(make, "__name__", "strategy")
+        if not hasattr(prepared, "windows"):
+            raise ArgumentError(
+                "prepared must be the run of one symbol, as prepare(bars, model) returns: got "
+                f"{type(prepared).__name__}"
+            )
         windows = prepared.windows
-        days = f"{len(windows.days)} days from bar {windows.days[0]}, windows of {windows.window}"
+        plan = windows.window, windows.offset_window, windows.purge, windows.embargo
+        as_of = hashlib.sha256(repr((plan, windows.as_of.tolist())).encode()).hexdigest()[:16]
         self.data = (
-            f"{prepared.bars.fingerprint} {prepared.model.fingerprint} "
-            f"{prepared.inputs.forecasts.targets} {days}"
+            f"{_data_of(prepared.bars)} {prepared.model.fingerprint} "
+            f"{prepared.inputs.forecasts.targets} {len(windows.days)} days from bar "
+            f"{windows.days[0]}, windows {as_of}"
         )
 
     @property
@@ -324,6 +332,13 @@ def in_parts(
         return float(combine(scores))
 
     return objective
+
+
+def _data_of(bars: Bars) -> str:
+    """All that bars say: their calendar annualises, and their time zone tells the hours."""
+    stated = [f"calendar {bars.calendar}"] if bars.calendar is not None else []
+    stated += [f"timezone {bars.timezone}"] if bars.timezone != "UTC" else []
+    return " ".join([bars.fingerprint, *stated])
 
 
 def _score(

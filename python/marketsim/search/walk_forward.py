@@ -187,24 +187,32 @@ def search_walk_forward(
             )  # fmt: skip
             bar.advance(1)
     nets = [runner(best) for best in chosen]
-    inside: dict[int, float] = {}
-    for (train, _), net in zip(windows, nets, strict=True):
-        inside.update(zip(train.tolist(), net[train].tolist(), strict=True))
-    trained = sorted(inside)
     result = WalkForwardSearch(
         pd.DataFrame(rows),
         tested.astype(np.int64),
         _paths(splitter, nets, [test for _, test in windows]),
-        np.array(trained, dtype=np.int64),
-        np.array([inside[bar] for bar in trained]),
+        *_in_sample(nets, [train for train, _ in windows]),
     )
     if without_effect == "refuse" and not callable(space):
-        names = parameters_without_effect(
-            as_space(space), [*chosen, *tried], runner.telling, runner.excludes
-        )
-        if names:
-            raise no_effect(names, result)
+        _refuse_without_effect(space, [*chosen, *tried], runner, result)
     return result
+
+
+def _refuse_without_effect(
+    space: Mapping[str, Any], tried: list[dict[str, Any]], runner: _Net, result: WalkForwardSearch
+) -> None:
+    names = parameters_without_effect(as_space(space), tried, runner.telling, runner.excludes)
+    if names:
+        raise no_effect(names, result)
+
+
+def _in_sample(nets: list[Floats], trainings: list[Rows]) -> tuple[Rows, Floats]:
+    """(bars that some window trained on, what its best earned there), the last window's of each."""
+    inside: dict[int, float] = {}
+    for train, net in zip(trainings, nets, strict=True):
+        inside.update(zip(train.tolist(), net[train].tolist(), strict=True))
+    trained = sorted(inside)
+    return np.array(trained, dtype=np.int64), np.array([inside[bar] for bar in trained])
 
 
 def _paths(splitter: Splitter, nets: list[Floats], tests: list[Rows]) -> Floats:
