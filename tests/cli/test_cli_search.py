@@ -71,7 +71,7 @@ def test_a_grid_and_what_its_ledger_says(folder: Path, capsys: pytest.CaptureFix
     assert tuple(found["best"].values()) == max(scores, key=scores.get)
     assert found["trials"] == 7 and 0.0 <= found["probability_of_overfitting"] <= 1.0
     again = run(capsys, *GRID, "--fee-bps", "10")
-    assert "0 sets evaluated, 7 answered by the ledger" in again
+    assert "0 sets evaluated, 7 reused from the ledger" in again
     assert "deflated Sharpe ratio 0." in again and "plateau" in again
 
     study = found["study"]

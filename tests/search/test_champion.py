@@ -65,6 +65,28 @@ def test_a_challenger_has_to_beat_the_champion(tmp_path: Path) -> None:
         assert worst.accepted  # for "minimize" a smaller score is the better one
 
 
+def test_a_champion_is_compared_on_the_same_question(tmp_path: Path) -> None:
+    """Without fees any set is better than the champion with them."""
+    rng = np.random.default_rng(2)
+    nets = rng.normal(0.0, 0.01, (6, 600))
+    nets[:2] += 0.003
+    scores = nets.mean(axis=1) / nets.std(axis=1, ddof=1)
+    fees = {"settings": '{"fee_bps": 5.0}', "data": "bars"}
+    free = {"settings": '{"fee_bps": 0.0}', "data": "bars"}
+    with Ledger(tmp_path / "t.sqlite") as ledger:
+        ledger.record(Trial("s", {"i": 0}, float(scores[0]), net=nets[0], **fees))
+        ledger.record(Trial("s", {"i": 2}, float(scores[2]), net=nets[2], **fees))
+        rule = PromotionRule(least_deflated=0.0, most_overfitting=1.0)
+        assert promote(ledger, "s", rule).accepted
+        ledger.record(Trial("s", {"i": 1}, 9.0, net=nets[1], **free))
+        refused = promote(ledger, "s", rule)
+        assert not refused.accepted and champion(ledger, "s").params == {"i": 0}
+        assert "cannot be compared" in refused.reasons[-1] and "fee_bps 5.0" in refused.reasons[-1]
+        ledger.record(Trial("s", {"i": 0}, 8.0, net=nets[0], **free))  # the champion there
+        accepted = promote(ledger, "s", rule)
+        assert accepted.accepted and accepted.evidence["champion_score"] == 8.0
+
+
 def test_what_is_not_known_speaks_against(tmp_path: Path) -> None:
     flat = np.zeros((3, 300))
     with Ledger(tmp_path / "t.sqlite") as ledger:

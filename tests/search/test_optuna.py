@@ -50,7 +50,7 @@ def test_parameters_are_those_of_a_direct_loop(name: str) -> None:
     assert found.best_score == max(bowl(**trial.params) for trial in found.study.trials)
     assert bowl(**found.best_params) == found.best_score
     assert len(found) == 25 and repr(found).startswith("TuningResult(25 trials")
-    assert found.summary().startswith("25 trials: 25 complete; 0 answered by the ledger\nbest ")
+    assert found.summary().startswith("25 trials: 25 complete; 0 reused from the ledger\nbest ")
 
 
 def test_every_trial_is_in_the_ledger(tmp_path: Path) -> None:

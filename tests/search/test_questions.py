@@ -21,6 +21,7 @@ from marketsim.errors import MarketsimWarning, StorageError
 from marketsim.metrics import deflated_sharpe_ratio
 from marketsim.replay.rules import sma_cross
 from marketsim.search import (
+    Float,
     Int,
     Ledger,
     PromotionRule,
@@ -330,6 +331,21 @@ def test_a_storage_of_another_search_is_refused(tmp_path: Path) -> None:
         else:
             with pytest.raises(StorageError, match=r"\(code: got"):
                 go()
+
+
+def test_a_storage_keeps_its_constraints(tmp_path: Path) -> None:
+    """Trials that were allowed once would be the best beyond the constraints of today."""
+
+    def both(x: float) -> dict[str, float]:
+        return {"score": x, "risk": x}
+
+    options: dict[str, Any] = {"sampler": "random", "without_effect": "keep", **QUIET}
+    options |= {"storage": tmp_path / "journal.log", "trials": 8}
+    optuna(both, {"x": Float(0, 1)}, constraints={"risk": 0.9}, **options)
+    optuna(both, {"x": Float(0, 1)}, constraints={"risk": 0.9}, **options)
+    for other in ({"risk": 0.3}, {}):
+        with pytest.raises(StorageError, match="constraints: got .*, expected 'risk None to 0.9'"):
+            optuna(both, {"x": Float(0, 1)}, constraints=other, **options)
 
 
 def test_a_storage_that_does_not_say_of_what_it_is_is_refused(tmp_path: Path) -> None:

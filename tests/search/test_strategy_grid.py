@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -200,7 +201,20 @@ def test_a_summary_says_how_much_is_luck(bars: ms.Bars, tmp_path: Path) -> None:
     unknown = grid("sma_cross", bars, SPACE, progress=False).summary()
     assert "unknown without the net returns: grid(..., returns=PATH)" in unknown
     nothing = grid(lambda s: s["x"] * np.nan, {"x": [1, 2]}, progress=False)
-    assert nothing.summary() == "2 sets, 0 of them answered by the ledger, 2 without a finite score"
+    assert nothing.summary() == "2 sets, 0 of them reused from the ledger, 2 without a finite score"
+
+
+def test_a_file_of_returns_has_one_writer(bars: ms.Bars, tmp_path: Path) -> None:
+    path = tmp_path / "net.npy"
+    first = grid("sma_cross", bars, SPACE, returns=path, progress=False)
+    kept = np.array(first.returns)
+    other = grid("sma_cross", bars, SPACE, fee_bps=50, returns=path, progress=False)
+    assert (other.returns != kept).any()
+    np.testing.assert_array_equal(first.returns, kept)  # who has the old file goes on reading it
+    with path.open("r+b") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        with pytest.raises(ValueError, match=r"another grid is writing .*net.npy: wait for it"):
+            grid("sma_cross", bars, SPACE, returns=path, progress=False)
 
 
 class Momentum:

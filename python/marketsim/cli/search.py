@@ -96,57 +96,101 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         what, "--slippage-bps", "half spread of a market fill", 0.0, type=float, metavar="X"
     )
     add_with_default(
-        what, "--fill", "market orders fill at", "next_open", choices=("next_open", "same_close")
+        what,
+        "--fill",
+        "where market orders are filled",
+        "next_open",
+        choices=("next_open", "same_close"),
     )
     how = parser.add_argument_group("the search")
-    how.add_argument("--space", required=True, type=Path, metavar="PATH", help="YAML or JSON")
+    how.add_argument(
+        "--space",
+        required=True,
+        type=Path,
+        metavar="PATH",
+        help="YAML or JSON file of the parameters",
+    )
     add_with_default(
         how, "--metric",
         "the score: total_return, sharpe, ..., or median_over_folds, lower_bound of the Sharpe "
         "ratio, which luck does not win", "sharpe", metavar="NAME",
     )  # fmt: skip
-    add_with_default(how, "--direction", "the best", "maximize", choices=("maximize", "minimize"))
     add_with_default(
-        how, "--sampler", "grid, tpe, cmaes, gp, nsga2, qmc or random", "tpe", metavar="NAME"
+        how, "--direction", "which score is the best", "maximize", choices=("maximize", "minimize")
     )
-    add_with_default(how, "--pruner", "none, median, halving or hyperband", "none", metavar="NAME")
     add_with_default(
-        how, "--trials", "of a sampler; of each window of a split", 100, type=int, metavar="N"
+        how,
+        "--sampler",
+        "how sets are chosen: grid, tpe, cmaes, gp, nsga2, qmc or random",
+        "tpe",
+        metavar="NAME",
     )
-    add_with_default(how, "--jobs", "processes that run trials", 1, type=int, metavar="N")
-    add_with_default(how, "--seed", "of the sampler", 0, type=int, metavar="N")
+    add_with_default(
+        how,
+        "--pruner",
+        "when trials are ended early: none, median, halving or hyperband",
+        "none",
+        metavar="NAME",
+    )
+    add_with_default(
+        how,
+        "--trials",
+        "number of trials, in each window of --split; a grid has its own",
+        100,
+        type=int,
+        metavar="N",
+    )
+    add_with_default(how, "--jobs", "number of processes that run trials", 1, type=int, metavar="N")
+    add_with_default(how, "--seed", "seed of the sampler", 0, type=int, metavar="N")
     add_with_default(
         how, "--split",
-        "choose on training bars alone and hold the best in the test: "
+        "choose parameters on training bars and test them on other bars: "
         + "; ".join(f"{name}: {what}" for name, what in SPLITS.items()), "none",
         choices=tuple(SPLITS),
     )  # fmt: skip
     add_with_default(how, "--train", "bars of a training window", 1000, type=int, metavar="BARS")
     add_with_default(how, "--test", "bars of a test window", 250, type=int, metavar="BARS")
-    add_with_default(how, "--folds", "of k-fold and combinatorial", 5, type=int, metavar="N")
-    add_with_default(how, "--test-folds", "of combinatorial", 2, type=int, metavar="N")
-    add_with_default(how, "--purge", "bars left out beside a test", 0, type=int, metavar="BARS")
-    add_with_default(how, "--embargo", "more of them after it", 0, type=int, metavar="BARS")
+    add_with_default(
+        how, "--folds", "number of folds (k-fold, combinatorial)", 5, type=int, metavar="N"
+    )
+    add_with_default(
+        how, "--test-folds", "number of folds in a test (combinatorial)", 2, type=int, metavar="N"
+    )
+    add_with_default(
+        how, "--purge", "training bars left out beside each test", 0, type=int, metavar="BARS"
+    )
+    add_with_default(
+        how,
+        "--embargo",
+        "training bars left out after each test, beyond the purge",
+        0,
+        type=int,
+        metavar="BARS",
+    )
     how.add_argument(
         "--storage", metavar="PATH|URL",
-        help="Optuna's journal or database: a search that was stopped goes on",
+        help="file of Optuna's journal, or URL of a database: continues a search that was stopped",
     )  # fmt: skip
-    how.add_argument("--study", metavar="NAME", help="its name (default: strategy and symbol)")
+    how.add_argument(
+        "--study", metavar="NAME", help="name of the search (default: strategy and symbol)"
+    )
     how.add_argument(
         "--code", metavar="TEXT",
-        help="version of the strategy: the ledger answers what has the same (default: a digest of "
-        "its code and all that it uses)",
+        help="version of the strategy, of which the ledger's results are reused (default: a digest "
+        "of its code and all that it uses)",
     )  # fmt: skip
     how.add_argument(
         "--keep-without-effect", action="store_true",
-        help="do not refuse parameters that change nothing",
+        help="accept parameters that change nothing",
     )  # fmt: skip
     how.add_argument(
-        "--dry-run", action="store_true", help="say how many evaluations, and how long they take"
+        "--dry-run",
+        action="store_true",
+        help="print how many evaluations a search needs and how long they take; record nothing",
     )
     search_ledger.add_ledger(how)
     add_data_arguments(parser.add_argument_group("the data"))
     add_store_arguments(parser.add_argument_group("the store of forecasts, with --model"))
     output = parser.add_argument_group("the output")
-    output.add_argument("--no-progress", action="store_true", help="draw no bar")
+    output.add_argument("--no-progress", action="store_true", help="show no progress bar")
     output.add_argument("--json", action="store_true", help="print JSON instead of text")

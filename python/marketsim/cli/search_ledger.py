@@ -179,8 +179,7 @@ def evidence_lines(facts: dict[str, Any]) -> list[str]:
     besides = f"; {elsewhere:,} more on other bars or with other settings" if elsewhere else ""
     return [
         f"behind it      {facts['trials_behind']:,} trials on these bars with these settings, "
-        f"by clusters of their returns as many as {facts['effective_trials']:,} independent ones"
-        f"{besides}",
+        f"about {facts['effective_trials']:,} independent by their returns{besides}",
         f"deflated Sharpe ratio {number(deflated)}: the probability that the best has skill after "
         "so many trials",
         f"probability of backtest overfitting {number(overfitting)}",

@@ -273,7 +273,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
     def text(params: dict[str, Any]) -> str:
         return " ".join(f"{name}={value}" for name, value in params.items())
 
-    reused = f", {found['reused']:,} answered by the ledger" if found.get("reused") else ""
+    reused = f", {found['reused']:,} reused from the ledger" if found.get("reused") else ""
     lines = [f"{found['study']}: {found['evaluated']:,} sets evaluated{reused}"]
     if "best" in found:
         lines.append(f"best           {text(found['best'])}   score {found['score']:.6g}")

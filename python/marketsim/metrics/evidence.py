@@ -42,7 +42,7 @@ class Evidence(NamedTuple):
         different = (
             "which kept no returns"
             if self.effective is None
-            else f"{self.effective:,} different by their returns"
+            else f"about {self.effective:,} independent by their returns"
         )
         if self.elsewhere:
             different += f", besides {self.elsewhere:,} on other bars or with other settings"

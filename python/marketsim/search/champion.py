@@ -25,7 +25,8 @@ class PromotionRule:
         least_deflated: lowest deflated Sharpe ratio, a probability in [0, 1].
         most_overfitting: highest probability of backtest overfitting, in [0, 1].
         least_bars: bars of its net returns.
-        least_gain: how far its score must exceed the champion's; only where there is one.
+        least_gain: how far its score must exceed the champion's on the same bars, with the same
+            code, settings and metric; only where there is a champion.
         direction: "maximize" or "minimize" the score; None: as the study's newest search.
 
     Raises:
@@ -105,8 +106,9 @@ def _decide(ledger: Ledger, study: str, rule: PromotionRule, trial: Trial | None
         raise ArgumentError(f"trial {dict(trial.params)} has no finite score in this ledger")
     evidence = _evidence(ledger, study, trial)
     present = champion(ledger, study)
-    evidence["champion_score"] = None if present is None else present.score
-    reasons = tuple(_reasons(rule, trial, evidence, present))
+    rival = None if present is None else _comparable(ledger, present, trial)
+    evidence["champion_score"] = None if rival is None else rival.score
+    reasons = tuple(_reasons(rule, trial, evidence, present, rival))
     decision = Decision(study, attempt, not reasons, asdict(rule), evidence, reasons)
     ledger.record_decision(decision)
     return decision
@@ -117,6 +119,15 @@ def champion(ledger: LedgerLike, study: str) -> Trial | None:
     with opened(ledger, "r") as book:
         accepted = book.decisions(study, accepted=True)
         return book.trial_of(accepted[-1].attempt) if accepted else None
+
+
+def _comparable(ledger: Ledger, present: Trial, trial: Trial) -> Trial | None:
+    """The champion's parameters with a score that answers the trial's question; None without."""
+    if present.question.digest == trial.question.digest:
+        return present
+    same = replace(present, **trial.question._asdict(), seed=trial.seed)
+    found = ledger.find(same.key)
+    return found if found is not None and math.isfinite(found.score) else None
 
 
 def _evidence(ledger: Ledger, study: str, trial: Trial) -> dict[str, Any]:
@@ -152,9 +163,18 @@ def _needed_bars(deflated: DeflatedSharpe) -> float:
 
 
 def _reasons(
-    rule: PromotionRule, trial: Trial, evidence: dict[str, Any], present: Trial | None
+    rule: PromotionRule,
+    trial: Trial,
+    evidence: dict[str, Any],
+    present: Trial | None,
+    rival: Trial | None,
 ) -> list[str]:
-    """What speaks against a trial; what is not known speaks against it too."""
+    """What speaks against a trial; what is not known speaks against it too.
+
+    Args:
+        present: the champion.
+        rival: the champion with a score that can be compared; None without one.
+    """
     found = []
     deflated, overfitting = evidence["deflated_sharpe"], evidence["overfitting"]
     if deflated is None or deflated < rule.least_deflated:
@@ -165,21 +185,21 @@ def _reasons(
         )
     if evidence["bars"] < rule.least_bars:
         found.append(f"{evidence['bars']} bars are fewer than {rule.least_bars}")
-    if present is not None:
-        gain = trial.score - present.score
+    if present is not None and present.key == trial.key:
+        found.append("it is the champion already")
+    elif present is not None and rival is None:
+        found.append(
+            f"its score cannot be compared with that of the champion {dict(present.params)}, which "
+            f"answers another question ({present.question.words(trial.question)}): evaluate the "
+            "champion's parameters in this search too"
+        )
+    elif rival is not None:
+        gain = trial.score - rival.score
         gain = gain if rule.direction == "maximize" else -gain
-        if dict(present.params) == dict(trial.params) and present.key == trial.key:
-            found.append("it is the champion already")
-        elif (present.metric, present.direction) != (trial.metric, trial.direction):
-            found.append(
-                f"its score cannot be compared with the champion's: {trial.metric or 'no metric'} "
-                f"to {trial.direction}, and the champion's {present.metric or 'no metric'} to "
-                f"{present.direction}"
-            )
-        elif not gain > rule.least_gain:
+        if not gain > rule.least_gain:
             found.append(
                 f"its score {trial.score:.6g} is not better than the champion's "
-                f"{present.score:.6g} by more than {rule.least_gain:g}"
+                f"{rival.score:.6g} by more than {rule.least_gain:g}"
             )
     return found
 

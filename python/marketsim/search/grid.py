@@ -46,7 +46,7 @@ def grid(
     progress: bool = True,
     **replay_options: Any,
 ) -> GridResult:
-    """Try every combination of the values of a space.
+    """Evaluate every combination of the values of a space.
 
     `grid(strategy, bars, space)` replays a signal rule, a built-in one by name or a function of
     bars and parameters that returns (entries, exits): see `replay_objective`, whose options
@@ -66,12 +66,12 @@ def grid(
         batch: sets a call of the objective.
         returns: a file for the net returns [set, bar], .npy, written batch by batch through a
             memory map; without it, those that the objective gives go to the ledger.
-        ledger: records every set, and answers those that it has: a run that was stopped goes on; a
-            ledger, or the path of one.
+        ledger: a ledger, or the path of one: records every set. Results that it has are reused, so
+            that a run that was stopped continues.
         study, seed, data, code: what the ledger's trials are filed under, besides metric, direction
             and settings. None: the bars' fingerprint where the objective knows it, and a digest of
-            the code with all that it uses; where no digest covers that, the ledger answers nothing
-            unless `code` states a version.
+            the code with all that it uses; where no digest covers that, nothing is reused unless
+            `code` states a version.
         without_effect: "refuse" parameters that change nothing, or "keep" them.
         progress: draw a bar on a terminal.
         replay_options: of `replay_objective`.
@@ -194,8 +194,21 @@ class _Run:
             keys = [trial_key(self.study, self.set(i), **self.filed) for i in range(self.count)]
         if returns is not None:
             self.file = ReturnsFile(returns, keys, resume=self.ledger is not None)
-        done = self.recall(keys)
-        left = np.flatnonzero(~done)
+        try:
+            reused = self.compute_left(keys)
+            kept = None if self.file is None else self.file.close()
+        finally:
+            if self.file is not None:
+                self.file.release()
+        self.scores[np.isinf(self.scores)] = np.nan
+        return GridResult(
+            dict(self.space), self.sets, self.scores, self.figures, self.direction, reused, kept,
+            tuple(keys),
+        )  # fmt: skip
+
+    def compute_left(self, keys: Sequence[bytes]) -> int:
+        """Compute what the ledger does not have; returns how many sets it has."""
+        left = np.flatnonzero(~self.recall(keys))
         reused = self.count - len(left)
         label = f"grid of {self.study}"
         with ProgressBar(self.count, label, enabled=self.progress, unit="sets") as bar:
@@ -204,12 +217,7 @@ class _Run:
                 rows = left[first : first + size]
                 self.compute_rows(rows)
                 bar.advance(len(rows))
-        self.scores[np.isinf(self.scores)] = np.nan
-        kept = None if self.file is None else self.file.close()
-        return GridResult(
-            dict(self.space), self.sets, self.scores, self.figures, self.direction, reused, kept,
-            tuple(keys),
-        )  # fmt: skip
+        return reused
 
     def recall(self, keys: Sequence[bytes]) -> npt.NDArray[np.bool_]:
         """The sets [set] that the ledger has, whose figures are taken from it.

@@ -96,10 +96,10 @@ class GridResult:
             >>> from marketsim.search import grid
             >>> found = grid(lambda s: -((s["x"] - 2) ** 2), {"x": [0, 1, 2, 3]}, progress=False)
             >>> print(found.summary().splitlines()[0])
-            4 sets, 0 of them answered by the ledger, 0 without a finite score
+            4 sets, 0 of them reused from the ledger, 0 without a finite score
         """
         lines = [
-            f"{len(self):,} sets, {self.reused:,} of them answered by the ledger, "
+            f"{len(self):,} sets, {self.reused:,} of them reused from the ledger, "
             f"{int(np.isnan(self.scores).sum()):,} without a finite score"
         ]
         if np.isnan(self.scores).all():

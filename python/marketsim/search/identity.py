@@ -75,8 +75,9 @@ def warn_of_unknown(filed: dict[str, str]) -> None:
     if unknown:
         names = ", ".join(text.partition(f" {_UNKNOWN}")[0] for text in unknown)
         warnings.warn(
-            f"the ledger records this search and answers none of it: no digest covers all that "
-            f"{names} uses; state code= (its version) to have known sets answered",
+            f"the ledger records this search, but none of its results can be reused: no digest "
+            f"covers all that {names} uses (an object of unknown content, or code that reads files "
+            f"or the environment); state code= (a version of your own) to reuse them",
             MarketsimWarning,
             stacklevel=4,
         )

@@ -64,7 +64,7 @@ class TuningResult:
         """
         states = [trial.state.name.lower() for trial in self._tried]
         counts = ", ".join(f"{states.count(name):,} {name}" for name in sorted(set(states)))
-        lines = [f"{len(self):,} trials: {counts}; {self.reused:,} answered by the ledger"]
+        lines = [f"{len(self):,} trials: {counts}; {self.reused:,} reused from the ledger"]
         if excluded := len(self.study.trials) - len(self):
             lines[0] += f"; {excluded:,} proposals excluded, which are no trials"
         if len(self.study.directions) > 1:
@@ -147,7 +147,8 @@ def optuna(
     """Search a space with Optuna.
 
     The parameters are those of a plain Optuna loop with the same sampler, seed and version where
-    there is one job. A set that the ledger has is told to the sampler without being computed again.
+    there is one job. The sampler is told the result of a set that the ledger has, which is not
+    computed again.
 
     Args:
         objective: `replay_objective`, `walk_forward_objective`, or a function of parameters by
@@ -164,15 +165,17 @@ def optuna(
         seed: of the sampler.
         direction: "maximize" or "minimize", or one for each objective.
         constraints: figure to the highest value that is allowed, or to (lowest, highest): a trial
-            beyond one is never the best, and samplers that can keep away from it.
-        storage: a file for Optuna's journal, or a database URL: a search that was stopped goes on,
-            and several searches share one.
+            beyond one is never the best here, and samplers that can keep away from it. The ledger
+            keeps its score: `Ledger.best` knows nothing of constraints.
+        storage: a file for Optuna's journal, or a database URL: a search that was stopped
+            continues, and several processes can search at the same time. The last trials that run
+            at the same time may exceed `trials`.
         study: its name there and in the ledger.
         ledger: records every trial, failed and pruned ones too; a ledger, or the path of one.
         data, code, split: what the ledger's trials are filed under besides, and what the storage
             is checked by: fingerprints of bars and code, and the name of a split. None: what the
             objective says of itself, and a digest of its code with all that it uses; where no
-            digest covers that, nothing is answered unless `code` states a version.
+            digest covers that, nothing is reused unless `code` states a version.
         catch: errors of the objective that fail a trial without ending the search; others are
             recorded and raised.
         without_effect: "refuse" parameters that change neither score nor figure; to know, sets are
@@ -189,7 +192,7 @@ def optuna(
         NoEffectError: a parameter changes nothing; `.result` holds what was found.
         UnknownNameError: another name of a sampler or pruner.
         StorageError: the storage is no journal of Optuna, another version wrote it, or its study
-            is of other data, code, settings, metric or space.
+            is of other data, code, settings, metric, space or constraints.
 
     Example:
         >>> found = optuna(lambda x: -((x - 2) ** 2), {"x": list(range(5))}, trials=30,
@@ -224,7 +227,8 @@ def optuna(
         stored = getattr(objective, "study_in_storage", study)
         found = open_study(package, storage, stored, directions, named_pruner(package, pruner))
         if storage is not None:
-            check_identity(found, storage, {**identities, "split": split, "space": _text(space)})
+            more = {"split": split, "space": _text(space), "constraints": _bounds_text(bounds)}
+            check_identity(found, storage, {**identities, **more})
         # Another stream than the trials before had, which would propose the same again.
         before = len(found.trials)
 
@@ -576,6 +580,11 @@ def _bounds(name: str, bound: Any) -> tuple[float | None, float | None]:
     if (low is None and high is None) or (low is not None and high is not None and low > high):
         raise ArgumentError(f"constraint on {name!r} allows no or any value: got {bound!r}")
     return low, high
+
+
+def _bounds_text(bounds: Mapping[str, tuple[float | None, float | None]]) -> str:
+    """Constraints in order; a storage has the trials' excess over them, and over no others."""
+    return ", ".join(f"{name} {low} to {high}" for name, (low, high) in sorted(bounds.items()))
 
 
 def _scores(found: Any, count: int) -> tuple[list[float], dict[str, float], Any]:

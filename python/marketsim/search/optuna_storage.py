@@ -103,13 +103,13 @@ def check_identity(study: Any, storage: str | os.PathLike[str], identity: dict[s
             )
         _claim(study, storage, identity)
         return
-    different = [name for name in identity if stored.get(name) != identity[name]]
+    different = [name for name in identity if stored.get(name, "") != identity[name]]
     if not different:
         return
     parts = "; ".join(
         f"{name}: got {_short(got)}, expected {_short(expected)}"
         for name in different
-        for got, expected in [_beside(name, identity[name], str(stored.get(name)))]
+        for got, expected in [_beside(name, identity[name], str(stored.get(name, "")))]
     )
     if not is_known(*identity.values()):
         do += (

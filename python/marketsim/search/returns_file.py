@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Sequence
+from io import BufferedRandom
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ class ReturnsFile:
         resume: keep what is there; else begin anew.
 
     Raises:
-        ArgumentError: to be resumed, but of other sets, data or code.
+        ArgumentError: to be resumed, but of other sets, data or code; another grid is writing it.
         FileFormatError: to be resumed, but damaged.
     """
 
@@ -41,10 +43,49 @@ class ReturnsFile:
         self.note = self.path.with_name(self.path.name + ".json")
         self.digest = blake3.blake3(b"".join(keys)).hexdigest(16)
         self.map: npt.NDArray[Any] | None = None
+        self.lock: BufferedRandom | None = None
         self.resumed = resume and self.path.exists() and self.note.exists()
         if self.resumed:
-            self._check()
+            self._take()
+            try:
+                self._check()
+            except BaseException:
+                self.release()
+                raise
             self.map = np.load(self.path, mmap_mode="r+", allow_pickle=False)
+
+    def _take(self) -> None:
+        """Keep other grids from writing the file until it is closed.
+
+        Raises:
+            ArgumentError: another grid is writing it.
+        """
+        self.lock = self.path.open("r+b")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self.lock.close()
+            raise ArgumentError(
+                f"another grid is writing {self.path}: wait for it, or give another path"
+            ) from error
+
+    def release(self) -> None:
+        """Let others write the file."""
+        if self.lock is not None:
+            self.lock.close()
+
+    def _begin(self, bars: int) -> npt.NDArray[Any]:
+        """A new file; who reads an old one goes on reading that."""
+        if self.path.exists():
+            self._take()
+            self.path.unlink()
+            self.release()
+        found = np.lib.format.open_memmap(
+            self.path, mode="w+", dtype=np.float64, shape=(self.sets, bars)
+        )
+        self._take()
+        replace_file(self.note, json.dumps({"sets": self.digest}).encode())
+        return found
 
     def _check(self) -> None:
         try:
@@ -63,10 +104,7 @@ class ReturnsFile:
     def write(self, rows: npt.NDArray[np.int64], net: Floats) -> None:
         """Write the returns of some sets; they are in the file when this returns."""
         if self.map is None:
-            self.map = np.lib.format.open_memmap(
-                self.path, mode="w+", dtype=np.float64, shape=(self.sets, net.shape[1])
-            )
-            replace_file(self.note, json.dumps({"sets": self.digest}).encode())
+            self.map = self._begin(net.shape[1])
         if net.shape[1] != self.map.shape[1]:
             raise ArgumentError(
                 f"net returns have {net.shape[1]} bars, those before {self.map.shape[1]}"
