@@ -73,8 +73,9 @@ def test_trials_are_filed_by_window(tmp_path: Path) -> None:
             jobs=2, sampler="random", storage=tmp_path / "journal.log", without_effect="keep",
             progress=False,
         )  # fmt: skip
-        frame = ledger.trials("s, window 0")
-        assert set(frame.split) == {"train 0-149 of 150"} and set(frame.data) == {objective.data}
+        frame = ledger.trials("s")
+        assert set(frame.split) == {"train 0-149 of 150", "train 75-224 of 150"}
+        assert ledger.studies() == ["s"] and set(frame.data) == {objective.data}
     assert len(found.windows) == 2 and (found.windows.evaluations == 5).all()
     best = objective.one(**{n: int(found.windows[f"param_{n}"][1]) for n in space})
     np.testing.assert_array_equal(found.net[75:], best["net"][225:])
