@@ -1,4 +1,4 @@
-"""Processes that evaluate a function, and share what it has read.
+"""Worker processes for a function; they share the memory of what it has read.
 
 Where the system can fork, a process shares the memory of the one that began it: bars, features and
 forecasts, mapped or not, are there without a copy. Elsewhere, and where torch is loaded (its
@@ -33,14 +33,14 @@ class Pruned(Exception):
 
 
 class Outcome(NamedTuple):
-    """What came of a trial: what the objective returned, or what it raised."""
+    """Result of a trial: the value that the objective returned, or its exception."""
 
     found: Any = None
     raised: BaseException | None = None
 
 
 class WorkerLostError(RuntimeError):
-    """A process ended in the middle of its work: killed, or out of memory.
+    """Raised if a process ends in the middle of its work: killed, or out of memory.
 
     Attributes:
         why: how it ended, such as "signal 9".
@@ -149,7 +149,7 @@ class Workers:
 
     @property
     def running(self) -> list[int]:
-        """The trials that are being evaluated."""
+        """Return the trials that are being evaluated."""
         return [worker.job for worker in self._workers if worker.job is not None]
 
     def start(self, job: int, params: Mapping[str, Any]) -> None:
