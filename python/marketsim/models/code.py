@@ -24,7 +24,7 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
 class _Seen(dict[int, tuple[int, Any]]):
-    """Values that were met, and the number of each; kept, so that no other takes an address."""
+    """Values met so far with their numbers; kept alive, so that addresses stay unique."""
 
     whole: bool = False  # nothing may be left out: see `whole_digest`
     made: bool = False  # within the class of an object, which was made before
@@ -59,11 +59,11 @@ _LOADERS = frozenset({"numpy", "json", "pickle", "joblib", "yaml", "torch"})  # 
 
 
 class _UnknownValue(Exception):
-    """A value whose content no digest covers."""
+    """Raised for a value whose content no digest covers."""
 
 
 def code_digest(thing: Any) -> str | None:
-    """32 hex digits over the code of a function or a class; None where some of it is out of reach.
+    """Digest the code of a function or class, 32 hex digits; None if a part is inaccessible.
 
     Covered are the compiled code with its constants, defaults, closures and attributes, the global
     values and functions that it names, those of the modules that it names or imports, and, of a
@@ -76,7 +76,7 @@ def code_digest(thing: Any) -> str | None:
 
 
 def whole_digest(thing: Any) -> str | None:
-    """32 hex digits over all that decides what a value does; None where some of it is out of reach.
+    """Digest everything that decides what a value does, 32 hex digits; None if inaccessible.
 
     As `code_digest`, and also of partial functions, bound methods, objects of one's own classes
     (their class and attributes), bars (their fingerprint) and what marketsim's functions were made
@@ -158,7 +158,7 @@ def _parts(thing: Any, seen: _Seen) -> Iterator[bytes]:
 
 
 def _parts_of_own_kind(thing: Any, seen: _Seen) -> Iterator[bytes]:
-    """What a value is beside its content: a class of one's own may have methods."""
+    """Return the digest parts of a user-defined class beside its content: its methods."""
     kind = type(thing)
     if kind is defaultdict:
         yield from _parts(thing.default_factory, seen)
@@ -168,7 +168,7 @@ def _parts_of_own_kind(thing: Any, seen: _Seen) -> Iterator[bytes]:
 
 
 def _object_parts(thing: Any, seen: _Seen) -> Iterator[bytes]:
-    """An object by its class and its attributes, where these are all that it is."""
+    """Return the parts of an object that consists of its class and attributes only."""
     if isinstance(thing, partial):
         yield b"partial"
         yield from _parts((thing.func, thing.args, thing.keywords), seen)
@@ -213,7 +213,7 @@ def _object_parts(thing: Any, seen: _Seen) -> Iterator[bytes]:
 
 
 def _is_transparent(kind: type) -> bool:
-    """Whether the attributes of an object say all that an installed class adds to it."""
+    """Whether the attributes of an object hold all of its state."""
     module = kind.__module__
     return module in ("typing", "abc") or (
         module.startswith("marketsim.") and not module.startswith(("marketsim._c", "marketsim._t"))
@@ -307,7 +307,7 @@ def _opens(code: types.CodeType) -> bool:
 
 
 def _wrapper_parts(wrapper: types.FunctionType, wrapped: Any, seen: _Seen) -> Iterator[bytes]:
-    """What an installed decorator wraps; its own state, such as a lock, decides no result."""
+    """Return the parts of the wrapped function; the decorator's own state decides no result."""
     if (wrapper.__globals__.get("__name__") or "").partition(".")[0] != "marketsim":
         for cell in wrapper.__closure__ or ():
             yield from _parts(cell.cell_contents, seen)
@@ -315,7 +315,7 @@ def _wrapper_parts(wrapper: types.FunctionType, wrapped: Any, seen: _Seen) -> It
 
 
 def _module_parts(module: types.ModuleType, names: frozenset[str], seen: _Seen) -> Iterator[bytes]:
-    """The values of a module that code names; of an installed module its name alone."""
+    """Return the values of a module that code names; for an installed module only its name."""
     yield f"module {module.__name__}".encode()
     if _is_installed(module.__name__):
         return
@@ -329,13 +329,13 @@ def _module_parts(module: types.ModuleType, names: frozenset[str], seen: _Seen) 
 
 @lru_cache(maxsize=1024)
 def _names(code: types.CodeType) -> frozenset[str]:
-    """All names of globals and attributes in code, and in what is defined within it."""
+    """List all names of globals and attributes in code, nested definitions included."""
     return frozenset(name for part in _all_code(code) for name in part.co_names)
 
 
 @lru_cache(maxsize=1024)
 def _imports(code: types.CodeType) -> frozenset[str]:
-    """The modules that code imports when it runs.
+    """List the modules that code imports when it runs.
 
     Raises:
         _UnknownValue: by a relative name.
@@ -354,7 +354,7 @@ def _imports(code: types.CodeType) -> frozenset[str]:
 
 
 def _imported(name: str) -> types.ModuleType:
-    """A module that the code will import anyway.
+    """Import a module that the code imports itself.
 
     Raises:
         _UnknownValue: it cannot be imported.
