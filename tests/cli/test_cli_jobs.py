@@ -21,9 +21,10 @@ from marketsim.processes import WorkerLostError
 
 
 @pytest.fixture(autouse=True)
-def forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a process without torch, whatever tests ran before."""
-    monkeypatch.delitem(sys.modules, "torch", raising=False)
+def forked(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """As in a process without torch, whatever tests ran before; not where a network runs."""
+    if "network" not in request.node.name:
+        monkeypatch.delitem(sys.modules, "torch", raising=False)
 
 
 @pytest.fixture
