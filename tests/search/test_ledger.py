@@ -16,7 +16,7 @@ import pytest
 
 from marketsim import metrics
 from marketsim.errors import StoreError
-from marketsim.search import Ledger, Trial, trial_key
+from marketsim.search import Ledger, Trial, ledger_grid, trial_key
 
 
 @pytest.fixture
@@ -285,3 +285,9 @@ def test_a_closed_ledger_says_so(tmp_path: Path) -> None:
     ledger.close()
     with pytest.raises(StoreError, match="closed database"):
         ledger.summary("s")
+
+
+def test_a_grid_of_a_ledger_has_its_numbers_in_order(ledger: Ledger) -> None:
+    for level in (2, 0.5, 1, 1.5):
+        ledger.record(Trial("s", {"level": level, "kind": "a"}, float(level)))
+    assert ledger_grid(ledger, "s").space == {"kind": ["a"], "level": [0.5, 1, 1.5, 2]}

@@ -63,9 +63,12 @@ def ledger_grid(
         key = tuple(values)
         cells[key] = float(score)
     names = [column.removeprefix("param_") for column in columns]
-    space = {
-        name: sorted({key[i] for key in cells}, key=lambda value: (str(type(value)), value))
-        for i, name in enumerate(names)
-    }
+    space = {name: sorted({key[i] for key in cells}, key=_order) for i, name in enumerate(names)}
     sets = {name: np.array([key[i] for key in cells]) for i, name in enumerate(names)}
     return GridResult(space, sets, np.array(list(cells.values())), {}, direction, len(cells))
+
+
+def _order(value: Any) -> tuple[str, Any]:
+    """Numbers by size, whole or not; then others by their type."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return "" if is_number else str(type(value)), value
