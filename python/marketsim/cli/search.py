@@ -103,6 +103,19 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("next_open", "same_close"),
     )
     how = parser.add_argument_group("the search")
+    _add_sampler(how)
+    _add_split(how)
+    _add_records(how)
+    search_ledger.add_ledger(how)
+    add_data_arguments(parser.add_argument_group("the data"))
+    add_store_arguments(parser.add_argument_group("the store of forecasts, with --model"))
+    output = parser.add_argument_group("the output")
+    output.add_argument("--no-progress", action="store_true", help="show no progress bar")
+    output.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def _add_sampler(how: argparse._ArgumentGroup) -> None:
+    """What is tried, and what is best."""
     how.add_argument(
         "--space",
         required=True,
@@ -142,6 +155,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_with_default(how, "--jobs", "number of processes that run trials", 1, type=int, metavar="N")
     add_with_default(how, "--seed", "seed of the sampler", 0, type=int, metavar="N")
+
+
+def _add_split(how: argparse._ArgumentGroup) -> None:
+    """On which bars parameters are chosen and tested."""
     add_with_default(
         how, "--split",
         "choose parameters on training bars and test them on other bars: "
@@ -167,6 +184,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="BARS",
     )
+
+
+def _add_records(how: argparse._ArgumentGroup) -> None:
+    """What is kept, and what is refused."""
     how.add_argument(
         "--storage", metavar="PATH|URL",
         help="file of Optuna's journal, or URL of a database: continues a search that was stopped",
@@ -188,9 +209,3 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print how many evaluations a search needs and how long they take; record nothing",
     )
-    search_ledger.add_ledger(how)
-    add_data_arguments(parser.add_argument_group("the data"))
-    add_store_arguments(parser.add_argument_group("the store of forecasts, with --model"))
-    output = parser.add_argument_group("the output")
-    output.add_argument("--no-progress", action="store_true", help="show no progress bar")
-    output.add_argument("--json", action="store_true", help="print JSON instead of text")
