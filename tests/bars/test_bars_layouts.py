@@ -74,9 +74,9 @@ FILES = {
     "mt4.csv": (
         table("", "{t:%Y.%m.%d},{t:%H:%M},{o},{h},{l},{c},{v}", MINUTES),
         "MetaTrader 4 export", MINUTES, "UTC"),
-    "histdata.csv": (
+    "ninjatrader.csv": (
         table("", "{t:%Y%m%d %H%M%S};{o};{h};{l};{c};{v}", MINUTES),
-        "HistData export", MINUTES, "Etc/GMT+5"),
+        "NinjaTrader export", MINUTES, "UTC"),
     "binance-ms.csv": (
         table("", "{ms},{o},{h},{l},{c},{v},{e},1.5,10,2.5,3.5,0", e=lambda v: v["ms"] + 86399999),
         "Binance klines", DAYS, "UTC"),

@@ -15,6 +15,7 @@ from marketsim.bars.layouts import GENERIC, ROLES, Layout, fold
 from marketsim.bars.layouts.names import SPLITS, WEAK, is_volume
 from marketsim.bars.times_of_day import read_times
 from marketsim.bars.timestamps import TimeOptions, parse_timestamps
+from marketsim.bars.volumes import two_volumes
 from marketsim.bars.zones import NAT, Fault
 from marketsim.errors import ArgumentError
 
@@ -164,6 +165,7 @@ def select_columns(
     if absent:
         defects.append(_unmapped(absent, names))
     stamps, times, notes, more = _timestamps(frame, parts, names, roles, how)
+    notes += two_volumes(names, roles)
     extra = tuple(i for i, role in enumerate(roles) if not role)
     return Selection(columns, stamps, times, found, (*defects, *more), tuple(notes), extra)
 

@@ -27,6 +27,8 @@ _FORMATS = {
 _NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _SURE, _END = 315_532_800, 7_258_118_400  # Unix seconds of 1980 and 2200
 _FIRST = -2_208_988_800  # 1900
+_TICKS_1970 = 621_355_968_000_000_000  # of 100 ns, since the year 1
+_TICKS_1960, _TICKS_2045 = 618_199_776_000_000_000, 645_063_264_000_000_000
 EXCEL = "excel"
 """The name of spreadsheet days in `date_format=`."""
 
@@ -56,6 +58,8 @@ def read_digits(values: IntArray) -> Digits:
     none = np.full(len(values), NAT, np.int64)
     if len(values) == 0:
         return Digits(none, none.copy(), "")
+    if _are_ticks(values):
+        return Digits((values - _TICKS_1970) * 100, none, "read as .NET ticks of 100 ns")
     calendar_length, wall, late = _as_calendar(values)
     unit = _sure_units(values)
     is_calendar = calendar_length > 0
@@ -152,6 +156,17 @@ def _as_calendar(values: IntArray) -> tuple[IntArray, IntArray, BoolArray]:
         length[chosen[good]] = digits
         wall[chosen[good]] = times[good]
     return length, wall, late
+
+
+def _are_ticks(values: IntArray) -> bool:
+    """Whether numbers are ticks of .NET, and not nanoseconds of late 1989 and early 1990.
+
+    Those are whole minutes, which ticks would be a hundred minutes apart.
+    """
+    if not (values[0] >= _TICKS_1960 and values[0] < _TICKS_2045):  # quick
+        return False
+    inside = (values >= _TICKS_1960) & (values < _TICKS_2045)
+    return bool(inside.all() and (values % (60 * UNITS["s"]) != 0).any())
 
 
 def _short_years(values: IntArray) -> tuple[str, IntArray] | None:

@@ -43,6 +43,7 @@ from marketsim.bars.table import Table, TableOptions, build_table
 from marketsim.bars.text import RawTable
 from marketsim.bars.timestamps import TimeOptions
 from marketsim.bars.validate import find_defects, is_clean
+from marketsim.bars.volumes import traded_layout
 from marketsim.bars.whole_prices import check_scale, has_fractions, not_whole
 from marketsim.bars.zone_names import zone_of_column
 from marketsim.bars.zones import NAT, parse_timezone
@@ -192,7 +193,7 @@ def layout_of(raw: RawTable, options: ReadOptions) -> tuple[Layout | None, list[
             check_scale(raw, options.layout)
         return options.layout, [*raw.notes, f"read as {options.layout.title}, as stated"]
     if raw.layout is not None:
-        return raw.layout, raw.notes
+        return traded_layout(raw)
     names = raw.frame.columns
     if isinstance(names, pd.MultiIndex):
         return None, raw.notes

@@ -48,6 +48,7 @@ class Layout:
         midnight: the zone at whose midnight daily bars are stamped, given as instants.
         dayfirst: the documented order of day and month; None where the column must prove it.
         note: what a reader should know, such as a clock that is not documented.
+        traded: name of the layout of the same lines whose volumes are not all 0; "" for none.
         source: where it is documented.
 
     """
@@ -63,4 +64,5 @@ class Layout:
     midnight: str | None = None
     dayfirst: bool | None = None
     note: str = ""
+    traded: str = ""
     source: str = ""

@@ -32,8 +32,17 @@ LAYOUTS: tuple[Layout, ...] = (
         "metatrader5", "MetaTrader 5 export",
         _roles(date="date", time="time", volume="tickvol"),
         _sets("date open high low close tickvol spread"),
-        note="the clock is the broker's server's; timezone= states it; volume counts ticks",
+        note="the clock is the broker's server's; timezone= states it; "
+        "TICKVOL counts changes of the price",
         source="https://www.metatrader5.com/en/terminal/help/charts_advanced/symbols_import_export",
+    ),
+    Layout(
+        "histdata-mt", "HistData export for MetaTrader",
+        fields=("date", "time", "open", "high", "low", "close", "volume"),
+        pattern=(r"\d{4}\.\d{2}\.\d{2}", _BARE_TIME, *[_NUMBER] * 4, r"\d+"),
+        timezone="Etc/GMT+5", note="Eastern time without daylight saving, as all volumes are 0",
+        traded="metatrader4",
+        source="https://www.histdata.com/f-a-q/data-files-detailed-specification/",
     ),
     Layout(
         "metatrader4", "MetaTrader 4 export",
@@ -46,8 +55,17 @@ LAYOUTS: tuple[Layout, ...] = (
         "histdata", "HistData export",
         fields=("timestamp", "open", "high", "low", "close", "volume"),
         pattern=(r"\d{8} \d{6}", *[_NUMBER] * 4, r"\d+"),
-        timezone="Etc/GMT+5", note="Eastern time without daylight saving",
+        timezone="Etc/GMT+5", note="Eastern time without daylight saving, as all volumes are 0",
+        traded="ninjatrader",
         source="https://www.histdata.com/f-a-q/data-files-detailed-specification/",
+    ),
+    Layout(
+        "ninjatrader", "NinjaTrader export",
+        fields=("timestamp", "open", "high", "low", "close", "volume"),
+        pattern=(r"\d{8} \d{6}", *[_NUMBER] * 4, r"\d+"),
+        timezone="UTC", note="times are the ends of bars; NinjaTrader 8 writes UTC, earlier "
+        "versions the clock of the computer, which timezone= states",
+        source="https://ninjatrader.com/support/helpGuides/nt8/exporting.htm",
     ),
     Layout(
         "binance", "Binance klines",
