@@ -134,7 +134,7 @@ FILES = {
         table("time,open,high,low,close,Volume,Volume MA", "{s},{o},{h},{l},{c},{v},3",
               s=lambda v: v["ms"] // 1000),
         "", DAYS, "UTC"),
-    "lean.csv": (
+    "/equity/lean.csv": (
         table("", "{t:%Y%m%d %H:%M},{o4},{h4},{l4},{c4},{v}", DAYS,
               **{f"{k}4": (lambda v, k=k: int(v[k] * 10000)) for k in "ohlc"}),
         "Lean data", DAYS, "UTC"),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from marketsim.bars.clock import DAY, HOUR
+from marketsim.bars.layouts import fold
+from marketsim.bars.layouts.names import SPLITS
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -163,3 +166,16 @@ def adjust(
         np.append(np.cumprod(part[::-1])[::-1][1:], 1.0) for part in (factors, shares)
     )
     return {name: column / later for name, column in prices.items()}, volume * more
+
+
+def name_splits(frame: pd.DataFrame, roles: list[str], mapped: Mapping[str, str]) -> None:
+    """A column "split" is one of splits where numbers or ratios stand in it, in place."""
+    if "split" in roles:
+        return
+    for i, name in enumerate(frame.columns):
+        if roles[i] or fold(name) in mapped or fold(name) not in SPLITS:
+            continue
+        first = frame.iloc[:, i].dropna().head(1).astype(str).str.strip()
+        if first.str.match(r"\d").all():
+            roles[i] = "split"
+            return

@@ -44,3 +44,21 @@ def two_volumes(names: Sequence[Hashable], roles: Sequence[str]) -> list[str]:
         f"volume is {str(names[chosen])!r}, {kinds[chosen]}; "
         f'columns={{"volume": "{names[other]}"}} reads the other, {kinds[other]}'
     ]
+
+
+_SIDES = (("up", "down"), ("upvol", "downvol"), ("upvolume", "downvolume"),
+          ("upticks", "downticks"))  # fmt: skip
+
+
+def add_volumes(
+    columns: dict[str, pd.Series], names: Sequence[Hashable], parts: Sequence[pd.Series]
+) -> list[str]:
+    """Add the sum of TradeStation's volumes of upticks and downticks, and say so."""
+    folded = [fold(name) for name in names]
+    for up, down in _SIDES:
+        if folded.count(up) == folded.count(down) == 1:
+            place = folded.index(up), folded.index(down)
+            sides = [pd.to_numeric(parts[i], errors="coerce") for i in place]
+            columns["volume"] = sides[0].astype("float64") + sides[1].astype("float64")
+            return [f"volume is the sum of {str(names[place[0]])!r} and {str(names[place[1]])!r}"]
+    return []

@@ -29,6 +29,7 @@ def fold(name: object) -> str:
 @functools.lru_cache(maxsize=4096)
 def _fold_text(text: str) -> str:
     text = re.sub(r"^\s*\d+[a-z]?\.\s+", "", text)  # Alpha Vantage numbers its names
+    text = re.sub(r"^\s*\$FORMAT\s+", "", text)  # AmiBroker's first line
     return re.sub(r"[\s_.<>*\ufeff]+", "", text).casefold()
 
 

@@ -202,6 +202,50 @@ LAYOUTS: tuple[Layout, ...] = (
         source="https://docs.ccxt.com/#/?id=ohlcv-structure",
     ),
     Layout(
+        "databento", "Databento bars",
+        _roles(timestamp="tsevent", symbol="symbol"),
+        _sets("tsevent rtype publisherid instrumentid open high low close volume"),
+        scale=1_000_000_000, note="whole prices are of a billionth",
+        source="https://databento.com/docs/schemas-and-data-formats/ohlcv",
+    ),
+    Layout(
+        "databento-decimal", "Databento bars with decimals",
+        _roles(timestamp="tsevent", symbol="symbol"),
+        source="https://databento.com/docs/schemas-and-data-formats/ohlcv",
+    ),
+    Layout(
+        "cqg", "CQG export",
+        _roles(volume="actualvol", ignored="tickvol"),
+        _sets("open high low close tickvol actualvol"), source="https://help.cqg.com",
+    ),
+    Layout(
+        "fxcm", "FXCM candles",
+        _roles(open="bidopen", high="bidhigh", low="bidlow", close="bidclose",
+               volume="volume tickqty"),
+        _sets("bidopen bidhigh bidlow bidclose"), note="prices are bids",
+        source="https://github.com/fxcm/MarketData",
+    ),
+    Layout(
+        "tinvest", "T-Invest archive",
+        fields=("symbol", "timestamp", "open", "close", "high", "low", "volume", "column 8"),
+        pattern=(r"[0-9a-f-]{36}", r"\d{4}-\d{2}-\d{2}T[\d:]+Z", *[_NUMBER] * 4, r"\d+", ""),
+        source="https://developer.tbank.ru/invest/services/quotes/history",
+    ),
+    Layout(
+        "upbit", "Upbit candles",
+        _roles(timestamp="candledatetimeutc", ignored="candledatetimekst timestamp",
+               open="openingprice", high="highprice", low="lowprice", close="tradeprice",
+               volume="candleacctradevolume", symbol="market"),
+        _sets("candledatetimeutc openingprice highprice lowprice tradeprice candleacctradevolume"),
+        timezone="UTC", source="https://docs.upbit.com/reference/minute-candles",
+    ),
+    Layout(
+        "gate", "Gate.io candles",
+        fields=("timestamp", "quote volume", "close", "high", "low", "open", "volume", "complete"),
+        pattern=(_SECONDS, *[_NUMBER] * 6, r"(?i)true|false"),
+        source="https://www.gate.io/docs/developers/apiv4/#market-candlesticks",
+    ),
+    Layout(
         "deribit", "Deribit chart data",
         _roles(timestamp="ticks"), _sets("ticks open high low close volume"),
         source="https://docs.deribit.com/#public-get_tradingview_chart_data",
@@ -218,6 +262,11 @@ LAYOUTS: tuple[Layout, ...] = (
         fields=("timestamp", "low", "high", "open", "close", "volume"),
         pattern=(_SECONDS, *[_NUMBER] * 5),
         source="https://docs.cdp.coinbase.com/exchange/reference",
+    ),
+    Layout(
+        "gate-file", "Gate.io download",
+        fields=("timestamp", "volume", "close", "high", "low", "open"),
+        pattern=(_SECONDS, *[_NUMBER] * 5), source="https://www.gate.io/developer/historical_quotes",
     ),
     Layout(
         "nautilus", "Nautilus bars",
