@@ -17,6 +17,7 @@ from marketsim.bars.next_bar import NextBar, next_bar
 from marketsim.bars.several import list_bars
 from marketsim.errors import ArgumentError, MarketsimError, NotEnoughBarsError
 from marketsim.forecasts import ForecastPlan, ReturnTable, StoreLike, open_store, run_plans
+from marketsim.forecasts.order import ordering_note
 from marketsim.forecasts.plan import LEAST_CONTEXT
 from marketsim.kernels.rules import check_device
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds
@@ -169,7 +170,8 @@ def next_orders(
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
     for one, cube in zip(planned, cubes, strict=True):
-        inputs = RunInputs(one.bars, Forecasts.of([cube]))
+        forecasts = Forecasts.of([cube])
+        inputs = RunInputs(one.bars, forecasts)
         desk = _Desk(one, inputs, device, check, equity, _step("tick", tick, one.symbol),
                      _step("lot", lot, one.symbol), model.name)  # fmt: skip
         found = attempt(one.symbol, lambda d=desk: d.rows(chosen))
@@ -177,6 +179,9 @@ def next_orders(
             continue
         rows += found
         notes += [f"{one.symbol}: {text}" for text in one.notes()]
+        if forecasts.crossed:
+            said = ordering_note(model.name, forecasts.crossed, len(cube))
+            notes.append(f"{one.symbol}: {said}")
     if errors is not None:
         errors.update(failed)
     if stateful:
