@@ -174,7 +174,7 @@ def _judge(args: argparse.Namespace, names: list[str]) -> int:
         progress=not args.quiet,
     )
     if args.report:
-        from marketsim.report.evaluation import write_evaluation
+        from marketsim.walkforward.evaluation_page import write_evaluation
 
         write_evaluation(found, args.report)
     if args.json:

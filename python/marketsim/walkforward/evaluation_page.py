@@ -13,20 +13,16 @@ import numpy.typing as npt
 
 from marketsim.bars import TARGETS
 from marketsim.metrics.evaluation_result import LEVELS, SHOWN, ForecastEvaluation, cells_of
-from marketsim.report.data import Table
+from marketsim.report.data import Histogram, HistogramGroup, Table
+from marketsim.report.figures_histogram import histogram_views
 from marketsim.report.files import write_atomically
 from marketsim.report.html import render_page
-from marketsim.report.panel import Figure, LegendEntry, Panel
-from marketsim.report.scales import linear_scale
-from marketsim.report.series import COLOURS, NAME_LENGTH, series_styles, swatch
-from marketsim.report.svg import TALL, element
+from marketsim.report.series import NAME_LENGTH
 from marketsim.report.tables import TableView, table_view
 from marketsim.report.text import clip
-from marketsim.report.timeaxis import DateTick
 
-_HEIGHT = 170  # of a histogram's plot, px
 _BINS = len(LEVELS) + 1
-_GAP = 0.12  # of a bin's width left free
+_TEXT = 2_000  # most characters of a note
 # Widths of the central intervals that decile forecasts give: 20 %, 40 %, 60 % and 80 %.
 _INTERVALS = tuple((LEVELS[i], LEVELS[-1 - i]) for i in reversed(range(len(LEVELS) // 2)))
 
@@ -65,7 +61,7 @@ def render_evaluation(found: ForecastEvaluation) -> str:
         subtitle=found.heading(),
         summary=_view(tables[0]),
         tables=[_view(table) for table in tables[1:]],
-        histograms=[(target, _histogram(found, target)) for target in TARGETS],
+        histograms=histogram_views([_histograms(found, target) for target in TARGETS], _TEXT),
         notes=list(found.notes),
     )
 
@@ -157,60 +153,35 @@ def _shares(
     return {name: np.array(values) for name, values in shares.items()}
 
 
-def _histogram(found: ForecastEvaluation, target: str) -> Figure:
-    """Draw how many outcomes lie between neighbouring deciles, a bar a model."""
+def _histograms(found: ForecastEvaluation, target: str) -> HistogramGroup:
+    """Count the outcomes between neighbouring deciles of each model's forecasts."""
     step = found.horizons[0]
-    shares = _shares(found)
-    models = found.models[:COLOURS]
-    heights = {
-        model: np.mean(
-            [
-                np.diff(shares[model, symbol, step, target], prepend=0.0, append=1.0)
-                for symbol in found.symbols
-            ],
-            axis=0,
+    drawn = []
+    for model in found.models:
+        counts = np.zeros(_BINS, np.int64)
+        for symbol in found.symbols:
+            one = found.judged[model, symbol, step]
+            at = TARGETS.index(target)
+            bins = (one.actual[:, at, None] > one.quantiles[:, at]).sum(axis=1)
+            counts += np.bincount(bins, minlength=_BINS)
+        share = counts / counts.sum()
+        drawn.append(
+            Histogram(
+                title=model,
+                labels={0.0: "0 %", 0.5: "50 %", 1.0: "100 %"},
+                counts=counts,
+                expected=float(counts.sum()) / _BINS,
+                words=(
+                    f"{model}: {100 * share.min():.0f} to {100 * share.max():.0f} % of the "
+                    f"outcomes in each tenth of the forecast distribution of the {target}."
+                ),
+            )
         )
-        for model in models
-    }
-    scale = linear_scale(
-        np.concatenate([*heights.values(), [0.0, 0.2]]), lambda value, _: f"{100 * value:.0f} %",
-        count=5, low=0.0,
-    )  # fmt: skip
-    ticks = [DateTick(i, f"{100 * i // _BINS}–{100 * (i + 1) // _BINS} %") for i in range(_BINS)]
-    panel = Panel(_BINS, scale, _HEIGHT, ticks, zero=1.0 / _BINS)
-    styles = series_styles(models, frozenset())
-    marks = []
-    width = (1.0 - 2 * _GAP) / len(models)
-    for k, model in enumerate(models):
-        for i, share in enumerate(heights[model]):
-            left, right = panel.x([i - 0.5 + _GAP + k * width, i - 0.5 + _GAP + (k + 1) * width])
-            top = float(panel.y(share))
-            marks.append(element("rect", x=float(left), y=top, width=float(right - left),
-                                 height=TALL - top, class_=f"bar {styles[model]}"))  # fmt: skip
-    title = f"Where the {target} lies in its forecast distribution"
-    spread = "; ".join(
-        f"{clip(model, NAME_LENGTH)} {100 * least:.0f} to {100 * most:.0f} %"
-        for model, least, most in ((m, h.min(), h.max()) for m, h in heights.items())
+    note = (
+        "Outcomes between neighbouring deciles of their forecast; a calibrated distribution has as "
+        f"many in each. {step} step{'s' if step > 1 else ''} ahead."
     )
-    svg = panel.draw(
-        f"pit-{target}", title, f"Share of outcomes by tenth: {spread}.", panel.layer(*marks)
-    )
-    return Figure(
-        name=f"pit-{target}",
-        panels=[svg],
-        left=panel.left,
-        caption=[
-            "Share of outcomes between neighbouring deciles of their forecast; a calibrated "
-            f"distribution has {100 / _BINS:.0f} % in each. {step} step"
-            f"{'s' if step > 1 else ''} ahead."
-        ],
-        legend=[
-            LegendEntry(swatch(element("rect", x=1, y=1, width=12, height=10,
-                                       class_=f"bar {styles[model]}")),
-                        clip(model, NAME_LENGTH))
-            for model in models
-        ],
-    )  # fmt: skip
+    return HistogramGroup(f"Where the {target} lies in its forecast distribution", drawn, note)
 
 
 def _number(value: float, digits: int = 2) -> str:
