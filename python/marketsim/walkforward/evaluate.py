@@ -163,10 +163,11 @@ def same_orders(one: Orders, other: Orders) -> bool:
 
 
 def _arrays(orders: Orders) -> dict[str, Any]:
-    found = {f.name: getattr(orders, f.name) for f in fields(orders)}
-    return {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
+    return {name: value for name, value in vars(orders).items() if isinstance(value, np.ndarray)}
 
 
 def _kind(orders: Orders) -> dict[str, Any]:
-    found = {f.name: getattr(orders, f.name) for f in fields(orders)}
-    return {name: None if isinstance(value, np.ndarray) else value for name, value in found.items()}
+    return {
+        name: None if isinstance(value, np.ndarray) else value
+        for name, value in vars(orders).items()
+    }
