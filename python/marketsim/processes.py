@@ -1,4 +1,4 @@
-"""Trials in processes of their own, which share what the objective has read.
+"""Worker processes for trials of a search; they share the memory of the objective.
 
 Where the system can fork, a process shares the memory of the one that began it: bars, features and
 forecasts, mapped or not, are there without a copy. Elsewhere, and where torch is loaded (its
@@ -29,14 +29,14 @@ class Pruned(Exception):
 
 
 class Outcome(NamedTuple):
-    """What came of a trial: what the objective returned, or what it raised."""
+    """Result of a trial: the value that the objective returned, or its exception."""
 
     found: Any = None
     raised: BaseException | None = None
 
 
 class WorkerLostError(RuntimeError):
-    """A process ended in the middle of its trial: killed, or out of memory."""
+    """Raised if a process ends in the middle of its trial: killed, or out of memory."""
 
 
 @dataclass
@@ -111,7 +111,7 @@ class Workers:
 
     @property
     def running(self) -> list[int]:
-        """The trials that are being evaluated."""
+        """Return the trials that are being evaluated."""
         return [worker.job for worker in self._workers if worker.job is not None]
 
     def start(self, job: int, params: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from market import random_bars
 
 import marketsim as ms
 from marketsim.errors import NoEffectError
-from marketsim.search import Ledger, grid, grid_sets, one_by_one, walk_forward_objective
+from marketsim.search import GridResult, Ledger, grid, grid_sets, one_by_one, walk_forward_objective
 
 SPACE = {"fast": [2, 5, 9], "slow": [4, 8, 12, 20], "kind": ["a", "b"]}
 
@@ -80,21 +80,80 @@ def test_the_plateau_is_not_the_lucky_cell() -> None:
 
 def test_plateau_by_the_plain_definition() -> None:
     rng = np.random.default_rng(0)
-    surface = rng.normal(size=(5, 4, 3))
+    space = {"a": list(range(6)), "b": list(range(4)), "c": [0, 1], "kind": ["x", "y", "z"]}
+    surface = rng.normal(size=(6, 4, 2, 3))
     surface[rng.random(surface.shape) < 0.3] = np.nan
-    space = {"a": list(range(5)), "b": list(range(4)), "c": list(range(3))}
-    found = grid(lambda s: surface[s["a"], s["b"], s["c"]], space, progress=False)
+    kinds = np.array(space["kind"])
+    found = grid(
+        lambda s: surface[s["a"], s["b"], s["c"], np.searchsorted(kinds, s["kind"])],
+        space, progress=False,
+    )  # fmt: skip
+    mean = np.nanmean(surface)
     for radius in (1, 2):
-        best = (-math.inf, None, 0)
-        for at in itertools.product(*space.values()):
-            box = tuple(slice(max(0, i - radius), i + radius + 1) for i in at)
-            near = surface[box]
-            known = near[~np.isnan(near)]
-            if not np.isnan(surface[at]) and 2 * len(known) >= near.size and known.mean() > best[0]:
-                best = (known.mean(), at, len(known))
+        widths = [min(2 * radius + 1, size) for size in (6, 4, 2)] + [1]
+        best = (-math.inf, math.nan, None, 0)
+        starts = (range(n - w + 1) for n, w in zip(surface.shape, widths, strict=True))
+        for start in itertools.product(*starts):
+            edges = list(zip(start, widths, strict=True))
+            block = surface[tuple(slice(s, s + w) for s, w in edges)]
+            known = int((~np.isnan(block)).sum())
+            score = np.where(np.isnan(block), mean, block).mean()
+            middles = [{s + (w - 1) // 2, s + w // 2} for s, w in edges]
+            for at in itertools.product(*middles):
+                if np.isnan(surface[at]) or 2 * known < block.size:
+                    continue
+                best = max(best, (score, surface[at], at, known))
         plateau = found.plateau(radius)
-        assert tuple(plateau.params.values()) == best[1]
-        assert plateau.score == pytest.approx(best[0]) and plateau.cells == best[2]
+        params = dict(zip(space, [*best[2][:3], space["kind"][best[2][3]]], strict=True))
+        assert plateau.params == params
+        assert plateau.score == pytest.approx(best[0]) and plateau.cells == best[3]
+
+
+def test_border_and_centre_are_judged_alike() -> None:
+    """Of noise every block wins equally often; a hill at the border has its middle beside it."""
+    values = list(range(6))
+    rng = np.random.default_rng(0)
+    wins = np.zeros((6, 6))
+    for _ in range(800):
+        surface = rng.normal(size=(6, 6))
+        found = grid(lambda s: surface[s["x"], s["y"]], {"x": values, "y": values}, progress=False)  # noqa: B023
+        wins[tuple(found.plateau().params.values())] += 1
+    inner = wins[1:-1, 1:-1]
+    assert wins.sum() == inner.sum() == 800
+    corners, middle = inner[[0, 0, -1, -1], [0, -1, 0, -1]].mean(), inner[1:-1, 1:-1].mean()
+    assert corners < 2.5 * middle  # blocks beside the border share fewer cells with others
+    hill = np.add.outer(np.arange(6.0), np.arange(6.0))
+    found = grid(lambda s: hill[s["x"], s["y"]], {"x": values, "y": values}, progress=False)
+    assert found.plateau().params == {"x": 4, "y": 4}
+    # Cells without a score are no help: three cells of 1.1 do not beat nine of 1.
+    surface = np.zeros((7, 7))
+    surface[1:4, 1:4] = 1.0
+    surface[5:, 5:] = 1.1
+    surface[6, 6] = surface[4, 4:] = surface[4:, 4] = np.nan
+    found = grid(
+        lambda s: surface[s["x"], s["y"]], {"x": list(range(7)), "y": list(range(7))},
+        progress=False,
+    )  # fmt: skip
+    assert found.plateau().params == {"x": 2, "y": 2}
+
+
+def test_one_huge_score_does_not_hide_the_others() -> None:
+    surface = np.array([1e20, 0.0, 0.0, 0.0, 3.0, 4.0, 3.0, 0.0])
+    found = grid(lambda s: -surface[s["x"]], {"x": list(range(8))}, progress=False,
+                 direction="minimize")  # fmt: skip
+    assert found.plateau().params == {"x": 1}
+    calm = found.by_plateau()
+    assert calm.scores[5] == pytest.approx(-10.0 / 3.0)
+
+
+def test_a_grid_of_too_many_cells_is_refused() -> None:
+    values = [i / 7 for i in range(20_000)]
+    found = GridResult(
+        {"x": values, "y": values}, {"x": np.array(values), "y": np.array(values)},
+        np.zeros(20_000), {}, "maximize", 0,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="400,000,000 cells, more than"):
+        found.plateau()
 
 
 def test_heatmap_and_parameters_without_effect() -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 import warnings
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 from market import random_bars
 
@@ -115,6 +116,7 @@ RULES = [
         lambda level: Listed([level]),
         lambda level: lambda bars, n: above(bars, n, level_of(level)),
         lambda level: partial(above, level=level),
+        lambda level: partial(lambda bars, n, v: above(bars, n, v[0]), v=pd.Series([level])),
     )
     for level in (0.001, 0.01)
 ]  # fmt: skip
@@ -160,7 +162,8 @@ def test_plain_functions_are_told_apart(ledger: Ledger, search: str) -> None:
 
 
 def test_what_no_digest_covers_is_not_answered(ledger: Ledger) -> None:
-    network = SimpleNamespace(weight=1.0)  # its class is not ours to read
+    network = threading.local()  # its class is not ours to read
+    network.weight = 1.0
 
     def objective(x: int) -> float:
         return network.weight * x

@@ -226,11 +226,11 @@ def test_a_universe_is_prepared_once() -> None:
     bars = universe_of()
     with on_backend("emulation"):
         universe = Universe.of(bars, simulations=12, window=4, offset_window=15, device="cuda")
-        made = universe.made(ms.load_model("ewma"), store=None, progress=False)
+        made = universe.make_forecasts(ms.load_model("ewma"), store=None, progress=False)
         one = universe.evaluate(made, fills=FILLS)
         other = universe.evaluate(made, fills=FILLS[1], strategies="maxdiff")
         assert torch.equal(one.net[1:2, :1].nan_to_num(9.0), other.net.nan_to_num(9.0))
-        with pytest.raises(ArgumentError, match=r"cover \d+ bars, as joined\(\) returns them"):
+        with pytest.raises(ArgumentError, match=r"cover \d+ bars, as make_forecasts"):
             universe.evaluate(made.slice(0, 5))
 
 

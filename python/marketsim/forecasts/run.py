@@ -52,7 +52,7 @@ def run_plan(
 
 
 def run_plans(
-    wanted: Sequence[tuple[Bars | ReturnTable, ForecastPlan]],
+    planned: Sequence[tuple[Bars | ReturnTable, ForecastPlan]],
     model: Model,
     *,
     store: ForecastStore | None,
@@ -68,7 +68,7 @@ def run_plans(
     identity for keys, one StoreWarning says so and the run continues.
 
     Args:
-        wanted: (bars, plan) of each symbol.
+        planned: (bars, plan) of each symbol.
         model: the model.
         store: store of forecasts; None for none.
         progress: show a progress bar on a terminal.
@@ -80,8 +80,8 @@ def run_plans(
         StoreMissError: the store was opened with require_complete, and lacks a forecast.
     """
     keeper = Keeper.of(store, model)
-    with plans_bar(wanted, progress) as bar:
-        work = [look_up(one, model, keeper, targets, bar) for one in wanted]
+    with plans_bar(planned, progress) as bar:
+        work = [look_up(one, model, keeper, targets, bar) for one in planned]
         make_missing(work, model, keeper, bar)
     return [one.cube for one in work]
 

@@ -1,4 +1,4 @@
-"""Figures: performance of returns, trades, skill of forecasts, and how much of it is luck."""
+"""Figures of returns, trades and forecasts, and tests of how much of them is luck."""
 
 from marketsim.metrics.bands import bands_frame
 from marketsim.metrics.bootstrap import Bands, bootstrap_bands, optimal_block_length

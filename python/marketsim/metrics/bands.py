@@ -1,4 +1,4 @@
-"""How sure the headline figures of a record are: bootstrap bands as a frame."""
+"""Bootstrap bands of the headline figures, as a frame."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def bands_frame(
     repetitions: int = 1_000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """One row a strategy and figure: the figure, and its lower and upper stationary-bootstrap band.
+    """Return one row per strategy and figure, with its lower and upper stationary-bootstrap band.
 
     Args:
         nets: net returns [bar] by strategy, of the same bars.

@@ -17,10 +17,10 @@ Floats = npt.NDArray[np.float64]
 
 
 def check_block_length(length: object, repetitions: object, bars: int) -> None:
-    """Refuse a block length outside 1 .. bars, or repetitions that are no whole number above 0.
+    """Raise for a block length outside 1 .. bars, or repetitions that are no whole number above 0.
 
     Raises:
-        ArgumentError: as said.
+        ArgumentError: a block length or number of repetitions out of range.
     """
     number = isinstance(length, (int, float, np.number)) and not isinstance(length, bool)
     if not (number and 1.0 <= float(length) <= max(bars, 1)):  # type: ignore[arg-type]
@@ -31,7 +31,7 @@ def check_block_length(length: object, repetitions: object, bars: int) -> None:
 
 
 def optimal_block_length(values: npt.ArrayLike) -> Floats:
-    """Mean block length of the stationary bootstrap that suits a series, in bars.
+    """Estimate the best mean block length of the stationary bootstrap for a series, in bars.
 
     (2 g^2 / d)^(1/3) n^(1/3) with flat-top weights over the autocovariances up to twice the lag
     from which they are insignificant; at least 1, at most min(3 sqrt(n), n / 3).
@@ -120,10 +120,10 @@ def bootstrap_bands(
     seed: int = 0,
     sessions_per_year: float | None = None,
 ) -> Bands:
-    """Bands around total and annual return, volatility, Sharpe ratio, drawdown and hit rate.
+    """Compute bands of total and annual return, volatility, Sharpe ratio, drawdown, hit rate.
 
-    What these figures would have been had the same blocks of days come in another order and number:
-    the uncertainty of a track record of this length, whatever else may change.
+    Resamples blocks of bars with replacement: the bands state the uncertainty of a track record
+    of this length; a change of the market is not covered.
 
     Args:
         net: [bar] or [strategy, bar], net returns.
@@ -202,7 +202,7 @@ def _figures(drawn: Floats, bars: int, scale: float) -> dict[str, Floats]:
 
 
 def _percentiles(values: Floats, tail: float) -> tuple[float, float]:
-    """Both percentiles of the values that are known; NaN where less than half are."""
+    """Return both percentiles of the values that are not NaN; NaN where less than half are."""
     known = values[~np.isnan(values)]
     if 2 * len(known) < len(values) or not len(known):
         return math.nan, math.nan

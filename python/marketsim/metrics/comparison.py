@@ -39,7 +39,7 @@ class DieboldMariano(NamedTuple):
 
 
 def newey_west_lags(count: int, horizon: int = 1) -> int:
-    """Lags of the long-run variance: the largest of horizon - 1 and floor(4 (n / 100)^(2/9)).
+    """Return lags of the long-run variance: max(horizon - 1, floor(4 (n / 100)^(2/9))).
 
     Source: Newey and West, Automatic lag selection in covariance matrix estimation, 1994.
     """
@@ -47,7 +47,7 @@ def newey_west_lags(count: int, horizon: int = 1) -> int:
 
 
 def long_run_variance(values: npt.ArrayLike, lags: int) -> float:
-    """Variance of the mean times n, with Bartlett weights (Newey and West, 1987).
+    """Compute the variance of the mean times n, with Bartlett weights (Newey and West, 1987).
 
     Example:
         >>> long_run_variance([1.0, -1.0, 1.0, -1.0], 1)
@@ -126,7 +126,7 @@ class Share(NamedTuple):
 
 
 def share_of(hits: npt.ArrayLike, confidence: float = 0.95) -> Share:
-    """The share of True in booleans [bar], with its interval."""
+    """Compute the share of True in booleans [bar], with its interval."""
     flags = np.asarray(hits, dtype=np.bool_)
     low, high = share_interval(flags.sum(), len(flags), confidence)
     share = float(flags.mean()) if len(flags) else math.nan
@@ -136,7 +136,7 @@ def share_of(hits: npt.ArrayLike, confidence: float = 0.95) -> Share:
 def coverage(
     actual: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike, *, confidence: float = 0.95
 ) -> Share:
-    """Share of the actual values [bar] within forecast bounds [bar], both included.
+    """Compute the share of actual values [bar] within forecast bounds [bar], both included.
 
     Bars with a NaN are left out and not counted.
 
@@ -150,7 +150,7 @@ def coverage(
 
 
 def direction(actual: npt.ArrayLike, forecast: npt.ArrayLike, *, confidence: float = 0.95) -> Share:
-    """Share of the bars whose forecast has the outcome's sign.
+    """Compute the share of bars whose forecast has the outcome's sign.
 
     Bars where either is 0 or NaN have no direction and do not count.
 
@@ -164,7 +164,7 @@ def direction(actual: npt.ArrayLike, forecast: npt.ArrayLike, *, confidence: flo
 
 
 class PitHistogram(NamedTuple):
-    """How often each part of the forecast distribution was hit, and whether evenly.
+    """Histogram of where outcomes fall in the forecast distribution, and a test of evenness.
 
     Attributes:
         edges: [bin + 1], probabilities from 0 to 1; the levels lie between.
@@ -181,12 +181,12 @@ class PitHistogram(NamedTuple):
 
 
 def pit_histogram(actual: npt.ArrayLike, quantiles: npt.ArrayLike, levels: Levels) -> PitHistogram:
-    """Histogram of the probability integral transform, its bins between the forecast's own levels.
+    """Compute the PIT histogram; its bins lie between the forecast's own levels.
 
     Nothing is interpolated: an outcome between the 10 % and the 20 % quantile lies in that bin.
 
     Args:
-        actual: [bar], what came.
+        actual: [bar], outcomes.
         quantiles: [bar, level]; bars with a NaN are left out.
         levels: [level], ascending in (0, 1).
 
@@ -240,7 +240,7 @@ class InformationCoefficient(NamedTuple):
 
 
 def ranks(values: npt.ArrayLike) -> Floats:
-    """Ranks of values [n] from 1; equal values share the mean of theirs.
+    """Rank values [n] from 1; equal values share the mean of their ranks.
 
     Example:
         >>> ranks([3.0, 1.0, 3.0]).tolist()
@@ -254,7 +254,7 @@ def ranks(values: npt.ArrayLike) -> Floats:
 
 
 def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
-    """Spearman's rank correlation of two arrays [n]; pairs with a NaN are left out.
+    """Compute Spearman's rank correlation of two arrays [n] without pairs that have a NaN.
 
     NaN below three pairs, or where all of one are equal.
 
@@ -277,7 +277,7 @@ def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
 def information_coefficient(
     forecast: npt.ArrayLike, actual: npt.ArrayLike
 ) -> InformationCoefficient:
-    """Rank correlation of a universe's forecasts with the outcomes, bar by bar.
+    """Compute the rank correlation of a universe's forecasts with the outcomes of each bar.
 
     Args:
         forecast, actual: [bar, symbol]; NaN where a symbol has none.

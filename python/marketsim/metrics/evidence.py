@@ -1,4 +1,4 @@
-"""How many trials led to a result, and how much of it is luck."""
+"""Evidence of a search: number of trials, deflated Sharpe ratio, overfitting."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from marketsim.metrics.sharpe import DeflatedSharpe
 
 
 class Evidence(NamedTuple):
-    """What the trials of a search say of one of its results.
+    """Evidence that the trials of a search give about one of its results.
 
     Attributes:
         study: the name of the search.
-        trials: different runs on the same bars with the same settings, each set with each version
-            of the code, failed and pruned ones included.
+        trials: number of different runs on the same bars with the same settings, each set with
+            each version of the code, failed and pruned ones included.
         effective: groups of those whose returns move together, of the ones that kept their returns;
             None where none did.
-        params: the set that is judged.
+        params: parameters of the result.
         deflated: its deflated Sharpe ratio, by `trials`.
         overfitting: probability of backtest overfitting; None below two sets or 32 bars, or where
             the trials kept no returns.
-        elsewhere: runs of the search on other bars or with other settings, which do not count.
+        elsewhere: number of runs on other bars or with other settings, which do not count.
     """
 
     study: str
@@ -33,7 +33,7 @@ class Evidence(NamedTuple):
     elsewhere: int = 0
 
     def sentence(self) -> str:
-        """The same in words, for tables and reports."""
+        """Return the evidence as a sentence for tables and reports."""
         if self.trials == 1:
             return f"the only trial of the search {self.study!r}"
         overfitting = "unknown" if self.overfitting is None else (
@@ -54,7 +54,7 @@ class Evidence(NamedTuple):
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As values that JSON knows; NaN becomes None."""
+        """Return values that JSON can represent; NaN becomes None."""
         figures = {
             "deflated_sharpe": self.deflated.probability,
             "probability_of_overfitting": (

@@ -1,4 +1,4 @@
-"""Resample trades in another order, or with fills that are missed, late or worse."""
+"""Monte Carlo of trades: random order, and missed, late or worse fills."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Floats = npt.NDArray[np.float64]
 
 
 class Outcomes(NamedTuple):
-    """Figures of altered sequences of trades, [repetition] each.
+    """Figures of resampled trades, arrays [repetition].
 
     Attributes:
         total_return: compounded.
         max_drawdown: of the equity after each trade, the start included.
-        actual_total_return, actual_max_drawdown: of the trades as they were.
+        actual_total_return, actual_max_drawdown: of the trades in their own order.
     """
 
     total_return: Floats
@@ -30,14 +30,14 @@ class Outcomes(NamedTuple):
 
 
 def shuffle_trades(net: npt.ArrayLike, *, repetitions: int = 1_000, seed: int = 0) -> Outcomes:
-    """The same trades in random orders: what the drawdown owes to their order.
+    """Shuffle the order of trades: how the drawdown depends on it.
 
     The total return is the same in any order, but for rounding and for orders that are ruined on
     the way. Trades that follow from one another (a series that trends) are taken as independent.
 
     Args:
         net: [trade], net returns of the trades as fractions of the equity at their entry.
-        repetitions: orders that are drawn.
+        repetitions: number of random orders.
         seed: of the draws.
 
     Raises:
@@ -62,7 +62,7 @@ def degrade_fills(
     repetitions: int = 1_000,
     seed: int = 0,
 ) -> Outcomes:
-    """The same trades with fills that are missed or worse.
+    """Remove or worsen random fills of the same trades.
 
     Args:
         net: [trade], net returns of the trades as fractions of the equity.
@@ -100,9 +100,9 @@ def delayed_returns(
     delays: tuple[int, ...] = (0, 1, 2, 3),
     cost: float = 0.0,
 ) -> Floats:
-    """Net returns of a position that is taken late, [delay, bar].
+    """Compute net returns [delay, bar] of a position that is taken late.
 
-    A strategy whose profit is gone a bar later lives on its exact fills.
+    If the profit is gone one bar later, the strategy depends on its exact fills.
 
     Args:
         position: [bar], held through each bar as a multiple of the equity.

@@ -18,11 +18,11 @@ Floats = npt.NDArray[np.float64]
 
 
 class BacktestOverfitting(NamedTuple):
-    """Out-of-sample worth of selecting the best in one half of the bars.
+    """Out-of-sample performance of the strategy that is best in sample.
 
     Attributes:
         probability: share of the splits whose best in sample is in the lower half out of sample
-            (its logit is at most 0). 0.5 is what selection without any skill gives.
+            (its logit is at most 0). Selection without skill gives 0.5.
         logits: [split], log(w / (1 - w)), w the relative rank out of sample of the best in sample.
         chosen: [split], the strategy that is best in sample.
         in_sample, out_of_sample: [split], its statistic in both halves.
@@ -55,7 +55,7 @@ def probability_of_backtest_overfitting(
     blocks: int = 16,
     statistic: Literal["sharpe", "mean"] = "sharpe",
 ) -> BacktestOverfitting:
-    """Probability of backtest overfitting, by combinatorially symmetric cross-validation.
+    """Estimate the probability of backtest overfitting by symmetric cross-validation (CSCV).
 
     The bars are divided into blocks, and every choice of half of them is once in sample: 12,870
     splits of 16 blocks. Blocks differ by at most one bar; no bar is left out. Equal statistics
@@ -107,7 +107,7 @@ def probability_of_backtest_overfitting(
 
 
 def _regression(x: Floats, y: Floats) -> tuple[float, float, float]:
-    """(slope, intercept, r squared) of y on x."""
+    """Return (slope, intercept, r squared) of y on x."""
     dx, dy = x - x.mean(), y - y.mean()
     spread = float((dx * dx).sum())
     if spread <= 1e-24 * max(float((x * x).sum()), 1e-300):
@@ -122,7 +122,7 @@ def _regression(x: Floats, y: Floats) -> tuple[float, float, float]:
 
 
 class SuperiorityTest(NamedTuple):
-    """Whether the best of many strategies beats a benchmark, whatever was searched.
+    """Test that the best of many strategies beats a benchmark, corrected for the search.
 
     Attributes:
         lower, consistent, upper: p-values of Hansen's three ways to centre strategies that are
@@ -154,7 +154,7 @@ def superior_predictive_ability(
     seed: int = 0,
     studentize: bool = False,
 ) -> SuperiorityTest:
-    """Hansen's test of superior predictive ability, by the stationary bootstrap.
+    """Run Hansen's test of superior predictive ability, by the stationary bootstrap.
 
     The null hypothesis: no strategy is better than the benchmark. Without `studentize` it is the
     test of the package `arch` (whose statistic is not studentised either); with it, Hansen's own
@@ -221,7 +221,7 @@ def superior_predictive_ability(
 
 
 def _stationary_variance(centered: Floats, length: float) -> Floats:
-    """Variance of the stationary bootstrap's mean times the bars, [strategy].
+    """Compute the variance [strategy] of the stationary bootstrap's mean, times the bars.
 
     Politis and Romano (1994), lemma 1: autocovariances, weighted by (1 - i/n) q^i + (i/n) q^(n-i),
     q = 1 - 1 / mean block length.
@@ -241,7 +241,7 @@ def _stationary_variance(centered: Floats, length: float) -> Floats:
 
 
 class FalseDiscoveries(NamedTuple):
-    """Tests that are significant at a rate of false discoveries.
+    """Tests that are significant at a false discovery rate.
 
     Attributes:
         rejected: [test], booleans.
@@ -253,7 +253,7 @@ class FalseDiscoveries(NamedTuple):
 
 
 def benjamini_hochberg(p_values: npt.ArrayLike, *, rate: float = 0.05) -> FalseDiscoveries:
-    """Tests that are significant at a false discovery rate of `rate`.
+    """Select the tests that are significant at a false discovery rate of `rate`.
 
     Args:
         p_values: [test]; NaN are neither counted nor rejected.
@@ -301,7 +301,7 @@ def model_confidence_set(
     repetitions: int = 1_000,
     seed: int = 0,
 ) -> ConfidenceSet:
-    """Hansen, Lunde and Nason's model confidence set, through the package `arch`.
+    """Compute Hansen, Lunde and Nason's model confidence set, through the package `arch`.
 
     Args:
         losses: [strategy, bar], losses such as pinball losses, or returns with the sign changed.

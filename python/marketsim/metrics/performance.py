@@ -133,7 +133,7 @@ class Performance(NamedTuple):
     bars: Floats
 
     def reasons(self, strategy: int = 0) -> dict[str, str]:
-        """Why each figure of a strategy that is NaN has no value, by name."""
+        """Return the reason of each NaN figure of a strategy, by name."""
         own = {
             name: float(np.atleast_1d(value)[strategy]) for name, value in self._asdict().items()
         }
@@ -183,7 +183,7 @@ def _reason(name: str, own: dict[str, float]) -> str:
 
 
 def least_bars(periods_per_year: float, sessions_per_year: float | None = None) -> int:
-    """How many bars a span needs to be annualised: 20 sessions, or a quarter of longer bars.
+    """Return the bars that a span needs to be annualised: 20 sessions, or a quarter of longer bars.
 
     Args:
         periods_per_year: bars a year.
@@ -215,7 +215,7 @@ def _positive(value: object, name: str) -> float:
 def risk_free_per_bar(
     risk_free: npt.ArrayLike, bars: int, periods_per_year: float
 ) -> Floats | None:
-    """Risk-free return of each bar, [bar]; None for a rate of 0.
+    """Return the risk-free return of each bar [bar]; None for a rate of 0.
 
     Args:
         risk_free: a rate a year as a fraction, which compounds; or [bar], a return for each.
@@ -300,7 +300,7 @@ def performance(
     risk_free: npt.ArrayLike = 0.0,
     sessions_per_year: float | None = None,
 ) -> Performance:
-    """Figures of net returns of one strategy [bar] or of many [strategy, bar].
+    """Measure net returns of one strategy [bar] or of many [strategy, bar].
 
     Args:
         net: net returns as fractions of the equity, costs included.
@@ -352,7 +352,7 @@ def _like(values: npt.ArrayLike, rows: Floats, name: str) -> Floats:
 
 
 def _ratios(own: dict[str, Floats], bars: int, scale: float) -> dict[str, Floats]:
-    """The figures of the returns alone, annualised where they are stated a year."""
+    """Compute the figures of the returns alone; yearly ones are annualised."""
     root = math.sqrt(scale)
     annual = _annual_return(own["total_return"], bars, scale)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -407,7 +407,7 @@ def rolling_sharpe(
     periods_per_year: float,
     risk_free: npt.ArrayLike = 0.0,
 ) -> Floats:
-    """Sharpe ratio of the `window` bars that end at each bar, annualised.
+    """Compute the annualised Sharpe ratio of the `window` bars that end at each bar.
 
     Args:
         net: [bar] or [strategy, bar], net returns.

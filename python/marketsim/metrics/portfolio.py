@@ -21,7 +21,7 @@ def portfolio_returns(
     weights: Weights = "equal",
     closes: Mapping[str, pd.Series[float]] | None = None,
 ) -> pd.DataFrame:
-    """Net returns of the portfolio of many symbols: [day, strategy].
+    """Compute net returns [day, strategy] of the portfolio of many symbols.
 
     The capital is divided anew each day, at no cost, over the symbols that have a return on the
     day. A symbol's weight uses only closes of earlier days.
@@ -80,7 +80,7 @@ def portfolio_returns(
 def _inverse_volatility(
     close: pd.Series[float], days: pd.DatetimeIndex
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """1 / standard deviation of the last 60 returns before each day; NaN where unknown or 0."""
+    """Return 1 / standard deviation of the last 60 returns before each day; NaN if unknown or 0."""
     moves = close.pct_change()
     spread = moves.rolling(VOLATILITY_DAYS, min_periods=20).std()
     before = np.searchsorted(close.index.to_numpy(), days.to_numpy(), side="left") - 1

@@ -19,7 +19,7 @@ _TINY = 1e-300
 
 
 def incomplete_beta(a: float, b: float, x: float) -> float:
-    """Regularised incomplete beta function I_x(a, b), by Lentz's continued fraction.
+    """Evaluate the regularised incomplete beta function I_x(a, b), by Lentz's continued fraction.
 
     Source: Press et al., Numerical Recipes, 3rd edition (2007), section 6.4.
     """
@@ -51,7 +51,7 @@ def _away(value: float) -> float:
 
 
 def student_t_p_value(statistic: float, freedom: float) -> float:
-    """Two-sided p-value of a t statistic; NaN of NaN.
+    """Return the two-sided p-value of a t statistic; NaN for NaN.
 
     Example:
         >>> round(student_t_p_value(2.0, 10.0), 6)
@@ -65,7 +65,7 @@ def student_t_p_value(statistic: float, freedom: float) -> float:
 
 
 def chi_square_p_value(statistic: float, freedom: float) -> float:
-    """Probability that a chi-square variable exceeds the statistic.
+    """Return the probability that a chi-square variable exceeds the statistic.
 
     Example:
         >>> round(chi_square_p_value(3.841459, 1.0), 6)
@@ -102,7 +102,7 @@ def chi_square_p_value(statistic: float, freedom: float) -> float:
 def share_interval(
     hits: npt.ArrayLike, count: npt.ArrayLike, confidence: float = 0.95
 ) -> tuple[Floats, Floats]:
-    """Score interval of a binomial share (Wilson, 1927), elementwise; NaN where count is 0.
+    """Compute score intervals of binomial shares (Wilson, 1927); NaN where count is 0.
 
     It holds its level at every share and count better than the normal or the exact interval: Brown,
     Cai and DasGupta, Interval estimation for a binomial proportion, Statistical Science 16 (2001).

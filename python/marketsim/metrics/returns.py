@@ -29,7 +29,7 @@ class AccountReturns(NamedTuple):
 
 
 def account_returns(net: npt.ArrayLike) -> AccountReturns:
-    """Net returns as an account has them: a return at or below -1 ends the strategy.
+    """Convert net returns to those of an account: a return at or below -1 ends the strategy.
 
     Nobody can lose more than the equity or go on without any: the bar of ruin counts as -1 and
     later bars as 0.
@@ -75,7 +75,7 @@ class PeriodReturns(NamedTuple):
 def period_returns(
     net: npt.ArrayLike, times: npt.ArrayLike, period: Literal["month", "year"] = "month"
 ) -> PeriodReturns:
-    """Compounded return of each calendar month or year: the product of 1 + r, minus 1.
+    """Compound returns by calendar month or year: the product of 1 + r, minus 1.
 
     Args:
         net: [bar] or [strategy, bar], net returns.
@@ -111,7 +111,7 @@ def period_returns(
 
 
 def _local(times: npt.ArrayLike) -> npt.NDArray[np.datetime64]:
-    """Timestamps without a time zone, by the clock of their own zone."""
+    """Return timestamps without a time zone, by the clock of their own zone."""
     if getattr(times, "tz", None) is not None:
         times = times.tz_localize(None)  # type: ignore[union-attr]
     stamps = np.asarray(times)
@@ -121,7 +121,7 @@ def _local(times: npt.ArrayLike) -> npt.NDArray[np.datetime64]:
 
 
 def align_benchmark(benchmark: object, index: pd.DatetimeIndex) -> Floats:
-    """Returns of a benchmark series on the bars of `index`, exactly one for each.
+    """Align the returns of a benchmark series with the bars of `index`, exactly one for each.
 
     Both are compared by calendar day where the bars are daily or longer, so that a benchmark
     without a time zone fits bars with one; else by timestamp.
@@ -162,6 +162,6 @@ def align_benchmark(benchmark: object, index: pd.DatetimeIndex) -> Floats:
 
 
 def _keys(index: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """Calendar days by the index's own clock; where bars share a day, their instants in UTC."""
+    """Return calendar days by the index's clock, or UTC instants where bars share a day."""
     days = index.tz_localize(None).normalize()
     return days if days.is_unique else index.tz_convert(None) if index.tz else index

@@ -19,7 +19,7 @@ CLIMATOLOGY_WINDOW = 250
 
 
 def check_levels(levels: Levels) -> Floats:
-    """Quantile levels as an array, ascending in (0, 1).
+    """Return quantile levels as an array; raise unless they ascend in (0, 1).
 
     Raises:
         ArgumentError: none, out of order, or outside (0, 1).
@@ -33,7 +33,7 @@ def check_levels(levels: Levels) -> Floats:
 
 
 def pinball_loss(actual: npt.ArrayLike, quantiles: npt.ArrayLike, levels: Levels) -> Floats:
-    """Quantile loss averaged over the levels (Koenker and Bassett, 1978).
+    """Compute the quantile loss averaged over the levels (Koenker and Bassett, 1978).
 
     Args:
         actual: [...], what came.
@@ -56,7 +56,7 @@ def pinball_loss(actual: npt.ArrayLike, quantiles: npt.ArrayLike, levels: Levels
 
 
 def quantile_crps(actual: npt.ArrayLike, quantiles: npt.ArrayLike, levels: Levels) -> Floats:
-    """Continuous ranked probability score of a distribution given by quantiles, [...].
+    """Compute the continuous ranked probability score of distributions given by quantiles.
 
     CRPS = 2 x integral of the quantile loss over the levels from 0 to 1 (Gneiting and Raftery,
     2007, Strictly proper scoring rules), by trapezoids between the levels; at 0 and 1 the loss is
@@ -84,7 +84,7 @@ def quantile_crps(actual: npt.ArrayLike, quantiles: npt.ArrayLike, levels: Level
 
 
 def sample_crps(actual: npt.ArrayLike, samples: npt.ArrayLike) -> Floats:
-    """CRPS of the distribution that puts equal weight on each sample, [...].
+    """Compute the CRPS of distributions that give each sample equal weight.
 
     mean|x - y| - mean|x - x'| / 2 over all pairs, in n log n by sorting (Jordan, Krüger and Lerch,
     2019, Evaluating probabilistic forecasts with scoringRules).
@@ -113,7 +113,7 @@ def sample_crps(actual: npt.ArrayLike, samples: npt.ArrayLike) -> Floats:
 def climatology(
     values: npt.ArrayLike, levels: Levels, *, start: int, window: int = CLIMATOLOGY_WINDOW
 ) -> Floats:
-    """Quantiles of the last values before each bar: what is usual, without a model.
+    """Compute quantiles of the last values before each bar: the climatology.
 
     Row t - start has the quantiles of values[t - window : t], so a forecast of bar t sees no value
     of bar t or later. NaN are left out. Linear between order statistics.

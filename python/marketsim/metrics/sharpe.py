@@ -23,7 +23,7 @@ EULER = 0.5772156649015329
 def probabilistic_sharpe_ratio(
     sharpe: float, bars: int, *, skew: float = 0.0, kurtosis: float = 3.0, benchmark: float = 0.0
 ) -> float:
-    """Probability that the true Sharpe ratio exceeds a benchmark.
+    """Compute the probability that the true Sharpe ratio exceeds a benchmark.
 
     Phi((S - S*) sqrt(n - 1) / sqrt(1 - skew S + (kurtosis - 1) / 4 S^2)).
 
@@ -57,7 +57,7 @@ def minimum_track_record_length(
     benchmark: float = 0.0,
     confidence: float = 0.95,
 ) -> float:
-    """Bars needed before a Sharpe ratio exceeds a benchmark with confidence.
+    """Compute the bars after which a Sharpe ratio exceeds a benchmark with confidence.
 
     1 + (1 - skew S + (kurtosis - 1) / 4 S^2) (z / (S - S*))^2; infinite where S <= S*.
 
@@ -80,7 +80,7 @@ def minimum_track_record_length(
 
 
 def _standard_error(sharpe: float, skew: float, kurtosis: float) -> float:
-    """Standard error of a Sharpe ratio times the root of the bars."""
+    """Compute the standard error of a Sharpe ratio, times the square root of the bars."""
     if not all(math.isfinite(value) for value in (sharpe, skew, kurtosis)):
         raise ArgumentError(
             f"expected finite numbers: got sharpe {sharpe}, skew {skew}, kurtosis {kurtosis}"
@@ -94,7 +94,7 @@ def _standard_error(sharpe: float, skew: float, kurtosis: float) -> float:
 
 
 def expected_maximum(trials: float) -> float:
-    """Expected largest of standard normal draws, N = `trials` of them; 0 of a single one.
+    """Compute the expected maximum of `trials` standard normal draws; 0 for one.
 
     (1 - g) z(1 - 1 / N) + g z(1 - 1 / (N e)), g Euler's constant.
 
@@ -116,7 +116,7 @@ def expected_maximum(trials: float) -> float:
 
 
 def minimum_backtest_length(trials: float, target: float = 1.0) -> float:
-    """Years of data below which the best of `trials` without skill is expected to reach a target.
+    """Compute the years of data below which the best of `trials` reaches a target without skill.
 
     (E[max of N] / target)^2, the target an annualised Sharpe ratio in sample.
 
@@ -136,7 +136,7 @@ def minimum_backtest_length(trials: float, target: float = 1.0) -> float:
 
 
 class DeflatedSharpe(NamedTuple):
-    """The Sharpe ratio of the best of many trials, with what luck explains.
+    """Sharpe ratio of the best of many trials, and the one that luck explains.
 
     Attributes:
         probability: that the true Sharpe ratio is above 0 after so many trials: the probabilistic
@@ -169,7 +169,7 @@ def deflated_sharpe_ratio(
     trials: float | None = None,
     variance: float | None = None,
 ) -> DeflatedSharpe:
-    """Probability that a strategy selected among many trials has skill.
+    """Compute the probability that a strategy selected among many trials has skill.
 
     Args:
         returns: [strategy, bar], net returns of every trial, or [bar] of the selected one; then
@@ -225,7 +225,7 @@ def deflated_sharpe_ratio(
 
 
 class EffectiveTrials(NamedTuple):
-    """Trials counted once for each group of similar ones.
+    """Number of groups of similar trials.
 
     Attributes:
         number: groups.
@@ -237,7 +237,7 @@ class EffectiveTrials(NamedTuple):
 
 
 def effective_trials(returns: npt.ArrayLike, *, correlation: float = 0.5) -> EffectiveTrials:
-    """Effective number of trials: groups of strategies whose returns move together.
+    """Count the effective trials: groups of strategies whose returns move together.
 
     Average linkage on the correlations: the two groups with the largest mean correlation between
     their members are joined, until none is above `correlation`. Independent trials count one each,

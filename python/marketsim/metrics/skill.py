@@ -85,7 +85,7 @@ def forecast_skill(
     scale: npt.ArrayLike | None = None,
     horizon: int = 1,
 ) -> Skill:
-    """Skill of forecasts [bar, target] against the outcomes.
+    """Score forecasts [bar, target] against the outcomes.
 
     Args:
         actual: [bar, target], the moves that came.
@@ -159,7 +159,7 @@ def _covered(came: Floats, distribution: Distribution) -> Floats:
 
 
 def _directions(came: Floats, stated: Floats) -> tuple[Floats, Floats]:
-    """(forecasts with the outcome's sign, those where both have one) of each target."""
+    """Return (forecasts with the outcome's sign, those where both have one) of each target."""
     product = np.sign(came) * np.sign(stated)
     return (product > 0.0).sum(axis=0).astype(float), (product != 0.0).sum(axis=0).astype(float)
 

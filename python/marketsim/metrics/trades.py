@@ -1,4 +1,4 @@
-"""Round trips: from positions that are held and from orders that are filled, and their figures.
+"""Round trips of held positions and of filled orders, and their figures.
 
 One definition for every engine: a trade begins when a position opens from 0 or turns to the other
 side, and ends when it returns to 0 or turns; changes of its size on the way are part of it.
@@ -62,7 +62,7 @@ class Trades:
         return len(self.side)
 
     def columns(self) -> dict[str, npt.NDArray[Any]]:
-        """The arrays by name, for a frame."""
+        """Return the arrays by name, for a frame."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
@@ -108,7 +108,7 @@ def held_trades(
     entry_kind: str = "close",
     exit_kind: str = "close",
 ) -> Trades:
-    """Round trips of positions that are held from bar to bar.
+    """Find the round trips of positions that are held from bar to bar.
 
     The net of the trades adds up to the gross less the costs of all bars, where every bar with a
     profit or a cost belongs to a trade or follows one.
@@ -181,7 +181,7 @@ def filled_trades(
     low: npt.ArrayLike | None = None,
     ambiguous: npt.ArrayLike | None = None,
 ) -> Trades:
-    """Round trips of orders that enter and leave within one bar: each bar that entered is a trade.
+    """Find the round trips of orders within one bar: each bar that entered is a trade.
 
     A long and a short of the same bar are two trades: call it once for each, and join them.
 
@@ -233,7 +233,7 @@ def filled_trades(
 
 
 def join_trades(parts: Sequence[Trades]) -> Trades:
-    """Trades of several sources as one, ordered by entry and then by source.
+    """Join trades of several sources, ordered by entry and then by source.
 
     Raises:
         ArgumentError: no part.
@@ -281,7 +281,7 @@ def trade_statistics(trades: Trades) -> TradeStatistics:
 
 
 def ambiguous_share(net: npt.ArrayLike, ambiguous: npt.ArrayLike) -> Floats:
-    """Share of the absolute profit that bars of unknown order make, [strategy] or a number.
+    """Compute the share of absolute profit made on bars of unknown order, [strategy].
 
     sum of |net| over the ambiguous bars / sum of |net| over all; NaN where every net is 0.
 
@@ -311,7 +311,7 @@ def ambiguous_share(net: npt.ArrayLike, ambiguous: npt.ArrayLike) -> Floats:
 def traded_value(
     position: npt.ArrayLike, market: npt.ArrayLike, *, breaks: npt.ArrayLike | None = None
 ) -> Floats:
-    """Value that a held position buys and sells for each bar, as a multiple of the equity, [bar].
+    """Compute the value that a held position trades for each bar [bar], in multiples of equity.
 
     Before a bar it trades the difference between the target and what the position of the bar before
     has drifted to, s (1 + r) / (1 + s r). The last position, and those before a gap, are sold at
@@ -369,7 +369,7 @@ def _flags(values: npt.ArrayLike | None, name: str, count: int) -> Flags:
 
 
 def _round_trips(held: Floats, breaks: Flags) -> tuple[Ints, Ints, Flags]:
-    """(first bar, last bar, whether its close is traded before the next bar) of each trade."""
+    """Return (first bar, last bar, whether the close is traded before the next) of each trade."""
     sign = np.sign(held)
     begins = np.r_[True, (sign[1:] != sign[:-1]) | breaks[1:]]
     starts = np.flatnonzero(begins)
@@ -382,7 +382,7 @@ def _round_trips(held: Floats, breaks: Flags) -> tuple[Ints, Ints, Flags]:
 
 
 def _by_trade(paid: Floats, held: Floats, first: Ints, last: Ints, follows: Flags) -> Floats:
-    """Costs [bar] with the part that ends a trade moved from the bar after it to its last bar."""
+    """Move the cost that ends a trade from the bar after it to its last bar; costs [bar]."""
     spent = paid.copy()
     closed = last[follows]
     old, new = np.abs(held[closed]), np.abs(held[closed + 1])
@@ -393,7 +393,7 @@ def _by_trade(paid: Floats, held: Floats, first: Ints, last: Ints, follows: Flag
 
 
 def _over(reduce: np.ufunc, values: Floats, first: Ints, last: Ints) -> Floats:
-    """`reduce` over the bars of each trade."""
+    """Apply `reduce` to the bars of each trade."""
     if not len(first):
         return np.zeros(0)
     at = np.stack([first, last + 1], axis=1).reshape(-1)
@@ -404,7 +404,7 @@ def _over(reduce: np.ufunc, values: Floats, first: Ints, last: Ints) -> Floats:
 def _excursions(
     side: Ints, entered: Floats, lowest: Floats, highest: Floats
 ) -> tuple[Floats, Floats]:
-    """(worst, best) move against the entry price, by side; NaN where a price is unknown."""
+    """Return the (worst, best) move against the entry price, by side; NaN without a price."""
     with np.errstate(divide="ignore", invalid="ignore"):
         down, up = lowest / entered - 1.0, highest / entered - 1.0
     worst = np.where(side > 0, down, -up)

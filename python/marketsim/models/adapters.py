@@ -1,4 +1,4 @@
-"""Adapters that make a model of a function, or of a table of forecasts."""
+"""Adapters that turn a function or a table of forecasts into a model."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class FunctionModel:
 
     @cached_property
     def identity(self) -> ModelIdentity | None:
-        """Its identity; None where the function's dependencies are unknown."""
+        """Identity; None if the function's dependencies are unknown."""
         code = code_digest(self.function)
         if code is None and self.version is None:
             return None
@@ -127,7 +127,7 @@ class FunctionModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hex digest of `identity`; of nothing but this object where there is none."""
+        """Hex digest of `identity`; without one, a digest of this object only."""
         return self.identity.fingerprint if self.identity else os.urandom(32).hex()
 
     def predict(
@@ -174,7 +174,7 @@ class FunctionModel:
         return steps
 
     def _made(self, past: Array, steps: int) -> Array:
-        """The function's forecast of one context, [(target,) horizon, level or draw]."""
+        """Call the function on one context; returns [(target,) horizon, level or draw]."""
         traits = self.traits
         rows = traits.rows
         given = np.array(past if rows is None else past[..., -rows:])
@@ -269,7 +269,7 @@ class FrameModel:
 
     @cached_property
     def identity(self) -> ModelIdentity:
-        """Its identity: the content of the table."""
+        """Identity: the content of the table."""
         digest = blake3(self._values.tobytes())
         digest.update(repr(list(self._place)).encode())
         return ModelIdentity(
@@ -287,18 +287,18 @@ class FrameModel:
         return self.identity.fingerprint
 
     def predict(self, contexts: Contexts, **options: Any) -> Distribution:
-        """Refused: a table is looked up by date, which contexts do not carry."""
+        """Raise: a table is looked up by date, and contexts have no dates."""
         raise ArgumentError(
             f"{self.name} is a table of dated forecasts: use walk_forward, marketsim.forecasts or "
             "predict_inputs, which know the dates"
         )
 
     def predict_each(self, series: npt.ArrayLike, start: int, **options: Any) -> Distribution:
-        """Refused; see `predict`."""
+        """Raise; see `predict`."""
         return self.predict([], **options)
 
     def predict_inputs(self, inputs: ModelInputs, start: int, *, horizon: int = 1) -> Distribution:
-        """The forecasts made from the first t rows, for all t in start .. len(inputs).
+        """Look up the forecasts made from the first t rows, for all t in start .. len(inputs).
 
         Returns:
             Shape [t, horizon].
@@ -353,7 +353,7 @@ def _symbol_in(places: dict[Place, int], symbol: str) -> str:
 def _checked_places(
     forecasts: pd.DataFrame, values: Array, are_quantiles: bool
 ) -> dict[Place, int]:
-    """Row of each forecast in the table, checked."""
+    """Return the table row of each forecast; raise if one is missing or known too late."""
     import pandas as pd
 
     missing = [c for c in ("date", "known", "target") if c not in forecasts.columns]

@@ -1,4 +1,4 @@
-"""Names of point forecasts: which statistic of a predictive distribution is used.
+"""Names of point forecasts, the statistics of a predictive distribution.
 
 mean, median, p10, p90, p<n>           the mean and quantiles (p25 is the 25 % quantile)
 trimmed_mean_<f>                       the mean without the lowest and the highest f
@@ -53,7 +53,7 @@ AGGREGATES = (
 
 
 class Aggregate(NamedTuple):
-    """A parsed name: the form, and its numbers with percent already turned into fractions."""
+    """Parsed name of a point forecast; percentages are converted to fractions."""
 
     form: str
     numbers: tuple[float, ...]

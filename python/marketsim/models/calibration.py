@@ -1,4 +1,4 @@
-"""Recalibrate a model: location, width and shape of its forecasts, learnt from its own past."""
+"""Recalibrate a model: location, width and shape of its forecasts, learnt from past errors."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def calibrated(
 
 
 def load_given(model: Any) -> Model:
-    """A model, or the one that `load_model` finds by a name or folder."""
+    """Return a model; load it if a name or folder is given."""
     return load_model(model) if isinstance(model, (str, os.PathLike)) else model
 
 
 class LearningModel(ABC):
-    """What models share that ask others, and learn from how those did on the same context.
+    """Base of models that combine others and learn from their past errors on the same context.
 
     Attributes:
         models: those that are asked.
@@ -124,7 +124,7 @@ class LearningModel(ABC):
     def _combined(
         self, made: list[Array], outcomes: Array, begin: int, start: int, late: int
     ) -> Array:
-        """Quantiles [end, level] of one target and step for every end in start .. T.
+        """Combine quantiles [end, level] of one target and step for every end in start .. T.
 
         Args:
             made: of each model, quantiles [end, level] for every end in begin .. T.
@@ -136,11 +136,11 @@ class LearningModel(ABC):
 
     @abstractmethod
     def _levels_asked(self) -> tuple[float, ...]:
-        """The quantile levels that models are asked for."""
+        """Quantile levels that are requested from the models."""
 
     @cached_property
     def identity(self) -> ModelIdentity | None:
-        """Everything that a forecast depends on; None where a model does not say what it is."""
+        """Identity; None if a model has none."""
         parts = [stored_as(model) for model in self.models]
         if any(part is None for part in parts):
             return None
@@ -157,7 +157,7 @@ class LearningModel(ABC):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hex digest of `identity`; of nothing but this object where there is none."""
+        """Hex digest of `identity`; without one, a digest of this object only."""
         return self.identity.fingerprint if self.identity else os.urandom(32).hex()
 
     def predict(
@@ -268,7 +268,7 @@ class CalibratedModel(LearningModel):
             yield first, last + 1, shape
 
     def _ranks(self, count: int) -> Array:
-        """Levels between order statistics that cover as much as the stated ones of a new value.
+        """Return levels of order statistics that cover a new value as often as the stated ones.
 
         The k-th of n values has a new one below it with probability k / (n + 1).
         """

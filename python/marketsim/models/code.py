@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import dis
+import enum
 import importlib
 import inspect
 import sys
 import types
 from collections import defaultdict, namedtuple
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
 from blake3 import blake3
 
+from marketsim.models.values import contents_of, enum_contents
+
 # Values whose text is the same in every process and says all that they are.
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
 class _Seen(dict[int, tuple[int, Any]]):
-    """Values that were met, and the number of each; kept, so that no other takes an address."""
+    """Values met so far with their numbers; kept alive, so that addresses stay unique."""
 
     whole: bool = False  # nothing may be left out: see `whole_digest`
+    made: bool = False  # within the class of an object, which was made before
+    count: int = 0  # no two values have one number, though containers are forgotten again
+
+    def add(self, thing: Any) -> None:
+        """Give a value the next number."""
+        self[id(thing)] = (self.count, thing)
+        self.count += 1
 
 
 # What a class holds of itself; its fields and methods say the same.
@@ -37,14 +48,22 @@ _CONTAINERS = (list, tuple, set, frozenset, dict)
 _Field: type = type(namedtuple("_OneField", "a").a)  # type: ignore[attr-defined]
 _Cached: type = type(lru_cache(lambda: None))
 _BY_TEXT = {"globals", "locals", "eval", "exec", "__import__"}
+_ATTRIBUTES_BY_TEXT = {"getattr", "vars", "__dict__"}
+# What code names that reads files, the network or the environment: no digest covers these.
+_READERS = frozenset(
+    {"read_csv", "read_parquet", "read_pickle", "read_feather", "read_hdf", "read_json",
+     "read_excel", "read_sql", "read_table", "read_text", "read_bytes", "read_bars", "loadtxt",
+     "genfromtxt", "fromfile", "memmap", "urlopen", "getenv", "environ"}
+)  # fmt: skip
+_LOADERS = frozenset({"numpy", "json", "pickle", "joblib", "yaml", "torch"})  # by `load`
 
 
 class _UnknownValue(Exception):
-    """A value whose content no digest covers."""
+    """Raised for a value whose content no digest covers."""
 
 
 def code_digest(thing: Any) -> str | None:
-    """32 hex digits over the code of a function or a class; None where some of it is out of reach.
+    """Digest the code of a function or class, 32 hex digits; None if a part is inaccessible.
 
     Covered are the compiled code with its constants, defaults, closures and attributes, the global
     values and functions that it names, those of the modules that it names or imports, and, of a
@@ -57,7 +76,7 @@ def code_digest(thing: Any) -> str | None:
 
 
 def whole_digest(thing: Any) -> str | None:
-    """32 hex digits over all that decides what a value does; None where some of it is out of reach.
+    """Digest everything that decides what a value does, 32 hex digits; None if inaccessible.
 
     As `code_digest`, and also of partial functions, bound methods, objects of one's own classes
     (their class and attributes), bars (their fingerprint) and what marketsim's functions were made
@@ -86,6 +105,15 @@ def _digest(thing: Any, seen: _Seen) -> str | None:
 def _parts(thing: Any, seen: _Seen) -> Iterator[bytes]:
     if seen.whole and id(thing) not in seen:
         yield from _parts_of_own_kind(thing, seen)
+    contents = None if type(thing) in _PLAIN else contents_of(thing)
+    if contents is not None:
+        if id(thing) in seen:
+            yield f"again {seen[id(thing)][0]}".encode()
+            return
+        seen.add(thing)
+        yield from _parts(contents, seen)
+        del seen[id(thing)]  # as of containers
+        return
     if isinstance(thing, _PLAIN):
         yield f"{type(thing).__name__} {thing!r}".encode()
         return
@@ -96,13 +124,15 @@ def _parts(thing: Any, seen: _Seen) -> Iterator[bytes]:
     if id(thing) in seen:  # a function that calls itself, a list within itself
         yield f"again {seen[id(thing)][0]}".encode()
         return
-    seen[id(thing)] = (len(seen), thing)
+    seen.add(thing)
     if isinstance(thing, _CONTAINERS):
         yield from _container_parts(thing, seen)
         del seen[id(thing)]  # equal containers are one value, whether they are one object or two
     elif isinstance(thing, types.CodeType):
         yield from _code_parts(thing, seen)
     elif isinstance(thing, types.ModuleType):
+        if seen.whole and not _is_installed(thing.__name__):
+            raise _UnknownValue  # an attribute or an item, of which any function may be called
         yield f"module {thing.__name__}".encode()
     elif isinstance(thing, (staticmethod, classmethod)):
         yield from _parts(thing.__func__, seen)
@@ -128,7 +158,7 @@ def _parts(thing: Any, seen: _Seen) -> Iterator[bytes]:
 
 
 def _parts_of_own_kind(thing: Any, seen: _Seen) -> Iterator[bytes]:
-    """What a value is beside its content: a class of one's own may have methods."""
+    """Return the digest parts of a user-defined class beside its content: its methods."""
     kind = type(thing)
     if kind is defaultdict:
         yield from _parts(thing.default_factory, seen)
@@ -138,7 +168,7 @@ def _parts_of_own_kind(thing: Any, seen: _Seen) -> Iterator[bytes]:
 
 
 def _object_parts(thing: Any, seen: _Seen) -> Iterator[bytes]:
-    """An object by its class and its attributes, where these are all that it is."""
+    """Return the parts of an object that consists of its class and attributes only."""
     if isinstance(thing, partial):
         yield b"partial"
         yield from _parts((thing.func, thing.args, thing.keywords), seen)
@@ -170,7 +200,9 @@ def _object_parts(thing: Any, seen: _Seen) -> Iterator[bytes]:
     bases = [base for base in kind.__mro__ if base is not object]
     if any(_is_installed(base.__module__) and not _is_transparent(base) for base in bases):
         raise _UnknownValue  # such as a list, a lock, a network: more than its attributes
+    before, seen.made = seen.made, True
     yield from _parts(kind, seen)
+    seen.made = before
     state = dict(getattr(thing, "__dict__", {}))
     for base in bases:
         slots = vars(base).get("__slots__", ())
@@ -181,7 +213,7 @@ def _object_parts(thing: Any, seen: _Seen) -> Iterator[bytes]:
 
 
 def _is_transparent(kind: type) -> bool:
-    """Whether the attributes of an object say all that an installed class adds to it."""
+    """Whether the attributes of an object hold all of its state."""
     module = kind.__module__
     return module in ("typing", "abc") or (
         module.startswith("marketsim.") and not module.startswith(("marketsim._c", "marketsim._t"))
@@ -219,27 +251,63 @@ def _function_parts(function: types.FunctionType, seen: _Seen) -> Iterator[bytes
         return
     yield from _code_parts(function.__code__, seen)
     yield from _parts((function.__defaults__, function.__kwdefaults__, function.__dict__), seen)
+    names = _names(function.__code__)
     for cell in function.__closure__ or ():
         try:
             content = cell.cell_contents
         except ValueError:  # not filled yet
             continue
-        yield from _parts(content, seen)
-    names = _names(function.__code__)
-    if names & _BY_TEXT - function.__globals__.keys():
+        yield from _named_parts(content, names, seen)
+    if names & _BY_TEXT - function.__globals__.keys() or (seen.whole and "import_module" in names):
+        raise _UnknownValue
+    made = seen.made and function.__name__ in ("__init__", "__post_init__")  # that was before
+    if seen.whole and not made and _reads(function, names):
         raise _UnknownValue
     for name in sorted(names & function.__globals__.keys()):
         yield name.encode()
-        value = function.__globals__[name]
-        yield from _parts(value, seen)
-        if isinstance(value, types.ModuleType):
-            yield from _module_parts(value, names, seen)
+        yield from _named_parts(function.__globals__[name], names, seen)
     for module in sorted(_imports(function.__code__)):
         yield from _module_parts(_imported(module), names, seen)
 
 
+def _named_parts(value: Any, names: frozenset[str], seen: _Seen) -> Iterator[bytes]:
+    """A global or captured value of code: of a module what the code names of it."""
+    if isinstance(value, types.ModuleType):
+        yield from _module_parts(value, names, seen)
+    else:
+        yield from _parts(value, seen)
+
+
+def _reads(function: types.FunctionType, names: frozenset[str]) -> bool:
+    """Whether code names what reads a file, the network or the environment when it runs."""
+    if names & _READERS:
+        return True
+    if "open" not in function.__globals__ and _opens(function.__code__):
+        return True
+    captured: list[Any] = []
+    with suppress(ValueError):  # a cell that is not filled yet
+        captured = [cell.cell_contents for cell in function.__closure__ or ()]
+    named = (function.__globals__[name] for name in names & function.__globals__.keys())
+    modules = {
+        value.__name__.partition(".")[0]
+        for value in (*captured, *named)
+        if isinstance(value, types.ModuleType)
+    }
+    return "load" in names and bool(_LOADERS & (modules | _imports(function.__code__)))
+
+
+@lru_cache(maxsize=1024)
+def _opens(code: types.CodeType) -> bool:
+    """Whether code calls `open`: not the column of that name, which is an attribute."""
+    return any(
+        step.opname in ("LOAD_GLOBAL", "LOAD_NAME") and step.argval == "open"
+        for part in _all_code(code)
+        for step in dis.get_instructions(part)
+    )
+
+
 def _wrapper_parts(wrapper: types.FunctionType, wrapped: Any, seen: _Seen) -> Iterator[bytes]:
-    """What an installed decorator wraps; its own state, such as a lock, decides no result."""
+    """Return the parts of the wrapped function; the decorator's own state decides no result."""
     if (wrapper.__globals__.get("__name__") or "").partition(".")[0] != "marketsim":
         for cell in wrapper.__closure__ or ():
             yield from _parts(cell.cell_contents, seen)
@@ -247,27 +315,27 @@ def _wrapper_parts(wrapper: types.FunctionType, wrapped: Any, seen: _Seen) -> It
 
 
 def _module_parts(module: types.ModuleType, names: frozenset[str], seen: _Seen) -> Iterator[bytes]:
-    """The values of a module that code names; of an installed module its name alone."""
+    """Return the values of a module that code names; for an installed module only its name."""
     yield f"module {module.__name__}".encode()
     if _is_installed(module.__name__):
         return
+    if seen.whole and names & _ATTRIBUTES_BY_TEXT:
+        raise _UnknownValue
     for name in sorted(names & vars(module).keys()):
         value = vars(module)[name]
         yield name.encode()
-        yield from _parts(value, seen)
-        if isinstance(value, types.ModuleType) and value is not module:
-            yield from _module_parts(value, names - {name}, seen)
+        yield from _named_parts(value, names - {name}, seen)
 
 
 @lru_cache(maxsize=1024)
 def _names(code: types.CodeType) -> frozenset[str]:
-    """All names of globals and attributes in code, and in what is defined within it."""
+    """List all names of globals and attributes in code, nested definitions included."""
     return frozenset(name for part in _all_code(code) for name in part.co_names)
 
 
 @lru_cache(maxsize=1024)
 def _imports(code: types.CodeType) -> frozenset[str]:
-    """The modules that code imports when it runs.
+    """List the modules that code imports when it runs.
 
     Raises:
         _UnknownValue: by a relative name.
@@ -286,7 +354,7 @@ def _imports(code: types.CodeType) -> frozenset[str]:
 
 
 def _imported(name: str) -> types.ModuleType:
-    """A module that the code will import anyway.
+    """Import a module that the code imports itself.
 
     Raises:
         _UnknownValue: it cannot be imported.
@@ -310,6 +378,9 @@ def _class_parts(kind: type, seen: _Seen) -> Iterator[bytes]:
         return
     for base in kind.__bases__:
         yield from _parts(base, seen)
+    if issubclass(kind, enum.Enum):
+        yield from _parts(enum_contents(kind), seen)
+        return
     for name, member in sorted(vars(kind).items()):
         if name in _OF_CLASSES:
             continue

@@ -20,7 +20,7 @@ Flags = npt.NDArray[np.bool_]
 def read_contexts(
     contexts: Contexts, mask: npt.ArrayLike | None
 ) -> tuple[list[Array], list[Flags] | None, tuple[int, ...]]:
-    """Contexts as 1-D rows, their masks where there are any, and the shape of the batch.
+    """Return contexts as 1-D rows, their masks if any, and the shape of the batch.
 
     Raises:
         ArgumentError: another shape than `Contexts` allows, or a mask of another shape.
@@ -63,7 +63,7 @@ def read_contexts(
 
 
 def read_series(series: npt.ArrayLike, start: int) -> Array:
-    """A series [time] or [variate, time] and the first end of context that is forecast from.
+    """Check a series [time] or [variate, time] and the first end of a context.
 
     Raises:
         ArgumentError: another shape, no variate, or a start outside 1 .. time.
@@ -82,14 +82,14 @@ def read_series(series: npt.ArrayLike, start: int) -> Array:
 
 
 def check_horizon(horizon: int) -> int:
-    """A horizon of at least one step; raises ArgumentError."""
+    """Check that a horizon has at least one step; raise ArgumentError."""
     if not is_whole(horizon) or horizon < 1:
         raise ArgumentError(f"horizon must be a whole number of at least 1: got {horizon!r}")
     return int(horizon)
 
 
 def check_values(row: Array, index: int) -> Array:
-    """A 1-D context with at least one observed value and no infinite one; raises ArgumentError."""
+    """Check that a 1-D context has an observed value and no infinite one; raise ArgumentError."""
     if np.isinf(row).any():
         at = int(np.flatnonzero(np.isinf(row))[0])
         raise ArgumentError(f"context {index} holds an infinite value at {at}")
@@ -99,12 +99,12 @@ def check_values(row: Array, index: int) -> Array:
 
 
 def rows_of(array: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-    """The rows along the last axis, which may be empty."""
+    """Return the rows along the last axis, which may be empty."""
     return list(array.reshape(math.prod(array.shape[:-1]), array.shape[-1]))
 
 
 def check_context_length(value: int | None) -> int | None:
-    """`value` if it is a context length or None; raises ArgumentError otherwise."""
+    """Return `value` if it is a context length or None; raise ArgumentError otherwise."""
     if value is not None and (not is_whole(value) or value < 1):
         raise ArgumentError(
             f"context_length must be a whole number of at least 1, or None: got {value!r}"

@@ -1,4 +1,4 @@
-"""Average models: their quantiles, weighted equally or by how they did."""
+"""Average the quantiles of models, weighted equally or by past scores."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class EnsembleModel(LearningModel):
         return np.maximum.accumulate(found, axis=1)
 
     def _shares(self, losses: Array, ends: Any, begin: int, late: int) -> Array:
-        """Weights [model, end] by the losses of the ends that each of them learns from.
+        """Compute weights [model, end] from the losses before each end.
 
         Added one by one, the oldest first: no weight depends on how many are computed.
         """
@@ -117,7 +117,7 @@ class EnsembleModel(LearningModel):
 
 
 def _loss(outcomes: Array, quantiles: Array, levels: tuple[float, ...]) -> Array:
-    """Mean quantile loss [end]; NaN where the outcome is not known."""
+    """Compute the mean quantile loss [end]; NaN for an unknown outcome."""
     total = np.zeros(len(outcomes))
     for i, level in enumerate(levels):
         error = outcomes - quantiles[:, i]

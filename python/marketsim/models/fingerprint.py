@@ -24,7 +24,7 @@ _READ_BYTES = 1 << 22
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """Everything that a forecast depends on besides its context.
+    """Identity: everything that a forecast depends on besides its context.
 
     Two models with one fingerprint give the same forecasts; so each field must change whenever a
     change of the kind that it stands for may change a forecast.
@@ -77,18 +77,18 @@ class ModelIdentity:
         return blake3(text.encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as JSON values."""
+        """Return all fields as JSON values."""
         return {part.name: getattr(self, part.name) for part in fields(self)}
 
 
 def identity_of(model: Model) -> ModelIdentity | None:
-    """The identity a model states, or None."""
+    """Return the identity of a model, or None."""
     identity = getattr(model, "identity", None)
     return identity if isinstance(identity, ModelIdentity) else None
 
 
 def stored_as(model: Model) -> str | None:
-    """The fingerprint under which a model's forecasts are stored; None if they are not.
+    """Return the fingerprint under which a model's forecasts are stored; None if they are not.
 
     That of its identity, for the models of marketsim. For a class of one's own it also covers the
     class, its code and the values that this names, so that neither an edited class nor another one
@@ -134,7 +134,7 @@ def content_hash(files: Iterable[str | os.PathLike[str]]) -> str:
 
 
 def _file_hash(path: Path) -> str:
-    """BLAKE3 of a file's bytes, which are read, not mapped: who cuts it ends no process."""
+    """Hash a file's bytes with BLAKE3; read, not mapped, so that a truncation cannot crash us."""
     with open_regular(path) as file:
         before = settled_stamp(lambda: os.fstat(file.fileno()))
         digest = blake3(max_threads=blake3.AUTO)
@@ -147,7 +147,7 @@ def _file_hash(path: Path) -> str:
 
 
 def open_regular(path: Path) -> io.FileIO:
-    """A file, open for reading; never a pipe or a device, which may have no end.
+    """Open a regular file for reading; raise for pipes and devices.
 
     Raises:
         OSError: it cannot be opened, or is no regular file.
@@ -165,7 +165,7 @@ FileStamp = tuple[int, int, int, int, int]
 
 
 def stamp_of(status: os.stat_result) -> FileStamp:
-    """Values that change when a file is written to, replaced or renamed."""
+    """Return values that change when a file is written to, replaced or renamed."""
     return (
         status.st_dev,
         status.st_ino,
@@ -176,7 +176,7 @@ def stamp_of(status: os.stat_result) -> FileStamp:
 
 
 def settled_stamp(look: Callable[[], os.stat_result]) -> FileStamp:
-    """A stamp that any later change makes another: waits where the file has just been written to.
+    """Return a stamp that any later change alters; waits after a very recent write.
 
     Two changes within one tick of the system's clock have one time.
     """

@@ -28,7 +28,7 @@ _LEAST = 8  # values that the package asks for
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """So small a network is faster on one thread, and its results the same on every machine."""
+    """Limit torch to one thread: faster for so small a network, and the same bits everywhere."""
     torch: Any = import_module("torch")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -39,7 +39,7 @@ def _one_thread() -> Iterator[None]:
 
 
 class FracastModel:
-    """Fracast-0, 85,001 parameters, whose trained weights are in the package `fracast`.
+    """Fracast-0: 85,001 parameters, trained weights in the package `fracast`.
 
     Nothing is downloaded: `ms.load_model("fracast")` works offline. It forecasts each series from
     its last 2,048 values, up to 48 steps ahead, by nine quantiles, which are put in order where
@@ -74,12 +74,12 @@ class FracastModel:
 
     @property
     def traits(self) -> ModelTraits:
-        """What it reads and gives."""
+        """Traits of the model."""
         return ModelTraits(self.levels, rows=self.context_length, horizons=48, dtype="float32")
 
     @cached_property
     def identity(self) -> ModelIdentity:
-        """Everything that a forecast depends on besides its context."""
+        """Identity: everything that a forecast depends on besides its context."""
         folder = Path(str(import_module("fracast").__file__)).parent / "weights"
         files = [folder / name for name in ("config.json", *_FILES[self.weights])]
         libraries = {name: metadata.version(name) for name in ("numpy", "torch")}
@@ -131,7 +131,7 @@ class FracastModel:
         return QuantileDistribution(self.levels, made.reshape(*shape, *made.shape[1:]))
 
     def _made(self, contexts: list[Array], horizon: int) -> Array:
-        """Quantiles [context, step, level]."""
+        """Compute quantiles [context, step, level]."""
         steps, most = check_horizon(horizon), self.traits.horizons
         if most is not None and steps > most:
             raise ArgumentError(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class ModelInputs:
-    """Columns, rows and timestamps of one symbol, as far as a model may see them.
+    """Columns, rows and timestamps of one symbol that a model may see.
 
     The keys of stored forecasts hash these arrays, and the model is handed slices of them, so a key
     never covers other bytes than the model got.

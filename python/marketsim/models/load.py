@@ -1,4 +1,4 @@
-"""Models by name, by folder, or by hub id."""
+"""Load models by name, folder or hub id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forecasts given by mixtures of Student-t distributions, such as Toto 1.0 makes them."""
+"""Forecasts as mixtures of Student-t distributions, the output of Toto 1.0."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NORMAL = NormalDist()
 
 
 class StudentTMixture(PointwiseDistribution):
-    """Forecasts given by mixtures of Student-t distributions, exactly: nothing is sampled.
+    """Forecasts as exact mixtures of Student-t distributions; nothing is sampled.
 
     Component i of a forecast is loc + scale * T, T of Student's distribution with df degrees of
     freedom, and is taken with probability weight / sum of the weights. Mean and standard deviation
@@ -166,7 +166,7 @@ class StudentTMixture(PointwiseDistribution):
 
 
 def mixture_moments(df: Array, loc: Array, scale: Array, weights: Array) -> tuple[Array, Array]:
-    """(means, standard deviations) [...] of mixtures [..., component], without any check.
+    """Return (means, standard deviations) [...] of mixtures [..., component]; unchecked.
 
     With means m_i = loc_i and variances v_i = scale_i^2 df_i / (df_i - 2), infinite up to 2 degrees
     of freedom, the mean is sum(w_i m_i) and the variance sum(w_i (v_i + (m_i - mean)^2)). What is
@@ -189,7 +189,7 @@ def mixture_moments(df: Array, loc: Array, scale: Array, weights: Array) -> tupl
 
 
 def weight_sums(weights: Array) -> Array:
-    """Sums over the last axis, added in order: they do not depend on the other rows."""
+    """Sum over the last axis in order, independent of the other rows."""
     total = np.zeros(weights.shape[:-1])
     for i in range(weights.shape[-1]):
         total += weights[..., i]
@@ -197,12 +197,12 @@ def weight_sums(weights: Array) -> Array:
 
 
 def with_normal(level: float) -> tuple[float, float]:
-    """A level and the standard normal's quantile at it, where a search starts; at 0 and 1 none."""
+    """Return a level with its standard normal quantile, the start of a search; none at 0 and 1."""
     return level, _NORMAL.inv_cdf(level) if 0.0 < level < 1.0 else 0.0
 
 
 def _draw(uniform: Array, df: Array, loc: Array, scale: Array, weights: Array) -> Array:
-    """One draw [n] of a mixture for each three uniform numbers [n, 3] in [0, 1)."""
+    """Draw one value [n] of a mixture for each three uniform numbers [n, 3] in [0, 1)."""
     edges = np.cumsum(weights)
     # The last component with weight takes what rounding leaves above the last edge.
     last = int(np.flatnonzero(weights)[-1])
@@ -212,7 +212,7 @@ def _draw(uniform: Array, df: Array, loc: Array, scale: Array, weights: Array) -
 
 
 def student_t_draws(df: Array, u: Array, v: Array) -> Array:
-    """Draws of Student's distributions from two uniform numbers in [0, 1) each; all of one shape.
+    """Draw from Student's t, two uniform numbers in [0, 1) each; all of one shape.
 
     They are sqrt(df (u^(-2 / df) - 1)) cos(2 pi v) (Bailey, Polar generation of random variates
     with the t-distribution, Mathematics of Computation 62, 1994).

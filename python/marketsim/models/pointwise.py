@@ -15,7 +15,7 @@ Array = npt.NDArray[np.float64]
 
 
 class Aggregated(ABC):
-    """Point forecasts by name, from arrays of NumPy or tensors [..., horizon] alike."""
+    """Point forecasts by name, for NumPy arrays and tensors [..., horizon]."""
 
     @property
     @abstractmethod
@@ -114,7 +114,7 @@ class PointwiseDistribution(Aggregated):
 
 
 def checked_levels(levels: npt.ArrayLike) -> list[float]:
-    """Levels, one or 1-D, as numbers in (0, 1).
+    """Check levels, one or 1-D, and return them as floats in (0, 1).
 
     Raises:
         ArgumentError: they are not.

@@ -40,17 +40,17 @@ class Model(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Hex digest of all that decides its forecasts."""
+        """Hex digest of everything that decides its forecasts."""
         ...
 
     @property
     def context_length(self) -> int | None:
-        """How many last values a forecast depends on; None for all."""
+        """Number of last values that a forecast depends on; None for all."""
         ...
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """Quantile levels that it states itself."""
+        """Quantile levels of the model's own output."""
         ...
 
     def predict(
@@ -118,7 +118,7 @@ class InputsModel(Protocol):
 
 
 class BatchForecasts(NamedTuple):
-    """The forecasts of one batch, of several series.
+    """Forecasts of one batch of several series.
 
     Attributes:
         series: int64 [forecast], index of the requested series.
@@ -173,7 +173,7 @@ class BarModel(Protocol):
 
 
 def no_returns(name: str) -> ArgumentError:
-    """The error for requesting the moves of one target from a model of whole bars."""
+    """Return the error for requesting moves of one target from a model of whole bars."""
     return ArgumentError(
         f"{name} forecasts bars as a whole, from all of their columns and their timestamps, and "
         "not one series from its own past: use walk_forward, forecasts, "

@@ -1,4 +1,4 @@
-"""Forecasts given by samples: means, quantiles and trimmed means of the draws."""
+"""Forecasts as samples: means, quantiles and trimmed means of the draws."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Array = npt.NDArray[np.float64]
 
 
 class SampleDistribution(PointwiseDistribution):
-    """Forecasts given by draws; every statistic is that of the draws.
+    """Forecasts as samples; every statistic is that of the samples.
 
     Trimmed means leave out int(n * fraction) of the n draws, quantiles are linear between the draws
     in order, and the standard deviation divides by n.
@@ -71,7 +71,7 @@ class SampleDistribution(PointwiseDistribution):
 
 
 def _sum(values: Array) -> Array:
-    """The sum over the first axis, added in order: it does not depend on the other columns."""
+    """Sum over the first axis in order, independent of the other columns."""
     total = np.zeros(values.shape[1:])
     for row in values:
         total += row

@@ -1,4 +1,4 @@
-"""What a model reads, what it gives, and how it is run: stated once, read by everything else."""
+"""Traits of models: inputs, outputs and how they run."""
 
 from __future__ import annotations
 
@@ -105,24 +105,24 @@ class ModelTraits:
 
     @property
     def output(self) -> str:
-        """What a forecast is: "quantiles", "samples" or "student_t_mixture"."""
+        """Form of a forecast: "quantiles", "samples" or "student_t_mixture"."""
         if self.draws:
             return "samples"
         return "student_t_mixture" if self.components else "quantiles"
 
     @property
     def kind(self) -> str:
-        """The kind of moves that a run on bars asks for: "close" where the model knows these."""
+        """Kind of moves that a run on bars requests: "close" if the model supports it."""
         return "close" if "close" in self.targets else self.targets[0]
 
     @property
     def volume(self) -> bool:
-        """Whether it sees volumes."""
+        """Whether the model sees volumes."""
         return "volume" in self.columns
 
 
 def joint_columns(joint: bool) -> tuple[str, ...]:
-    """The columns of a model of moves: all four prices, or each target's own."""
+    """Return the columns of a model of moves: all four prices, or each target's own."""
     return TARGET_COLUMNS if joint else OWN
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from marketsim.arguments import is_whole
 from marketsim.errors import ArgumentError
 from marketsim.metrics import deflated_sharpe_ratio, probability_of_backtest_overfitting
 from marketsim.search.heatmap import heatmap_svg
 
 Floats = npt.NDArray[np.float64]
+MOST_CELLS = 100_000_000
 # Parameter sets: an array [set] for each name.
 Sets: TypeAlias = dict[str, npt.NDArray[Any]]
 
@@ -27,8 +30,8 @@ class Plateau(NamedTuple):
 
     Attributes:
         params: the cell in its middle.
-        score: mean score of the cells around it, itself included.
-        cells: how many these are.
+        score: mean score of its block of cells, see `GridResult.plateau`.
+        cells: how many of these have a score.
     """
 
     params: dict[str, Any]
@@ -104,7 +107,7 @@ class GridResult:
         plateau = self.plateau()
         lines += [
             f"best       {_words(self.best_params)}   score {self.scores[self.best]:.6g}",
-            f"plateau    {_words(plateau.params)}   mean of {plateau.cells} neighbours "
+            f"plateau    {_words(plateau.params)}   mean of {plateau.cells} neighbouring sets "
             f"{plateau.score:.6g}",
         ]
         if self.returns is None:
@@ -128,30 +131,51 @@ class GridResult:
     def plateau(self, radius: int = 1) -> Plateau:
         """The cell whose neighbourhood has the best mean score.
 
-        The neighbours of a cell lie at most `radius` steps away along every parameter, in the order
-        in which its values were given. Only cells count of whose neighbours, those beyond the edge
-        of the grid left out, at least half have a score.
+        A neighbourhood is a block of 2 * radius + 1 values along every parameter of numbers (of all
+        where there are fewer), in the order in which they were given; text, booleans and None have
+        no neighbours. A block lies within the grid and belongs to the cell in its middle. So all
+        have the same number of cells, and a cell at the border is judged as part of the block
+        beside it. A cell without a score (excluded by `where`, NaN) counts as the mean of all
+        scores: the fewer cells of a block have one, the less it can win by luck. Blocks of which
+        less than half have one, or not the middle, count only where there are no others.
+
+        Of equal ones the cell with the best score of its own, then the first.
 
         Raises:
             ArgumentError: a radius below 1, or no cell with a score.
         """
-        if radius < 1:
-            raise ArgumentError(f"radius must be at least 1: got {radius!r}")
+        mean, known, own = self._neighbourhoods(radius)
         if np.isnan(self.scores).all():
             raise ArgumentError(f"none of the {len(self)} sets has a finite score")
-        mean, count = _plateau_means(self._cells(), radius)
-        at = np.unravel_index(int(np.nanargmax(mean * self._sign)), mean.shape)
+        best = np.nanmax(mean * self._sign)
+        ties = np.where(mean * self._sign == best, np.nan_to_num(own * self._sign, nan=-np.inf),
+                        -np.inf)  # fmt: skip
+        equal = np.flatnonzero((mean * self._sign == best).ravel())
+        at = np.unravel_index(equal[int(np.argmax(ties.ravel()[equal]))], mean.shape)
         values = (self.space[name][int(i)] for name, i in zip(self.space, at, strict=True))
         params = dict(zip(self.space, map(plain, values), strict=True))
-        return Plateau(params, float(mean[at]), int(count[at]))
+        return Plateau(params, float(mean[at]), int(known[at]))
 
     def by_plateau(self, radius: int = 1) -> GridResult:
-        """The same grid with the mean score of each cell's neighbourhood as its score.
+        """The same grid with the mean of each cell's neighbourhood as its score: see `plateau`.
 
-        One lucky cell cannot win it; `plateau` says which cells count.
+        One lucky cell cannot win it. NaN where a cell is not the middle of a neighbourhood, as at
+        the border.
         """
-        mean, _ = _plateau_means(self._cells(), radius)
+        mean, _, _ = self._neighbourhoods(radius)
         return replace(self, scores=mean[self._places])
+
+    def _neighbourhoods(self, radius: int) -> tuple[Floats, Floats, Floats]:
+        """(mean of the block around each cell, known cells in it, own score), [value, ...]."""
+        if not is_whole(radius) or radius < 1:
+            raise ArgumentError(f"radius must be a whole number of at least 1: got {radius!r}")
+        cells = self._cells()
+        widths = [
+            min(2 * radius + 1, len(values)) if all(map(_is_number, values)) else 1
+            for values in self.space.values()
+        ]
+        mean, known = _block_means(cells, widths)
+        return mean, known, cells
 
     def heatmap(self, rows: str, columns: str) -> pd.DataFrame:
         """Best score of each pair of values of two parameters, over all others.
@@ -214,6 +238,12 @@ class GridResult:
         return self._table(self.scores)
 
     def _table(self, values: Floats) -> Floats:
+        count = math.prod(map(len, self.space.values()))
+        if count > MOST_CELLS:
+            raise ArgumentError(
+                f"{len(self):,} sets have so many different values that their grid has {count:,} "
+                f"cells, more than {MOST_CELLS:,}: give parameters steps, or search fewer of them"
+            )
         cells = np.full(tuple(len(values) for values in self.space.values()), np.nan)
         cells[self._places] = values
         return cells
@@ -233,27 +263,34 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _around(cells: Floats, radius: int) -> Floats:
-    """Sum of the cells at most `radius` steps away along every axis."""
-    for axis in range(cells.ndim):
-        size = cells.shape[axis]
-        sums = np.concatenate(
-            [np.zeros_like(np.take(cells, [0], axis=axis)), np.cumsum(cells, axis=axis)], axis=axis
-        )
-        upper = np.minimum(np.arange(size) + radius + 1, size)
-        lower = np.maximum(np.arange(size) - radius, 0)
-        cells = np.take(sums, upper, axis=axis) - np.take(sums, lower, axis=axis)
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _block_sums(cells: Floats, widths: Sequence[int]) -> Floats:
+    """Sum of the block that a cell is the middle of; NaN where it is the middle of none."""
+    for axis, width in enumerate(widths):
+        blocks = np.lib.stride_tricks.sliding_window_view(cells, width, axis=axis)
+        sums = np.moveaxis(blocks.sum(axis=-1), axis, 0)
+        found = np.full((cells.shape[axis], *sums.shape[1:]), np.nan)
+        # The middle of an even number of values are two; such a block has all values.
+        for middle in {(width - 1) // 2, width // 2}:
+            found[middle : middle + len(sums)] = sums
+        cells = np.moveaxis(found, 0, axis)
     return cells
 
 
-def _plateau_means(cells: Floats, radius: int) -> tuple[Floats, Floats]:
-    """(mean score around each cell, NaN where too few have one; how many have)."""
+def _block_means(cells: Floats, widths: Sequence[int]) -> tuple[Floats, Floats]:
+    """(mean of the block around each cell, NaN where it does not count; cells with a score)."""
     known = ~np.isnan(cells)
-    total, count = (_around(v, radius) for v in (np.where(known, cells, 0.0), known * 1.0))
-    possible = _around(np.ones(cells.shape), radius)
-    counts = known & (2.0 * count >= possible)
-    counts = counts if counts.any() else known
-    return np.where(counts, total / np.maximum(count, 1.0), np.nan), count
+    if not known.any():
+        return np.full(cells.shape, np.nan), np.zeros(cells.shape)
+    count = _block_sums(known * 1.0, widths)
+    total = _block_sums(np.where(known, cells, cells[known].mean()), widths)
+    size = math.prod(widths)
+    counts = known & (2.0 * count >= size)  # NaN: no middle
+    counts = counts if counts.any() else count > 0.0
+    return np.where(counts, total / size, np.nan), count
 
 
 def _constant(cells: Floats, tried: npt.NDArray[np.bool_], axis: int) -> bool:

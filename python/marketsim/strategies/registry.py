@@ -133,7 +133,7 @@ def _check_targets(name: str, targets: object) -> None:
 
 
 def select_strategies(
-    wanted: Iterable[str | Strategy | BarStrategy] | str | None,
+    strategies: Iterable[str | Strategy | BarStrategy] | str | None,
 ) -> tuple[Strategy, ...]:
     """Select strategies by name or object; None selects all built-in ones.
 
@@ -141,15 +141,15 @@ def select_strategies(
         UnknownNameError: an unknown strategy or target.
         ArgumentError: an object that is not a strategy, an empty selection, or a repeated name.
     """
-    if wanted is None:
+    if strategies is None:
         return _BUILT_IN
-    if not isinstance(wanted, Iterable):
+    if not isinstance(strategies, Iterable):
         raise ArgumentError(
             f"strategies must be a list of names and strategy objects, or None for all: "
-            f"got {wanted!r}"
+            f"got {strategies!r}"
         )
     selected = []
-    for item in [wanted] if isinstance(wanted, str) else wanted:
+    for item in [strategies] if isinstance(strategies, str) else strategies:
         if isinstance(item, str):
             if item not in _registered:
                 raise UnknownNameError("strategy", item, _registered)

@@ -1,4 +1,4 @@
-"""Checks for people who write their own models and stores; use them in your tests.
+"""Contract checks for your own models, strategies and stores, to call in your tests.
 
 Example:
     @pytest.mark.parametrize("check", testing.MODEL_CHECKS)

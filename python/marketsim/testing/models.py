@@ -1,4 +1,4 @@
-"""What every model must keep to, so that forecasts can be stored, batched and trusted."""
+"""Contract of models: what storing and batching of forecasts rely on."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _START = 70
 
 
 class ModelContractError(MarketsimError, AssertionError):
-    """A model does not keep to the contract; the message says to what, and what to do."""
+    """Raised if a model breaks the contract; the message says how, and what to do."""
 
 
 def check_model(
     make: Callable[[], Model], *, only: str | None = None, tolerance: float = 0.0, seed: int = 0
 ) -> None:
-    """Check that a model keeps to the contract of `marketsim.models.Model`.
+    """Check that a model fulfils the contract of `marketsim.models.Model`.
 
     Args:
         make: makes the model; called more than once, and each must be the same model.
@@ -69,7 +69,7 @@ class _Case:
         return self.model.name
 
     def each(self, series: Floats, start: int, horizon: int = 1, model: Any = None) -> Distribution:
-        """`predict_each`, with seeds that belong to the bars for a model that draws."""
+        """Call `predict_each`; a model that draws samples gets a seed for each bar."""
         model = self.model if model is None else model
         if not self.traits.seeded:
             return cast(Model, model).predict_each(series, start, horizon=horizon)
@@ -77,7 +77,7 @@ class _Case:
         return cast(SeededModel, model).predict_each(series, start, horizon=horizon, seeds=seeds)
 
     def figures(self, made: Distribution) -> Floats:
-        """Mean and quantiles [..., horizon, figure]."""
+        """Return mean and quantiles [..., horizon, figure]."""
         return np.concatenate([made.mean[..., None], made.quantile(self.traits.levels)], axis=-1)
 
     def require_equal(self, got: Floats, expected: Floats, what: str) -> None:
@@ -95,7 +95,7 @@ class _Case:
 
 
 def _moves(traits: ModelTraits, seed: int) -> Floats:
-    """Random moves [time], or [4, time] for a model of all targets together."""
+    """Draw random moves [time], or [4, time] for a model of all targets together."""
     rng = np.random.default_rng(seed)
     close = rng.normal(0.0, 0.01, ROWS)
     opened = rng.normal(0.0, 0.004, ROWS)
@@ -109,7 +109,7 @@ def _horizons(traits: ModelTraits) -> tuple[int, ...]:
 
 
 def _shapes(case: _Case) -> None:
-    """Forecasts have the shape, kind and levels that the traits state, and are in order."""
+    """Check that forecasts have the shape, kind, levels and order that the traits state."""
     middle = (4,) if case.traits.joint else ()
     for horizon in _horizons(case.traits):
         made = case.each(case.series, _START, horizon)
@@ -123,7 +123,7 @@ def _shapes(case: _Case) -> None:
 
 
 def _batches(case: _Case) -> None:
-    """A forecast does not depend on what else is in its batch."""
+    """Check that a forecast does not depend on the rest of its batch."""
     if case.traits.seeded:
         return  # each forecast draws from its own seed: see the check of days
     contexts = [case.series[..., :end] for end in (40, 61, ROWS)]
@@ -156,7 +156,7 @@ def _own_batches(case: _Case) -> None:
 
 
 def _days(case: _Case) -> None:
-    """`predict_each` gives each bar what a call with the context cut off there gives."""
+    """Check that `predict_each` equals a call with the context cut off at each bar."""
     for horizon in _horizons(case.traits):
         whole = case.figures(case.each(case.series, _START, horizon))
         for end in (_START, 81, ROWS):
@@ -170,7 +170,7 @@ def _days(case: _Case) -> None:
 
 
 def _look_ahead(case: _Case) -> None:
-    """What comes after a bar changes no forecast made before it."""
+    """Check that later bars change no forecast made before them."""
     whole = case.figures(case.each(case.series, _START))
     for cut in (_START, 80, ROWS - 1):
         changed = case.series.copy()
@@ -182,7 +182,7 @@ def _look_ahead(case: _Case) -> None:
 
 
 def _rows(case: _Case) -> None:
-    """A forecast depends on no more than the last `rows` rows that the traits state."""
+    """Check that a forecast depends on the last `rows` rows of the traits only."""
     rows = case.traits.rows
     if rows is None or rows >= ROWS:
         return
@@ -197,7 +197,7 @@ def _rows(case: _Case) -> None:
 
 
 def _identity(case: _Case) -> None:
-    """The fingerprint is hex, follows from the identity, and is that of every such model."""
+    """Check that the fingerprint is hex, follows from the identity, and is the same each time."""
     model, other = case.model, case.make()
     if not re.fullmatch(r"[0-9a-f]{4,128}", model.fingerprint):
         raise ModelContractError(f"{case.name}: fingerprint must be hex: got {model.fingerprint!r}")
@@ -211,7 +211,7 @@ def _identity(case: _Case) -> None:
 
 
 def _pickles(case: _Case) -> None:
-    """A copy sent to another process gives the same forecasts under the same fingerprint."""
+    """Check that a pickled copy has the same fingerprint and forecasts."""
     copy = ForkingPickler.loads(ForkingPickler.dumps(case.model))
     if copy.fingerprint != case.model.fingerprint or stored_as(copy) != stored_as(case.model):
         raise ModelContractError(f"{case.name}: a pickled copy has another fingerprint")

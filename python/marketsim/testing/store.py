@@ -1,4 +1,4 @@
-"""What every store of forecasts must keep to, so that a run may trust what it finds there."""
+"""Contract of stores of forecasts: what runs rely on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _THREADS, _BATCHES, _BATCH = 4, 10, 8
 
 
 class StoreContractError(MarketsimError, AssertionError):
-    """A store does not keep to the contract; the message says to what."""
+    """Raised if a store breaks the contract; the message says how."""
 
 
 def check_store(
@@ -34,7 +34,7 @@ def check_store(
     reopen: Callable[[ForecastStore], ForecastStore] | None = None,
     only: str | None = None,
 ) -> None:
-    """Check that a store keeps to the contract of `marketsim.forecasts.ForecastStore`.
+    """Check that a store fulfils the contract of `marketsim.forecasts.ForecastStore`.
 
     Args:
         make: makes an empty store; called once a check.
@@ -62,7 +62,7 @@ def _keys(numbers: range | list[int]) -> RecordKeys:
 
 
 def _records(numbers: range | list[int], version: int = 0) -> Records:
-    """Values that no other number or version has."""
+    """Make values that no other number or version has."""
     base = np.array(numbers, dtype=np.float64)[:, None] * _WIDTH + np.arange(_WIDTH)
     return (base + 0.25 * version).astype(np.float32)
 
@@ -75,7 +75,7 @@ def _require(holds: bool, what: str) -> None:
 def _read(
     store: ForecastStore, keys: RecordKeys, series: SeriesId = _SERIES
 ) -> tuple[Records, npt.NDArray[np.bool_]]:
-    """What `read` gives, its shapes and dtypes checked, and NaN where nothing was found."""
+    """Read records, check shapes and dtypes; NaN where nothing was found."""
     records, found = store.read(series, keys)
     _require(
         records.shape == (len(keys), _WIDTH) and records.dtype == np.float32,
@@ -105,7 +105,7 @@ def _require_held(
 
 
 def _empty(store: ForecastStore, reopen: _Reopen) -> None:
-    """Nothing is found in an empty store, and no keys are a valid question."""
+    """Check that an empty store finds nothing, and that a read of no keys is valid."""
     _, found = _read(store, _keys(range(5)))
     _require(not found.any(), "an empty store must find nothing")
     _read(store, _keys(range(0)))
@@ -116,7 +116,7 @@ def _empty(store: ForecastStore, reopen: _Reopen) -> None:
 
 
 def _bits(store: ForecastStore, reopen: _Reopen) -> None:
-    """Records come back bit for bit, whatever float32 values they hold."""
+    """Check that records come back bit for bit, whatever float32 values they hold."""
     odd = np.array([-0.0, np.inf, -np.inf, 1e-45, np.finfo(np.float32).max], dtype=np.float32)
     records = _records(range(20))
     records[3, : min(_WIDTH, 5)] = odd[:_WIDTH]
@@ -126,7 +126,7 @@ def _bits(store: ForecastStore, reopen: _Reopen) -> None:
 
 
 def _first(store: ForecastStore, reopen: _Reopen) -> None:
-    """Of two records with one key the first stays, in one batch and in two; both are counted."""
+    """Check that the first of two records with one key stays, in one batch and in two."""
     store.append(_SERIES, _keys(range(10)), _records(range(10)))
     added = store.append(_SERIES, _keys(range(15)), _records(range(15), version=1))
     _require(added == 5, f"append of 5 new records among 15 must return 5: got {added}")
@@ -140,7 +140,7 @@ def _first(store: ForecastStore, reopen: _Reopen) -> None:
 
 
 def _apart(store: ForecastStore, reopen: _Reopen) -> None:
-    """Records of another model, series or schema are never found."""
+    """Check that records of another model, series or schema are never found."""
     store.append(_SERIES, _keys(range(5)), _records(range(5)))
     others = {
         "model": _SERIES._replace(model="00fe" * 8),
@@ -158,7 +158,7 @@ def _apart(store: ForecastStore, reopen: _Reopen) -> None:
 
 
 def _order(store: ForecastStore, reopen: _Reopen) -> None:
-    """Keys may be asked for in any order, repeatedly, and among others that are not there."""
+    """Check reads of keys in any order, repeated, and among missing ones."""
     store.append(_SERIES, _keys(range(50)), _records(range(50)))
     asked = [int(number) for number in np.random.default_rng(0).integers(0, 90, 200)]
     records, found = _read(store, _keys(asked))
@@ -169,7 +169,7 @@ def _order(store: ForecastStore, reopen: _Reopen) -> None:
 
 
 def _copies(store: ForecastStore, reopen: _Reopen) -> None:
-    """What the caller does with its arrays afterwards changes nothing in the store."""
+    """Check that later changes to the caller's arrays change nothing in the store."""
     given = _records(range(5))
     store.append(_SERIES, _keys(range(5)), given)
     given[:] = -1.0
@@ -181,7 +181,7 @@ def _copies(store: ForecastStore, reopen: _Reopen) -> None:
 
 
 def _refusals(store: ForecastStore, reopen: _Reopen) -> None:
-    """Records that do not fit their keys or schema are a ValueError, and nothing is kept."""
+    """Check that records that do not fit their keys or schema raise ValueError and are not kept."""
     for bad in (_records(range(4)), _records(range(5))[:, 1:], _records(range(5))[0]):
         try:
             store.append(_SERIES, _keys(range(5)), bad)
@@ -196,7 +196,7 @@ def _refusals(store: ForecastStore, reopen: _Reopen) -> None:
 
 
 def _threads(store: ForecastStore, reopen: _Reopen) -> None:
-    """Threads may append and read at once."""
+    """Check that threads can append and read at the same time."""
     problems: list[BaseException] = []
 
     def work(thread: int) -> None:
@@ -220,7 +220,7 @@ def _threads(store: ForecastStore, reopen: _Reopen) -> None:
 
 
 def _descriptions(store: ForecastStore, reopen: _Reopen) -> None:
-    """A model can be described before and after it has records, and again."""
+    """Check that a model can be described before and after it has records, and again."""
     store.describe(_SERIES.model, {"name": "a model"})
     store.append(_SERIES, _keys(range(3)), _records(range(3)))
     store.describe(_SERIES.model, {"name": "a model", "levels": [0.1, 0.5]})
@@ -228,14 +228,14 @@ def _descriptions(store: ForecastStore, reopen: _Reopen) -> None:
 
 
 def _pickles(store: ForecastStore, reopen: _Reopen) -> None:
-    """A copy sent to a worker finds what the store holds."""
+    """Check that a pickled copy finds the records."""
     store.append(_SERIES, _keys(range(5)), _records(range(5)))
     copy: Any = ForkingPickler.loads(ForkingPickler.dumps(store))
     _require_held(copy, range(5), _records(range(5)), "of a pickled copy")
 
 
 def _reopened(store: ForecastStore, reopen: _Reopen) -> None:
-    """Another object on the same records finds them, and sees what is appended later."""
+    """Check that a second object finds the same records, and those appended later."""
     if reopen is None:
         return
     store.append(_SERIES, _keys(range(5)), _records(range(5)))

@@ -74,7 +74,7 @@ class Forecasts:
     crossed: int = 0
 
     @classmethod
-    def made(
+    def make(
         cls,
         bars: Bars,
         model: Model,

@@ -145,7 +145,7 @@ def _prepared(
         probe_model(model, bars)
     planned = plan_windows(len(bars), **windows)
     plans = forecast_plans(planned)
-    forecasts = Forecasts.made(
+    forecasts = Forecasts.make(
         bars, model, plans, store=open_store(store), progress=progress, targets=targets
     )
     return Prepared(ModelCard.of(model), planned, plans, RunInputs(bars, forecasts))

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def run_plans_on(
-    wanted: Sequence[tuple[Bars | ReturnTable, ForecastPlan]],
+    planned: Sequence[tuple[Bars | ReturnTable, ForecastPlan]],
     model: Model,
     device: str,
     *,
@@ -55,7 +55,7 @@ def run_plans_on(
     another device, run as in `run_plans`, and their forecasts are uploaded together.
 
     Args:
-        wanted, model, store, progress, targets: as in `run_plans`.
+        planned, model, store, progress, targets: as in `run_plans`.
         device: "cpu", "cuda" or "cuda:<index>".
 
     Raises:
@@ -63,13 +63,13 @@ def run_plans_on(
         UnknownNameError, CudaUnavailableError, CudaError: as `ForecastCube.to`.
     """
     place = find_place(device, {}, work=1)
-    one_step = all(plan.horizons == (1,) for _, plan in wanted)
+    one_step = all(plan.horizons == (1,) for _, plan in planned)
     if place is None or not one_step or not stays(model, place):
-        made = run_plans(wanted, model, store=store, progress=progress, targets=targets)
+        made = run_plans(planned, model, store=store, progress=progress, targets=targets)
         return to_device_together(made, place)
     keeper, traits = Keeper.of(store, model), traits_of(model)
-    with plans_bar(wanted, progress) as bar:
-        work = [look_up(one, model, keeper, targets, bar) for one in wanted]
+    with plans_bar(planned, progress) as bar:
+        work = [look_up(one, model, keeper, targets, bar) for one in planned]
         cubes = to_device_together([one.cube for one in work], place)
         calls = calls_of(work, traits)
         if calls:

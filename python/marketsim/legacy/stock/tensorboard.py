@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from marketsim.bars.symbol import check_symbol
+from marketsim.legacy.stock.result_rows import STRATEGIES
 from marketsim.legacy.stock.settings import setting
 from marketsim.text import get_logger
 
@@ -21,17 +22,6 @@ logger = get_logger(__name__)
 LOG_FOLDER = Path("logs")
 # Package that must be there, and the module whose SummaryWriter is used; the first that is counts.
 _WRITERS = (("tensorboardX", "tensorboardX"), ("tensorboard", "torch.utils.tensorboard"))
-# Name in the tags: the start of the columns' names, and the column of the last day's return.
-_STRATEGIES = {
-    "simple": ("simple_strategy", "simple_strategy_finalday"),
-    "all_signals": ("all_signals_strategy", "all_signals_strategy_finalday"),
-    "buy_hold": ("buy_hold", "buy_hold_finalday"),
-    "unprofit_shutdown": ("unprofit_shutdown", "unprofit_shutdown_finalday"),
-    "entry_takeprofit": ("entry_takeprofit", "entry_takeprofit_finalday"),
-    "highlow": ("highlow", "highlow_finalday_return"),
-    "maxdiff": ("maxdiff", "maxdiff_finalday_return"),
-    "maxdiffalwayson": ("maxdiffalwayson", "maxdiffalwayson_finalday_return"),
-}
 _AVERAGED = (
     "simple",
     "all_signals",
@@ -141,7 +131,7 @@ def log_simulation(
         return
     for target, loss in (losses or {}).items():
         writer.add_scalar(f"{symbol}/{target}/val_loss", float(loss), simulation)
-    for name, (start, final) in _STRATEGIES.items():
+    for name, (start, final) in STRATEGIES.items():
         columns = {
             "total_return": f"{start}_return",
             "sharpe": f"{start}_sharpe",
@@ -161,7 +151,7 @@ def log_averages(writer: Writer, symbol: str, results: pd.DataFrame) -> None:
     if isinstance(writer, NoWriter):
         return
     for name in _AVERAGED:
-        start = _STRATEGIES[name][0]
+        start = STRATEGIES[name][0]
         for tag, ending in _AVERAGES.items():
             column = f"{start}_{ending}"
             if column in results:

@@ -1,1 +1,1 @@
-"""Models of the package chronos-forecasting, by its own pipelines."""
+"""Models of the package chronos-forecasting, run by its own pipelines."""

@@ -1,4 +1,4 @@
-"""The configuration of a chronos-forecasting checkpoint: inputs and outputs of its pipelines."""
+"""Configuration of a chronos-forecasting checkpoint: inputs and outputs of its pipelines."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _JOINT = "Chronos2Pipeline"
 
 
 def is_chronos_quantiles(config: Mapping[str, Any]) -> bool:
-    """Whether a config.json is one of a Chronos model that states quantiles: Bolt, or 2."""
+    """Whether a config.json is that of a Chronos model with quantiles: Bolt, or 2."""
     return "quantiles" in _own_part(config)
 
 
 def is_chronos_samples(config: Mapping[str, Any]) -> bool:
-    """Whether a config.json is one of a Chronos model that draws samples of tokens."""
+    """Whether a config.json is that of a Chronos model that samples tokens."""
     return "tokenizer_class" in _own_part(config)
 
 
 @dataclass(frozen=True)
 class ChronosConfig:
-    """The sizes and limits of a Chronos model that callers need.
+    """Sizes and limits of a Chronos model.
 
     Attributes:
         context_length: how many last values it sees.

@@ -82,7 +82,7 @@ class ChronosModel(ABC):
 
     @property
     def traits(self) -> ModelTraits:
-        """What it reads and gives, and how it is run."""
+        """Traits of the model."""
         return ModelTraits(
             levels=self.levels,
             rows=self.context_length,
@@ -95,12 +95,12 @@ class ChronosModel(ABC):
         return {k: v for k, v in vars(self).items() if k not in ("pipeline", "batches")}
 
     def options(self) -> dict[str, Any]:
-        """The options that change a forecast, for the fingerprint."""
+        """Options that change a forecast, for the fingerprint."""
         return {}
 
     @property
     def identity(self) -> ModelIdentity:
-        """Everything that a forecast depends on besides its context."""
+        """Identity: everything that a forecast depends on besides its context."""
         return ModelIdentity(
             name=self.name,
             code=f"{type(self).__module__} {self.version}",
@@ -122,7 +122,7 @@ class ChronosModel(ABC):
 
     @cached_property
     def pipeline(self) -> Any:
-        """The pipeline, opened on first use."""
+        """Pipeline, opened on first use."""
         if isinstance(self.checkpoint, BuiltPipeline):
             return self.checkpoint.pipeline
         with stage("load", settle=self.execution.settle):
@@ -131,7 +131,7 @@ class ChronosModel(ABC):
     def context_rows(
         self, contexts: Contexts, mask: npt.ArrayLike | None, *, together: bool
     ) -> tuple[list[Row], tuple[int, ...]]:
-        """One row a context, or a variate of it, and the shape [batch] or [batch, variate]."""
+        """Make one row per context or variate; also return the batch shape."""
         flat, masks, shape = read_contexts(contexts, mask)
         if masks is None:
             masks = [np.ones(row.shape, dtype=np.bool_) for row in flat]
@@ -161,5 +161,5 @@ class ChronosModel(ABC):
 
 
 def given_values(row: Row) -> Values:
-    """The values [variate, time] of a row as the pipelines take them: NaN where not observed."""
+    """Return the values [variate, time] of a row for a pipeline: NaN where not observed."""
     return np.where(row.observed, row.values, np.float32(np.nan))

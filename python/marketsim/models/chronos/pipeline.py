@@ -1,4 +1,4 @@
-"""Pipelines of chronos-forecasting: opened from a checkpoint, or handed over by the user."""
+"""Pipelines of chronos-forecasting, opened from a checkpoint or built by the user."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class BuiltPipeline:
 
     @classmethod
     def of(cls, pipeline: Any, name: str) -> BuiltPipeline:
-        """A pipeline by a name of the user's.
+        """Wrap a pipeline under a name.
 
         Raises:
             ArgumentError: it is no pipeline of chronos-forecasting, or in training mode.
@@ -64,13 +64,13 @@ class BuiltPipeline:
 
     @property
     def execution(self) -> Execution:
-        """Where and in which precision it computes."""
+        """Device and precision of the pipeline."""
         first = next(self.pipeline.inner_model.parameters())
         return Execution(str(first.device), str(first.dtype).removeprefix("torch."))
 
 
 def package_version() -> str:
-    """The installed version of chronos-forecasting.
+    """Return the installed version of chronos-forecasting.
 
     Raises:
         MissingDependencyError: it is not installed.
@@ -87,7 +87,7 @@ def package_version() -> str:
 
 
 def libraries(execution: Execution) -> dict[str, str]:
-    """Versions of the libraries that compute, as far as they are installed."""
+    """Return versions of the libraries in use that are installed."""
     from importlib import metadata
 
     found = dict(execution.libraries)
@@ -105,7 +105,7 @@ def weights_digest(checkpoint: Checkpoint | BuiltPipeline) -> str:
 
 
 def open_pipeline(checkpoint: Checkpoint, execution: Execution) -> Any:
-    """The pipeline of a checkpoint, with all its weights, on its device.
+    """Open the pipeline of a checkpoint with all its weights, on its device.
 
     Raises:
         CheckpointError: it cannot be opened, its weights are not complete, or its files are not
@@ -199,7 +199,7 @@ def _no_loading_bar() -> Iterator[None]:
 
 
 def _kind(pipeline: Any) -> str:
-    """The name of the pipeline's class, or of the known one that it derives from."""
+    """Return the name of the pipeline's class, or of the known class that it derives from."""
     names = [base.__name__ for base in type(pipeline).__mro__]
     return next((name for name in names if name in _KINDS), names[0])
 

@@ -1,4 +1,4 @@
-"""Chronos models that state quantiles: Chronos-Bolt and Chronos-2."""
+"""Chronos models that forecast quantiles: Chronos-Bolt and Chronos-2."""
 
 from __future__ import annotations
 
@@ -64,18 +64,18 @@ class ChronosQuantileModel(ChronosModel):
 
     @property
     def traits(self) -> ModelTraits:
-        """What it reads and gives, and how it is run."""
+        """Traits of the model."""
         return replace(
             super().traits, columns=joint_columns(self.joint), joint=self.joint, batched=True
         )
 
     def options(self) -> dict[str, Any]:
-        """The options that change a forecast, for the fingerprint."""
+        """Options that change a forecast, for the fingerprint."""
         return {"joint": self.joint}
 
     @cached_property
     def batches(self) -> BatchRunner:
-        """The batch runner; counts how often memory did not suffice."""
+        """Batch runner; counts how often memory was insufficient."""
         return BatchRunner(self.execution.max_tokens(self.config.bytes_per_token))
 
     def predict(
@@ -164,7 +164,7 @@ class ChronosQuantileModel(ChronosModel):
         place: Callable[[Indices, Indices, Indices, Array], None],
         on_progress: Progress | None,
     ) -> None:
-        """Hand over each batch: series, day and first variate of each row, and its quantiles."""
+        """Pass on each batch: series, day and first variate of each row, and its quantiles."""
         together = self.config.joint
         # Series with other numbers of variates are other batches, and other shapes of results.
         for shape in sorted({array.shape[:-1] for array in arrays}):
@@ -186,7 +186,7 @@ class ChronosQuantileModel(ChronosModel):
             self._run(rows, steps, work, on_progress)
 
     def _forecast(self, rows: list[Row], steps: int) -> Array:
-        """Quantiles [row, variate, step, level] of rows that all have as many variates."""
+        """Compute quantiles [row, variate, step, level] of rows with equal numbers of variates."""
         if not rows:
             return np.empty((0, 1, steps, len(self.levels)))
         made = np.empty((len(rows), rows[0].variates, steps, len(self.levels)))
@@ -204,7 +204,7 @@ class ChronosQuantileModel(ChronosModel):
         take: Callable[[Indices, Array], None],
         on_progress: Progress | None,
     ) -> None:
-        """Hand over the slots of each batch of rows, and its quantiles."""
+        """Pass on the slots of each batch of rows, and its quantiles."""
         order = np.argsort(self.config.levels)
         patch = self.config.patch if self.config.aligned else 1
         widened = [_widened(row, self.config) for row in rows]
@@ -220,7 +220,7 @@ class ChronosQuantileModel(ChronosModel):
                 on_progress(len(slots))
 
     def _quantiles(self, values: npt.NDArray[np.float32], steps: int) -> Array:
-        """The pipeline's quantiles [row, variate, level, step] of contexts [row, variate, time]."""
+        """Run the pipeline on contexts [row, variate, time]: [row, variate, level, step]."""
         pipeline = self.pipeline
         import torch
 

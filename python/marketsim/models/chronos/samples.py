@@ -73,11 +73,11 @@ class ChronosSampleModel(ChronosModel):
 
     @property
     def traits(self) -> ModelTraits:
-        """What it reads and gives, and how it is run."""
+        """Traits of the model."""
         return replace(super().traits, draws=self.samples, seeded=True)
 
     def options(self) -> dict[str, Any]:
-        """The options that change a forecast, for the fingerprint."""
+        """Options that change a forecast, for the fingerprint."""
         return dict(self.sampling)
 
     @property
@@ -127,7 +127,7 @@ class ChronosSampleModel(ChronosModel):
         return SampleDistribution(made.reshape(self.samples, days, *array.shape[:-1], steps))
 
     def _draw(self, rows: list[Row], seeds: list[int], steps: int) -> Array:
-        """Paths [sample, row, step], each row's from its own seed."""
+        """Draw paths [sample, row, step], each row from its own seed."""
         pipeline = self.pipeline
         import torch
 
@@ -144,7 +144,7 @@ class ChronosSampleModel(ChronosModel):
 
 
 def _seeds(given: npt.ArrayLike | None, rows: list[Row], count: int, variates: int) -> list[int]:
-    """The seed of each row; rows are [forecast, variate]."""
+    """Return the seed of each row; rows are [forecast, variate]."""
     if given is None:
         return [_number(given_values(row).tobytes()) for row in rows]
     seeds = np.asarray(given)
@@ -164,7 +164,7 @@ def _number(content: bytes) -> int:
 
 
 def _checked(sampling: dict[str, Any]) -> dict[str, Any]:
-    """The settings, checked.
+    """Check the settings and return them.
 
     Raises:
         ArgumentError: one of them is out of its range.

@@ -104,7 +104,7 @@ class KronosConfig:
 
     @classmethod
     def of(cls, config: Mapping[str, Any], where: str) -> KronosConfig:
-        """The sizes in a config.json.
+        """Read the sizes from a config.json.
 
         Raises:
             CheckpointError: a key is missing, or says something that this code does not do.
@@ -135,7 +135,7 @@ class KronosConfig:
         return _PAIRINGS.get((self.stack.width, self.stack.layers))
 
     def tensors(self) -> Shapes:
-        """Names and shapes of the weights."""
+        """Return names and shapes of the weights."""
         d = self.stack.width
         words = {"s1": 1 << self.first_bits, "s2": 1 << self.second_bits}
         shapes = self.stack.tensors("transformer")
@@ -170,7 +170,7 @@ class TokenizerConfig:
 
     @classmethod
     def of(cls, config: Mapping[str, Any], where: str) -> TokenizerConfig:
-        """The sizes in a config.json.
+        """Read the sizes from a config.json.
 
         Raises:
             CheckpointError: a key is missing, or says something that this code does not do.

@@ -115,7 +115,7 @@ class Kronos:
 
     @property
     def traits(self) -> ModelTraits:
-        """What it reads and gives."""
+        """Traits of the model."""
         return ModelTraits(
             levels=self.levels, rows=self.context_length, columns=_READ, joint=True, bars=True,
             timestamps=True, targets=("close",), horizons=1, draws=self.sampling.samples,

@@ -102,13 +102,13 @@ class Layer(nn.Module):
         self.down = nn.Linear(config.hidden, d, bias=False)
 
     def project(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values [token, head, dimension] of tokens [token, width]."""
+        """Project tokens [token, width] to queries, keys and values [token, head, dimension]."""
         mixed = self.qkv(unit_size(hidden, NORM_EPS).to(self.qkv.weight.dtype))
         q, k, v = mixed.view(len(hidden), 3, self.heads, -1).unbind(1)
         return q, k, v
 
     def finish(self, hidden: Tensor, attended: Tensor) -> Tensor:
-        """The layer's result, in place of its input, from what was attended to; [token, width]."""
+        """Write the layer's result over its input, given the attention output; [token, width]."""
         hidden += self.out(attended.to(self.out.weight.dtype))
         normal = unit_size(hidden, NORM_EPS).to(self.down.weight.dtype)
         gate, value = self.gate_value(normal).chunk(2, dim=-1)

@@ -1,4 +1,4 @@
-"""Rows that a network reads, and how they are batched.
+"""Rows of network input, and their batches.
 
 A causal network that reads a series in patches gives, at the end of each patch, the forecast that
 it would give after reading only that far. Patches are counted back from the end of a context, so
@@ -35,7 +35,7 @@ _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
 @dataclass(frozen=True)
 class Row:
-    """One series to read, and where its forecasts go.
+    """One series of input, and the slots of its forecasts.
 
     Attributes:
         values: float32 [variate, time]; what is not known is the last value known, or 0.
@@ -52,22 +52,22 @@ class Row:
 
     @classmethod
     def of(cls, values: Array, observed: Flags, ends: Indices, slots: Indices) -> Row:
-        """A row of values that may be NaN, which counts as not observed."""
+        """Make a row of values; NaN counts as not observed."""
         return cls(*known_values(values, observed), ends, slots)
 
     @property
     def variates(self) -> int:
-        """How many variates it has."""
+        """Number of variates."""
         return len(self.values)
 
     def patches(self, patch: int) -> int:
-        """How many patches of that many steps it takes."""
+        """Return the number of patches of `patch` steps."""
         return -(-int(self.values.shape[-1]) // patch)
 
 
 @dataclass(frozen=True)
 class RowGroup:
-    """Rows of series that have as many variates, and so may share batches.
+    """Rows of series with equal numbers of variates, which can share batches.
 
     Attributes:
         variates: how many.
@@ -82,13 +82,13 @@ class RowGroup:
     slots: list[int]
 
     def places(self, slots: Indices) -> tuple[Indices, Indices]:
-        """The series of each forecast, and the index of each forecast within its series."""
+        """Return the series of each forecast and its index within the series."""
         which = np.searchsorted(self.slots, slots, side="right") - 1
         return np.asarray(self.series)[which], slots - np.asarray(self.slots)[which]
 
 
 def known_values(values: Array, observed: Flags) -> tuple[npt.NDArray[np.float32], Flags]:
-    """Values as float32 with NaN replaced by the last value before it (0 at the start), and flags.
+    """Return float32 values with NaN replaced by the last value (0 at the start), and flags.
 
     Raises:
         ArgumentError: infinite values, a variate without an observed one, or one that float32
@@ -113,7 +113,7 @@ def known_values(values: Array, observed: Flags) -> tuple[npt.NDArray[np.float32
 def window_row(
     values: Array, observed: Flags, end: int, slot: int, context_length: int | None
 ) -> Row:
-    """The row of one context by itself: the last `context_length` values before `end`."""
+    """Make the row of one context: the last `context_length` values before `end`."""
     start = 0 if context_length is None else max(0, end - context_length)
     part = slice(start, end)
     ends = np.array([end - start], dtype=np.int64)
@@ -123,7 +123,7 @@ def window_row(
 def aligned_rows(
     values: Array, observed: Flags, ends: Indices, slots: Indices, patch: int
 ) -> list[Row]:
-    """Rows for many contexts that start where the series starts: one for each alignment."""
+    """Make rows for contexts that start with the series: one for each alignment of patches."""
     rows = []
     for offset in np.unique(ends % patch):
         mine = ends % patch == offset
@@ -134,12 +134,12 @@ def aligned_rows(
 
 
 def as_variates(rows: Sequence[npt.NDArray[Any]], variates: int) -> list[npt.NDArray[Any]]:
-    """1-D rows in groups of that many, as [variate, time]."""
+    """Group 1-D rows as [variate, time], `variates` per group."""
     return [np.stack(rows[at : at + variates]) for at in range(0, len(rows), variates)]
 
 
 def variates_of(series: Array) -> int:
-    """How many variates a series [time] or [variate, time] has."""
+    """Return the number of variates of a series [time] or [variate, time]."""
     return len(series) if series.ndim > 1 else 1
 
 
@@ -184,7 +184,7 @@ class BatchRunner:
         self._advice = advice
 
     def plan(self, rows: Sequence[Row], patch: int, *, equal: bool = False) -> Iterator[Batch]:
-        """Batches of rows, sorted by variates and length: of one length each, if `equal`.
+        """Plan batches of rows, sorted by variates and length; of one length each if `equal`.
 
         The longest come first, so that memory that does not suffice shows at once.
         """
@@ -266,7 +266,7 @@ class BatchRunner:
 
 
 def padded(batch: Batch, patch: int) -> tuple[npt.NDArray[np.float32], Flags]:
-    """Values and flags [row, variate, time] of a batch, zeros where there is nothing.
+    """Return values and flags [row, variate, time] of a batch, padded with zeros.
 
     Each row is filled up at its start to whole patches, as the models were trained, and then at its
     end to the batch's width, in padding that is never read.
@@ -283,14 +283,14 @@ def padded(batch: Batch, patch: int) -> tuple[npt.NDArray[np.float32], Flags]:
 
 
 def positions(batch: Batch, patch: int) -> tuple[Indices, Indices]:
-    """(row, patch number) of each forecast of a batch, in the order of its rows."""
+    """Return (row, patch number) of each forecast of a batch, in the order of its rows."""
     rows = np.concatenate([np.full(len(row.ends), i) for i, row in enumerate(batch.rows)])
     ends = np.concatenate([row.ends for row in batch.rows])
     return rows, -(-ends // patch) - 1
 
 
 def bucket(size: int) -> int:
-    """The next of 1, 2, 3, 4, 6, 8, 12, 16, 24, ...: few shapes, at most half of one empty."""
+    """Round up to 1, 2, 3, 4, 6, 8, 12, 16, 24, ...: few shapes, padded by at most half."""
     power = 1
     while power < size:
         if power % 2 == 0 and power // 2 * 3 >= size:
@@ -300,7 +300,7 @@ def bucket(size: int) -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of any kind says that memory ran out."""
+    """Whether an error means that memory ran out."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return any(text in str(error) for text in _OUT_OF_MEMORY)

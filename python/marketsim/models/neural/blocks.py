@@ -1,4 +1,4 @@
-"""Building blocks that the networks share.
+"""Building blocks of the networks.
 
 Results of one row must not depend on what else is in the batch, on how long the rows beside it are,
 or on where a series ends. So the numbers of rows of a matrix product and of positions of an
@@ -35,14 +35,14 @@ class Rotation(NamedTuple):
     key_sin: Tensor
 
     def at(self, start: int, stop: int) -> Rotation:
-        """The factors of some positions."""
+        """Return the factors of some positions."""
         return Rotation(*(table[start:stop] for table in self))
 
 
 def rotated_tiles(
     query: Tensor, key: Tensor, value: Tensor, rotation: Rotation
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Turned queries and keys, and the values, [row, position, head, dimension].
+    """Return rotated queries and keys, and the values, [row, position, head, dimension].
 
     Positions are filled up with zeros to whole tiles, or blocks. What is read and written goes
     through memory once: these arrays are larger than the caches.
@@ -61,7 +61,7 @@ def rotated_tiles(
 
 
 def turn(out: Tensor, values: Tensor, cos: Tensor, sin: Tensor) -> None:
-    """Turn pairs (j, j + half) of the last axis into `out`; factors are [..., turned dimensions].
+    """Rotate pairs (j, j + half) of the last axis into `out`; factors [..., rotated dimensions].
 
     Dimensions beyond those of the factors stay as they are. Products are in float32.
     """
@@ -76,13 +76,13 @@ def turn(out: Tensor, values: Tensor, cos: Tensor, sin: Tensor) -> None:
 
 
 def unit_size(hidden: Tensor, eps: float) -> Tensor:
-    """Rows of the last axis divided by their root mean square, of which eps is the least square."""
+    """Divide the last axis by its root mean square; eps is added to the mean square."""
     norm = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True)
     return hidden * torch.rsqrt(norm.square_().div_(hidden.shape[-1]).add_(eps))
 
 
 def outputs_from(linear: nn.Linear, values: Tensor, first: int) -> Tensor:
-    """The outputs of a linear map with a bias, from number `first` on.
+    """Compute the outputs of a linear map with a bias from index `first` on.
 
     The others are not computed, unless its weight is kept in a form that cannot be cut.
     """
@@ -93,12 +93,12 @@ def outputs_from(linear: nn.Linear, values: Tensor, first: int) -> Tensor:
 
 
 def pair_order(dimensions: int) -> Tensor:
-    """The order of a head's dimensions that turns neighbours (2j, 2j + 1) into (j, j + half)."""
+    """Return the order of dimensions that moves neighbours (2j, 2j + 1) to (j, j + half)."""
     return torch.arange(dimensions).reshape(-1, 2).T.reshape(-1)
 
 
 def pad_tile(values: Tensor, axis: int) -> Tensor:
-    """Zeros at the end of an axis up to a multiple of TILE."""
+    """Pad the end of an axis with zeros to a multiple of TILE."""
     missing = -values.shape[axis] % TILE
     if missing == 0:
         return values
@@ -110,7 +110,7 @@ def pad_tile(values: Tensor, axis: int) -> Tensor:
 def attend(
     query: Tensor, key: Tensor, value: Tensor, *, scale: float, mask: Tensor | None = None
 ) -> Tensor:
-    """Causal attention of [row, position, head, dimension], whole tiles; the same shape.
+    """Compute causal attention of whole tiles [row, position, head, dimension].
 
     Args:
         query, key, value: see `rotated_tiles`. What fills up a tile comes last, so nobody before it
@@ -144,7 +144,7 @@ def attend(
 
 
 def _causal(mask: Tensor, size: int) -> Tensor:
-    """What is seen of `size` positions: what a mask of the first ones allows, and oneself."""
+    """Return the causal mask of `size` positions: the given mask of the first ones, and self."""
     seen = torch.ones(size, size, dtype=torch.bool, device=mask.device).tril()
     seen = seen.repeat(len(mask), 1, 1)
     positions = mask.shape[-1]
@@ -154,7 +154,7 @@ def _causal(mask: Tensor, size: int) -> Tensor:
 
 
 def attend_across(query: Tensor, key: Tensor, value: Tensor, *, scale: float) -> Tensor:
-    """Attention to every entry: [row, entry, head, dimension], queries may be fewer than keys."""
+    """Compute attention to every entry [row, entry, head, dimension]; queries may be fewer."""
     # A few rows at a time, since filling up few entries to whole tiles takes memory.
     entries = max(query.shape[1], key.shape[1]) + TILE
     rows = max(1, _FILLED // (entries * value.shape[2] * (value.shape[3] + TILE)))

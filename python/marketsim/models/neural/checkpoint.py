@@ -1,4 +1,4 @@
-"""Checkpoints in the official form: config.json and safetensors, in a folder or on a hub.
+"""Checkpoints in the official format: config.json and safetensors, in a folder or on a hub.
 
 Nothing else is read: no pickle, no code.
 """
@@ -48,7 +48,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model's configuration and the files of its weights.
+    """Configuration and weight files of a model.
 
     Attributes:
         name: display name: the hub id, or the folder's name.
@@ -66,7 +66,7 @@ class Checkpoint:
 
     @classmethod
     def open(cls, folder: Path, name: str) -> Checkpoint:
-        """The checkpoint in a folder; reads its configuration and no weights.
+        """Open the checkpoint in a folder; reads its configuration and no weights.
 
         Raises:
             CheckpointNotFoundError: the folder or one of its files does not exist.
@@ -98,19 +98,19 @@ class Checkpoint:
     def _pinned(
         cls, name: str, folder: Path, config: Mapping[str, Any], files: tuple[Path, ...]
     ) -> Checkpoint:
-        """A checkpoint of the files as they are now."""
+        """Return a checkpoint of the files as they are now."""
         checkpoint = cls(name, folder, config, files)
         stamps = tuple(_stamp(source, settle=True) for source in checkpoint.sources)
         return replace(checkpoint, stamps=stamps)
 
     @property
     def sources(self) -> tuple[Path, ...]:
-        """All files that decide a forecast; the last, of generation, need not exist."""
+        """Files that decide a forecast; the last, for generation, is optional."""
         return (self.folder / _CONFIG, *self.files, self.folder / _GENERATION)
 
     @cached_property
     def digest(self) -> str:
-        """Hash of what decides a forecast: the configuration, and each tensor's type, shape, bytes.
+        """Hash what decides a forecast: the configuration, and each tensor's type, shape and bytes.
 
         Into how many files the tensors are split has no part in it.
 
@@ -127,7 +127,7 @@ class Checkpoint:
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
-        """Check before and after something reads the files that they are as they were when opened.
+        """Context that checks, at start and end, that the files are unchanged since opening.
 
         So the fingerprint is that of the very bytes that the configuration and the weights come
         from.
@@ -152,7 +152,7 @@ class Checkpoint:
                 )
 
     def tensors(self, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, torch.Tensor]:
-        """The weights by name.
+        """Read the weights by name.
 
         Raises:
             CheckpointError: a file that is not safetensors, or a name that stands in two of them.
@@ -160,7 +160,7 @@ class Checkpoint:
         return dict(self._read(wanted, lambda opened, name: opened.tensor(name)))
 
     def names(self) -> tuple[str, ...]:
-        """The names of the weights; raises as `tensors`."""
+        """Return the names of the weights; raises as `tensors`."""
         return tuple(name for name, _ in self._read(lambda name: True, lambda opened, name: None))
 
     def _read(
@@ -186,7 +186,7 @@ def locate(
     cache_dir: str | os.PathLike[str] | None = None,
     offline: bool = False,
 ) -> Checkpoint:
-    """The checkpoint in a folder, or of a hub id, which is downloaded where it is not yet cached.
+    """Return the checkpoint in a folder or of a hub id, which is downloaded unless cached.
 
     Args:
         name_or_folder: an existing folder, or a hub id such as "Datadog/Toto-2.0-22m".
@@ -212,7 +212,7 @@ def locate(
 
 
 def layer_count(config: Mapping[str, Any], key: str) -> int:
-    """How many layers a configuration asks for.
+    """Return the number of layers of a configuration; raise if it is out of range.
 
     Raises:
         ValueError: more than any network has, which would take long to list.
@@ -224,14 +224,14 @@ def layer_count(config: Mapping[str, Any], key: str) -> int:
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a name has the form owner/name of a hub."""
+    """Whether a name has a hub's form owner/name."""
     return _HUB_ID.fullmatch(name) is not None
 
 
 def check_names(
     found: Mapping[str, torch.Tensor], wanted: Mapping[str, tuple[int, ...]], where: str
 ) -> None:
-    """Compare the names and shapes of weights with those that the configuration asks for.
+    """Check the names and shapes of weights against those of the configuration.
 
     Raises:
         CheckpointError: names that are missing or unknown, or shapes that differ, with examples.
@@ -262,7 +262,7 @@ def _stamp(file: Path, *, settle: bool = False) -> FileStamp:
 
 
 def _shards(index: Path) -> list[str]:
-    """The files that an index names; only names of files beside it."""
+    """Return the files that an index names; raise for names outside of its folder."""
     weight_map = _read_object(index, "the list of weights").get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(f"{index} has no weight_map")

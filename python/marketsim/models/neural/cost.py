@@ -1,4 +1,4 @@
-"""Cost of forecasts, counted from a network's sizes and batches before it is loaded."""
+"""Cost of forecasts, computed from sizes and batches before the network is loaded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PREPARATIONS = 24
 
 @dataclass(frozen=True)
 class NetworkSizes:
-    """The sizes of a network of layers that look along time or across variates.
+    """Sizes of a network with layers along time and across variates.
 
     Attributes:
         width: values that stand for a patch.
@@ -42,7 +42,7 @@ class NetworkSizes:
 
 @dataclass(frozen=True)
 class Cost:
-    """Operations and memory of forecasts; costs add up.
+    """Operations and memory of forecasts; supports addition.
 
     Attributes:
         forecasts: how many forecasts, of one variate each.
@@ -83,7 +83,7 @@ class Cost:
 def batch_cost(
     sizes: NetworkSizes, batch: Batch, patch: int, *, steps: int, bucketed: bool
 ) -> Cost:
-    """The cost of one batch that forecasts up to a patch."""
+    """Compute the cost of one batch that forecasts up to one patch."""
     variates = batch.rows[0].variates
     forecasts = sum(len(row.ends) for row in batch.rows)
     wanted = _tiles((bucket(forecasts) if bucketed else forecasts) * variates)

@@ -1,4 +1,4 @@
-"""Where and how a network computes: device, precision, compilation, and the memory it may take."""
+"""Execution of networks: device, precision, compilation, and memory limit."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MOST_SHAPES = 4096
 
 @dataclass(frozen=True)
 class Execution:
-    """How a network is run.
+    """Device, precision and compilation of a network.
 
     Attributes:
         device: "cpu", "cuda" or "cuda:<index>".
@@ -53,7 +53,7 @@ class Execution:
     quantize: str | None = None
 
     def check(self) -> Execution:
-        """The execution, if this machine supports it.
+        """Return the execution; raise if this machine does not support it.
 
         Raises:
             UnknownNameError: no such precision.
@@ -84,7 +84,7 @@ class Execution:
 
     @property
     def kernel(self) -> str:
-        """Which of the library's kernels compute, where they differ in the last digits."""
+        """Name the library kernels in use, which differ in the last digits."""
         parts = [self.device.partition(":")[0], "compiled" if self.compile else "eager"]
         if self.quantize:
             parts.append(f"{self.quantize} layers")
@@ -93,7 +93,7 @@ class Execution:
         return ", ".join(parts)
 
     def _processor(self) -> str:
-        """What decides the last bits of a sum: instruction set or GPU, and torch's modes."""
+        """Name what decides the last bits of a sum: instruction set or GPU, and torch's modes."""
         if self.device == "cpu" and "torch" not in sys.modules:
             # A run that finds all its forecasts does without torch: this is what it would say.
             chosen = os.environ.get("ATEN_CPU_CAPABILITY") or _core.supported_isas()[-1]
@@ -111,7 +111,7 @@ class Execution:
 
     @property
     def libraries(self) -> dict[str, str]:
-        """Versions of the libraries that compute."""
+        """Versions of the libraries in use."""
         from importlib.metadata import version  # slow to import
 
         names = ["torch", *(["torchao"] if self.quantize else [])]
@@ -119,14 +119,14 @@ class Execution:
 
     @property
     def torch_device(self) -> torch.device:
-        """The device as torch knows it."""
+        """Device as a torch object."""
         import torch
 
         return torch.device(self.device)
 
     @property
     def torch_dtype(self) -> torch.dtype:
-        """The precision as torch knows it."""
+        """Precision as a torch dtype."""
         import torch
 
         dtype = getattr(torch, self.dtype)
@@ -134,19 +134,19 @@ class Execution:
         return dtype
 
     def settle(self) -> None:
-        """Wait until a GPU has done its queued work; only timing needs that."""
+        """Wait for a GPU's queued work; only timing needs it."""
         if self.device != "cpu":
             import torch
 
             torch.cuda.synchronize(self.torch_device)
 
     def max_tokens(self, bytes_per_token: int) -> int:
-        """The most patches of a batch."""
+        """Return the maximum number of patches of a batch."""
         most = _CPU_TOKENS if self.device == "cpu" else _CUDA_TOKENS
         return max(16, min(most, self.batch_bytes() // bytes_per_token))
 
     def batch_bytes(self) -> int:
-        """The most memory of a batch."""
+        """Return the maximum memory of a batch, in bytes."""
         if self.device == "cpu":
             free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
             return min(_CPU_SHARE, free // 4)
@@ -156,7 +156,7 @@ class Execution:
         return int(free // 2)
 
     def prepare(self, network: Any) -> Any:
-        """The network on its device, its `layers` quantised if requested; evaluation mode."""
+        """Move the network to its device in evaluation mode; quantise its `layers` if requested."""
         network = network.eval().requires_grad_(False).to(self.torch_device)
         if self.quantize == "int8":
             from torchao.quantization import Int8WeightOnlyConfig, quantize_
@@ -167,7 +167,7 @@ class Execution:
 
 
 def shares_forecasts() -> bool:
-    """Whether forecasts of other processors are taken, which differ in the last digits.
+    """Whether stored forecasts of other processors, which differ in the last digits, are accepted.
 
     MARKETSIM_SHARE=tolerance makes it so: then a fingerprint says nothing of the processor, and
     machines can share a store. Forecasts agree to 1e-5 of their value in float32, no closer.
@@ -182,7 +182,7 @@ def shares_forecasts() -> bool:
 
 
 def compiled(network: Any, execution: Execution) -> Callable[..., Any]:
-    """The network translated by torch.compile, once for each shape of a batch."""
+    """Compile the network by torch.compile, once for each shape of a batch."""
     import torch
 
     # On a GPU the launches of a batch are recorded and replayed as one.
@@ -199,7 +199,7 @@ def compiled(network: Any, execution: Execution) -> Callable[..., Any]:
 
 
 def check_cuda(device: str) -> None:
-    """Raise unless that is a GPU that torch can compute on.
+    """Raise unless torch can compute on this GPU.
 
     Raises:
         UnknownNameError: no device of that name.

@@ -29,7 +29,7 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Expectation:
-    """An estimate.
+    """Estimated time and memory of forecasts.
 
     Attributes:
         seconds: until the forecasts are made, once the weights are loaded.
@@ -47,7 +47,7 @@ class Expectation:
 
 
 class CostedModel(Protocol):
-    """A model whose trait `costed` is True: it foresees what forecasts cost."""
+    """A model whose trait `costed` is True: it computes the cost of forecasts in advance."""
 
     @property
     def execution(self) -> Execution:
@@ -55,16 +55,16 @@ class CostedModel(Protocol):
         ...
 
     def cost(self, series: Sequence[npt.ArrayLike], starts: Sequence[int]) -> Cost:
-        """What `BatchedModel.predict_batches` will do for one step ahead; the model is not run."""
+        """Compute the cost of `BatchedModel.predict_batches` for one step; runs no model."""
         ...
 
     def expect(self, cost: Cost) -> Expectation:
-        """The time and memory that forecasts of that cost will take, at the speed of now."""
+        """Estimate time and memory of forecasts of a cost, at the current speed of this machine."""
         ...
 
 
 class TimedNetwork(Protocol):
-    """What an estimate needs of a model: its sizes, and a smaller network of the same kind."""
+    """Members of a model that estimates use: its sizes, and a smaller network of the same kind."""
 
     @property
     def execution(self) -> Execution:
@@ -73,30 +73,30 @@ class TimedNetwork(Protocol):
 
     @property
     def sizes(self) -> NetworkSizes:
-        """The sizes of the network."""
+        """Sizes of the network."""
         ...
 
     @property
     def patch(self) -> int:
-        """How many steps a patch has."""
+        """Number of steps per patch."""
         ...
 
     def bytes_per_token(self) -> int:
-        """Memory that a patch takes on its way through the network, at most."""
+        """Upper bound of the memory per patch in a forward pass, in bytes."""
         ...
 
     def sample_network(self, layers: int) -> Any:
-        """A network of random weights and that many layers along time, on the CPU in float32."""
+        """Build a network with random weights and `layers` layers along time, CPU, float32."""
         ...
 
     def rotation(self, numbers: Indices, centre: float = 0.0) -> Rotation:
-        """Rotary factors of patch numbers on the model's device."""
+        """Return rotary factors of patch numbers on the model's device."""
         ...
 
 
 @dataclass(frozen=True)
 class _Speed:
-    """The machine's measured speeds, per second.
+    """Measured speeds of this machine, per second.
 
     Attributes:
         layers: operations of layers like the network's, with all that lies between them.
@@ -112,7 +112,7 @@ class _Speed:
 
 
 def expect(model: TimedNetwork, cost: Cost) -> Expectation:
-    """The time and memory that forecasts of that cost will take, from a second of measuring.
+    """Estimate time and memory of forecasts of a cost from a second of measuring.
 
     What is measured is a network of a few layers of the model's size, on random weights. What
     torch.compile takes is not foreseen, nor what other programs take of the machine meanwhile.
@@ -171,7 +171,7 @@ def _measured(model: TimedNetwork, cost: Cost) -> _Speed:
 
 
 def _batch(rows: int, width: int, patch: int) -> Batch:
-    """Rows of whole patches, each with one forecast at its end."""
+    """Make rows of whole patches, each with one forecast at its end."""
     ends = np.array([width * patch], dtype=np.int64)
     empty = np.empty((1, width * patch), dtype=np.float32)
     row = Row(empty, np.empty(empty.shape, dtype=np.bool_), ends, np.zeros(1, dtype=np.int64))
@@ -179,7 +179,7 @@ def _batch(rows: int, width: int, patch: int) -> Batch:
 
 
 def _network(model: TimedNetwork, rows: int, width: int) -> Callable[[], Any]:
-    """A pass of a network of random weights over that many rows."""
+    """Return a forward pass of a random network over `rows` rows."""
     import torch
 
     device = model.execution.torch_device
@@ -191,7 +191,7 @@ def _network(model: TimedNetwork, rows: int, width: int) -> Callable[[], Any]:
 
 
 def _per_second(work: Callable[[], Any], seconds: float, settle: Callable[[], None]) -> float:
-    """Repetitions of the work per second, after one unmeasured run."""
+    """Measure repetitions of the work per second, after one warm-up run."""
     work()
     settle()
     start = time.perf_counter()

@@ -58,7 +58,7 @@ _LOADED = ("network", "batches", "_call")
 
 
 class NeuralModel(ABC):
-    """A model of a causal network over patches.
+    """Base of models with a causal network over patches.
 
     Weights are read when the first forecast is made: a run that finds all it needs in a store loads
     none.
@@ -97,38 +97,38 @@ class NeuralModel(ABC):
 
     @property
     def components(self) -> int:
-        """Of how many Student-t distributions a forecast is mixed; 0 if it states quantiles."""
+        """Number of Student-t components of a forecast; 0 for quantiles."""
         return 0
 
     @property
     @abstractmethod
     def patch(self) -> int:
-        """How many steps a patch has."""
+        """Number of steps per patch."""
 
     @property
     @abstractmethod
     def sizes(self) -> NetworkSizes:
-        """The sizes of the network, from which follows what forecasts cost."""
+        """Sizes of the network, from which costs are computed."""
 
     @abstractmethod
     def _options(self) -> dict[str, Any]:
-        """The options that change a forecast, for the fingerprint."""
+        """Options that change a forecast, for the fingerprint."""
 
     @abstractmethod
     def _load(self) -> Any:
-        """The network with its weights, on the CPU in float32."""
+        """Load the network with its weights, on the CPU in float32."""
 
     @abstractmethod
     def sample_network(self, layers: int) -> Any:
-        """As `_load`, of random weights and that many layers along time; for timing."""
+        """Build a network with random weights and `layers` layers along time, for timing."""
 
     @abstractmethod
     def rotation(self, numbers: Indices, centre: float = 0.0) -> Rotation:
-        """Rotary factors of patch numbers on the model's device."""
+        """Return rotary factors of patch numbers on the model's device."""
 
     @abstractmethod
     def bytes_per_token(self) -> int:
-        """Memory that a patch takes on its way through the network, at most."""
+        """Upper bound of the memory per patch in a forward pass, in bytes."""
 
     @abstractmethod
     def _shareable(self, values: Values, observed: Flags, ends: Indices) -> Flags:
@@ -144,11 +144,11 @@ class NeuralModel(ABC):
 
     @abstractmethod
     def _distribution(self, parameters: Array) -> Distribution:
-        """Forecasts of shape [...] from their parameters [..., width]."""
+        """Make forecasts of shape [...] from their parameters [..., width]."""
 
     @property
     def traits(self) -> ModelTraits:
-        """What it reads and gives, and how it is run."""
+        """Traits of the model."""
         return ModelTraits(
             levels=self.levels,
             rows=self.context_length,
@@ -165,7 +165,7 @@ class NeuralModel(ABC):
 
     @property
     def identity(self) -> ModelIdentity:
-        """Everything that a forecast depends on besides its context."""
+        """Identity: everything that a forecast depends on besides its context."""
         return ModelIdentity(
             name=self.name,
             code=f"{type(self).__module__} {self.version}",
@@ -187,13 +187,13 @@ class NeuralModel(ABC):
 
     @cached_property
     def network(self) -> Any:
-        """The network, loaded on first use."""
+        """Network, loaded on first use."""
         with stage("load", settle=self.execution.settle):
             return self.execution.prepare(self._load())
 
     @cached_property
     def batches(self) -> BatchRunner:
-        """The batch runner; counts how often memory did not suffice."""
+        """Batch runner; counts how often memory was insufficient."""
         most = self.execution.max_tokens(self.bytes_per_token())
         return BatchRunner(most, bucketed=self.execution.compile)
 
@@ -285,7 +285,7 @@ class NeuralModel(ABC):
         *,
         on_progress: Progress | None = None,
     ) -> None:
-        """What `predict_each_of` makes one step ahead, left on the device.
+        """Compute what `predict_each_of` makes one step ahead; results stay on the device.
 
         `take` gets each batch, in torch's inference mode, once the next one has been started.
 
@@ -301,7 +301,7 @@ class NeuralModel(ABC):
             self._run(group.rows, 1, hand_over, on_progress)
 
     def cost(self, series: Sequence[npt.ArrayLike], starts: Sequence[int]) -> Cost:
-        """What `predict_each_of` will do for one step ahead; no weights are read.
+        """Compute the cost of `predict_each_of` for one step; reads no weights.
 
         Rows and batches are planned by the same code, from the same values.
         """
@@ -313,13 +313,13 @@ class NeuralModel(ABC):
         return total
 
     def expect(self, cost: Cost) -> Expectation:
-        """The time and memory that forecasts of that cost will take, at the speed of now."""
+        """Estimate time and memory of forecasts of a cost, at the current speed of this machine."""
         return expect(self, cost)
 
     def _grouped(
         self, arrays: Sequence[Array], starts: Sequence[int], steps: int
     ) -> Iterator[RowGroup]:
-        """The rows of all series with as many variates, which may share batches."""
+        """Group the rows of series with equal numbers of variates, which can share batches."""
         for variates in sorted({variates_of(array) for array in arrays}):
             mine = [i for i, array in enumerate(arrays) if variates_of(array) == variates]
             rows: list[Row] = []
@@ -332,7 +332,7 @@ class NeuralModel(ABC):
     def _context_rows(
         self, contexts: Contexts, mask: npt.ArrayLike | None
     ) -> tuple[list[Row], tuple[int, ...]]:
-        """A row for each context, and the shape of the batch: (context,) or (context, variate)."""
+        """Make a row for each context; return (context,) or (context, variate) as batch shape."""
         flat, masks, shape = read_contexts(contexts, mask)
         if masks is None:
             masks = [np.ones(row.shape, dtype=np.bool_) for row in flat]
@@ -345,7 +345,7 @@ class NeuralModel(ABC):
         return rows, shape
 
     def _series_rows(self, series: Array, start: int, horizon: int, first_slot: int) -> list[Row]:
-        """The rows for series[..., :t] for all t in start .. T."""
+        """Make the rows for series[..., :t] for all t in start .. T."""
         values = np.atleast_2d(series)
         observed = ~np.isnan(values)
         for i, variate in enumerate(values):
@@ -371,7 +371,7 @@ class NeuralModel(ABC):
         horizon: int,
         on_progress: Progress | None = None,
     ) -> Array:
-        """Parameters [count, variate, horizon, width] of the rows' forecasts."""
+        """Compute parameters [count, variate, horizon, width] of the rows' forecasts."""
         made = np.empty((count, variates, horizon, self._width))
 
         def take(slots: Indices, pending: Pending) -> None:
@@ -426,11 +426,11 @@ class NeuralModel(ABC):
     @property
     @abstractmethod
     def _width(self) -> int:
-        """How many parameters a forecast has."""
+        """Number of parameters of a forecast."""
 
     @cached_property
     def _call(self) -> Any:
-        """The network as a function, compiled if requested: once for each shape of a batch."""
+        """Network as a function, compiled if requested: once for each shape of a batch."""
         execution = self.execution
         network = compiled(self.network, execution) if execution.compile else self.network
 
@@ -441,7 +441,7 @@ class NeuralModel(ABC):
         return call
 
     def _places(self, places: Indices) -> torch.Tensor:
-        """Numbers of patches on the device; with repetitions at the end where shapes are few."""
+        """Copy patch numbers to the device, padded by repetition to a bucketed shape."""
         if self.execution.compile:
             places = np.concatenate([places, np.zeros(bucket(len(places)) - len(places), np.int64)])
         return self.to_device(places)

@@ -27,7 +27,7 @@ class StayingPending(Protocol):
         ...
 
     def on_device(self) -> torch.Tensor:
-        """The same numbers, float64, on the device; does not wait."""
+        """Return the numbers as float64 on the device; does not wait."""
         ...
 
 
@@ -46,7 +46,7 @@ class DeviceBatch(NamedTuple):
 
 
 def staying(pending: Pending, name: str) -> torch.Tensor:
-    """The parameters of a batch, left on the device.
+    """Return the parameters of a batch on its device; raise if they cannot stay there.
 
     Raises:
         ArgumentError: they are made on the host.

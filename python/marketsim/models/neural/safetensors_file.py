@@ -1,4 +1,4 @@
-"""Tensors out of a safetensors file, read and not mapped: a file that is cut ends no process.
+"""Read tensors from a safetensors file; not mapped, so that a truncation cannot crash us.
 
 The format: the header's length in eight bytes, the header as JSON (name -> dtype, shape and
 data_offsets), the data. https://github.com/huggingface/safetensors#format
@@ -66,7 +66,7 @@ class SafetensorsFile:
         self._file.close()
 
     def tensor(self, name: str) -> torch.Tensor:
-        """A tensor, in memory of its own.
+        """Read a tensor into memory of its own.
 
         Raises:
             CheckpointError: its entry does not fit the file.
@@ -90,7 +90,7 @@ class SafetensorsFile:
         return tensor
 
     def digest(self, name: str) -> str:
-        """Hash of a tensor's type, shape and bytes; torch is not needed.
+        """Hash a tensor's type, shape and bytes, without torch.
 
         Raises:
             CheckpointError: its entry does not fit the file.

@@ -11,7 +11,7 @@ from marketsim.timing import stage
 
 
 def network_stage(name: str, tensor: Tensor) -> AbstractContextManager[None]:
-    """A stage of the work on a tensor, in the time of its device.
+    """Time a stage of the work on a tensor by the clock of its device.
 
     A network that torch.compile translates has no stages within: they would become part of it.
     """

@@ -1,4 +1,4 @@
-"""What the statistical models share: shapes, masks, horizons and the fingerprint.
+"""Base of the statistical models: shapes, masks, horizons and the fingerprint.
 
 They need no weights, compute in float64, and forecast all bars of a series in time proportional to
 its length.
@@ -34,7 +34,7 @@ Array = npt.NDArray[np.float64]
 
 
 class StatisticalModel(ABC):
-    """The part that the statistical models share: shapes, masks, and the fingerprint."""
+    """Base of the statistical models: shapes, masks and the fingerprint."""
 
     name: ClassVar[str]
     # Part of the fingerprint: raise it with every change that may change a forecast.
@@ -47,17 +47,17 @@ class StatisticalModel(ABC):
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """The quantile levels that are stated."""
+        """Quantile levels of the forecasts."""
         return self._stated
 
     @property
     def traits(self) -> ModelTraits:
-        """What it reads and gives."""
+        """Traits of the model."""
         return ModelTraits(levels=self.levels, rows=self.context_length)
 
     @property
     def identity(self) -> ModelIdentity:
-        """Everything that a forecast depends on besides its context."""
+        """Identity: everything that a forecast depends on besides its context."""
         return ModelIdentity(
             name=self.name,
             code=f"marketsim.models.statistical {self.version}",
@@ -74,19 +74,19 @@ class StatisticalModel(ABC):
     @property
     @abstractmethod
     def context_length(self) -> int | None:
-        """How many last values a forecast depends on; None for all."""
+        """Number of last values that a forecast depends on; None for all."""
 
     @abstractmethod
     def options(self) -> dict[str, Any]:
-        """Everything that changes a forecast, for the fingerprint."""
+        """Options that change a forecast, for the fingerprint."""
 
     @abstractmethod
     def _forecasts(self, series: Array, start: int) -> tuple[Array, Array, Array]:
-        """(mean, std, quantiles) of one series for every t in start .. len(series)."""
+        """Compute (mean, std, quantiles) of one series for every t in start .. len(series)."""
 
     @abstractmethod
     def _spread(self, step: int) -> float:
-        """The factor of the one-step spread at a later step, from 1."""
+        """Return the factor of the one-step spread at a step, counted from 1."""
 
     def predict(
         self, contexts: Contexts, *, horizon: int = 1, mask: npt.ArrayLike | None = None
@@ -147,7 +147,7 @@ class StatisticalModel(ABC):
 
 
 def checked_window(window: int) -> int:
-    """A window of 2 .. 1,000,000 values; raises ArgumentError."""
+    """Check a window of 2 .. 1,000,000 values; raise ArgumentError."""
     if not is_whole(window) or not 2 <= window <= 1_000_000:
         raise ArgumentError(f"window must be a whole number in 2 .. 1,000,000: got {window!r}")
     return int(window)

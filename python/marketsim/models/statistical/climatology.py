@@ -1,4 +1,4 @@
-"""Climatology: the quantiles of the last values, as they were."""
+"""Climatology: the quantiles of the last values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ClimatologyModel(StatisticalModel):
 
     @property
     def window(self) -> int:
-        """How many last values give the distribution."""
+        """Number of last values that give the distribution."""
         return self._window
 
     @property
@@ -36,11 +36,11 @@ class ClimatologyModel(StatisticalModel):
         return self.window
 
     def options(self) -> dict[str, Any]:
-        """Everything that changes a forecast, for the fingerprint."""
+        """Options that change a forecast, for the fingerprint."""
         return {"window": self.window, "levels": self.levels}
 
     def _forecasts(self, series: Array, start: int) -> tuple[Array, Array, Array]:
-        """(mean, std, quantiles) of the last values that are known, those missing left out."""
+        """Compute (mean, std, quantiles) of the last known values."""
         ends = np.arange(start, series.size + 1)
         known = ~np.isnan(series)
         if known.all():
@@ -64,7 +64,7 @@ class ClimatologyModel(StatisticalModel):
     def _moments(
         self, values: Array, known: npt.NDArray[np.bool_], ends: npt.NDArray[np.int64]
     ) -> tuple[Array, Array]:
-        """Means and standard deviations of the last `window` values before each end.
+        """Compute means and standard deviations of the last `window` values before each end.
 
         Added value by value, the oldest first, so that none depends on how many are computed.
         """

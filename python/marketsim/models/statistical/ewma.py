@@ -36,21 +36,21 @@ class EwmaModel(StatisticalModel):
 
     @property
     def decay(self) -> float:
-        """What a value's weight is multiplied with from one value to the next."""
+        """Factor of a value's weight from one value to the next."""
         return self._decay
 
     @property
     def window(self) -> int:
-        """How many last values give the shape."""
+        """Number of last values that give the shape."""
         return self._window
 
     @property
     def context_length(self) -> None:
-        """None: every value of the past has a weight."""
+        """None: every past value has a weight."""
         return
 
     def options(self) -> dict[str, Any]:
-        """Everything that changes a forecast, for the fingerprint."""
+        """Options that change a forecast, for the fingerprint."""
         return {"decay": self.decay, "window": self.window, "levels": self.levels}
 
     def _forecasts(self, series: Array, start: int) -> tuple[Array, Array, Array]:

@@ -53,16 +53,16 @@ class GarchModel(StatisticalModel):
 
     @property
     def context_length(self) -> None:
-        """None: when parameters are estimated counts from the first value."""
+        """None: the schedule of estimation starts at the first value."""
         return
 
     def options(self) -> dict[str, Any]:
-        """Everything that changes a forecast, for the fingerprint."""
+        """Options that change a forecast, for the fingerprint."""
         return {"window": self._window, "refit": self._refit, "levels": self.levels}
 
     @cached_property
     def identity(self) -> ModelIdentity:
-        """Everything that a forecast depends on besides its context."""
+        """Identity: everything that a forecast depends on besides its context."""
         libraries = {name: version_of(name) for name in ("arch", "numpy", "scipy")}
         return ModelIdentity(
             name=self.name,
@@ -95,7 +95,7 @@ class GarchModel(StatisticalModel):
     def _run(
         self, series: Array, at: int, ends: tuple[int, int], start: int, out: tuple[Array, ...]
     ) -> None:
-        """Forecasts of the ends, with parameters estimated on the values before `at`."""
+        """Forecast at the ends, with parameters estimated on the values before `at`."""
         fitted = _estimated(series[max(0, at - self._window) : at])
         variance, last = fitted.variance, series[at - 1]
         mean, std, quantiles = out
@@ -110,7 +110,7 @@ class GarchModel(StatisticalModel):
                 quantiles[i] = fitted.mean + size * self._residual(fitted.df)
 
     def _residual(self, df: float) -> Array:
-        """Quantiles of the residual, of unit variance."""
+        """Compute quantiles of the residual, of unit variance."""
         from scipy import stats
 
         return np.asarray(stats.t.ppf(self._levels, df) * math.sqrt((df - 2.0) / df))
@@ -129,7 +129,7 @@ class _Fitted(NamedTuple):
 
 
 def _estimated(values: Array) -> _Fitted:
-    """Parameters of the values, in their units."""
+    """Estimate the parameters of the values, in their units."""
     unit = float(values.std())
     if not unit > 0.0:  # nothing moves: no variance
         return _Fitted(float(values[-1]), 0.0, 0.0, 0.0, 30.0, 0.0)

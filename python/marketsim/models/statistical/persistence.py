@@ -1,4 +1,4 @@
-"""Persistence: the last value again."""
+"""Persistence: forecasts repeat the last value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from marketsim.models.statistical.base import Array, StatisticalModel, checked_w
 
 
 class PersistenceModel(StatisticalModel):
-    """The last value again, with the size of the last `window` one-step changes around it.
+    """The last value, with the last `window` one-step changes around it.
 
     The quantiles lie symmetrically around the last value, by those of the absolute changes; at step
     k they are sqrt(k) times as wide, as those of a random walk.
@@ -26,16 +26,16 @@ class PersistenceModel(StatisticalModel):
 
     @property
     def window(self) -> int:
-        """How many last changes give the shape."""
+        """Number of last changes that give the shape."""
         return self._window
 
     @property
     def context_length(self) -> int:
-        """The values that the last `window` changes are made of."""
+        """Number of values in the last `window` changes."""
         return self.window + 1
 
     def options(self) -> dict[str, Any]:
-        """Everything that changes a forecast, for the fingerprint."""
+        """Options that change a forecast, for the fingerprint."""
         return {"window": self.window, "levels": self.levels}
 
     def _forecasts(self, series: Array, start: int) -> tuple[Array, Array, Array]:

@@ -74,7 +74,7 @@ class RangeModel:
 
     @property
     def traits(self) -> ModelTraits:
-        """What it reads and gives."""
+        """Traits of the model."""
         return ModelTraits(LEVELS, columns=TARGET_COLUMNS, joint=True, targets=("close",))
 
     @property
@@ -95,7 +95,7 @@ class RangeModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hex digest of `identity`; of this object alone where there is none."""
+        """Hex digest of `identity`; without one, a digest of this object only."""
         return self.identity.fingerprint if self.identity else os.urandom(32).hex()
 
     def predict(

@@ -1,4 +1,4 @@
-"""The configuration of a Toto 1.0 checkpoint, and the weights that it requires."""
+"""Configuration of a Toto 1.0 checkpoint, and the weights that it requires."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _MOST_EXPONENT = 300  # beyond, its power of ten is no number
 
 
 def is_toto1(config: Mapping[str, Any]) -> bool:
-    """Whether a config.json is one of Toto 1.0."""
+    """Whether a config.json is that of Toto 1.0."""
     return "spacewise_every_n_layers" in config and "patch_size" in config
 
 
 @dataclass(frozen=True)
 class Toto1Config:
-    """The sizes of a Toto 1.0 network.
+    """Sizes of a Toto 1.0 network.
 
     Attributes:
         width: values that stand for a patch (embed_dim).
@@ -45,7 +45,7 @@ class Toto1Config:
 
     @classmethod
     def of(cls, config: Mapping[str, Any], where: str) -> Toto1Config:
-        """The sizes in a config.json.
+        """Read the sizes from a config.json.
 
         Raises:
             CheckpointError: a key is missing, or says something that this code does not do.
@@ -79,7 +79,7 @@ class Toto1Config:
         return self.width // self.heads
 
     def tensors(self, fused: bool) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the weights, in one of the two spellings of the MLPs."""
+        """Return names and shapes of the weights, for either naming of the MLPs."""
         e, f, p = self.width, self.hidden, self.patch
         shapes: dict[str, tuple[int, ...]] = {}
 
@@ -102,7 +102,7 @@ class Toto1Config:
 
 
 def _layers(config: Mapping[str, Any]) -> tuple[bool, ...]:
-    """For each layer, whether it looks across variates.
+    """Return for each layer whether it attends across variates.
 
     In each block of `spacewise_every_n_layers` one does: the first one, or the last; none at -1.
     """
@@ -142,7 +142,7 @@ def _check_known(config: Mapping[str, Any], sizes: Toto1Config, where: str) -> N
 
 
 def network_sizes(config: Toto1Config) -> NetworkSizes:
-    """The sizes in a configuration."""
+    """Return the sizes of a configuration."""
     e = config.width
     shapes = config.tensors(fused=True)
     layers = [prod(shape) for name, shape in shapes.items() if ".layers." in name]

@@ -1,4 +1,4 @@
-"""Horizons of more than one patch: each patch is forecast from those before, with a cache.
+"""Decode horizons of several patches, each from those before, with a key-value cache.
 
 The context is read once. What is appended to it, means or draws, is scaled by the statistics of all
 that stands before it, forecasts included, as the original does.
@@ -7,60 +7,29 @@ that stands before it, forecasts included, as the original does.
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from marketsim.models.neural.batching import Batch, BatchRunner, Indices, padded
+from marketsim.models.neural.batching import Batch, Indices, padded
+from marketsim.models.neural.decoding import DecodedModel
 from marketsim.models.neural.model import Array, Values
 from marketsim.models.toto1.scaler import in_units, patch_scales, scaled_patches
 
 if TYPE_CHECKING:
-    import torch
-
-    from marketsim.models.neural.blocks import Rotation
     from marketsim.models.toto1.network import Cached
 
 _MOST = float(np.finfo(np.float32).max) / 2
 
 
-class DecodedModel(Protocol):
-    """What decoding needs of a model."""
+class Toto1Decoded(DecodedModel, Protocol):
+    """Members of a Toto 1.0 model that decoding uses."""
 
     decoding: str
 
-    @property
-    def config(self) -> Any:
-        """The network's configuration."""
-        ...
 
-    @property
-    def network(self) -> Any:
-        """The network."""
-        ...
-
-    @property
-    def batches(self) -> BatchRunner:
-        """How rows are put together."""
-        ...
-
-    @property
-    def patch(self) -> int:
-        """How many steps a patch has."""
-        ...
-
-    def rotation(self, numbers: Indices, centre: float = 0.0) -> Rotation:
-        """Rotary factors of patch numbers on the model's device."""
-        ...
-
-    def to_device(self, array: npt.NDArray[Any]) -> torch.Tensor:
-        """An array on the model's device."""
-        ...
-
-
-def decode_means(model: DecodedModel, batch: Batch, horizon: int) -> Array:
-    """Mixtures [row, variate, horizon, 4 * component], each patch given the means before it."""
+def decode_means(model: Toto1Decoded, batch: Batch, horizon: int) -> Array:
+    """Decode mixtures [row, variate, horizon, 4 * component]; means are fed back."""
     decoder = Decoder(model, batch)
     parts = [decoder.first]
     while len(parts) * model.patch < horizon:
@@ -69,25 +38,25 @@ def decode_means(model: DecodedModel, batch: Batch, horizon: int) -> Array:
 
 
 def means(mixtures: Array) -> Values:
-    """Expected values of mixtures [..., 4 * component], as they are appended to a context."""
+    """Compute the expected values of mixtures [..., 4 * component] to append to a context."""
     _, location, _, weight = np.split(mixtures, 4, axis=-1)
     return appended((weight * location).sum(axis=-1))
 
 
 def appended(values: Array) -> Values:
-    """Values to append: 0, as in the original, where float32 can hardly hold them."""
+    """Return values to append: 0 where float32 would overflow, as in the original."""
     fits = np.abs(values) < _MOST
     return np.where(fits, values, 0.0).astype(np.float32)
 
 
 class Decoder:
-    """A batch of contexts that have been read, and the values appended since.
+    """State of decoding: contexts that were read, and values appended since.
 
     Attributes:
         first: mixtures [row, variate, patch, 4 * component] of the patch after the contexts.
     """
 
-    def __init__(self, model: DecodedModel, batch: Batch) -> None:
+    def __init__(self, model: Toto1Decoded, batch: Batch) -> None:
         self._model = model
         self._values, self._observed = padded(batch, model.patch)
         self._context = self._values.shape[-1]
@@ -106,7 +75,7 @@ class Decoder:
         self.first = in_units(made.cpu().numpy(), location[..., -1], scale[..., -1])
 
     def taking(self, rows: Indices) -> Decoder:
-        """A decoder for some of the rows, each of which may be repeated."""
+        """Return a decoder for some of the rows; rows may be repeated."""
         other = copy(self)
         other.first = self.first[rows]
         other._values, other._observed = self._values[rows], self._observed[rows]
@@ -117,7 +86,7 @@ class Decoder:
         return other
 
     def extend(self, values: Values) -> Array:
-        """Mixtures of the patch after one more patch of values [row, variate, patch]."""
+        """Append a patch of values [row, variate, patch]; return the mixtures of the next patch."""
         model = self._model
         self._values = np.concatenate([self._values, values], axis=-1)
         self._observed = np.concatenate([self._observed, np.ones_like(values, np.bool_)], axis=-1)

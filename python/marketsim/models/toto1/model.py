@@ -83,17 +83,17 @@ class Toto1Model(NeuralModel):
 
     @property
     def patch(self) -> int:
-        """How many steps a patch has."""
+        """Number of steps per patch."""
         return self.config.patch
 
     @property
     def traits(self) -> ModelTraits:
-        """What it reads and gives, and how it is run."""
+        """Traits of the model."""
         return replace(super().traits, path_steps=self.patch)
 
     @property
     def components(self) -> int:
-        """How many Student-t distributions a forecast is mixed of."""
+        """Number of Student-t components of a forecast."""
         return self.config.components
 
     @property
@@ -102,7 +102,7 @@ class Toto1Model(NeuralModel):
 
     @property
     def sizes(self) -> NetworkSizes:
-        """The sizes of the network."""
+        """Sizes of the network."""
         return network_sizes(self.config)
 
     def _options(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class Toto1Model(NeuralModel):
         return network
 
     def sample_network(self, layers: int) -> Toto1Network:
-        """The network of random weights and that many layers along time."""
+        """Build a network with random weights and `layers` layers along time."""
         from marketsim.models.toto1.network import Toto1Network
 
         network = Toto1Network(replace(self.config, across=(False,) * layers))
@@ -125,7 +125,7 @@ class Toto1Model(NeuralModel):
         return network
 
     def bytes_per_token(self) -> int:
-        """Memory that a patch takes on its way through the network, at most."""
+        """Upper bound of the memory per patch in a forward pass, in bytes."""
         # Residual stream, projections, both halves of the MLP and their product, and copies.
         return 4 * (10 * self.config.width + 4 * self.config.hidden)
 
@@ -161,7 +161,7 @@ class Toto1Model(NeuralModel):
         seed: int,
         mask: npt.ArrayLike | None = None,
     ) -> Array:
-        """`n` paths of `horizon` steps after each context, each patch drawn given those before.
+        """Draw `n` paths of `horizon` steps after each context, each patch given those before.
 
         Up to one patch that is what the forecast's own `sample` gives, in law. A context is read
         once, however many paths start from it. A path follows from the seed, its own number and the
@@ -203,7 +203,7 @@ class Toto1Model(NeuralModel):
         return paths if len(shape) > 1 else paths[:, :, 0]
 
     def rotation(self, numbers: Indices, centre: float = 0.0) -> Rotation:
-        """Rotary factors of patch numbers on the model's device."""
+        """Return rotary factors of patch numbers on the model's device."""
         import torch
 
         from marketsim.models.neural.blocks import Rotation

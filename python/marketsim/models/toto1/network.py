@@ -1,4 +1,4 @@
-"""The network of Toto 1.0, for inference."""
+"""Network of Toto 1.0, for inference."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ class Toto1Layer(nn.Module):
         self.down = nn.Linear(f, e)
 
     def project(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values [token, head, dimension] of tokens [token, width]."""
+        """Project tokens [token, width] to queries, keys and values [token, head, dimension]."""
         mixed = self.qkv(self._normal(hidden))
         q, k, v = mixed.view(len(hidden), 3, self.heads, self.head_size).unbind(1)
         return q, k, v
 
     def values(self, hidden: Tensor) -> Tensor:
-        """The values alone: attention of each position to itself."""
+        """Project tokens to values only: attention of each position to itself."""
         return outputs_from(self.qkv, self._normal(hidden), 2 * self.heads * self.head_size)
 
     def finish(self, hidden: Tensor, attended: Tensor) -> Tensor:
-        """The layer's result, in place of its input, from what was attended to; [token, width]."""
+        """Write the layer's result over its input, given the attention output; [token, width]."""
         hidden += self.out(attended)
         gate, value = self.gate_value(self._normal(hidden)).chunk(2, dim=-1)
         hidden += self.down(functional.silu(gate).mul_(value))
@@ -70,7 +70,7 @@ class Toto1Layer(nn.Module):
 
 
 class Toto1Network(nn.Module):
-    """Scaled patches in, parameters of the mixtures of the next patches out.
+    """Network from scaled patches to parameters of the next patches' mixtures.
 
     The residual stream is float32; matrix products have the precision of their weights.
     """
@@ -94,7 +94,7 @@ class Toto1Network(nn.Module):
         steps: int,
         cache: list[Cached] | None = None,
     ) -> Tensor:
-        """Mixtures of the first `steps` steps after some patches.
+        """Compute mixtures of the first `steps` steps after some patches.
 
         Args:
             patches: float32 [row, variate, patch number, patch].
@@ -123,7 +123,7 @@ class Toto1Network(nn.Module):
         return self.finish(hidden, len(places), variates, steps)
 
     def step(self, patches: Tensor, rotation: Rotation, steps: int, cache: list[Cached]) -> Tensor:
-        """Mixtures after one more patch [row, variate, 1, patch]; the cache grows by it.
+        """Compute mixtures after one more patch [row, variate, 1, patch]; extends the cache.
 
         Args:
             patches: float32.
@@ -156,13 +156,13 @@ class Toto1Network(nn.Module):
         return self.finish(hidden, rows, variates, steps)
 
     def start(self, patches: Tensor) -> Tensor:
-        """Tokens [token, width] of patches [..., patch], filled up to whole tiles."""
+        """Embed patches [..., patch] as tokens [token, width], padded to whole tiles."""
         flat = pad_tile(patches.flatten(0, -2), 0)
         hidden: Tensor = self.embed(flat.to(self.embed.weight.dtype))
         return hidden.float()
 
     def finish(self, hidden: Tensor, count: int, variates: int, steps: int) -> Tensor:
-        """The layers after the last one along time, and the head: [forecast x variate] tokens."""
+        """Run the layers after the last one along time, and the head."""
         for i in range(self.last_along + 1, len(self.layers)):
             layer = self.layers[i]
             assert isinstance(layer, Toto1Layer)
@@ -174,7 +174,7 @@ class Toto1Network(nn.Module):
         return made[: count * variates].view(count, variates, steps, -1)
 
     def across(self, layer: Toto1Layer, hidden: Tensor, count: int, variates: int) -> Tensor:
-        """Attention across the variates of tokens that stand in the order [..., variate]."""
+        """Attend across the variates of tokens in the order [..., variate]."""
         if variates == 1:
             return layer.values(hidden)
         real = count * variates
@@ -183,7 +183,7 @@ class Toto1Network(nn.Module):
         return pad_tile(seen.reshape(real, -1), 0)
 
     def _head(self, hidden: Tensor, steps: int) -> Tensor:
-        """Mixtures [token, step, 4 * component] of tokens [token, width]."""
+        """Compute mixtures [token, step, 4 * component] of tokens [token, width]."""
         size = self.config.width * steps
         outputs = functional.linear(
             hidden.to(self.unembed.weight.dtype),
@@ -201,7 +201,7 @@ class Toto1Network(nn.Module):
         rotation: Rotation,
         cache: list[Cached] | None,
     ) -> Tensor:
-        """What layer `index` attends to, [token, width], tokens in the order of `shape`."""
+        """Compute the attention output of layer `index`, [token, width], ordered by `shape`."""
         layer = self.layers[index]
         assert isinstance(layer, Toto1Layer)
         rows, variates, width = shape
@@ -225,7 +225,7 @@ class Toto1Network(nn.Module):
 
 
 def rotation(config: Toto1Config, positions: Tensor, centre: float = 0.0) -> Rotation:
-    """Rotary factors with xPos decay for patch numbers.
+    """Compute rotary factors with xPos decay for patch numbers.
 
     The decay of a query and that of a key multiply to one of their distance, wherever its centre
     is. The original moves it with the length of the series; here it stays, so that the factors of a
@@ -249,7 +249,7 @@ def rotation(config: Toto1Config, positions: Tensor, centre: float = 0.0) -> Rot
 
 
 def _tokens(places: Tensor, variates: int, width: int) -> Tensor:
-    """Numbers of the tokens of some places, one place's variates side by side, in whole tiles."""
+    """Return the tokens of some places, variates adjacent, padded to whole tiles."""
     row, number = places // width, places % width
     variate = torch.arange(variates, device=places.device)
     tokens = ((row[:, None] * variates + variate) * width + number[:, None]).reshape(-1)
@@ -257,7 +257,7 @@ def _tokens(places: Tensor, variates: int, width: int) -> Tensor:
 
 
 def _mixtures(raw: Tensor) -> Tensor:
-    """Degrees of freedom, locations, scales and weights from the head's four parts."""
+    """Convert the head's four parts to degrees of freedom, locations, scales and weights."""
     least = torch.finfo(torch.float32).eps
     df, location, scale, logits = raw.chunk(4, dim=-1)
     return torch.cat(

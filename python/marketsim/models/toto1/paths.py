@@ -1,4 +1,4 @@
-"""Whole paths into the future: each patch is drawn, and the next one forecast from the draws."""
+"""Sample paths: each patch is drawn, and the next one forecast from the draws."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy.typing as npt
 from marketsim.models.mixture import student_t_draws
 from marketsim.models.neural.batching import Batch, Indices
 from marketsim.models.neural.model import Array, Values
-from marketsim.models.toto1.decoding import DecodedModel, Decoder, appended
+from marketsim.models.toto1.decoding import Decoder, Toto1Decoded, appended
 
 # Uniform numbers that one draw takes, and those that Philox makes at a time.
 _UNIFORM = 3
 _AT_ONCE = 4
 
 
-def batch_paths(model: DecodedModel, batch: Batch, horizon: int, n: int, seed: int) -> Values:
-    """`n` paths of each row of a batch of rows of one length: [row, path, variate, horizon].
+def batch_paths(model: Toto1Decoded, batch: Batch, horizon: int, n: int, seed: int) -> Values:
+    """Draw `n` paths of each row of one length: [row, path, variate, horizon].
 
     The contexts are read once. Paths go on from there in groups that hold no more patches, those
     of their contexts included, than a batch may.
@@ -47,7 +47,7 @@ def batch_paths(model: DecodedModel, batch: Batch, horizon: int, n: int, seed: i
 def path_numbers(
     key: npt.NDArray[np.uint64], patch: int, slots: Indices, paths: Indices, shape: tuple[int, ...]
 ) -> Array:
-    """Uniform numbers [path, variate, step, 3] in [0, 1) for one patch of some paths.
+    """Draw uniform numbers [path, variate, step, 3] in [0, 1) for one patch of some paths.
 
     A path's numbers follow from the key, its own number, the number of its context and that of the
     patch: they depend neither on the other paths nor on the groups in which they are made.
@@ -73,7 +73,7 @@ def path_numbers(
 
 
 def drawn(mixtures: Array, uniform: Array) -> Array:
-    """One draw [...] of each mixture [..., 4 * component] from its three numbers [..., 3]."""
+    """Draw from each mixture [..., 4 * component] by its three numbers [..., 3]."""
     df, location, scale, weight = np.split(mixtures, 4, axis=-1)
     edges = np.cumsum(weight, axis=-1)
     which = (edges <= uniform[..., :1] * edges[..., -1:]).sum(axis=-1, keepdims=True)

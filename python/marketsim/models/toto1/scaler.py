@@ -1,4 +1,4 @@
-"""The causal scaler of Toto 1.0: location and scale of each patch from all steps up to its end.
+"""Causal scaler of Toto 1.0: location and scale of each patch from all steps up to its end.
 
 In float64, from running sums as the original takes them (Welford, Note on a method for calculating
 corrected sums of squares and products, Technometrics 4, 1962), so that they do not depend on what
@@ -24,7 +24,7 @@ _LEAST_SCALE = float(np.float32(0.1))
 
 
 class Running(NamedTuple):
-    """What is known at each step [..., time] of the observed values up to it.
+    """Statistics of the observed values up to each step [..., time].
 
     Attributes:
         seen: how many there are.
@@ -44,12 +44,12 @@ class Running(NamedTuple):
 
     @property
     def whole_scale(self) -> Array:
-        """The scale of all values so far together: as `scale`, without the correction."""
+        """Standard deviation of all values so far, without Bessel's correction."""
         return np.asarray(np.sqrt(self.squares / np.maximum(self.seen, 1.0) + _VARIANCE_FLOOR))
 
 
 def running_statistics(values: npt.NDArray[np.float32] | Array, observed: Flags) -> Running:
-    """Statistics of values [..., time] at every step."""
+    """Compute running statistics of values [..., time]."""
     x = values.astype(np.float64)
     weight = observed.astype(np.float64)
     count = np.cumsum(weight, axis=-1)
@@ -66,7 +66,7 @@ def patch_scales(
     clamp_exponent: float | None,
     context: int | None = None,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """(location, scale) [..., patch number] of values [..., time].
+    """Compute (location, scale) [..., patch number] of values [..., time].
 
     Args:
         values, observed: [..., time], whole patches.
@@ -87,7 +87,7 @@ def patch_scales(
 
 
 def whole_scale(values: npt.NDArray[np.float32], observed: Flags) -> Array:
-    """Scale [...] of all observed values [..., time] together, in two passes as the original."""
+    """Compute the scale [...] of all observed values [..., time], in two passes as the original."""
     x = values.astype(np.float64)
     weight = observed.astype(np.float64)
     count = np.maximum(weight.sum(axis=-1), 1.0)
@@ -112,7 +112,7 @@ def clamp_is_idle(values: npt.NDArray[np.float32], observed: Flags, exponent: fl
 
 
 def scaled_patches(values: Values, location: Values, scale: Values, patch: int) -> Values:
-    """Patches [..., patch number, patch] of values [..., time], in units of the patches' scales.
+    """Return patches [..., patch number, patch] of values [..., time] in units of their scales.
 
     Values that are not observed are scaled like the others, as the original does.
     """
@@ -121,7 +121,7 @@ def scaled_patches(values: Values, location: Values, scale: Values, patch: int) 
 
 
 def in_units(parameters: Values, location: Values, scale: Values) -> Array:
-    """Mixtures [..., step, 4 * component] of scaled values in units of the series.
+    """Convert mixtures [..., step, 4 * component] to units of the series.
 
     Args:
         parameters: df, location, scale and weight of each component.

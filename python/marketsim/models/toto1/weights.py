@@ -1,4 +1,4 @@
-"""Weights of Toto 1.0 from the names and layouts of official checkpoints into the network's."""
+"""Convert weights of official Toto 1.0 checkpoints to the network's names and layouts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HEADS = ("df", "loc_proj", "scale_proj", "mixture_weights")
 
 
 def load_network(checkpoint: Checkpoint, config: Toto1Config) -> Toto1Network:
-    """The network with a checkpoint's weights, in float32.
+    """Load the network with a checkpoint's weights, in float32.
 
     Raises:
         CheckpointError: names that are missing or unknown, or shapes that differ.
@@ -62,7 +62,7 @@ def _layer(
 
 
 def _by_head(packed: Tensor, config: Toto1Config) -> Tensor:
-    """From (q k v, dimension, head) to (q k v, head, dimension).
+    """Reorder (q k v, dimension, head) to (q k v, head, dimension).
 
     The dimensions of queries and keys come in the order that `rotate` expects; their products do
     not depend on it.

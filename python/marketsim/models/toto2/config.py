@@ -1,4 +1,4 @@
-"""The configuration of a Toto 2.0 checkpoint, and the weights that it asks for."""
+"""Configuration of a Toto 2.0 checkpoint, and the weights that it requires."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _KNOWN: Mapping[str, Any] = {
 
 
 def is_toto2(config: Mapping[str, Any]) -> bool:
-    """Whether a config.json is one of Toto 2.0."""
+    """Whether a config.json is that of Toto 2.0."""
     return "layer_group_size" in config and "patch_size" in config
 
 
 @dataclass(frozen=True)
 class Toto2Config:
-    """The sizes of a Toto 2.0 network.
+    """Sizes of a Toto 2.0 network.
 
     Attributes:
         width: values that stand for a patch (d_model).
@@ -61,7 +61,7 @@ class Toto2Config:
 
     @classmethod
     def of(cls, config: Mapping[str, Any], where: str) -> Toto2Config:
-        """The sizes in a config.json.
+        """Read the sizes from a config.json.
 
         Raises:
             CheckpointError: a key is missing, or says something that this code does not do.
@@ -94,11 +94,11 @@ class Toto2Config:
 
     @property
     def turned(self) -> int:
-        """How many of a head's first dimensions carry the position."""
+        """Number of a head's first dimensions that are rotated."""
         return self.key_size // 2
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the weights."""
+        """Return names and shapes of the weights."""
         d, p = self.width, self.patch
         queries, keys = self.heads * self.key_size, self.key_heads * self.key_size
         shapes: dict[str, tuple[int, ...]] = {}
@@ -127,7 +127,7 @@ class Toto2Config:
 
 
 def _is_across(place: int, group: int, across: int, first: bool) -> bool:
-    """In each group of layers some look across variates: the last ones, or the first."""
+    """Whether a layer attends across variates: the last or first ones of each group do."""
     return place < across if first else place >= group - across
 
 
@@ -159,7 +159,7 @@ def _check_known(config: Mapping[str, Any], sizes: Toto2Config, where: str) -> N
 
 
 def network_sizes(config: Toto2Config) -> NetworkSizes:
-    """The sizes in a configuration."""
+    """Return the sizes of a configuration."""
     d = config.width
     shapes = config.tensors()
     layers = [prod(shape) for name, shape in shapes.items() if ".layers." in name]
@@ -178,5 +178,5 @@ def network_sizes(config: Toto2Config) -> NetworkSizes:
 
 
 def _residual_mlp(into: int, width: int, out: int) -> int:
-    """Weights of an MLP four times as wide as the tokens, and of the linear map beside it."""
+    """Return weights of an MLP four times as wide as the tokens, and of its linear skip."""
     return 4 * width * (into + out) + into * out

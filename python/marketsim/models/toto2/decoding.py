@@ -1,4 +1,4 @@
-"""Horizons of more than one patch: all patches at once, or in blocks from the medians before them.
+"""Decode horizons of several patches: all at once, or in blocks that feed back medians.
 
 What lies ahead is given to the network as patches in which nothing is observed. At once, forecasts
 of later patches see those of the earlier ones; in blocks, the medians of a block take their places
@@ -15,17 +15,16 @@ import numpy.typing as npt
 
 from marketsim.arguments import as_numbers
 from marketsim.errors import ArgumentError
-from marketsim.models.neural.batching import BatchRunner, Indices
+from marketsim.models.neural.batching import Indices
+from marketsim.models.neural.decoding import DecodedModel
 from marketsim.models.neural.model import Array
 from marketsim.models.toto2.config import LEVELS
 from marketsim.models.toto2.masking import Panel, hidden_patches, observed_patches
 from marketsim.models.toto2.scaler import Units, Values, confined, in_units, network_patches
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
-    from marketsim.models.neural.blocks import Rotation
     from marketsim.models.toto2.network import Cached
 
 # Values, mask and groups, of the variates to forecast or of those known beforehand.
@@ -34,50 +33,22 @@ Given: TypeAlias = tuple["npt.ArrayLike | None", "npt.ArrayLike | None", "npt.Ar
 _MEDIAN = LEVELS.index(0.5)
 
 
-class DecodedModel(Protocol):
-    """What decoding needs of a model."""
+class Toto2Decoded(DecodedModel, Protocol):
+    """Members of a Toto 2.0 model that decoding uses."""
 
     decode_block: int | None
 
     def masks(self, panel: Panel) -> Any:
-        """Where the network may look."""
+        """Attention masks of a panel."""
         ...
 
     def units(self, panel: Panel) -> Units:
-        """How values are scaled."""
-        ...
-
-    @property
-    def config(self) -> Any:
-        """The network's configuration."""
-        ...
-
-    @property
-    def network(self) -> Any:
-        """The network."""
-        ...
-
-    @property
-    def batches(self) -> BatchRunner:
-        """How rows are put together."""
-        ...
-
-    @property
-    def patch(self) -> int:
-        """How many steps a patch has."""
-        ...
-
-    def rotation(self, numbers: Indices, centre: float = 0.0) -> Rotation:
-        """Rotary factors of patch numbers on the model's device."""
-        ...
-
-    def to_device(self, array: npt.NDArray[Any]) -> torch.Tensor:
-        """An array on the model's device."""
+        """Units of the patches of a panel."""
         ...
 
 
-def decode(model: DecodedModel, panel: Panel, context: int, horizon: int) -> Array:
-    """Quantiles [row, target, horizon, level] of what follows the first `context` patches."""
+def decode(model: Toto2Decoded, panel: Panel, context: int, horizon: int) -> Array:
+    """Decode quantiles [row, target, horizon, level] after the first `context` patches."""
     ahead = -(-horizon // model.patch)
     panel = _extended(panel, context + ahead, model.patch)
     tokens = panel.values.shape[1] * (context + ahead)
@@ -91,9 +62,9 @@ def decode(model: DecodedModel, panel: Panel, context: int, horizon: int) -> Arr
 
 
 class _Decoder:
-    """Rows whose contexts are read once, and what has been forecast of them."""
+    """State of decoding: contexts that were read once, and their forecasts so far."""
 
-    def __init__(self, model: DecodedModel, panel: Panel, context: int, ahead: int) -> None:
+    def __init__(self, model: Toto2Decoded, panel: Panel, context: int, ahead: int) -> None:
         self._model, self._panel = model, panel
         self._context, self._ahead = context, ahead
         block = ahead if model.decode_block is None else model.decode_block // model.patch
@@ -102,7 +73,7 @@ class _Decoder:
         self._last: Units | None = None
 
     def forecast(self) -> Array:
-        """Quantiles [row, target, patch number, patch, level] of the patches ahead."""
+        """Compute quantiles [row, target, patch number, patch, level] of all patches ahead."""
         made = []
         for first in range(0, self._ahead, self._block):
             count = min(self._block, self._ahead - first)
@@ -112,7 +83,7 @@ class _Decoder:
         return np.concatenate(made, axis=2)
 
     def _forecast_block(self, first: int, count: int) -> Array:
-        """Quantiles [row, target, patch number, patch, level] of patches from `first` on."""
+        """Compute quantiles [row, target, patch number, patch, level] from `first` on."""
         model, start = self._model, self._context + first
         known = self._panel.before(start + count, model.patch)
         units = model.units(known)
@@ -132,7 +103,7 @@ class _Decoder:
         return confined(in_units(np.ascontiguousarray(by_variate), mine), mine)
 
     def _read(self, patches: Values, count: int) -> Tensor:
-        """Outputs for the `count` patches after the context, which is read."""
+        """Read the context; return outputs for the next `count` patches."""
         model, width = self._model, patches.shape[2]
         groups, seen = model.masks(self._panel.before(width, model.patch))
         made = model.network(
@@ -148,7 +119,7 @@ class _Decoder:
         return made  # type: ignore[no-any-return]
 
     def _go_on(self, patches: Values, count: int) -> Tensor:
-        """Outputs for the `count` patches after the block that has just been observed."""
+        """Return outputs for the `count` patches after the last observed block."""
         model, block = self._model, self._block
         assert self._cache
         cached = self._cache[0][0].shape[1]
@@ -172,7 +143,7 @@ class _Decoder:
         return made  # type: ignore[no-any-return]
 
     def _groups_ahead(self, width: int) -> Tensor | None:
-        """Groups of the patches that are read after the context.
+        """Return the groups of the patches after the context.
 
         The original takes those of the context's first patches, and so does this.
         """
@@ -182,7 +153,7 @@ class _Decoder:
         return self._model.to_device(np.ascontiguousarray(_stretched(groups, width)[..., :width]))
 
     def _sight_ahead(self, cached: int, width: int) -> npt.NDArray[np.bool_]:
-        """What `width` patches see of the cached ones and of themselves."""
+        """Return the mask of `width` patches over cached patches and themselves."""
         variates = len(self._panel.values) * self._panel.values.shape[1]
         seen = np.ones((variates, width, cached + width), dtype=np.bool_)
         seen[:, :, cached:] = np.tri(width, dtype=np.bool_)
@@ -193,12 +164,12 @@ class _Decoder:
         return seen
 
     def _keep(self, patches: int) -> None:
-        """Forget what was read beyond the first patches."""
+        """Drop cached keys and values beyond the first patches."""
         if self._cache is not None:
             self._cache[:] = [(k[:, :patches], v[:, :patches]) for k, v in self._cache]
 
     def _observe(self, first: int, medians: Values) -> None:
-        """Put medians [row, target, patch number, patch] in their places."""
+        """Write medians [row, target, patch number, patch] into the panel."""
         patch, targets = self._model.patch, self._panel.targets
         start = (self._context + first) * patch
         stop = start + medians.shape[2] * patch
@@ -207,7 +178,7 @@ class _Decoder:
 
 
 def grouped_panel(patch: int, horizon: int, target: Given, known: Given) -> tuple[Panel, int]:
-    """The panel of `Toto2Model.forecast_grouped`, and how many patches its context has.
+    """Build the panel of `Toto2Model.forecast_grouped`; also return its patches of context.
 
     Raises:
         ArgumentError: see there.
@@ -253,13 +224,13 @@ def _given(name: str, given: Given) -> tuple[Values, npt.NDArray[np.bool_], Indi
 
 
 def _widened(values: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
-    """Values [..., time] with zeros up to that many steps."""
+    """Pad values [..., time] with zeros to `width` steps."""
     missing = width - values.shape[-1]
     return np.pad(values, [*[(0, 0)] * (values.ndim - 1), (0, missing)])
 
 
 def _extended(panel: Panel, patches: int, patch: int) -> Panel:
-    """A panel with patches in which nothing is observed behind it, up to that many."""
+    """Pad a panel with unobserved patches to `patches` patches."""
     width = patches * patch
     groups = None if panel.groups is None else _stretched(panel.groups, patches)
     return replace(
@@ -271,7 +242,7 @@ def _extended(panel: Panel, patches: int, patch: int) -> Panel:
 
 
 def _stretched(groups: Indices, patches: int) -> Indices:
-    """Groups [row, variate, patch number] of at least that many patches, those behind as the last.
+    """Extend groups [row, variate, patch number] to `patches` patches by repeating the last.
 
     The last patch of a context is never hidden, other than perhaps that of a known variate, of
     which the patches behind are given.
@@ -281,6 +252,6 @@ def _stretched(groups: Indices, patches: int) -> Indices:
 
 
 def _places(rows: int, width: int, count: int) -> Indices:
-    """Numbers of the last `count` patches of each row, [row * count]."""
+    """Return the indices of the last `count` patches of each row, [row * count]."""
     last = np.arange(width - count, width)
     return np.asarray((np.arange(rows)[:, None] * width + last).reshape(-1), dtype=np.int64)

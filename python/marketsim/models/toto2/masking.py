@@ -1,4 +1,4 @@
-"""Panels: rows of one batch as the network is to see them, with what hides which patch from which.
+"""Panels: rows of one batch as network input, with their attention masks.
 
 A patch without any observed value is out of sight for all others of its variate, if the model is
 set to expect missing values, and in any case for the other variates.
@@ -19,7 +19,7 @@ _HIDDEN = -1
 
 @dataclass(frozen=True)
 class Panel:
-    """Some rows.
+    """Rows of a batch as network input.
 
     Attributes:
         values: float32 [row, variate, time], whole patches; of variates that are known beforehand,
@@ -36,14 +36,14 @@ class Panel:
     targets: int
 
     def rows(self, index: slice | Indices) -> Panel:
-        """Some of the rows."""
+        """Select rows."""
         groups = None if self.groups is None else self.groups[index]
         return replace(
             self, values=self.values[index], observed=self.observed[index], groups=groups
         )
 
     def before(self, patches: int, patch: int) -> Panel:
-        """The first patches, that many."""
+        """Return the first `patches` patches."""
         part = slice(0, patches * patch)
         groups = None if self.groups is None else self.groups[..., :patches]
         return replace(
@@ -55,7 +55,7 @@ class Panel:
 
 
 def split_panels(batch: Batch, patch: int, *, may_hide: bool) -> list[tuple[Indices, Panel]]:
-    """The rows of a batch as (their numbers, panel): those that hide nothing, and the others.
+    """Split a batch into (row numbers, panel): rows without hidden patches, and the others.
 
     A row that hides patches is not put together with one that does not, since attention with a
     mask adds in another order; what a row gives must not depend on those beside it.
@@ -84,7 +84,7 @@ def split_panels(batch: Batch, patch: int, *, may_hide: bool) -> list[tuple[Indi
 
 
 def observed_patches(observed: Flags, patch: int) -> Flags:
-    """Whether any value of a patch is observed: [..., patch number] of [..., time]."""
+    """Return whether any value of each patch is observed: [..., patch number]."""
     return np.asarray(observed.reshape(*observed.shape[:-1], -1, patch).any(axis=-1))
 
 
@@ -121,11 +121,11 @@ def shareable(
 
 
 def sight(groups: Indices) -> npt.NDArray[np.bool_]:
-    """What each patch may see along time, [row * variate, patch number, patch number]."""
+    """Return the attention mask along time, [row * variate, patch number, patch number]."""
     hidden = (groups == _HIDDEN).reshape(-1, groups.shape[-1])
     return np.asarray(hidden[:, :, None] == hidden[:, None])
 
 
 def hidden_patches(groups: Indices) -> npt.NDArray[np.bool_]:
-    """Which patches nothing sees, [row * variate, patch number]."""
+    """Return the patches that no other attends to, [row * variate, patch number]."""
     return np.asarray((groups == _HIDDEN).reshape(-1, groups.shape[-1]))

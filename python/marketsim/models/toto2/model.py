@@ -104,7 +104,7 @@ class Toto2Model(NeuralModel):
 
     @property
     def patch(self) -> int:
-        """How many steps a patch has."""
+        """Number of steps per patch."""
         return self.config.patch
 
     @property
@@ -113,7 +113,7 @@ class Toto2Model(NeuralModel):
 
     @property
     def sizes(self) -> NetworkSizes:
-        """The sizes of the network."""
+        """Sizes of the network."""
         return network_sizes(self.config)
 
     def _options(self) -> dict[str, Any]:
@@ -132,7 +132,7 @@ class Toto2Model(NeuralModel):
         return network
 
     def sample_network(self, layers: int) -> Toto2Network:
-        """The network of random weights and that many layers along time."""
+        """Build a network with random weights and `layers` layers along time."""
         from marketsim.models.toto2.network import Toto2Network
 
         network = Toto2Network(replace(self.config, across=(False,) * layers))
@@ -140,7 +140,7 @@ class Toto2Model(NeuralModel):
         return network
 
     def bytes_per_token(self) -> int:
-        """Memory that a patch takes on its way through the network, at most."""
+        """Upper bound of the memory per patch in a forward pass, in bytes."""
         # Residual stream, its norm, projections as they come and turned, and the embedding's or the
         # MLP's inner values, with copies.
         heads = self.config.heads * (2 * self.config.key_size + self.config.value_size)
@@ -209,13 +209,13 @@ class Toto2Model(NeuralModel):
         return fetch
 
     def units(self, panel: Panel) -> Units:
-        """Units of the patches of a panel, [row, variate, patch number]."""
+        """Compute the units of a panel's patches, [row, variate, patch number]."""
         return patch_units(
             panel.values, panel.observed, self.patch, self.fallback_observations, self.cap
         )
 
     def masks(self, panel: Panel) -> tuple[Tensor | None, Tensor | None]:
-        """The network's `groups` and `seen` for a panel that is read from its start."""
+        """Return the network's `groups` and `seen` for a panel read from its start."""
         if panel.groups is None:
             return None, None
         variates = panel.values.shape[1]
@@ -244,7 +244,7 @@ class Toto2Model(NeuralModel):
         known_mask: npt.ArrayLike | None = None,
         known_groups: npt.ArrayLike | None = None,
     ) -> QuantileDistribution:
-        """Forecast variates in groups, beside others whose future is known.
+        """Forecast variates in groups, given others whose future is known.
 
         Args:
             target: [batch, variate, time], whole patches, finite.
@@ -276,7 +276,7 @@ class Toto2Model(NeuralModel):
             return QuantileDistribution(LEVELS, decode(self, panel, width, steps))
 
     def rotation(self, numbers: Indices, centre: float = 0.0) -> Rotation:
-        """Rotary factors of patch numbers on the model's device."""
+        """Return rotary factors of patch numbers on the model's device."""
         import torch
 
         from marketsim.models.neural.blocks import Rotation
@@ -290,7 +290,7 @@ class Toto2Model(NeuralModel):
 
 
 def _filled(rows: Values, count: int) -> Values:
-    """Rows [row, ...] with empty ones behind them."""
+    """Pad rows [row, ...] with empty ones."""
     if count == len(rows):
         return rows
     return np.concatenate([rows, np.zeros((count - len(rows), *rows.shape[1:]), np.float32)])

@@ -1,4 +1,4 @@
-"""The network of Toto 2.0, for inference.
+"""Network of Toto 2.0, for inference.
 
 The original's unit scaling multiplies each product and each sum by a constant. Here these constants
 are part of the weights, and so is the factor that its residual sums shrink by from layer to layer:
@@ -79,19 +79,19 @@ class Toto2Layer(nn.Module):
         self.down = nn.Linear(config.hidden, config.width, bias=False)
 
     def project(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values [token, head, dimension] of tokens [token, width]."""
+        """Project tokens [token, width] to queries, keys and values [token, head, dimension]."""
         mixed = self.qkv(unit_size(hidden, self.attention_eps).to(self.qkv.weight.dtype))
         parts = torch.split(mixed, list(self.sizes), dim=1)
         q, k, v = (part.view(len(hidden), self.heads, -1) for part in parts)
         return q, k, v
 
     def values(self, hidden: Tensor) -> Tensor:
-        """The values alone: attention of each position to itself."""
+        """Project tokens to values only: attention of each position to itself."""
         normal = unit_size(hidden, self.attention_eps).to(self.qkv.weight.dtype)
         return outputs_from(self.qkv, normal, 2 * self.sizes[0])
 
     def finish(self, hidden: Tensor, attended: Tensor) -> Tensor:
-        """Add the layer's two branches to its input, [token, width], given what was attended to."""
+        """Add the layer's two branches to its input, given the attention output; [token, width]."""
         _add_product(hidden, attended, self.out)
         hidden += self.out.bias
         for part in _parts(hidden):
@@ -102,7 +102,7 @@ class Toto2Layer(nn.Module):
 
 
 class Toto2Network(nn.Module):
-    """Patches in, asinh of scaled quantiles of the next patches out.
+    """Network from patches to asinh of scaled quantiles of the next patches.
 
     The residual stream, its two ends and their weights are float32; other matrix products have the
     precision of their weights.
@@ -132,7 +132,7 @@ class Toto2Network(nn.Module):
         seen: Tensor | None = None,
         cache: list[Cached] | None = None,
     ) -> Tensor:
-        """Quantiles of the first `steps` steps after some patches.
+        """Compute quantiles of the first `steps` steps after some patches.
 
         Args:
             patches: float32 [row, variate, patch number, 2 * patch].
@@ -180,7 +180,7 @@ class Toto2Network(nn.Module):
         return self._finish(hidden, (len(places), variates, 1), steps, groups)
 
     def _finish(self, hidden: Tensor, shape: Shape, steps: int, groups: Tensor | None) -> Tensor:
-        """The layers after the last one along time, and the head; see `forward`."""
+        """Run the layers after the last one along time, and the head; see `forward`."""
         for i in range(self.last_along + 1, len(self.layers)):
             layer = self.layers[i]
             assert isinstance(layer, Toto2Layer)
@@ -194,7 +194,7 @@ class Toto2Network(nn.Module):
     def _across(
         self, layer: Toto2Layer, hidden: Tensor, shape: Shape, groups: Tensor | None
     ) -> Tensor:
-        """Attention across the variates of tokens in the order (row, variate, patch number)."""
+        """Attend across the variates of tokens in the order (row, variate, patch number)."""
         rows, variates, width = shape
         if variates == 1:
             return layer.values(hidden)
@@ -214,7 +214,7 @@ class Toto2Network(nn.Module):
     def _turned(
         self, layer: Toto2Layer, hidden: Tensor, shape: Shape, rotation: Rotation
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values of whole tiles, see `rotated_tiles`; a row is a variate's."""
+        """Return queries, keys, values of whole tiles by `rotated_tiles`; a row per variate."""
         rows, variates, width = shape
         real = rows * variates * width
         q, k, v = (
@@ -230,7 +230,7 @@ class Toto2Network(nn.Module):
 
 
 def rotation(config: Toto2Config, positions: Tensor, centre: float = 0.0) -> Rotation:
-    """Rotary factors with xPos decay for patch numbers.
+    """Compute rotary factors with xPos decay for patch numbers.
 
     The decay of a query and that of a key multiply to one of their distance, wherever its centre
     is. The original moves it with the length of the series; here it stays, so that the factors of a
@@ -252,7 +252,7 @@ def rotation(config: Toto2Config, positions: Tensor, centre: float = 0.0) -> Rot
 
 
 def key_order(config: Toto2Config) -> Tensor:
-    """The order of a head's dimensions in which `rotate` finds its pairs."""
+    """Return the order of a head's dimensions in which `rotate` expects its pairs."""
     rest = torch.arange(config.turned, config.key_size)
     return torch.cat((pair_order(config.turned), rest))
 
@@ -260,7 +260,7 @@ def key_order(config: Toto2Config) -> Tensor:
 def _along(
     parts: tuple[Tensor, Tensor, Tensor], width: int, seen: Tensor | None, before: Cached | None
 ) -> tuple[Tensor, Cached]:
-    """Attention along time of `width` patches, whole tiles of them: tokens, and what to keep."""
+    """Attend along time over `width` patches in whole tiles; return tokens and the cache entry."""
     query, key, value = parts
     if before is None:
         attended = attend(query, key, value, scale=1.0, mask=seen)
@@ -276,19 +276,19 @@ def _along(
 
 
 def _attend_seen(query: Tensor, key: Tensor, value: Tensor, seen: Tensor) -> Tensor:
-    """Attention [row, position, head, dimension] to what is seen, [row, position, key]."""
+    """Attend [row, position, head, dimension] under a mask `seen` [row, position, key]."""
     q, k, v = (part.transpose(1, 2) for part in (query, key, value))
     result = functional.scaled_dot_product_attention(q, k, v, attn_mask=seen[:, None], scale=1.0)
     return result.transpose(1, 2)
 
 
 def _flat(attended: Tensor) -> Tensor:
-    """Tokens [token, width] of [..., head, dimension], filled up to whole tiles."""
+    """Flatten [..., head, dimension] to tokens [token, width], padded to whole tiles."""
     return pad_tile(attended.flatten(-2).flatten(0, -2), 0)
 
 
 def _tokens(places: Tensor, variates: int, width: int) -> Tensor:
-    """Numbers of the tokens of some places, one place's variates side by side, in whole tiles."""
+    """Return the tokens of some places, variates adjacent, padded to whole tiles."""
     row, number = places // width, places % width
     variate = torch.arange(variates, device=places.device)
     tokens = ((row[:, None] * variates + variate) * width + number[:, None]).reshape(-1)
@@ -304,7 +304,7 @@ def _add_product(hidden: Tensor, values: Tensor, linear: nn.Linear) -> None:
 
 
 def _parts(tokens: Tensor) -> tuple[Tensor, ...]:
-    """The tokens, on a CPU in parts that its caches hold."""
+    """Split tokens, on a CPU, into parts that fit its caches."""
     if tokens.device.type != "cpu" or len(tokens) <= _CPU_TOKENS:
         return (tokens,)
     return torch.split(tokens, _CPU_TOKENS)

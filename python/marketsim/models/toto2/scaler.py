@@ -1,4 +1,4 @@
-"""The causal scaler of Toto 2.0, what the network is given, and the way back to the series' units.
+"""Causal scaler of Toto 2.0, the network's input, and the conversion back to the series' units.
 
 Location and scale of a patch come from all steps up to its end, in float64, from running sums as
 the original takes them (Welford, Note on a method for calculating corrected sums of squares and
@@ -21,7 +21,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 class Units(NamedTuple):
-    """How forecasts made from some patches are measured; all [...], one for each patch.
+    """Units of the forecasts made from each patch; arrays [...].
 
     Attributes:
         location, scale: float32.
@@ -35,12 +35,12 @@ class Units(NamedTuple):
     highest: Array
 
     def at(self, index: object) -> Units:
-        """Those of some patches."""
+        """Select the units of some patches."""
         return Units(*(part[index] for part in self))  # type: ignore[call-overload]
 
 
 def patch_units(values: Values, observed: Flags, patch: int, fallback: int, cap: float) -> Units:
-    """Units [..., patch number] of values [..., time].
+    """Compute units [..., patch number] of values [..., time].
 
     Args:
         values, observed: [..., time], whole patches.
@@ -73,7 +73,7 @@ def patch_units(values: Values, observed: Flags, patch: int, fallback: int, cap:
 
 
 def _first_values(x: Array, observed: Flags, count: Array, most: int) -> tuple[Array, Array]:
-    """Location and scale [..., 1] of the first observed values of x [..., time]."""
+    """Compute location and scale [..., 1] of the first observed values of x [..., time]."""
     weight = (observed & (count <= most)).astype(np.float64)
     # Running sums, so that they do not depend on how long the series is.
     number = np.maximum(np.cumsum(weight, axis=-1)[..., -1:], 1.0)
@@ -86,7 +86,7 @@ def _first_values(x: Array, observed: Flags, count: Array, most: int) -> tuple[A
 def _limits(
     x: Array, observed: Flags, scale: Values, last: slice, cap: float
 ) -> tuple[Array, Array]:
-    """(lowest, highest) [..., patch number] that forecasts are confined to."""
+    """Compute the limits (lowest, highest) [..., patch number] of forecasts."""
     if cap <= 0.0:
         return np.full(scale.shape, -np.inf), np.full(scale.shape, np.inf)
     reach = cap * scale.astype(np.float64)
@@ -97,7 +97,7 @@ def _limits(
 
 
 def network_patches(values: Values, observed: Flags, units: Units, patch: int) -> Values:
-    """What the network sees of values [..., time]: float32 [..., patch number, 2 * patch].
+    """Build the network's input float32 [..., patch number, 2 * patch] of values [..., time].
 
     The first half are the values in units of their patch, compressed by asinh, 0 where none is
     observed; the second half is 1 where none is observed.
@@ -112,7 +112,7 @@ def network_patches(values: Values, observed: Flags, units: Units, patch: int) -
 
 
 def in_units(outputs: Values, units: Units) -> Array:
-    """Quantiles [..., step, level] in units of the series, before `confined`.
+    """Convert quantiles [..., step, level] to units of the series, before `confined`.
 
     Args:
         outputs: float32, what the network says: asinh of scaled values.
@@ -125,13 +125,13 @@ def in_units(outputs: Values, units: Units) -> Array:
 
 
 def too_large(quantiles: Array) -> Flags:
-    """Which of the forecasts [forecast, ...] hold a value that float32 cannot."""
+    """Return which forecasts [forecast, ...] have a value beyond float32."""
     beyond = np.abs(quantiles) > _LARGEST
     return np.asarray(beyond.reshape(len(beyond), -1).any(axis=-1))
 
 
 def confined(quantiles: Array, units: Units) -> Array:
-    """Quantiles [..., step, level], finite, within their limits and ascending.
+    """Make quantiles [..., step, level] finite, within their limits and ascending.
 
     A value that float32 cannot hold becomes the largest, or smallest, one of its level and patch
     that it can; so `quantiles` must have all steps of the patch where there is one. Where no step

@@ -1,4 +1,4 @@
-"""Weights of Toto 2.0 from the names and factors of official checkpoints into the network's.
+"""Convert weights of official Toto 2.0 checkpoints to the network's names and factors.
 
 The original divides the result of a linear map by the root of its number of inputs (unit scaling),
 multiplies queries by a factor a dimension, and adds a branch b to the stream h as
@@ -23,7 +23,7 @@ _SILU_FACTOR = math.exp(0.8 * math.log(math.sqrt(2 / (1 - 1 / math.pi))) + 0.2 *
 
 
 def load_network(checkpoint: Checkpoint, config: Toto2Config) -> Toto2Network:
-    """The network with a checkpoint's weights, in float32.
+    """Load the network with a checkpoint's weights, in float32.
 
     Raises:
         CheckpointError: names that are missing or unknown, or shapes that differ.

@@ -186,7 +186,7 @@ def shares_of(runs: Sequence[SymbolRun], order: Sequence[int]) -> tuple[Share, .
     return tuple(shares)
 
 
-def charged(
+def with_costs(
     days: UniverseDays, runs: Sequence[SymbolRun], fee: float | Costs | None, asset: str | None
 ) -> tuple[tuple[SymbolRun, ...], UniverseDays]:
     """Change costs or asset class of runs and bars; the layout on the device stays."""

@@ -37,9 +37,9 @@ from marketsim.walkforward.universe.days import (
     SymbolRun,
     UniverseDays,
     as_bars,
-    charged,
     lay_out,
     plan_symbols,
+    with_costs,
 )
 from marketsim.walkforward.universe.fits import Levels, fit_universe
 from marketsim.walkforward.universe.result import UniverseResult
@@ -121,11 +121,11 @@ def walk_forward_universe(
     parse_aggregate(aggregate)
     bounds = check_bounds(offset_bounds)
     if cubes is None:
-        made = universe.made(
+        made = universe.make_forecasts(
             _loaded(model), store=open_store(store), progress=progress, targets=targets
         )
     else:
-        made = universe.joined(cubes)
+        made = universe.join_forecasts(cubes)
     return universe.evaluate(
         made, strategies=chosen, fills=policies, aggregate=aggregate, offset_bounds=bounds
     )
@@ -147,7 +147,7 @@ def prepare_universe(
 ) -> PreparedUniverse:
     """Lay out a universe and make its forecasts; arguments as in `walk_forward_universe`."""
     universe = Universe.of(bars, device=device, **windows)
-    made = universe.made(
+    made = universe.make_forecasts(
         _loaded(model), store=open_store(store), progress=progress, targets=targets
     )
     return PreparedUniverse(universe, made)
@@ -206,7 +206,7 @@ class Universe:
         """Plans of the forecasts that the universe needs, in the order of its bars."""
         return [(self.runs[i].bars, plan) for i in self.days.order for plan in self.runs[i].plans]
 
-    def made(
+    def make_forecasts(
         self,
         model: Model,
         *,
@@ -227,7 +227,7 @@ class Universe:
             )  # fmt: skip
             return self._together(cubes)
 
-    def joined(self, cubes: Sequence[ForecastCube | DeviceCube]) -> DeviceCube:
+    def join_forecasts(self, cubes: Sequence[ForecastCube | DeviceCube]) -> DeviceCube:
         """Join the forecasts that the universe needs from one cube per symbol.
 
         Raises:
@@ -272,7 +272,7 @@ class Universe:
         aggregate: str = "trimmed_mean_10",
         offset_bounds: Bounds = DEFAULT_BOUNDS,
     ) -> UniverseResult:
-        """Evaluate strategies on forecasts that `made` or `joined` returned.
+        """Evaluate strategies on forecasts that `make_forecasts` or `join_forecasts` returned.
 
         Asynchronous: nothing is copied to the host. Arguments and errors as in
         `walk_forward_universe`.
@@ -280,7 +280,7 @@ class Universe:
         chosen, policies = fitted_strategies(strategies), _policies(fills)
         if len(forecasts) != self.days.count:
             raise ArgumentError(
-                f"forecasts must cover {self.days.count} bars, as joined() returns them: got "
+                f"forecasts must cover {self.days.count} bars, as make_forecasts() returns: got "
                 f"{len(forecasts)}"
             )
         levels = self._levels(forecasts, aggregate)
@@ -295,9 +295,9 @@ class Universe:
             **fitted._asdict(),
         )
 
-    def charged(self, fee: float | Costs | None, asset_class: str | None) -> Universe:
+    def with_costs(self, fee: float | Costs | None, asset_class: str | None) -> Universe:
         """Return the universe under other costs or asset class; the order of the bars stays."""
-        runs, days = charged(self.days, self.runs, fee, asset_class)
+        runs, days = with_costs(self.days, self.runs, fee, asset_class)
         return Universe(self.device, runs, days)
 
     @property
@@ -359,7 +359,7 @@ class PreparedUniverse:
             UnknownNameError, ArgumentError: as `walk_forward_universe`.
         """
         chosen = fitted_strategies(STRATEGIES if strategies is None else strategies)
-        return self.universe.charged(fee, asset_class).evaluate(
+        return self.universe.with_costs(fee, asset_class).evaluate(
             self.forecasts,
             strategies=chosen,
             fills=_policies(fill),
