@@ -157,6 +157,7 @@ def check_lookahead(
             f"{name} returns no finite value on these bars: give more bars to check it"
         )
     found: dict[tuple[str, str], Leak] = {}
+    leaking: dict[str, list[int]] = {name: [] for name in base}  # cuts whose change shows
 
     def compare(other: Outputs, cut: int, test: Any, stop: int) -> None:
         for output, column in base.items():
@@ -171,6 +172,8 @@ def check_lookahead(
             )
             if same.all():
                 continue
+            if test == "changed":
+                leaking[output].append(cut)
             bar = int((~same).argmax())
             known = found.get((output, test))
             if known is None or bar < known.bar:
@@ -185,7 +188,10 @@ def check_lookahead(
         stop = cut + 1 if allowed == "before" else cut
         compare(run(_changed(bars, cut, _FIELDS, generator, 1 - 2 * (i % 2))), cut, "changed", stop)
         compare(run(Bars(bars.frame.iloc[:cut], bars.symbol)), cut, "removed", cut)
-    leaks = [_with_fields(leak, base, bars, run, allowed, seed) for leak in found.values()]
+    leaks = [
+        _with_fields(leak, leaking[leak.output], base, bars, run, allowed, seed)
+        for leak in found.values()
+    ]
     leaks.sort(key=lambda leak: (leak.bar, leak.output))
     return LookaheadReport(name, tuple(leaks), tuple(chosen), values, allowed)
 
@@ -211,6 +217,7 @@ def _cuts(
 
 def _with_fields(
     leak: Leak,
+    cuts: list[int],
     base: Outputs,
     bars: Bars,
     run: Callable[[Bars], Outputs],
@@ -220,16 +227,20 @@ def _with_fields(
     """Add the columns whose change alone shows the leak."""
     if leak.test != "changed":
         return leak
-    fields = []
-    stop = leak.cut + 1 if reads == "before" else leak.cut
-    for field in _FIELDS:
-        for attempt in range(_ATTEMPTS):  # one change may not flip a decision
-            generator = np.random.default_rng(seed + attempt)
-            after = run(_changed(bars, leak.cut, (field,), generator))[leak.output]
-            if not np.array_equal(base[leak.output][:stop], after[:stop], equal_nan=True):
-                fields.append(field)
-                break
-    return Leak(**{**vars(leak), "fields": tuple(fields)})
+    # One change of one column, within its bar, may not flip a decision.
+    for cut in cuts:
+        fields = []
+        stop = cut + 1 if reads == "before" else cut
+        for field in _FIELDS:
+            for attempt in range(_ATTEMPTS):
+                generator = np.random.default_rng(seed + attempt)
+                after = run(_changed(bars, cut, (field,), generator))[leak.output]
+                if not np.array_equal(base[leak.output][:stop], after[:stop], equal_nan=True):
+                    fields.append(field)
+                    break
+        if fields:
+            return Leak(**{**vars(leak), "fields": tuple(fields)})
+    return leak
 
 
 def _changed(

@@ -90,7 +90,7 @@ def checked_orders(orders: object, dates: npt.NDArray[np.datetime64], long_only:
     position = arrays["position"]
     if (np.abs(position) > 10.0).any():
         raise ArgumentError(
-            f"a position must lie in [-10, 10]: got {float(np.abs(position).max())}"
+            f"a position must lie in [-10, 10]: got {float(position[np.abs(position).argmax()])}"
         )
     if isinstance(orders, LimitOrders):
         if orders.always_on and orders.exit_at_close:
