@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from blake3 import blake3
 
 from marketsim.errors import CheckpointError
+from marketsim.hashing import hash_threads
 from marketsim.models.fingerprint import open_regular
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class SafetensorsFile:
             raise self._broken(f"{name} has no known dtype, shape and place") from None
         if not begin <= end <= self._size - self._data:
             raise self._broken(f"{name} does not lie in the file as its shape says")
-        found = blake3(head.encode(), max_threads=blake3.AUTO)
+        found = blake3(head.encode(), max_threads=hash_threads())
         buffer = memoryview(bytearray(min(_HASHED_BYTES, end - begin)))
         for at in range(begin, end, _HASHED_BYTES):
             part = buffer[: min(_HASHED_BYTES, end - at)]
