@@ -16,6 +16,7 @@ from typing import Any
 from blake3 import blake3
 
 from marketsim.errors import ArgumentError
+from marketsim.hashing import hash_threads
 from marketsim.models.code import code_digest
 from marketsim.models.protocol import Model
 
@@ -146,7 +147,7 @@ def _file_hash(path: Path) -> str:
     """Hash a file's bytes with BLAKE3; read, not mapped, so that a truncation cannot crash us."""
     with open_regular(path) as file:
         before = settled_stamp(lambda: os.fstat(file.fileno()))
-        digest = blake3(max_threads=blake3.AUTO)
+        digest = blake3(max_threads=hash_threads())
         buffer = memoryview(bytearray(_READ_BYTES))
         while count := file.readinto(buffer):
             digest.update(buffer[:count])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from blake3 import blake3
 
 from marketsim.errors import CheckpointError
+from marketsim.hashing import hash_threads
 
 if TYPE_CHECKING:
     import torch
@@ -100,7 +101,7 @@ class SafetensorsFile:
             raise self._broken(f"{name} has no known dtype, shape and place") from None
         if not begin <= end <= self._size - self._data:
             raise self._broken(f"{name} does not lie in the file as its shape says")
-        found = blake3(head.encode(), max_threads=blake3.AUTO)
+        found = blake3(head.encode(), max_threads=hash_threads())
         if tensor is not None:
             found.update(_bytes_of(tensor))
             return found.hexdigest()
