@@ -28,9 +28,9 @@ def replay_symbols(
     """Replay what each symbol does, all of them in one account.
 
     Symbols may have bars at different times, of one length: each is moved at the times of its own,
-    and valued at its last price in between. Orders, tickets, groups and numbers of bars are those of one symbol; cash,
-    equity, leverage and margin are those of the account. One symbol alone gives what `replay`
-    gives, to the last bit.
+    and valued at its last price in between. Orders, tickets, groups and numbers of bars are those
+    of one symbol; cash, equity, leverage and margin are those of the account. One symbol alone
+    gives what `replay` gives, to the last bit.
 
     In each bar, in this order, and each for all symbols in the order of `plans`: splits and
     dividends; financing and borrow; orders that the open is beyond; orders inside the bar; orders
