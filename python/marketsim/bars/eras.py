@@ -30,6 +30,8 @@ _KNOWN = (
     (_SURE_ROC, f"counts years from 1911 (Taiwan); {_READS.format('roc')}"),
     (_BUDDHIST, f"counts years 543 ahead (Thailand); {_READS.format('buddhist')}"),
     (_SURE_JAPAN, "counts years of an emperor, as other dates do not; write all dates alike"),
+    (re.compile(r"\d ?(?:[APap][Mm] ?)?(?:CST|IST|BST|AST)$"), "ends in a zone that several places "
+     "call so (CST is Chicago's and Shanghai's); remove the name, and timezone= states the clock"),
     (_IRAN, "is of a calendar that is not read, such as Iran's; write Gregorian dates"),
     (re.compile(r"^#{3,}$"), "is what a spreadsheet writes where a column is too narrow for its "
      "dates; widen the column, and export again"),
