@@ -98,7 +98,7 @@ def test_two_searches_share_their_trials(tmp_path: Path, storage: str, jobs: int
         return len(found)
 
     found = at_once(2, search)
-    assert all(24 <= count <= 24 + jobs for count in found), found  # one may have been running
+    assert set(found) <= set(range(24, 25 + jobs)), found  # one may have been running
     with Ledger(path) as ledger:
         frame = ledger.trials("optuna")
     assert 24 <= len(frame) <= 24 + jobs

@@ -144,7 +144,7 @@ class Ledger:
             raise StoreNotFoundError(f"there is no ledger {self.path}")
         self._check_empty()
         with self._explained("opened"):
-            self._connection = self._open()
+            self._connection = self._open_in_time()
 
     def _check_empty(self) -> None:
         """Say that a file has nothing in it: whoever cut it may have a copy."""
@@ -162,6 +162,17 @@ class Ledger:
                 StoreWarning,
                 stacklevel=4,
             )
+
+    def _open_in_time(self) -> sqlite3.Connection:
+        """The opened file: SQLite does not wait for who is about to make it."""
+        end = time.monotonic() + _WAIT
+        while True:
+            try:
+                return self._open()
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > end:
+                    raise
+            time.sleep(0.02)
 
     def _open(self) -> sqlite3.Connection:
         target = self.path.absolute().as_uri() + ("?mode=ro" if self.mode == "r" else "")
