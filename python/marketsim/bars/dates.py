@@ -18,7 +18,7 @@ import pandas as pd
 from marketsim.bars.eras import ERAS, stated_years, why_unread
 from marketsim.bars.iso_dates import read_iso
 from marketsim.bars.words_of_time import in_english
-from marketsim.bars.zone_names import ABBREVIATED, with_offsets, without_zone, zone_of
+from marketsim.bars.zone_names import ABBREVIATED, PLACES, with_offsets, without_zone, zone_of
 from marketsim.bars.zones import (
     NAT,
     BoolArray,
@@ -41,15 +41,16 @@ _DATES: tuple[tuple[str, str], ...] = (
     (r"\d{1,2}(?P<s>[-/.])\d{1,2}(?P=s)(?P<Y>\d{4})", "dmY"),
     (r"\d{1,2}(?P<s>[-/.])\d{1,2}(?P=s)(?P<y>\d{2})", "dmy"),
     (r"\d{4}年\d{1,2}月\d{1,2}日", "zh"),
-    (rf"\d{{1,2}}(?P<a>[-/. ])(?P<mon>{_MONTHS}|{_LONG})(?P<b>[-/., ]+){_YEAR}", "dbY"),
+    (rf"\d{{1,2}}(?P<a>[-/. ]?)(?P<mon>{_MONTHS}|{_LONG})(?P<b>[-/., ]*){_YEAR}", "dbY"),
     (rf"(?P<mon>{_MONTHS}|{_LONG})(?P<a>[-/. ]+)\d{{1,2}}(?P<b>[-/, ]+){_YEAR}", "bdY"),
     (rf"(?P<Y>\d{{4}})(?P<a>[-/. ])(?P<mon>{_MONTHS}|{_LONG})(?P<b>[-/. ])\d{{1,2}}", "Ybd"),
     (r"(?P<Y>\d{4})\d{4}", "%Y%m%d"),
     (r"(?P<Y>\d{4})(?P<s>[-/.])\d{1,2}", "Ym"),
     (rf"(?P<mon>{_MONTHS}|{_LONG})(?P<a>[-/. ])(?P<Y>\d{{4}})", "bY"),
+    (r"(?:0?[1-9]|1[0-2])(?P<s>[-/.])(?P<Y>\d{4})", "mY"),
 )  # fmt: skip
 _TIME = (
-    r"(?:(?P<gap>[T _,;]+|[ ,]+at )(?:"
+    r"(?:(?P<gap>[T _,;:]+|[ ,]+at )(?:"
     r"(?P<clock>\d{1,2}:\d{2}(?P<sec>:\d{2}(?P<frac>[.,]\d{1,9})?)?)(?P<ampm> ?[ap]m)?"
     r"|(?P<hour>\d{1,2})(?P<hgap>[- ]?)(?P<hampm>[ap]m)"
     r"|(?P<packed>\d{6}|\d{4})(?P<millis>\d{3})?))?"
@@ -115,6 +116,7 @@ def _structure(match: re.Match[str], kind: str) -> Structure:
         "dbY": {"dmy": f"%d{got.get('a')}{month}{got.get('b')}{year}"},
         "bdY": {"mdy": f"{month}{got.get('a')}%d{got.get('b')}{year}"},
         "Ym": {"ymd": f"%Y{s}%m"},
+        "mY": {"ymd": f"%m{s}%Y"},
         "bY": {"ymd": f"{month}{got.get('a')}%Y"},
         "Ybd": {"ymd": f"%Y{got.get('a')}{month}{got.get('b')}%d"},
     }.get(kind, {"ymd": kind})
@@ -210,7 +212,7 @@ def _read_zoned(
 ) -> DateReading:
     """Read cells that end in the name of a zone."""
     try:
-        clock = parse_timezone(zone)
+        clock = parse_timezone(PLACES.get(zone, zone))
     except ArgumentError as error:
         reading.unclear = str(error)
         return reading
@@ -269,6 +271,8 @@ def _parse(texts: pd.Series, text_format: str, utc: bool | None = None) -> pd.Se
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         parsed: pd.Series = pd.to_datetime(texts, format=text_format, errors="coerce", utc=aware)
+    if "%y" in text_format:  # 62 is 1962 and 49 is 2049, as no bars are of a later year
+        parsed = parsed.mask(parsed.dt.year >= 2050, parsed - pd.DateOffset(years=100))
     return parsed
 
 

@@ -117,12 +117,13 @@ def write_index(
     # Without a colon or a slash, a quoted name can only be read as a file beside this one.
     targets = {name: quote(target, safe="") for name, target in links.items()}
     view = table_view(table, links=targets)
-    page = (
-        _environment()
-        .get_template("index.html")
-        .render(title=clip(title, NAME_LENGTH), table=view, **_scripts("tables.js"))
-    )
+    page = render_page("index.html", title=clip(title, NAME_LENGTH), table=view)
     return write_atomically(path, page)
+
+
+def render_page(template: str, **parts: object) -> str:
+    """Render a template of this package, with the style of all pages and the script of tables."""
+    return _environment().get_template(template).render(**parts, **_scripts("tables.js"))
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,18 @@ def fold(name: object) -> str:
     return "" if missing else _fold_text(str(name))
 
 
+ZONE_IN_NAME = re.compile(
+    r"\s*[(\[](?P<zone>[A-Z][A-Za-z]+/[A-Za-z_/]+|[ECMP]T|E[SD]T|P[SD]T|JST|KST|HKT|MSK"
+    r"|(?:UTC|GMT) ?[+-]\d{1,2}(?::00)?)[)\]]\s*$"
+)
+"""The zone at the end of a column's name, as in "Time (America/New_York)"."""
+
+
 @functools.lru_cache(maxsize=4096)
 def _fold_text(text: str) -> str:
     text = re.sub(r"^\s*\d+[a-z]?\.\s+", "", text)  # Alpha Vantage numbers its names
+    text = ZONE_IN_NAME.sub("", text)
+    text = re.sub(r"^\s*\$FORMAT\s+", "", text)  # AmiBroker's first line
     return re.sub(r"[\s_.<>*\ufeff]+", "", text).casefold()
 
 
@@ -48,6 +57,7 @@ class Layout:
         midnight: the zone at whose midnight daily bars are stamped, given as instants.
         dayfirst: the documented order of day and month; None where the column must prove it.
         note: what a reader should know, such as a clock that is not documented.
+        traded: name of the layout of the same lines whose volumes are not all 0; "" for none.
         source: where it is documented.
 
     """
@@ -63,4 +73,5 @@ class Layout:
     midnight: str | None = None
     dayfirst: bool | None = None
     note: str = ""
+    traded: str = ""
     source: str = ""
