@@ -80,7 +80,8 @@ if TYPE_CHECKING:
     from marketsim.kernels.types import Offsets, ProfitSums
     from marketsim.live import next_orders
     from marketsim.lookahead import LookaheadReport, check_lookahead
-    from marketsim.metrics.evaluation import ForecastEvaluation, evaluate_forecasts
+    from marketsim.metrics.evaluation import evaluate_forecasts
+    from marketsim.metrics.evaluation_result import ForecastEvaluation
     from marketsim.models import (
         Distribution,
         Model,
@@ -114,6 +115,7 @@ if TYPE_CHECKING:
         WalkForwardResult,
         prepare,
         walk_forward,
+        walk_forward_each,
         walk_forward_universe,
     )
 
@@ -186,7 +188,7 @@ _HOMES = {
     "ProfitSums": "kernels.types",
     "profit_sums": "kernels.sums",
     "next_orders": "live",
-    "ForecastEvaluation": "metrics.evaluation",
+    "ForecastEvaluation": "metrics.evaluation_result",
     "evaluate_forecasts": "metrics.evaluation",
     "Distribution": "models",
     "Model": "models",
@@ -216,6 +218,7 @@ _HOMES = {
     "WalkForwardResult": "walkforward",
     "prepare": "walkforward",
     "walk_forward": "walkforward",
+    "walk_forward_each": "walkforward",
     "walk_forward_universe": "walkforward",
 }
 
@@ -314,6 +317,7 @@ __all__ = [
     "strategy_names",
     "unregister_strategy",
     "walk_forward",
+    "walk_forward_each",
     "walk_forward_universe",
     "walkforward",
 ]

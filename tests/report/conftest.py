@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from marketsim.report.data import Candles, Fan, Heatmap, Markers, ReportData, Table
+from marketsim.report.data import (
+    Candles,
+    Fan,
+    Heatmap,
+    Histogram,
+    HistogramGroup,
+    Markers,
+    ReportData,
+    Table,
+    Trades,
+)
 from marketsim.report.html import render_report
 
 VOID = {"meta", "link", "br"}
@@ -127,6 +137,14 @@ def _fan(target: str, dates: np.ndarray, close: np.ndarray) -> Fan:
     return Fan(target, dates, (0.1, 0.25, 0.5, 0.75, 0.9), quantiles, close)
 
 
+def _trades(close: np.ndarray) -> Trades:
+    entry, exit_ = np.array([1, 3, 5, 7]), np.array([1, 4, 6, 8])
+    return Trades(
+        "maxdiff", np.array([1, -1, 1, 1]), entry, exit_, close[entry], close[exit_],
+        np.array([0.01, -0.02, 0.03, 0.0]), ["limit"] * 4, ["close", "limit", "limit", "close"],
+    )  # fmt: skip
+
+
 def make_report(days: int = 60, seed: int = 0, **changes: Any) -> ReportData:
     """A report of two strategies, two baselines, and each figure; `changes` replace fields."""
     rng = np.random.default_rng(seed)
@@ -156,6 +174,20 @@ def make_report(days: int = 60, seed: int = 0, **changes: Any) -> ReportData:
             "maxdiff", "the last 20 days", offsets, offsets, profit, (-0.0098, 0.0052, 0.0501)
         ),
         provenance={"model": "ewma", "bars hash": "5f1e"},
+        trades=[_trades(close)],
+        rolling={n: rng.normal(size=days) for n in names},
+        rolling_label="Sharpe ratio, last 20 bars",
+        by_strategy={
+            "maxdiff": [Table("Months", ["year", "Jan"], [["2020", "+1.0%"]], shaded=True)]
+        },
+        selected="maxdiff",
+        histograms=[
+            HistogramGroup(
+                "Calibration",
+                [Histogram("close", {0.0: "0%", 1.0: "100%"}, np.array([3, 5]), 4.0, "3 and 5.")],
+                "The dashed line is calibrated.",
+            )
+        ],
     )
     return replace(data, **changes)
 

@@ -63,9 +63,17 @@ def test_drawdown_lies_at_its_values_and_shares_the_days(page, data):
         expected = slope * drawdown(curve) * 100.0 + offset
         np.testing.assert_allclose(pixels(below, line[:, 1]), expected, atol=0.2)
     assert not above.all("text", "date")
-    assert len(below.all("text", "date")) >= 2
+    assert len(page.by_id("rolling").all("text", "date")) >= 2
     turns = [[line.attributes["x1"] for line in c.all("line", "turn")] for c in (above, below)]
     assert turns[0] == turns[1]
+
+
+def test_the_rolling_figure_lies_at_its_values(page, data):
+    chart = page.by_id("rolling")
+    slope, offset = value_axis(chart)
+    for i, values in enumerate(data.rolling.values()):
+        line = series(chart, i)
+        np.testing.assert_allclose(pixels(chart, line[:, 1]), slope * values + offset, atol=0.2)
 
 
 def test_drawdown_counts_from_the_capital_at_the_start():
@@ -128,7 +136,9 @@ def test_down_sampling_keeps_every_extreme(make_data, read):
     curve = np.exp(np.cumsum(rng.normal(0, 0.01, 20_000)))
     curve[[7_777, 12_345]] = curve.max() * 1.2, curve.min() * 0.8  # single days
     dates = np.datetime64("1960-01-01") + np.arange(20_000)
-    page = read(render_report(make_data(dates=dates, equity={"one": curve}, candles=None)))
+    page = read(
+        render_report(make_data(rolling={}, dates=dates, equity={"one": curve}, candles=None))
+    )
     chart = page.by_id("equity")
     line = series(chart, 0)
     assert len(line) < 1_500
@@ -222,7 +232,7 @@ def test_only_the_last_days_and_their_fills_are_drawn(make_data, read):
     assert len(chart.all("g", "candle")) == 180
     assert len(chart.all("path", "long-entry")) == 18
     assert len(chart.all("path", "long-exit")) == 1
-    assert "The last 180 of 500 days; 19 fills of maxdiff." in page.by_id("fills").text
+    assert "The last 180 of 500 bars; 19 fills of maxdiff." in page.by_id("fills").text
 
 
 def test_days_with_a_missing_price_have_no_candle(make_data, read):
@@ -266,7 +276,7 @@ def test_coverage_is_stated_beside_what_was_measured(page, data):
     fan = data.fans[0]
     inside = (fan.actual >= fan.quantiles[:, 0]) & (fan.actual <= fan.quantiles[:, 4])
     caption = page.by_id("forecasts").all("figcaption")[0].text
-    assert "Coverage over 60 days" in caption
+    assert "Coverage over 60 bars" in caption
     assert f"the 80% band (10% to 90%) held {inside.mean():.0%}" in caption
 
 
@@ -303,15 +313,23 @@ def test_targets_can_be_chosen(page):
 # Heatmap
 
 
+def heat_cells(page):
+    """{(column, row from above): class} of the heatmap's cells."""
+    return {
+        (int(x), int(y)): path.classes[0]
+        for path in page.by_id("heatmap").one("svg", "cells").all("path")
+        for x, y in re.findall(r"M(\d+) (\d+)h1v1h-1z", path.attributes["d"])
+    }
+
+
 def test_a_cell_for_each_pair_of_offsets(page, data):
-    cells = page.by_id("heatmap").one("svg", "cells").all("rect")
+    cells = heat_cells(page)
     profit = data.heatmap.profit
     assert len(cells) == profit.size == 81
     limit = 0.0501  # the optimum lies above every cell
-    for cell in cells:
-        row, column = 8 - int(cell.number("y")), int(cell.number("x"))
-        step = round(profit[row, column] / limit * 10)
-        assert cell.classes == ["z" if step == 0 else f"p{step}" if step > 0 else f"n{-step}"]
+    for (column, y), shade in cells.items():
+        step = round(profit[8 - y, column] / limit * 10)
+        assert shade == ("z" if step == 0 else f"p{step}" if step > 0 else f"n{-step}")
 
 
 def test_the_ring_is_in_the_cell_of_the_optimum(page, data):
@@ -346,17 +364,15 @@ def test_heatmaps_out_of_order_too_fine_or_without_profit(make_data, read):
     fine = np.linspace(-0.03, 0.03, 301)
     many = Heatmap("m", "s", fine, fine[:150], np.ones((150, 301)), (np.nan, np.nan, np.nan))
     page = read(render_report(replace(data, heatmap=many)))
-    assert len(page.by_id("heatmap").one("svg", "cells").all("rect")) == 41 * 41
+    assert len(heat_cells(page)) == 41 * 41
     assert not page.by_id("heatmap").all("svg", "optimum")
     assert "No optimum is known." in page.by_id("offsets").text
     flat = replace(heatmap, profit=np.zeros((9, 9)))
     page = read(render_report(replace(data, heatmap=flat)))
-    assert {tuple(r.classes) for r in page.by_id("heatmap").one("svg", "cells").all("rect")} == {
-        ("z",)
-    }
+    assert set(heat_cells(page).values()) == {"z"}
     profit = heatmap.profit.copy()
     profit[2, 3] = np.nan
     page = read(render_report(replace(data, heatmap=replace(heatmap, profit=profit))))
-    assert len(page.by_id("heatmap").all("rect", "na")) == 1
+    assert list(heat_cells(page).values()).count("na") == 1
     page = read(render_report(replace(data, heatmap=replace(heatmap, profit=profit * np.nan))))
     assert not [n for n in page.walk() if n.attributes.get("id") == "heatmap"]

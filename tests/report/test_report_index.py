@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 
 import pytest
@@ -31,12 +33,13 @@ def test_first_cells_lead_to_the_pages(tmp_path, read):
     assert all(a.parent.tag == "th" for a in page.all("a"))
 
 
-def test_the_index_runs_no_script_and_loads_nothing(tmp_path, read):
+def test_the_index_sorts_its_table_and_loads_nothing(tmp_path, read):
     html = write_index(tmp_path / "i.html", "t", TABLE, {"AAPL": "AAPL.html"}).read_text()
     page = read(html)
-    assert not page.all("script")
-    assert "script-src" not in html
-    assert "default-src 'none'" in html
+    script = page.one("script").text
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert "sortable" in script
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}';" in html
     assert not re.search(r"https?:", html)
 
 

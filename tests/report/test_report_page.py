@@ -6,14 +6,20 @@ import base64
 import hashlib
 import json
 import re
+import zlib
+from dataclasses import replace
+from importlib import resources
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from marketsim.errors import ArgumentError
 from marketsim.report.data import Candles, Fan, Heatmap, Table
 from marketsim.report.html import render_report, write_report
+from marketsim.report.packing import Packer
 
 LIMIT = 1_000_000
 
@@ -25,8 +31,11 @@ def test_parts_stand_in_the_order_of_reading(page):
     assert heads == [
         "Strategies",
         "Equity and drawdown",
-        "Prices and fills of maxdiff",
+        "Prices and fills",
+        "Trades",
+        "Months",
         "Forecasts and what came",
+        "Calibration",
         "Profit of offset pairs in sample",
         "Skill",
         "Notes",
@@ -64,7 +73,8 @@ def test_identifiers_are_unique_and_references_lead_somewhere(page):
 
 def test_every_figure_is_named_for_screen_readers(page):
     charts = page.all("svg", "chart")
-    assert len(charts) == 7  # equity, drawdown, candles, two fans, heatmap, its colours
+    # equity, drawdown, rolling, candles, two fans, a histogram, heatmap, its colours
+    assert len(charts) == 9
     for chart in charts:
         assert chart.attributes["role"] == "img"
         labels = chart.attributes["aria-labelledby"].split()
@@ -111,29 +121,98 @@ def test_policy_stands_before_all_that_it_governs(html):
     assert html.index("Content-Security-Policy") < min(html.index("<style"), html.index("<script"))
 
 
+OWN_SCRIPTS = ("tables.js", "dates.js", "explore.js", "panels.js", "trades.js", "script.js")
+
+
 def test_script_is_small_and_cannot_run_data(page):
     script = page.all("script")[1].text
-    assert len(script.encode()) < 15_000
+    own = ""
+    for name in OWN_SCRIPTS:
+        source = (resources.files("marketsim.report") / "templates" / name).read_text().strip()
+        assert source in script
+        own += source
+    assert len(own.encode()) < 45_000
     for word in (
         "eval", "Function(", "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write",
         "setTimeout", "setInterval", "import(", "fetch", "XMLHttpRequest", "location", "cookie",
         "localStorage", "createElementNS", "\r",
     ):  # fmt: skip
-        assert word not in script, word
+        assert word not in own, word
+
+
+def test_the_chart_library_is_what_was_published_and_stands_below_its_licence(page):
+    folder = resources.files("marketsim.report") / "vendor"
+    library = (folder / "uPlot.iife.min.js").read_bytes()
+    digest = "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f"
+    assert hashlib.sha256(library).hexdigest() == digest
+    script = page.all("script")[1].text
+    licence = (folder / "uPlot-LICENSE.txt").read_text().strip()
+    assert script.startswith(f"/*\n{licence}\n*/\n{library.decode().strip()}")
+
+
+def unpacked(page, spec):
+    """The values of one array, as `explore.js` reads them."""
+    block = zlib.decompress(base64.b64decode(json.loads(page.by_id("report-data").text)["block"]))
+    width, count, at = spec["width"], spec["count"], spec["at"]
+    planes = np.frombuffer(block[at : at + width * count], np.uint8).reshape(width, count)
+    steps = (planes.astype(np.int64) << 8 * np.arange(width)[:, None]).sum(axis=0)
+    codes = np.cumsum(steps) % 256**width
+    if "step" not in spec:
+        signed = np.where((width == 4) & (codes >= 2**31), codes - 2**32, codes)
+        return signed / spec.get("by", 1)
+    values = np.where(codes > 0, spec["low"] + (codes - 1) * spec["step"], np.nan)
+    return np.exp(values) if spec.get("log") else values
 
 
 def test_data_of_the_script(page, data):
-    figures = json.loads(page.by_id("report-data").text)
-    assert list(figures) == ["equity", "candles", "fan-0", "fan-1"]
-    equity = figures["equity"]
-    assert equity["days"] == len(equity["dates"]) == 60
-    assert equity["dates"][0] == "2020-01-06"
-    assert [row["name"] for row in equity["rows"]] == list(data.equity)
-    for row in equity["rows"]:
-        expected = data.equity[row["name"]] - 1.0
-        np.testing.assert_allclose(row["numbers"][0], expected, rtol=1e-3, atol=1e-12)
-    fills = {row["name"]: row["texts"] for row in figures["candles"]["rows"]}
-    assert [i for i, text in enumerate(fills["long entry"]) if text] == [1, 5, 7]
+    found = json.loads(page.by_id("report-data").text)
+    seconds = data.dates.astype("M8[s]").astype(np.int64)
+    np.testing.assert_array_equal(unpacked(page, found["time"]) + found["first"], seconds)
+    assert [curve["name"] for curve in found["curves"]] == list(data.equity)
+    for curve in found["curves"]:
+        expected = data.equity[curve["name"]]
+        np.testing.assert_allclose(unpacked(page, curve["equity"]), expected, rtol=1e-4)
+        rolling = unpacked(page, curve["rolling"])
+        np.testing.assert_allclose(rolling, data.rolling[curve["name"]], atol=0.006)
+    close = unpacked(page, found["candles"]["close"])
+    for name in ("open", "high", "low", "close"):
+        values = unpacked(page, found["candles"][name])
+        np.testing.assert_allclose(values, getattr(data.candles, name), rtol=2e-7)
+    before = np.r_[close[:1], close[:-1]]
+    for fan, expected in zip(found["fans"], data.fans, strict=True):
+        for q, spec in enumerate(fan["quantiles"]):
+            quantile = before * np.exp(unpacked(page, spec))
+            np.testing.assert_allclose(quantile, expected.quantiles[:, q], rtol=3e-5)
+    trades, (made,) = found["trades"][0], data.trades
+    entry = unpacked(page, trades["entry"]).astype(int)
+    np.testing.assert_array_equal(entry, made.entry)
+    prices = close[entry] * np.exp(unpacked(page, trades["entryPrice"]))
+    np.testing.assert_allclose(prices, made.entry_price, rtol=5e-6)
+    np.testing.assert_allclose(unpacked(page, trades["net"]), made.net, atol=6e-6)
+
+
+def test_prices_with_few_decimals_are_exact(make_data, read):
+    data = make_data()
+    prices = {name: np.round(getattr(data.candles, name), 2) for name in ("open", "high", "low")}
+    page = read(render_report(replace(data, candles=replace(data.candles, **prices))))
+    found = json.loads(page.by_id("report-data").text)["candles"]
+    for name, expected in prices.items():
+        np.testing.assert_array_equal(unpacked(page, found[name]), expected)
+
+
+@given(
+    st.lists(st.one_of(st.floats(-1e9, 1e9), st.just(float("nan"))), max_size=60),
+    st.sampled_from([2, 3, 4]),
+)
+def test_packed_numbers_come_back(read, values, width):
+    packer = Packer()
+    packer.numbers([1.0, 2.0])
+    spec = packer.numbers(values, width=width)
+    script = f'<script id="report-data">{json.dumps({"block": packer.block()})}</script>'
+    array = np.array(values, dtype=np.float64)
+    found = unpacked(read(script), spec)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(array))
+    np.testing.assert_allclose(found, array, rtol=1e-9, atol=0.51 * spec["step"] + 1e-6)
 
 
 def test_nothing_is_handled_or_styled_by_attributes_of_data(page):
@@ -153,6 +232,8 @@ def test_the_page_loads_nothing(html, page):
         assert not {"src", "srcset", "action", "poster", "data", "ping"} & set(node.attributes)
         if "href" in node.attributes:
             assert (node.tag, node.attributes["href"]) == ("link", "data:,")
+    # The library names its own page in a comment.
+    html = html.replace("/*! https://github.com/leeoniya/uPlot (v1.6.32) */", "")
     style = page.one("style").text
     assert "url(" not in style
     assert "@import" not in style
@@ -184,6 +265,7 @@ def large(make_data, days=5_000, strategies=12):
     rows = [[n, *(f"{v:.2f}" for v in rng.normal(size=15))] for n in names]
     table = Table("Strategies", ["strategy", *(f"column {i}" for i in range(15))], rows)
     return make_data(
+        rolling={n: rng.normal(size=days) for n in names}, trades=[], by_strategy={},
         dates=dates, equity=equity, baselines=frozenset(names[-3:]), tables=[table],
         candles=candles, fans=fans, heatmap=heatmap,
     )  # fmt: skip
@@ -194,10 +276,10 @@ def test_a_long_run_stays_below_the_limit_and_says_what_is_left_out(make_data, r
     assert path.stat().st_size < LIMIT
     page = read(path.read_text())
     assert len(page.all("button")) == 12 + 4
-    assert len(page.all("g", "candle")) == 180 + 2  # and two in the legend
+    assert len(page.all("g", "candle")) >= 120 + 2  # and two in the legend
     captions = " ".join(caption.text for caption in page.all("figcaption"))
-    assert "The last 180 of 5,000 days" in captions
-    assert "stretches of days, so no extreme is lost" in captions
+    assert re.search(r"The last 1\d0 of 5,000 bars", captions)
+    assert "stretches of bars, so no extreme is lost" in captions
     assert "of the pairs are drawn" in captions
 
 

@@ -38,6 +38,7 @@ def test_nothing_at_all(make_data, read):
     empty = make_data(
         title="", subtitle="", notes=[], tables=[], dates=np.array([], dtype="datetime64[D]"),
         equity={}, baselines=frozenset(), candles=None, fans=[], heatmap=None, provenance={},
+        trades=[], rolling={}, by_strategy={}, histograms=[],
     )  # fmt: skip
     page = read(render_report(empty))
     assert not page.all("section")
@@ -116,11 +117,12 @@ def test_one_day_only(make_data, read):
         equity={name: curve[:1] for name, curve in data.equity.items()},
         candles=Candles(day, price, price, price, price, "s", []),
         fans=[Fan("close", day, (0.1, 0.9), np.array([[99.0, 101.0]]), price)],
+        rolling={},
         heatmap=Heatmap("s", "one day", np.zeros(1), np.zeros(1), np.ones((1, 1)), (0.0, 0.0, 1.0)),
     )
     page = read(render_report(one))
     in_plot(page)
-    assert "one day, 2020-01-06" in page.by_id("performance").text
+    assert "one bar, 2020-01-06" in page.by_id("performance").text
     assert [t.text for t in page.by_id("drawdown").all("text", "date")] == ["6 Jan 2020"]
     assert len(page.by_id("candles").all("g", "candle")) == 1
     assert not page.by_id("forecasts").all("button")  # nothing to choose

@@ -50,6 +50,10 @@ def with_text(make_data, text):
         equity={f"s{i} {text}": curve for i, curve in enumerate(data.equity.values())},
         baselines=frozenset({f"s3 {text}"}),
         candles=replace(data.candles, strategy=f"trader {text}"),
+        trades=[replace(trades, strategy=f"maker {text}") for trades in data.trades],
+        by_strategy={f"maker {text}": [Table(f"own {text}", ["a", "b"], [[text, "1"]] * 2)]},
+        selected=f"maker {text}",
+        home="index.html",
         fans=[replace(fan, target=f"fan{i} {text}") for i, fan in enumerate(data.fans)],
         heatmap=replace(data.heatmap, strategy=f"fitted {text}", span=f"span {text}"),
         provenance={f"key {text}": f"value {text}"},
@@ -57,12 +61,12 @@ def with_text(make_data, text):
 
 
 FIELDS = ("title", "subtitle", "note", "table", "head", "second", "s0", "s3", "cell", "remark",
-          "trader", "fan0", "fan1", "fitted", "span", "key", "value")  # fmt: skip
+          "trader", "maker", "own", "fan0", "fan1", "fitted", "span", "key", "value")  # fmt: skip
 
 
 def skeleton(page):
     """Elements and their attributes, with the values of those that never hold foreign text."""
-    foreign = {"aria-label"}
+    foreign = {"aria-label", "data-strategy"}
     return [
         (n.tag, sorted((k, None if k in foreign else v) for k, v in n.attributes.items()))
         for n in page.walk()
@@ -85,8 +89,8 @@ def test_text_comes_back_as_it_was(make_data, read, text):
     body = page.one("main").text
     for name in FIELDS:
         assert f"{name} {clean(text)}" in body, name
-    hover = json.loads(page.by_id("report-data").text)
-    assert hover["equity"]["rows"][0]["name"] == f"s0 {clean(text)}"
+    explored = json.loads(page.by_id("report-data").text)
+    assert explored["curves"][0]["name"] == f"s0 {clean(text)}"
     labels = [n.attributes["aria-label"] for n in page.walk() if "aria-label" in n.attributes]
     assert f"table {clean(text)}" in labels
 

@@ -6,15 +6,30 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from marketsim.cli import search_ledger
-from marketsim.cli.arguments import add_data_arguments, add_with_default, read_source
+from marketsim.cli.arguments import (
+    EXIT_INTERRUPTED,
+    add_data_arguments,
+    add_with_default,
+    folder_exit,
+    read_folder_source,
+    read_source,
+    report_reading,
+)
+from marketsim.cli.each import add_jobs, each_symbol
 from marketsim.cli.loading import load_object
 from marketsim.cli.outputs import add_force, check_output, is_page
 from marketsim.cli.parser import Source
-from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.errors import ArgumentError, MarketsimError, StrategyError, UnknownNameError
+from marketsim.processes import can_share_memory
+
+if TYPE_CHECKING:
+    from marketsim.bars import Bars, BarsFolder
+    from marketsim.replay import ReplayResult
 
 _EXAMPLES = """strategies:
   sma_cross           fast=10 slow=20
@@ -30,8 +45,10 @@ examples: (`marketsim demo-data` writes demo.csv)
   marketsim replay AAPL.csv --strategy mine.py:signals --start 2015-01-01 --trades trades.csv
   marketsim replay demo --strategy donchian_breakout --report demo.html
   marketsim replay demo --params fast=20 slow=100 --ledger marketsim-trials.sqlite
+  marketsim replay bars/ --params fast=20 slow=100 --jobs 2    each symbol of a folder
 
-exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 130 interrupted
+exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 3 some symbols of a folder
+failed, 130 interrupted
 """
 
 
@@ -48,20 +65,26 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "source", action=Source, metavar="FILE|demo", help="CSV or Parquet file, or demo"
+        "source",
+        action=Source,
+        metavar="FILE|FOLDER|demo",
+        help="CSV or Parquet file, folder of files, or demo",
     )
     what = parser.add_argument_group("the strategy")
     add_with_default(what, "--strategy", "a name or module:function", "sma_cross", metavar="NAME")
     what.add_argument(
         "--params", nargs="+", default=[], metavar="NAME=VALUE", help="its parameters"
     )
-    what.add_argument("--start", metavar="DATE", help="first bar that may trade")
-    what.add_argument("--end", metavar="DATE", help="last bar that may trade")
+    what.add_argument(
+        "--start", metavar="DATE", help="first bar to replay; decisions know the bars before it"
+    )
+    what.add_argument("--end", metavar="DATE", help="last bar to replay")
     for flag in ("--stop-loss", "--take-profit", "--trailing-stop"):
         what.add_argument(
             flag, type=float, metavar="X", help="exit at this fraction from the entry price"
         )
     add_with_default(what, "--direction", "side", "long", choices=("long", "short", "both"))
+    add_jobs(what)
     account = parser.add_argument_group("the account")
     add_with_default(account, "--cash", "at the start", 10_000.0, type=float, metavar="X")
     add_with_default(account, "--fee-bps", "fee of a fill", 0.0, type=float, metavar="X")
@@ -85,6 +108,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )
     add_force(output, "--trades or --report")
     output.add_argument("--json", action="store_true", help="print JSON instead of text")
+    output.add_argument("--quiet", action="store_true", help="no progress bar of a folder")
     search_ledger.add_behind(parser.add_argument_group("the trials behind it"))
     old = parser.add_argument_group("switches of an older tool: accepted, without effect")
     old.add_argument(
@@ -98,10 +122,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Run the replay; returns the exit code."""
-    import numpy as np
-    import pandas as pd
-
-    from marketsim.replay import Account, replay
     from marketsim.replay.rules import rule_lines
     from marketsim.report.files import check_page_path
 
@@ -115,45 +135,11 @@ def run(args: argparse.Namespace) -> int:
     if args.report:
         check_page_path(args.report)
         check_output(args.report, "--report", args.force, is_page)
-    bars = read_source(args)
     params = _parameters(args.params)
-    found = _strategy(args.strategy)(bars, **params)
-    arguments = dict(found) if isinstance(found, dict) else dict(
-        zip(("entries", "exits"), found, strict=True)
-    )  # fmt: skip
-    index = bars.frame.index
-    inside = np.ones(len(bars), dtype=np.bool_)
-    for bound, keep in ((args.start, np.greater_equal), (args.end, np.less_equal)):
-        if bound:
-            stamp = _stamp(bound, index)
-            if keep is np.less_equal and len(bound) <= 10:
-                stamp += pd.Timedelta(days=1) - pd.Timedelta(nanoseconds=1)
-            inside &= keep(index, stamp)
-    if not inside.any():
-        raise ArgumentError(
-            f"no bar lies from {args.start} to {args.end}: {bars.symbol} has {index[0]} to "
-            f"{index[-1]}"
-        )
-    for name in ("entries", "short_entries"):
-        if arguments.get(name) is not None:
-            arguments[name] = np.asarray(arguments[name]) & inside
-    last = int(np.flatnonzero(inside)[-1])
-    if last < len(bars) - 1:  # what is held then is closed
-        for name in ("exits", "short_exits"):
-            if arguments.get(name) is not None:
-                flags = np.array(arguments[name])
-                flags[last] = True
-                arguments[name] = flags
-    account = Account(
-        cash=args.cash, fee_bps=args.fee_bps, slippage_bps=args.slippage_bps, fill=args.fill,
-        policy=args.policy,
-    )  # fmt: skip
-    options = {"direction": args.direction} | {
-        name: getattr(args, name)
-        for name in ("stop_loss", "take_profit", "trailing_stop")
-        if getattr(args, name) is not None
-    }
-    result = replay(bars, account=account, **(options | arguments))
+    if args.source != "demo" and Path(args.source).is_dir():
+        return _run_folder(args, params)
+    bars = read_source(args)
+    result = _replayed(args, bars, params)
     study = f"{args.strategy.rpartition(':')[2]} {bars.symbol}"  # as `search` calls it
     result = search_ledger.with_trials(result, args, study, params)
     if args.trades:
@@ -163,10 +149,173 @@ def run(args: argparse.Namespace) -> int:
         replace_file(target, result.trades.to_csv(index=False).encode())
     if args.report:
         page = check_output(args.report, "--report", args.force, is_page)
-        result.report(page, indicators=rule_lines(args.strategy, bars, **params) or None)
+        lines, kept = rule_lines(args.strategy, bars, **params), _range(bars, args.start, args.end)
+        result.report(page, indicators={name: of[kept] for name, of in lines.items()} or None)
     print(json.dumps(result.to_dict(), indent=2, allow_nan=False) if args.json
           else result.summary())  # fmt: skip
     return 0
+
+
+def _replayed(args: argparse.Namespace, bars: Bars, params: dict[str, Any]) -> ReplayResult:
+    """Replay the strategy on the bars of one symbol."""
+    from marketsim.bars import Bars
+    from marketsim.replay import Account, replay
+
+    arguments = _decided(args.strategy, bars, params)
+    # Decisions know all bars before the range; only those in it are replayed.
+    kept = _range(bars, args.start, args.end)
+    if kept != slice(0, len(bars)):
+        arguments = {name: _part(value, kept, len(bars)) for name, value in arguments.items()}
+        bars = Bars(
+            bars.frame.iloc[kept], bars.symbol, bars.repairs, notes=bars.notes,
+            calendar=bars.calendar,
+        )  # fmt: skip
+    account = Account(
+        cash=args.cash, fee_bps=args.fee_bps, slippage_bps=args.slippage_bps, fill=args.fill,
+        policy=args.policy,
+    )  # fmt: skip
+    options = {"direction": args.direction} | {
+        name: getattr(args, name)
+        for name in ("stop_loss", "take_profit", "trailing_stop")
+        if getattr(args, name) is not None
+    }
+    return replay(bars, account=account, **(options | arguments))
+
+
+def _run_folder(args: argparse.Namespace, params: dict[str, Any]) -> int:
+    """Replay each symbol of a folder; prints one row a symbol."""
+    if args.trades or args.report or args.ledger or args.study:
+        raise ArgumentError(
+            "--trades, --report, --ledger and --study are of one symbol: got a folder; give one "
+            "of its files"
+        )
+    folder = read_folder_source(args)
+    figures: dict[str, dict[str, Any]] = {}
+    ran = each_symbol(
+        _SymbolReplay(args, folder, params), list(folder), figures.__setitem__, args,
+        description="replaying", fork=can_share_memory(),
+    )  # fmt: skip
+    errors = folder.problems | ran.errors
+    if args.json:
+        facts = {"symbols": list(figures.values()), "errors": errors}
+        print(json.dumps(facts, indent=2, allow_nan=False))
+    elif figures:
+        print("\n".join(_table(figures)))
+    for symbol, why in errors.items():
+        print(f"error: {symbol}: {why}", file=sys.stderr)
+    if ran.left:
+        ran.report_left()
+        return EXIT_INTERRUPTED
+    return folder_exit(len(figures), len(errors))
+
+
+_SHOWN = {
+    "total_return": ("return", "percent"),
+    "sharpe": ("Sharpe", "ratio"),
+    "max_drawdown": ("max dd", "depth"),
+    "exposure": ("exposure", "share"),
+    "trades": ("trades", "count"),
+    "win_rate": ("won", "share"),
+}
+
+
+def _table(figures: dict[str, dict[str, Any]]) -> list[str]:
+    """Format one row a symbol."""
+    import math
+
+    from marketsim.text import aligned
+    from marketsim.walkforward.summary import format_value
+
+    rows = []
+    for symbol, found in figures.items():
+        cells = [found["metrics"].get(name) for name in _SHOWN]
+        rows.append(
+            [symbol, f"{found['bars']:,}"]
+            + [
+                format_value(math.nan if cell is None else cell, kind)
+                for cell, (_, kind) in zip(cells, _SHOWN.values(), strict=True)
+            ]
+        )
+    return aligned(["symbol", "bars", *(title for title, _ in _SHOWN.values())], rows)
+
+
+@dataclass(frozen=True)
+class _SymbolReplay:
+    """The replay of one symbol of a folder."""
+
+    args: argparse.Namespace
+    folder: BarsFolder
+    params: dict[str, Any]
+
+    def __call__(self, symbol: str) -> dict[str, Any]:
+        bars = self.folder[symbol]
+        report_reading(bars, self.args)
+        return _replayed(self.args, bars, self.params).to_dict()
+
+
+def _decided(name: str, bars: Bars, params: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `replay` that the strategy gives."""
+    function = _strategy(name)
+    _check_parameters(function, params)
+    try:
+        found = function(bars, **params)
+    except MarketsimError:
+        raise
+    except Exception as error:
+        raise StrategyError(f"{name} raised {type(error).__name__}: {error}") from error
+    if isinstance(found, dict):
+        return dict(found)
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        raise ArgumentError(
+            f"{name} must return (entries, exits) or a dict of arguments of replay: got "
+            f"{type(found).__name__}"
+        )
+    return {"entries": found[0], "exits": found[1]}
+
+
+def _check_parameters(function: Callable[..., Any], params: dict[str, Any]) -> None:
+    import inspect
+
+    try:
+        takes = list(inspect.signature(function).parameters.values())[1:]
+    except (TypeError, ValueError):  # a builtin does not say
+        return
+    if any(one.kind is one.VAR_KEYWORD for one in takes):
+        return
+    known = [one.name for one in takes]
+    for name in params:
+        if name not in known:
+            raise UnknownNameError("parameter", name, known)
+
+
+def _range(bars: Bars, start: str | None, end: str | None) -> slice:
+    """The rows from one date to another; both are in it, the last with all of its day."""
+    import pandas as pd
+
+    index = bars.frame.index
+    first, last = 0, len(bars)
+    if start:
+        first = int(index.searchsorted(_stamp(start, index)))
+    if end:
+        stamp = _stamp(end, index)
+        if len(end) <= 10:
+            stamp += pd.Timedelta(days=1) - pd.Timedelta(nanoseconds=1)
+        last = int(index.searchsorted(stamp, side="right"))
+    if first >= last:
+        has = f"{bars.symbol} has {index[0]} to {index[-1]}" if len(index) else "there are no bars"
+        raise ArgumentError(
+            f"no bar lies from {start or 'the first'} to {end or 'the last'}: {has}"
+        )
+    return slice(first, last)
+
+
+def _part(value: Any, kept: slice, count: int) -> Any:
+    """The rows of an argument that are kept; what is not one a bar stays."""
+    if isinstance(value, str) or hasattr(value, "frame") or not hasattr(value, "__len__"):
+        return value
+    if len(value) != count:  # refused by name
+        return value
+    return value.iloc[kept] if hasattr(value, "iloc") else value[kept]
 
 
 def _is_trades(_: Path, head: bytes) -> bool:

@@ -12,13 +12,13 @@ import pandas as pd
 from marketsim.bars import Bars
 from marketsim.build_info import versions
 from marketsim.errors import ArgumentError
-from marketsim.metrics import Performance, Trades, TradeStatistics, performance
-from marketsim.report.data import Candles, Markers, ReportData, Table
+from marketsim.metrics import Performance, TradeStatistics, performance
+from marketsim.metrics import Trades as RoundTrips
+from marketsim.report.data import Candles, Markers, ReportData, Table, Trades
 from marketsim.report.formats import percent
 
 Floats = npt.NDArray[np.float64]
 
-SHOWN_BARS = 180  # of candles: more cannot be told apart on a page
 _COLUMNS = (
     ("total_return", "return", "percent"),
     ("annual_return", "annual", "percent"),
@@ -52,7 +52,7 @@ class _Result(Protocol):
     @property
     def performance(self) -> Performance: ...
     @property
-    def round_trips(self) -> Trades: ...
+    def round_trips(self) -> RoundTrips: ...
     @property
     def statistics(self) -> TradeStatistics: ...
     def notes(self) -> list[str]:
@@ -80,6 +80,31 @@ def report_data(result: _Result, indicators: Mapping[str, npt.ArrayLike] | None)
         fans=[],
         heatmap=None,
         provenance={**versions(), **{k: str(v) for k, v in result.settings.items()}},
+        trades=[_trades(result)],
+        selected="the strategy",
+    )
+
+
+def _trades(result: _Result) -> Trades:
+    """The round trips, each from the bar of its first fill to the bar of its last."""
+    trips, fills = result.round_trips, result.fills
+    bar = result.bars.frame.index.get_indexer(pd.DatetimeIndex(fills["time"]))
+    of = fills["trade"].to_numpy(np.int64)
+    entry, exit_ = trips.entry_bar.copy(), trips.exit_bar.copy()
+    if len(of):
+        first = np.flatnonzero(np.r_[True, of[1:] != of[:-1]])
+        last = np.r_[first[1:], len(of)] - 1
+        entry[of[first]], exit_[of[last]] = bar[first], bar[last]
+    return Trades(
+        strategy="the strategy",
+        side=trips.side,
+        entry=entry,
+        exit=exit_,
+        entry_price=trips.entry_price,
+        exit_price=trips.exit_price,
+        net=trips.net_return,
+        entry_kind=trips.entry_kind.tolist(),
+        exit_kind=trips.exit_kind.tolist(),
     )
 
 
@@ -135,14 +160,13 @@ def _dates(result: _Result) -> npt.NDArray[np.datetime64]:
 
 def _candles(result: _Result, indicators: Mapping[str, npt.ArrayLike] | None) -> Candles:
     bars, count = result.bars, len(result.bars)
-    shown = slice(max(0, count - SHOWN_BARS), None)
     lines = {}
     if indicators is None:
         low, high = bars.low.min() / 2.0, bars.high.max() * 2.0
         for name, values in result.features.items():
             known = values[np.isfinite(values)]
             if known.size and low <= known.min() and known.max() <= high:
-                lines[name] = values[shown]
+                lines[name] = values
     else:
         for name, given in indicators.items():
             array = np.asarray(given, dtype=np.float64)
@@ -150,23 +174,23 @@ def _candles(result: _Result, indicators: Mapping[str, npt.ArrayLike] | None) ->
                 raise ArgumentError(
                     f"indicator {name!r} must have one number a bar ({count}): got {array.shape}"
                 )
-            lines[name] = array[shown]
+            lines[name] = array
     return Candles(
-        dates=_dates(result)[shown],
-        open=bars.open[shown],
-        high=bars.high[shown],
-        low=bars.low[shown],
-        close=bars.close[shown],
+        dates=_dates(result),
+        open=bars.open,
+        high=bars.high,
+        low=bars.low,
+        close=bars.close,
         strategy="the strategy",
-        markers=_markers(result, count - len(bars.close[shown])),
+        markers=_markers(result),
         lines=lines,
     )
 
 
-def _markers(result: _Result, first: int) -> list[Markers]:
-    """The fills of the bars shown: an entry has the side of its trade, an exit the other one."""
+def _markers(result: _Result) -> list[Markers]:
+    """The fills: an entry has the side of its trade, an exit the other one."""
     fills, trips = result.fills, result.round_trips
-    bar = result.bars.frame.index.get_indexer(pd.DatetimeIndex(fills["time"])) - first
+    bar = result.bars.frame.index.get_indexer(pd.DatetimeIndex(fills["time"]))
     side = trips.side[fills["trade"].to_numpy(np.int64)] if len(fills) else np.zeros(0, np.int64)
     enters = np.sign(fills["quantity"].to_numpy()) == side
     price = fills["price"].to_numpy()

@@ -25,8 +25,22 @@ def check_data(data: ReportData) -> None:
     for name, values in data.equity.items():
         shown = clip(name, 60)
         _check_shape(f"equity of {shown!r}", values, (len(data.dates),), "the length of dates")
-    for table in data.tables:
+    for table in (*data.tables, *(t for own in data.by_strategy.values() for t in own)):
         check_table(table)
+    for name, values in data.rolling.items():
+        shown = clip(name, 60)
+        _check_shape(f"rolling of {shown!r}", values, (len(data.dates),), "the length of dates")
+    for trades in data.trades:
+        count = (len(trades.entry),)
+        for column in ("side", "exit", "entry_price", "exit_price", "net"):
+            name = f"{column} of the trades of {clip(trades.strategy, 60)!r}"
+            _check_shape(name, getattr(trades, column), count, "one a trade")
+    problem = _link_problem(data.home) if data.home else None
+    if problem:
+        raise ArgumentError(
+            "home must be a plain file name that ends in .html, such as 'index.html': "
+            f"got {clip(data.home, 80)!r}, {problem}"
+        )
     if data.candles is not None:
         _check_candles(data.candles)
     for fan in data.fans:

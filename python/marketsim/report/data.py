@@ -22,6 +22,7 @@ class Table:
         rows: cells; the first cell of a row is its name.
         note: explanation for the reader, plain text, or empty.
         emphasis: names of rows shown apart (the naive baselines).
+        shaded: whether cells are shaded by their numbers, gains and losses apart.
     """
 
     title: str
@@ -29,6 +30,66 @@ class Table:
     rows: Sequence[Sequence[str]]
     note: str = ""
     emphasis: frozenset[str] = frozenset()
+    shaded: bool = False
+
+
+@dataclass(frozen=True)
+class Trades:
+    """Round trips of one strategy [trade], by entry.
+
+    Attributes:
+        strategy: name of the strategy.
+        side: 1 for long, -1 for short.
+        entry, exit: positions on `ReportData.dates`; -1 for a bar before the first, and the number
+            of bars for one after the last.
+        entry_price, exit_price: prices.
+        net: return after costs, as a fraction of the equity.
+        entry_kind, exit_kind: what filled it, such as "limit" or "close".
+    """
+
+    strategy: str
+    side: npt.NDArray[np.int64]
+    entry: npt.NDArray[np.int64]
+    exit: npt.NDArray[np.int64]
+    entry_price: Floats
+    exit_price: Floats
+    net: Floats
+    entry_kind: Sequence[str]
+    exit_kind: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of values in intervals.
+
+    Attributes:
+        title: what is counted.
+        labels: texts of the interval edges that are written below, by position on [0, 1].
+        counts: [interval].
+        expected: count that each interval would have; None for none.
+        words: description for a reader who does not see it.
+    """
+
+    title: str
+    labels: Mapping[float, str]
+    counts: npt.NDArray[np.int64]
+    expected: float | None
+    words: str
+
+
+@dataclass(frozen=True)
+class HistogramGroup:
+    """Histograms beside one another under one heading.
+
+    Attributes:
+        title: heading.
+        histograms: histograms.
+        note: explanation for the reader.
+    """
+
+    title: str
+    histograms: Sequence[Histogram]
+    note: str
 
 
 @dataclass(frozen=True)
@@ -42,7 +103,7 @@ class Markers:
 
 @dataclass(frozen=True)
 class Candles:
-    """Prices of the last bars, and the fills of one strategy.
+    """Prices of the bars, and the fills of one strategy.
 
     Attributes:
         dates: timestamps [bar].
@@ -115,6 +176,13 @@ class ReportData:
         baselines: names in `equity` of naive baselines.
         candles, fans, heatmap: data of the figures; None or empty for no figure.
         provenance: data hash, model fingerprint, versions and settings, by name.
+        trades: round trips of each strategy.
+        rolling: a figure over a rolling window [bar], by strategy; NaN before the first window.
+        rolling_label: name of that figure, with its window.
+        by_strategy: tables of one strategy, by its name; a selector shows one at a time.
+        selected: strategy shown first; also where there is no script.
+        histograms: groups of histograms.
+        home: file of the page that this one belongs to, such as "index.html"; empty for none.
     """
 
     title: str
@@ -128,3 +196,10 @@ class ReportData:
     fans: Sequence[Fan]
     heatmap: Heatmap | None
     provenance: Mapping[str, str]
+    trades: Sequence[Trades] = ()
+    rolling: Mapping[str, Floats] = field(default_factory=dict)
+    rolling_label: str = ""
+    by_strategy: Mapping[str, Sequence[Table]] = field(default_factory=dict)
+    selected: str = ""
+    histograms: Sequence[HistogramGroup] = ()
+    home: str = ""

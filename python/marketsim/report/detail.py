@@ -14,7 +14,8 @@ class Detail:
     Attributes:
         buckets: buckets of a curve, two points each.
         curves: number of equity curves.
-        hover: number of bars with a tooltip on curves.
+        points: number of points of an interactive figure; each is a bar if there are no more.
+        trades: number of last trades of each strategy.
         candles: number of last candles.
         fan_days: number of last bars of a forecast fan.
         cells: rows and columns of the heatmap.
@@ -24,7 +25,8 @@ class Detail:
 
     buckets: int
     curves: int
-    hover: int
+    points: int
+    trades: int
     candles: int
     fan_days: int
     cells: int
@@ -35,12 +37,19 @@ class Detail:
 # The first fills a full-width page; the last exists for the size limit only.
 LEVELS = (
     Detail(
-        buckets=700, curves=24, hover=700, candles=180, fan_days=120, cells=41, rows=400, text=2_000
+        buckets=250, curves=24, points=6_000, trades=1_000, candles=180, fan_days=120, cells=41,
+        rows=400, text=2_000,
     ),
     Detail(
-        buckets=400, curves=16, hover=350, candles=180, fan_days=90, cells=31, rows=200, text=1_000
+        buckets=150, curves=24, points=6_000, trades=300, candles=120, fan_days=90, cells=31,
+        rows=400, text=2_000,
     ),
     Detail(
-        buckets=200, curves=12, hover=150, candles=120, fan_days=60, cells=21, rows=60, text=300
+        buckets=150, curves=16, points=3_000, trades=300, candles=180, fan_days=90, cells=31,
+        rows=200, text=1_000,
     ),
-)
+    Detail(
+        buckets=150, curves=12, points=1_000, trades=100, candles=120, fan_days=60, cells=21,
+        rows=60, text=300,
+    ),
+)  # fmt: skip

@@ -12,14 +12,14 @@ from markupsafe import Markup
 from marketsim.report.check import MARKER_KINDS
 from marketsim.report.data import Candles
 from marketsim.report.detail import Detail
-from marketsim.report.formats import counted_days, price
+from marketsim.report.formats import counted_bars, price
 from marketsim.report.panel import DATE_TICKS, Figure, LegendEntry, Panel
 from marketsim.report.sampling import drawable
 from marketsim.report.scales import linear_scale
 from marketsim.report.series import NAME_LENGTH, line_swatch, series_styles, swatch
 from marketsim.report.svg import element, group, line, share
 from marketsim.report.text import clip
-from marketsim.report.timeaxis import date_text, date_texts, date_ticks
+from marketsim.report.timeaxis import date_text, date_ticks
 
 Floats = npt.NDArray[np.float64]
 
@@ -99,9 +99,9 @@ def candle_figure(candles: Candles, detail: Detail) -> Figure | None:
             )
         ],
         left=panel.left,
-        caption=_caption(candles, name, len(days), count, fills),
+        caption=_point(count),
+        drawn=_counted(candles, name, len(days), count, fills),
         legend=_legend(fills, lines),
-        hover=_hover(dates, days, fills, lines),
     )
 
 
@@ -189,41 +189,17 @@ def _legend(fills: Sequence[_Fills], lines: Mapping[str, Floats]) -> list[Legend
     return entries
 
 
-def _caption(
+def _point(count: int) -> list[str]:
+    text = "The point of a mark that touches the candle is the price of the fill."
+    return [text] if count else []
+
+
+def _counted(
     candles: Candles, name: str, shown: int, count: int, fills: Sequence[_Fills]
 ) -> list[str]:
     total = len(candles.dates)
-    days = f"The last {shown} of {total:,} days" if shown < total else counted_days(shown)
+    days = f"The last {shown} of {total:,} bars" if shown < total else counted_bars(shown)
     sentences = [f"{days}; {count} fills of {name}." if count else f"{days}; no fills of {name}."]
     if any(len(kind.day) == _MOST_FILLS for kind in fills):
         sentences.append(f"At most {_MOST_FILLS:,} fills of a kind are drawn, the last ones.")
-    if count:
-        sentences.append("The point of a mark that touches the candle is the price of the fill.")
     return sentences
-
-
-def _hover(
-    dates: npt.NDArray[np.datetime64],
-    days: _Days,
-    fills: Sequence[_Fills],
-    lines: Mapping[str, Floats],
-) -> dict[str, object]:
-    rows: list[dict[str, object]] = [
-        {"name": column, "texts": [price(float(v)) for v in getattr(days, column)]}
-        for column in ("open", "high", "low", "close")
-    ]
-    for name, values in lines.items():
-        texts_of = [price(v) if np.isfinite(v) else "" for v in values.tolist()]
-        rows.append({"name": clip(name, NAME_LENGTH), "texts": texts_of})
-    for kind in fills:
-        texts: list[list[str]] = [[] for _ in range(len(days))]
-        for day, value in zip(kind.day.tolist(), kind.price.tolist(), strict=True):
-            texts[day].append(price(value))
-        if len(kind.day):
-            # A bar without such a fill has an empty text, and no line in the tooltip.
-            rows.append({"name": kind.kind, "texts": [_few(prices) for prices in texts]})
-    return {"days": len(days), "dates": date_texts(dates), "rows": rows}
-
-
-def _few(prices: Sequence[str]) -> str:
-    return ", ".join(prices[:3]) + (f" and {len(prices) - 3} more" if len(prices) > 3 else "")

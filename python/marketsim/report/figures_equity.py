@@ -1,4 +1,4 @@
-"""Equity, and the drawdown below it on the same axis."""
+"""Equity, drawdown and a rolling figure on one axis of bars."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from markupsafe import Markup
 
 from marketsim.report.data import ReportData
 from marketsim.report.detail import Detail
-from marketsim.report.formats import counted_days, multiple, percent, percent_tick
+from marketsim.report.formats import counted_bars, multiple, percent, percent_tick, price
 from marketsim.report.panel import DATE_TICKS, Figure, LegendEntry, Panel
-from marketsim.report.sampling import drawable, extremes, thinned
+from marketsim.report.sampling import drawable, extremes
 from marketsim.report.scales import growth_scale, linear_scale
 from marketsim.report.series import NAME_LENGTH, line_swatch, series_styles, shown_names
 from marketsim.report.svg import element, group, line
 from marketsim.report.text import clip
-from marketsim.report.timeaxis import date_text, date_texts, date_ticks
+from marketsim.report.timeaxis import date_text, date_ticks
 
 Floats = npt.NDArray[np.float64]
 
 _EQUITY_HEIGHT = 300
 _DRAWDOWN_HEIGHT = 130
+_ROLLING_HEIGHT = 130
 
 
 def drawdown(equity: Floats) -> Floats:
@@ -47,28 +48,35 @@ def equity_figure(data: ReportData, detail: Detail) -> Figure | None:
         return None
     falls = {name: drawdown(curve) for name, curve in curves.items()}
     styles = series_styles(names, data.baselines)
-    above, below = _panels(data, curves, falls)
+    rolling = {name: drawable(data.rolling[name]) for name in names if name in data.rolling}
+    has_rolling = any(np.isfinite(values).any() for values in rolling.values())
+    above, below = _panels(data, curves, falls, dated=not has_rolling)
+    panels = [
+        _draw(above, "equity", "Equity", _equity_words(data, curves), curves, styles, detail),
+        _draw(below, "drawdown", "Drawdown", _fall_words(falls), falls, styles, detail),
+    ]
     left = max(above.left, below.left)
+    if has_rolling:
+        last, words = _rolling_panel(data, rolling), f"{data.rolling_label}, by series."
+        panels.append(_draw(last, "rolling", data.rolling_label, words, rolling, styles, detail))
+        left = max(left, last.left)
     return Figure(
         name="equity",
-        panels=[
-            _draw(above, "equity", "Equity", _equity_words(data, curves), curves, styles, detail),
-            _draw(below, "drawdown", "Drawdown", _fall_words(falls), falls, styles, detail),
-        ],
+        panels=panels,
         left=left,
-        caption=_caption(data, names, above.scale.log, detail),
+        caption=_caption(data, names, above.scale.log),
+        drawn=_drawn(data, detail),
         legend=[
             LegendEntry(
                 line_swatch(styles[name]), clip(name, NAME_LENGTH), _outcome(curves[name]), i
             )
             for i, name in enumerate(names)
         ],
-        hover=_hover(data, curves, falls, (above, below), detail),
     )
 
 
 def _panels(
-    data: ReportData, curves: Mapping[str, Floats], falls: Mapping[str, Floats]
+    data: ReportData, curves: Mapping[str, Floats], falls: Mapping[str, Floats], *, dated: bool
 ) -> tuple[Panel, Panel]:
     days, ticks = len(data.dates), date_ticks(data.dates, DATE_TICKS)
     growth = growth_scale(
@@ -79,8 +87,19 @@ def _panels(
     depth = linear_scale(np.concatenate([*falls.values()]), percent_tick, count=4, high=0.0)
     return (
         Panel(days, growth, _EQUITY_HEIGHT, ticks, dated=False, zero=1.0, label="Equity"),
-        Panel(days, depth, _DRAWDOWN_HEIGHT, ticks, zero=0.0, label="Drawdown"),
+        Panel(days, depth, _DRAWDOWN_HEIGHT, ticks, dated=dated, zero=0.0, label="Drawdown"),
     )
+
+
+def _rolling_panel(data: ReportData, rolling: Mapping[str, Floats]) -> Panel:
+    scale = linear_scale(np.concatenate([*rolling.values()]), _tick, count=4)
+    ticks = date_ticks(data.dates, DATE_TICKS)
+    label = clip(data.rolling_label, NAME_LENGTH)
+    return Panel(len(data.dates), scale, _ROLLING_HEIGHT, ticks, zero=0.0, label=label)
+
+
+def _tick(value: float, step: float) -> str:
+    return price(value, step)
 
 
 def _draw(
@@ -117,36 +136,6 @@ def _outcome(curve: Floats) -> str:
     return percent(float(finite[-1]) - 1.0, signed=True) if finite.size else "no values"
 
 
-def _hover(
-    data: ReportData,
-    curves: Mapping[str, Floats],
-    falls: Mapping[str, Floats],
-    panels: tuple[Panel, Panel],
-    detail: Detail,
-) -> dict[str, object]:
-    at = thinned(len(data.dates), detail.hover)
-    return {
-        "days": len(data.dates),
-        "at": at.tolist(),
-        "dates": date_texts(data.dates[at]),
-        "heads": ["return", "drawdown"],
-        "axes": [panels[0].axis(shift=1.0), panels[1].axis()],
-        "rows": [
-            {
-                "name": clip(name, NAME_LENGTH),
-                "series": i,
-                "numbers": [_rounded(curves[name][at] - 1.0), _rounded(falls[name][at])],
-            }
-            for i, name in enumerate(curves)
-        ],
-    }
-
-
-def _rounded(values: Floats) -> list[float | None]:
-    """Round to four digits; None for NaN, which JSON cannot represent."""
-    return [float(f"{value:.4g}") if np.isfinite(value) else None for value in values]
-
-
 def _equity_words(data: ReportData, curves: Mapping[str, Floats]) -> str:
     ends = "; ".join(
         f"{clip(name, NAME_LENGTH)} {_outcome(curve)}" for name, curve in curves.items()
@@ -166,10 +155,10 @@ def _fall_words(falls: Mapping[str, Floats]) -> str:
 def _span(data: ReportData) -> str:
     first, last = date_text(data.dates[0]), date_text(data.dates[-1])
     days = len(data.dates)
-    return f"{counted_days(days)}, {first} to {last}" if days > 1 else f"one day, {first}"
+    return f"{counted_bars(days)}, {first} to {last}" if days > 1 else f"one bar, {first}"
 
 
-def _caption(data: ReportData, names: Sequence[str], log: bool, detail: Detail) -> list[str]:
+def _caption(data: ReportData, names: Sequence[str], log: bool) -> list[str]:
     sentences = [f"Compounded from the start of the run; {_span(data)}."]
     if any(name in data.baselines for name in names):
         sentences.append("Naive baselines are grey and dashed.")
@@ -177,9 +166,13 @@ def _caption(data: ReportData, names: Sequence[str], log: bool, detail: Detail) 
         sentences.append("The scale is logarithmic: equal heights are equal factors.")
     if len(names) < len(data.equity):
         sentences.append(f"{len(names)} of {len(data.equity)} series are drawn.")
-    if len(data.dates) > 2 * detail.buckets:
-        sentences.append(
-            f"Drawn as the least and the greatest value of each of {detail.buckets} stretches of "
-            "days, so no extreme is lost."
-        )
     return sentences
+
+
+def _drawn(data: ReportData, detail: Detail) -> list[str]:
+    if len(data.dates) <= 2 * detail.buckets:
+        return []
+    return [
+        f"Drawn as the least and the greatest value of each of {detail.buckets} stretches of bars, "
+        "so no extreme is lost."
+    ]

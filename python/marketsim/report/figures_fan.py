@@ -11,14 +11,14 @@ from markupsafe import Markup
 
 from marketsim.report.data import Fan
 from marketsim.report.detail import Detail
-from marketsim.report.formats import counted_days, price
+from marketsim.report.formats import counted_bars, price
 from marketsim.report.panel import DATE_TICKS, Figure, LegendEntry, Panel
 from marketsim.report.sampling import drawable, thinned
 from marketsim.report.scales import linear_scale
 from marketsim.report.series import NAME_LENGTH, swatch
 from marketsim.report.svg import WIDE, band_path, element, group, line, line_path, share
 from marketsim.report.text import clip
-from marketsim.report.timeaxis import date_text, date_texts, date_ticks
+from marketsim.report.timeaxis import date_text, date_ticks
 
 Floats = npt.NDArray[np.float64]
 
@@ -111,9 +111,9 @@ def fan_figure(fan: Fan, number: int, detail: Detail) -> Figure | None:
             )
         ],
         left=panel.left,
-        caption=[*_days_sentence(len(dates), len(fan.dates)), *measured],
+        caption=measured,
+        drawn=_days_sentence(len(dates), len(fan.dates)),
         legend=_legend(bands, median),
-        hover=_hover(dates, quantiles, actual, bands, median),
     )
 
 
@@ -168,7 +168,7 @@ def _legend(bands: Sequence[Band], median: int | None) -> list[LegendEntry]:
 
 
 def _days_sentence(shown: int, total: int) -> list[str]:
-    return [f"The last {shown} of {total:,} days are drawn."] if shown < total else []
+    return [f"The last {shown} of {total:,} bars are drawn."] if shown < total else []
 
 
 def _coverage_sentence(fan: Fan, bands: Sequence[Band]) -> list[str]:
@@ -179,30 +179,13 @@ def _coverage_sentence(fan: Fan, bands: Sequence[Band]) -> list[str]:
         return []
     # Bands may be known on different bars; state one count if they are not.
     counts = {days for _, _, days in known}
-    over = f" over {counted_days(counts.pop())}" if len(counts) == 1 else ""
+    over = f" over {counted_bars(counts.pop())}" if len(counts) == 1 else ""
     parts = [
         f"the {_level(band.stated)} band ({band.name}) held {held:.0%}"
-        + ("" if over else f" of {counted_days(days)}")
+        + ("" if over else f" of {counted_bars(days)}")
         for band, held, days in known
     ]
     return [f"Coverage{over}: {', '.join(parts)}."]
-
-
-def _hover(
-    dates: npt.NDArray[np.datetime64],
-    quantiles: Floats,
-    actual: Floats,
-    bands: Sequence[Band],
-    median: int | None,
-) -> dict[str, object]:
-    rows: list[dict[str, object]] = [{"name": "actual", "texts": [price(float(v)) for v in actual]}]
-    if median is not None:
-        rows.append({"name": "median", "texts": [price(float(v)) for v in quantiles[:, median]]})
-    for band in reversed(bands):
-        pairs = quantiles[:, [band.lower, band.upper]].tolist()
-        texts = [f"{price(low)} to {price(high)}" for low, high in pairs]
-        rows.append({"name": band.name, "texts": texts})
-    return {"days": len(dates), "dates": date_texts(dates), "rows": rows}
 
 
 def _level(level: float) -> str:

@@ -46,7 +46,7 @@ def heatmap_figure(heatmap: Heatmap, detail: Detail) -> Figure | None:
     title = "In-sample profit of offset pairs"
     words = (
         f"Profit of {grid.profit.size} pairs of offsets of {clip(heatmap.strategy, NAME_LENGTH)} "
-        f"on the days {clip(heatmap.span, NAME_LENGTH)} that they were fitted on, from "
+        f"on the bars {clip(heatmap.span, NAME_LENGTH)} that they were fitted on, from "
         f"{basis_points(float(np.nanmin(grid.profit)))} to "
         f"{basis_points(float(np.nanmax(grid.profit)))}. "
         + "; ".join(f"{name}: {value}" for name, value in _facts(heatmap))
@@ -91,11 +91,12 @@ def _grid(heatmap: Heatmap, most: int) -> _Grid:
 def _cells(grid: _Grid) -> Markup:
     """Draw unit cells in a layer of their own, with the highest low offset on top."""
     rows, columns = grid.profit.shape
-    cells = [
-        element("rect", x=j, y=rows - 1 - i, width=1, height=1, class_=shade(value, grid.limit))
-        for i, row in enumerate(grid.profit.tolist())
-        for j, value in enumerate(row)
-    ]
+    places: dict[str, list[str]] = {}
+    for i, row in enumerate(grid.profit.tolist()):
+        for j, value in enumerate(row):
+            place = f"M{j} {rows - 1 - i}h1v1h-1z"
+            places.setdefault(shade(value, grid.limit), []).append(place)
+    cells = [element("path", d="".join(d), class_=kind) for kind, d in places.items()]
     return element(
         "svg",
         *cells,
@@ -120,7 +121,7 @@ def _axes(grid: _Grid) -> Markup:
     for value, label in _offset_ticks(grid.high):
         x = share(_place(grid.high, value))
         marks.append(element("line", x1=x, x2=x, y1=bottom, y2=bottom + 4, class_="tick"))
-        marks.append(element("text", label, x=x, y=bottom + 18, class_="date"))
+        marks.append(element("text", label, x=x, y=bottom + 18, class_="date always"))
     for value, label in _offset_ticks(grid.low):
         y = _TOP + (1.0 - _place(grid.low, value)) * _HEIGHT
         marks.append(element("text", label, x=-8, y=y, dy="0.33em", class_="value"))

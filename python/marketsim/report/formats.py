@@ -95,15 +95,15 @@ def basis_points(value: float) -> str:
     return _signed(f"{scaled:,.{decimals}f}", False) + " bp"
 
 
-def counted_days(count: int) -> str:
-    """Format a number of days with its noun.
+def counted_bars(count: int) -> str:
+    """Format a number of bars with its noun.
 
     Example:
-        >>> counted_days(1), counted_days(2_500)
-        ('1 day', '2,500 days')
+        >>> counted_bars(1), counted_bars(2_500)
+        ('1 bar', '2,500 bars')
 
     """
-    return f"{count:,} day{'' if count == 1 else 's'}"
+    return f"{count:,} bar{'' if count == 1 else 's'}"
 
 
 def _known(value: float) -> bool:

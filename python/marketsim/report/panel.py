@@ -15,13 +15,16 @@ from marketsim.report.timeaxis import DateTick
 
 Floats = npt.NDArray[np.float64]
 
-DATE_TICKS = 10  # on a wide page; a narrow one shows fewer of them
+DATE_TICKS = 10  # on a wide page; narrow ones show fewer of them
 _AXIS_HEIGHT = 26  # below the plot, for dates
 _TOP = 10  # px above the plot, for half of the topmost label
 _LETTER = 6.9  # width of a digit of the axes, px
-# A label this close to an end is placed inside the plot, on a wide and on a narrow page.
-_EDGE, _NARROW_EDGE = 0.035, 0.1
-_NARROW_GAP = 0.23  # least distance of two labels' centres, as a share of a narrow page
+# Widths of the page from which a set of labels is shown, px, and what surrounds the plot there.
+# templates/style.css has a rule for each; beyond the last the page grows no more.
+WIDTHS = (320, 400, 480, 600, 721, 900, 1100)
+_PADDING = (32, 32, 32, 32, 56, 56, 56)
+_RIGHT, _LEAST_LEFT = 14, 80  # px beside the plot; a figure of several panels shares the left one
+_GAP = 14  # least distance of two labels, px
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,9 @@ class Figure:
         panels: svg elements from top to bottom.
         left: pixels left of the plots, for value labels.
         caption: sentences below the figure.
+        drawn: sentences about the drawn figure alone, not the interactive one.
         legend: entries of the legend.
         facts: names and values highlighted beside the figure.
-        hover: JSON data of the tooltip; None for no tooltip.
     """
 
     name: str
@@ -44,7 +47,7 @@ class Figure:
     caption: Sequence[str]
     legend: Sequence[LegendEntry] = ()
     facts: Sequence[tuple[str, str]] = ()
-    hover: dict[str, object] | None = None
+    drawn: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -132,18 +135,6 @@ class Panel:
         y = _TOP + 16 if self.dated is False else _TOP + self.height - 8
         return element("text", self.label, x="8", y=y, class_="panel-label")
 
-    def axis(self, shift: float = 0.0) -> dict[str, object]:
-        """Return the script's parameters to place numbers stored `shift` below their value."""
-        scale = self.scale
-        return {
-            "low": scale.low,
-            "high": scale.high,
-            "log": scale.log,
-            "shift": shift,
-            "top": _TOP,
-            "height": self.height,
-        }
-
     def _value_axis(self) -> list[Markup]:
         marks = []
         for value, label in self.scale.ticks:
@@ -156,33 +147,37 @@ class Panel:
     def _date_axis(self) -> list[Markup]:
         bottom = _TOP + self.height
         marks = [element("line", x2="100%", y1=bottom, y2=bottom, class_="floor")]
-        narrow = _narrow_labels([self.across(tick.day) for tick in self.ticks])
+        places = [self.across(tick.day) for tick in self.ticks]
+        kinds = _label_classes(places, [tick.label for tick in self.ticks], self.left)
         for i, tick in enumerate(self.ticks):
             at = self.across(tick.day)
             x = share(at)
             marks.append(element("line", x1=x, x2=x, y1=_TOP, y2=bottom, class_="turn"))
             if self.dated:
-                kind = f"date{_edge_class(at)}{'' if i in narrow else ' wide'}"
+                kind = kinds[i]
                 marks.append(element("text", tick.label, x=x, y=bottom + 18, class_=kind))
         return marks
 
 
-def _edge_class(at: float) -> str:
-    """Return the CSS class that keeps a label near an end inside the plot."""
-    if at < _NARROW_EDGE:
-        return " first" if at < _EDGE else " near-first"
-    if at > 1.0 - _NARROW_EDGE:
-        return " last" if at > 1.0 - _EDGE else " near-last"
-    return ""
+def _label_classes(places: Sequence[float], labels: Sequence[str], left: int) -> list[str]:
+    """Return the CSS classes of date labels: at which widths of the page each is shown.
 
-
-def _narrow_labels(places: Sequence[float]) -> set[int]:
-    """Select the labels that fit on a narrow page."""
-    kept: set[int] = set()
-    before = -1.0
-    for i, at in enumerate(places):
-        middle = min(max(at, _NARROW_EDGE), 1.0 - _NARROW_EDGE)
-        if middle - before >= _NARROW_GAP:
-            kept.add(i)
-            before = middle
-    return kept
+    On every width between two of `WIDTHS` the labels that are shown keep their distance, since a
+    wider plot only moves them apart. Labels near an end are anchored to stay beside the plot.
+    """
+    shown: list[list[int]] = [[] for _ in places]
+    anchors = ["first" if at < 0.04 else "last" if at > 0.96 else "" for at in places]
+    for number, (page, padding) in enumerate(zip(WIDTHS, _PADDING, strict=True)):
+        plot = page - padding - max(left, _LEAST_LEFT) - _RIGHT
+        taken = -1e9
+        for i, (at, label) in enumerate(zip(places, labels, strict=True)):
+            wide = len(label) * _LETTER
+            before = {"first": 0.0, "last": wide}.get(anchors[i], wide / 2)
+            start = at * plot - before
+            if start >= taken + _GAP and start > -_LEAST_LEFT / 2:
+                shown[i].append(number)
+                taken = start + wide
+    return [
+        " ".join(["date", *([anchor] if anchor else []), *(f"w{n}" for n in widths)])
+        for anchor, widths in zip(anchors, shown, strict=True)
+    ]

@@ -89,12 +89,24 @@ def growth_scale(
         log_label: function that labels ticks of the logarithmic scale.
     """
     finite = values[np.isfinite(values)]
-    # Without a division: the minimum may be tiny.
-    if not finite.size or finite.min() <= 0.0 or finite.max() < _LOG_FROM * finite.min():
+    if not is_logarithmic(values):
         return linear_scale(values, label)
     room = (float(finite.max()) / float(finite.min())) ** 0.04
     low, high = float(finite.min()) / room, float(finite.max()) * room
     return Scale(low, high, True, [(tick, log_label(tick)) for tick in _log_ticks(low, high)])
+
+
+def is_logarithmic(equity: Floats) -> bool:
+    """Whether equity grows so much that a linear scale would flatten its earlier part.
+
+    Example:
+        >>> is_logarithmic(np.array([1.0, 30.0])), is_logarithmic(np.array([0.0, 30.0]))
+        (True, False)
+
+    """
+    finite = equity[np.isfinite(equity)]
+    # Without a division: the minimum may be tiny.
+    return bool(finite.size and finite.min() > 0.0 and finite.max() >= _LOG_FROM * finite.min())
 
 
 def nice_step(least: float) -> float:

@@ -7,7 +7,9 @@ with lines that do not scale.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,7 @@ Floats = npt.NDArray[np.float64]
 
 # Units of the stretched layer: fine enough for a quarter of a pixel, and short as text.
 WIDE, TALL = 4000, 2000
+_PLAIN = re.compile(r"[0-9A-Za-z .,:%_+-]*\Z")  # needs no escaping
 
 
 def element(tag: str, *content: str, **attributes: str | float | None) -> Markup:
@@ -34,13 +37,18 @@ def element(tag: str, *content: str, **attributes: str | float | None) -> Markup
     written = [f"<{tag}"]
     for name, value in attributes.items():
         if value is not None:
-            text = value if isinstance(value, str) else number(value)
-            written.append(f' {name.rstrip("_").replace("_", "-")}="{_safe(text)}"')
+            text = _safe(value) if isinstance(value, str) else number(value)
+            written.append(f' {_attribute(name)}="{text}"')
     if content:
         written += [">", *map(_safe, content), f"</{tag}>"]
     else:
         written.append("/>")
     return Markup("".join(written))  # safe: each part is escaped above
+
+
+@cache
+def _attribute(name: str) -> str:
+    return name.rstrip("_").replace("_", "-")
 
 
 def group(*content: str, **attributes: str | float | None) -> Markup:
@@ -181,4 +189,6 @@ def _points(x: Floats, y: Floats) -> list[str]:
 
 
 def _safe(text: str) -> str:
+    if isinstance(text, Markup) or _PLAIN.match(text):
+        return text
     return str(escape(clean(text)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from marketsim.report.data import Table
+from marketsim.report.figures_heatmap import SHADES
 from marketsim.report.text import clean, clip
 
 # A sign, an optional currency, then a digit; or a word for a missing number.
@@ -74,6 +75,7 @@ def table_view(
     classes = _column_classes(table)
     kept = _kept_rows(table, most)
     rows: list[Row] = []
+    most_shaded = _largest(kept) if table.shaded else 0.0
     before_apart = True
     for cells in kept:
         name = str(cells[0]) if cells else ""
@@ -86,7 +88,8 @@ def table_view(
                 apart=apart,
                 first_apart=apart and before_apart and bool(rows),
                 cells=[
-                    (clip(c, text), _cell_class(c, k)) for c, k in _beyond_first(cells, classes)
+                    (clip(c, text), _cell_class(c, k, most_shaded))
+                    for c, k in _beyond_first(cells, classes)
                 ],
             )
         )
@@ -122,6 +125,27 @@ def _beyond_first(cells: Sequence[str], classes: Sequence[str]) -> list[tuple[st
     return list(zip(cells[1:], classes[1:], strict=True))
 
 
-def _cell_class(cell: object, column: str) -> str:
-    missing = clean(cell).strip().lower() in _MISSING
-    return f"{column} missing".strip() if missing else column
+def _cell_class(cell: object, column: str, most_shaded: float) -> str:
+    shown = clean(cell).strip()
+    if shown.lower() in _MISSING:
+        return f"{column} missing".strip()
+    value = _value(shown) if most_shaded > 0.0 else None
+    if value is None:
+        return column
+    # Half of the shades: text stays readable on each.
+    step = round(value / most_shaded * SHADES / 2)
+    return column if step == 0 else f"{column} {'p' if step > 0 else 'n'}{abs(step)} shaded"
+
+
+def _largest(rows: Sequence[Sequence[str]]) -> float:
+    """Return the largest size of a number in the cells beyond the first; 0 for none."""
+    values = [_value(clean(cell).strip()) for row in rows for cell in row[1:]]
+    return max((abs(value) for value in values if value is not None), default=0.0)
+
+
+def _value(text: str) -> float | None:
+    """Return the number of a cell such as "+1.2%"; None for other text."""
+    try:
+        return float(text.replace("\N{MINUS SIGN}", "-").replace(",", "").rstrip("%"))
+    except ValueError:
+        return None

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from marketsim.bars import TARGETS
 from marketsim.kernels.profit import profit
-from marketsim.report.data import Candles, Fan, Heatmap, Markers, ReportData, Table
+from marketsim.metrics import rolling_sharpe
+from marketsim.report.data import Candles, Fan, Heatmap, Markers, ReportData, Table, Trades
+from marketsim.report.timeaxis import date_text
 from marketsim.strategies import LimitOrders
 from marketsim.walkforward.compare import COMPARISON_NOTE, Comparison
 from marketsim.walkforward.inputs import MarketDays, prices_from_moves
 from marketsim.walkforward.limits import limit_problem, policy_of
 from marketsim.walkforward.outcome import StrategyDays
+from marketsim.walkforward.report_tables import (
+    cost_table,
+    coverage_levels,
+    coverage_table,
+    drawdown_table,
+    fill_table,
+    monthly_table,
+    pit_histograms,
+    simulation_histograms,
+    simulation_table,
+)
 from marketsim.walkforward.shown import ShownResult
 from marketsim.walkforward.summary import NOTES, Summary
 
 Floats = npt.NDArray[np.float64]
 
-SHOWN_DAYS = 180  # bars of candles and forecasts; more cannot be told apart on a page
 _FAN_LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 _HEATMAP_STEPS = 41
+ROLLING_SESSIONS = 63
+_REPETITIONS = 200
+DECILES = tuple(i / 10 for i in range(1, 10))
 _MOVES = {
     "close": "Log moves against the close of the bar before",
     "own": "One-bar returns of each column",
@@ -52,13 +69,19 @@ def report_data(result: ShownResult) -> ReportData:
     skill_head, skill_rows = summary.skill_cells()
     own = {name: o for name, o in result.outcomes.items() if name not in result.baselines}
     outcomes = {**own, **result.baselines}  # the baselines last, as in the table
-    windows = result.windows
+    windows, baselines = result.windows, frozenset(result.baselines)
+    dates = result.dates.tz_localize(None).to_numpy()
+    selected = _best_strategy(result)
+    simulations = result.simulations
+    trades = result.trades
+    levels = coverage_levels()
+    first, last = date_text(dates[0]), date_text(dates[-1])
+    rolling_label, rolling = _rolling(result, outcomes)
     return ReportData(
         title=f"{result.bars.symbol}: walk-forward backtest",
         subtitle=(
-            f"Model {result.model.name}, {len(result.dates)} days from "
-            f"{result.dates[0]:%Y-%m-%d} to {result.dates[-1]:%Y-%m-%d}, "
-            f"{len(windows.as_of)} simulations of {windows.window} days"
+            f"Model {result.model.name}, {len(dates):,} bars of {result.settings.market.frequency} "
+            f"from {first} to {last}, {len(windows.as_of):,} simulations of {windows.window} bars"
         ),
         notes=[*_notes(result), *NOTES],
         tables=[
@@ -67,34 +90,119 @@ def report_data(result: ShownResult) -> ReportData:
                 head,
                 rows,
                 note="Out of sample, after costs; only the in-sample column is not.",
-                emphasis=frozenset(result.baselines),
+                emphasis=baselines,
             ),
             _bands_table(result),
             *_compared(summary),
+            cost_table(outcomes, baselines),
+            fill_table(own),
+            simulation_table(simulations),
             Table(
                 "Forecast skill",
                 skill_head,
                 skill_rows,
                 note=f"{_MOVES[result.cube.schema.targets]}, in basis points; below 1 beats no "
-                "skill.",
+                "skill. walk: no change, the random walk. clim.: the quantiles of the last 250 "
+                "moves. p: of equal accuracy (Diebold-Mariano).",
             ),
+            coverage_table(result.actual, result.cube.quantile(levels)),
         ],
-        dates=result.dates.tz_localize(None).to_numpy(),
+        dates=dates,
         equity={name: _equity(outcome) for name, outcome in outcomes.items()},
-        baselines=frozenset(result.baselines),
-        candles=_candles(result),
+        baselines=baselines,
+        candles=_candles(result, selected, trades),
         fans=[_fan(result, name) for name in ("close", "high", "low", "open")],
         heatmap=_heatmap(result),
-        provenance={
-            **result.provenance(),
-            **{name.replace("_", " "): str(v) for name, v in result.described_settings().items()},
+        provenance=_provenance(result),
+        trades=[_trades(result, name, trades) for name in own],
+        rolling=rolling,
+        rolling_label=rolling_label,
+        by_strategy={
+            name: [
+                monthly_table(name, result.returns[name]),
+                drawdown_table(name, outcome.net, dates),
+            ]
+            for name, outcome in own.items()
         },
+        selected=selected,
+        histograms=[
+            simulation_histograms(simulations),
+            pit_histograms(result.actual, result.cube.quantile(DECILES)),
+        ],
+    )
+
+
+def _provenance(result: ShownResult) -> dict[str, str]:
+    """Return data, model and code versions, every setting, and what is assumed."""
+    market = result.settings.market
+    assumed = []
+    if market.assumed:
+        assumed.append(f"asset class {market.asset_class}: {market.why}")
+    if market.periods_assumed:
+        assumed.append(f"{market.periods_per_year:g} periods a year: {market.periods_why}")
+    if market.how_to_state:
+        assumed.append(market.how_to_state)
+    settings = {
+        name.replace("_", " "): _plain(value)
+        for name, value in result.described_settings().items()
+        if name != "market"
+    }
+    of_market = {
+        f"market: {name.replace('_', ' ')}": _plain(value)
+        for name, value in market.to_dict().items()
+    }
+    own = result.provenance()
+    return {**own, "assumed": "; ".join(assumed) or "nothing", **settings, **of_market}
+
+
+def _plain(value: object) -> str:
+    """Format a setting: a mapping as its pairs, None as "none"."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {_plain(v)}" for name, v in value.items())
+    return "none" if value is None or value == "" else str(value)
+
+
+def _rolling(
+    result: ShownResult, outcomes: Mapping[str, StrategyDays]
+) -> tuple[str, dict[str, Floats]]:
+    """Return the Sharpe ratio of a rolling window by strategy, and its name; none if too short."""
+    market, bars = result.settings.market, len(result.dates)
+    sessions = ROLLING_SESSIONS * (market.bars_per_session or 1.0)
+    window = max(20, round(min(sessions, bars / 4)))
+    if bars < 2 * window:
+        return "", {}
+    rows = np.stack([outcome.net for outcome in outcomes.values()])
+    ratios = rolling_sharpe(rows, window, periods_per_year=market.periods_per_year)
+    label = f"Sharpe ratio, last {window:,} bars"
+    return label, dict(zip(outcomes, ratios, strict=True))
+
+
+def _trades(result: ShownResult, name: str, trades: pd.DataFrame) -> Trades:
+    own = trades[trades["strategy"] == name]
+    index = result.dates
+
+    def at(times: pd.Series[pd.Timestamp]) -> npt.NDArray[np.int64]:
+        # Evaluated bars; -1 before the first, their number after the last.
+        stamps = pd.DatetimeIndex(times)
+        places = index.searchsorted(stamps, side="right") - 1
+        return np.where(stamps > index[-1], len(index), places).astype(np.int64)
+
+    return Trades(
+        strategy=name,
+        side=own["side"].to_numpy(np.int64),
+        entry=at(own["entry_time"]),
+        exit=at(own["exit_time"]),
+        entry_price=own["entry_price"].to_numpy(np.float64),
+        exit_price=own["exit_price"].to_numpy(np.float64),
+        net=own["net_return"].to_numpy(np.float64),
+        entry_kind=own["entry_kind"].astype(str).tolist(),
+        exit_kind=own["exit_kind"].astype(str).tolist(),
     )
 
 
 def _bands_table(result: ShownResult) -> Table:
     """Return the table of headline figures with their 90 % bands."""
-    frame = result.bands()
+    frame = result.bands(repetitions=_REPETITIONS)
     kinds = {"sharpe": "{:.2f}"}
     rows = []
     for name in frame.index.unique("strategy"):
@@ -109,7 +217,8 @@ def _bands_table(result: ShownResult) -> Table:
         "Confidence bands",
         ["strategy", *figures],
         rows,
-        note="In brackets the 90 % bands of a stationary bootstrap of the days.",
+        note=f"In brackets the 90 % bands of a stationary bootstrap, {_REPETITIONS} samples of the "
+        "bars.",
         emphasis=frozenset(result.baselines),
     )
 
@@ -129,8 +238,8 @@ def _equity(outcome: StrategyDays) -> Floats:
 def _notes(result: ShownResult) -> list[str]:
     settings = result.settings
     return [
-        f"Limit orders are filled by the policy {settings.fill}; a decision for a day reads the "
-        "days before it and acts on that day.",
+        f"Limit orders are filled by the policy {settings.fill}; a decision for a bar reads the "
+        "bars before it and acts on that bar.",
         f"Costs of every fill: {settings.costs.text()} of the value traded. The last position is "
         "sold at the end.",
         f"Market: {settings.market.sentence()}.",
@@ -155,47 +264,41 @@ def _levels(result: ShownResult, name: str) -> Floats:
     return np.stack([outcome.high_level, outcome.low_level])
 
 
-def _candles(result: ShownResult) -> Candles:
-    name = _best_strategy(result)
-    shown = slice(max(0, len(result.dates) - SHOWN_DAYS), None)
+def _candles(result: ShownResult, name: str, trades: pd.DataFrame) -> Candles:
     rows = result.windows.days
     return Candles(
-        dates=result.dates.tz_localize(None).to_numpy()[shown],
-        open=result.bars.open[rows][shown],
-        high=result.bars.high[rows][shown],
-        low=result.bars.low[rows][shown],
-        close=result.bars.close[rows][shown],
+        dates=result.dates.tz_localize(None).to_numpy(),
+        open=result.bars.open[rows],
+        high=result.bars.high[rows],
+        low=result.bars.low[rows],
+        close=result.bars.close[rows],
         strategy=name,
-        markers=_markers(result, name, shown),
+        markers=_markers(result, name, trades),
     )
 
 
-def _markers(result: ShownResult, name: str, shown: slice) -> list[Markers]:
-    """Return the fills of the shown bars, each at the bar of its price."""
-    trades = result.trades
+def _markers(result: ShownResult, name: str, trades: pd.DataFrame) -> list[Markers]:
+    """Return the fills, each at the bar of its price."""
     own = trades[trades["strategy"] == name]
-    dates = result.dates[shown]
     markers = []
     for side, word in ((1, "long"), (-1, "short")):
         part = own[own["side"] == side]
         for end in ("entry", "exit"):
-            at = dates.get_indexer(pd.DatetimeIndex(part[f"{end}_time"]))
+            at = result.dates.get_indexer(pd.DatetimeIndex(part[f"{end}_time"]))
             prices = part[f"{end}_price"].to_numpy()[at >= 0]
             markers.append(Markers(f"{word} {end}", at[at >= 0], prices))
     return markers
 
 
 def _fan(result: ShownResult, name: str) -> Fan:
-    shown = slice(max(0, len(result.dates) - SHOWN_DAYS), None)
     rows = result.windows.days
-    prices = getattr(result.bars, name)
     moves = result.cube.quantile(_FAN_LEVELS)[:, TARGETS.index(name)]
     return Fan(
         target=name,
-        dates=result.dates.tz_localize(None).to_numpy()[shown],
+        dates=result.dates.tz_localize(None).to_numpy(),
         levels=_FAN_LEVELS,
-        quantiles=prices_from_moves(result.cube, result.bars, rows - 1, name, moves)[shown],
-        actual=prices[rows][shown],
+        quantiles=prices_from_moves(result.cube, result.bars, rows - 1, name, moves),
+        actual=getattr(result.bars, name)[rows],
     )
 
 
