@@ -26,7 +26,7 @@ from marketsim.cli.arguments import (
 )
 from marketsim.cli.costs import add_cost_arguments, allow_rebates, as_rate, costs_of, volume_cap_of
 from marketsim.cli.flags import as_flags
-from marketsim.cli.outputs import add_force, check_output, is_page
+from marketsim.cli.outputs import add_force, check_output, is_page, is_saved_run
 from marketsim.cli.parser import Source
 from marketsim.errors import ArgumentError, MarketsimError
 from marketsim.kernels.rules import FILLS
@@ -84,7 +84,10 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     output.add_argument(
         "--report", type=Path, metavar="PATH", help="HTML report; for several symbols a folder"
     )
-    add_force(output, "--report")
+    add_force(output, "--report and --save")
+    output.add_argument(
+        "--save", type=Path, metavar="PATH", help="JSON file of the run for `marketsim compare`"
+    )
     output.add_argument("--json", action="store_true", help="print JSON instead of tables")
     add_with_default(
         output, "--weights", "portfolio weights of a folder's symbols", "equal",
@@ -162,8 +165,12 @@ def run(args: argparse.Namespace) -> int:
             f"several models are compared on one symbol, without --ledger: got {', '.join(models)}"
         )
     args.model = models[0]
+    if args.save and (folder or len(models) > 1):
+        raise ArgumentError("--save is of one symbol and model: leave it out")
     if folder:
         return _run_folder(args)
+    if args.save:
+        check_output(args.save, "--save", args.force, is_saved_run)
     if args.report:
         from marketsim.report.files import check_page_path
 
@@ -180,6 +187,10 @@ def run(args: argparse.Namespace) -> int:
     result = search_ledger.with_trials(result, args, f"{result.model.name} {result.bars.symbol}")
     if args.report:
         result.report(args.report)
+    if args.save:
+        from marketsim.walkforward.saved import save_run
+
+        save_run(result, args.save)
     if args.json:
         print(json.dumps(result.to_dict(), indent=2, allow_nan=False))
     else:
@@ -244,13 +255,14 @@ def _run_folder(args: argparse.Namespace) -> int:
         len(folder), "backtesting", enabled=not args.quiet, delay=0.0, unit="symbols"
     ) as bar:
         for symbol in folder:
+            bar.describe(f"backtesting {symbol}")
             try:
                 bars = folder[symbol]
                 report_reading(bars, args)
                 result = run_symbol(bars, model, args, store, progress=False)
                 combined.add(result)
                 if args.report:
-                    result.report(args.report / pages[symbol])
+                    result.report(args.report / pages[symbol], home=INDEX)
             except BrokenPipeError:
                 raise  # from the output, not from reading a file
             except (MarketsimError, OSError) as error:
