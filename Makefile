@@ -92,12 +92,43 @@ check-stubs: $(VENV)/.dev
 wheel-test: $(VENV)/.dev
 	$(BIN)/python tools/wheel_smoke.py
 
+# What a release would publish: the sdist, wheels built from it in isolation for this Python and for
+# those in PYTHONS, and the checks of auditwheel, twine and check-wheel-contents.
+PYTHONS ?=
+.PHONY: wheel-check
+wheel-check: $(VENV)/.dev
+	$(PIP) -e '.[release]'
+	$(BIN)/python tools/wheel_check.py $(foreach python,$(PYTHONS),--python $$(command -v $(python)))
+
 # The kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer.
 sanitize: $(VENV)/.dev
 	$(BIN)/python tools/sanitize.py
 
+# Writes one JSON a run, by time and commit, for bench-compare.
+RESULT = benchmarks/results/$(shell date -u +%Y%m%dT%H%M%SZ)-$(shell git rev-parse --short HEAD).json
 bench: $(VENV)/.dev
-	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only -p no:xdist
+	mkdir -p benchmarks/results
+	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only -p no:xdist \
+	  --benchmark-json=$(RESULT)
+
+# What got slower beyond noise from A to B: two revisions, which are built and run in turn (B=. is
+# the working tree), or two files of `make bench`. ARGS: --files, --select, --rounds.
+.PHONY: bench-compare
+bench-compare: $(VENV)/.dev
+	$(BIN)/python benchmarks/compare.py $(A) $(B) $(ARGS)
+
+# Instructions of kernels by callgrind, which noise does not move: fails at 5 % above the baseline.
+.PHONY: counts counts-baseline
+counts: $(VENV)/.dev
+	$(BIN)/python benchmarks/kernel_counts.py
+counts-baseline: $(VENV)/.dev
+	$(BIN)/python benchmarks/kernel_counts.py --write
+
+# docs/peers.md: the same work by other packages, which this installs beside ours.
+.PHONY: peers
+peers: $(VENV)/.dev
+	$(PIP) $$($(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['peers'])")
+	$(BIN)/python benchmarks/peers/run_peers.py
 
 # The GPU's kernels: checks, measures, writes benchmarks/results. Exit code 2 without a GPU.
 bench-gpu: $(VENV)/.dev

@@ -24,10 +24,12 @@ settings.load_profile("default")
 SLOW = {
     "faults": "compiles programs, kills them, runs them under sanitizers",
     "legacy": "compares with the old project's code and recorded runs",
+    "processes": "starts processes",
     "peers": "imports large packages to compare with",
     "upstream": "runs the original code of models",
     "bars/test_bars_properties.py": "writes and reads many drawn files",
     "cli/test_cli.py": "starts processes",
+    "cli/test_cli_jobs.py": "starts processes",
     "forecasts/store/test_stores_processes.py": "starts processes",
     "forecasts/store/test_stores_stateful.py": "long random histories",
     "forecasts/test_workers.py": "starts processes",

@@ -180,6 +180,7 @@ ROOMS = {
     "moves": ("bars/returns", "bars/test_moves", None),
     "performance": ("kernels/performance", "metrics/test_performance", "metrics"),
     "replay": ("replay", "replay", "replay"),
+    "replay_shared": ("replay/symbols", "replay/test_replay_symbols", "replay"),
     "replay_grid": ("replay/grid", "replay/test_replay_grid", "search"),
     "scores": ("legacy", "legacy/test_legacy_scores", "legacy"),
     "statistical": ("models/statistical", "models/test_statistical", "models"),

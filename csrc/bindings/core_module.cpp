@@ -19,6 +19,7 @@ PYBIND11_MODULE(_core, module) {
   marketsim::bindings::register_profit(module);
   marketsim::bindings::register_replay(module);
   marketsim::bindings::register_replay_grid(module);
+  marketsim::bindings::register_replay_shared(module);
   marketsim::bindings::register_scores(module);
   marketsim::bindings::register_statistical(module);
   marketsim::bindings::register_store(module);

@@ -20,6 +20,7 @@ void register_performance(pybind11::module_& module);
 void register_profit(pybind11::module_& module);
 void register_replay(pybind11::module_& module);
 void register_replay_grid(pybind11::module_& module);
+void register_replay_shared(pybind11::module_& module);
 void register_scores(pybind11::module_& module);
 void register_statistical(pybind11::module_& module);
 void register_store(pybind11::module_& module);

@@ -5,10 +5,109 @@
 #include "kernels/replay/run.hpp"
 
 namespace marketsim::bindings {
-namespace {
 
 using namespace replay;
-using Flags = py::array_t<bool, py::array::c_style>;
+
+namespace {
+
+const uint8_t* flags_of(const std::optional<BoolArray>& flags, py::ssize_t count,
+                        const char* name) {
+  if (!flags) return nullptr;
+  if (flags->ndim() != 1 || flags->size() != count) {
+    reject(std::string(name) + " must have one value a bar (" + std::to_string(count) +
+           "): got shape " + shape_text(*flags));
+  }
+  return reinterpret_cast<const uint8_t*>(flags->data());
+}
+
+}  // namespace
+
+Signals SignalArgs::signals(const DoubleArray& close) const {
+  const py::ssize_t count = close.size();
+  if (stop_losses) require_same_shape(close, "close", *stop_losses, "stop_loss");
+  if (take_profits) require_same_shape(close, "close", *take_profits, "take_profit");
+  if (quantities) require_same_shape(close, "close", *quantities, "size");
+  return {flags_of(long_entry, count, "entries"),
+          flags_of(long_exit, count, "exits"),
+          flags_of(short_entry, count, "short_entries"),
+          flags_of(short_exit, count, "short_exits"),
+          size,
+          quantity,
+          quantities ? quantities->data() : nullptr,
+          stop_loss,
+          take_profit,
+          trailing_stop,
+          stop_losses ? stop_losses->data() : nullptr,
+          take_profits ? take_profits->data() : nullptr,
+          cooldown,
+          time_stop};
+}
+
+Request* requests_of(Bytes& requests) {
+  if (requests.nbytes() != static_cast<py::ssize_t>(sizeof(Request)) * (kRequestRoom + 1)) {
+    reject("requests: expected room for " + std::to_string(kRequestRoom + 1));
+  }
+  return reinterpret_cast<Request*>(requests.mutable_data());
+}
+
+State* state_of(Bytes& state) {
+  if (state.nbytes() != static_cast<py::ssize_t>(sizeof(State))) reject("state: wrong size");
+  return reinterpret_cast<State*>(state.mutable_data());
+}
+
+StrategyArgs::StrategyArgs(const ReplayBars& bars, uintptr_t at,
+                           const std::vector<DoubleArray>& features)
+    : address(at) {
+  for (const DoubleArray& column : features) {
+    require_same_shape(bars.close, "close", column, "feature");
+    columns.push_back(column.data());
+  }
+}
+
+CallbackDecider::CallbackDecider(Engine& engine, const BarArrays& bars, const OnBarCallback& on_bar,
+                                 Bytes& state, Bytes& bar, Bytes& requests, Refusal& refusal)
+    : engine_(engine),
+      bars_(bars),
+      on_bar_(on_bar),
+      state_(state_of(state)),
+      requests_(requests_of(requests)),
+      refusal_(refusal) {
+  if (bar.nbytes() != static_cast<py::ssize_t>(sizeof(BarRecord))) reject("bar: wrong size");
+  bar_ = reinterpret_cast<BarRecord*>(bar.mutable_data());
+}
+
+Ended CallbackDecider::decide(int64_t t) {
+  engine_.describe(*state_);
+  *bar_ = bar_record(bars_, t);
+  requests_[0].action = 0;
+  requests_[0].ticket = engine_.next_ticket();
+  on_bar_(py::int_(t));
+  return accept_requests(engine_, t, requests_, refusal_) ? Ended::done : Ended::refused;
+}
+
+py::typing::Dict<py::str, double> metrics_of(const Summary& s, double cash, double annual_root) {
+  const auto trades = static_cast<double>(s.trades);
+  py::typing::Dict<py::str, double> out;
+  const auto put = [&](const char* name, auto value) { out[name] = static_cast<double>(value); };
+  put("final_equity", s.final_equity);
+  put("total_return", s.curve.total_return);
+  put("max_drawdown", s.curve.max_drawdown);
+  put("sharpe", s.curve.sharpe * annual_root);
+  put("exposure", s.exposure);
+  put("cost", s.cost);
+  put("turnover", s.turnover / cash);
+  put("trades", s.trades);
+  put("orders", s.orders);
+  put("fills", s.fills);
+  put("refused", s.refused);
+  put("ambiguous_bars", s.ambiguous_bars);
+  put("ruined_bar", s.ruined_bar);
+  put("win_rate", s.trades ? static_cast<double>(s.wins) / trades : kNone);
+  put("profit_factor", s.gross_loss > 0.0 ? s.gross_win / s.gross_loss : kNone);
+  return out;
+}
+
+namespace {
 
 ReplayBars make_bars(const DoubleArray& open, const DoubleArray& high, const DoubleArray& low,
                      const DoubleArray& close, const std::optional<DoubleArray>& volume,
@@ -25,15 +124,6 @@ ReplayBars make_bars(const DoubleArray& open, const DoubleArray& high, const Dou
   if (dividend) require_same_shape(close, "close", *dividend, "dividend");
   if (trail) require_same_shape(close, "close", *trail, "trail");
   return {open, high, low, close, volume, time, split, dividend, trail, {}, {}, {}};
-}
-
-// Structured rows as bytes [row, size]; the Python side views them as its dtype of this layout.
-template <typename Record>
-py::array_t<uint8_t> bytes_of(const Rows<Record>& rows) {
-  py::array_t<uint8_t> out(
-      {static_cast<py::ssize_t>(rows.size()), static_cast<py::ssize_t>(sizeof(Record))});
-  rows.copy_to(out.mutable_data());
-  return out;
 }
 
 // What a run left: the rows are copied out when they are asked for.
@@ -64,42 +154,8 @@ Settings make_settings(double cash, double limit_cost, double market_cost, doubl
           maintenance, lot,        participation, policy,     same_close, close_at_end};
 }
 
-const uint8_t* flags_of(const std::optional<Flags>& flags, py::ssize_t count, const char* name) {
-  if (!flags) return nullptr;
-  if (flags->ndim() != 1 || flags->size() != count) {
-    reject(std::string(name) + " must have one value a bar (" + std::to_string(count) +
-           "): got shape " + shape_text(*flags));
-  }
-  return reinterpret_cast<const uint8_t*>(flags->data());
-}
-
-ReplayRun signals_py(const ReplayBars& bars, const Settings& settings,
-                     const std::optional<Flags>& long_entry, const std::optional<Flags>& long_exit,
-                     const std::optional<Flags>& short_entry,
-                     const std::optional<Flags>& short_exit, int64_t size, double quantity,
-                     const std::optional<DoubleArray>& quantities, double stop_loss,
-                     double take_profit, double trailing_stop,
-                     const std::optional<DoubleArray>& stop_losses,
-                     const std::optional<DoubleArray>& take_profits, int64_t cooldown,
-                     int64_t time_stop) {
-  const py::ssize_t count = bars.close.size();
-  if (stop_losses) require_same_shape(bars.close, "close", *stop_losses, "stop_loss");
-  if (take_profits) require_same_shape(bars.close, "close", *take_profits, "take_profit");
-  if (quantities) require_same_shape(bars.close, "close", *quantities, "size");
-  const Signals signals{flags_of(long_entry, count, "entries"),
-                        flags_of(long_exit, count, "exits"),
-                        flags_of(short_entry, count, "short_entries"),
-                        flags_of(short_exit, count, "short_exits"),
-                        size,
-                        quantity,
-                        quantities ? quantities->data() : nullptr,
-                        stop_loss,
-                        take_profit,
-                        trailing_stop,
-                        stop_losses ? stop_losses->data() : nullptr,
-                        take_profits ? take_profits->data() : nullptr,
-                        cooldown,
-                        time_stop};
+ReplayRun signals_py(const ReplayBars& bars, const Settings& settings, const SignalArgs& given) {
+  const Signals signals = given.signals(bars.close);
   return run(bars, settings, [&](ReplayRun& out, const BarArrays& arrays) {
     run_signals(out.engine, arrays, settings, signals);
   });
@@ -114,88 +170,23 @@ ReplayRun targets_py(const ReplayBars& bars, const Settings& settings, const Dou
   });
 }
 
-Request* requests_of(py::array_t<uint8_t, py::array::c_style>& requests) {
-  if (requests.nbytes() != static_cast<py::ssize_t>(sizeof(Request)) * (kRequestRoom + 1)) {
-    reject("requests: expected room for " + std::to_string(kRequestRoom + 1));
-  }
-  return reinterpret_cast<Request*>(requests.mutable_data());
-}
-
-State* state_of(py::array_t<uint8_t, py::array::c_style>& state) {
-  if (state.nbytes() != static_cast<py::ssize_t>(sizeof(State))) reject("state: wrong size");
-  return reinterpret_cast<State*>(state.mutable_data());
-}
-
 ReplayRun strategy_py(const ReplayBars& bars, const Settings& settings, uintptr_t address,
-                      const std::vector<DoubleArray>& features,
-                      py::array_t<uint8_t, py::array::c_style> state,
-                      py::array_t<uint8_t, py::array::c_style> requests) {
-  std::vector<const double*> columns;
-  for (const DoubleArray& column : features) {
-    require_same_shape(bars.close, "close", column, "feature");
-    columns.push_back(column.data());
-  }
-  const Strategy strategy{reinterpret_cast<OnBar>(address), columns.data(),
-                          static_cast<int64_t>(columns.size())};
+                      const std::vector<DoubleArray>& features, Bytes state, Bytes requests) {
+  const StrategyArgs given(bars, address, features);
   State* const memory = state_of(state);
   Request* const room = requests_of(requests);
   return run(bars, settings, [&](ReplayRun& out, const BarArrays& arrays) {
-    out.ended = run_strategy(out.engine, arrays, settings, strategy, *memory, room, out.refusal);
+    out.ended =
+        run_strategy(out.engine, arrays, settings, given.strategy(), *memory, room, out.refusal);
   });
 }
 
-// A strategy in plain Python: `on_bar(t)` is called with the shared buffers filled in.
-ReplayRun callback_py(const ReplayBars& bars, const Settings& settings,
-                      const py::typing::Callable<void(py::int_)>& on_bar,
-                      py::array_t<uint8_t, py::array::c_style> state,
-                      py::array_t<uint8_t, py::array::c_style> bar,
-                      py::array_t<uint8_t, py::array::c_style> requests) {
+ReplayRun callback_py(const ReplayBars& bars, const Settings& settings, const OnBarCallback& on_bar,
+                      Bytes state, Bytes bar, Bytes requests) {
   const BarArrays arrays = bars.arrays();
-  State* const memory = state_of(state);
-  Request* const room = requests_of(requests);
-  if (bar.nbytes() != static_cast<py::ssize_t>(sizeof(BarRecord))) reject("bar: wrong size");
-  auto* const seen = reinterpret_cast<BarRecord*>(bar.mutable_data());
   ReplayRun out{Engine(arrays, settings), bars.close, settings.cash};
-  for (int64_t t = 0; t < arrays.count; ++t) {
-    out.engine.step(t);
-    if (!out.engine.ruined()) {
-      out.engine.describe(*memory);
-      *seen = bar_record(arrays, t);
-      room[0].action = 0;
-      room[0].ticket = out.engine.next_ticket();
-      on_bar(py::int_(t));
-      if (!accept_requests(out.engine, t, room, out.refusal)) {
-        out.ended = Ended::refused;
-        return out;
-      }
-    }
-    note(out.engine, settings, t);
-  }
-  end(out.engine, arrays);
-  return out;
-}
-
-// The figures of ReplayResult.metrics; `annual_root` is the root of the periods a year.
-py::typing::Dict<py::str, double> metrics_of(const ReplayRun& run, double annual_root) {
-  const Summary s = run.engine.summary();
-  const auto trades = static_cast<double>(s.trades);
-  py::typing::Dict<py::str, double> out;
-  const auto put = [&](const char* name, auto value) { out[name] = static_cast<double>(value); };
-  put("final_equity", s.final_equity);
-  put("total_return", s.curve.total_return);
-  put("max_drawdown", s.curve.max_drawdown);
-  put("sharpe", s.curve.sharpe * annual_root);
-  put("exposure", s.exposure);
-  put("cost", s.cost);
-  put("turnover", s.turnover / run.cash);
-  put("trades", s.trades);
-  put("orders", s.orders);
-  put("fills", s.fills);
-  put("refused", s.refused);
-  put("ambiguous_bars", s.ambiguous_bars);
-  put("ruined_bar", s.ruined_bar);
-  put("win_rate", s.trades ? static_cast<double>(s.wins) / trades : kNone);
-  put("profit_factor", s.gross_loss > 0.0 ? s.gross_win / s.gross_loss : kNone);
+  CallbackDecider decider(out.engine, arrays, on_bar, state, bar, requests, out.refusal);
+  out.ended = run_decider(out.engine, arrays, settings, decider);
   return out;
 }
 
@@ -240,6 +231,16 @@ void register_replay(py::module_& module) {
       .def(py::init(&make_settings), arg("cash"), arg("limit_cost"), arg("market_cost"),
            arg("fixed_cost"), arg("borrow"), arg("financing"), arg("leverage"), arg("maintenance"),
            arg("lot"), arg("participation"), arg("policy"), arg("same_close"), arg("close_at_end"));
+  py::class_<SignalArgs>(module, "ReplaySignals", "Entries and exits as flags [bar], kept alive.")
+      .def(py::init<std::optional<BoolArray>, std::optional<BoolArray>, std::optional<BoolArray>,
+                    std::optional<BoolArray>, int64_t, double, std::optional<DoubleArray>, double,
+                    double, double, std::optional<DoubleArray>, std::optional<DoubleArray>, int64_t,
+                    int64_t>(),
+           arg("long_entry").noconvert().none(true), arg("long_exit").noconvert().none(true),
+           arg("short_entry").noconvert().none(true), arg("short_exit").noconvert().none(true),
+           arg("size"), arg("quantity"), arg("quantities").noconvert().none(true), arg("stop_loss"),
+           arg("take_profit"), arg("trailing_stop"), arg("stop_losses").noconvert().none(true),
+           arg("take_profits").noconvert().none(true), arg("cooldown"), arg("time_stop"));
   py::class_<ReplayRun>(module, "ReplayRun", "What a replay left.")
       .def_property_readonly(
           "equity",
@@ -257,7 +258,12 @@ void register_replay(py::module_& module) {
             return out;
           },
           "Units held at each close [bar], made at each access.")
-      .def("metrics", &metrics_of, arg("annual_root"), "Figures by name.")
+      .def(
+          "metrics",
+          [](const ReplayRun& run, double annual_root) {
+            return metrics_of(run.engine.summary(), run.cash, annual_root);
+          },
+          arg("annual_root"), "Figures by name.")
       .def_property_readonly(
           "ended", [](const ReplayRun& run) { return static_cast<int64_t>(run.ended); },
           "0 done, 1 the strategy raised, 2 a request was no order.")
@@ -271,13 +277,8 @@ void register_replay(py::module_& module) {
       .def("fills", [](const ReplayRun& run) { return bytes_of(run.engine.fills); })
       .def("trades", [](const ReplayRun& run) { return bytes_of(run.engine.trades); })
       .def("orders", [](const ReplayRun& run) { return bytes_of(run.engine.orders); });
-  module.def("replay_signals", &signals_py, arg("bars"), arg("settings"),
-             arg("long_entry").noconvert().none(true), arg("long_exit").noconvert().none(true),
-             arg("short_entry").noconvert().none(true), arg("short_exit").noconvert().none(true),
-             arg("size"), arg("quantity"), arg("quantities").noconvert().none(true),
-             arg("stop_loss"), arg("take_profit"), arg("trailing_stop"),
-             arg("stop_losses").noconvert().none(true), arg("take_profits").noconvert().none(true),
-             arg("cooldown"), arg("time_stop"), "Replays entries and exits given as flags [bar].");
+  module.def("replay_signals", &signals_py, arg("bars"), arg("settings"), arg("signals"),
+             "Replays entries and exits given as flags [bar].");
   module.def("replay_targets", &targets_py, arg("bars"), arg("settings"), arg("target").noconvert(),
              arg("fraction"),
              "Replays target positions [bar], in units or as fractions of equity.");

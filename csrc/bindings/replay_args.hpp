@@ -1,10 +1,13 @@
 // The bars of a replay as an argument.
 #pragma once
 
+#include <pybind11/typing.h>
+
+#include <string>
 #include <vector>
 
 #include "bindings/numpy_args.hpp"
-#include "kernels/replay/run.hpp"
+#include "kernels/replay/deciders.hpp"
 
 namespace marketsim::bindings {
 
@@ -51,5 +54,70 @@ struct ReplayBars {
     finer_first = first;
   }
 };
+
+using BoolArray = py::array_t<bool, py::array::c_style>;
+using Bytes = py::array_t<uint8_t, py::array::c_style>;
+using OnBarCallback = py::typing::Callable<void(py::int_)>;
+
+// The arguments of entries and exits given as flags, and the arrays that keep their memory.
+struct SignalArgs {
+  std::optional<BoolArray> long_entry, long_exit, short_entry, short_exit;
+  int64_t size;
+  double quantity;
+  std::optional<DoubleArray> quantities;
+  double stop_loss, take_profit, trailing_stop;
+  std::optional<DoubleArray> stop_losses, take_profits;
+  int64_t cooldown, time_stop;
+
+  replay::Signals signals(const DoubleArray& close) const;
+};
+
+// Structured rows as bytes [row, size]; the Python side views them as its dtype of this layout.
+template <typename Record>
+py::array_t<uint8_t> bytes_of(const Rows<Record>& rows) {
+  py::array_t<uint8_t> out(
+      {static_cast<py::ssize_t>(rows.size()), static_cast<py::ssize_t>(sizeof(Record))});
+  rows.copy_to(out.mutable_data());
+  return out;
+}
+
+// The memory that a strategy and an engine share.
+replay::Request* requests_of(Bytes& requests);
+replay::State* state_of(Bytes& state);
+
+// A compiled strategy, by the address of its function, over columns of features [bar].
+struct StrategyArgs {
+  uintptr_t address;
+  std::vector<const double*> columns;
+
+  StrategyArgs(const ReplayBars& bars, uintptr_t at, const std::vector<DoubleArray>& features);
+  replay::Strategy strategy() const {
+    return {reinterpret_cast<replay::OnBar>(address), columns.data(),
+            static_cast<int64_t>(columns.size())};
+  }
+};
+
+// A strategy in plain Python: on_bar(t) is called with the shared buffers filled in.
+class CallbackDecider final : public replay::Decider {
+ public:
+  CallbackDecider(replay::Engine& engine, const replay::BarArrays& bars,
+                  const OnBarCallback& on_bar, Bytes& state, Bytes& bar, Bytes& requests,
+                  replay::Refusal& refusal);
+  int64_t next(int64_t t) override { return t; }
+  replay::Ended decide(int64_t t) override;
+
+ private:
+  replay::Engine& engine_;
+  replay::BarArrays bars_;
+  const OnBarCallback& on_bar_;
+  replay::State* state_;
+  replay::BarRecord* bar_;
+  replay::Request* requests_;
+  replay::Refusal& refusal_;
+};
+
+// The figures of ReplayResult.metrics; `annual_root` is the root of the periods a year.
+py::typing::Dict<py::str, double> metrics_of(const replay::Summary& summary, double cash,
+                                             double annual_root);
 
 }  // namespace marketsim::bindings

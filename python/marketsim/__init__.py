@@ -114,6 +114,7 @@ if TYPE_CHECKING:
         WalkForwardResult,
         prepare,
         walk_forward,
+        walk_forward_each,
         walk_forward_universe,
     )
 
@@ -216,6 +217,7 @@ _HOMES = {
     "WalkForwardResult": "walkforward",
     "prepare": "walkforward",
     "walk_forward": "walkforward",
+    "walk_forward_each": "walkforward",
     "walk_forward_universe": "walkforward",
 }
 
@@ -314,6 +316,7 @@ __all__ = [
     "strategy_names",
     "unregister_strategy",
     "walk_forward",
+    "walk_forward_each",
     "walk_forward_universe",
     "walkforward",
 ]

@@ -21,8 +21,11 @@ __all__: list[str] = [
     "IndicatorCall",
     "IndicatorStream",
     "ReplayBars",
+    "ReplayLeg",
     "ReplayRun",
     "ReplaySettings",
+    "ReplaySignals",
+    "SharedRun",
     "StoreCounters",
     "StoreFile",
     "StoreView",
@@ -54,11 +57,16 @@ __all__: list[str] = [
     "profit_of_rows",
     "record_keys",
     "replay_callback",
+    "replay_callback_leg",
     "replay_grid",
     "replay_portfolio",
+    "replay_shared",
     "replay_signals",
+    "replay_signals_leg",
     "replay_strategy",
+    "replay_strategy_leg",
     "replay_targets",
+    "replay_targets_leg",
     "rolling_quantiles",
     "rolling_sharpe",
     "row_performance",
@@ -522,6 +530,28 @@ class ReplaySettings:
         close_at_end: bool,
     ) -> None: ...
 
+class ReplaySignals:
+    """
+    Entries and exits as flags [bar], kept alive.
+    """
+    def __init__(
+        self,
+        long_entry: numpy.typing.NDArray[numpy.bool] | None,
+        long_exit: numpy.typing.NDArray[numpy.bool] | None,
+        short_entry: numpy.typing.NDArray[numpy.bool] | None,
+        short_exit: numpy.typing.NDArray[numpy.bool] | None,
+        size: typing.SupportsInt | typing.SupportsIndex,
+        quantity: typing.SupportsFloat | typing.SupportsIndex,
+        quantities: numpy.typing.NDArray[numpy.float64] | None,
+        stop_loss: typing.SupportsFloat | typing.SupportsIndex,
+        take_profit: typing.SupportsFloat | typing.SupportsIndex,
+        trailing_stop: typing.SupportsFloat | typing.SupportsIndex,
+        stop_losses: numpy.typing.NDArray[numpy.float64] | None,
+        take_profits: numpy.typing.NDArray[numpy.float64] | None,
+        cooldown: typing.SupportsInt | typing.SupportsIndex,
+        time_stop: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
+
 class ReplayRun:
     """
     What a replay left.
@@ -567,6 +597,60 @@ class GridComparisons:
         exit_over: numpy.typing.NDArray[numpy.int64],
         crosses: bool,
     ) -> None: ...
+
+class ReplayLeg:
+    """
+    One instrument of a shared account.
+    """
+
+class SharedRun:
+    """
+    What a replay of a shared account left.
+    """
+    def fills(
+        self, leg: typing.SupportsInt | typing.SupportsIndex
+    ) -> numpy.typing.NDArray[numpy.uint8]: ...
+    def metrics(self, annual_root: typing.SupportsFloat | typing.SupportsIndex) -> dict[str, float]:
+        """
+        Figures by name.
+        """
+    def orders(
+        self, leg: typing.SupportsInt | typing.SupportsIndex
+    ) -> numpy.typing.NDArray[numpy.uint8]: ...
+    def position(
+        self, leg: typing.SupportsInt | typing.SupportsIndex
+    ) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Units of an instrument held at each of its closes [bar].
+        """
+    def trades(
+        self, leg: typing.SupportsInt | typing.SupportsIndex
+    ) -> numpy.typing.NDArray[numpy.uint8]: ...
+    @property
+    def cash(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Cash at each close [bar].
+        """
+    @property
+    def ended(self) -> int:
+        """
+        0 done, 1 a strategy raised, 2 a request was no order.
+        """
+    @property
+    def equity(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Equity at each close [bar].
+        """
+    @property
+    def gross(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Sum of the sizes held at each close [bar].
+        """
+    @property
+    def refusal(self) -> tuple[int, int, int, int]:
+        """
+        (instrument, its bar, request, defect) of what stopped it.
+        """
 
 class StoreView:
     """
@@ -1050,6 +1134,18 @@ def replay_callback(
     Replays a strategy in Python: on_bar(t) is called once a bar.
     """
 
+def replay_callback_leg(
+    bars: ReplayBars,
+    time: numpy.typing.NDArray[numpy.int64],
+    on_bar: collections.abc.Callable[[int], None],
+    state: numpy.typing.NDArray[numpy.uint8],
+    bar: numpy.typing.NDArray[numpy.uint8],
+    requests: numpy.typing.NDArray[numpy.uint8],
+) -> ReplayLeg:
+    """
+    An instrument of a strategy in Python.
+    """
+
 def replay_grid(
     bars: ReplayBars,
     settings: ReplaySettings,
@@ -1091,26 +1187,27 @@ def replay_portfolio(
     (equity, cash, units, cost, turnover) of moving to target weights [bar, asset].
     """
 
-def replay_signals(
-    bars: ReplayBars,
+def replay_shared(
+    legs: collections.abc.Sequence[ReplayLeg],
     settings: ReplaySettings,
-    long_entry: numpy.typing.NDArray[numpy.bool] | None,
-    long_exit: numpy.typing.NDArray[numpy.bool] | None,
-    short_entry: numpy.typing.NDArray[numpy.bool] | None,
-    short_exit: numpy.typing.NDArray[numpy.bool] | None,
-    size: typing.SupportsInt | typing.SupportsIndex,
-    quantity: typing.SupportsFloat | typing.SupportsIndex,
-    quantities: numpy.typing.NDArray[numpy.float64] | None,
-    stop_loss: typing.SupportsFloat | typing.SupportsIndex,
-    take_profit: typing.SupportsFloat | typing.SupportsIndex,
-    trailing_stop: typing.SupportsFloat | typing.SupportsIndex,
-    stop_losses: numpy.typing.NDArray[numpy.float64] | None,
-    take_profits: numpy.typing.NDArray[numpy.float64] | None,
-    cooldown: typing.SupportsInt | typing.SupportsIndex,
-    time_stop: typing.SupportsInt | typing.SupportsIndex,
-) -> ReplayRun:
+    times: numpy.typing.NDArray[numpy.int64],
+    most_positions: typing.SupportsInt | typing.SupportsIndex,
+    most_weight: typing.SupportsFloat | typing.SupportsIndex,
+) -> SharedRun:
+    """
+    Replays orders on many instruments that share one account.
+    """
+
+def replay_signals(bars: ReplayBars, settings: ReplaySettings, signals: ReplaySignals) -> ReplayRun:
     """
     Replays entries and exits given as flags [bar].
+    """
+
+def replay_signals_leg(
+    bars: ReplayBars, time: numpy.typing.NDArray[numpy.int64], signals: ReplaySignals
+) -> ReplayLeg:
+    """
+    An instrument whose entries and exits are flags [bar].
     """
 
 def replay_strategy(
@@ -1125,6 +1222,18 @@ def replay_strategy(
     Replays a compiled strategy by the address of its function.
     """
 
+def replay_strategy_leg(
+    bars: ReplayBars,
+    time: numpy.typing.NDArray[numpy.int64],
+    address: typing.SupportsInt | typing.SupportsIndex,
+    features: collections.abc.Sequence[typing.Annotated[numpy.typing.ArrayLike, numpy.float64]],
+    state: numpy.typing.NDArray[numpy.uint8],
+    requests: numpy.typing.NDArray[numpy.uint8],
+) -> ReplayLeg:
+    """
+    An instrument of a compiled strategy.
+    """
+
 def replay_targets(
     bars: ReplayBars,
     settings: ReplaySettings,
@@ -1133,6 +1242,16 @@ def replay_targets(
 ) -> ReplayRun:
     """
     Replays target positions [bar], in units or as fractions of equity.
+    """
+
+def replay_targets_leg(
+    bars: ReplayBars,
+    time: numpy.typing.NDArray[numpy.int64],
+    target: numpy.typing.NDArray[numpy.float64],
+    fraction: bool,
+) -> ReplayLeg:
+    """
+    An instrument with targets [bar].
     """
 
 def rolling_quantiles(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from market import random_bars
 
 import marketsim as ms
 from marketsim.errors import ArgumentError
 from marketsim.metrics import performance
-from marketsim.replay import Account, replay
+from marketsim.replay import Account, replay, replay_grid, replay_targets
 from marketsim.replay.rules import sma_cross
 
 BARS = random_bars(600, seed=3)
@@ -97,3 +98,43 @@ def test_an_account_that_was_used_is_picklable() -> None:
     assert account.compiled is account.compiled
     again = pickle.loads(pickle.dumps(account))  # noqa: S301 - our own
     assert again == account
+
+
+def test_a_replay_pickles_with_all_that_it_found(found) -> None:
+    again = pickle.loads(pickle.dumps(found))  # noqa: S301 - our own, in one process
+    again = pickle.loads(pickle.dumps(again))  # noqa: S301
+    for name in ("equity", "position", "returns"):
+        pd.testing.assert_series_equal(getattr(again, name), getattr(found, name))
+    for name in ("trades", "fills", "orders"):
+        pd.testing.assert_frame_equal(getattr(again, name), getattr(found, name))
+    assert again.metrics == found.metrics
+    assert again.summary() == found.summary()
+    assert again.to_dict() == found.to_dict()
+    assert again.performance.sharpe == found.performance.sharpe
+
+
+def test_a_fee_a_fill_leaves_room_for_itself() -> None:
+    """A whole account buys what is left after the fee: no order is refused for it."""
+    rules = {"fee_per_fill": 5.0, "fee_bps": 10.0}
+    entries = np.zeros(600, bool)
+    entries[0] = True
+    for fill in ("next_open", "same_close"):
+        account = Account(fill=fill, **rules)
+        bought = replay(BARS, entries, np.zeros(600, bool), account=account)
+        assert bought.metrics["refused"] == 0
+        fill_row = bought.fills.iloc[0]
+        paid = fill_row["quantity"] * fill_row["price"] + fill_row["cost"]
+        assert paid == pytest.approx(10_000.0, rel=1e-12)
+        targets = replay_targets(BARS, np.where(entries, 1.0, np.nan), account=account)
+        assert targets.metrics["refused"] == 0
+        np.testing.assert_allclose(targets.equity, bought.equity, rtol=1e-12)
+        held = replay_targets(BARS, np.where(entries, 0.5, np.nan), account=account)
+        worth = held.position.iloc[1] * held.fills["price"].iloc[0]
+        assert worth == pytest.approx(0.5 * (10_000.0 - held.metrics["cost"]), rel=1e-12)
+    grid = {"fast": [5, 6], "slow": [15, 20]}  # the grid's own kernel sizes alike
+    figures = replay_grid(BARS, "sma_cross", grid, account=Account(**rules))
+    one = replay(BARS, *sma_cross(BARS, 5, 15), account=Account(**rules))
+    assert figures["total_return"][0] == one.metrics["total_return"]
+    assert one.metrics["trades"] > 10 and one.metrics["refused"] == 0
+    tiny = replay(BARS, entries, ~entries, account=Account(fee_per_fill=20_000.0))
+    assert tiny.metrics["fills"] == 0 and tiny.metrics["refused"] == 1

@@ -79,6 +79,15 @@ class Oracle:
     value: float = 0.0
     doubtful: int = 0
     last: float = math.nan  # close before
+    # Of an account that other instruments share (symbols_oracle): what they are worth, signed and
+    # by size, and how many are held.
+    others: float = 0.0
+    others_gross: float = 0.0
+    others_held: int = 0
+    planned: float = math.nan  # the equity that targets are fractions of
+    fee: float = 0.0  # cash a fill
+    most_positions: int = 0
+    most_weight: float = 0.0
     known: float = math.nan  # distance of the series
 
     def run(self, strategy) -> Oracle:
@@ -89,11 +98,8 @@ class Oracle:
             if not self.ruined:
                 for ask in strategy(t, self):
                     self.ask(t, ask)
-                if self.same_close and not (self.has_volume and bar[4] == 0):
-                    for order in list(self.live):
-                        market = order.ask.kind == "market" and not order.ask.at_close
-                        if market and order in self.live and order.status == "working":
-                            self.fill(t, order, bar[3], "close")
+                if self.same_close and self.trades(t):
+                    self.seen_close_part(t)
                     self.value = self.cash + self.position * bar[3]
                     self.ruined = self.value <= 0
             self.equity.append(self.value)
@@ -154,21 +160,21 @@ class Oracle:
                     order.stop /= factor
         if self.dividend:
             self.cash += self.position * self.dividend[t]
+
+    def bar(self, t: int, bar) -> None:
+        *_, c, volume = bar
+        self.room = self.participation * volume if self.participation else ALL
+        self.events(t)
         if self.position and t:
             due = self.financing * max(0.0, -self.cash)
             self.cash -= (due + self.borrow * max(0.0, -self.position) * self.last) / 365.0
-
-    def bar(self, t: int, bar) -> None:
-        o, h, low, c, volume = bar
-        self.room = self.participation * volume if self.participation else ALL
-        self.events(t)
-        if self.live and not (self.has_volume and volume == 0):
-            self.trade_bar(t, o, h, low, c)
-        for order in list(self.live):
-            if order in self.live and order.ask.bars and order.asked + order.ask.bars == t:
-                self.drop(order)
-        self.value, self.last = self.cash + self.position * c, c
-        self.known = self.trail[t] if self.trail else math.nan
+        if self.has_orders_in(t):
+            self.open_part(t)
+            self.inside_part(t)
+            self.close_part(t)
+        self.expire(t)
+        self.see(t)
+        self.value = self.cash + self.position * c
         least = self.maintenance * abs(self.position) * c
         if self.position and (self.value <= 0 or self.value < least):
             self.book(t, 0, -self.position, c, self.market_cost, "liquidation", "close")
@@ -178,6 +184,19 @@ class Oracle:
             self.ruined = True
             self.live = []
             return
+        self.ratchet(t)
+
+    def see(self, t: int) -> None:
+        self.last = self.bars[t][3]
+        self.known = self.trail[t] if self.trail else math.nan
+
+    def expire(self, t: int) -> None:
+        for order in list(self.live):
+            if order in self.live and order.ask.bars and order.asked + order.ask.bars == t:
+                self.drop(order)
+
+    def ratchet(self, t: int) -> None:
+        _, h, low, c, _ = self.bars[t]
         for order in self.live:
             if order.ask.kind == "trailing_stop" and order.status == "working":
                 sells = order.left < 0
@@ -190,9 +209,12 @@ class Oracle:
                     order.stop = level
                 order.stop = max(order.stop, level) if sells else min(order.stop, level)
 
-    def trade_bar(self, t, o, h, low, c):
+    def open_part(self, t):
         self.doubt = False
-        self.marketable(t, o, "open")
+        self.marketable(t, self.bars[t][0], "open")
+
+    def inside_part(self, t):
+        o, h, low, c, _ = self.bars[t]
         if self.finer and self.finer[t]:
             for fo, fh, fl, fc, volume in self.finer[t]:
                 if volume != 0:
@@ -200,6 +222,9 @@ class Oracle:
                     self.inside(t, fo, fh, fl, fc)
         else:
             self.inside(t, o, h, low, c)
+
+    def close_part(self, t):
+        c = self.bars[t][3]
         for order in list(self.live):
             closing = order in self.live and order.status == "working" and order.ask.at_close
             if closing and self.beyond(order, c):
@@ -259,6 +284,38 @@ class Oracle:
                 break  # no volume is left
             self.marketable(t, price, "inside")
 
+    def seen_close_part(self, t):
+        for order in list(self.live):
+            if order in self.live and self.belongs(order, "seen close") and self.trades(t):
+                self.fill(t, order, self.bars[t][3], "close")
+
+    def trades(self, t) -> bool:
+        return not (self.has_volume and self.bars[t][4] == 0)
+
+    def has_orders_in(self, t) -> bool:
+        return bool(self.live) and self.trades(t)
+
+    def move(self, t, where):
+        parts = {"open": self.open_part, "close": self.close_part}
+        parts.get(where, self.seen_close_part)(t)
+
+    def belongs(self, order: Live, where: str) -> bool:
+        if order.status != "working":
+            return False
+        if where == "seen close":
+            return order.ask.kind == "market" and not order.ask.at_close
+        return order.ask.at_close == (where == "close")
+
+    def reduces(self, price: float, where: str) -> bool:
+        for order in self.live:
+            if self.belongs(order, where) and self.beyond(order, price):
+                return self.position != 0 and self.wanted(order, price, 0.0) * self.position < 0
+        return False
+
+    def target(self, where: str) -> Live | None:
+        found = [x for x in self.live if x.size == "target_equity" and self.belongs(x, where)]
+        return found[-1] if found else None
+
     def working(self):
         return [x for x in self.live if x.status == "working" and not x.ask.at_close]
 
@@ -286,26 +343,35 @@ class Oracle:
                 elif self.fill(t, order, price, place):
                     again = True
 
-    def fill(self, t, order: Live, price, place) -> bool:
-        rate = self.limit_cost if self.limits(order) else self.market_cost
-        equity = self.cash + self.position * price
+    def wanted(self, order: Live, price: float, rate: float) -> float:
+        equity = self.cash + self.position * price + self.others
         size, quantity = order.size, order.left
         if size == "equity":
-            quantity = quantity * equity / (price * (1 + rate))
+            spend = quantity * equity
+            spend = math.copysign(max(abs(spend) - self.fee, 0.0), spend)
+            quantity = spend / (price * (1 + rate))
         elif size == "target_units":
             quantity -= self.position
+        elif size == "target_equity" and not math.isnan(self.planned):
+            quantity = (quantity * self.planned - self.position * price) / price
         elif size == "target_equity":
             gap = quantity * equity - self.position * price
+            less = gap - quantity * self.fee if self.fee else gap
+            gap = less if less * gap > 0 else 0.0
             quantity = gap / (price * (1 + math.copysign(rate, gap) * quantity))
         if order.ask.reduce_only:
             if self.position * quantity >= 0:
-                self.drop(order)
-                return False
+                return 0.0
             quantity = math.copysign(min(abs(quantity), abs(self.position)), quantity)
         if self.lot and quantity != -self.position:
             lots = math.trunc(quantity / self.lot + math.copysign(1e-9, quantity))
             quantity = lots * self.lot
-        wanted = quantity
+        return quantity
+
+    def fill(self, t, order: Live, price, place) -> bool:
+        rate = self.limit_cost if self.limits(order) else self.market_cost
+        equity = self.cash + self.position * price + self.others
+        quantity = wanted = self.wanted(order, price, rate)
         if abs(wanted) > self.room:
             room = math.floor(self.room / self.lot) * self.lot if self.lot else self.room
             quantity = math.copysign(room, wanted)
@@ -316,8 +382,13 @@ class Oracle:
             return False
         after = self.position + quantity
         if abs(after) > abs(self.position) or after * self.position < 0:
-            left = equity - abs(quantity) * price * rate
-            if not abs(after) * price <= self.leverage * left * (1 + 1e-9):
+            left = equity - abs(quantity) * price * rate - self.fee
+            worth = abs(after) * price
+            if not worth + self.others_gross <= self.leverage * left * (1 + 1e-9):
+                self.drop(order)
+                return False
+            one_more = self.position == 0 and 0 < self.most_positions <= self.others_held
+            if one_more or (self.most_weight and worth > self.most_weight * left * (1 + 1e-9)):
                 self.drop(order)
                 return False
         self.book(t, order.ticket, quantity, price, rate, order.ask.kind, place)
@@ -353,7 +424,7 @@ class Oracle:
                 self.drop(child)
 
     def book(self, t, ticket, quantity, price, rate, kind, place) -> None:
-        self.cash -= quantity * price + abs(quantity) * price * rate
+        self.cash -= quantity * price + abs(quantity) * price * rate + self.fee
         closes = self.position != 0 and (quantity > 0) != (self.position > 0)
         whole = closes and abs(quantity) >= abs(self.position)
         rest = quantity + self.position if whole else 0.0

@@ -83,6 +83,12 @@ Summary Engine::summary() const {
   out.final_equity = equity_;
   out.exposure =
       bars_.count > 0 ? static_cast<double>(exposed_bars_) / static_cast<double>(bars_.count) : 0.0;
+  add_to(out);
+  out.ruined_bar = ruined_bar_;
+  return out;
+}
+
+void Engine::add_to(Summary& out) const {
   trades.for_blocks([&](const TradeRecord* rows, size_t size) {
     for (size_t i = 0; i < size; ++i) {
       const double profit = rows[i].profit;
@@ -90,15 +96,13 @@ Summary Engine::summary() const {
       (profit > 0.0 ? out.gross_win : out.gross_loss) += std::abs(profit);
     }
   });
-  out.cost = total_cost_;
-  out.turnover = turnover_;
-  out.trades = static_cast<int64_t>(trades.size());
-  out.orders = static_cast<int64_t>(orders.size());
-  out.fills = static_cast<int64_t>(fills.size());
-  out.refused = refused_;
-  out.ambiguous_bars = ambiguous_bars;
-  out.ruined_bar = ruined_bar_;
-  return out;
+  out.cost += total_cost_;
+  out.turnover += turnover_;
+  out.trades += static_cast<int64_t>(trades.size());
+  out.orders += static_cast<int64_t>(orders.size());
+  out.fills += static_cast<int64_t>(fills.size());
+  out.refused += refused_;
+  out.ambiguous_bars += ambiguous_bars;
 }
 
 }  // namespace marketsim::replay

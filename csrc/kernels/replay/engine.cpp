@@ -9,9 +9,6 @@ namespace marketsim::replay {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNanosecondsADay = 86400e9;
-constexpr double kDaysAYear = 365.0;
-
 decltype(&baseline::quiet_bars) best_quiet_bars() {
 #if defined(__x86_64__)
   switch (active_isa()) {
@@ -97,14 +94,17 @@ void Engine::advance(int64_t t) {
     if (!working_.empty()) expire(t);
     return;
   }
-  if (bars_.split || bars_.dividend) apply_events(t);
-  if (bars_.time) accrue(t);
-  certain_ = {bars_.low[t], bars_.high[t]};
+  begin_bar(t);
+  if (bars_.time) {
+    const double years = has_previous_time_ ? years_between(previous_time_, bars_.time[t]) : 0.0;
+    accrue(t, settings_.financing * std::max(0.0, -cash_) * years);
+  }
   if (!working_.empty() && meets_orders(t)) process_orders(t);
   mark(t, bars_.close[t]);
 }
 
-void Engine::apply_events(int64_t t) {
+void Engine::begin_bar(int64_t t) {
+  certain_ = {bars_.low[t], bars_.high[t]};
   if (bars_.split && bars_.split[t] != 1.0 && bars_.split[t] > 0.0) {
     const double factor = bars_.split[t];
     position_ *= factor;
@@ -130,22 +130,25 @@ void Engine::apply_events(int64_t t) {
   }
 }
 
-void Engine::accrue(int64_t t) {
+void Engine::accrue(int64_t t, double financed) {
   const int64_t now = bars_.time[t];
   if (position_ != 0.0 && has_previous_time_) {
-    const double years =
-        static_cast<double>(now - previous_time_) / (kNanosecondsADay * kDaysAYear);
-    double due = settings_.financing * std::max(0.0, -cash_) * years;
-    if (position_ < 0.0) due += settings_.borrow * -position_ * last_price_ * years;
-    cash_ -= due;
-    trade_cost_ += due;
-    total_cost_ += due;
+    double due = financed;
+    if (position_ < 0.0) {
+      due += settings_.borrow * -position_ * last_price_ * years_between(previous_time_, now);
+    }
+    charge(due);
   }
   previous_time_ = now;
   has_previous_time_ = true;
 }
 
-// Whether the bar can reach, start or end an order.
+void Engine::charge(double due) {
+  cash_ -= due;
+  trade_cost_ += due;
+  total_cost_ += due;
+}
+
 bool Engine::meets_orders(int64_t t) {
   if (changed_) find_reach();
   return bars_.low[t] <= reach_.below || bars_.high[t] >= reach_.above || t >= reach_.bar;
@@ -172,20 +175,35 @@ void Engine::find_reach() {
 }
 
 void Engine::process_orders(int64_t t) {
-  // A bar without volume, where volumes are known, fills nothing.
-  if (!(bars_.volume && bars_.volume[t] == 0.0)) {
-    open_volume(t);
-    doubtful_ = false;
-    now_ = {bars_.open[t], bars_.high[t], bars_.low[t], bars_.close[t]};
-    fill_passed(t, now_.open, 0);
-    if (bars_.finer.first && bars_.finer.first[t] < bars_.finer.first[t + 1]) {
-      process_finer(t);
-    } else {
-      fill_inside(t, now_.open);
-    }
-    fill_at_close(t, bars_.close[t]);
-    if (doubtful_) note_doubt(t);
+  if (can_fill(t)) {
+    meet_open(t);
+    meet_inside(t);
+    meet_close(t);
   }
+  end_orders(t);
+}
+
+void Engine::meet_open(int64_t t) {
+  open_volume(t);
+  doubtful_ = false;
+  now_ = {bars_.open[t], bars_.high[t], bars_.low[t], bars_.close[t]};
+  fill_passed(t, now_.open, 0);
+}
+
+void Engine::meet_inside(int64_t t) {
+  if (bars_.finer.first && bars_.finer.first[t] < bars_.finer.first[t + 1]) {
+    process_finer(t);
+  } else {
+    fill_inside(t, now_.open);
+  }
+}
+
+void Engine::meet_close(int64_t t) {
+  fill_at_close(t, bars_.close[t]);
+  if (doubtful_) note_doubt(t);
+}
+
+void Engine::end_orders(int64_t t) {
   expire(t);
   changed_ = true;
 }
@@ -224,27 +242,35 @@ void Engine::expire(int64_t t) {
 }
 
 void Engine::mark(int64_t t, double close) {
-  last_price_ = close;
+  value(t, close);
   equity_ = cash_ + position_ * close;
-  if (bars_.trail) trail_ = bars_.trail[t];
-  if (position_ != 0.0) {
-    ++exposed_bars_;
-    // In the bar of a fill, what is certain to have come after it; the close lies in it.
-    widen(certain_.low);
-    widen(certain_.high);
-    if (equity_ <= 0.0 || equity_ < settings_.maintenance * std::abs(position_) * close) {
-      liquidate(t, close, kExitLiquidation);
-    }
+  if (position_ != 0.0 &&
+      (equity_ <= 0.0 || equity_ < settings_.maintenance * std::abs(position_) * close)) {
+    liquidate(t, close, kExitLiquidation);
   }
   if (equity_ <= 0.0) {
-    ruined_bar_ = t;
-    for (Order& order : working_) {
-      if (order.status <= Status::waiting) settle(order, Status::cancelled, t);
-    }
-    drop_settled();
+    ruin(t);
   } else if (trailing_) {
     ratchet(t);
   }
+}
+
+void Engine::value(int64_t t, double close) {
+  last_price_ = close;
+  if (bars_.trail) trail_ = bars_.trail[t];
+  if (position_ == 0.0) return;
+  ++exposed_bars_;
+  // In the bar of a fill, what is certain to have come after it; the close lies in it.
+  widen(certain_.low);
+  widen(certain_.high);
+}
+
+void Engine::ruin(int64_t t) {
+  ruined_bar_ = t;
+  for (Order& order : working_) {
+    if (order.status <= Status::waiting) settle(order, Status::cancelled, t);
+  }
+  drop_settled();
 }
 
 // Moves trailing stops by the bar that has closed; never back.

@@ -56,6 +56,15 @@ enum class Defect : int64_t {
   amendment,    // changes what the order does not have, or to what it cannot be
 };
 
+// The parts of a bar in which orders fill. Market orders that have seen its close fill last.
+enum class Part { open, inside, close, seen_close };
+
+// What an account that several engines share has beside the instrument of one of them.
+struct Others {
+  double value = 0.0, gross = 0.0;  // of what is held: signed, and the sum of the sizes
+  int64_t held = 0;                 // instruments
+};
+
 class Engine {
  public:
   Engine(const BarArrays& bars, const Settings& settings);
@@ -82,6 +91,54 @@ class Engine {
   // Writes the equity, or the units held, at the close of every bar.
   void write_equity(double* to) const;
   void write_positions(double* to) const;
+
+  // The parts of step() for an account that several engines share (replay_shared.hpp), in this
+  // order. The cash is lent for each part and what is left of it is taken back.
+  void lend(double cash, double equity, const Others& others) {
+    cash_ = cash;
+    equity_ = equity;
+    others_ = others;
+  }
+  double cash() const { return cash_; }
+  double last_price() const { return last_price_; }
+  bool is_idle() const { return position_ == 0.0 && working_.empty(); }
+  bool is_known(int64_t t) const {
+    const double open = bars_.open[t], high = bars_.high[t], low = bars_.low[t];
+    const double close = bars_.close[t];
+    return low > 0.0 && high < std::numeric_limits<double>::infinity() && open >= low &&
+           open <= high && close >= low && close <= high;
+  }
+  bool has_events() const { return bars_.split || bars_.dividend; }
+  void begin_bar(int64_t t);  // splits, dividends
+  // Pays for a position: `financed` is its share of what borrowed cash costs, borrow comes on top.
+  void accrue(int64_t t, double financed);
+  void charge(double due);
+  bool meets_orders(int64_t t);  // whether the bar can reach, start or end an order
+  bool can_fill(int64_t t) const { return !(bars_.volume && bars_.volume[t] == 0.0); }
+  void meet_open(int64_t t);
+  void meet_inside(int64_t t);
+  void meet_close(int64_t t);
+  void end_orders(int64_t t);
+  void value(int64_t t, double close);  // what is known at the close; not the account's equity
+  void liquidate(int64_t t, double price, int64_t kind);
+  void ruin(int64_t t);
+  void move_stops(int64_t t) {
+    if (trailing_) ratchet(t);
+  }
+  void expire(int64_t t);
+  // Whether the first order that fills at a price makes the position smaller.
+  bool reduces(double price, Part part) const;
+  // The market order to a fraction of the equity that fills then, or null.
+  const Order* target_order(Part part) const;
+  // The equity that such orders are a fraction of; NaN: that of their own fill.
+  void plan(double equity) { planned_ = equity; }
+  // Notes the units held at the close of bar t, without an equity.
+  void note_units(int64_t t) {
+    if (curve_.back().held != position_) curve_.push_back({t, 0.0, 0.0, position_});
+  }
+  double exposure_bars() const { return static_cast<double>(exposed_bars_); }
+  // Adds the figures of its orders and trades.
+  void add_to(Summary& summary) const;
 
   // Takes a request made after bar t was seen. Returns Defect::none, or why it is refused.
   Defect accept(int64_t t, const Request& request);
@@ -154,12 +211,6 @@ class Engine {
 
   // engine.cpp: bars
   void advance(int64_t t);
-  bool is_known(int64_t t) const {
-    const double open = bars_.open[t], high = bars_.high[t], low = bars_.low[t];
-    const double close = bars_.close[t];
-    return low > 0.0 && high < std::numeric_limits<double>::infinity() && open >= low &&
-           open <= high && close >= low && close <= high;
-  }
   // A bar in which nothing is held and nothing works: only what is known of the market moves.
   void rest(int64_t t) {
     if (is_known(t)) see(t);
@@ -172,13 +223,11 @@ class Engine {
       has_previous_time_ = true;
     }
   }
-  bool meets_orders(int64_t t);
   void find_reach();
   int64_t next_event(int64_t t);
   void process_orders(int64_t t);
   void process_finer(int64_t t);
   void note_doubt(int64_t t);
-  void expire(int64_t t);
 
   // intake.cpp: requests
   Defect amend(const Request& request);
@@ -193,6 +242,7 @@ class Engine {
   void find_touches(double price);
   bool fill(int64_t t, Order& order, double price, bool is_limit, int64_t place);
   double wanted_quantity(const Order& order, double price, double rate) const;
+  double after_fee(double amount) const;
   void open_volume(int64_t t);
   void settle(Order& order, Status status, int64_t t);
   void after_fill(const Order& order, int64_t t, double price);
@@ -206,12 +256,10 @@ class Engine {
                 int64_t kind, int64_t place);
   void widen(double price);
   void close_trade(int64_t t, int64_t kind);
-  void liquidate(int64_t t, double price, int64_t kind);
 
   void ratchet(int64_t t);
   double trail_distance(const Order& order, double best) const;
-  void accrue(int64_t t);
-  void apply_events(int64_t t);
+  bool fills_in(const Order& order, Part part) const;
   void mark(int64_t t, double close);
 
   BarArrays bars_;
@@ -221,6 +269,8 @@ class Engine {
   std::vector<Touch> touches_;
   Rows<Curve> curve_;
   int64_t event_ = -1;  // the first split or dividend not before the last bar that was asked for
+  Others others_{};
+  double planned_ = kNone;
   double cash_, position_ = 0.0, equity_, last_price_ = kNone;
   // The open trade: cash flows before costs, costs with financing, sums for its average prices.
   TradeRecord current_{};

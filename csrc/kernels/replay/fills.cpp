@@ -126,24 +126,32 @@ void Engine::fill_at_close(int64_t t, double close) {
 // The signed quantity that an order asks for at a price, whatever the volume.
 double Engine::wanted_quantity(const Order& order, double price, double rate) const {
   double quantity = order.quantity;
-  const double equity = cash_ + position_ * price;
+  const double equity = cash_ + position_ * price + others_.value;
   const double unit = price * (1.0 + rate);
   switch (order.size) {
     case Size::units:
       break;
     case Size::equity_fraction:
-      quantity = quantity * equity / unit;
+      quantity = after_fee(quantity * equity) / unit;
       break;
     case Size::value:
-      quantity = quantity / unit;
+      quantity = after_fee(quantity) / unit;
       break;
     case Size::target_units:
       quantity -= position_;
       break;
     case Size::target_fraction: {
-      // What is left after the cost of the trade itself is what the target is a fraction of.
       const double held = position_ * price;
-      const double wanted = quantity * equity - held;
+      if (!std::isnan(planned_)) {
+        quantity = (quantity * planned_ - held) / price;
+        break;
+      }
+      // What is left after the cost of the trade itself is what the target is a fraction of.
+      double wanted = quantity * equity - held;
+      if (settings_.fixed_cost > 0.0 && wanted != 0.0) {
+        const double rest = wanted - quantity * settings_.fixed_cost;
+        wanted = rest * wanted > 0.0 ? rest : 0.0;  // too little to pay for
+      }
       quantity = wanted / (price * (1.0 + std::copysign(rate, wanted) * quantity));
       break;
     }
@@ -157,6 +165,12 @@ double Engine::wanted_quantity(const Order& order, double price, double rate) co
     quantity = std::trunc(quantity / settings_.lot + std::copysign(1e-9, quantity)) * settings_.lot;
   }
   return quantity;
+}
+
+// What an amount to spend leaves for the trade itself.
+double Engine::after_fee(double amount) const {
+  if (!(settings_.fixed_cost > 0.0)) return amount;
+  return std::copysign(std::max(std::abs(amount) - settings_.fixed_cost, 0.0), amount);
 }
 
 // The volume of bar t that orders may still take.
@@ -196,9 +210,16 @@ bool Engine::fill(int64_t t, Order& order, double price, bool limit, int64_t pla
   const double after = position_ + quantity;
   if (std::abs(after) > std::abs(position_) || after * position_ < 0.0) {
     const double cost = std::abs(quantity) * price * rate + settings_.fixed_cost;
-    const double left = cash_ + position_ * price - cost;
-    if (!(std::abs(after) * price <= settings_.leverage * left * kMarginRounding)) {
+    const double left = cash_ + position_ * price - cost + others_.value;
+    const double worth = std::abs(after) * price;
+    if (!(worth + others_.gross <= settings_.leverage * left * kMarginRounding)) {
       settle(order, Status::refused_margin, t);
+      return false;
+    }
+    if ((settings_.most_weight > 0.0 && worth > settings_.most_weight * left * kMarginRounding) ||
+        (settings_.most_positions > 0 && position_ == 0.0 &&
+         others_.held >= settings_.most_positions)) {
+      settle(order, Status::refused_limit, t);
       return false;
     }
   }
@@ -272,6 +293,31 @@ void Engine::drop_settled() {
   settled_ = false;
 }
 
+// Whether an order is one of those that fill in this part of a bar.
+bool Engine::fills_in(const Order& order, Part part) const {
+  if (order.status != Status::working) return false;
+  if (part == Part::seen_close) return order.kind == Kind::market && !order.at_close;
+  return order.at_close == (part == Part::close);
+}
+
+bool Engine::reduces(double price, Part part) const {
+  if (position_ == 0.0) return false;
+  for (const Order& order : working_) {
+    if (fills_in(order, part) && passed(order, price)) {
+      return wanted_quantity(order, price, 0.0) * position_ < 0.0;
+    }
+  }
+  return false;
+}
+
+const Order* Engine::target_order(Part part) const {
+  const Order* found = nullptr;
+  for (const Order& order : working_) {
+    if (order.size == Size::target_fraction && fills_in(order, part)) found = &order;
+  }
+  return found;
+}
+
 void Engine::fill_at_seen_close(int64_t t) {
   if (ruined() || !(bars_.close[t] > 0.0) || (bars_.volume && bars_.volume[t] == 0.0)) return;
   open_volume(t);
@@ -280,12 +326,12 @@ void Engine::fill_at_seen_close(int64_t t) {
   bool any = false;
   for (size_t i = 0; i < working_.size(); ++i) {
     Order& order = working_[i];
-    if (order.status == Status::working && order.kind == Kind::market && !order.at_close) {
+    if (fills_in(order, Part::seen_close)) {
       any = fill(t, order, close, false, 2) || any;
     }
   }
   drop_settled();
-  if (any) equity_ = cash_ + position_ * close;
+  if (any) equity_ = cash_ + position_ * close + others_.value;
   if (equity_ <= 0.0) ruined_bar_ = t;
 }
 

@@ -36,6 +36,7 @@ enum class Status : int64_t {
   refused_margin = 5,
   refused_lot = 6,
   refused_size = 7,
+  refused_limit = 8,  // on the number of positions, or on the value of one
 };
 
 enum class Action : int64_t { submit = 0, cancel = 1, cancel_all = 2, amend = 3, bad_quantity = 4 };
@@ -131,7 +132,16 @@ struct Settings {
   int64_t policy;                  // Policy
   int64_t same_close;              // market orders fill at the close of the bar that was seen
   int64_t close_at_end;
+  // Of an account that several instruments share.
+  int64_t most_positions = 0;  // instruments held at once; 0: any number
+  double most_weight = 0.0;    // largest |position value| / equity of one, when it grows; 0: any
 };
+
+constexpr double kNanosecondsAYear = 365.0 * 86400e9;
+
+inline double years_between(int64_t from, int64_t to) {
+  return static_cast<double>(to - from) / kNanosecondsAYear;
+}
 
 struct Summary {
   CurveFigures curve;

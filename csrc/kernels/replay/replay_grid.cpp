@@ -173,7 +173,9 @@ class Worker {
       ++out.orders;
       const Place in = fill_of(t);
       if (in.bar == bars.count) break;
-      const double quantity = s_.grid.quantity * cash / (in.price * (1.0 + rate));
+      double spend = s_.grid.quantity * cash;
+      if (settings.fixed_cost > 0.0) spend = std::max(spend - settings.fixed_cost, 0.0);
+      const double quantity = spend / (in.price * (1.0 + rate));
       const double entry_cost = quantity * in.price * rate + settings.fixed_cost;
       // The engine's check of the margin, rounding of kMarginRounding left to it.
       if (!(quantity > 0.0 && std::isfinite(quantity) &&

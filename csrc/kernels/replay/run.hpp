@@ -58,6 +58,11 @@ enum class Ended : int64_t { done = 0, raised = 1, refused = 2 };
 Ended run_strategy(Engine& engine, const BarArrays& bars, const Settings& settings,
                    const Strategy& strategy, State& state, Request* requests, Refusal& refusal);
 
+// The same for anything else that decides after each bar.
+class Decider;
+Ended run_decider(Engine& engine, const BarArrays& bars, const Settings& settings,
+                  Decider& decider);
+
 BarRecord bar_record(const BarArrays& bars, int64_t t);
 
 // Takes the requests of one bar; false where one of them is no order.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 EXIT_PARTIAL = 3  # some symbols of a folder could not be run
+EXIT_INTERRUPTED = 130
 
 
 class Names(argparse.Action):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from marketsim.cli import search_ledger
 from marketsim.cli.arguments import (
+    EXIT_INTERRUPTED,
     NAMES,
     add_data_arguments,
     add_model_arguments,
@@ -25,14 +27,17 @@ from marketsim.cli.arguments import (
     report_reading,
 )
 from marketsim.cli.costs import add_cost_arguments, allow_rebates, as_rate, costs_of, volume_cap_of
-from marketsim.cli.flags import as_flags
+from marketsim.cli.each import add_jobs, counts_of, each_symbol
 from marketsim.cli.outputs import add_force, check_output, is_page, is_saved_run
 from marketsim.cli.parser import Source
-from marketsim.errors import ArgumentError, MarketsimError
+from marketsim.errors import ArgumentError
 from marketsim.kernels.rules import FILLS
 
 if TYPE_CHECKING:
-    from marketsim.bars import Bars
+    from collections.abc import Mapping
+
+    from marketsim.bars import Bars, BarsFolder
+    from marketsim.cli.combined import SymbolSummary
     from marketsim.forecasts import ForecastStore
     from marketsim.models import Model
     from marketsim.walkforward import WalkForwardResult
@@ -49,6 +54,7 @@ _EXAMPLES = """examples: (`marketsim demo-data` writes demo.csv)
   marketsim backtest AAPL.csv --columns total_return sortino calmar turnover
   marketsim backtest AAPL.csv --strategies simple --ledger trials.sqlite
   marketsim backtest bars/ --symbols AAPL MSFT --report reports/
+  marketsim backtest bars/ --model ewma --jobs 8
   marketsim backtest AAPL.csv --model Datadog/Toto-2.0-22m --dtype bfloat16
   marketsim backtest AAPL.csv --model checkpoints/toto --device cuda --variates joint
 
@@ -77,7 +83,9 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )
     allow_rebates(parser)
     add_model_arguments(parser.add_argument_group("the model"), several=True)
-    add_run_arguments(parser.add_argument_group("the run"))
+    run = parser.add_argument_group("the run")
+    add_run_arguments(run)
+    add_jobs(run)
     add_data_arguments(parser.add_argument_group("the data"))
     add_store_arguments(parser.add_argument_group("the store"))
     output = parser.add_argument_group("the output")
@@ -177,10 +185,10 @@ def run(args: argparse.Namespace) -> int:
         check_page_path(args.report)  # before the run, whose result would be lost
         check_output(args.report, "--report", args.force, is_page)
     store = opened_store(args)
-    before = _counts(store)
+    before = counts_of(store)
     if len(models) > 1:
         _compare_models(models, args, store)
-        _report_store(store, before, args)
+        _report_store(_counted_since(before, store), args)
         return 0
     model = loaded_model(args)
     result = run_symbol(read_source(args), model, args, store, progress=not args.quiet)
@@ -197,7 +205,7 @@ def run(args: argparse.Namespace) -> int:
         print(result.summary().text(args.table, wide=args.wide))
         if args.report:
             print(f"\nreport: {args.report}")
-    _report_store(store, before, args)
+    _report_store(_counted_since(before, store), args)
     return 0
 
 
@@ -235,7 +243,7 @@ def _compare_models(
 def _run_folder(args: argparse.Namespace) -> int:
     """Backtest symbols one by one; only their summaries stay in memory."""
     from marketsim.cli.combined import INDEX, PORTFOLIO, Combined, page_names
-    from marketsim.progress import ProgressBar
+    from marketsim.processes import can_share_memory
 
     if args.ledger or args.study:
         raise ArgumentError("--ledger and --study are of one symbol: got a folder")
@@ -249,27 +257,14 @@ def _run_folder(args: argparse.Namespace) -> int:
     for name, why in folder.problems.items():
         combined.fail(name, why)
     store = opened_store(args)
-    before = _counts(store)
+    fork = can_share_memory()  # asked before a model loads torch
     model = loaded_model(args)
-    with ProgressBar(
-        len(folder), "backtesting", enabled=not args.quiet, delay=0.0, unit="symbols"
-    ) as bar:
-        for symbol in folder:
-            bar.describe(f"backtesting {symbol}")
-            try:
-                bars = folder[symbol]
-                report_reading(bars, args)
-                result = run_symbol(bars, model, args, store, progress=False)
-                combined.add(result)
-                if args.report:
-                    result.report(args.report / pages[symbol], home=INDEX)
-            except BrokenPipeError:
-                raise  # from the output, not from reading a file
-            except (MarketsimError, OSError) as error:
-                if args.debug:
-                    raise
-                combined.fail(symbol, as_flags(error))
-            bar.advance(1)
+    work = _SymbolRun(args, folder, model, store, pages)
+    ran = each_symbol(
+        work, list(folder), combined.add, args, description="backtesting", fork=fork, store=store
+    )
+    for symbol, why in ran.errors.items():
+        combined.fail(symbol, why)
     if args.report:
         combined.write_pages(args.report, pages)
     print(json.dumps(combined.to_dict(), indent=2, allow_nan=False) if args.json else combined)
@@ -277,21 +272,40 @@ def _run_folder(args: argparse.Namespace) -> int:
         print(f"error: {symbol}: {message}", file=sys.stderr)
     if args.report and not args.json:
         print(f"\nreports: {args.report / INDEX}")
-    _report_store(store, before, args)
+    _report_store(ran.counts, args)
+    if ran.left:
+        ran.report_left()
+        return EXIT_INTERRUPTED
     return folder_exit(len(combined.symbols), len(combined.errors))
 
 
-def _counts(store: ForecastStore | None) -> dict[str, int]:
-    from marketsim.forecasts import PredictionStore
+@dataclass(frozen=True)
+class _SymbolRun:
+    """The backtest of one symbol of a folder."""
 
-    return store.counters if isinstance(store, PredictionStore) else {}
+    args: argparse.Namespace
+    folder: BarsFolder
+    model: Model
+    store: ForecastStore | None
+    pages: Mapping[str, str]
+
+    def __call__(self, symbol: str) -> SymbolSummary:
+        from marketsim.cli.combined import INDEX, SymbolSummary
+
+        bars = self.folder[symbol]
+        report_reading(bars, self.args)
+        result = run_symbol(bars, self.model, self.args, self.store, progress=False)
+        if self.args.report:
+            result.report(self.args.report / self.pages[symbol], home=INDEX)
+        return SymbolSummary.of(result)
 
 
-def _report_store(
-    store: ForecastStore | None, before: dict[str, int], args: argparse.Namespace
-) -> None:
+def _counted_since(before: dict[str, int], store: ForecastStore | None) -> dict[str, int]:
+    return {name: count - before[name] for name, count in counts_of(store).items()}
+
+
+def _report_store(counts: dict[str, int], args: argparse.Namespace) -> None:
     """Print hits, misses and damage of the store, on stderr: results do not depend on it."""
-    counts = {name: count - before[name] for name, count in _counts(store).items()}
     if not counts:
         return
     if not args.quiet and not args.json:

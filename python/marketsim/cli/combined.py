@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,39 @@ def page_names(symbols: Iterable[str]) -> dict[str, str]:
     return {symbol: f"{stems[symbol]}.html" for symbol in given}
 
 
+@dataclass(frozen=True)
+class SymbolSummary:
+    """What remains of a symbol's result once the result itself is released.
+
+    Attributes:
+        figures: `WalkForwardResult.to_dict`.
+        days: number of evaluated bars.
+        returns: daily returns of each strategy.
+        closes: last close of each date.
+        sessions: sessions a year.
+        risk_free: yearly risk-free rate.
+    """
+
+    figures: dict[str, Any]
+    days: int
+    returns: pd.DataFrame
+    closes: pd.Series[float]
+    sessions: float
+    risk_free: float
+
+    @classmethod
+    def of(cls, result: WalkForwardResult) -> SymbolSummary:
+        """Summarise a result."""
+        close = result.bars.frame["close"]
+        dates = pd.DatetimeIndex(close.index).tz_localize(None).normalize()
+        closes = pd.Series(close.to_numpy(), dates).groupby(level=0).last()
+        settings = result.settings
+        return cls(
+            result.to_dict(), len(result.dates), result.returns, closes,
+            settings.market.sessions_per_year, settings.risk_free,
+        )  # fmt: skip
+
+
 class Combined:
     """Summaries of several symbols; `print` shows tables of 80 characters.
 
@@ -70,17 +103,14 @@ class Combined:
         self._risk_free = 0.0
         self._portfolio: pd.DataFrame | None = None
 
-    def add(self, result: WalkForwardResult) -> None:
-        """Add the result of a symbol."""
-        symbol = result.bars.symbol
-        self.symbols[symbol] = result.to_dict()
-        self._days[symbol] = len(result.dates)
-        self._returns[symbol] = result.returns
-        close = result.bars.frame["close"]
-        dates = pd.DatetimeIndex(close.index).tz_localize(None).normalize()
-        self._closes[symbol] = pd.Series(close.to_numpy(), dates).groupby(level=0).last()
-        self._sessions = max(self._sessions, result.settings.market.sessions_per_year)
-        self._risk_free = result.settings.risk_free
+    def add(self, symbol: str, summary: SymbolSummary) -> None:
+        """Add the summary of a symbol."""
+        self.symbols[symbol] = summary.figures
+        self._days[symbol] = summary.days
+        self._returns[symbol] = summary.returns
+        self._closes[symbol] = summary.closes
+        self._sessions = max(self._sessions, summary.sessions)
+        self._risk_free = summary.risk_free
         self._portfolio = None
 
     def fail(self, symbol: str, message: str) -> None:

@@ -8,11 +8,12 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from marketsim.cli.arguments import (
+    EXIT_INTERRUPTED,
     add_data_arguments,
     add_lock_timeout,
     add_model_arguments,
@@ -22,6 +23,7 @@ from marketsim.cli.arguments import (
     read_folder_source,
     read_source,
 )
+from marketsim.cli.each import Ran, add_jobs, each_symbol
 from marketsim.cli.flags import as_flags
 from marketsim.cli.forecast_plan import (
     Planner,
@@ -39,15 +41,17 @@ from marketsim.errors import (
     StoreWarning,
     StoreWriteError,
 )
+from marketsim.processes import can_share_memory
 
 if TYPE_CHECKING:
-    from marketsim.bars import Bars
-    from marketsim.forecasts import ForecastPlan
+    from marketsim.bars import Bars, BarsFolder
+    from marketsim.forecasts import ForecastPlan, PredictionStore
     from marketsim.models import Model
 
 _EXAMPLES = """examples: (`marketsim demo-data` writes demo.csv)
   marketsim forecast demo.csv                      forecasts of `marketsim backtest demo.csv`
   marketsim forecast bars/ --model ewma --all-days every bar of every symbol
+  marketsim forecast bars/ --jobs 8                symbols in eight processes
   marketsim forecast AAPL.csv --plan               count and estimate without forecasting
   marketsim forecast AAPL.csv --model Datadog/Toto-2.0-22m --dtype bfloat16
   marketsim forecast AAPL.csv --model checkpoints/toto --device cuda --compile --plan
@@ -93,6 +97,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         metavar="H[,H...]",
         help="steps ahead, such as 1,5,20; a backtest uses 1 (default: 1)",
     )
+    add_jobs(group)
     add_data_arguments(parser.add_argument_group("the data"))
     store = parser.add_argument_group("the store")
     store.add_argument(
@@ -124,16 +129,16 @@ def _horizons(text: str) -> tuple[int, ...]:
 def run(args: argparse.Namespace) -> int:
     """Fill the store; returns the exit code."""
     folder = args.source != "demo" and Path(args.source).is_dir()
+    fork = can_share_memory()  # asked before a model loads torch
     model = loaded_model(args)
     path = store_path(args.store)
     planner = Planner(args, model, path) if args.plan else None
-    work = planner.count_all if planner else _maker(args, model, path, folder)
-    errors: dict[str, str] = {}
+    work = planner.count_all if planner else _Maker.of(args, model, path, folder)
+    ran = Ran()
     if folder:
-        most = 1 if planner else together(model)
         listed = read_folder_source(args)
-        errors |= listed.problems
-        found = _each_symbol(listed, work, most, errors, args)
+        found, ran = _each_group(listed, work, args, fork, 1 if planner else together(model))
+        ran.errors = listed.problems | ran.errors
     else:
         bars = read_source(args)
         found = work([(bars, plan_forecasts(args, bars))])
@@ -143,15 +148,18 @@ def run(args: argparse.Namespace) -> int:
             "model": model.name,
             "fingerprint": model.fingerprint,
         }
-        facts |= {"symbols": [asdict(row) for row in found], "errors": errors}
+        facts |= {"symbols": [asdict(row) for row in found], "errors": ran.errors}
         print_json(facts | ({"estimate": estimate_facts(planner)} if planner else {}))
     elif found:
         print("\n".join([f"{model.name}  {path}", "", *_table(found, plan=args.plan)]))
         if planner:
             print("\n".join(estimate_lines(planner)))
-    for symbol, message in errors.items():
+    for symbol, message in ran.errors.items():
         print(f"error: {symbol}: {message}", file=sys.stderr)
-    return folder_exit(len(found), len(errors))
+    if ran.left:
+        ran.report_left()
+        return EXIT_INTERRUPTED
+    return folder_exit(len(found), len(ran.errors))
 
 
 Planned: TypeAlias = "tuple[Bars, tuple[ForecastPlan, ...]]"
@@ -159,7 +167,7 @@ Work: TypeAlias = "Callable[[Sequence[Planned]], list[SymbolForecasts]]"
 
 
 def together(model: Model) -> int:
-    """Return the number of symbols whose forecasts are made together.
+    """Return the most symbols whose forecasts are made together.
 
     A model with its own batches fills them better with several symbols.
     """
@@ -168,81 +176,107 @@ def together(model: Model) -> int:
     return 32 if traits_of(model).batched else 1
 
 
-def _each_symbol(
-    folder: Mapping[str, Bars],
-    work: Work,
-    most: int,
-    errors: dict[str, str],
-    args: argparse.Namespace,
-) -> list[SymbolForecasts]:
+def _each_group(
+    folder: BarsFolder, work: Work, args: argparse.Namespace, fork: bool, most: int
+) -> tuple[list[SymbolForecasts], Ran]:
     """Forecast groups of symbols; note a symbol's error, stop at a store's."""
-    from marketsim.progress import ProgressBar
-
+    symbols = list(folder)
+    jobs = 1 if args.plan else args.jobs  # counting adds up in this process
+    size = min(most, -(-len(symbols) // jobs))
+    groups = [symbols[i : i + size] for i in range(0, len(symbols), size)]
+    names = {f"{group[0]} to {group[-1]}" if group[1:] else group[0]: group for group in groups}
     found: list[SymbolForecasts] = []
-    unit = "" if args.plan else "forecasts"
+    errors: dict[str, str] = {}
+
+    def take(_: str, made: tuple[list[SymbolForecasts], dict[str, str]]) -> None:
+        found.extend(made[0])
+        errors.update(made[1])
+
+    ran = each_symbol(
+        _Group(args, folder, work, names), list(names), take, args, description="forecasting",
+        fork=fork, jobs=jobs, unit="" if args.plan else "forecasts",
+        units=lambda made: sum(one.missing for one in made[0]),
+        sizes={name: len(group) for name, group in names.items()},
+    )  # fmt: skip
+    ran.errors = errors | ran.errors
+    ran.done = [row.symbol for row in found]
+    ran.left = [symbol for name in ran.left for symbol in names[name]]
+    return found, ran
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The forecasts of a group of symbols."""
+
+    args: argparse.Namespace
+    folder: BarsFolder
+    work: Work
+    groups: Mapping[str, Sequence[str]]
+
+    def __call__(self, name: str) -> tuple[list[SymbolForecasts], dict[str, str]]:
+        """Return (forecasts of each symbol, errors by symbol)."""
+        errors: dict[str, str] = {}
+        planned: list[Planned] = []
+        for symbol in self.groups[name]:
+            with self._noted(symbol, errors):
+                bars = self.folder[symbol]
+                planned.append((bars, plan_forecasts(self.args, bars)))
+        try:
+            return self.work(planned) if planned else [], errors
+        except StoreWriteError:
+            raise
+        except MarketsimError:
+            found: list[SymbolForecasts] = []
+            for one in planned:  # find the symbol that failed
+                with self._noted(one[0].symbol, errors):
+                    found += self.work([one])
+            return found, errors
 
     @contextmanager
-    def noted(symbol: str) -> Iterator[None]:
+    def _noted(self, symbol: str, errors: dict[str, str]) -> Iterator[None]:
         try:
             yield
         except StoreWriteError:
             raise
         except (MarketsimError, OSError) as error:
-            if args.debug:
+            if self.args.debug:
                 raise
             errors[symbol] = as_flags(error)
-            bar.advance(1, 0)
-
-    def make(group: list[Planned]) -> None:
-        try:
-            made = work(group)
-        except StoreWriteError:
-            raise
-        except MarketsimError:
-            if len(group) == 1:
-                raise
-            for one in group:  # find the symbol that failed
-                with noted(one[0].symbol):
-                    make([one])
-            return
-        found.extend(made)
-        bar.advance(len(made), sum(one.missing for one in made))
-
-    with ProgressBar(
-        len(folder), "forecasting", enabled=not args.quiet, delay=0.0, unit=unit
-    ) as bar:
-        group: list[Planned] = []
-        for i, symbol in enumerate(folder, start=1):
-            with noted(symbol):
-                bars = folder[symbol]
-                group.append((bars, plan_forecasts(args, bars)))
-            if group and (len(group) == most or i == len(folder)):
-                with noted(group[0][0].symbol):
-                    make(group)
-                group = []
-    return found
 
 
-def _maker(args: argparse.Namespace, model: Model, path: Path, folder: bool) -> Work:
-    """Make the missing forecasts."""
-    from marketsim.forecasts import PredictionStore, ReturnTable, held, run_plans
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the missing forecasts."""
 
-    store = PredictionStore(path, lock_timeout=args.lock_timeout)
-    if store.why_not:
-        raise StoreReadOnlyError(f"this store cannot be written: {store.why_not}")
+    args: argparse.Namespace
+    model: Model
+    store: PredictionStore
+    folder: bool
 
-    def work(group: Sequence[Planned]) -> list[SymbolForecasts]:
-        start = time.perf_counter()
-        tables = [ReturnTable.for_model(bars, model, args.targets) for bars, _ in group]
+    @classmethod
+    def of(cls, args: argparse.Namespace, model: Model, path: Path, folder: bool) -> _Maker:
+        from marketsim.forecasts import PredictionStore
+
+        store = PredictionStore(path, lock_timeout=args.lock_timeout)
+        if store.why_not:
+            raise StoreReadOnlyError(f"this store cannot be written: {store.why_not}")
+        return cls(args, model, store, folder)
+
+    def __call__(self, group: Sequence[Planned]) -> list[SymbolForecasts]:
+        from marketsim.forecasts import ReturnTable, held, run_plans
+
+        model, start = self.model, time.perf_counter()
+        tables = [ReturnTable.for_model(bars, model, self.args.targets) for bars, _ in group]
         stored = [
-            sum(int(held(table, model, plan, store).sum()) for plan in plans)
+            sum(int(held(table, model, plan, self.store).sum()) for plan in plans)
             for table, (_, plans) in zip(tables, group, strict=True)
         ]
         planned = [
             (table, plan) for table, (_, plans) in zip(tables, group, strict=True) for plan in plans
         ]
         with _failing_store():
-            run_plans(planned, model, store=store, progress=not args.quiet and not folder)
+            shown = not self.args.quiet and not self.folder
+            run_plans(planned, model, store=self.store, progress=shown)
         seconds = time.perf_counter() - start
         rows = [
             SymbolForecasts.of(bars, plans, known)
@@ -251,8 +285,6 @@ def _maker(args: argparse.Namespace, model: Model, path: Path, folder: bool) -> 
         # Split the time of the group by each symbol's share of missing forecasts.
         missing = sum(row.missing for row in rows) or 1
         return [replace(row, seconds=seconds * row.missing / missing) for row in rows]
-
-    return work
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from marketsim.cli.arguments import (
     opened_store,
     read_all,
 )
+from marketsim.cli.each import add_jobs
 from marketsim.cli.parser import Source
 from marketsim.cli.store_text import name_text, plural
 from marketsim.kernels.rules import FILLS
@@ -87,6 +88,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         metavar="NAME",
         help="equity, crypto, forex (default: inferred from the bars)",
     )
+    add_jobs(rules)
     account = parser.add_argument_group("the account")
     for flag, help in (
         ("--equity", "capital per strategy and symbol, for quantities (default: fractions)"),
@@ -130,6 +132,7 @@ def run(args: argparse.Namespace) -> int:
         store=False if store is None else store,
         progress=not args.quiet,
         errors=errors if folder else None,
+        jobs=args.jobs,
     )
     kind = "json" if args.json else args.format
     if kind == "json":

@@ -6,15 +6,30 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from marketsim.cli import search_ledger
-from marketsim.cli.arguments import add_data_arguments, add_with_default, read_source
+from marketsim.cli.arguments import (
+    EXIT_INTERRUPTED,
+    add_data_arguments,
+    add_with_default,
+    folder_exit,
+    read_folder_source,
+    read_source,
+    report_reading,
+)
+from marketsim.cli.each import add_jobs, each_symbol
 from marketsim.cli.loading import load_object
 from marketsim.cli.outputs import add_force, check_output, is_page
 from marketsim.cli.parser import Source
 from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.processes import can_share_memory
+
+if TYPE_CHECKING:
+    from marketsim.bars import Bars, BarsFolder
+    from marketsim.replay import ReplayResult
 
 _EXAMPLES = """strategies:
   sma_cross           fast=10 slow=20
@@ -30,8 +45,10 @@ examples: (`marketsim demo-data` writes demo.csv)
   marketsim replay AAPL.csv --strategy mine.py:signals --start 2015-01-01 --trades trades.csv
   marketsim replay demo --strategy donchian_breakout --report demo.html
   marketsim replay demo --params fast=20 slow=100 --ledger marketsim-trials.sqlite
+  marketsim replay bars/ --params fast=20 slow=100 --jobs 2    each symbol of a folder
 
-exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 130 interrupted
+exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 3 some symbols of a folder
+failed, 130 interrupted
 """
 
 
@@ -48,7 +65,10 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "source", action=Source, metavar="FILE|demo", help="CSV or Parquet file, or demo"
+        "source",
+        action=Source,
+        metavar="FILE|FOLDER|demo",
+        help="CSV or Parquet file, folder of files, or demo",
     )
     what = parser.add_argument_group("the strategy")
     add_with_default(what, "--strategy", "a name or module:function", "sma_cross", metavar="NAME")
@@ -62,6 +82,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
             flag, type=float, metavar="X", help="exit at this fraction from the entry price"
         )
     add_with_default(what, "--direction", "side", "long", choices=("long", "short", "both"))
+    add_jobs(what)
     account = parser.add_argument_group("the account")
     add_with_default(account, "--cash", "at the start", 10_000.0, type=float, metavar="X")
     add_with_default(account, "--fee-bps", "fee of a fill", 0.0, type=float, metavar="X")
@@ -85,6 +106,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )
     add_force(output, "--trades or --report")
     output.add_argument("--json", action="store_true", help="print JSON instead of text")
+    output.add_argument("--quiet", action="store_true", help="no progress bar of a folder")
     search_ledger.add_behind(parser.add_argument_group("the trials behind it"))
     old = parser.add_argument_group("switches of an older tool: accepted, without effect")
     old.add_argument(
@@ -98,10 +120,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Run the replay; returns the exit code."""
-    import numpy as np
-    import pandas as pd
-
-    from marketsim.replay import Account, replay
     from marketsim.replay.rules import rule_lines
     from marketsim.report.files import check_page_path
 
@@ -115,8 +133,33 @@ def run(args: argparse.Namespace) -> int:
     if args.report:
         check_page_path(args.report)
         check_output(args.report, "--report", args.force, is_page)
-    bars = read_source(args)
     params = _parameters(args.params)
+    if args.source != "demo" and Path(args.source).is_dir():
+        return _run_folder(args, params)
+    bars = read_source(args)
+    result = _replayed(args, bars, params)
+    study = f"{args.strategy.rpartition(':')[2]} {bars.symbol}"  # as `search` calls it
+    result = search_ledger.with_trials(result, args, study, params)
+    if args.trades:
+        from marketsim.atomic import replace_file
+
+        target = check_output(args.trades, "--trades", args.force, _is_trades)
+        replace_file(target, result.trades.to_csv(index=False).encode())
+    if args.report:
+        page = check_output(args.report, "--report", args.force, is_page)
+        result.report(page, indicators=rule_lines(args.strategy, bars, **params) or None)
+    print(json.dumps(result.to_dict(), indent=2, allow_nan=False) if args.json
+          else result.summary())  # fmt: skip
+    return 0
+
+
+def _replayed(args: argparse.Namespace, bars: Bars, params: dict[str, Any]) -> ReplayResult:
+    """Replay the strategy on the bars of one symbol."""
+    import numpy as np
+    import pandas as pd
+
+    from marketsim.replay import Account, replay
+
     found = _strategy(args.strategy)(bars, **params)
     arguments = dict(found) if isinstance(found, dict) else dict(
         zip(("entries", "exits"), found, strict=True)
@@ -153,20 +196,78 @@ def run(args: argparse.Namespace) -> int:
         for name in ("stop_loss", "take_profit", "trailing_stop")
         if getattr(args, name) is not None
     }
-    result = replay(bars, account=account, **(options | arguments))
-    study = f"{args.strategy.rpartition(':')[2]} {bars.symbol}"  # as `search` calls it
-    result = search_ledger.with_trials(result, args, study, params)
-    if args.trades:
-        from marketsim.atomic import replace_file
+    return replay(bars, account=account, **(options | arguments))
 
-        target = check_output(args.trades, "--trades", args.force, _is_trades)
-        replace_file(target, result.trades.to_csv(index=False).encode())
-    if args.report:
-        page = check_output(args.report, "--report", args.force, is_page)
-        result.report(page, indicators=rule_lines(args.strategy, bars, **params) or None)
-    print(json.dumps(result.to_dict(), indent=2, allow_nan=False) if args.json
-          else result.summary())  # fmt: skip
-    return 0
+
+def _run_folder(args: argparse.Namespace, params: dict[str, Any]) -> int:
+    """Replay each symbol of a folder; prints one row a symbol."""
+    if args.trades or args.report or args.ledger or args.study:
+        raise ArgumentError(
+            "--trades, --report, --ledger and --study are of one symbol: got a folder; give one "
+            "of its files"
+        )
+    folder = read_folder_source(args)
+    figures: dict[str, dict[str, Any]] = {}
+    ran = each_symbol(
+        _SymbolReplay(args, folder, params), list(folder), figures.__setitem__, args,
+        description="replaying", fork=can_share_memory(),
+    )  # fmt: skip
+    errors = folder.problems | ran.errors
+    if args.json:
+        facts = {"symbols": list(figures.values()), "errors": errors}
+        print(json.dumps(facts, indent=2, allow_nan=False))
+    elif figures:
+        print("\n".join(_table(figures)))
+    for symbol, why in errors.items():
+        print(f"error: {symbol}: {why}", file=sys.stderr)
+    if ran.left:
+        ran.report_left()
+        return EXIT_INTERRUPTED
+    return folder_exit(len(figures), len(errors))
+
+
+_SHOWN = {
+    "total_return": ("return", "percent"),
+    "sharpe": ("Sharpe", "ratio"),
+    "max_drawdown": ("max dd", "depth"),
+    "exposure": ("exposure", "share"),
+    "trades": ("trades", "count"),
+    "win_rate": ("won", "share"),
+}
+
+
+def _table(figures: dict[str, dict[str, Any]]) -> list[str]:
+    """Format one row a symbol."""
+    import math
+
+    from marketsim.text import aligned
+    from marketsim.walkforward.summary import format_value
+
+    rows = []
+    for symbol, found in figures.items():
+        cells = [found["metrics"].get(name) for name in _SHOWN]
+        rows.append(
+            [symbol, f"{found['bars']:,}"]
+            + [
+                format_value(math.nan if cell is None else cell, kind)
+                for cell, (_, kind) in zip(cells, _SHOWN.values(), strict=True)
+            ]
+        )
+    return aligned(["symbol", "bars", *(title for title, _ in _SHOWN.values())], rows)
+
+
+@dataclass(frozen=True)
+class _SymbolReplay:
+    """The replay of one symbol of a folder."""
+
+    args: argparse.Namespace
+    folder: BarsFolder
+    params: dict[str, Any]
+
+    def __call__(self, symbol: str) -> dict[str, Any]:
+        bars = self.folder[symbol]
+        report_reading(bars, self.args)
+        return _replayed(self.args, bars, self.params).to_dict()
 
 
 def _is_trades(_: Path, head: bytes) -> bool:

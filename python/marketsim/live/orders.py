@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,11 +16,19 @@ from marketsim.bars import TARGETS, Bars, read_bars
 from marketsim.bars.next_bar import NextBar, next_bar
 from marketsim.bars.several import list_bars
 from marketsim.errors import ArgumentError, MarketsimError, NotEnoughBarsError
-from marketsim.forecasts import ForecastPlan, ReturnTable, StoreLike, open_store, run_plans
+from marketsim.forecasts import (
+    ForecastPlan,
+    ForecastStore,
+    ReturnTable,
+    StoreLike,
+    open_store,
+    run_plans,
+)
 from marketsim.forecasts.plan import LEAST_CONTEXT
 from marketsim.kernels.rules import check_device
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds
 from marketsim.models import Model, load_model
+from marketsim.processes import WorkerLostError, can_share_memory, run_each
 from marketsim.strategies import (
     BarStrategy,
     Hold,
@@ -77,6 +85,7 @@ def next_orders(
     device: str = "cpu",
     check: bool = True,
     errors: dict[str, str] | None = None,
+    jobs: int = 1,
 ) -> pd.DataFrame:
     """Compute the orders for the next bar, equal to those that a backtest would place in it.
 
@@ -98,6 +107,7 @@ def next_orders(
         lot: lot size, or lot sizes by symbol; quantities are rounded towards 0. None does not
             round.
         errors: a dict that collects the error of each failed symbol, instead of an exception.
+        jobs: processes that share the symbols; the orders are the same in any number.
 
     Returns:
         A row per symbol and strategy, two where a long and a short are ordered at once; the columns
@@ -136,58 +146,146 @@ def next_orders(
     check_device(device)
     if equity is not None and not 0.0 < (equity := as_number("equity", equity)) < math.inf:
         raise ArgumentError(f"equity must be a finite amount above 0: got {equity!r}")
+    check_whole("jobs", jobs, 1)
+    fork = can_share_memory()  # asked before a model loads torch
     if isinstance(model, (str, os.PathLike)):
         model = load_model(model)
-    failed: dict[str, str] = {}
-
-    def attempt(symbol: str, work: Any) -> Any:
-        try:
-            return work()
-        except MarketsimError as error:
-            if errors is None:
-                raise
-            failed[symbol] = str(error)
-            return None
-
     rules: dict[str, Any] = {
         "fill": fill, "fee": fee, "aggregate": aggregate, "asset_class": asset_class,
         "periods_per_year": None, "offset_bounds": offset_bounds, "volume_cap": None,
     }  # fmt: skip
     window = offset_window if fitted else 0
     stateful = any(not getattr(strategy, "elementwise", False) for strategy in chosen)
-    planned = []
     symbols = list_bars(bars)
-    if calendar is not None:
-        symbols = [read_bars(s.frame, symbol=s.symbol, calendar=calendar) for s in symbols]
-    for given in symbols:
-        one = attempt(given.symbol, lambda b=given: _plan(b, start, window, purge, stateful, rules))
-        if one is not None:
-            planned.append(one)
-    kept = open_store(store)
-    work = [(ReturnTable.for_model(one.bars, model, targets), one.plan) for one in planned]
-    cubes = run_plans(work, model, store=kept, progress=progress)
-    rows: list[dict[str, Any]] = []
-    notes: list[str] = []
-    for one, cube in zip(planned, cubes, strict=True):
-        inputs = RunInputs(one.bars, Forecasts.of([cube]))
-        desk = _Desk(one, inputs, device, check, equity, _step("tick", tick, one.symbol),
-                     _step("lot", lot, one.symbol), model.name)  # fmt: skip
-        found = attempt(one.symbol, lambda d=desk: d.rows(chosen))
-        if found is None:
-            continue
-        rows += found
-        notes += [f"{one.symbol}: {text}" for text in one.notes()]
+    asked = _Asked(
+        {one.symbol: one for one in symbols}, model, chosen, start, window, purge, stateful, rules,
+        calendar, targets, open_store(store), progress and jobs == 1, device, check, equity, tick,
+        lot, errors is None,
+    )  # fmt: skip
+    found = asked.in_processes(jobs, fork)
     if errors is not None:
-        errors.update(failed)
+        errors.update(found.failed)
+    notes = found.notes
     if stateful:
         names = [s.name for s in chosen if not getattr(s, "elementwise", False)]
         since = f"start={start}" if start is not None else f"the newest {_STATE_BARS} bars"
         notes.append(f"{', '.join(names)} carry state: run from {since}; change it by start=")
     if tick is None:
         notes.append("prices are not rounded: tick= says the market's price step")
-    frame = pd.DataFrame(rows, columns=list(ORDER_COLUMNS))
+    frame = pd.DataFrame(found.rows, columns=list(ORDER_COLUMNS))
     frame.attrs["notes"] = notes
     return frame
+
+
+@dataclass
+class _Found:
+    """Rows of the frame, notes, and the error of each failed symbol."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def add(self, other: _Found) -> None:
+        self.rows += other.rows
+        self.notes += other.notes
+        self.failed |= other.failed
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What `next_orders` was asked for; finds the orders of some of the symbols."""
+
+    bars: Mapping[str, Bars]
+    model: Model
+    chosen: tuple[Strategy, ...]
+    start: Any
+    window: int
+    purge: int
+    stateful: bool
+    rules: dict[str, Any]
+    calendar: str | None
+    targets: str | None
+    store: ForecastStore | None
+    progress: bool
+    device: str
+    check: bool
+    equity: float | None
+    tick: float | Mapping[str, float] | None
+    lot: float | Mapping[str, float] | None
+    strict: bool
+
+    def in_processes(self, jobs: int, fork: bool | None) -> _Found:
+        """Find the orders of all symbols, in their order whatever the number of processes."""
+        symbols = list(self.bars)
+        if jobs == 1 or len(symbols) == 1:
+            return self(symbols)
+        # A model with its own batches fills them with several symbols.
+        size = min(32, -(-len(symbols) // jobs))
+        groups = [symbols[i : i + size] for i in range(0, len(symbols), size)]
+        names = {str(i): group for i, group in enumerate(groups)}
+        work = _Group(self, names)
+        outcomes = dict(run_each(work, list(names), jobs=jobs, fork=fork))
+        found = _Found()
+        for name, group in names.items():
+            outcome = outcomes[name]
+            lost = isinstance(outcome.raised, WorkerLostError) and not self.strict
+            if lost:
+                found.failed |= {symbol: str(outcome.raised) for symbol in group}
+            elif outcome.raised is not None:
+                raise outcome.raised
+            else:
+                found.add(outcome.found)
+        return found
+
+    def __call__(self, symbols: Sequence[str]) -> _Found:
+        """Find the orders of some symbols."""
+        found = _Found()
+
+        def attempt(symbol: str, work: Any) -> Any:
+            try:
+                return work()
+            except MarketsimError as error:
+                if self.strict:
+                    raise
+                found.failed[symbol] = str(error)
+                return None
+
+        planned = []
+        for symbol in symbols:
+            one = attempt(symbol, lambda b=self.bars[symbol]: self._plan(b))
+            if one is not None:
+                planned.append(one)
+        work = [(ReturnTable.for_model(p.bars, self.model, self.targets), p.plan) for p in planned]
+        cubes = run_plans(work, self.model, store=self.store, progress=self.progress)
+        for one, cube in zip(planned, cubes, strict=True):
+            inputs = RunInputs(one.bars, Forecasts.of([cube]))
+            desk = _Desk(
+                one, inputs, self.device, self.check, self.equity,
+                _step("tick", self.tick, one.symbol), _step("lot", self.lot, one.symbol),
+                self.model.name,
+            )  # fmt: skip
+            rows = attempt(one.symbol, lambda d=desk: d.rows(self.chosen))
+            if rows is None:
+                continue
+            found.rows += rows
+            found.notes += [f"{one.symbol}: {text}" for text in one.notes()]
+        return found
+
+    def _plan(self, bars: Bars) -> _Plan:
+        if self.calendar is not None:
+            bars = read_bars(bars.frame, symbol=bars.symbol, calendar=self.calendar)
+        return _plan(bars, self.start, self.window, self.purge, self.stateful, self.rules)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Finds the orders of the symbols of a group, by the group's name."""
+
+    asked: _Asked
+    groups: Mapping[str, Sequence[str]]
+
+    def __call__(self, name: str) -> _Found:
+        return self.asked(self.groups[name])
 
 
 def _step(name: str, step: float | Mapping[str, float] | None, symbol: str) -> float | None:

@@ -14,6 +14,8 @@ from marketsim.replay.entry import replay, replay_strategy, replay_targets
 from marketsim.replay.grid import replay_grid
 from marketsim.replay.portfolio import PortfolioResult, replay_portfolio
 from marketsim.replay.result import ReplayResult
+from marketsim.replay.symbols import replay_symbols
+from marketsim.replay.symbols_result import SymbolsResult
 
 if TYPE_CHECKING:
     from marketsim.replay.walk import replay_walk_forward
@@ -22,10 +24,12 @@ __all__ = [
     "Account",
     "PortfolioResult",
     "ReplayResult",
+    "SymbolsResult",
     "replay",
     "replay_grid",
     "replay_portfolio",
     "replay_strategy",
+    "replay_symbols",
     "replay_targets",
     "replay_walk_forward",
 ]

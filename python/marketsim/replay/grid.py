@@ -16,7 +16,7 @@ from marketsim.indicators import donchian, rsi, sma
 from marketsim.metrics import least_bars
 from marketsim.replay.account import Account
 from marketsim.replay.arrays import arrays_of
-from marketsim.replay.entry import SIZE_UNITS, Unit
+from marketsim.replay.checks import SIZE_UNITS, Unit
 from marketsim.replay.rules import RULES, rule_parameters
 
 Floats = npt.NDArray[np.float64]
@@ -98,6 +98,7 @@ def replay_grid(
     quantity = as_number("size", size)
     if not (np.isfinite(quantity) and quantity > 0.0):
         raise ArgumentError(f"size must be finite and above 0: got {size!r}")
+    sets = {name: np.asarray(values) for name, values in sets.items()}
     parameters, exits = _divided(function, sets)
     count = len(next(iter(sets.values())))
     # A rule may be an object that has no hash, such as a dataclass.

@@ -42,6 +42,7 @@ ORDER_STATUS = (
     "refused: margin",
     "refused: below one lot",
     "refused: no finite size",
+    "refused: limit on positions",
 )
 EXIT_REASONS = {
     0: "market",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,17 +26,14 @@ from marketsim.metrics import (
     trade_statistics,
 )
 from marketsim.replay.account import Account
-from marketsim.replay.records import (
-    EXIT_REASONS,
-    FILL,
-    ORDER,
-    ORDER_STATUS,
-    PLACES,
-    TRADE,
-    OrderKind,
+from marketsim.replay.frames import (
+    KeptRun,
+    fills_frame,
+    orders_frame,
+    round_trips,
+    traded_value,
+    trades_frame,
 )
-
-_KINDS = {int(kind): kind.name.lower() for kind in OrderKind}
 
 
 class ReplayResult:
@@ -64,8 +61,15 @@ class ReplayResult:
         self.account: Account = account
         self.features: dict[str, npt.NDArray[np.float64]] = dict(features or {})
         self.evidence: Evidence | None = None
-        self._run = run
+        self._run: _core.ReplayRun | KeptRun = run
         self._paid = paid  # dividends and splits
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The engine's memory becomes arrays; what is computed on demand is computed again.
+        names = ("bars", "account", "features", "evidence", "_paid")
+        state = {name: getattr(self, name) for name in names}
+        run = self._run
+        return state | {"_run": run if isinstance(run, KeptRun) else KeptRun(run)}
 
     @property
     def equity(self) -> pd.Series[float]:
@@ -141,9 +145,7 @@ class ReplayResult:
         """
         equity = np.concatenate(([self.account.cash], self._run.equity))
         before = np.where(equity[:-1] > 0.0, equity[:-1], np.inf)
-        fills = self._rows(self._run.fills(), FILL)
-        traded = np.zeros(len(self.bars))
-        np.add.at(traded, fills["bar"], np.abs(fills["quantity"]) * fills["price"])
+        traded = traded_value(self._run.fills(), len(self.bars))
         last = np.where(equity[1:] > 0.0, equity[1:], np.inf)
         return performance(
             self.returns.to_numpy(),
@@ -174,29 +176,7 @@ class ReplayResult:
     @cached_property
     def round_trips(self) -> Trades:
         """Round trips as `marketsim.metrics.Trades`; gross, costs and net are in cash."""
-        rows = self._rows(self._run.trades(), TRADE)
-        fills = self._rows(self._run.fills(), FILL)
-        first = np.searchsorted(fills["trade"], np.arange(len(rows)))
-        size = np.abs(rows["quantity"])
-        value = size * rows["entry_price"]
-        exits = np.where(rows["exit_bar"] < 0, len(self.bars) - 1, rows["exit_bar"])
-        return Trades(
-            side=np.sign(rows["quantity"]).astype(np.int64),
-            size=size,
-            entry_bar=rows["entry_bar"],
-            exit_bar=exits,
-            entry_price=rows["entry_price"],
-            exit_price=rows["exit_price"],
-            entry_kind=np.array(_names(EXIT_REASONS, fills["kind"][first]), dtype=np.str_),
-            exit_kind=np.array(_names(EXIT_REASONS, rows["exit_kind"]), dtype=np.str_),
-            gross=rows["profit"] + rows["cost"],
-            costs=rows["cost"],
-            net=rows["profit"],
-            net_return=rows["profit"] / value,
-            mae=np.minimum(rows["worst"] / value, 0.0),
-            mfe=np.maximum(rows["best"] / value, 0.0),
-            ambiguous=rows["ambiguous"] != 0,
-        )
+        return round_trips(self._run.trades(), self._run.fills(), len(self.bars))
 
     @cached_property
     def statistics(self) -> TradeStatistics:
@@ -213,64 +193,17 @@ class ReplayResult:
         (lowest and highest profit before costs while it was open: MAE and MFE), bars, exit (what
         closed it), fills, ambiguous (a bar of it left open which order came first).
         """
-        rows = self._rows(self._run.trades(), TRADE)
-        entry, exits = rows["entry_bar"], rows["exit_bar"]
-        last = np.where(exits < 0, len(self.bars) - 1, exits)
-        value = np.abs(rows["quantity"]) * rows["entry_price"]
-        return pd.DataFrame(
-            {
-                "entry_time": self._times(entry),
-                "exit_time": self._times(exits),
-                "side": _words(("short", "long"), rows["quantity"] > 0.0),
-                "quantity": np.abs(rows["quantity"]),
-                "entry_price": rows["entry_price"],
-                "exit_price": rows["exit_price"],
-                "profit": rows["profit"],
-                "return": rows["profit"] / value,
-                "cost": rows["cost"],
-                "worst": rows["worst"],
-                "best": rows["best"],
-                "bars": last - entry,
-                "exit": _words(EXIT_REASONS, rows["exit_kind"]),
-                "fills": rows["fills"],
-                "ambiguous": rows["ambiguous"] != 0,
-            }
-        )
+        return trades_frame(self._run.trades(), self._index)
 
     @property
     def fills(self) -> pd.DataFrame:
         """One row a fill: time, place in the bar, ticket, kind, quantity (signed), price, cost."""
-        rows = self._rows(self._run.fills(), FILL)
-        return pd.DataFrame(
-            {
-                "time": self._times(rows["bar"]),
-                "place": _words(PLACES, rows["place"]),
-                "ticket": rows["ticket"],
-                "kind": _words(EXIT_REASONS, rows["kind"]),
-                "trade": rows["trade"],
-                "quantity": rows["quantity"],
-                "price": rows["price"],
-                "cost": rows["cost"],
-            }
-        )
+        return fills_frame(self._run.fills(), self._index)
 
     @property
     def orders(self) -> pd.DataFrame:
         """One row an order: when it was submitted and done, its status, and what it asked for."""
-        rows = self._rows(self._run.orders(), ORDER)
-        return pd.DataFrame(
-            {
-                "ticket": rows["ticket"],
-                "submitted": self._times(rows["submitted"]),
-                "done": self._times(rows["done"]),
-                "status": _words(ORDER_STATUS, rows["status"]),
-                "kind": _words(_KINDS, rows["kind"]),
-                "quantity": rows["quantity"],
-                "filled": rows["filled"],
-                "limit": rows["limit"],
-                "stop": rows["stop"],
-            }
-        )
+        return orders_frame(self._run.orders(), self._index)
 
     def bands(
         self, *, confidence: float = 0.9, repetitions: int = 1_000, seed: int = 0
@@ -401,20 +334,3 @@ class ReplayResult:
         index = self.bars.frame.index
         assert isinstance(index, pd.DatetimeIndex)
         return index
-
-    def _rows(self, raw: npt.NDArray[np.uint8], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-        return np.ascontiguousarray(raw).reshape(-1).view(dtype)
-
-    def _times(self, bars: npt.NDArray[np.int64]) -> pd.DatetimeIndex:
-        """The times of these bars; NaT for -1."""
-        found = self._index.take(np.maximum(bars, 0))
-        return pd.DatetimeIndex(found.where(bars >= 0))
-
-
-def _names(names: Mapping[int, str] | Sequence[str], codes: npt.NDArray[Any]) -> list[str]:
-    return [names[code] for code in codes.tolist()]
-
-
-def _words(names: Mapping[int, str] | Sequence[str], codes: npt.NDArray[Any]) -> pd.Series[str]:
-    """Names of codes, as text also where there are none."""
-    return pd.Series(_names(names, codes), dtype="str")

@@ -16,7 +16,8 @@ from marketsim.errors import ArgumentError
 from marketsim.metrics import Evidence
 from marketsim.replay.account import Account
 from marketsim.replay.arrays import BarsLike
-from marketsim.replay.entry import Unit, replay
+from marketsim.replay.checks import Unit
+from marketsim.replay.entry import replay
 from marketsim.replay.grid import EXITS, Rule, named_rule, replay_grid
 from marketsim.replay.result import ReplayResult
 from marketsim.replay.rules import RULES

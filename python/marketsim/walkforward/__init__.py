@@ -1,6 +1,7 @@
 """Walk-forward backtests: windows, simulations, results."""
 
 from marketsim.walkforward.costs import COSTS, Costs
+from marketsim.walkforward.each import walk_forward_each
 from marketsim.walkforward.prepared import Prepared, prepare, walk_forward
 from marketsim.walkforward.result import WalkForwardResult
 from marketsim.walkforward.settings import Settings, VolumeCap
@@ -22,5 +23,6 @@ __all__ = [
     "plan_windows",
     "prepare",
     "walk_forward",
+    "walk_forward_each",
     "walk_forward_universe",
 ]
