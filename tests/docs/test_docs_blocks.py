@@ -7,6 +7,7 @@ before it, `<!-- not run: why -->` for one that needs what a test machine lacks.
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +63,9 @@ def test_blocks_run(page: Path, folder: Path) -> None:
         # Lines of the page, so that a traceback names the place.
         code = "\n" * (block.line - 1) + block.code
         exec(compile(code, str(page), "exec"), names)
+    for value in names.values():  # what a reader's process drops at its end
+        if isinstance(value, tempfile.TemporaryDirectory):
+            value.cleanup()
 
 
 def test_few_blocks_are_left_out() -> None:
