@@ -24,6 +24,7 @@ LAYERS = (
     "_cuda",
     "_typing",
     "build_info",
+    "hashing",
     "progress",
     "timing",
     "processes",

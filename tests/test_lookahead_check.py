@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import pandas as pd
+import planted_leaks
 import pytest
 
 import marketsim as ms
 from marketsim.cli import main
-from marketsim.errors import ArgumentError, LookaheadError, NotEnoughBarsError
+from marketsim.errors import ArgumentError, LookaheadError, LookaheadWarning, NotEnoughBarsError
 from marketsim.features import Pipeline, column, indicator
 from marketsim.indicators.specs import SPECS
 from marketsim.lookahead import check_lookahead
 from marketsim.replay.orders import target
 from marketsim.replay.rules import RULES
-from marketsim.walkforward.run import probe_sizes
+from marketsim.strategies.changed import changed_after
+from marketsim.strategies.views import COLUMNS
+from marketsim.walkforward.probe import trials_of
 
 
 @pytest.fixture(scope="module")
@@ -170,13 +174,106 @@ def test_walk_forward_refuses_a_peek_on_any_stretch(bars: ms.Bars, first: int) -
         ms.walk_forward(part, strategies=[Peeking()], **quiet)
 
 
-def test_probes_decide_for_few_of_the_bars_of_a_run() -> None:
-    for count, asked in ((1, 8), (11, 53), (76, 566), (126, 966), (2_500, 2_990), (9_400, 75_000)):
-        sizes = probe_sizes(count, asked)
-        assert all(0 < size < count for size in sizes)
-        assert count < 9 or len(sizes) >= 6
-        assert count < 76 or sum(sizes) <= asked / 15
-    assert len(probe_sizes(2_500, 2_990)) > 8
+@pytest.fixture(scope="module")
+def stretches() -> list[ms.Prepared]:
+    frame = ms.demo_bars().frame
+    return [
+        ms.prepare(
+            ms.Bars(frame.iloc[first : first + 400], "DEMO"), "ewma", store=False, progress=False
+        )
+        for first in range(0, len(frame) - 400, 400)
+    ]
+
+
+@pytest.mark.parametrize("kind", planted_leaks.LEAKS)
+def test_the_probe_of_a_default_run_finds_planted_leaks(stretches, kind: str) -> None:
+    for prepared in stretches:
+        strategy = planted_leaks.Planted("leaking", planted_leaks.LEAKS[kind])
+        with pytest.raises(LookaheadError, match=r"'leaking' (looks ahead|does not repeat)"):
+            prepared.evaluate([strategy])
+
+
+@pytest.mark.parametrize("kind", planted_leaks.HONEST)
+def test_the_probe_accepts_honest_strategies(stretches, kind: str) -> None:
+    for prepared in stretches:
+        strategy = planted_leaks.Planted("honest", planted_leaks.HONEST[kind])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", LookaheadWarning)
+            prepared.evaluate([strategy])
+
+
+@pytest.mark.parametrize("kind", planted_leaks.LEAKS)
+def test_the_check_finds_planted_leaks_of_strategies(bars: ms.Bars, kind: str) -> None:
+    part = ms.Bars(bars.frame.iloc[:400], "PART")
+    strategy = planted_leaks.Planted("leaking", planted_leaks.LEAKS[kind])
+    report = check_lookahead(strategy, part, model="ewma")
+    assert not report.ok, kind
+
+
+@pytest.mark.parametrize("kind", planted_leaks.HONEST)
+def test_the_check_accepts_honest_strategies(bars: ms.Bars, kind: str) -> None:
+    part = ms.Bars(bars.frame.iloc[:400], "PART")
+    strategy = planted_leaks.Planted("honest", planted_leaks.HONEST[kind])
+    report = check_lookahead(strategy, part, model="ewma", cuts=4)
+    assert report.ok, str(report)
+
+
+@pytest.mark.parametrize(("model", "up"), [("ewma", True), ("range", False)])
+def test_changed_views_keep_what_is_known_before_the_cut(
+    bars: ms.Bars, model: str, up: bool
+) -> None:
+    seen: list[ms.DecisionView] = []
+
+    def keep(_, view: ms.DecisionView) -> np.ndarray:
+        seen.append(view)
+        return np.zeros(len(view))
+
+    ms.walk_forward(
+        bars, model, strategies=[planted_leaks.Planted("keeping", keep)], store=False,
+        progress=False, check=False,
+    )  # fmt: skip
+    view, cut = seen[0], 20
+    other = changed_after(view, cut, 25, up=up)
+    assert len(other) == 25 and (other.dates == view.dates[:25]).all()
+    pairs = [
+        (getattr(view, name), getattr(other, name))
+        for name in ("open", "high", "low", "close", "band", "last_return", "returns")
+    ]
+    pairs += [(view.past(name, 1), other.past(name, 1)) for name in COLUMNS]
+    pairs.append(tuple(x.distribution.quantile([0.1, 0.9]) for x in (view, other)))
+    for one, two in pairs:
+        assert (one[: cut + 1] == two[: cut + 1]).all()
+        assert (one[cut + 1 : 25] != two[cut + 1 :]).all()
+    assert other.part(3, 9).past("close", 1).tolist() == view.part(3, 9).past("close", 1).tolist()
+
+
+def test_trials_decide_for_few_of_the_bars_of_a_run() -> None:
+    dates = np.datetime64("2020-01-01") + np.arange(9_400)
+    for count, asked in ((1, 8), (2, 8), (11, 53), (76, 566), (2_500, 2_990), (9_400, 75_000)):
+        for every in (1, 7, 10_000):  # bars between changes of the orders
+            orders = ms.Hold((np.arange(count) // every % 2).astype(np.float64))
+            trials = trials_of(orders, dates[:count].astype("M8[ns]"), asked)
+            assert all(0 <= trial.cut < count for trial in trials)
+            assert count < 11 or {trial.change for trial in trials} == {"up", "down", "left out"}
+            assert count < 76 or sum(trial.cut + 9 for trial in trials) <= max(120, asked / 16)
+    assert len(trials_of(ms.Hold(np.arange(9_400) % 2.0), dates.astype("M8[ns]"), 75_000)) == 7
+
+
+def test_strategies_that_need_more_bars_are_probed_where_they_can(bars: ms.Bars) -> None:
+    def needs(least: int):
+        def rule(_, view: ms.DecisionView):
+            if len(view) < least:
+                raise ValueError("too few bars")
+            return view.last_return > 0.0
+
+        return planted_leaks.Planted("needs", rule)
+
+    quiet = {"store": False, "progress": False, "model": "ewma"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ms.walk_forward(bars, strategies=[needs(10)], **quiet)
+    with pytest.warns(LookaheadWarning, match="could not be checked.*too few bars"):
+        ms.walk_forward(bars, strategies=[needs(60)], **quiet)
 
 
 @pytest.mark.parametrize("name", ["simple", "unprofit_shutdown", "maxdiff"])

@@ -59,6 +59,8 @@ def in_process(task: str, package: str) -> dict[str, Any]:
         env=os.environ | {"MARKETSIM_STORE": os.devnull},
     )  # fmt: skip
     if said.returncode != 0:
+        if said.returncode < 0:
+            return {"error": f"ended by signal {-said.returncode}"}
         last = (said.stderr.strip().splitlines() or ["no message"])[-1]
         return {"error": last[:100]}
     return json.loads(said.stdout.splitlines()[-1])  # type: ignore[no-any-return]
@@ -76,7 +78,8 @@ def measure(task: str, package: str) -> dict[str, Any]:
     cold = time.perf_counter() - start
     walls, cpus = [], []
     end = time.perf_counter() + min(2.0, max(0.5, 10 * cold))
-    while len(walls) < 3 or (time.perf_counter() < end and len(walls) < 2_000):
+    least = 1 if cold > 5.0 else 3
+    while len(walls) < least or (time.perf_counter() < end and len(walls) < 2_000):
         wall, cpu = time.perf_counter(), time.process_time()
         call()
         cpus.append(time.process_time() - cpu)

@@ -47,27 +47,55 @@ constexpr uint8_t kFloat = 2;
 
 }  // namespace dlpack
 
-// The functions of a type of tensors; null where it has none that are understood here.
-inline const dlpack::ExchangeApi* exchange_api(PyTypeObject* type) {
-  // Asked once a type: nearly all arguments are of one. Types are never freed while it is asked,
-  // and another type at the same address has the same functions or none, which `borrow` reports.
-  thread_local PyTypeObject* known = nullptr;
-  thread_local const dlpack::ExchangeApi* functions = nullptr;
-  if (type == known) return functions;
-  const dlpack::ExchangeApi* found = nullptr;
+// How tensors of one type are read: DLPack's functions, and what DLPack does not tell, by the C
+// function behind the type's method. Looking a method up costs more than all else here.
+struct TensorType {
+  const dlpack::ExchangeApi* api = nullptr;  // null: tensors of this type are not read
+  PyCFunction is_neg = nullptr;
+};
+
+inline const dlpack::ExchangeApi* exchange_api(py::handle type) {
+  if (!py::hasattr(type, "__dlpack_c_exchange_api__")) return nullptr;
+  const py::object capsule = type.attr("__dlpack_c_exchange_api__");
+  if (!PyCapsule_IsValid(capsule.ptr(), "dlpack_exchange_api")) return nullptr;
+  const auto* const api = static_cast<const dlpack::ExchangeApi*>(
+      PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api"));
+  return api->version.major == 1 && api->borrow ? api : nullptr;
+}
+
+// A method that is not implemented in C, as a subclass may have, leaves a type unread.
+inline TensorType read_tensor_type(PyTypeObject* type) {
   const py::handle owner(reinterpret_cast<PyObject*>(type));
-  if (py::hasattr(owner, "__dlpack_c_exchange_api__")) {
-    const py::object capsule = owner.attr("__dlpack_c_exchange_api__");
-    if (PyCapsule_IsValid(capsule.ptr(), "dlpack_exchange_api")) {
-      found = static_cast<const dlpack::ExchangeApi*>(
-          PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api"));
-      if (found->version.major != 1 || !found->borrow) found = nullptr;
-    }
-  }
-  Py_INCREF(reinterpret_cast<PyObject*>(type));  // kept: its address stands for it from now on
+  const dlpack::ExchangeApi* const api = exchange_api(owner);
+  if (!api || !py::hasattr(owner, "is_neg")) return {};
+  const py::object is_neg = owner.attr("is_neg");
+  if (!Py_IS_TYPE(is_neg.ptr(), &PyMethodDescr_Type)) return {};
+  const auto* const method = reinterpret_cast<PyMethodDescrObject*>(is_neg.ptr())->d_method;
+  const bool fits =
+      method->ml_flags == METH_NOARGS && PyType_IsSubtype(type, PyDescr_TYPE(is_neg.ptr()));
+  return fits ? TensorType{api, method->ml_meth} : TensorType{};
+}
+
+inline const TensorType& tensor_type(PyTypeObject* type) {
+  // Asked once a type: nearly all arguments are of one, which is kept, as its address stands for
+  // it.
+  thread_local PyTypeObject* known = nullptr;
+  thread_local TensorType functions;
+  if (type == known) return functions;
+  functions = read_tensor_type(type);
+  Py_INCREF(reinterpret_cast<PyObject*>(type));
   known = type;
-  functions = found;
-  return found;
+  return functions;
+}
+
+// Whether an answer, which is given away, is False. An error of a tensor that cannot tell is none.
+inline bool is_false(PyObject* answer) {
+  if (!answer) {
+    PyErr_Clear();
+    return false;
+  }
+  Py_DECREF(answer);
+  return answer == Py_False;
 }
 
 struct FloatRow {
@@ -76,23 +104,14 @@ struct FloatRow {
   int32_t dimensions;
 };
 
-// The values, row by row, of a float32 tensor without gaps in the memory of the CPU that asks for
-// no gradient; nothing for all else, which the caller then reads in another way. Valid as long as
-// the tensor lives.
+// The values, row by row, of a float32 tensor without gaps in the memory of the CPU, whether or not
+// it asks for a gradient; nothing for all else, which the caller then reads in another way. Valid
+// as long as the tensor lives.
 inline std::optional<FloatRow> borrow_floats(py::handle object) {
-  const dlpack::ExchangeApi* const api = exchange_api(Py_TYPE(object.ptr()));
-  if (!api) return std::nullopt;
-  static PyObject* const requires_grad = PyUnicode_InternFromString("requires_grad");
-  PyObject* const grad = PyObject_GetAttr(object.ptr(), requires_grad);
-  if (!grad) {
-    PyErr_Clear();
-    return std::nullopt;
-  }
-  const bool wants_gradient = grad != Py_False;
-  Py_DECREF(grad);
+  const TensorType& type = tensor_type(Py_TYPE(object.ptr()));
+  if (!type.api) return std::nullopt;
   dlpack::Tensor tensor;
-  if (wants_gradient) return std::nullopt;
-  if (api->borrow(object.ptr(), &tensor) != 0) {
+  if (type.api->borrow(object.ptr(), &tensor) != 0) {
     PyErr_Clear();
     return std::nullopt;
   }
@@ -106,14 +125,7 @@ inline std::optional<FloatRow> borrow_floats(py::handle object) {
   }
   if (size > 0 && !tensor.data) return std::nullopt;  // a tensor without values, as tracing has
   // A negative view holds the values without their sign.
-  static PyObject* const is_neg = PyUnicode_InternFromString("is_neg");
-  PyObject* const negative = PyObject_CallMethodNoArgs(object.ptr(), is_neg);
-  if (!negative) {
-    PyErr_Clear();
-    return std::nullopt;
-  }
-  Py_DECREF(negative);
-  if (negative != Py_False) return std::nullopt;
+  if (!is_false(type.is_neg(object.ptr(), nullptr))) return std::nullopt;
   const char* const first = static_cast<const char*>(tensor.data) + tensor.byte_offset;
   return FloatRow{reinterpret_cast<const float*>(first), static_cast<size_t>(size),
                   tensor.dimensions};

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "bindings/fast_call.hpp"
 #include "bindings/register.hpp"
 #include "common/isa.hpp"
 #include "common/parallel.hpp"
@@ -13,11 +14,20 @@ namespace marketsim::bindings {
 namespace {
 
 // The process's environment, which os.environ writes to. The GIL keeps its writers away.
-py::object environment_variable(const char* name) {
-  const char* const text = std::getenv(name);
-  if (!text) return py::none();
-  return py::reinterpret_steal<py::object>(PyUnicode_DecodeFSDefault(text));
+PyObject* environment_variable(PyObject*, PyObject* name) {
+  const char* const asked = PyUnicode_AsUTF8(name);
+  if (!asked) return nullptr;
+  const char* const text = std::getenv(asked);
+  if (!text) Py_RETURN_NONE;
+  return PyUnicode_DecodeFSDefault(text);
 }
+
+PyMethodDef fast_functions[] = {
+    {"environment_variable", &environment_variable, METH_O,
+     "environment_variable(name: str) -> str | None\n\n"
+     "What os.environ.get(name) gives, in a tenth of its time where there is none."},
+    {nullptr, nullptr, 0, nullptr},
+};
 
 }  // namespace
 
@@ -31,8 +41,7 @@ void register_build(py::module_& module) {
   module.def("thread_limit", &thread_limit, "Threads that one call may use.");
   module.def("set_thread_limit", &set_thread_limit, py::arg("threads"),
              "Set that number; 0 returns to MARKETSIM_NUM_THREADS or the cores available.");
-  module.def("environment_variable", &environment_variable, py::arg("name"),
-             "What os.environ.get(name) gives, in a fifth of its time where there is none.");
+  add_fast(module, fast_functions);
   module.def("compiler", [] { return std::string(MARKETSIM_COMPILER); }, "Compiler of this build.");
 }
 

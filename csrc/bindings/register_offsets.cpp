@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bindings/dlpack_args.hpp"
+#include "bindings/fast_call.hpp"
 #include "bindings/numpy_args.hpp"
 #include "bindings/register.hpp"
 #include "kernels/offsets/offsets.hpp"
@@ -145,53 +146,132 @@ FillOffsetArrays best_offsets_of_fills_py(FloatRows close, FloatRows high, Float
   return {chosen, high_out, low_out, profit_out};
 }
 
-// One problem given as tensors; None where they are not all as `borrow_floats` wants them, or where
-// a level is infinite. With a
-// second position the problem is the days once with each.
-py::object best_offsets_of_tensors(py::handle close, py::handle high, py::handle low,
-                                   py::handle high_pred, py::handle low_pred, py::handle position,
-                                   py::handle second, double high_min, double high_max,
-                                   double low_min, double low_max, int fill, int fee_rule,
-                                   float fee) {
-  const std::array<py::handle, 7> given = {close, high, low, high_pred, low_pred, position, second};
-  const size_t count = second.is_none() ? 6 : 7;
-  std::array<const float*, 7> rows{};
-  size_t days = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const std::optional<FloatRow> row = borrow_floats(given[i]);
-    if (!row || row->dimensions != 1 || (i > 0 && row->size != days)) return py::none();
-    const auto infinite = [](float value) { return std::isinf(value); };
-    const bool is_level = i >= 1 && i <= 4;  // the kernels take days with infinite ones for missing
-    if (is_level && std::any_of(row->data, row->data + row->size, infinite)) return py::none();
-    rows[i] = row->data;
-    days = row->size;
+// The number, and whether it is one that the kernels take: a float of Python's or a whole number.
+bool read_number(PyObject* object, double least, double most, double& to) {
+  if (PyFloat_Check(object)) {
+    to = PyFloat_AS_DOUBLE(object);
+  } else if (PyLong_CheckExact(object)) {
+    to = PyLong_AsDouble(object);
+    if (to == -1.0 && PyErr_Occurred()) PyErr_Clear(), to = NAN;
+  } else {
+    return false;
   }
-  const OffsetRules rules{make_rules(fill, fee_rule, fee, fee, false),
-                          inward_bounds(high_min, high_max, low_min, low_max)};
-  std::vector<float> twice;
-  if (count == 7) {
-    twice.reserve(12 * days);
-    for (size_t i = 0; i < 6; ++i) {
-      twice.insert(twice.end(), rows[i], rows[i] + days);
-      const float* const again = i == 5 ? rows[6] : rows[i];
-      twice.insert(twice.end(), again, again + days);
-    }
-    for (size_t i = 0; i < 6; ++i) rows[i] = twice.data() + 2 * i * days;
-    days *= 2;
-  }
-  OffsetProblems problem{};
-  problem.first = {rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], nullptr};
-  problem.count = 1;
-  problem.days = days;
-  const int threads = thread_limit();
-  float best_high, best_low;
-  double profit;
-  {
-    const py::gil_scoped_release release;  // the caller holds the tensors
-    best_offsets(rules, problem, threads, {&best_high, &best_low, &profit});
-  }
-  return py::make_tuple(static_cast<double>(best_high), static_cast<double>(best_low), profit);
+  return least <= to && to <= most;
 }
+
+// ((lowest, highest) high offset, (lowest, highest) low offset), tuples or lists; false for bounds
+// that are no such pairs in [-1, 1].
+bool read_bounds(PyObject* pairs, OffsetBounds& to) {
+  const auto is_pair = [](PyObject* pair) {
+    return (PyTuple_CheckExact(pair) || PyList_CheckExact(pair)) && Py_SIZE(pair) == 2;
+  };
+  if (!is_pair(pairs)) return false;
+  double ends[4];
+  for (int axis = 0; axis < 2; ++axis) {
+    PyObject* const pair = PySequence_Fast_GET_ITEM(pairs, axis);
+    if (!is_pair(pair)) return false;
+    for (int end = 0; end < 2; ++end) {
+      PyObject* const number = PySequence_Fast_GET_ITEM(pair, end);
+      if (!read_number(number, end ? ends[2 * axis] : -1.0, 1.0, ends[2 * axis + end]))
+        return false;
+    }
+  }
+  to = inward_bounds(ends[0], ends[1], ends[2], ends[3]);
+  return true;
+}
+
+// A fill's or a fee rule's number; -1, which is none, for what is no small whole number.
+int read_code(PyObject* object) {
+  const long code = PyLong_CheckExact(object) ? PyLong_AsLong(object) : -1;
+  if (code == -1) PyErr_Clear();
+  return code >= 0 && code < 256 ? static_cast<int>(code) : -1;
+}
+
+struct TensorProblem {
+  std::array<const float*, 6> rows;
+  size_t days;
+  std::vector<float> twice;  // what rows point to where there are two positions
+};
+
+// `tensors`: close, high, low, high_pred, low_pred, position, and a second position or None, with
+// which the problem is the days once with each. False where they are not all as `borrow_floats`
+// wants them, or where a level is infinite: the kernels take days with infinite ones for missing.
+bool read_problem(PyObject* const* tensors, TensorProblem& to) {
+  const size_t count = tensors[6] == Py_None ? 6 : 7;
+  std::array<const float*, 7> rows{};
+  to.days = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const std::optional<FloatRow> row = borrow_floats(tensors[i]);
+    if (!row || row->dimensions != 1 || (i > 0 && row->size != to.days)) return false;
+    const auto infinite = [](float value) { return std::isinf(value); };
+    const bool is_level = i >= 1 && i <= 4;
+    if (is_level && std::any_of(row->data, row->data + row->size, infinite)) return false;
+    rows[i] = row->data;
+    to.days = row->size;
+  }
+  std::copy_n(rows.begin(), 6, to.rows.begin());
+  if (count == 6) return true;
+  to.twice.reserve(12 * to.days);
+  for (size_t i = 0; i < 6; ++i) {
+    to.twice.insert(to.twice.end(), rows[i], rows[i] + to.days);
+    const float* const again = i == 5 ? rows[6] : rows[i];
+    to.twice.insert(to.twice.end(), again, again + to.days);
+  }
+  to.days *= 2;
+  for (size_t i = 0; i < 6; ++i) to.rows[i] = to.twice.data() + i * to.days;
+  return true;
+}
+
+// Arguments: the seven of `read_problem`, bounds, fill, fee_rule, fee. None for what it does not
+// take, which the caller then answers in another way.
+PyObject* best_offsets_of_tensors(PyObject*, PyObject* const* given, Py_ssize_t count) {
+  return guarded([&]() -> PyObject* {
+    if (count != 11) reject("best_offsets_of_tensors: expected 11 arguments");
+    OffsetRules rules{};
+    TensorProblem problem;
+    double fee;
+    if (!read_bounds(given[7], rules.bounds) || !read_number(given[10], 0.0, 0x1.fffffep-1, fee) ||
+        !read_problem(given, problem)) {
+      Py_RETURN_NONE;
+    }
+    const float rate = static_cast<float>(fee);
+    rules.rules = make_rules(read_code(given[8]), read_code(given[9]), rate, rate, false);
+    OffsetProblems one{};
+    const auto& rows = problem.rows;
+    one.first = {rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], nullptr};
+    one.count = 1;
+    one.days = problem.days;
+    float high, low;
+    double profit;
+    // Reading the number of threads, and letting others run, cost more than a small search.
+    constexpr size_t kSmall = 64;
+    if (problem.days <= kSmall) {
+      best_offsets(rules, one, 1, {&high, &low, &profit});
+    } else {
+      const int threads = thread_limit();
+      const py::gil_scoped_release release;  // the caller holds the tensors
+      best_offsets(rules, one, threads, {&high, &low, &profit});
+    }
+    PyObject* const found = PyTuple_New(3);
+    if (!found) return nullptr;
+    const double numbers[3] = {high, low, profit};
+    for (Py_ssize_t i = 0; i < 3; ++i) {
+      PyObject* const number = PyFloat_FromDouble(numbers[i]);
+      if (!number) return Py_DECREF(found), nullptr;
+      PyTuple_SET_ITEM(found, i, number);
+    }
+    return found;
+  });
+}
+
+PyMethodDef fast_functions[] = {
+    {"best_offsets_of_tensors", fast(&best_offsets_of_tensors), METH_FASTCALL,
+     "best_offsets_of_tensors(close: object, high: object, low: object, high_pred: object, "
+     "low_pred: object, position: object, second: object, bounds: object, fill: int, "
+     "fee_rule: int, fee: float) -> tuple[float, float, float] | None\n\n"
+     "Best offsets of one problem of tensors: (high, low, profit); None where none fit."},
+    {nullptr, nullptr, 0, nullptr},
+};
 
 }  // namespace
 
@@ -209,11 +289,7 @@ void register_offsets(py::module_& module) {
              arg("high_max"), arg("low_min"), arg("low_max"), arg("fills"), arg("fee_rule"),
              arg("fee"), arg("always_on"),
              "For each row the best of several fills: (number among `fills`, high, low, profit).");
-  module.def("best_offsets_of_tensors", &best_offsets_of_tensors, arg("close"), arg("high"),
-             arg("low"), arg("high_pred"), arg("low_pred"), arg("position"), arg("second"),
-             arg("high_min"), arg("high_max"), arg("low_min"), arg("low_max"), arg("fill"),
-             arg("fee_rule"), arg("fee"),
-             "Best offsets of one problem of tensors: (high, low, profit); None where none fit.");
+  add_fast(module, fast_functions);
 }
 
 }  // namespace marketsim::bindings

@@ -248,6 +248,9 @@ inline void store(double* to, R x) {
   Access<R>::store(to, x);
 }
 
+inline bool in_all_lanes(bool mask) {
+  return mask;
+}
 inline bool in_all_lanes(PackMask<1> mask) {
 #if defined(__AVX512DQ__)
   return _mm512_movepi64_mask((__m512i)mask.m) == 0xff;

@@ -80,7 +80,8 @@ if TYPE_CHECKING:
     from marketsim.kernels.types import Offsets, ProfitSums
     from marketsim.live import next_orders
     from marketsim.lookahead import LookaheadReport, check_lookahead
-    from marketsim.metrics.evaluation import ForecastEvaluation, evaluate_forecasts
+    from marketsim.metrics.evaluation import evaluate_forecasts
+    from marketsim.metrics.evaluation_result import ForecastEvaluation
     from marketsim.models import (
         Distribution,
         Model,
@@ -187,7 +188,7 @@ _HOMES = {
     "ProfitSums": "kernels.types",
     "profit_sums": "kernels.sums",
     "next_orders": "live",
-    "ForecastEvaluation": "metrics.evaluation",
+    "ForecastEvaluation": "metrics.evaluation_result",
     "evaluate_forecasts": "metrics.evaluation",
     "Distribution": "models",
     "Model": "models",

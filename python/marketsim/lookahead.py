@@ -23,7 +23,6 @@ from marketsim.strategies import BarStrategy, Strategy, select_strategies
 from marketsim.walkforward import walk_forward
 
 _FIELDS = ("open", "high", "low", "close", "volume")
-_DECISIONS = ("position", "high_offset", "low_offset", "sell_limit", "buy_limit")
 _SIMULATIONS = 120  # evaluated bars of a strategy: enough for every cut, few enough to be fast
 _ATTEMPTS = 4
 Outputs = dict[str, npt.NDArray[np.float64]]
@@ -150,16 +149,15 @@ def check_lookahead(
         raise ArgumentError(f"cuts must be at least 1: got {cuts}")
     name, run, allowed, first = _runner(subject, bars, model, reads)
     generator = np.random.default_rng(seed)
-    edges = np.linspace(first, len(bars) - 1, cuts + 1).astype(int)
-    inner = {int(generator.integers(a, max(b, a + 1))) for a, b in itertools.pairwise(edges)}
-    chosen = sorted(inner | {len(bars) - 1})
     base = run(bars)
+    chosen = _cuts(base, first, len(bars), cuts, generator)
     values = sum(int(np.isfinite(column).sum()) for column in base.values())
     if values == 0:
         raise ArgumentError(
             f"{name} returns no finite value on these bars: give more bars to check it"
         )
     found: dict[tuple[str, str], Leak] = {}
+    leaking: dict[str, list[int]] = {name: [] for name in base}  # cuts whose change shows
 
     def compare(other: Outputs, cut: int, test: Any, stop: int) -> None:
         for output, column in base.items():
@@ -174,6 +172,8 @@ def check_lookahead(
             )
             if same.all():
                 continue
+            if test == "changed":
+                leaking[output].append(cut)
             bar = int((~same).argmax())
             known = found.get((output, test))
             if known is None or bar < known.bar:
@@ -183,18 +183,41 @@ def check_lookahead(
                 )  # fmt: skip
 
     compare(run(bars), len(bars), "repeated", len(bars))
-    for cut in chosen:
+    for i, cut in enumerate(chosen):
         # Values that act within bar `cut` may not read it either.
         stop = cut + 1 if allowed == "before" else cut
-        compare(run(_changed(bars, cut, _FIELDS, generator)), cut, "changed", stop)
+        compare(run(_changed(bars, cut, _FIELDS, generator, 1 - 2 * (i % 2))), cut, "changed", stop)
         compare(run(Bars(bars.frame.iloc[:cut], bars.symbol)), cut, "removed", cut)
-    leaks = [_with_fields(leak, base, bars, run, allowed, seed) for leak in found.values()]
+    leaks = [
+        _with_fields(leak, leaking[leak.output], base, bars, run, allowed, seed)
+        for leak in found.values()
+    ]
     leaks.sort(key=lambda leak: (leak.bar, leak.output))
     return LookaheadReport(name, tuple(leaks), tuple(chosen), values, allowed)
 
 
+def _cuts(
+    base: Outputs, first: int, count: int, cuts: int, generator: np.random.Generator
+) -> list[int]:
+    """Choose rows spread over first .. count - 1, and the last: next to values that change.
+
+    A decision that stays the same for long would hide most of what it reads.
+    """
+    changes = np.zeros(count + 1, bool)
+    for column in base.values():
+        changes[1:count] |= column[1:] != column[:-1]
+    edges = np.linspace(first, count - 1, cuts + 1).astype(int)
+    chosen = {count - 1}
+    for a, b in itertools.pairwise(edges):
+        rows = np.arange(a, max(b, a + 1))
+        near = rows[changes[rows] | changes[rows - 1]]
+        chosen.add(int(generator.choice(near if near.size else rows)))
+    return sorted(chosen)
+
+
 def _with_fields(
     leak: Leak,
+    cuts: list[int],
     base: Outputs,
     bars: Bars,
     run: Callable[[Bars], Outputs],
@@ -204,29 +227,37 @@ def _with_fields(
     """Add the columns whose change alone shows the leak."""
     if leak.test != "changed":
         return leak
-    fields = []
-    stop = leak.cut + 1 if reads == "before" else leak.cut
-    for field in _FIELDS:
-        for attempt in range(_ATTEMPTS):  # one change may not flip a decision
-            generator = np.random.default_rng(seed + attempt)
-            after = run(_changed(bars, leak.cut, (field,), generator))[leak.output]
-            if not np.array_equal(base[leak.output][:stop], after[:stop], equal_nan=True):
-                fields.append(field)
-                break
-    return Leak(**{**vars(leak), "fields": tuple(fields)})
+    # One change of one column, within its bar, may not flip a decision.
+    for cut in cuts:
+        fields = []
+        stop = cut + 1 if reads == "before" else cut
+        for field in _FIELDS:
+            for attempt in range(_ATTEMPTS):
+                generator = np.random.default_rng(seed + attempt)
+                after = run(_changed(bars, cut, (field,), generator))[leak.output]
+                if not np.array_equal(base[leak.output][:stop], after[:stop], equal_nan=True):
+                    fields.append(field)
+                    break
+        if fields:
+            return Leak(**{**vars(leak), "fields": tuple(fields)})
+    return leak
 
 
-def _changed(bars: Bars, cut: int, fields: Sequence[str], generator: np.random.Generator) -> Bars:
+def _changed(
+    bars: Bars, cut: int, fields: Sequence[str], generator: np.random.Generator, sign: int = 1
+) -> Bars:
     """Change these columns from row `cut` on, keeping valid OHLC bars.
 
-    A single column moves within the range that the others allow, so that no other changes.
+    Several columns rise (`sign` 1) or fall (-1) for some bars. A single column moves within the
+    range that the others allow, so that no other changes.
     """
     frame = bars.frame
     values = {name: frame[name].to_numpy(copy=True) for name in _FIELDS}
     later = {name: values[name][cut:] for name in _FIELDS}
     count = len(frame) - cut
     if len(fields) > 1:  # change the level, then each column, so that ratios change too
-        level = np.exp(generator.normal(0.0, 0.1, count))
+        trend = 0.2 * sign * np.minimum(np.arange(1, count + 1), 8)
+        level = np.exp(trend + generator.normal(0.0, 0.1, count))
         for name in fields:
             later[name] *= level
     for name in ("high", "low", "open", "close", "volume"):
@@ -319,15 +350,19 @@ def _decisions(strategy: Strategy, bars: Bars, model: str | Model, simulations: 
         bars, model, simulations=simulations, window=1, strategies=[strategy],
         offset_window=40, store=False, progress=False, check=False,
     )  # fmt: skip
-    days = result.days
-    days = days[days["strategy"] == strategy.name]
-    rows = bars.frame.index.get_indexer(pd.DatetimeIndex(days["date"]))
+    outcome = result.runs[strategy.name].outcome
+    rows, before = result.windows.days, result.market.previous_close
+    columns = {
+        "position": outcome.position,
+        "high_offset": outcome.high_offset,
+        "low_offset": outcome.low_offset,
+        "sell_limit": before * (1.0 + outcome.high_level),
+        "buy_limit": before * (1.0 + outcome.low_level),
+    }
     found = {}
-    for name in _DECISIONS:
-        if name in days:
-            column = np.full(len(bars), np.nan)
-            column[rows] = days[name].to_numpy(dtype=np.float64)
-            found[name] = column
+    for name, values in columns.items():
+        found[name] = np.full(len(bars), np.nan)
+        found[name][rows] = values
     return found
 
 

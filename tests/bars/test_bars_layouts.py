@@ -74,9 +74,9 @@ FILES = {
     "mt4.csv": (
         table("", "{t:%Y.%m.%d},{t:%H:%M},{o},{h},{l},{c},{v}", MINUTES),
         "MetaTrader 4 export", MINUTES, "UTC"),
-    "histdata.csv": (
+    "ninjatrader.csv": (
         table("", "{t:%Y%m%d %H%M%S};{o};{h};{l};{c};{v}", MINUTES),
-        "HistData export", MINUTES, "Etc/GMT+5"),
+        "NinjaTrader export", MINUTES, "UTC"),
     "binance-ms.csv": (
         table("", "{ms},{o},{h},{l},{c},{v},{e},1.5,10,2.5,3.5,0", e=lambda v: v["ms"] + 86399999),
         "Binance klines", DAYS, "UTC"),
@@ -134,7 +134,7 @@ FILES = {
         table("time,open,high,low,close,Volume,Volume MA", "{s},{o},{h},{l},{c},{v},3",
               s=lambda v: v["ms"] // 1000),
         "", DAYS, "UTC"),
-    "lean.csv": (
+    "/equity/lean.csv": (
         table("", "{t:%Y%m%d %H:%M},{o4},{h4},{l4},{c4},{v}", DAYS,
               **{f"{k}4": (lambda v, k=k: int(v[k] * 10000)) for k in "ohlc"}),
         "Lean data", DAYS, "UTC"),

@@ -32,7 +32,7 @@ def test_one_bar_has_no_return(frame):
 
 def test_a_return_depends_on_two_bars_only(frame):
     before = bar_returns(read_bars(frame))
-    frame.loc[7, ["open", "high", "low", "close"]] *= 2
+    frame.loc[7, ["open", "high", "low", "close"]] *= 1.3
     after = bar_returns(read_bars(frame))
     changed = np.flatnonzero((before != after).any(axis=0))
     assert changed.tolist() == [6, 7]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -135,3 +136,45 @@ def test_one_more_whole_day_never_makes_or_hides_a_running_bar(times, hour):
     # Rows in another order, and a gap before them, change nothing.
     assert find_running(late[::-1], np.append(known, True)) == "day"
     assert find_running(late[1:], known) == ("day" if len(late) > 3 else "")
+
+
+def months_of(factor, row=8):
+    """Restless bars of months, whose prices step at one row."""
+    rng = np.random.default_rng(5)
+    times = np.arange("2019-01", "2022-01", dtype="M8[M]").astype("M8[ns]").view(np.int64)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.06, len(times))))
+    open_ = np.append(100, close[:-1])
+    part = np.where(np.arange(len(times)) < row, 1.0, factor)
+    high, low = np.maximum(open_, close) * 1.04, np.minimum(open_, close) * 0.96
+    volume = np.full(len(times), 1e6) * part
+    return *(column / part for column in (open_, high, low, close)), volume, times
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0, 4.0, 7.0, 20.0, 0.1])
+@pytest.mark.parametrize("row", [4, 8, 20])
+def test_splits_of_monthly_bars_and_of_the_first_rows(factor, row):
+    expected = {} if factor == 1.0 else {row: factor}
+    assert suspected_splits(*months_of(factor, row)) == expected
+
+
+def test_a_third_lost_by_news_is_no_split():
+    close = np.full(40, 90.0)
+    close[20:] /= 1.5
+    volume = np.full(40, 1e6)
+    assert suspected_splits(close, close, close, close, volume) == {20: 1.5}
+    volume[20] = 9e6
+    assert suspected_splits(close, close, close, close, volume) == {}
+
+
+@pytest.mark.parametrize("factor", [100.0, 0.01, 1000.0])
+def test_pence_that_turn_into_pounds_are_named_and_mended(find, factor):
+    close = 1234 + np.sin(np.arange(40))
+    close[25:] /= factor
+    rows = {"open": close, "high": close * 1.01, "low": close * 0.99, "close": close}
+    frame = pd.DataFrame({"date": np.arange("2024-01", 40, dtype="M8[D]"), **rows, "volume": 1e6})
+    defect = find(frame)["unit_change"]
+    assert defect.rows == (25,) and "pence" in defect.message
+    bars = read_bars(frame, splits="adjust")
+    assert (bars.volume == 1e6).all() and bars.close.max() < 1.01 * bars.close.min()
+    frame.loc[25:, "volume"] *= factor
+    assert "unadjusted_split" in find(frame)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from marketsim.bars import read_bars
 from marketsim.bars.clock import DAY, HOUR
-from marketsim.bars.running import find_strays
+from marketsim.bars.running import find_running, find_strays
 
 DATES = [str(day.date()) for day in pd.bdate_range("2019-01-23", periods=9)]
 
@@ -59,3 +59,65 @@ def test_bars_that_keep_their_step_have_none(hours, shift, data):
     if hours >= 24:
         wall[moved:] += (shift if shift < 2 else -1) * HOUR
     assert not find_strays(wall, np.ones(len(wall), np.bool_)).any()
+
+
+def stamps(*parts):
+    return [str(t) for part in parts for t in part]
+
+
+WEEK = pd.bdate_range("2024-01-02", periods=6)
+HOURS = pd.DatetimeIndex([day + pd.Timedelta(hours=9.5 + k) for day in WEEK for k in range(7)])
+
+
+@pytest.mark.parametrize("closing", [0, 16])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_days_and_then_hours_are_named(write, find, closing, backwards):
+    days = pd.bdate_range("2023-11-01", periods=30) + pd.Timedelta(hours=closing)
+    times = stamps(days, HOURS)
+    if backwards:
+        times.reverse()
+    found = find(write("A.csv", text_of(times)))
+    assert {"within_a_day", "days_after_parts"} & found.keys()
+
+
+def test_hours_and_then_days_are_named_with_the_row(write, find):
+    days = pd.bdate_range("2024-02-01", periods=30)
+    defect = find(write("A.csv", text_of(stamps(HOURS, days))))["days_after_parts"]
+    assert defect.rows[-1] == len(HOURS) + 29 and len(HOURS) <= defect.rows[0] + 1
+    assert "split the file" in defect.fix
+
+
+@pytest.mark.parametrize(
+    ("freq", "more"),
+    [("min", "27s"), ("h", "23min"), ("h", "14min11s"), ("5min", "2min"), ("4h", "77min")],
+)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_last_bar_within_a_day_that_is_not_over_is_named(write, find, freq, more, backwards):
+    times = pd.date_range("2024-01-02 09:00", periods=80, freq=freq).tolist()
+    times[-1] = times[-2] + pd.Timedelta(more)
+    written = [str(t) for t in (times[::-1] if backwards else times)]
+    path = write("A.csv", text_of(written))
+    assert find(path)["running_bar"].rows == ((0,) if backwards else (79,))
+    assert len(read_bars(path, repair="drop_running")) == 79
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(
+    st.sampled_from(["min", "5min", "h", "4h"]), st.lists(st.booleans(), min_size=5, max_size=60)
+)
+def test_holes_of_a_quiet_market_are_no_running_bar(freq, kept):
+    times = pd.date_range("2024-03-08 09:30", periods=len(kept) + 5, freq=freq)
+    times = times[np.append([True] * 5, kept)].as_unit("ns").asi8
+    assert find_running(times, np.ones(len(times), np.bool_)) == ""
+
+
+def test_an_auction_and_summer_time_are_no_running_bar():
+    auction = HOURS.append(HOURS[3::7].normalize() + pd.Timedelta(hours=16)).sort_values()
+    for times in (
+        auction,
+        pd.date_range("2024-03-01", "2024-04-02", freq="4h", tz="Europe/Berlin"),
+    ):
+        known = np.ones(len(times), np.bool_)
+        nanoseconds = times.as_unit("ns").asi8
+        for count in range(40, len(times) + 1):
+            assert find_running(nanoseconds[:count], known[:count]) == ""

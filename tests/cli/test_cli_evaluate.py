@@ -137,6 +137,18 @@ def test_models_are_judged(daily_file: Path, capsys: pytest.CaptureFixture[str])
     assert any(row["regime"] == "after the cutoff" for row in facts)
 
 
+def test_a_page_is_written(
+    daily_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "skill.html"
+    common = ["evaluate", str(daily_file), "--no-store", "--quiet", "--model", "ewma", "range"]
+    assert main([*common, "--report", str(page)]) == 0
+    assert "Coverage by level" in page.read_text()
+    capsys.readouterr()
+    assert main([*common, "--report", str(tmp_path / "skill.csv")]) == 2
+    assert "must end in .html" in capsys.readouterr().err
+
+
 def test_a_folder_names_what_fails(
     daily_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -153,6 +165,7 @@ def test_a_folder_names_what_fails(
     [
         (["--horizons", "one"], "--horizons must be whole numbers"),
         (["--cutoffs", "ewma"], "--cutoffs takes MODEL=DATE"),
+        (["--samples", "8", "--report", "page.html"], "--report is of an evaluation"),
         (["--model", "ewma", "range", "--samples", "8"], "--against compares forecasts of one"),
     ],
 )

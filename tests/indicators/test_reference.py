@@ -142,6 +142,29 @@ def test_means_divide_to_the_last_bit() -> None:
     ])  # fmt: skip
 
 
+@pytest.mark.parametrize("price", [0.1, 1.1, 65536.3, 1e-5, 3e300])
+def test_equal_prices_have_no_deviation(price: float) -> None:
+    from marketsim.indicators import jit
+
+    walk = series("walk", 60).close
+    for n in (2, 3, 7, 10, 20, 37):
+        full, still = slice(n - 1, 60), np.full(60, price)
+        bands = ind.bollinger(still, n)
+        assert (ind.rolling_std(still, n)[full] == 0.0).all()
+        assert (bands.upper == bands.lower)[full].all() and (bands.position[full] == 0.5).all()
+        assert np.isnan(ind.zscore(still, n)).all()
+        assert np.isnan(ind.correlation(still, walk, n)).all()
+        assert np.isnan(ind.correlation(walk, still, n)).all()
+        live, state, pair = ind.stream.zscore(n), jit.window_state(n), jit.pair_state(n)
+        for x, y in zip(still.tolist(), walk.tolist(), strict=True):
+            assert np.isnan(live.update(x)) and np.isnan(jit.zscore_update(state, x, 0.0))
+            assert np.isnan(jit.correlation_update(pair, x, y))
+    # A window in which only one price moved has one.
+    moved = np.full(64, price)
+    moved[40] = np.nextafter(price, np.inf)
+    assert (ind.rolling_std(moved, 8)[40:48] > 0.0).all()
+
+
 def numba_forms(data: Any) -> dict[str, tuple[Any, Any, tuple[Any, ...], Any]]:
     """State, update, its columns and parameters, and the batch form's values, by name."""
     from marketsim.indicators import jit

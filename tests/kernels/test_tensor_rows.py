@@ -41,7 +41,7 @@ def test_none_and_empty_ones() -> None:
         torch.zeros(6),
         torch.zeros(10)[::2],
         torch.zeros(5, 2)[:, 0],
-        torch.zeros(5, requires_grad=True),
+        torch._neg_view(torch.zeros(5)),
         torch.zeros(5, dtype=torch.complex64).conj().imag,
         torch.zeros(5, device="meta"),
         np.zeros(5, dtype=np.float32),

@@ -124,14 +124,18 @@ def test_what_the_compiled_entry_declines() -> None:
     order = ("close_actual", "high_actual", "low_actual", "high_pred", "low_pred", "positions")
     given_rows = [rows[name] for name in order]
     legacy = fill_code("legacy", legacy=True)
-    rest = (None, -0.03, 0.03, -0.03, 0.03, legacy, 1, 0.0005)
-    assert _core.best_offsets_of_tensors(*given_rows, *rest) is not None
+    bounds = ((-0.03, 0.03), (-0.03, 0.03))
+    rest = (None, bounds, legacy, 1, 0.0005)
+    found = _core.best_offsets_of_tensors(*given_rows, *rest)
+    assert found is not None
+    asks = rows["positions"].clone().requires_grad_()
+    assert _core.best_offsets_of_tensors(*given_rows[:5], asks, *rest) == found
     for wrong in (
         rows["positions"].double(),
         rows["positions"].numpy(),
         rows["positions"][:5],
         rows["positions"][None],
-        rows["positions"].clone().requires_grad_(),
+        torch._neg_view(rows["positions"]),
         rows["positions"].to("meta"),
         [1.0] * 6,
         None,
@@ -140,7 +144,24 @@ def test_what_the_compiled_entry_declines() -> None:
     parts = torch.zeros(12)[::2]
     assert _core.best_offsets_of_tensors(*given_rows[:5], parts, *rest) is None
     with pytest.raises(ValueError, match="fill"):
-        _core.best_offsets_of_tensors(*given_rows, *rest[:5], 9, 1, 0.0)
+        _core.best_offsets_of_tensors(*given_rows, None, bounds, 9, 1, 0.0)
+    for other in (
+        ((-0.03, 0.03),),
+        ((0.03, -0.03), (-0.03, 0.03)),
+        ((-2.0, 0.03), (-0.03, 0.03)),
+        ((-0.03, float("nan")), (-0.03, 0.03)),
+        np.array(bounds),
+        None,
+    ):
+        assert _core.best_offsets_of_tensors(*given_rows, None, other, legacy, 1, 0.0005) is None
+    for fee in (-0.1, 1.0, float("nan"), "0.1", None, True, 10**400):
+        assert _core.best_offsets_of_tensors(*given_rows, None, bounds, legacy, 1, fee) is None
+    whole = _core.best_offsets_of_tensors(*given_rows, None, [[-1, 1], (0, 0)], legacy, 1, 0)
+    assert whole == _core.best_offsets_of_tensors(
+        *given_rows, None, ((-1.0, 1.0), (0.0, 0.0)), legacy, 1, 0.0
+    )
+    with pytest.raises(ValueError, match="11 arguments"):
+        _core.best_offsets_of_tensors(*given_rows)
 
 
 def test_float64_is_not_rounded() -> None:

@@ -191,5 +191,14 @@ def test_what_is_assumed_is_said(bars: Bars) -> None:
     assert any("next bar" in text and "calendar=" in text for text in notes)
     assert any("unprofit_shutdown carry state" in text for text in notes)
     assert any("tick=" in text for text in notes)
-    stated = next_orders(bars, "ewma", "maxdiff", calendar="24/5", tick=0.01, progress=False)
+    stated = next_orders(bars, "range", "maxdiff", calendar="24/5", tick=0.01, progress=False)
     assert stated.attrs["notes"] == []
+
+
+def test_forecasts_that_cross_are_noted() -> None:
+    bars = ms.demo_bars()
+    notes = ms.next_orders(bars, "ewma", progress=False, store=False).attrs["notes"]
+    (note,) = [text for text in notes if "crossed" in text]
+    assert note.startswith(f"{bars.symbol}: ewma forecasts the four prices independently")
+    notes = ms.next_orders(bars, "range", progress=False, store=False).attrs["notes"]
+    assert not any("crossed" in text for text in notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ import pytest
 import marketsim as ms
 from marketsim.bars import TARGETS, Bars
 from marketsim.metrics import Skill, diebold_mariano
-from marketsim.metrics.evaluation import LEVELS, evaluate_forecasts
+from marketsim.metrics.evaluation import evaluate_forecasts
+from marketsim.metrics.evaluation_result import LEVELS
+from marketsim.walkforward.evaluation_page import render_evaluation, write_evaluation
 
 QUIET: dict[str, Any] = {"store": False, "progress": False}
 
@@ -228,3 +231,27 @@ def test_wrong_arguments(
         evaluate_forecasts(bars, **({"models": "ewma"} | QUIET | arguments))
     with pytest.raises(ms.ArgumentError, match="given twice"):
         evaluate_forecasts([bars, bars], "ewma", **QUIET)
+
+
+def test_the_page(found: ms.ForecastEvaluation, tmp_path: Path) -> None:
+    page = write_evaluation(found, tmp_path / "skill.html").read_text()
+    for text in ("Skill against no change", "Models beside one another", "Coverage by level",
+                 "By volatility, year", "Where the close lies", "Diebold and Mariano"):  # fmt: skip
+        assert text in page
+    assert " src=" not in page and " href=" not in page.replace('href="data:,"', "")
+    one = found.judged["ewma", "SPX", 1]
+    inside = (one.actual[:, 3] > one.quantiles[:, 3, 0]) & (
+        one.actual[:, 3] <= one.quantiles[:, 3, -1]
+    )
+    assert f"{100 * inside.mean():.1f} %" in page
+    assert render_evaluation(found) == page
+    with pytest.raises(ms.ArgumentError, match="must end in"):
+        write_evaluation(found, tmp_path / "skill.csv")
+
+
+def test_forecasts_that_cross_are_counted(bars: Bars) -> None:
+    made = evaluate_forecasts(bars, ["ewma", "range"], **QUIET)
+    assert set(made.crossed) == {"ewma"}  # range forecasts whole bars
+    judged = made.forecasts // 4
+    told = f"ewma forecasts the four prices independently, and on {made.crossed['ewma']:,} of "
+    assert any(note.startswith(told + f"{judged:,} bars") for note in made.notes)

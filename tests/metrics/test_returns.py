@@ -67,7 +67,7 @@ def test_a_benchmark_that_does_not_fit_is_refused() -> None:
         align_benchmark(pd.Series(values, index=pd.date_range("2020-01-01", periods=5)), index)
     with pytest.raises(ValueError, match=r"no return for 2 of 5 bars, first 2024-01-04"):
         align_benchmark(pd.Series(values[:3], index=index[:3]), index)
-    with pytest.raises(ValueError, match="there twice"):
+    with pytest.raises(ValueError, match="one return for each date: got 2024-01-01 .* twice"):
         align_benchmark(pd.Series(values, index=[*index[:4], index[0]]), index)
     with pytest.raises(ValueError, match="finite"):
         align_benchmark(pd.Series(np.full(5, np.nan), index=index), index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -292,3 +293,44 @@ def test_fingerprints_are_of_the_weights_and_not_of_their_folder(tmp_path: Path)
     renamed = {f"{key}x" if key == name else key: value for key, value in weights.items()}
     prints.add(load(write_checkpoint(tmp_path / "renamed", TOTO1, renamed, 1)).fingerprint)
     assert len(prints) == 3
+
+
+@pytest.mark.parametrize("first", ["fingerprint", "forecast"])
+@pytest.mark.parametrize("change", ["replaced", "written over"])
+def test_the_fingerprint_is_of_the_weights_that_forecast(
+    tmp_path: Path, first: str, change: str
+) -> None:
+    """Training goes on in the folder of a model that a notebook holds."""
+    weights = toto1_weights(TOTO1, 3)
+    folder = write_checkpoint(tmp_path / "toto", TOTO1, weights, 1)
+    old = load(folder)
+    expected, fingerprint = parameters(old.predict(CONTEXT)), old.fingerprint
+    held = load(folder)
+    held.fingerprint if first == "fingerprint" else held.predict(CONTEXT)
+    other = {name: values * 1.05 for name, values in weights.items()}
+    new = write_checkpoint(tmp_path / "new", TOTO1, other, 1)
+    if change == "replaced":
+        (new / "model.safetensors").replace(folder / "model.safetensors")
+    else:
+        shutil.copy(new / "model.safetensors", folder / "model.safetensors")
+    if (first, change) == ("fingerprint", "written over"):
+        with pytest.raises(CheckpointError, match="were changed after the model had been opened"):
+            held.predict(CONTEXT)
+    else:
+        np.testing.assert_array_equal(parameters(held.predict(CONTEXT)), expected)
+    assert held.fingerprint == fingerprint
+    assert load(folder).fingerprint != fingerprint
+    copy = deepcopy(held)
+    assert copy.fingerprint == fingerprint
+    with pytest.raises(CheckpointError, match="were changed after the model had been opened"):
+        copy.predict(CONTEXT)
+
+
+def test_a_copy_without_a_fingerprint_reads_the_files_of_the_model(folder: Path) -> None:
+    held = load(folder)
+    assert deepcopy(held).fingerprint == held.fingerprint
+    copy = deepcopy(load(folder))
+    shutil.copy(folder / "model.safetensors", folder / "same")
+    (folder / "same").replace(folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match="was changed after"):
+        copy.predict(CONTEXT)

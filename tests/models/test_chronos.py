@@ -361,4 +361,4 @@ def test_a_folder_that_changes_while_it_is_opened_is_refused(
     checkpoint = Checkpoint.open(tmp_path, "tiny")
     (tmp_path / "generation_config.json").unlink()
     with pytest.raises(CheckpointError, match="was changed after"):
-        _ = checkpoint.digest
+        opening.open_pipeline(checkpoint, Execution("cpu", "float32"))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from golden import golden_folder, why_missing
 
 import marketsim as ms
 
@@ -30,9 +30,9 @@ from marketsim.models.kronos.series import read_series
 from marketsim.models.kronos.stack import room
 from marketsim.models.kronos.tokenizer import Tokens
 
-FOLDER = Path(__file__).parents[3] / "shared" / "golden" / "kronos"
+FOLDER = golden_folder("kronos")
 if not FOLDER.is_dir():
-    pytest.skip("the golden cases are not beside the checkout", allow_module_level=True)
+    pytest.skip(why_missing(FOLDER), allow_module_level=True)
 
 MANIFEST = json.loads((FOLDER / "manifest.json").read_text())
 INPUTS = np.load(FOLDER / "inputs.npz")

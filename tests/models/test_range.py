@@ -17,7 +17,9 @@ from marketsim.errors import ArgumentError
 from marketsim.forecasts import ForecastPlan, MemoryStore, run_plan
 from marketsim.models import ClimatologyModel, RangeModel
 from marketsim.models.statistical.base import LEVELS
-from marketsim.models.statistical.range import range_scales
+from marketsim.models.statistical.range import _lagged_means, range_scales
+from marketsim.models.statistical.range import _log_variances as range_logs
+from marketsim.models.statistical.seasons import period_of, seasonal_part
 
 LEVEL = np.array(LEVELS)
 
@@ -133,3 +135,66 @@ def test_what_it_cannot_forecast_from(contexts: np.ndarray, message: str) -> Non
     for wrong in (59, 1.5, None):
         with pytest.raises(ArgumentError, match="fit must be"):
             RangeModel(fit=wrong)
+
+
+def daily_moves(count: int, period: int, seed: int) -> np.ndarray:
+    """Bars of which those of the first quarter of each period move four times as much."""
+    bars = moves(count, seed)
+    bars[:, np.arange(count) % period < max(1, period // 4)] *= 4.0
+    return bars
+
+
+@pytest.mark.parametrize("period", [6, 24, 48])
+def test_a_session_is_found_and_used(period: int) -> None:
+    bars = daily_moves(2500, period, period)
+    logs = range_logs(bars)
+    assert period_of(logs - logs.mean()) == period
+    scale = range_scales(bars, 750)[2000:2500]  # of bars 2000 .. 2499
+    loud = np.arange(2000, 2500) % period < max(1, period // 4)
+    assert 2.0 < np.median(scale[loud]) / np.median(scale[~loud]) < 6.0
+
+
+def test_noise_and_clusters_have_no_period() -> None:
+    """Volatility that clusters without a session is taken for one in 1 of 100 series or so."""
+    rng = np.random.default_rng(0)
+    found = [period_of(rng.normal(size=2048)) for _ in range(20)]
+    for _ in range(20):
+        logs = 1.2 * rng.normal(size=1024)
+        cluster = 0.0
+        for i in range(logs.size):
+            cluster = 0.95 * cluster + 0.25 * rng.normal()
+            logs[i] += cluster
+        found.append(period_of((logs - _lagged_means(logs)[:, -1])[21:]))
+    assert sum(period > 0 for period in found) <= 1
+    assert period_of(np.zeros(500)) == 0
+    assert period_of(rng.normal(size=20)) == 0
+
+
+@pytest.mark.parametrize("period", [5, 24])
+def test_sessions_change_no_earlier_forecast(period: int) -> None:
+    bars = daily_moves(700, period, 7)
+    each = RangeModel().predict_each(bars, 120).quantile(LEVELS)
+    for end in (127, 128, 129, 255, 256, 257, 511, 512, 513, 699):
+        alone = RangeModel().predict(bars[None, :, :end]).quantile(LEVELS)[0]
+        np.testing.assert_array_equal(each[end - 120], alone)
+        changed = bars.copy()
+        changed[:, end:] *= 3.0
+        np.testing.assert_array_equal(
+            RangeModel().predict_each(changed, 120).quantile(LEVELS)[: end - 119],
+            each[: end - 119],
+        )
+
+
+@pytest.mark.parametrize("period", [1, 24])
+def test_the_part_of_the_session_is_the_mean_at_its_place(period: int) -> None:
+    logs = range_logs(daily_moves(600, period, 3))
+    mean = _lagged_means(logs)[:, -1]
+    found = seasonal_part(logs, mean)
+    deviations = np.where(np.isnan(mean), 0.0, logs - mean)
+    for end in (128, 130, 255, 300, 600):
+        used = period_of(deviations[: 1 << (end.bit_length() - 1)])
+        expected = 0.0
+        if used:
+            earlier = np.arange(end - used, -1, -used)[:20]
+            expected = deviations[earlier].mean()
+        assert found[end - 1] == pytest.approx(expected, abs=1e-9)

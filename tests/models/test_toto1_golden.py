@@ -13,16 +13,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from golden import golden_folder, why_missing
 from toto1_cases import load, parameters
 
 from marketsim.models import StudentTMixture
 from marketsim.models.toto1.scaler import patch_scales, scaled_patches
 
-FOLDER = Path(__file__).parents[3] / "shared" / "golden" / "toto1"
+FOLDER = golden_folder("toto1")
 
 pytest.importorskip("torch")
 if not FOLDER.is_dir():
-    pytest.skip("the golden cases are not beside the checkout", allow_module_level=True)
+    pytest.skip(why_missing(FOLDER), allow_module_level=True)
 
 MANIFEST = json.loads((FOLDER / "manifest.json").read_text())
 INPUTS = np.load(FOLDER / "inputs.npz")

@@ -7,20 +7,20 @@ test_toto2.py remain.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from golden import golden_folder, why_missing
 
 import marketsim as ms
 from marketsim.models.toto2.model import Toto2Model
 
-FOLDER = Path(__file__).parents[3] / "shared" / "golden" / "toto2"
+FOLDER = golden_folder("toto2")
 
 pytest.importorskip("torch")
 if not FOLDER.is_dir():
-    pytest.skip("the golden cases are not beside the checkout", allow_module_level=True)
+    pytest.skip(why_missing(FOLDER), allow_module_level=True)
 
 MANIFEST = json.loads((FOLDER / "manifest.json").read_text())
 INPUTS = np.load(FOLDER / "inputs.npz")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -141,6 +142,25 @@ def test_large_arrays_do_not_travel_through_the_pipe() -> None:
         got = receive(theirs)
         assert got.nbytes == 80_000_000
         assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_forked_process_hashes_large_files(tmp_path: Path) -> None:
+    """The threads of BLAKE3 do not survive a fork; a hash must not wait for them."""
+    from marketsim.models import fingerprint
+
+    file = tmp_path / "weights.bin"
+    file.write_bytes(os.urandom(1 << 22))
+    here = fingerprint._file_hash(file)  # begins its threads in this process
+    found = dict(
+        run_each(lambda name: fingerprint._file_hash(Path(name)), [str(file), "-"], jobs=2)
+    )
+    assert found[str(file)].found == here
+    assert isinstance(found["-"].raised, OSError)
+
+
+def test_the_collector_of_this_process_goes_on() -> None:
+    list(run_each(doubled, ["a", "b"], jobs=2))
+    assert gc.get_freeze_count() == 0
 
 
 INTERRUPTED = """

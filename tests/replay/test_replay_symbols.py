@@ -10,8 +10,17 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from replay_oracle import Oracle
-from replay_scripts import OF_ACCOUNT, bars_of, finer_bars, replayed, scripts, write
+from replay_oracle import Ask, Oracle
+from replay_scripts import (
+    OF_ACCOUNT,
+    bars_of,
+    finer_bars,
+    markets,
+    price_rows,
+    replayed,
+    scripts,
+    write,
+)
 from symbols_oracle import SymbolsOracle
 
 import marketsim as ms
@@ -32,6 +41,21 @@ def universes(draw, least=1):
         missing = draw(st.lists(st.integers(0, 14), max_size=4, unique=True))
         days = [day for day in range(16) if day not in missing][: len(rows)]
         found.append((rows, script, extra, days))
+    return found
+
+
+@st.composite
+def rebalances(draw):
+    """Two or three symbols that move to fractions of the equity, so that they need its cash."""
+    fractions = st.sampled_from([None, 0.0, 0.25, 0.5, 1.0])
+    count = draw(st.integers(3, 8))
+    extra = draw(markets([()] * count))
+    found = []
+    for _ in range(draw(st.integers(2, 3))):
+        rows = draw(price_rows(count, count))
+        chosen = [draw(fractions) for _ in rows]
+        script = [[] if x is None else [Ask("market", x, size="target_equity")] for x in chosen]
+        found.append((rows, script, {k: extra[k] for k in OF_ACCOUNT if k in extra}, range(count)))
     return found
 
 
@@ -69,7 +93,7 @@ def account_of(universe, **rules) -> Account:
 @pytest.mark.parametrize("fill", ["next_open", "same_close"])
 @settings(max_examples=100)
 @given(
-    universe=universes(),
+    universe=st.one_of(universes(), rebalances()),
     cost=st.sampled_from([0.0, 10.0, -2.0]),
     fee=st.sampled_from([0.0, 1.5]),
     leverage=st.sampled_from([1.0, 3.0]),

@@ -334,7 +334,7 @@ def test_portfolio_against_a_plain_one(
     frames = [pd.DataFrame(x, index, list("ABCD")) for x in (closes, weights, opens)]
     found = replay_portfolio(
         frames[0], frames[1], open=frames[2], cost_bps=10.0, fee_per_trade=fee, cash=1000.0,
-        fill="same_close" if same_close else "next_open", lot=lot,
+        fill="same_close" if same_close else "next_open", lot=lot, max_gross=None,
     )  # fmt: skip
     expected = plain_portfolio(opens, closes, weights, 1000.0, 1e-3, fee, same_close, lot)
     np.testing.assert_allclose(found.equity, expected, rtol=1e-9, atol=1e-7)
@@ -354,6 +354,9 @@ def test_a_portfolio_names_what_it_refuses(walk: ms.Bars) -> None:
         replay_portfolio(close, half, open=close, max_weight=0.01)
     with pytest.raises(ArgumentError, match="add up to 1, beyond max_gross=0.9"):
         replay_portfolio(close, half, open=close, max_gross=0.9)
+    with pytest.raises(ArgumentError, match="add up to 1.5, beyond max_gross=1"):
+        replay_portfolio(close, 1.5 * half, open=close)  # borrowed cash is asked for by name
+    replay_portfolio(close, 1.5 * half, open=close, max_gross=1.5)
     with pytest.raises(ArgumentError, match="lot must be finite"):
         replay_portfolio(close, half, open=close, lot=-1.0)
     with pytest.raises(ArgumentError, match="reindex_like"):

@@ -1,26 +1,22 @@
-"""Recorded runs and unit cases of the second old system: $MARKETSIM_GENESIS_GOLDEN."""
+"""Recorded runs and unit cases of the second old system: $MARKETSIM_GOLDEN/genesis."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import os
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from golden import golden_folder, why_missing
 
 from marketsim.legacy.genesis.candles import Candles
 
 ROOT = Path(__file__).parent.parent.parent
-FOLDER = Path(
-    os.environ.get("MARKETSIM_GENESIS_GOLDEN", ROOT.parent / "shared" / "golden" / "genesis")
-)
-needs_golden = pytest.mark.skipif(
-    not FOLDER.is_dir(), reason=f"no {FOLDER}: set MARKETSIM_GENESIS_GOLDEN"
-)
+FOLDER = golden_folder("genesis")
+needs_golden = pytest.mark.skipif(not FOLDER.is_dir(), reason=why_missing(FOLDER))
 
 
 @cache

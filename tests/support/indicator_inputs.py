@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from golden import golden_folder, why_missing
 
 Array = npt.NDArray[np.float64]
 
@@ -62,8 +62,7 @@ def same_bits(x: npt.ArrayLike, y: npt.ArrayLike) -> bool:
 
 def golden(name: str) -> Path:
     """A file of recorded values, or a skip that says where it was looked for."""
-    default = Path(__file__).parent.parent.parent.parent / "shared" / "golden" / "genesis"
-    path = Path(os.environ.get("MARKETSIM_GENESIS_GOLDEN", default)) / name
+    path = golden_folder("genesis") / name
     if not path.is_file():
-        pytest.skip(f"no {path}: set MARKETSIM_GENESIS_GOLDEN to the folder of recorded values")
+        pytest.skip(why_missing(path))
     return path

@@ -17,10 +17,16 @@ def mean(window: Numbers) -> float:
     return total / len(window)
 
 
+def equal(window: Numbers) -> bool:
+    return all(x == window[0] for x in window)
+
+
 def deviation(window: Numbers, ddof: float = 0.0) -> float:
     middle, total = mean(window), 0.0
     for x in window:
         total += (x - middle) * (x - middle)
+    if equal(window):  # whose mean is rounded
+        total = 0.0
     return math.sqrt(total / (len(window) - ddof))
 
 
@@ -223,7 +229,8 @@ def correlation(x: Numbers, y: Numbers, n: int) -> list[float]:
             aa += (u - a_mean) * (u - a_mean)
             bb += (v - b_mean) * (v - b_mean)
         scale = math.sqrt(aa) * math.sqrt(bb)
-        out.append(NAN if scale == 0 else min(max(ab / scale, -1.0), 1.0))
+        still = scale == 0 or equal(a) or equal(b)
+        out.append(NAN if still else min(max(ab / scale, -1.0), 1.0))
     return out
 
 
@@ -302,7 +309,7 @@ def yang_zhang_volatility(
         middle, total = mean(window), 0.0
         for x in window:
             total += (x - middle) * (x - middle)
-        return total / (n - 1.0)
+        return 0.0 if equal(window) else total / (n - 1.0)
 
     nights, days, inside = [], [], []
     for t in range(1, len(close)):

@@ -111,7 +111,7 @@ def markets(draw, rows):
         found["dividend"] = [draw(st.sampled_from([0.0, 0.0, 1.5])) for _ in rows]
         found["borrow"], found["financing"] = 3.65, 7.3
     if draw(st.booleans()) and count > 1:
-        found["finer"] = [draw(finer_rows(row)) for row in rows]
+        found["finer"] = [draw(finer_rows(row)) if row else [] for row in rows]
         if max(map(len, found["finer"])) < 2:
             del found["finer"]
     return found

@@ -51,9 +51,7 @@ def test_spans_that_cannot_be() -> None:
         ms.walk_forward(bars, start="2031-01-01", **RUN)
     with pytest.raises(ArgumentError, match="start and end must be dates such as"):
         ms.walk_forward(bars, start="soon", **RUN)
-    with pytest.raises(
-        ArgumentError, match="simulations must be a whole number of at least 1: got 'many'"
-    ):
+    with pytest.raises(ArgumentError, match="whole number of at least 1, or \"all\": got 'many'"):
         ms.walk_forward(bars, simulations="many", **RUN)
     with pytest.raises(NotEnoughBarsError, match="up to the end of rows 0 to 11"):
         ms.walk_forward(bars, end=bars.frame.index[11], **RUN)

@@ -231,58 +231,74 @@ class SwingStream final : public Stream {
   SwingState state_;
 };
 
-// Keeps the last `lookback` rows and runs a fresh stream over them at each.
+// Keeps the last `lookback` rows and runs the batch form over them at each. Each row is written
+// twice, so that they always lie in one piece.
 class WindowedStream final : public Stream {
  public:
   WindowedStream(size_t kind, const double* parameters, Option option, size_t longest,
                  size_t lookback, std::vector<size_t> lags)
       : kind_(kind),
-        parameters_(parameters, parameters + kMostParameters),
         option_(option),
         longest_(longest),
         lookback_(lookback),
         lags_(std::move(lags)),
+        widest_(*std::max_element(lags_.begin(), lags_.end())),
         inputs_(kinds()[kind].inputs),
         outputs_(kinds()[kind].outputs),
-        rows_(lookback * inputs_) {}
+        needed_(lookback),
+        rows_(2 * lookback * inputs_) {
+    std::copy(parameters, parameters + kMostParameters, job_.parameters);
+    // A window's value follows from its rows alone.
+    if (!kinds()[kind].recursive) {
+      needed_ = std::min(lookback, span_of(kind, parameters) + widest_);
+    }
+  }
 
   void update(const double* in, double* out) override {
-    std::copy(in, in + inputs_, rows_.begin() + static_cast<std::ptrdiff_t>(next_ * inputs_));
-    next_ = next_ + 1 == lookback_ ? 0 : next_ + 1;
+    for (size_t k = 0; k < inputs_; ++k) {
+      double* const column = rows_.data() + k * 2 * lookback_;
+      column[next_] = column[next_ + lookback_] = in[k];
+    }
     ++seen_;
-    std::fill(out, out + outputs_ * lags_.size(), std::nan(""));
-    const size_t count = std::min(seen_, lookback_);
-    const auto fresh = make_stream(kind_, parameters_.data(), option_, longest_);
-    const size_t widest = *std::max_element(lags_.begin(), lags_.end());
-    for (size_t row = 0; row < count; ++row) {
-      const size_t at = (next_ + lookback_ - count + row) % lookback_;
-      double values[kMostOutputs];
-      fresh->update(rows_.data() + at * inputs_, values);
-      const size_t lag = count - 1 - row;
-      if (lag > widest) continue;
-      for (size_t k = 0; k < lags_.size(); ++k) {
-        if (lags_[k] != lag) continue;
-        for (size_t j = 0; j < outputs_; ++j) out[j * lags_.size() + k] = values[j];
+    const size_t known = std::min(seen_, lookback_), count = std::min(known, needed_);
+    results_.resize(outputs_ * count);
+    for (size_t k = 0; k < inputs_; ++k) {
+      job_.in[k] = rows_.data() + k * 2 * lookback_ + next_ + lookback_ + 1 - count;
+    }
+    for (size_t j = 0; j < outputs_; ++j) job_.out[j] = results_.data() + j * count;
+    next_ = next_ + 1 == lookback_ ? 0 : next_ + 1;
+    run(kind_, {&job_, 1, count, option_, longest_, 0, nullptr, 0});
+    for (size_t k = 0; k < lags_.size(); ++k) {
+      for (size_t j = 0; j < outputs_; ++j) {
+        out[j * lags_.size() + k] =
+            lags_[k] < count ? job_.out[j][count - 1 - lags_[k]] : std::nan("");
       }
     }
-    move_swings(out, seen_ - count);
+    move_swings(out, seen_ - known);
   }
   std::unique_ptr<Stream> clone() const override { return std::make_unique<WindowedStream>(*this); }
   std::string save() const override {
     std::vector<double> numbers = {static_cast<double>(next_), static_cast<double>(seen_)};
-    numbers.insert(numbers.end(), rows_.begin(), rows_.end());
+    for (size_t row = 0; row < lookback_; ++row) {
+      for (size_t k = 0; k < inputs_; ++k) numbers.push_back(rows_[k * 2 * lookback_ + row]);
+    }
     return bytes_of(numbers);
   }
   void load(const std::string& bytes) override {
     const std::vector<double> numbers = numbers_of(bytes);
     const double length = static_cast<double>(lookback_);
-    if (numbers.size() != rows_.size() + 2 || !(numbers[0] >= 0.0 && numbers[0] < length) ||
+    if (numbers.size() != lookback_ * inputs_ + 2 || !(numbers[0] >= 0.0 && numbers[0] < length) ||
         !(numbers[1] >= 0.0 && numbers[1] < 9e15)) {
       throw std::invalid_argument("not a state of this indicator");
     }
     next_ = static_cast<size_t>(numbers[0]);
     seen_ = static_cast<size_t>(numbers[1]);
-    rows_.assign(numbers.begin() + 2, numbers.end());
+    for (size_t row = 0; row < lookback_; ++row) {
+      for (size_t k = 0; k < inputs_; ++k) {
+        double* const column = rows_.data() + k * 2 * lookback_;
+        column[row] = column[row + lookback_] = numbers[2 + row * inputs_ + k];
+      }
+    }
   }
 
  private:
@@ -297,30 +313,40 @@ class WindowedStream final : public Stream {
   }
 
   size_t kind_;
-  std::vector<double> parameters_;
+  Job job_{};  // its pointers are set at each update
   Option option_;
   size_t longest_, lookback_;
   std::vector<size_t> lags_;
-  size_t inputs_, outputs_;
-  std::vector<double> rows_;
+  size_t widest_, inputs_, outputs_;
+  size_t needed_;  // rows that the results follow from
+  std::vector<double> rows_, results_;
   size_t next_ = 0, seen_ = 0;
 };
 
-// A window function of one series that sorts.
-struct SortedQuantile : OfInputs {
-  static constexpr size_t kInputs = 1, kColumns = 1, kOutputs = 1;
-  template <class R>
-  static void evaluate(const double* const* from, const Window& window, R* out) {
-    std::vector<double> sorted(from[0], from[0] + window.rows);
-    for (const double value : sorted) {
-      if (std::isnan(value)) {
-        out[0] = value;
-        return;
-      }
-    }
-    std::sort(sorted.begin(), sorted.end());
-    out[0] = quantile_of(sorted.data(), sorted.size(), window.extra[0]);
+// The last numbers in order of size.
+class QuantileStream final : public Stream {
+ public:
+  explicit QuantileStream(const double* parameters)
+      : window_(static_cast<size_t>(parameters[0])), level_(parameters[1]) {}
+  void update(const double* in, double* out) override {
+    window_.push(in[0]);
+    out[0] = window_.quantile(level_);
   }
+  std::unique_ptr<Stream> clone() const override { return std::make_unique<QuantileStream>(*this); }
+  std::string save() const override { return bytes_of(window_.rows()); }
+  void load(const std::string& bytes) override {
+    const std::vector<double> rows = numbers_of(bytes);
+    if (rows.size() > window_.capacity() || rows.size() * sizeof(double) != bytes.size()) {
+      throw std::invalid_argument("not a state of this indicator");
+    }
+    SortedWindow window(window_.capacity());
+    for (const double row : rows) window.push(row);
+    window_ = std::move(window);
+  }
+
+ private:
+  SortedWindow window_;
+  double level_;
 };
 
 }  // namespace
@@ -415,7 +441,7 @@ std::unique_ptr<Stream> make_stream(size_t kind, const double* parameters, Optio
   MARKETSIM_WINDOW_KINDS(X)
 #undef X
   if (kind == kSwings) return std::make_unique<SwingStream>(parameters);
-  return std::make_unique<WindowStream<SortedQuantile>>(parameters);
+  return std::make_unique<QuantileStream>(parameters);
 }
 
 std::unique_ptr<Stream> make_windowed_stream(size_t kind, const double* parameters, Option option,

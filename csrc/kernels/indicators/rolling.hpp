@@ -38,14 +38,27 @@ template <class R>
 inline R mean_of(const double* from, size_t rows) {
   return share_of(sum_of<R>(from, rows), static_cast<double>(rows));
 }
+// A sum of squares around `mean`, 0 where the numbers are equal: their mean is rounded and may lie
+// beside them. The sum is then below its bound, and only then are the numbers compared.
+template <class R>
+inline R without_rounding(R sum, const double* from, size_t rows, R mean) {
+  const double count = static_cast<double>(rows);
+  const R beside = spread<R>(count * 2.3e-16) * magnitude(mean);
+  if (in_all_lanes(sum > spread<R>(count) * (beside * beside))) return sum;
+  const R first = load<R>(from);
+  MaskOf<R> equal = first == first;
+  for (size_t i = 1; i < rows; ++i) equal = both(equal, load<R>(from + i) == first);
+  return drop(equal, sum);
+}
 // The mean of the squares of what lies between the numbers and their mean; `less` off the count.
 template <class R>
-inline R variance_of(const double* from, size_t rows, R mean, double less) {
+inline R variance_of(const double* from, size_t rows, R mean, double less, bool rounded = false) {
   R sum = spread<R>(0.0);
   for (size_t i = 0; i < rows; ++i) {
     const R apart = load<R>(from + i) - mean;
     sum = sum + apart * apart;
   }
+  if (!rounded) sum = without_rounding(sum, from, rows, mean);
   return share_of(sum, static_cast<double>(rows) - less);
 }
 template <class R>
@@ -126,8 +139,9 @@ struct Bollinger : OfInputs {
   template <class R>
   static Begun<R> begin(const double* const* from, const Window& window) {
     const R mean = mean_of<R>(from[0], window.rows);
-    const R variance = variance_of<R>(from[0], window.rows, mean, 0.0);
-    return {mean, window.extra[1] == 0.0 ? root(variance) : power_half(variance),
+    const bool power = window.extra[1] != 0.0;  // of a live system, which sums as it is
+    const R variance = variance_of<R>(from[0], window.rows, mean, 0.0, power);
+    return {mean, power ? power_half(variance) : root(variance),
             load<R>(from[0] + window.rows - 1)};
   }
   template <class R>
@@ -163,6 +177,8 @@ struct Correlation : OfInputs {
       xx = xx + x * x;
       yy = yy + y * y;
     }
+    xx = without_rounding(xx, from[0], window.rows, x_mean);
+    yy = without_rounding(yy, from[1], window.rows, y_mean);
     const R scale = root(xx) * root(yy);
     const R limited = smaller(larger(xy / scale, spread<R>(-1.0)), spread<R>(1.0));
     out[0] = select(scale == spread<R>(0.0), nan<R>(), limited);
@@ -201,7 +217,7 @@ struct Donchian : OfInputs {
 // extra: slow, signal.
 struct Stochastic {
   static constexpr bool kPrepares = false, kNeedsBefore = false;
-  static constexpr size_t kInputs = 3, kColumns = 3, kOutputs = 2;
+  static constexpr size_t kInputs = 3, kColumns = 3, kOutputs = 2, kMostKept = 8;
   static size_t span(const Window& window) {
     return window.rows + static_cast<size_t>(window.extra[0]) +
            static_cast<size_t>(window.extra[1]) - 2;
@@ -217,11 +233,19 @@ struct Stochastic {
   static void evaluate(const double* const* from, const Window& window, R* out) {
     const size_t slow = static_cast<size_t>(window.extra[0]);
     const size_t signal = static_cast<size_t>(window.extra[1]);
+    // The averages overlap: each %K is computed once where they are few.
+    const size_t count = slow + signal - 1;
+    R kept[kMostKept];
+    if (count <= kMostKept) {
+      for (size_t i = 0; i < count; ++i) kept[i] = raw<R>(from, i, window.rows);
+    }
     R total = spread<R>(0.0);
     out[0] = total;
     for (size_t i = 0; i < signal; ++i) {
       R sum = spread<R>(0.0);
-      for (size_t j = 0; j < slow; ++j) sum = sum + raw<R>(from, i + j, window.rows);
+      for (size_t j = 0; j < slow; ++j) {
+        sum = sum + (count <= kMostKept ? kept[i + j] : raw<R>(from, i + j, window.rows));
+      }
       out[0] = sum / spread<R>(window.extra[0]);
       total = total + out[0];
     }

@@ -42,6 +42,17 @@ class SortedWindow {
     next_ = next_ + 1 == ring_.size() ? 0 : next_ + 1;
   }
 
+  size_t capacity() const { return ring_.size(); }
+  // The numbers in the window, the oldest first.
+  std::vector<double> rows() const {
+    std::vector<double> all;
+    all.reserve(filled_);
+    for (size_t i = 0; i < filled_; ++i) {
+      all.push_back(ring_[(next_ + ring_.size() - filled_ + i) % ring_.size()]);
+    }
+    return all;
+  }
+
   // NaN until the window is full, and while a NaN is in it.
   double quantile(double share) const {
     if (filled_ < ring_.size() || missing_ > 0) return std::nan("");

@@ -12,9 +12,11 @@ import pandas as pd
 from marketsim.bars.date_parts import has_date, has_hour, join_date, join_time
 from marketsim.bars.defect import Defect
 from marketsim.bars.layouts import GENERIC, ROLES, Layout, fold
-from marketsim.bars.layouts.names import SPLITS, WEAK, is_volume
+from marketsim.bars.layouts.names import STARTS, WEAK, is_volume
+from marketsim.bars.splits import name_splits
 from marketsim.bars.times_of_day import read_times
 from marketsim.bars.timestamps import TimeOptions, parse_timestamps
+from marketsim.bars.volumes import add_volumes, two_volumes
 from marketsim.bars.zones import NAT, Fault
 from marketsim.errors import ArgumentError
 
@@ -133,6 +135,13 @@ def assign_roles(
             continue  # "vol" beside "volume" is another measure
         elif name not in WEAK or role not in strong:
             roles[i] = role
+    if set("ohlc") <= set(folded) and not set(PRICES) & {*roles, *taken}:
+        letters = dict(zip("ohlc", PRICES, strict=True))
+        roles = [letters.get(n, role) for n, role in zip(folded, roles, strict=True)]
+    if not _TIME_ROLES & {*roles, *taken}:
+        first = next((i for i, n in enumerate(folded) if n in STARTS and not roles[i]), None)
+        if first is not None:
+            roles[first] = "timestamp"
     if "volume" not in roles:  # of "Volume BTC" and "Volume USDT", the first is in base units
         first = next(
             (i for i, n in enumerate(folded) if is_volume(n) and not roles[i]),
@@ -149,7 +158,7 @@ def select_columns(
     """Find the five columns, the adjusted close, splits and the timestamps of a flat frame."""
     names: list[Hashable] = list(frame.columns)
     roles = assign_roles(names, layout, mapped)
-    _name_splits(frame, roles, mapped)
+    name_splits(frame, roles, mapped)
     columns: dict[str, pd.Series] = {}
     given: dict[str, list[str]] = {}
     parts = [part for _, part in frame.items()]
@@ -164,21 +173,11 @@ def select_columns(
     if absent:
         defects.append(_unmapped(absent, names))
     stamps, times, notes, more = _timestamps(frame, parts, names, roles, how)
+    notes += two_volumes(names, roles)
+    if "volume" not in columns:
+        notes += add_volumes(columns, names, parts)
     extra = tuple(i for i, role in enumerate(roles) if not role)
     return Selection(columns, stamps, times, found, (*defects, *more), tuple(notes), extra)
-
-
-def _name_splits(frame: pd.DataFrame, roles: list[str], mapped: Mapping[str, str]) -> None:
-    """A column "split" is one of splits where numbers or ratios stand in it, in place."""
-    if SPLIT in roles:
-        return
-    for i, name in enumerate(frame.columns):
-        if roles[i] or fold(name) in mapped or fold(name) not in SPLITS:
-            continue
-        first = frame.iloc[:, i].dropna().head(1).astype(str).str.strip()
-        if first.str.match(r"\d").all():
-            roles[i] = SPLIT
-            return
 
 
 def _second_bars(

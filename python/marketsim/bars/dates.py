@@ -41,7 +41,7 @@ _DATES: tuple[tuple[str, str], ...] = (
     (r"\d{1,2}(?P<s>[-/.])\d{1,2}(?P=s)(?P<Y>\d{4})", "dmY"),
     (r"\d{1,2}(?P<s>[-/.])\d{1,2}(?P=s)(?P<y>\d{2})", "dmy"),
     (r"\d{4}年\d{1,2}月\d{1,2}日", "zh"),
-    (rf"\d{{1,2}}(?P<a>[-/. ])(?P<mon>{_MONTHS}|{_LONG})(?P<b>[-/., ]+){_YEAR}", "dbY"),
+    (rf"\d{{1,2}}(?P<a>[-/. ]?)(?P<mon>{_MONTHS}|{_LONG})(?P<b>[-/., ]*){_YEAR}", "dbY"),
     (rf"(?P<mon>{_MONTHS}|{_LONG})(?P<a>[-/. ]+)\d{{1,2}}(?P<b>[-/, ]+){_YEAR}", "bdY"),
     (rf"(?P<Y>\d{{4}})(?P<a>[-/. ])(?P<mon>{_MONTHS}|{_LONG})(?P<b>[-/. ])\d{{1,2}}", "Ybd"),
     (r"(?P<Y>\d{4})\d{4}", "%Y%m%d"),
@@ -49,7 +49,7 @@ _DATES: tuple[tuple[str, str], ...] = (
     (rf"(?P<mon>{_MONTHS}|{_LONG})(?P<a>[-/. ])(?P<Y>\d{{4}})", "bY"),
 )  # fmt: skip
 _TIME = (
-    r"(?:(?P<gap>[T _,;]+|[ ,]+at )(?:"
+    r"(?:(?P<gap>[T _,;:]+|[ ,]+at )(?:"
     r"(?P<clock>\d{1,2}:\d{2}(?P<sec>:\d{2}(?P<frac>[.,]\d{1,9})?)?)(?P<ampm> ?[ap]m)?"
     r"|(?P<hour>\d{1,2})(?P<hgap>[- ]?)(?P<hampm>[ap]m)"
     r"|(?P<packed>\d{6}|\d{4})(?P<millis>\d{3})?))?"
@@ -269,6 +269,8 @@ def _parse(texts: pd.Series, text_format: str, utc: bool | None = None) -> pd.Se
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         parsed: pd.Series = pd.to_datetime(texts, format=text_format, errors="coerce", utc=aware)
+    if "%y" in text_format:  # 62 is 1962 and 49 is 2049, as no bars are of a later year
+        parsed = parsed.mask(parsed.dt.year >= 2050, parsed - pd.DateOffset(years=100))
     return parsed
 
 

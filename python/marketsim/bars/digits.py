@@ -27,6 +27,10 @@ _FORMATS = {
 _NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _SURE, _END = 315_532_800, 7_258_118_400  # Unix seconds of 1980 and 2200
 _FIRST = -2_208_988_800  # 1900
+_TICKS_1970 = 621_355_968_000_000_000  # of 100 ns, since the year 1
+_FILE_1970, _FILE_1980 = 116_444_736_000_000_000, 119_600_064_000_000_000
+_FILE_2045 = 140_200_000_000_000_000
+_TICKS_1960, _TICKS_2045 = 618_199_776_000_000_000, 645_063_264_000_000_000
 EXCEL = "excel"
 """The name of spreadsheet days in `date_format=`."""
 
@@ -56,6 +60,12 @@ def read_digits(values: IntArray) -> Digits:
     none = np.full(len(values), NAT, np.int64)
     if len(values) == 0:
         return Digits(none, none.copy(), "")
+    if values.min() >= _FILE_1980 and values.max() < _FILE_2045:
+        return Digits(
+            none, (values - _FILE_1970) * 100, "read as Windows file times of 100 ns since 1601"
+        )
+    if _are_ticks(values):
+        return Digits((values - _TICKS_1970) * 100, none, "read as .NET ticks of 100 ns")
     calendar_length, wall, late = _as_calendar(values)
     unit = _sure_units(values)
     is_calendar = calendar_length > 0
@@ -154,6 +164,17 @@ def _as_calendar(values: IntArray) -> tuple[IntArray, IntArray, BoolArray]:
     return length, wall, late
 
 
+def _are_ticks(values: IntArray) -> bool:
+    """Whether numbers are ticks of .NET, and not nanoseconds of late 1989 and early 1990.
+
+    Those are whole minutes, which ticks would be a hundred minutes apart.
+    """
+    if not (values[0] >= _TICKS_1960 and values[0] < _TICKS_2045):  # quick
+        return False
+    inside = (values >= _TICKS_1960) & (values < _TICKS_2045)
+    return bool(inside.all() and (values % (60 * UNITS["s"]) != 0).any())
+
+
 def _short_years(values: IntArray) -> tuple[str, IntArray] | None:
     """YYMMDDHHMM or YYMMDDHHMMSS and the times, where all numbers can be such; else None."""
     for name, text_format, count in (
@@ -198,6 +219,8 @@ def _as_unix(values: IntArray, unit: IntArray, none: IntArray) -> Digits:
             if months is not None:
                 return months
             said = "such small integers are row numbers or dates of a spreadsheet"
+            if values.min() > 690_000 and values.max() < 770_000:
+                said += '; less 693960, days of MATLAB are a spreadsheet\'s, date_format="excel"'
             if like_excel(values):
                 said += f'; date_format="{EXCEL}" reads spreadsheet days'
             return Digits(none, none.copy(), said)

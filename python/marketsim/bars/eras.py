@@ -6,7 +6,7 @@ import re
 
 import pandas as pd
 
-ERAS = {"roc": "years from 1911", "buddhist": "years 543 ahead"}
+ERAS = {"roc": "years from 1911", "buddhist": "years 543 ahead", "easylanguage": "years from 1900"}
 """What `date_format=` takes for such years; years as the rest of the world counts them stay."""
 
 _ROC = re.compile(
@@ -25,7 +25,8 @@ _SURE_JAPAN = re.compile(
 _READS = 'date_format="{}" reads such years beside plain ones'
 _KNOWN = (
     (re.compile(r"^1\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])$"),
-     f"may count years from 1911 (Taiwan); {_READS.format('roc')}"),
+     "may count years from 1911 (Taiwan) or 1900 (TradeStation's EasyLanguage); "
+     'date_format="roc" or "easylanguage" states which'),
     (_SURE_ROC, f"counts years from 1911 (Taiwan); {_READS.format('roc')}"),
     (_BUDDHIST, f"counts years 543 ahead (Thailand); {_READS.format('buddhist')}"),
     (_SURE_JAPAN, "counts years of an emperor, as other dates do not; write all dates alike"),
@@ -69,6 +70,10 @@ def stated_years(texts: pd.Series, era: str) -> pd.Series:
     """Cells with years as the rest of the world counts them, under a stated era of `ERAS`."""
     if era == "roc":
         return texts.map(_from_roc)
+    if era == "easylanguage":
+        return texts.str.replace(
+            r"^(\d{2,3})(\d{4})$", lambda match: f"{int(match[1]) + 1900}{match[2]}", regex=True
+        )
     return texts.str.replace(_BUDDHIST, lambda match: str(int(match[1]) - 543), regex=True)
 
 

@@ -95,7 +95,7 @@ def check_calendar(name: object) -> str:
         )
     known = _package().get_calendar_names(include_aliases=True)
     if name not in known:
-        near = difflib.get_close_matches(name.upper(), known, n=3)
+        near = difflib.get_close_matches(name.upper(), sorted(set(known) - set(ALWAYS)), n=3)
         shown = [*ALWAYS, *near] if near else [*ALWAYS, "XNYS", "XLON", "XTKS", "XSHG", "CMES"]
         raise UnknownNameError("calendar", name, [*shown, "... of exchange_calendars"])
     return name

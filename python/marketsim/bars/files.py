@@ -221,10 +221,12 @@ def _read_content(path: Path, suffix: str, data: bytes) -> RawTable:
             f"{path} does not begin {'and end with PAR1' if 'p' in suffix else 'as Feather does'}: "
             f"{_expected(suffix)}"
         )
-    elif suffix != ".json" and data.lstrip()[:1] in (b"[", b"{"):
+    elif suffix not in _JSON and data.lstrip()[:1] in (b"[", b"{"):
         suffix = ".json"
     table = _READERS[suffix](path, data)
     table.notes[:0] = notes
+    # Lean keeps equity/usa/daily/aapl.zip, which holds aapl.csv.
+    table.proven = "equity" in path.parts or (name != path.name and Path(name).stem == path.stem)
     if table.layout is not None and table.layout.name == "lean-minute":
         _add_date(path, name, table)
     return table
@@ -298,12 +300,15 @@ _READERS: dict[str, Callable[[Path, bytes], RawTable]] = {
     ".pq": read_parquet,
     ".feather": read_feather,
     ".json": read_json,
+    ".jsonl": read_json,
+    ".ndjson": read_json,
 }
+_JSON = (".json", ".jsonl", ".ndjson")
 _BINARY = (".parquet", ".pq", ".feather")
 
 SUFFIXES = (
     ".csv", ".csv.gz", ".csv.zip", ".tsv", ".txt", ".txt.gz", ".parquet", ".pq", ".feather",
-    ".json", ".json.gz", ".zip", ".gz",
+    ".json", ".json.gz", ".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".zip", ".gz",
 )  # fmt: skip
 """The suffixes of files that can be read."""
 

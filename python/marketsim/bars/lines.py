@@ -62,3 +62,14 @@ def cut_headers(body: str, header: str) -> tuple[str, list[str]]:
     count = len(lines) - len(kept)
     shown = f"{counted(count, 'line')} that {'repeats' if count == 1 else 'repeat'} the header"
     return ("\n".join(kept), [f"left out {shown}"]) if count else (body, [])
+
+
+def skip_lines(text: str, count: int) -> tuple[str, int]:
+    """The text below so many lines, and their number."""
+    position = 0
+    for _ in range(count):
+        end = text.find("\n", position)
+        if end < 0:
+            return "", count
+        position = end + 1
+    return text[position:], count

@@ -146,6 +146,12 @@ def _rows_of(content: Any, depth: int) -> tuple[list[Any], list[str] | None] | N
 
 def _flat_candles(rows: list[Any]) -> tuple[list[Any], list[str]]:
     """Candles within their records, as OANDA has them: {"time": ..., "mid": {"o": ..., ...}}."""
+    quotes = [key for key, value in rows[0].items() if isinstance(value, dict) and "bid" in value]
+    if len(quotes) > 3:  # IG: {"openPrice": {"bid": ..., "ask": ...}, ...}
+        bids = [
+            {k: v.get("bid") if isinstance(v, dict) else v for k, v in row.items()} for row in rows
+        ]
+        return bids, ["prices are bids"]
     kind = next((k for k in ("mid", "bid", "ask") if isinstance(rows[0].get(k), dict)), None)
     if kind is None:
         return rows, []
@@ -163,6 +169,12 @@ def _flat_candles(rows: list[Any]) -> tuple[list[Any], list[str]]:
 def _records(content: dict[str, Any]) -> list[Any] | None:
     """What pandas writes: {"columns": ..., "data": ...}, by column, or by time; None if neither."""
     names, data, index = (content.get(key) for key in ("columns", "data", "index"))
+    if isinstance(names, list) and isinstance(data, list) and index is None and data:
+        named = {GENERIC.get(fold(name)) for name in names if isinstance(name, str)}
+        if {"open", "high", "low", "close"} <= named and all(
+            isinstance(row, list) and len(row) == len(names) for row in data
+        ):
+            return [dict(zip(names, row, strict=True)) for row in data]
     if isinstance(names, list) and isinstance(data, list) and isinstance(index, list):
         if len(data) != len(index) or not all(
             isinstance(row, list) and len(row) == len(names) for row in data

@@ -34,7 +34,7 @@ _SUFFIXES = "|".join(sorted(_SUFFIX, key=len, reverse=True))
 _CLEAN = re.compile(
     rf"(?P<sign>[+-]?){_CURRENCY}?\s*(?P<digits>\d(?:[\d.,{_BLANKS}]*[\d.,])?|[.,]\d+)\s*"
     rf"(?P<exponent>e[+-]?\d+)?(?:(?P<suffix>{_SUFFIXES})\.?)?"
-    rf"\s*{_CURRENCY}?",
+    rf"\s*(?:{_CURRENCY}|(?:Stk|Stück|shs|股|株|주)\.?)?",
     re.IGNORECASE,
 )
 GAPS = frozenset(("", "#N/A", "N/A", "NA", "NULL", "null", "NaN", "nan", "None", "n/a", "<NA>",
@@ -101,7 +101,7 @@ def find_marks(columns: Iterable[Iterable[object]], stated: str | None = None) -
 
 
 def undecided_point(prices: Sequence[pd.Series], others: Sequence[pd.Series]) -> str:
-    """A price such as 1.010 that may be a thousand, as 995 beside it has no decimals; "" if none.
+    """A price such as 1.010 that may be a thousand, as 995 beside it or a volume of 1.204 may; "".
 
     Any cell with other than three digits after its point, or with 0 before it, proves a decimal
     point, and so does a price such as 1010 without a separator.
@@ -125,13 +125,17 @@ def undecided_point(prices: Sequence[pd.Series], others: Sequence[pd.Series]) ->
             return ""
         whole = whole or not dotted.all()
         points = points or (cells.iloc[int(np.argmax(dotted))] if dotted.any() else "")
-    if not whole or not points:
+    if not points:
         return ""
+    grouped = whole
     for column in others:
         cells = column.dropna().str.strip()
         if not cells.str.fullmatch(r"[+-]?\d+|[+-]?[1-9]\d{0,2}\.\d{3}").all():
             return ""
-    return str(points)
+        if not whole and cells.str.fullmatch(r"[+-]?\d{4,}").any():
+            return ""  # who separates thousands does so in volumes
+        grouped = grouped or bool(cells.str.contains(".", regex=False).any())
+    return str(points) if grouped else ""
 
 
 def like_number(cell: str) -> bool:

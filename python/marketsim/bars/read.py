@@ -43,7 +43,14 @@ from marketsim.bars.table import Table, TableOptions, build_table
 from marketsim.bars.text import RawTable
 from marketsim.bars.timestamps import TimeOptions
 from marketsim.bars.validate import find_defects, is_clean
-from marketsim.bars.whole_prices import check_scale, has_fractions, not_whole
+from marketsim.bars.volumes import traded_layout
+from marketsim.bars.whole_prices import (
+    check_scale,
+    has_fractions,
+    not_whole,
+    plain_scale,
+    whole_layout,
+)
 from marketsim.bars.zone_names import zone_of_column
 from marketsim.bars.zones import NAT, parse_timezone
 from marketsim.errors import ArgumentError, InvalidNameError, UnknownSymbolError
@@ -192,11 +199,11 @@ def layout_of(raw: RawTable, options: ReadOptions) -> tuple[Layout | None, list[
             check_scale(raw, options.layout)
         return options.layout, [*raw.notes, f"read as {options.layout.title}, as stated"]
     if raw.layout is not None:
-        return raw.layout, raw.notes
+        return whole_layout(raw) if raw.layout.scale != 1 else traded_layout(raw)
     names = raw.frame.columns
     if isinstance(names, pd.MultiIndex):
         return None, raw.notes
-    choice = choose_headed(list(names))
+    choice = plain_scale(choose_headed(list(names)), raw.frame)
     notes = [*raw.notes, choice.evidence] if choice.evidence else raw.notes
     return choice.layout, notes
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from marketsim.bars.clock import DAY, HOUR
+from marketsim.bars.clock import DAY, HOUR, MINUTE, SECOND
 from marketsim.bars.layouts import fold
 from marketsim.bars.zones import BoolArray, IntArray
 
@@ -23,8 +23,10 @@ def find_running(wall: IntArray, known: BoolArray) -> str:
 
     """
     head = wall[:9][known[:9]]
-    if len(head) < 3 or np.median(np.abs(np.diff(head))) < 0.5 * DAY:
+    if len(head) < 3:
         return ""
+    if np.median(np.abs(np.diff(head))) < 0.5 * DAY:
+        return _off_the_grid(wall, known)
     times = np.sort(wall[known])
     newest, others = int(times[-1]), times[:-1]
     late = newest - int(others[-1])
@@ -37,6 +39,35 @@ def find_running(wall: IntArray, known: BoolArray) -> str:
     if len(others) < 3 or not (len(of_day) == 1 or summer) or not 0 < late < 0.75 * DAY:
         return ""
     return "day" if np.median(np.diff(others)) >= 0.95 * DAY else ""
+
+
+_TAIL = 1000  # rows that show the grid of bars within a day
+_SURE = 20  # rows whose steps are whole minutes of a grid by more than chance
+
+
+def _off_the_grid(wall: IntArray, known: BoolArray) -> str:
+    """Whether only the newest of bars within a day has seconds, or a time between two bars.
+
+    Less than a millisecond is rounding. The second needs more rows, as few bars of a quiet market
+    can be two minutes apart by chance.
+    """
+    part = wall[-_TAIL:][known[-_TAIL:]]
+    if len(part) > 1 and part[0] > part[-1]:
+        part = wall[:_TAIL][known[:_TAIL]]
+    times = np.sort(part)
+    newest, others = int(times[-1]), times[:-1]
+    steps = np.diff(others)
+    if len(others) < 5 or steps.min() == 0 or np.median(steps) > 0.9 * DAY:
+        return ""
+    for unit in (MINUTE, SECOND):
+        if not (others % unit).any():
+            if newest % unit >= SECOND // 1000:
+                return "period"
+            break
+    grid, late = int(np.gcd.reduce(steps)), newest - int(others[-1])
+    if len(others) < _SURE or not late % grid or late >= np.median(steps):
+        return ""
+    return "" if late % (HOUR // 2) == 0 else "period"
 
 
 def find_strays(wall: IntArray, known: BoolArray, running: str = "") -> BoolArray:
@@ -53,15 +84,52 @@ def find_strays(wall: IntArray, known: BoolArray, running: str = "") -> BoolArra
     """
     none = np.zeros(len(wall), np.bool_)
     head = wall[:9][known[:9]]
-    if len(head) < 3 or 2 * np.count_nonzero(head % DAY == 0) <= len(head):
+    if len(head) < 3:
         return none
     if np.median(np.abs(np.diff(head))) <= 0.5 * DAY:
-        return none
+        return _days_after_hours(wall, known)
     of_day = wall % DAY
+    if 2 * np.count_nonzero(head % DAY == 0) <= len(head):
+        return _after_days(wall, known, int(head[0] % DAY))
     found = np.asarray(known & (of_day > HOUR) & (of_day < DAY - HOUR))
     if running:
         found[np.argmax(np.where(known, wall, np.iinfo(np.int64).min))] = False
     return found
+
+
+def _after_days(wall: IntArray, known: BoolArray, of_day: int) -> BoolArray:
+    """Rows less than half a day after another, where the first are all at one time of the day."""
+    rows = np.flatnonzero(known)
+    if (wall[rows[:9]] % DAY != of_day).any():
+        return np.zeros(len(wall), np.bool_)
+    rows = rows[np.argsort(wall[rows], kind="stable")]
+    times = wall[rows]
+    found = np.zeros(len(wall), np.bool_)
+    found[rows[1:]] = (np.diff(times) < DAY // 2) & (times[1:] % DAY != of_day)
+    return found
+
+
+_RUN = 6  # bars of days in a row, which a quiet market within the day does not show
+
+
+def _days_after_hours(wall: IntArray, known: BoolArray) -> BoolArray:
+    """The last rows, where they are days apart at one time of the day after bars within a day."""
+    found = np.zeros(len(wall), np.bool_)
+    if len(wall) < 2 * _RUN or not _whole_days(wall[-_RUN:], known[-_RUN:]).all():
+        return found
+    rows = np.flatnonzero(known)
+    whole = _whole_days(wall[rows], known[rows])
+    found[rows[int(np.flatnonzero(~whole)[-1]) + 1 :]] = True
+    return found
+
+
+_RUN = 7  # bars of days in a row, which a quiet market within the day does not show
+
+
+def _whole_days(wall: IntArray, known: BoolArray) -> BoolArray:
+    """Which steps are of whole days, [step]."""
+    steps = np.abs(np.diff(wall))
+    return np.asarray(known[1:] & known[:-1] & (steps >= DAY) & (steps % DAY == 0))
 
 
 _FLAGS = ("confirm", "complete", "isclosed", "isfinal", "final", "closed")

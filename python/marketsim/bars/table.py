@@ -11,12 +11,13 @@ import pandas as pd
 
 from marketsim.bars.clock import DAY
 from marketsim.bars.columns import ADJUSTED_CLOSE, PRICES, SPLIT, Selection
-from marketsim.bars.end_of_day import READ_AS
+from marketsim.bars.dated import dates_of
+from marketsim.bars.fractions import read_fractions
 from marketsim.bars.numbers import Marks, find_marks, to_numbers, undecided_point
 from marketsim.bars.running import find_running, find_strays, is_unfinished
 from marketsim.bars.splits import is_overnight, named_splits, split_factors, suspected_splits
 from marketsim.bars.timestamps import TimeOptions, Timestamps, parse_timestamps
-from marketsim.bars.zones import NAT, BoolArray, Fault, IntArray, nanoseconds
+from marketsim.bars.zones import NAT, BoolArray, Fault, IntArray
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -121,7 +122,7 @@ class Table:
         if SPLIT in self.values:
             named = self.values[SPLIT]
             factors = np.where(named_splits(named, open_, close), named, 1.0)
-        for row, factor in suspected_splits(open_, high, low, close, volume).items():
+        for row, factor in suspected_splits(open_, high, low, close, volume, self.times).items():
             if factors[row] == 1.0 and is_overnight(self.times, row):
                 factors[row] = factor
         return factors
@@ -177,11 +178,10 @@ def build_table(
     strays = np.zeros(count, np.bool_)
     if selection.timestamps is not None:
         parsed = parse_timestamps(selection.timestamps, options.time, selection.times)
-        parsed, said = _keep_dates(parsed)
+        parsed, dates, said = dates_of(parsed, options.stated_zone, options.midnight)
         notes += said
         times, faults = parsed.values, parsed.faults
         read_as, unclear = parsed.read_as, parsed.unclear
-        dates = find_dates(parsed, options)
         known = faults == Fault.NONE
         if dates is not None:
             times, dated = dates, True
@@ -228,8 +228,10 @@ def _numbers(
         if name != ADJUSTED_CLOSE or options.adjusted is not False
     }
     read = {name: to_numbers(column) for name, column in columns.items()}
-    marks, notes = Marks(), []
     odd = [name for name, (_, mask) in read.items() if mask.any()]
+    columns, read, notes = _with_fractions(columns, read, odd)
+    odd = [name for name in odd if read[name][1].any()]
+    marks = Marks()
     if odd or options.decimal is not None:
         texts = [_strings(columns[name]) for name in (odd if options.decimal is None else columns)]
         marks = find_marks(texts, options.decimal)
@@ -262,6 +264,22 @@ def _numbers(
     return values, text, marks, notes
 
 
+_Numbers = dict[str, tuple[FloatArray, BoolArray]]
+
+
+def _with_fractions(
+    columns: dict[str, pd.Series], read: _Numbers, odd: list[str]
+) -> tuple[dict[str, pd.Series], _Numbers, list[str]]:
+    """Columns and their numbers, where prices are in 32nds or eighths; and what to note."""
+    prices = {name: columns[name] for name in odd if name in (*PRICES, ADJUSTED_CLOSE)}
+    found, said = read_fractions(prices) if prices else ({}, "")
+    if not found:
+        return columns, read, []
+    numbers = {name: (column, np.zeros(len(column), np.bool_)) for name, column in found.items()}
+    plain = {name: pd.Series(column) for name, column in found.items()}
+    return columns | plain, read | numbers, [said]
+
+
 def _plain(column: pd.Series) -> bool:
     kinds = pd.api.types
     return bool(kinds.is_float_dtype(column.dtype) or kinds.is_integer_dtype(column.dtype))
@@ -269,55 +287,6 @@ def _plain(column: pd.Series) -> bool:
 
 def _strings(column: pd.Series) -> list[object]:
     return list(column.dropna().to_numpy(dtype=object))
-
-
-def _keep_dates(parsed: Timestamps) -> tuple[Timestamps, list[str]]:
-    """Bars of days that all end at 24:00 keep the date that the source writes.
-
-    The newest row may have any time, as the bar of a day that is not over has.
-    """
-    late = parsed.late
-    if late is None:
-        return parsed, []
-    rows = np.flatnonzero(parsed.faults == 0)
-    times = parsed.values[rows]
-    ended = late[rows]
-    older = np.delete(ended, int(np.argmax(times)))
-    if not ended.all() and (len(older) < 2 or not older.all()):
-        return parsed, [READ_AS]
-    wall, values = (np.where(late & (t != NAT), t - DAY, t) for t in (parsed.wall, parsed.values))
-    return replace(parsed, wall=wall, values=values), ["days end at 24:00: dates as written"]
-
-
-def find_dates(parsed: Timestamps, options: TableOptions) -> IntArray | None:
-    """Dates at midnight UTC, where bars are a day or longer and stamped at their midnight.
-
-    The date that the source writes is the exchange's own, in any zone. Instants without a clock,
-    such as Unix time, are dates where they are midnight in the zone that the caller states, or
-    in that which the layout documents.
-    """
-    known = parsed.faults == Fault.NONE
-    if not known.any():
-        return None
-    wall = parsed.wall
-    zones = [zone for zone in (options.stated_zone, options.midnight) if zone is not None]
-    if not zones and parsed.utc:
-        return None
-    candidates = [wall] if (wall[known] != NAT).all() else []
-    if candidates and (parsed.values[known] == wall[known]).all() and not zones:
-        return None  # UTC already
-    for zone in zones:
-        stamps = pd.DatetimeIndex(parsed.values[known].view("M8[ns]")).tz_localize("UTC")
-        local = np.full(len(wall), NAT, np.int64)
-        local[known] = nanoseconds(stamps.tz_convert(zone).tz_localize(None))
-        candidates.append(local)
-    for clock in candidates:
-        times = clock[known]
-        if (times % DAY == 0).all():
-            return np.where(known, clock, NAT)
-    if candidates and not zones and _one_time_of_day(wall[known]):
-        return np.where(known, wall - wall % DAY, NAT)
-    return None
 
 
 def _clock_of(parsed: Timestamps, options: TableOptions) -> tuple[dt.tzinfo, list[str]]:
@@ -335,14 +304,6 @@ def _has_offsets(parsed: Timestamps) -> bool:
     """Whether the first time is written in another clock than UTC."""
     wall = parsed.wall[:1]
     return bool((wall != NAT).any() and (wall != parsed.values[:1]).any())
-
-
-def _one_time_of_day(times: IntArray) -> bool:
-    """Whether bars are of a day or longer, and all stamped at one time of the local day."""
-    if (times[:9] % DAY != times[0] % DAY).any() or (times % DAY != times[0] % DAY).any():
-        return False
-    days = np.unique(times // DAY)
-    return len(days) == len(times) > 1
 
 
 def _stamped_within_a_day(parsed: Timestamps, zone: dt.tzinfo) -> list[str]:

@@ -15,7 +15,7 @@ import pandas as pd
 from marketsim.bars.encoding import decode
 from marketsim.bars.layouts import GENERIC, LAYOUTS, Choice, Layout, choose_headless, fold
 from marketsim.bars.limits import check_cells, check_columns
-from marketsim.bars.lines import cut_footer, cut_headers, fields
+from marketsim.bars.lines import cut_footer, cut_headers, fields, skip_lines
 from marketsim.bars.numbers import GAPS
 from marketsim.bars.zone_names import STATED, zone_of_lines
 from marketsim.errors import FileFormatError
@@ -25,6 +25,7 @@ EXPECTED = f"expected a header such as {HEADER_EXAMPLE} and one line a bar"
 
 _DELIMITERS = (",", ";", "\t", "|")
 _LETTER = re.compile(r"[^\W\d_]")
+_NUMERIC = re.compile(r"[-+]?\d[\d.:/-]*(?:[eE][+-]?\d+)?")
 _WEB_PAGE = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
 _LOOKED_AT = 40  # lines above the table
 _KNOWN = GENERIC.keys() | {name for layout in LAYOUTS for name in layout.columns}
@@ -41,6 +42,7 @@ class RawTable:
         notes: how the source was understood.
         layout: chosen by the shape of the lines, where they have no header.
         owned: nobody else holds the memory of the frame.
+        proven: more than the shape of the lines shows the layout.
         line: number of the first data line in the file, counted from 1; 0 if it is no text.
         as_written: reads columns of text again, at these positions, with words such as NA kept;
             None where the source is no text.
@@ -53,6 +55,7 @@ class RawTable:
     line: int = 0
     owned: bool = False
     as_written: Callable[[list[int]], pd.DataFrame] | None = None
+    proven: bool = False
 
 
 @dataclass
@@ -93,7 +96,7 @@ def read_text(path: Path, data: bytes) -> RawTable:
         )
     text, blanks = _split_blanks(text)
     start = _find_start(path, text)
-    body, above = _skip_lines(text, start.line)
+    body, above = skip_lines(text, start.line)
     body, below = cut_footer(body, start.delimiter)
     if start.header:
         body, more = cut_headers(body, start.header)
@@ -107,24 +110,16 @@ def read_text(path: Path, data: bytes) -> RawTable:
 
 
 def _split_blanks(text: str) -> tuple[str, list[str]]:
-    """Tabs for runs of blanks, where the first line holds names of columns between blanks."""
+    """Tabs for runs of blanks, where names of columns or numbers stand between blanks."""
     first = text.lstrip("\n").split("\n", 1)[0]
     names = first.split()
+    if any(mark in first for mark in _DELIMITERS) or len(names) < 5:
+        return text, []
     known = sum(fold(name.strip('"')) in _KNOWN for name in names)
-    if any(mark in first for mark in _DELIMITERS) or len(names) < 5 or known < 5:
+    if known < 5 and not all(map(_NUMERIC.fullmatch, names)):
         return text, []
     lines = ["\t".join(line.split()) for line in text.split("\n")]
     return "\n".join(lines), ["fields are separated by blanks"]
-
-
-def _skip_lines(text: str, count: int) -> tuple[str, int]:
-    position = 0
-    for _ in range(count):
-        end = text.find("\n", position)
-        if end < 0:
-            return "", count
-        position = end + 1
-    return text[position:], count
 
 
 def _find_start(path: Path, text: str) -> _Start:

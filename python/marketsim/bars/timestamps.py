@@ -72,7 +72,7 @@ def check_date_format(date_format: object) -> str | None:
         raise ArgumentError(
             f"date_format got {date_format!r}: expected a format such as '%d/%m/%Y %H:%M', a Unix "
             'unit ("s", "ms", "us", "ns"), "excel" for spreadsheet days, or an era ("roc", '
-            '"buddhist")'
+            '"buddhist", "easylanguage")'
         )
     return str(date_format)
 

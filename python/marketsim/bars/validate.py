@@ -14,7 +14,7 @@ import numpy as np
 from marketsim.bars.columns import ADJUSTED_CLOSE, COLUMNS, PRICES, SPLIT, listed
 from marketsim.bars.defect import Defect, counted
 from marketsim.bars.numbers import Marks, read_number
-from marketsim.bars.splits import may_split
+from marketsim.bars.splits import may_split, unit_changes
 from marketsim.bars.table import FloatArray, Table, quoted
 from marketsim.bars.validate_times import DROP, drop_fix, out_of_order, row_defect, time_defects
 from marketsim.bars.zones import NAT, BoolArray
@@ -278,13 +278,21 @@ def _adjustment(table: Table) -> Defect | None:
 
 def _unadjusted_split(table: Table, choice: str | None) -> Defect | None:
     """Splits that the file names or that the prices show, and that are not taken out of them."""
-    if choice is not None or (table.times == NAT).any() or len(table) == 0:
+    if (
+        choice is not None
+        or table.marks.decimal == ""
+        or (table.times == NAT).any()
+        or len(table) == 0
+    ):
         return None
     if invalid_prices(table).any() or invalid_volume(table).any() or out_of_order(table).any():
         return None
     factors = table.split_factors()
     if not (factors != 1.0).any():
         return None
+    units = unit_changes(factors, table.values["volume"])
+    if units.any():
+        return _unit_change(table, factors, units)
     named = SPLIT in table.values and (table.values[SPLIT] == factors)[factors != 1.0].any()
     why = "the column of splits names it" if named else "the price falls or rises by the factor"
     return row_defect(
@@ -295,6 +303,23 @@ def _unadjusted_split(table: Table, choice: str | None) -> Defect | None:
         'splits="adjust" divides the prices before it, splits="ignore" keeps them',
         lambda row: (
             f"{factors[row]:g}:1, close {table.values['close'][row - 1]:g} to open "
+            f"{table.values['open'][row]:g}"
+        ),
+    )
+
+
+def _unit_change(table: Table, factors: FloatArray, units: BoolArray) -> Defect | None:
+    """Prices that go on in another unit, as pence turn into pounds."""
+    return row_defect(
+        table,
+        "unit_change",
+        units,
+        "prices must be in one unit, and they go on by a factor that turns pence into pounds, or "
+        "a thousand into one, while the volume does not follow as in a split",
+        'splits="adjust" divides the prices before it and keeps the volume, splits="ignore" keeps '
+        "both",
+        lambda row: (
+            f"factor {factors[row]:g}, close {table.values['close'][row - 1]:g} to open "
             f"{table.values['open'][row]:g}"
         ),
     )

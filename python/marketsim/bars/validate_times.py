@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from marketsim.bars.clock import HOUR
+from marketsim.bars.clock import DAY, HOUR
 from marketsim.bars.dates import can_be_date
 from marketsim.bars.defect import Defect, counted
 from marketsim.bars.table import Table
@@ -175,6 +175,17 @@ def _running(table: Table) -> Defect | None:
 
 def _strays(table: Table) -> Defect | None:
     """Rows within a day among bars of days, which are another bar of that day or a part of it."""
+    rest = np.sort(table.times[~table.strays & (table.times != NAT)])
+    if len(rest) > 1 and np.median(np.diff(rest[:9])) < DAY // 2:
+        return row_defect(
+            table,
+            "days_after_parts",
+            table.strays,
+            "bars of one table must cover the same time, and these are of days, after bars of "
+            "parts of a day: rows of another file",
+            "read each part by itself: split the file at this row",
+            lambda row: f"row {table.rows[row]}, {table.show_raw_time(row)}",
+        )
     return row_defect(
         table,
         "within_a_day",

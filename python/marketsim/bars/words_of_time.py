@@ -66,6 +66,11 @@ def in_english(texts: pd.Series) -> tuple[pd.Series, str]:
     texts, period = first_days(texts)
     said = [words for words in (era, period) if words]
     joined = "\n".join(texts)
+    if _SPACED.search(joined):  # 2024- 03- 25 and 2024년 3월 25일, as sites of Korea write them
+        texts = texts.str.replace(_KOREAN, r"\1-\2-\3", regex=True)
+        texts = texts.str.replace(_CHINESE, r"\1年\2月\3日", regex=True)
+        texts = texts.str.replace(r"(?<=\d)([-/]) (?=\d)", r"\1", regex=True)
+        joined = "\n".join(texts)
     if "GMT" in joined:  # of JavaScript: GMT-0500 (Eastern Standard Time)
         texts = texts.str.replace(r"(?<=[+-]\d{4}) \([^()]*\)$", "", regex=True)
     foreign = _FOREIGN if _LETTER.search(joined) else _DOT
@@ -85,6 +90,10 @@ def in_english(texts: pd.Series) -> tuple[pd.Series, str]:
     )
     return texts.str.replace(_LAST_DOT, r"\1", regex=True), ", ".join(said)
 
+
+_KOREAN = re.compile(r"(\d{4})년 ?(\d{1,2})월 ?(\d{1,2})일")
+_CHINESE = re.compile(r"(\d{4})年 ?(\d{1,2})月 ?(\d{1,2})日")
+_SPACED = re.compile(r"\d[-/] \d|\d년|\d[年月] \d")
 
 _ENGLISH_WORD = re.compile(
     r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?",

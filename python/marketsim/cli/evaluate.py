@@ -28,13 +28,14 @@ from marketsim.text import printable
 
 if TYPE_CHECKING:
     from marketsim.bars import Bars
-    from marketsim.metrics.evaluation import ForecastEvaluation
+    from marketsim.metrics.evaluation_result import ForecastEvaluation
     from marketsim.models import Distribution, Model
 
 _EXAMPLES = """examples: (`marketsim demo-data` writes demo.csv)
   marketsim evaluate demo.csv --model ewma range   skill of two models
   marketsim evaluate bars/ --model range checkpoints/toto --horizons 1,5,20 --start 2022-01-01
   marketsim evaluate AAPL.csv --model Datadog/Toto-2.0-22m --cutoffs Toto-2.0-22m=2025-06-30
+  marketsim evaluate demo.csv --model ewma range --report skill.html
   marketsim evaluate demo --against exact          accuracy lost by fewer samples
   marketsim evaluate bars/ --model checkpoints/toto --samples 32,128 --dtypes bfloat16
   marketsim evaluate AAPL.csv --model Datadog/Toto-2.0-22m --dtypes bfloat16,int8 --json
@@ -115,6 +116,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     add_store_arguments(parser.add_argument_group("the store"))
     output = parser.add_argument_group("the output")
     output.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    output.add_argument("--report", metavar="PAGE.html", help="write a page, too")
     output.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
 
@@ -124,6 +126,8 @@ def run(args: argparse.Namespace) -> int:
     models = model_names(args)
     if args.against is None and not (args.samples or args.dtypes or args.days is not None):
         return _judge(args, models)
+    if args.report:
+        raise ArgumentError("--report is of an evaluation: leave --against and its options out")
     if len(models) > 1:
         raise ArgumentError(f"--against compares forecasts of one model: got {', '.join(models)}")
     args.model = models[0]
@@ -149,6 +153,10 @@ def run(args: argparse.Namespace) -> int:
 def _judge(args: argparse.Namespace, names: list[str]) -> int:
     from marketsim.metrics.evaluation import evaluate_forecasts
 
+    if args.report:
+        from marketsim.report.files import check_page_path
+
+        check_page_path(args.report)  # before the forecasts, which take long
     models = [loaded_model(args, name) for name in names]
     store = opened_store(args)
     bars, errors = read_all(args)
@@ -165,6 +173,10 @@ def _judge(args: argparse.Namespace, names: list[str]) -> int:
         store=False if store is None else store,
         progress=not args.quiet,
     )
+    if args.report:
+        from marketsim.walkforward.evaluation_page import write_evaluation
+
+        write_evaluation(found, args.report)
     if args.json:
         print_json(found.to_dict() | {"errors": errors})
     else:

@@ -24,7 +24,7 @@ from marketsim.cli.each import add_jobs, each_symbol
 from marketsim.cli.loading import load_object
 from marketsim.cli.outputs import add_force, check_output, is_page
 from marketsim.cli.parser import Source
-from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.errors import ArgumentError, MarketsimError, StrategyError, UnknownNameError
 from marketsim.processes import can_share_memory
 
 if TYPE_CHECKING:
@@ -75,8 +75,10 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     what.add_argument(
         "--params", nargs="+", default=[], metavar="NAME=VALUE", help="its parameters"
     )
-    what.add_argument("--start", metavar="DATE", help="first bar that may trade")
-    what.add_argument("--end", metavar="DATE", help="last bar that may trade")
+    what.add_argument(
+        "--start", metavar="DATE", help="first bar to replay; decisions know the bars before it"
+    )
+    what.add_argument("--end", metavar="DATE", help="last bar to replay")
     for flag in ("--stop-loss", "--take-profit", "--trailing-stop"):
         what.add_argument(
             flag, type=float, metavar="X", help="exit at this fraction from the entry price"
@@ -147,7 +149,8 @@ def run(args: argparse.Namespace) -> int:
         replace_file(target, result.trades.to_csv(index=False).encode())
     if args.report:
         page = check_output(args.report, "--report", args.force, is_page)
-        result.report(page, indicators=rule_lines(args.strategy, bars, **params) or None)
+        lines, kept = rule_lines(args.strategy, bars, **params), _range(bars, args.start, args.end)
+        result.report(page, indicators={name: of[kept] for name, of in lines.items()} or None)
     print(json.dumps(result.to_dict(), indent=2, allow_nan=False) if args.json
           else result.summary())  # fmt: skip
     return 0
@@ -155,38 +158,18 @@ def run(args: argparse.Namespace) -> int:
 
 def _replayed(args: argparse.Namespace, bars: Bars, params: dict[str, Any]) -> ReplayResult:
     """Replay the strategy on the bars of one symbol."""
-    import numpy as np
-    import pandas as pd
-
+    from marketsim.bars import Bars
     from marketsim.replay import Account, replay
 
-    found = _strategy(args.strategy)(bars, **params)
-    arguments = dict(found) if isinstance(found, dict) else dict(
-        zip(("entries", "exits"), found, strict=True)
-    )  # fmt: skip
-    index = bars.frame.index
-    inside = np.ones(len(bars), dtype=np.bool_)
-    for bound, keep in ((args.start, np.greater_equal), (args.end, np.less_equal)):
-        if bound:
-            stamp = _stamp(bound, index)
-            if keep is np.less_equal and len(bound) <= 10:
-                stamp += pd.Timedelta(days=1) - pd.Timedelta(nanoseconds=1)
-            inside &= keep(index, stamp)
-    if not inside.any():
-        raise ArgumentError(
-            f"no bar lies from {args.start} to {args.end}: {bars.symbol} has {index[0]} to "
-            f"{index[-1]}"
-        )
-    for name in ("entries", "short_entries"):
-        if arguments.get(name) is not None:
-            arguments[name] = np.asarray(arguments[name]) & inside
-    last = int(np.flatnonzero(inside)[-1])
-    if last < len(bars) - 1:  # what is held then is closed
-        for name in ("exits", "short_exits"):
-            if arguments.get(name) is not None:
-                flags = np.array(arguments[name])
-                flags[last] = True
-                arguments[name] = flags
+    arguments = _decided(args.strategy, bars, params)
+    # Decisions know all bars before the range; only those in it are replayed.
+    kept = _range(bars, args.start, args.end)
+    if kept != slice(0, len(bars)):
+        arguments = {name: _part(value, kept, len(bars)) for name, value in arguments.items()}
+        bars = Bars(
+            bars.frame.iloc[kept], bars.symbol, bars.repairs, notes=bars.notes,
+            calendar=bars.calendar,
+        )  # fmt: skip
     account = Account(
         cash=args.cash, fee_bps=args.fee_bps, slippage_bps=args.slippage_bps, fill=args.fill,
         policy=args.policy,
@@ -268,6 +251,71 @@ class _SymbolReplay:
         bars = self.folder[symbol]
         report_reading(bars, self.args)
         return _replayed(self.args, bars, self.params).to_dict()
+
+
+def _decided(name: str, bars: Bars, params: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `replay` that the strategy gives."""
+    function = _strategy(name)
+    _check_parameters(function, params)
+    try:
+        found = function(bars, **params)
+    except MarketsimError:
+        raise
+    except Exception as error:
+        raise StrategyError(f"{name} raised {type(error).__name__}: {error}") from error
+    if isinstance(found, dict):
+        return dict(found)
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        raise ArgumentError(
+            f"{name} must return (entries, exits) or a dict of arguments of replay: got "
+            f"{type(found).__name__}"
+        )
+    return {"entries": found[0], "exits": found[1]}
+
+
+def _check_parameters(function: Callable[..., Any], params: dict[str, Any]) -> None:
+    import inspect
+
+    try:
+        takes = list(inspect.signature(function).parameters.values())[1:]
+    except (TypeError, ValueError):  # a builtin does not say
+        return
+    if any(one.kind is one.VAR_KEYWORD for one in takes):
+        return
+    known = [one.name for one in takes]
+    for name in params:
+        if name not in known:
+            raise UnknownNameError("parameter", name, known)
+
+
+def _range(bars: Bars, start: str | None, end: str | None) -> slice:
+    """The rows from one date to another; both are in it, the last with all of its day."""
+    import pandas as pd
+
+    index = bars.frame.index
+    first, last = 0, len(bars)
+    if start:
+        first = int(index.searchsorted(_stamp(start, index)))
+    if end:
+        stamp = _stamp(end, index)
+        if len(end) <= 10:
+            stamp += pd.Timedelta(days=1) - pd.Timedelta(nanoseconds=1)
+        last = int(index.searchsorted(stamp, side="right"))
+    if first >= last:
+        has = f"{bars.symbol} has {index[0]} to {index[-1]}" if len(index) else "there are no bars"
+        raise ArgumentError(
+            f"no bar lies from {start or 'the first'} to {end or 'the last'}: {has}"
+        )
+    return slice(first, last)
+
+
+def _part(value: Any, kept: slice, count: int) -> Any:
+    """The rows of an argument that are kept; what is not one a bar stays."""
+    if isinstance(value, str) or hasattr(value, "frame") or not hasattr(value, "__len__"):
+        return value
+    if len(value) != count:  # refused by name
+        return value
+    return value.iloc[kept] if hasattr(value, "iloc") else value[kept]
 
 
 def _is_trades(_: Path, head: bytes) -> bool:

@@ -54,6 +54,14 @@ def ordered_points(points: Any) -> Any:
     return _moved(points[..., None])[..., 0] if points.ndim == 2 else _moved(points)
 
 
+def ordering_note(model: str, crossed: int, bars: int) -> str:
+    """Say on how many bars a model's forecasts crossed and were put in order."""
+    return (
+        f"{model} forecasts the four prices independently, and on {crossed:,} of {bars:,} bars "
+        "they crossed: put in order, low <= open, close <= high"
+    )
+
+
 def _is_array(values: Any) -> bool:
     return isinstance(values, np.ndarray)
 

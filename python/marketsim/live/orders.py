@@ -24,6 +24,7 @@ from marketsim.forecasts import (
     open_store,
     run_plans,
 )
+from marketsim.forecasts.order import ordering_note
 from marketsim.forecasts.plan import LEAST_CONTEXT
 from marketsim.kernels.rules import check_device
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds
@@ -258,7 +259,8 @@ class _Asked:
         work = [(ReturnTable.for_model(p.bars, self.model, self.targets), p.plan) for p in planned]
         cubes = run_plans(work, self.model, store=self.store, progress=self.progress)
         for one, cube in zip(planned, cubes, strict=True):
-            inputs = RunInputs(one.bars, Forecasts.of([cube]))
+            forecasts = Forecasts.of([cube])
+            inputs = RunInputs(one.bars, forecasts)
             desk = _Desk(
                 one, inputs, self.device, self.check, self.equity,
                 _step("tick", self.tick, one.symbol), _step("lot", self.lot, one.symbol),
@@ -269,6 +271,9 @@ class _Asked:
                 continue
             found.rows += rows
             found.notes += [f"{one.symbol}: {text}" for text in one.notes()]
+            if forecasts.crossed:
+                text = ordering_note(self.model.name, forecasts.crossed, len(cube))
+                found.notes.append(f"{one.symbol}: {text}")
         return found
 
     def _plan(self, bars: Bars) -> _Plan:

@@ -132,7 +132,7 @@ def align_benchmark(benchmark: object, index: pd.DatetimeIndex) -> Floats:
 
     Raises:
         ArgumentError: no overlap, bars without a benchmark return (how many, the first), dates that
-            repeat, or values that are no finite number.
+            repeat, or values that are not finite or below -1.
     """
     import pandas as pd
 
@@ -143,7 +143,10 @@ def align_benchmark(benchmark: object, index: pd.DatetimeIndex) -> Floats:
         )
     own, theirs = _keys(index), _keys(benchmark.index)
     if not theirs.is_unique:
-        raise ArgumentError(f"benchmark: {theirs[theirs.duplicated()][0]} is there twice")
+        raise ArgumentError(
+            f"benchmark must have one return for each date: got {theirs[theirs.duplicated()][0]} "
+            "twice; drop one"
+        )
     at = theirs.get_indexer(own)
     missing = np.flatnonzero(at < 0)
     if len(missing) == len(own):
@@ -157,7 +160,13 @@ def align_benchmark(benchmark: object, index: pd.DatetimeIndex) -> Floats:
             f"the benchmark has no return for {len(missing)} of {len(own)} bars, "
             f"first {own[missing[0]]}: reindex it, or evaluate the days that it covers"
         )
-    values: Floats = net_rows(benchmark.to_numpy(dtype=np.float64)[at], "benchmark returns")[0]
+    values = benchmark.to_numpy(dtype=np.float64)[at]
+    wrong = np.flatnonzero(~((values >= -1.0) & (values < np.inf)))
+    if len(wrong):
+        raise ArgumentError(
+            "benchmark must hold finite returns of at least -1, as fractions: got "
+            f"{float(values[wrong[0]])} at {own[wrong[0]]} ({len(wrong)} of {len(own)} bars)"
+        )
     return values
 
 

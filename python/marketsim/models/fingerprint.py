@@ -16,6 +16,7 @@ from typing import Any
 from blake3 import blake3
 
 from marketsim.errors import ArgumentError
+from marketsim.hashing import hash_threads
 from marketsim.models.code import code_digest
 from marketsim.models.protocol import Model
 
@@ -130,6 +131,15 @@ def content_hash(files: Iterable[str | os.PathLike[str]]) -> str:
         if file.name in parts:
             raise ArgumentError(f"two of the files are called {file.name}: names must differ")
         parts[file.name] = _file_hash(file)
+    return _joint_hash(parts)
+
+
+def content_hash_of(texts: Mapping[str, bytes]) -> str:
+    """As `content_hash`, of the bytes of files that have been read, by name."""
+    return _joint_hash({name: blake3(text).hexdigest() for name, text in texts.items()})
+
+
+def _joint_hash(parts: Mapping[str, str]) -> str:
     return blake3(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -137,7 +147,7 @@ def _file_hash(path: Path) -> str:
     """Hash a file's bytes with BLAKE3; read, not mapped, so that a truncation cannot crash us."""
     with open_regular(path) as file:
         before = settled_stamp(lambda: os.fstat(file.fileno()))
-        digest = blake3(max_threads=blake3.AUTO)
+        digest = blake3(max_threads=hash_threads())
         buffer = memoryview(bytearray(_READ_BYTES))
         while count := file.readinto(buffer):
             digest.update(buffer[:count])
@@ -185,3 +195,26 @@ def settled_stamp(look: Callable[[], os.stat_result]) -> FileStamp:
         time.sleep(_TICK)
         status = look()
     return stamp_of(status)
+
+
+class HeldFile:
+    """A regular file that stays open for reading until nothing refers to it any more.
+
+    It stays the same file when another one takes its name: what is read late is what was there
+    when it was opened, unless something is written into it.
+
+    Args:
+        path: its name.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = open_regular(path)
+
+    def __del__(self) -> None:
+        file = getattr(self, "file", None)  # None if it could not be opened
+        if file is not None:
+            file.close()

@@ -12,6 +12,7 @@ Only the function runs there. Samplers, storage and ledger belong to the process
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -134,7 +135,7 @@ class Workers:
             ),
             daemon=True,
         )
-        with _ctrl_c_waits():
+        with _ctrl_c_waits(), _shared_objects(self._forks):
             process.start()
         theirs.close()
         if self._package is not None:
@@ -216,6 +217,22 @@ def _ctrl_c_waits() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _shared_objects(forks: bool) -> Iterator[None]:
+    """Keep the collector of a forked process off the objects that it shares: looking at one copies.
+
+    A process that is begun inside never collects them; this one does again afterwards.
+    """
+    if not forks:
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _use_threads(threads: int) -> None:

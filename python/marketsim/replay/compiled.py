@@ -267,6 +267,8 @@ class _Request:
 _values_of = attrgetter(*(REQUEST.names or ()))
 _CODES = "".join("d" if _is_float(REQUEST, name) else "q" for name in REQUEST.names or ())
 _pack_request = Struct(f"={_CODES}").pack_into
+_pack_count = Struct("=q").pack_into  # its first field is the count
+_SIZE = REQUEST.itemsize
 
 
 class _Requests(list[_Request]):
@@ -285,8 +287,9 @@ class _Requests(list[_Request]):
     def hand_over(self) -> None:
         """Write the requests to the engine's memory, and begin anew."""
         count = self[0].action
-        for i in range(count + 1):
-            _pack_request(self._memory, i * REQUEST.itemsize, *_values_of(self[i]))
+        _pack_count(self._memory, 0, count)
+        for i in range(1, count + 1):
+            _pack_request(self._memory, i * _SIZE, *_values_of(self[i]))
         self[0].action = 0
 
     def __setitem__(self, i: Any, values: Any) -> None:

@@ -28,82 +28,84 @@ CASH = int(SizeUnit.CASH)
 _MARKET, _LIMIT, _STOP = int(OrderKind.MARKET), int(OrderKind.LIMIT), int(OrderKind.STOP)
 _STOP_LIMIT, _TRAILING = int(OrderKind.STOP_LIMIT), int(OrderKind.TRAILING_STOP)
 _TARGET_UNITS, _TARGET_EQUITY = int(SizeUnit.TARGET_UNITS), int(SizeUnit.TARGET_EQUITY)
-_BAD_QUANTITY = 4
+_CANCEL, _CANCEL_ALL, _AMEND, _BAD_QUANTITY = 1, 2, 3, 4
 # Beyond any position: a reduce-only order of this size closes all that is held.
 _ALL = float(np.finfo(np.float64).max)
 _NAN = float("nan")
 
 
 @register_jitable
-def _sized(
-    orders: Any,
-    side: float,
-    kind: int,
-    quantity: float,
-    size: int,
-    limit: float,
-    stop: float,
-    trail: float,
-    trail_part: float,
-    bars: int,
-    group: int,
-    parent: int,
-    reduce_only: int,
-    at_close: int,
-    relative: int,
-) -> int:
-    """Submit an order for one side; a quantity that is not above 0 is refused as it was given."""
-    ticket = _submit(
-        orders, kind, side * quantity, size, limit, stop, trail, trail_part, bars, group, parent,
-        reduce_only, at_close, relative,
-    )  # fmt: skip
-    if quantity <= 0.0:
-        request = orders[orders[0].action]
-        request.action = _BAD_QUANTITY
-        request.quantity = quantity
-    return ticket
-
-
-@register_jitable
-def _submit(
-    orders: Any,
-    kind: int,
-    quantity: float,
-    size: int,
-    limit: float,
-    stop: float,
-    trail: float,
-    trail_part: float,
-    bars: int,
-    group: int,
-    parent: int,
-    reduce_only: int,
-    at_close: int,
-    relative: int,
-) -> int:
+def _next(orders: Any) -> int:
+    """The place of one more request of this bar."""
     count = orders[0].action + 1
     if count > REQUEST_ROOM:
         raise ValueError("more than 64 orders after one bar")
-    request = orders[count]
+    orders[0].action = count
+    return int(count)
+
+
+@register_jitable
+def _place(
+    orders: Any,
+    side: float,
+    quantity: float,
+    size: int,
+    limit: float,
+    stop: float,
+    bars: int,
+    group: int,
+    at_close: int,
+) -> int:
+    """Write a new order. Its quantity is above 0 and gets the sign of `side`; of 0 it has its own.
+
+    It lies in the last place, orders[orders[0].action], for what else it is to have.
+    """
+    request = orders[_next(orders)]
     ticket = orders[0].ticket
-    request.action = 0
+    orders[0].ticket = ticket + 1
     request.ticket = ticket
-    request.kind = kind
+    if side == 0.0:
+        request.action, request.quantity = 0, quantity
+    elif quantity <= 0.0:  # refused as it was given
+        request.action, request.quantity = _BAD_QUANTITY, quantity
+    else:
+        request.action, request.quantity = 0, side * quantity
+    if limit != limit:
+        request.kind = _MARKET if stop != stop else _STOP
+    else:
+        request.kind = _LIMIT if stop != stop else _STOP_LIMIT
     request.size = size
-    request.quantity = quantity
     request.limit = limit
     request.stop = stop
-    request.trail = trail
-    request.trail_part = trail_part
+    request.trail = _NAN
+    request.trail_part = _NAN
     request.bars = bars
     request.group = group
-    request.parent = parent
-    request.reduce_only = reduce_only
+    request.parent = 0
+    request.reduce_only = 0
     request.at_close = at_close
-    request.relative = relative
-    orders[0].action = count
-    orders[0].ticket = ticket + 1
+    request.relative = 0
     return int(ticket)
+
+
+@register_jitable
+def _place_exit(
+    orders: Any,
+    entry: int,
+    quantity: float,
+    limit: float,
+    stop: float,
+    at_close: int,
+    relative: int,
+) -> int:
+    """Write an order that closes what `entry` opens, once it has filled."""
+    side = -1.0 if _quantity_of(orders, entry) > 0.0 else 1.0
+    ticket = _place(orders, side, quantity, UNITS, limit, stop, 0, 0, at_close)
+    request = orders[orders[0].action]
+    request.parent = entry
+    request.reduce_only = 1
+    request.relative = relative
+    return ticket
 
 
 @register_jitable
@@ -129,10 +131,7 @@ def buy(
         group: orders of one group above 0 cancel one another when one fills.
         at_close: 1 fills at the close of the next bar.
     """
-    return _sized(
-        orders, 1.0, _kind(limit, stop), quantity, size, limit, stop, _NAN, _NAN, bars, group, 0, 0,
-        at_close, 0,
-    )  # fmt: skip
+    return _place(orders, 1.0, quantity, size, limit, stop, bars, group, at_close)
 
 
 @register_jitable
@@ -147,17 +146,7 @@ def sell(
     at_close: int = 0,
 ) -> int:
     """Sell `quantity`, also below zero (a short position); arguments as for `buy`."""
-    return _sized(
-        orders, -1.0, _kind(limit, stop), quantity, size, limit, stop, _NAN, _NAN, bars, group, 0,
-        0, at_close, 0,
-    )  # fmt: skip
-
-
-@register_jitable
-def _kind(limit: float, stop: float) -> int:
-    if np.isnan(limit):
-        return _MARKET if np.isnan(stop) else _STOP
-    return _LIMIT if np.isnan(stop) else _STOP_LIMIT
+    return _place(orders, -1.0, quantity, size, limit, stop, bars, group, at_close)
 
 
 @register_jitable
@@ -171,9 +160,7 @@ def target(orders: Any, quantity: float, of_equity: bool = False, at_close: int 
         at_close: 1 trades at the close of the next bar.
     """
     size = _TARGET_EQUITY if of_equity else _TARGET_UNITS
-    return _submit(
-        orders, _MARKET, quantity, size, _NAN, _NAN, _NAN, _NAN, 0, 0, 0, 0, at_close, 0
-    )  # fmt: skip
+    return _place(orders, 0.0, quantity, size, _NAN, _NAN, 0, 0, at_close)
 
 
 @register_jitable
@@ -193,10 +180,9 @@ def reduce(
         quantity: units; below 0 sells out of a long position, above 0 buys back a short one.
         limit, stop, bars, group, at_close: as for `buy`.
     """
-    return _submit(
-        orders, _kind(limit, stop), quantity, UNITS, limit, stop, _NAN, _NAN, bars, group, 0, 1,
-        at_close, 0,
-    )  # fmt: skip
+    ticket = _place(orders, 0.0, quantity, UNITS, limit, stop, bars, group, at_close)
+    orders[orders[0].action].reduce_only = 1
+    return ticket
 
 
 @register_jitable
@@ -215,19 +201,17 @@ def exit_limit(orders: Any, entry: int, factor: float, quantity: float = _ALL) -
         factor: above 1 for a long position, below 1 for a short one.
         quantity: units to close; everything by default.
     """
-    side = -1.0 if _quantity_of(orders, entry) > 0.0 else 1.0
-    return _sized(
-        orders, side, _LIMIT, quantity, UNITS, factor, _NAN, _NAN, _NAN, 0, 0, entry, 1, 0, 1
-    )  # fmt: skip
+    ticket = _place_exit(orders, entry, quantity, factor, _NAN, 0, 1)
+    orders[orders[0].action].kind = _LIMIT  # also where the factor is NaN: refused
+    return ticket
 
 
 @register_jitable
 def exit_stop(orders: Any, entry: int, factor: float, quantity: float = _ALL) -> int:
     """Stop a loss at `factor` times the price at which `entry` fills; see `exit_limit`."""
-    side = -1.0 if _quantity_of(orders, entry) > 0.0 else 1.0
-    return _sized(
-        orders, side, _STOP, quantity, UNITS, _NAN, factor, _NAN, _NAN, 0, 0, entry, 1, 0, 1
-    )  # fmt: skip
+    ticket = _place_exit(orders, entry, quantity, _NAN, factor, 0, 1)
+    orders[orders[0].action].kind = _STOP  # also where the factor is NaN: refused
+    return ticket
 
 
 @register_jitable
@@ -249,11 +233,7 @@ def exit_at(
         at_close: 1 closes at the close of the bar in which the entry fills, or of a later one that
             has passed the limit.
     """
-    side = -1.0 if _quantity_of(orders, entry) > 0.0 else 1.0
-    return _sized(
-        orders, side, _kind(limit, stop), quantity, UNITS, limit, stop, _NAN, _NAN, 0, 0, entry,
-        1, at_close, 0,
-    )  # fmt: skip
+    return _place_exit(orders, entry, quantity, limit, stop, at_close, 0)
 
 
 @register_jitable
@@ -265,11 +245,12 @@ def exit_trailing(
     The level moves after each bar, by that bar's high (of a long position) or low, and never back.
     With neither, the distance is that of `trailing_distance=` at each bar, such as 3 times the ATR.
     """
-    side = -1.0 if _quantity_of(orders, entry) > 0.0 else 1.0
-    return _sized(
-        orders, side, _TRAILING, quantity, UNITS, _NAN, _NAN, distance, fraction, 0, 0, entry, 1,
-        0, 0,
-    )  # fmt: skip
+    ticket = _place_exit(orders, entry, quantity, _NAN, _NAN, 0, 0)
+    request = orders[orders[0].action]
+    request.kind = _TRAILING
+    request.trail = distance
+    request.trail_part = fraction
+    return ticket
 
 
 @register_jitable
@@ -299,36 +280,25 @@ def amend(
         quantity: what is left to fill, with the sign of the order: below 0 sells.
         distance, fraction: of a trailing stop; its level keeps what it has reached.
     """
-    count = orders[0].action + 1
-    if count > REQUEST_ROOM:
-        raise ValueError("more than 64 orders after one bar")
-    request = orders[count]
-    request.action = 3
+    request = orders[_next(orders)]
+    request.action = _AMEND
     request.ticket = ticket
     request.quantity = quantity
     request.limit = limit
     request.stop = stop
     request.trail = distance
     request.trail_part = fraction
-    orders[0].action = count
 
 
 @register_jitable
 def cancel(orders: Any, ticket: int) -> None:
     """Cancel an order; nothing happens if it is done already."""
-    count = orders[0].action + 1
-    if count > REQUEST_ROOM:
-        raise ValueError("more than 64 orders after one bar")
-    orders[count].action = 1
-    orders[count].ticket = ticket
-    orders[0].action = count
+    request = orders[_next(orders)]
+    request.action = _CANCEL
+    request.ticket = ticket
 
 
 @register_jitable
 def cancel_all(orders: Any) -> None:
     """Cancel every order that works or waits."""
-    count = orders[0].action + 1
-    if count > REQUEST_ROOM:
-        raise ValueError("more than 64 orders after one bar")
-    orders[count].action = 2
-    orders[0].action = count
+    orders[_next(orders)].action = _CANCEL_ALL

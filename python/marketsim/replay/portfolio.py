@@ -71,7 +71,7 @@ def replay_portfolio(
     fill: Literal["next_open", "same_close"] = "next_open",
     lot: float = 0.0,
     max_weight: float | None = None,
-    max_gross: float | None = None,
+    max_gross: float | None = 1.0,
     periods_per_year: float = 252.0,
     keep_units: bool = True,
 ) -> PortfolioResult:
@@ -79,7 +79,8 @@ def replay_portfolio(
 
     At a rebalance every instrument with a price trades from what is held to its weight of the
     equity that is left after the costs of the rebalance; sales come before purchases. An instrument
-    without a price (NaN) then is left as it is and valued at its last price.
+    without a price (NaN) then is left as it is and valued at its last price. Borrowed cash and
+    short positions cost nothing here: `replay_symbols` charges them, and checks margin.
 
     Args:
         close: prices [bar, asset].
@@ -93,8 +94,8 @@ def replay_portfolio(
         lot: holdings are multiples of it, such as 1 for whole shares, rounded towards 0; what is
             left over stays in cash. 0 for fractions.
         max_weight: refuses a weight beyond it; None for no limit.
-        max_gross: refuses weights whose sizes add up to more, such as 1 for an account without
-            borrowed cash; None for no limit.
+        max_gross: refuses weights whose sizes add up to more; above 1 cash is borrowed or sold
+            short. None for no limit.
         periods_per_year: to annualise the Sharpe ratio with.
         keep_units: keep what is held [bar, asset].
 

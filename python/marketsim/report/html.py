@@ -149,6 +149,11 @@ def write_index(
     return write_atomically(path, page)
 
 
+def render_page(template: str, **parts: object) -> str:
+    """Render a template of this package, with the style of all pages and the script of tables."""
+    return _environment().get_template(template).render(**parts, **_scripts("tables.js"))
+
+
 @dataclass(frozen=True)
 class _Fan:
     """Forecast fan with the label of its button."""

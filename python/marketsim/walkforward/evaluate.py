@@ -90,7 +90,7 @@ def checked_orders(orders: object, dates: npt.NDArray[np.datetime64], long_only:
     position = arrays["position"]
     if (np.abs(position) > 10.0).any():
         raise ArgumentError(
-            f"a position must lie in [-10, 10]: got {float(np.abs(position).max())}"
+            f"a position must lie in [-10, 10]: got {float(position[np.abs(position).argmax()])}"
         )
     if isinstance(orders, LimitOrders):
         if orders.always_on and orders.exit_at_close:
@@ -163,10 +163,11 @@ def same_orders(one: Orders, other: Orders) -> bool:
 
 
 def _arrays(orders: Orders) -> dict[str, Any]:
-    found = {f.name: getattr(orders, f.name) for f in fields(orders)}
-    return {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
+    return {name: value for name, value in vars(orders).items() if isinstance(value, np.ndarray)}
 
 
 def _kind(orders: Orders) -> dict[str, Any]:
-    found = {f.name: getattr(orders, f.name) for f in fields(orders)}
-    return {name: None if isinstance(value, np.ndarray) else value for name, value in found.items()}
+    return {
+        name: None if isinstance(value, np.ndarray) else value
+        for name, value in vars(orders).items()
+    }

@@ -332,7 +332,7 @@ def walk_forward(
             `marketsim.best_offsets`; the result is the same to the last bit. The model's device is
             set on the model.
         check: probe strategies and models that are not built in for look-ahead: run them again
-            without the last bars and refuse those whose earlier results change.
+            with later bars changed or left out and refuse those whose earlier results change.
             `check_lookahead` tests more.
 
     Returns:

@@ -1,17 +1,27 @@
-"""Probe a user's model for look-ahead before its forecasts are used."""
+"""Probe a user's models and strategies for look-ahead before their results are used."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any, Literal, NamedTuple
+
 import numpy as np
+import numpy.typing as npt
 
 from marketsim.bars import Bars
-from marketsim.errors import LookaheadError
+from marketsim.errors import LookaheadError, LookaheadWarning, MarketsimError
 from marketsim.forecasts import ReturnTable
 from marketsim.models import Model
 from marketsim.models.traits import traits_of
+from marketsim.strategies import DecisionView, Hold, LimitOrders, Orders, TakeProfit
+from marketsim.strategies.changed import changed_after
+from marketsim.walkforward.evaluate import checked_orders, part_of_orders, same_orders
 
 _FORECASTS = 30  # forecasts compared; the newest, for a model that recomputes from `start` on
 _REMOVED = 10
+_AHEAD = 8  # bars after a cut that are changed
 _TOLERANCE = 1e-6  # of the spread of the returns: batches of other sizes may round differently
 
 
@@ -46,3 +56,177 @@ def probe_model(model: Model, bars: Bars) -> None:
             f"without the last {_REMOVED} bars of the series; predict_each(series, start) must "
             "forecast t from series[:t] alone; check=False runs it anyway"
         )
+
+
+class Trial(NamedTuple):
+    """A second decision, whose orders up to bar `cut` must be those of the run.
+
+    Attributes:
+        cut: last bar whose orders are compared.
+        change: how the bars after it are changed; "left out": the view ends with the cut.
+    """
+
+    cut: int
+    change: Literal["up", "down", "left out"]
+
+
+def probe_strategy(
+    name: str,
+    decide: Callable[[DecisionView], Orders],
+    orders: Orders,
+    view: DecisionView,
+    asked: int,
+    long_only: bool,
+) -> None:
+    """Refuse a strategy whose orders for some bars change when only later bars do.
+
+    Tests reads through the view; `marketsim.check_lookahead` changes the bars themselves.
+
+    Args:
+        name: name of the strategy.
+        decide: its decision.
+        orders: checked orders for all bars of the view.
+        view: what the strategy saw.
+        asked: number of bars that the whole run decides for.
+        long_only: whether shorts are excluded.
+
+    Raises:
+        LookaheadError: an order changes; the message gives its bar and both values.
+    """
+    failures: list[tuple[Trial, MarketsimError]] = []
+    tried = trials_of(orders, view.dates, asked)
+    for trial in tried:
+        size = trial.cut + 1
+        try:
+            answer = decide(_view_of(trial, view))
+            if _begin_alike(orders, answer, size):  # and valid, as `orders` are
+                continue
+            found = checked_orders(_first(answer, size), view.dates[:size], long_only)
+        except MarketsimError as error:
+            failures.append((trial, error))
+            continue
+        expected = part_of_orders(orders, 0, size)
+        if not same_orders(expected, found):
+            repeated = _first(decide(view), size)
+            raise LookaheadError(_leak(name, expected, found, repeated, view, trial))
+    if tried and len(failures) == len(tried):
+        trial, reason = failures[0]
+        warnings.warn(
+            f"strategy {name!r} could not be checked for look-ahead: it fails where the bars after "
+            f"the first {trial.cut + 1} of {len(view)} are {_WORDS[trial.change]} ({reason}); "
+            "check=False skips the check",
+            LookaheadWarning,
+            stacklevel=2,
+        )
+
+
+_WORDS = {"up": "changed", "down": "changed", "left out": "left out"}
+
+
+def trials_of(orders: Orders, dates: npt.NDArray[np.datetime64], asked: int) -> list[Trial]:
+    """Choose the second decisions that test a strategy's orders.
+
+    A read of the next bars shows where the strategy is past its first orders, and in any change of
+    these bars far up or far down: one of the two differs from the truth. Two cuts side by side,
+    since a bar may be the last of its week or of its group. The end of a view just before a gap in
+    time shows a read of the calendar. Long runs are tested at later bars, too, while that takes
+    below a sixteenth of the bars that the run decides for.
+    """
+    count = len(dates)
+    last = count - 2
+    if last < 0:
+        return []
+    moves = changes_of(orders)
+    early = _next(moves, min(3, last), min(last, max(12, asked // 8)), min(6, last))
+    trials = [Trial(early, "up"), Trial(early, "down")]
+    if early < last:
+        trials += [Trial(early + 1, "up"), Trial(early + 1, "down")]
+    gaps = np.diff(dates[: early + 2 + _AHEAD].view(np.int64))
+    wide = np.flatnonzero(gaps > gaps.min())
+    trials.append(Trial(_next(wide, min(3, last), last, early), "left out"))
+    left = asked // 16 - sum(trial.cut + 1 + _AHEAD for trial in trials)
+    for at in (count // 16, count // 4):
+        later = _next(moves, at, last, at)
+        left -= 2 * (later + 1 + _AHEAD)
+        if later > early + 1 and left >= 0:
+            trials += [Trial(later, "up"), Trial(later, "down")]
+    return trials
+
+
+def _next(rows: npt.NDArray[np.intp], first: int, last: int, other: int) -> int:
+    """Return the first of ascending rows in first .. last, `other` if there is none."""
+    at = int(np.searchsorted(rows, first))
+    return int(rows[at]) if at < len(rows) and rows[at] <= last else other
+
+
+def changes_of(orders: Orders) -> npt.NDArray[np.intp]:
+    """Return the bars whose orders differ from those of the bar before, ascending."""
+    changed = np.zeros(len(orders.position) - 1, bool)
+    for values in vars(orders).values():
+        if isinstance(values, np.ndarray):
+            changed |= values[1:] != values[:-1]
+    return np.flatnonzero(changed) + 1
+
+
+def _view_of(trial: Trial, view: DecisionView) -> DecisionView:
+    if trial.change == "left out":
+        return view.part(0, trial.cut + 1)
+    stop = min(trial.cut + 1 + _AHEAD, len(view))
+    return changed_after(view, trial.cut, stop, up=trial.change == "up")
+
+
+def _begin_alike(orders: Orders, other: object, size: int) -> bool:
+    """Whether checked orders and orders of the same kind have equal first values, quickly."""
+    if type(orders) is not type(other):
+        return False
+    for name, values in vars(orders).items():
+        given = getattr(other, name)
+        if not isinstance(values, np.ndarray):
+            if values != given:
+                return False
+        elif not (isinstance(given, np.ndarray) and np.array_equal(values[:size], given[:size])):
+            return False
+    return True
+
+
+def _first(orders: Any, size: int) -> Any:
+    """Slice unchecked orders to their first bars."""
+    if not isinstance(orders, (Hold, TakeProfit, LimitOrders)):
+        return orders
+    sliced: dict[str, Any] = {}
+    for field in fields(orders):
+        value = getattr(orders, field.name)
+        if not isinstance(value, (bool, str, type(None))):
+            sliced[field.name] = np.asarray(value)[:size]
+    return replace(orders, **sliced)
+
+
+def _leak(
+    name: str, expected: Orders, found: Orders, repeated: Orders, view: DecisionView, trial: Trial
+) -> str:
+    """Describe the first order that changed."""
+    if not same_orders(expected, repeated):
+        what = (
+            f"strategy {name!r} does not repeat itself: for the same bars, decided a second time, "
+            "it orders "
+        )
+        why = " (state that a decision leaves, or random numbers?); check=False runs it anyway"
+        found = repeated
+    else:
+        when = str(view.dates[trial.cut])[:19]
+        what = (
+            f"strategy {name!r} looks ahead: with the bars after {when} {_WORDS[trial.change]} it "
+            "orders "
+        )
+        why = "; ms.check_lookahead lists the bars that it reads, check=False runs it anyway"
+    if type(expected) is not type(found):
+        return f"{what}{type(found).__name__} instead of {type(expected).__name__}{why}"
+    for field in fields(expected):
+        before, after = getattr(expected, field.name), getattr(found, field.name)
+        differs = np.atleast_1d(np.asarray(before) != np.asarray(after))
+        if differs.any():
+            bar = int(differs.argmax())
+            values = [np.atleast_1d(np.asarray(v))[bar] for v in (before, after)]
+            day = str(view.dates[bar])[:19]
+            return f"{what}{field.name} {values[1]} instead of {values[0]} for {day}{why}"
+    return f"{what}differently{why}"

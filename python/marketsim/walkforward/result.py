@@ -20,6 +20,7 @@ from marketsim.bars.gaps import LONGEST_CLOSURE
 from marketsim.build_info import versions
 from marketsim.errors import UnknownNameError
 from marketsim.forecasts import ForecastCube, ForecastPlan
+from marketsim.forecasts.order import ordering_note
 from marketsim.kernels import rules
 from marketsim.metrics import (
     CLIMATOLOGY_WINDOW,
@@ -539,10 +540,7 @@ class WalkForwardResult:
         crossed = self.run.inputs.forecasts.crossed
         if crossed:
             made = sum(len(cube) for cube in self.run.inputs.forecasts.cubes)
-            yield (
-                f"{self.model.name} forecasts the four prices independently, and on {crossed:,} of "
-                f"{made:,} bars they crossed: put in order, low <= open, close <= high"
-            )
+            yield ordering_note(self.model.name, crossed, made)
         value = self.market.value
         idle = 0 if value is None else int((value == 0.0).sum())
         if idle:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from marketsim.arguments import as_flag
 from marketsim.errors import (
     ArgumentError,
-    LookaheadError,
-    LookaheadWarning,
     MarketsimError,
     StrategyError,
 )
@@ -37,6 +33,7 @@ from marketsim.walkforward.evaluate import (
 from marketsim.walkforward.inputs import RunInputs
 from marketsim.walkforward.limits import Fit, Rulebook, fit_offsets
 from marketsim.walkforward.outcome import StrategyDays
+from marketsim.walkforward.probe import probe_strategy
 from marketsim.walkforward.settings import Settings, most_value
 from marketsim.walkforward.windows import Stretch, Windows
 
@@ -162,7 +159,7 @@ class Run:
         view = self.inputs.view(start, stretch.stop, settings.aggregate, settings.long_only)
         orders = checked_orders(_call(strategy, view), view.dates, settings.long_only)
         if self.check and keep and not type(strategy).__module__.startswith("marketsim."):
-            self._probe(strategy, orders, start, view.dates)
+            self._probe(strategy, orders, view)
         if settings.execution is not None and isinstance(orders, Hold):
             orders = replace(orders, execution=settings.execution)
         fitted = isinstance(orders, LimitOrders) and as_flag("fitted", orders.fitted)
@@ -176,37 +173,14 @@ class Run:
             return _Decided(orders, own, Fit.none(stretch.stop - stretch.first))
         return _Decided(orders, own, self._fit(orders, start, stretch, keep))
 
-    def _probe(
-        self, strategy: Strategy, orders: Orders, start: int, dates: npt.NDArray[np.datetime64]
-    ) -> None:
-        """Raise LookaheadError if the first orders change when the last bars are left out.
-
-        Tests only reads through the view; `marketsim.check_lookahead` changes the bars themselves.
-        """
-        settings = self.settings
-        count = len(dates)
+    def _probe(self, strategy: Strategy, orders: Orders, view: DecisionView) -> None:
+        count = len(view)
         alone = not getattr(strategy, "elementwise", False)
         asked = count + alone * len(self.windows.starts) * self.windows.window
-        for size in probe_sizes(count, asked):
-            view = self.inputs.view(start, start + size, settings.aggregate, settings.long_only)
-            expected = part_of_orders(orders, 0, size)
-            try:
-                answer = _call(strategy, view)
-                if same_orders(expected, answer):  # and valid, as `orders` are
-                    continue
-                found = checked_orders(answer, view.dates, settings.long_only)
-            except MarketsimError as error:
-                warnings.warn(
-                    f"strategy {strategy.name!r} could not be checked for look-ahead: it fails "
-                    f"for the first {size} of {count} bars alone ({error}); check=False skips "
-                    "the check",
-                    LookaheadWarning,
-                    stacklevel=2,
-                )
-                return
-            if not same_orders(expected, found):
-                left_out = count - size
-                raise LookaheadError(_leak(strategy.name, expected, found, dates, left_out))
+        probe_strategy(
+            strategy.name, lambda part: _call(strategy, part), orders, view, asked,
+            self.settings.long_only,
+        )  # fmt: skip
 
     def _fit(self, orders: LimitOrders, start: int, stretch: Stretch, keep: bool) -> Fit:
         book = self.book
@@ -239,20 +213,6 @@ class Run:
         )
 
 
-def probe_sizes(count: int, asked: int) -> list[int]:
-    """Lengths of the first parts of `count` bars that a strategy decides for again, alone.
-
-    A strategy that reads one bar too many shows at any length, but only where the bar that it
-    misses matters: for about half of them. So there are six short ones, and more while their sum
-    stays below a sixteenth of `asked`: the bars that the run decides for, simulations included.
-    """
-    sizes = [3, 4, 5, 6, 7, 9]
-    for size in (11, 13, 16, 19, 24, 30, count // 20):
-        if size > sizes[-1] and sum(sizes) + size <= asked // 16:
-            sizes.append(size)
-    return [size for size in sizes if size < count]
-
-
 def _call(strategy: Strategy, view: DecisionView) -> Orders:
     """Call `decide`; on failure raise StrategyError with the strategy's name and the bars."""
     try:
@@ -265,25 +225,6 @@ def _call(strategy: Strategy, view: DecisionView) -> Orders:
             f"{str(view.dates[0])[:19]} to {str(view.dates[-1])[:19]}: "
             f"{type(error).__name__}: {error}"
         ) from error
-
-
-def _leak(
-    name: str, expected: Orders, found: Orders, dates: npt.NDArray[np.datetime64], left_out: int
-) -> str:
-    """Describe the first order that changed."""
-    advice = "; ms.check_lookahead lists the bars that it reads, check=False runs it anyway"
-    what = f"strategy {name!r} looks ahead: without the last {left_out} bars it orders "
-    if type(expected) is not type(found):
-        return f"{what}{type(found).__name__} instead of {type(expected).__name__}{advice}"
-    for field in fields(expected):
-        before, after = getattr(expected, field.name), getattr(found, field.name)
-        differs = np.atleast_1d(np.asarray(before) != np.asarray(after))
-        if differs.any():
-            bar = int(differs.argmax())
-            values = [np.atleast_1d(np.asarray(v))[bar] for v in (before, after)]
-            when = str(dates[bar])[:19]
-            return f"{what}{field.name} {values[1]} instead of {values[0]} for {when}{advice}"
-    return f"{what}differently{advice}"
 
 
 class _Decided(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -145,6 +146,11 @@ def plan_windows(
     before = 1 + LEAST_CONTEXT + (offset_window + purge if offset_window else 0)
     first, end = max(before, start or 0), bars if stop is None else stop
     if end < first + window:
+        if start is not None and start >= before:
+            raise NotEnoughBarsError(
+                f"too few bars for one simulation: start and end leave {end - first}, need "
+                f"window={window}; choose an earlier start or a smaller window"
+            )
         limited = start is not None or stop is not None
         where = f" up to the end of rows {start or 0} to {end - 1}" if limited else ""
         raise NotEnoughBarsError(
@@ -174,8 +180,12 @@ def _requested(simulations: object, start: int | None) -> int | None:
     """Return the requested number of simulations; None for all."""
     if simulations is None:
         return SIMULATIONS if start is None else None
-    if isinstance(simulations, str) and simulations == "all":
-        return None
+    if isinstance(simulations, str):
+        if simulations == "all":
+            return None
+        raise ArgumentError(
+            f'simulations must be a whole number of at least 1, or "all": got {simulations!r}'
+        )
     return check_whole("simulations", simulations, 1)
 
 
@@ -187,7 +197,7 @@ def rows_between(bars: Bars, start: Any, end: Any) -> dict[str, int | None]:
     """
     index = pd.DatetimeIndex(bars.frame.index)
     try:
-        first, stop = index.slice_locs(start, end)
+        first, stop = index.slice_locs(_stated(start, index), _stated(end, index))
     except (TypeError, ValueError, KeyError) as error:
         raise ArgumentError(
             f"start and end must be dates such as '2020-01-31': got {start!r} and {end!r} ({error})"
@@ -201,3 +211,14 @@ def rows_between(bars: Bars, start: Any, end: Any) -> dict[str, int | None]:
         "start": None if start is None else int(first),
         "stop": None if end is None else int(stop),
     }
+
+
+def _stated(given: Any, index: pd.DatetimeIndex) -> Any:
+    """Return a date as text, which stands for the whole day, and a time in the index's zone."""
+    if isinstance(given, np.datetime64):
+        unit = np.datetime_data(given)[0]
+        return str(given) if unit in ("Y", "M", "D") else _stated(pd.Timestamp(given), index)
+    if isinstance(given, datetime.datetime):
+        time = pd.Timestamp(given)
+        return time.tz_localize(index.tz) if time.tz is None else time
+    return given.isoformat() if isinstance(given, datetime.date) else given

@@ -52,10 +52,27 @@ def choose_headless(lines: Sequence[Sequence[str]]) -> Choice | None:
     for layout in found:
         if _ordered(layout.fields, lines):
             return Choice(layout, layout.fields, f"read as {layout.title}, which has no header")
-    plain = _plain_fields(lines)
-    if plain is not None and _ordered(plain, lines):
-        return Choice(None, plain, f"no header: read as {', '.join(plain)} by their order")
+    for plain in (_plain_fields(lines), _packed_fields(lines)):
+        if plain is not None and _ordered(plain, lines):
+            return Choice(None, plain, f"no header: read as {', '.join(plain)} by their order")
     return None
+
+
+_DATE_DIGITS = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+_TIME_DIGITS = re.compile(r"(?:[01]?\d|2[0-4])[0-5]\d(?:[0-5]\d)?|\d{1,2}")
+
+
+def _packed_fields(lines: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
+    """Names of a date and a time such as 20240102,0930 before the prices; None if they are none."""
+    if not all(
+        len(line) > 5
+        and _DATE_DIGITS.fullmatch(line[0].strip())
+        and _TIME_DIGITS.fullmatch(line[1].strip())
+        for line in lines
+    ):
+        return None
+    names = ("date", "time", "open", "high", "low", "close", "volume")[: len(lines[0])]
+    return (*names, *(f"column {i}" for i in range(len(names) + 1, len(lines[0]) + 1)))
 
 
 def _fits(layout: Layout, lines: Sequence[Sequence[str]]) -> bool:

@@ -29,6 +29,7 @@ def fold(name: object) -> str:
 @functools.lru_cache(maxsize=4096)
 def _fold_text(text: str) -> str:
     text = re.sub(r"^\s*\d+[a-z]?\.\s+", "", text)  # Alpha Vantage numbers its names
+    text = re.sub(r"^\s*\$FORMAT\s+", "", text)  # AmiBroker's first line
     return re.sub(r"[\s_.<>*\ufeff]+", "", text).casefold()
 
 
@@ -48,6 +49,7 @@ class Layout:
         midnight: the zone at whose midnight daily bars are stamped, given as instants.
         dayfirst: the documented order of day and month; None where the column must prove it.
         note: what a reader should know, such as a clock that is not documented.
+        traded: name of the layout of the same lines whose volumes are not all 0; "" for none.
         source: where it is documented.
 
     """
@@ -63,4 +65,5 @@ class Layout:
     midnight: str | None = None
     dayfirst: bool | None = None
     note: str = ""
+    traded: str = ""
     source: str = ""

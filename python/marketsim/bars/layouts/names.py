@@ -8,20 +8,37 @@ _WORDS: dict[str, str] = {
     "timestamp": "timestamp datetime opentime date time gmttime localtime begin starttime "
     "windowstart bartime mts tradedate tradingdate time(utc) timestamp(utc) time(eet) "
     "timestart tsevent starttimestamp candlebegintime opentimeutc unix unixtimestamp epoch "
-    "day dtyyyymmdd データ日付 日期 时间 交易日期 交易时间 日時 日付 날짜 일자 "
+    "day dtyyyymmdd データ日付 日期 时间 交易日期 交易时间 日時 日付 日付け 날짜 일자 date/time "
+    "dateymd datemdy datedmy tanggal dato dátum päivämäärä "
+    "ημερομηνία التاريخ תאריך ngày วันที่ तारीख "
     "дата datum data fecha tarih datetime(utc) date(utc)",
     "open": "open openprice 开盘 开盘价 始値 otwarcie eröffnung eröffn eröffnungskurs "
-    "erster apertura ouverture ouv abertura açılış откр открытие 開盤 開盤價 시가 openbid openask",
+    "erster apertura ouverture ouv abertura açılış откр открытие 開盤 開盤價 시가 "
+    "openingprice öppning avaus "
+    "åpning åbning nyitó pembukaan άνοιγμα الفتح פתיחה mở เปิด खोलें 開市 開市價 priceopen "
+    "开盘价(元) 開盤價(元) prezzoapertura pxopen openprc "
+    "openbid openask",
     "high": "high highprice 最高 最高价 高値 najwyzszy najwyższy hoch tageshoch máximo maximo max "
-    "máxima massimo yüksek макс максимум 最高價 고가 plushaut hochkurs",
+    "máxima massimo yüksek макс максимум 最高價 고가 高 hoog högst ylin høy tertinggi υψηλό الأعلى "
+    "גבוה cao สูง अधिक pricehigh highestprice "
+    "最高价(元) prezzomassimo pxhigh high1 askhi plushaut hochkurs",
     "low": "low lowprice 最低 最低价 安値 najnizszy najniższy tief tagestief mínimo minimo min "
-    "mínima düşük мин минимум 最低價 저가 plusbas tiefkurs",
+    "mínima düşük мин минимум 最低價 저가 低 laag lägst alin lav terendah χαμηλό "
+    "الأدنى נמוך thấp ต่ำ कम pricelow lowestprice "
+    "最低价(元) prezzominimo pxlow low1 bidlo plusbas tiefkurs",
     "close": "close closeprice close/last last lastprice price 收盘 收盘价 終値 zamkniecie "
     "zamknięcie schlusskurs schluss zuletzt cierre último ultimo clôture dernier fechamento şimdi "
-    "цена закрытие 收盤 收盤價 종가",
+    "цена закрытие 收盤 收盤價 종가 收市 收市價 laatst ostatnio senaste viimeisin "
+    "siste seneste utolsó "
+    "terakhir τελευταία السعر שער lầncuối ล่าสุด सीएमपी closingprice priceclose "
+    "收盘价(元) prezzochiusura pxlast trdprc1 prc",
     "volume": "volume vol stuecke stücke volumen wolumen tickvol tickvolume shares "
     "sharestraded quantity qty volumetraded totaltradequantity totaltradedquantity "
-    "tottrdqty noofshares numberofshares hac объём объем 成交股數 거래량 成交量 成交量(手) "
+    "tottrdqty noofshares numberofshares hac объём объем wol määrä όγκος حجم נפח kl ปริมาณ "
+    "मात्रा 交易量 totalvolume "
+    "volumetotal tradevolume volumetraded tradedvolume totalvol 売買高 売買高(株) "
+    "umsatz(stück) umsatzinstück pxvolume acvoluns acvol1 lasttradedvolume "
+    "成交股數 거래량 成交量 成交量(手) "
     "成交量(股) 出来高 "
     "volumefrom basevolume volumebtc volume(btc) vol(btc)",
     "adj close": "adjusted adjcls 調整後終値 調整後終値(円) 수정종가 后复权收盘价 前复权收盘价",
@@ -40,16 +57,26 @@ _ADJUSTED = {
 }  # fmt: skip
 _WORDS["adj close"] += " " + " ".join(sorted(_ADJUSTED))
 
-GENERIC: dict[str, str] = {name: role for role, names in _WORDS.items() for name in names.split()}
+GENERIC: dict[str, str] = {
+    name.casefold(): role for role, names in _WORDS.items() for name in names.split()
+}
 """Folded name to role."""
 
 WEAK = frozenset({"last", "lastprice", "price", "max", "min", "quantity", "qty", "shares",
-                  "openbid", "openask", "data", "begin", "volumen"})  # fmt: skip
+                  "openbid", "openask", "data", "begin", "volumen",
+                  "高", "低", "kl", "cao"})  # fmt: skip
 """Names that count only where no other column has the role."""
 
 
 def _set(text: str) -> frozenset[str]:
     return frozenset(text.split())
+
+
+STARTS = _set(
+    "start starttimestamp timeperiodstart beginsat startsat openedat startdate candledatetimeutc "
+    "klineopentime snapshottime snapshottimeutc candletime bartimestamp"
+)
+"""Folded names of times at which a bar starts, where no other column holds the time."""
 
 
 SYMBOLS = _set(
@@ -83,7 +110,9 @@ _NUMBERED = "id code no nr num number key"
 CODES = _set(
     "isin cusip wkn sedol permno permco gvkey stkcd secucode conid instrumenttoken valor valoren "
     "windcode sid uid codneg 基金代码 指数代码 合约代码 证券代碼 股票代號 證券代號 銘柄コード "
-    "コード 종목코드"
+    "コード 종목코드 expiry expirydate expiration expirationdate expirymonth maturity maturitydate "
+    "contractmonth contractdate contractcode delivery deliverymonth deliverydate lasttradedate "
+    "lasttradingday strike strikeprice 交割月份 限月 交割年月"
 ) | {thing + number for thing in _THINGS.split() for number in _NUMBERED.split()}
 """Folded names of columns that hold symbols where their values differ, numbers or not."""
 

@@ -32,8 +32,17 @@ LAYOUTS: tuple[Layout, ...] = (
         "metatrader5", "MetaTrader 5 export",
         _roles(date="date", time="time", volume="tickvol"),
         _sets("date open high low close tickvol spread"),
-        note="the clock is the broker's server's; timezone= states it; volume counts ticks",
+        note="the clock is the broker's server's; timezone= states it; "
+        "TICKVOL counts changes of the price",
         source="https://www.metatrader5.com/en/terminal/help/charts_advanced/symbols_import_export",
+    ),
+    Layout(
+        "histdata-mt", "HistData export for MetaTrader",
+        fields=("date", "time", "open", "high", "low", "close", "volume"),
+        pattern=(r"\d{4}\.\d{2}\.\d{2}", _BARE_TIME, *[_NUMBER] * 4, r"\d+"),
+        timezone="Etc/GMT+5", note="Eastern time without daylight saving, as all volumes are 0",
+        traded="metatrader4",
+        source="https://www.histdata.com/f-a-q/data-files-detailed-specification/",
     ),
     Layout(
         "metatrader4", "MetaTrader 4 export",
@@ -46,8 +55,17 @@ LAYOUTS: tuple[Layout, ...] = (
         "histdata", "HistData export",
         fields=("timestamp", "open", "high", "low", "close", "volume"),
         pattern=(r"\d{8} \d{6}", *[_NUMBER] * 4, r"\d+"),
-        timezone="Etc/GMT+5", note="Eastern time without daylight saving",
+        timezone="Etc/GMT+5", note="Eastern time without daylight saving, as all volumes are 0",
+        traded="ninjatrader",
         source="https://www.histdata.com/f-a-q/data-files-detailed-specification/",
+    ),
+    Layout(
+        "ninjatrader", "NinjaTrader export",
+        fields=("timestamp", "open", "high", "low", "close", "volume"),
+        pattern=(r"\d{8} \d{6}", *[_NUMBER] * 4, r"\d+"),
+        timezone="UTC", note="times are the ends of bars; NinjaTrader 8 writes UTC, earlier "
+        "versions the clock of the computer, which timezone= states",
+        source="https://ninjatrader.com/support/helpGuides/nt8/exporting.htm",
     ),
     Layout(
         "binance", "Binance klines",
@@ -184,6 +202,50 @@ LAYOUTS: tuple[Layout, ...] = (
         source="https://docs.ccxt.com/#/?id=ohlcv-structure",
     ),
     Layout(
+        "databento", "Databento bars",
+        _roles(timestamp="tsevent", symbol="symbol"),
+        _sets("tsevent rtype publisherid instrumentid open high low close volume"),
+        scale=1_000_000_000, note="whole prices are of a billionth",
+        source="https://databento.com/docs/schemas-and-data-formats/ohlcv",
+    ),
+    Layout(
+        "databento-decimal", "Databento bars with decimals",
+        _roles(timestamp="tsevent", symbol="symbol"),
+        source="https://databento.com/docs/schemas-and-data-formats/ohlcv",
+    ),
+    Layout(
+        "cqg", "CQG export",
+        _roles(volume="actualvol", ignored="tickvol"),
+        _sets("open high low close tickvol actualvol"), source="https://help.cqg.com",
+    ),
+    Layout(
+        "fxcm", "FXCM candles",
+        _roles(open="bidopen", high="bidhigh", low="bidlow", close="bidclose",
+               volume="volume tickqty"),
+        _sets("bidopen bidhigh bidlow bidclose"), note="prices are bids",
+        source="https://github.com/fxcm/MarketData",
+    ),
+    Layout(
+        "tinvest", "T-Invest archive",
+        fields=("symbol", "timestamp", "open", "close", "high", "low", "volume", "column 8"),
+        pattern=(r"[0-9a-f-]{36}", r"\d{4}-\d{2}-\d{2}T[\d:]+Z", *[_NUMBER] * 4, r"\d+", ""),
+        source="https://developer.tbank.ru/invest/services/quotes/history",
+    ),
+    Layout(
+        "upbit", "Upbit candles",
+        _roles(timestamp="candledatetimeutc", ignored="candledatetimekst timestamp",
+               open="openingprice", high="highprice", low="lowprice", close="tradeprice",
+               volume="candleacctradevolume", symbol="market"),
+        _sets("candledatetimeutc openingprice highprice lowprice tradeprice candleacctradevolume"),
+        timezone="UTC", source="https://docs.upbit.com/reference/minute-candles",
+    ),
+    Layout(
+        "gate", "Gate.io candles",
+        fields=("timestamp", "quote volume", "close", "high", "low", "open", "volume", "complete"),
+        pattern=(_SECONDS, *[_NUMBER] * 6, r"(?i)true|false"),
+        source="https://www.gate.io/docs/developers/apiv4/#market-candlesticks",
+    ),
+    Layout(
         "deribit", "Deribit chart data",
         _roles(timestamp="ticks"), _sets("ticks open high low close volume"),
         source="https://docs.deribit.com/#public-get_tradingview_chart_data",
@@ -200,6 +262,11 @@ LAYOUTS: tuple[Layout, ...] = (
         fields=("timestamp", "low", "high", "open", "close", "volume"),
         pattern=(_SECONDS, *[_NUMBER] * 5),
         source="https://docs.cdp.coinbase.com/exchange/reference",
+    ),
+    Layout(
+        "gate-file", "Gate.io download",
+        fields=("timestamp", "volume", "close", "high", "low", "open"),
+        pattern=(_SECONDS, *[_NUMBER] * 5), source="https://www.gate.io/developer/historical_quotes",
     ),
     Layout(
         "nautilus", "Nautilus bars",

@@ -51,12 +51,23 @@ def mean_of(state: State) -> float:
 
 
 @compiled
+def all_equal(state: State) -> bool:
+    """Whether all numbers of a full window are equal: their rounded mean may lie beside them."""
+    same = True
+    for i in range(2, int(state[0]) + 2):
+        same = same and state[i] == state[2]
+    return same
+
+
+@compiled
 def variance_of(state: State, mean: float, ddof: float) -> float:
-    """The variance of a full window."""
+    """The variance of a full window, 0 where all its numbers are equal."""
     total = 0.0
     for i in range(2, int(state[0]) + 2):
         apart = state[i] - mean
         total += apart * apart
+    if all_equal(state):
+        total = 0.0
     return float(total / (state[0] - ddof))
 
 

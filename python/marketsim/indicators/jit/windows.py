@@ -8,6 +8,7 @@ import numpy as np
 
 from marketsim.indicators.jit.base import (
     State,
+    all_equal,
     compiled,
     largest_of,
     mean_of,
@@ -118,7 +119,7 @@ def correlation_update(state: State, x: float, y: float) -> float:
         xx += a * a
         yy += b * b
     scale = math.sqrt(xx) * math.sqrt(yy)
-    if scale == 0.0:
+    if scale == 0.0 or all_equal(xs) or all_equal(ys):
         return np.nan
     share = xy / scale
     return -1.0 if share < -1.0 else 1.0 if share > 1.0 else share

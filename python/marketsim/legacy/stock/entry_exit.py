@@ -19,8 +19,9 @@ from marketsim.kernels.rules import check_fee, fee_rule_code, fill_code
 from marketsim.kernels.types import DEFAULT_BOUNDS
 from marketsim.legacy.stock import loss_utils
 from marketsim.legacy.stock.evaluation import Scores, score_sums
-from marketsim.legacy.stock.offset_search import Effort, Found, find_offsets, without_infinity
+from marketsim.legacy.stock.offset_search import Found, find_offsets, without_infinity
 from marketsim.legacy.stock.quirks import Quirks
+from marketsim.legacy.stock.scipy_search import Effort
 from marketsim.legacy.stock.settings import setting
 
 Array = npt.NDArray[np.float64]

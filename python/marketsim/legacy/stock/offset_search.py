@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from marketsim import _core
 from marketsim.arguments import as_argument_error, as_number
-from marketsim.errors import ArgumentError, CudaUnavailableError, MissingDependencyError
+from marketsim.errors import ArgumentError, CudaUnavailableError
 from marketsim.kernels.cuda import place as cuda
 from marketsim.kernels.offsets import best_offsets
 from marketsim.kernels.rules import FEE_RULES, check_fee, fee_rule_code, fill_code
-from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, check_bounds
+from marketsim.kernels.types import Bounds, check_bounds
+from marketsim.legacy.stock.scipy_search import Effort, minimize
 from marketsim.legacy.stock.settings import setting
 from marketsim.legacy.stock.tensor_profit import check_tensors, limit_order_profit
 from marketsim.text import get_logger
@@ -39,19 +40,6 @@ Found = tuple[float, float, float]
 _FILLS = ("legacy", "legacy_close_only")
 _CODES = tuple(fill_code(fill, legacy=True) for fill in _FILLS)
 _RULES = {rule: fee_rule_code(rule) for rule in FEE_RULES}
-
-
-class Effort(NamedTuple):
-    """How hard SciPy searches, in the words of its differential evolution.
-
-    DIRECT evaluates the profit maxiter * popsize times, or 100 with MARKETSIM_FAST_OPTIMIZE.
-    """
-
-    maxiter: int
-    popsize: int
-    atol: float
-    seed: int | None
-    workers: int
 
 
 @dataclass(frozen=True)
@@ -111,29 +99,24 @@ class Problem:
 
 
 def exact_offsets(
-    days: tuple[Any, Any, Any, Any, Any],
+    close: Any,
+    high: Any,
+    low: Any,
+    high_pred: Any,
+    low_pred: Any,
     position: Any,
     second: Any,
     bounds: Bounds,
-    close_at_eod: bool,
+    close_at_eod: Any,
     fee: float,
     fee_rule: str,
 ) -> Found | None:
     """The exact answer, straight from the memory of 1-D float32 tensors on a processor.
 
     None for tensors that are something else, for infinite levels, and for bounds or a fee that the
-    kernels do not take. `second` is another position, or None.
+    kernels do not take or that are no plain numbers. `second` is another position, or None.
     """
-    if bounds is not DEFAULT_BOUNDS and not _fit_kernel(bounds):
-        return None
-    if type(fee) is not float or not 0.0 <= fee < 1.0:
-        try:
-            fee = check_fee(fee)
-        except ArgumentError:
-            return None
-    (high_min, high_max), (low_min, low_max) = bounds
-    close, high, low, high_pred, low_pred = days
-    found: Found | None = _core.best_offsets_of_tensors(
+    return _core.best_offsets_of_tensors(
         close,
         high,
         low,
@@ -141,15 +124,11 @@ def exact_offsets(
         low_pred,
         position,
         second,
-        high_min,
-        high_max,
-        low_min,
-        low_max,
-        _CODES[close_at_eod],
+        bounds,
+        _CODES[1 if close_at_eod else 0],
         _RULES[fee_rule] if fee_rule in _RULES else fee_rule_code(fee_rule),
         fee,
     )
-    return found
 
 
 def _fit_kernel(bounds: Bounds) -> bool:
@@ -405,66 +384,3 @@ def _searched(problem: Problem, bounds: Bounds, effort: Effort, optimizer: str) 
     loss = _Loss(problem)
     result = minimize(loss, list(bounds), effort, optimizer)
     return float(result.x[0]), float(result.x[1]), float(-result.fun)
-
-
-# What a program put in the place of SciPy's functions, by their names in `optimization_utils`.
-searches: dict[str, Callable[..., Any]] = {}
-
-
-def minimize(
-    loss: Callable[[Sequence[float]], float],
-    bounds: list[tuple[float, float]],
-    effort: Effort,
-    optimizer: str,
-) -> Any:
-    """SciPy's answer by DIRECT; by differential evolution where that is asked for, or DIRECT fails.
-
-    Raises:
-        MissingDependencyError: SciPy is not installed.
-    """
-    if optimizer != "differential_evolution":
-        fast = searches.get("_FAST_MODE", setting("fast_optimize"))
-        most = 100 if fast else effort.maxiter * effort.popsize
-        direct = searches.get("direct") or scipy_optimize().direct
-        try:
-            return direct(loss, bounds=bounds, maxfun=most)
-        except Exception as error:
-            logger.warning("DIRECT failed, differential evolution searches instead: %s", error)
-    return evolve(loss, bounds, effort)
-
-
-def evolve(
-    loss: Callable[[Sequence[float]], float], bounds: list[tuple[float, float]], effort: Effort
-) -> Any:
-    """SciPy's differential evolution of a loss.
-
-    Raises:
-        MissingDependencyError: SciPy is not installed.
-    """
-    search = searches.get("differential_evolution") or scipy_optimize().differential_evolution
-    return search(
-        loss,
-        bounds=bounds,
-        maxiter=effort.maxiter,
-        popsize=effort.popsize,
-        atol=effort.atol,
-        seed=effort.seed,
-        workers=effort.workers,
-        updating="immediate" if effort.workers == 1 else "deferred",
-    )
-
-
-def scipy_optimize() -> Any:
-    """The module scipy.optimize.
-
-    Raises:
-        MissingDependencyError: SciPy is not installed.
-    """
-    try:
-        import scipy.optimize
-    except ImportError as error:
-        raise MissingDependencyError(
-            "DIRECT and differential evolution are SciPy's, which is not installed: "
-            "pip install scipy, or leave the optimizer at exact"
-        ) from error
-    return scipy.optimize

@@ -16,11 +16,10 @@ import torch
 from marketsim.errors import ArgumentError, LegacyReplacementError
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds
 from marketsim.legacy.stock import loss_utils
-from marketsim.legacy.stock.offset_search import (
+from marketsim.legacy.stock.offset_search import exact_offsets, find_offsets
+from marketsim.legacy.stock.scipy_search import (
     Effort,
     evolve,
-    exact_offsets,
-    find_offsets,
     minimize,
     scipy_optimize,
     searches,
@@ -227,15 +226,16 @@ def optimize_entry_exit_multipliers(
         MissingDependencyError: SciPy is asked for and not installed.
     """
     fee = loss_utils.TRADING_FEE if trading_fee is None else trading_fee
-    days = (close_actual, high_actual, low_actual, high_pred, low_pred)
     optimizer = _optimizer()
     if optimizer == "exact":
-        rule = loss_utils.FEE_RULE
-        found = exact_offsets(days, positions, None, bounds, bool(close_at_eod), fee, rule)
+        found = exact_offsets(
+            close_actual, high_actual, low_actual, high_pred, low_pred, positions, None,
+            bounds, close_at_eod, fee, loss_utils.FEE_RULE,
+        )  # fmt: skip
         if found is not None:
             return found
     return find_offsets(
-        days,
+        (close_actual, high_actual, low_actual, high_pred, low_pred),
         (positions,),
         close_at_eod=close_at_eod,
         fee=fee,
@@ -275,16 +275,17 @@ def optimize_always_on_multipliers(
             bounds, maxiter, popsize, atol, seed, workers: as there.
     """
     fee = loss_utils.TRADING_FEE if trading_fee is None else trading_fee
-    days = (close_actual, high_actual, low_actual, high_pred, low_pred)
     second = None if is_crypto else sell_indicator
     optimizer = _optimizer()
     if optimizer == "exact":
-        rule = loss_utils.FEE_RULE
-        found = exact_offsets(days, buy_indicator, second, bounds, bool(close_at_eod), fee, rule)
+        found = exact_offsets(
+            close_actual, high_actual, low_actual, high_pred, low_pred, buy_indicator, second,
+            bounds, close_at_eod, fee, loss_utils.FEE_RULE,
+        )  # fmt: skip
         if found is not None:
             return found
     return find_offsets(
-        days,
+        (close_actual, high_actual, low_actual, high_pred, low_pred),
         (buy_indicator,) if is_crypto else (buy_indicator, sell_indicator),
         close_at_eod=close_at_eod,
         fee=fee,

@@ -120,6 +120,7 @@ def open_pipeline(checkpoint: Checkpoint, execution: Execution) -> Any:
     from chronos import BaseChronosPipeline
 
     with _no_loading_bar(), checkpoint.unchanged():
+        _ = checkpoint.digest  # now, so that it is of the bytes that the library reads
         try:
             pipeline = BaseChronosPipeline.from_pretrained(
                 str(checkpoint.folder),

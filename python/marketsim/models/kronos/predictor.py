@@ -11,6 +11,7 @@ from marketsim.models.kronos.config import CLOCK, CROSS_HEADS, KronosConfig
 from marketsim.models.kronos.stack import NORM_EPS, Past, Stack, attend_branches, by_head
 from marketsim.models.kronos.tokenizer import Tokens
 from marketsim.models.neural.blocks import pad_tile, unit_size
+from marketsim.models.neural.products import Linear
 
 
 @dataclass
@@ -57,10 +58,10 @@ class KronosNetwork(nn.Module):
         self.register_buffer("clock", torch.empty(sum(CLOCK.values()), d))
         self.stack = Stack(config.stack)
         self.norm = nn.Parameter(torch.empty(d))
-        self.first_head = nn.Linear(d, first)
-        self.answers = nn.Linear(d, 2 * d)  # keys and values of the context
-        self.answered = nn.Linear(d, d)
-        self.second_head = nn.Linear(d, second)
+        self.first_head = Linear(d, first)
+        self.answers = Linear(d, 2 * d)  # keys and values of the context
+        self.answered = Linear(d, d)
+        self.second_head = Linear(d, second)
 
     def set_precision(self, dtype: torch.dtype) -> None:
         """Convert the weights whose products need not be float32."""

@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from marketsim.models.kronos.config import StackConfig
 from marketsim.models.neural.blocks import (
@@ -24,6 +23,8 @@ from marketsim.models.neural.blocks import (
     turn,
     unit_size,
 )
+from marketsim.models.neural.elementwise import cos, silu, sin
+from marketsim.models.neural.products import Linear
 
 NORM_EPS = 1e-5
 _ROTARY_BASE = 10_000.0
@@ -96,10 +97,10 @@ class Layer(nn.Module):
         super().__init__()
         d = config.width
         self.heads = config.heads
-        self.qkv = nn.Linear(d, 3 * d)
-        self.out = nn.Linear(d, d)
-        self.gate_value = nn.Linear(d, 2 * config.hidden, bias=False)
-        self.down = nn.Linear(config.hidden, d, bias=False)
+        self.qkv = Linear(d, 3 * d)
+        self.out = Linear(d, d)
+        self.gate_value = Linear(d, 2 * config.hidden, bias=False)
+        self.down = Linear(config.hidden, d, bias=False)
 
     def project(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Project tokens [token, width] to queries, keys and values [token, head, dimension]."""
@@ -112,7 +113,7 @@ class Layer(nn.Module):
         hidden += self.out(attended.to(self.out.weight.dtype))
         normal = unit_size(hidden, NORM_EPS).to(self.down.weight.dtype)
         gate, value = self.gate_value(normal).chunk(2, dim=-1)
-        hidden += self.down(functional.silu(gate).mul_(value))
+        hidden += self.down(silu(gate).mul_(value))
         return hidden
 
 
@@ -195,7 +196,7 @@ def turns(head_size: int, positions: Tensor) -> tuple[Tensor, Tensor]:
     steps = torch.arange(0, head_size, 2, device=positions.device).float() / head_size
     angles = positions.float()[..., None] * (1.0 / _ROTARY_BASE**steps)
     angles = angles.double().repeat(*(1,) * positions.ndim, 2).unsqueeze(-2)
-    return angles.cos().float(), angles.sin().float()
+    return cos(angles).float(), sin(angles).float()
 
 
 def attend_branches(

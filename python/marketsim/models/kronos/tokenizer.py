@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from marketsim.models.kronos.config import COLUMNS, TokenizerConfig
 from marketsim.models.kronos.stack import Past, Stack
 from marketsim.models.neural.blocks import TILE, pad_tile
+from marketsim.models.neural.products import Linear
 
 
 class Tokens(NamedTuple):
@@ -42,13 +43,13 @@ class TokenizerNetwork(nn.Module):
         super().__init__()
         self.config = config
         d, columns = config.encoder.width, len(COLUMNS)
-        self.embed = nn.Linear(columns + -columns % TILE, d)
+        self.embed = Linear(columns + -columns % TILE, d)
         self.encoder = Stack(config.encoder)
-        self.code = nn.Linear(d, 2 * config.bits + -2 * config.bits % TILE)
+        self.code = Linear(d, 2 * config.bits + -2 * config.bits % TILE)
         for name in ("bars_of_first", "bars_of_second"):
             self.register_buffer(name, torch.empty(1 << config.bits, d))
         self.decoder = Stack(config.decoder)
-        self.head = nn.Linear(d, columns + -columns % TILE)
+        self.head = Linear(d, columns + -columns % TILE)
 
     def codes(self, bars: Tensor) -> Tensor:
         """Numbers [row, position, bit] whose signs are the bits of the tokens.

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from marketsim.models.neural import products
+
 TILE = 16
 BLOCK = 128
 _FILLED = 1 << 22  # values of an array that is filled up
@@ -89,7 +91,7 @@ def outputs_from(linear: nn.Linear, values: Tensor, first: int) -> Tensor:
     if type(linear.weight) is not nn.Parameter:
         every: Tensor = linear(values)
         return every[..., first:]
-    return functional.linear(values, linear.weight[first:], linear.bias[first:])
+    return products.linear(values, linear.weight[first:], linear.bias[first:])
 
 
 def pair_order(dimensions: int) -> Tensor:

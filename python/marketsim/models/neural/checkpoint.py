@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,7 +26,8 @@ from marketsim.errors import (
 )
 from marketsim.models.fingerprint import (
     FileStamp,
-    content_hash,
+    HeldFile,
+    content_hash_of,
     open_regular,
     settled_stamp,
     stamp_of,
@@ -56,6 +57,9 @@ class Checkpoint:
         config: the content of config.json.
         files: the weights' files, and the index where there are several.
         stamps: of `sources`, when the checkpoint was opened.
+        settings: hash of the files of the configuration, as they were read.
+        held: the files of the weights, which stay open: another file that takes a name of theirs
+            changes neither the fingerprint nor the weights of a model that is open.
     """
 
     name: str
@@ -63,6 +67,8 @@ class Checkpoint:
     config: Mapping[str, Any]
     files: tuple[Path, ...]
     stamps: tuple[FileStamp, ...] = ()
+    settings: str = ""
+    held: tuple[HeldFile, ...] = field(default=(), repr=False, compare=False)
 
     @classmethod
     def open(cls, folder: Path, name: str) -> Checkpoint:
@@ -74,12 +80,13 @@ class Checkpoint:
         """
         if not folder.is_dir():
             raise CheckpointNotFoundError(f"there is no folder {folder}")
-        first = _stamp(folder / _CONFIG, settle=True)
-        config = _read_object(folder / _CONFIG, "the model's configuration")
-        if _stamp(folder / _CONFIG) != first:
+        config_stamp = _stamp(folder / _CONFIG, settle=True)
+        text = _read_text(folder / _CONFIG, "the model's configuration")
+        config = _as_object(folder / _CONFIG, text)
+        if _stamp(folder / _CONFIG) != config_stamp:
             raise CheckpointError(f"{folder / _CONFIG} was written to while it was read")
         if (folder / _WEIGHTS).is_file():
-            return cls._pinned(name, folder, config, (folder / _WEIGHTS,))
+            return cls._pinned(name, folder, config, text, (folder / _WEIGHTS,))
         if not (folder / _INDEX).is_file():
             raise CheckpointNotFoundError(
                 f"{folder} holds neither {_WEIGHTS} nor {_INDEX}: weights are read as safetensors "
@@ -92,16 +99,34 @@ class Checkpoint:
                 f"{folder} lacks {', '.join(missing)}, which {_INDEX} names"
             )
         files = (folder / _INDEX, *(folder / shard for shard in shards))
-        return cls._pinned(name, folder, config, files)
+        return cls._pinned(name, folder, config, text, files)
 
     @classmethod
     def _pinned(
-        cls, name: str, folder: Path, config: Mapping[str, Any], files: tuple[Path, ...]
+        cls,
+        name: str,
+        folder: Path,
+        config: Mapping[str, Any],
+        text: bytes,
+        files: tuple[Path, ...],
     ) -> Checkpoint:
-        """Return a checkpoint of the files as they are now."""
+        """Return a checkpoint of the files as they are now; `text` is that of config.json."""
         checkpoint = cls(name, folder, config, files)
         stamps = tuple(_stamp(source, settle=True) for source in checkpoint.sources)
-        return replace(checkpoint, stamps=stamps)
+        try:
+            held = cls._opened(files)
+        except OSError as error:
+            raise CheckpointError(f"the files of {name} cannot be read: {error}") from error
+        texts = {_CONFIG: text}
+        if (folder / _GENERATION).is_file():
+            texts[_GENERATION] = _read_text(folder / _GENERATION, "how tokens are drawn")
+        pinned = replace(checkpoint, stamps=stamps, settings=content_hash_of(texts), held=held)
+        pinned._require_unchanged()  # so all are files of one time
+        return pinned
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what pickles: a copy opens the files again."""
+        return {**self.__dict__, "held": ()}
 
     @property
     def sources(self) -> tuple[Path, ...]:
@@ -112,28 +137,29 @@ class Checkpoint:
     def digest(self) -> str:
         """Hash what decides a forecast: the configuration, and each tensor's type, shape and bytes.
 
-        Into how many files the tensors are split has no part in it.
+        Into how many files the tensors are split has no part in it. It is that of the very bytes
+        that `tensors` gives, whichever of the two is called first.
 
         Raises:
-            CheckpointError: a file was changed since the checkpoint was opened, or is not
-                safetensors.
+            CheckpointError: a file is not safetensors.
         """
-        with self.unchanged():
-            others = [self.folder / _CONFIG, self.folder / _GENERATION]
-            parts = [content_hash(file for file in others if file.is_file())]
-        tensors = dict(self._read(lambda name: True, lambda opened, name: opened.digest(name)))
-        parts += [f"{name} {tensors[name]}" for name in sorted(tensors)]
+        found = self._digests
+        parts = [self.settings, *(f"{name} {found[name]}" for name in sorted(found))]
         return blake3("\n".join(parts).encode()).hexdigest()
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        """Hash each tensor, by name."""
+        return dict(self._read(lambda name: True, lambda opened, name: opened.digest(name)))
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
         """Context that checks, at start and end, that the files are unchanged since opening.
 
-        So the fingerprint is that of the very bytes that the configuration and the weights come
-        from.
+        So the fingerprint is that of the very bytes that the library reads.
 
         Raises:
-            CheckpointError: one was written to, replaced or removed.
+            CheckpointError: a file was written to, replaced or removed.
         """
         self._require_unchanged()
         try:
@@ -155,28 +181,61 @@ class Checkpoint:
         """Read the weights by name.
 
         Raises:
-            CheckpointError: a file that is not safetensors, or a name that stands in two of them.
+            CheckpointError: a file that is not safetensors, a name that stands in two of them, or
+                bytes that are not those that `digest` is of.
         """
-        return dict(self._read(wanted, lambda opened, name: opened.tensor(name)))
+        tensors: dict[str, torch.Tensor] = {}
+
+        def digest(opened: SafetensorsFile, name: str) -> str:
+            if not wanted(name):
+                return opened.digest(name)
+            tensors[name] = opened.tensor(name)
+            return opened.digest(name, tensors[name])
+
+        if "_digests" not in self.__dict__:
+            self.__dict__["_digests"] = dict(self._read(lambda name: True, digest))
+        elif any(found != self._digests.get(name) for name, found in self._read(wanted, digest)):
+            raise CheckpointError(
+                f"the weights of {self.name} in {self.folder} were changed after the model had "
+                "been opened: load the model anew, so that its fingerprint is that of the weights "
+                "it uses"
+            )
+        return tensors
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the weights; raises as `tensors`."""
         return tuple(name for name, _ in self._read(lambda name: True, lambda opened, name: None))
 
     def _read(
-        self, wanted: Callable[[str], bool], get: Callable[[Any, str], Any]
+        self, wanted: Callable[[str], bool], get: Callable[[SafetensorsFile, str], Any]
     ) -> Iterator[tuple[str, Any]]:
         found: set[str] = set()
-        with self.unchanged():
-            for file in self.files:
-                if file.name == _INDEX:
-                    continue
-                with SafetensorsFile(file) as opened:
-                    for name in filter(wanted, opened.names):
-                        if name in found:
-                            raise CheckpointError(f"{file.name}: {name} stands in two files")
-                        found.add(name)
-                        yield name, get(opened, name)
+        try:
+            for held in self._files():
+                opened = SafetensorsFile(held.path, held.file)
+                for name in filter(wanted, opened.names):
+                    if name in found:
+                        raise CheckpointError(f"{held.path.name}: {name} stands in two files")
+                    found.add(name)
+                    yield name, get(opened, name)
+        except OSError as error:
+            raise CheckpointError(f"the files of {self.name} cannot be read: {error}") from error
+
+    def _files(self) -> tuple[HeldFile, ...]:
+        """Return the files of the weights; a copy of a checkpoint opens them first."""
+        if not self.held:
+            known = "_digests" in self.__dict__  # which the bytes are compared with
+            if not known:
+                self._require_unchanged()
+            held = self._opened(self.files)
+            if not known:
+                self._require_unchanged()
+            object.__setattr__(self, "held", held)
+        return self.held
+
+    @staticmethod
+    def _opened(files: tuple[Path, ...]) -> tuple[HeldFile, ...]:
+        return tuple(HeldFile(file) for file in files if file.name != _INDEX)
 
 
 def locate(
@@ -263,7 +322,8 @@ def _stamp(file: Path, *, settle: bool = False) -> FileStamp:
 
 def _shards(index: Path) -> list[str]:
     """Return the files that an index names; raise for names outside of its folder."""
-    weight_map = _read_object(index, "the list of weights").get("weight_map")
+    text = _read_text(index, "the list of weights")
+    weight_map = _as_object(index, text).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(f"{index} has no weight_map")
     names = sorted({str(name) for name in weight_map.values()})
@@ -273,18 +333,27 @@ def _shards(index: Path) -> list[str]:
     return names
 
 
-def _read_object(file: Path, what: str) -> dict[str, Any]:
+def _read_text(file: Path, what: str) -> bytes:
     try:
         with open_regular(file) as opened:
-            text = opened.read(_MOST_JSON + 1)
-        if len(text) > _MOST_JSON:
-            raise ValueError(f"it has more than {_MOST_JSON:,} bytes")
-        content = json.loads(text.decode("utf-8"))
+            text: bytes = opened.read(_MOST_JSON + 1)
     except FileNotFoundError:
         raise CheckpointNotFoundError(f"{file.parent} lacks {file.name}, {what}") from None
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read as JSON: {error}") from None
+    if len(text) > _MOST_JSON:
+        raise CheckpointError(
+            f"{file} cannot be read as JSON: it has more than {_MOST_JSON:,} bytes"
+        )
+    return text
+
+
+def _as_object(file: Path, text: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(text.decode("utf-8"))
     except RecursionError:
         raise CheckpointError(f"{file} cannot be read as JSON: it is nested too deep") from None
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise CheckpointError(f"{file} cannot be read as JSON: {error}") from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{file} must hold a JSON object: got {type(content).__name__}")

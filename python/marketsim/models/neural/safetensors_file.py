@@ -6,6 +6,7 @@ data_offsets), the data. https://github.com/huggingface/safetensors#format
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from blake3 import blake3
 
 from marketsim.errors import CheckpointError
-from marketsim.models.fingerprint import open_regular
+from marketsim.hashing import hash_threads
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +39,11 @@ _DTYPES = {
 
 
 class SafetensorsFile:
-    """An open file of tensors.
+    """A file of tensors that is open for reading.
+
+    Args:
+        path: its name, for errors.
+        file: the file; it is not closed here.
 
     Attributes:
         names: of its tensors, sorted.
@@ -48,22 +53,12 @@ class SafetensorsFile:
         OSError: it cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file: io.FileIO) -> None:
         self._path = path
-        self._file = open_regular(path)
-        try:
-            self._size = os.fstat(self._file.fileno()).st_size
-            self._header, self._data = self._read_header()
-            self.names = sorted(set(self._header) - {"__metadata__"})
-        except BaseException:
-            self._file.close()
-            raise
-
-    def __enter__(self) -> SafetensorsFile:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._file = file
+        self._size = os.fstat(file.fileno()).st_size
+        self._header, self._data = self._read_header()
+        self.names = sorted(set(self._header) - {"__metadata__"})
 
     def tensor(self, name: str) -> torch.Tensor:
         """Read a tensor into memory of its own.
@@ -85,12 +80,15 @@ class SafetensorsFile:
             raise self._broken(f"{name} does not lie in the file as its shape says")
         tensor = torch.empty(shape, dtype=dtype)
         if count:
-            bytes_of = tensor.reshape(-1).view(torch.uint8).numpy().data
-            self._read_into(bytes_of, self._data + begin)
+            self._read_into(_bytes_of(tensor), self._data + begin)
         return tensor
 
-    def digest(self, name: str) -> str:
+    def digest(self, name: str, tensor: torch.Tensor | None = None) -> str:
         """Hash a tensor's type, shape and bytes, without torch.
+
+        Args:
+            name: the tensor's.
+            tensor: it, where it has been read: then its bytes are hashed, not the file's.
 
         Raises:
             CheckpointError: its entry does not fit the file.
@@ -103,7 +101,10 @@ class SafetensorsFile:
             raise self._broken(f"{name} has no known dtype, shape and place") from None
         if not begin <= end <= self._size - self._data:
             raise self._broken(f"{name} does not lie in the file as its shape says")
-        found = blake3(head.encode(), max_threads=blake3.AUTO)
+        found = blake3(head.encode(), max_threads=hash_threads())
+        if tensor is not None:
+            found.update(_bytes_of(tensor))
+            return found.hexdigest()
         buffer = memoryview(bytearray(min(_HASHED_BYTES, end - begin)))
         for at in range(begin, end, _HASHED_BYTES):
             part = buffer[: min(_HASHED_BYTES, end - at)]
@@ -134,6 +135,14 @@ class SafetensorsFile:
 
     def _broken(self, why: str) -> CheckpointError:
         return CheckpointError(f"{self._path} cannot be read as safetensors: {why}")
+
+
+def _bytes_of(tensor: torch.Tensor) -> memoryview:
+    import torch
+
+    if not tensor.numel():
+        return memoryview(b"")
+    return memoryview(tensor.reshape(-1).view(torch.uint8).numpy().data)
 
 
 def _whole(value: object) -> int:

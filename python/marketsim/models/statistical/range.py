@@ -18,6 +18,7 @@ from marketsim.models.distribution import QuantileDistribution
 from marketsim.models.fingerprint import ModelIdentity, stored_as
 from marketsim.models.protocol import Contexts, Model
 from marketsim.models.statistical.base import LEVELS, Array, checked_window
+from marketsim.models.statistical.seasons import seasonal_part
 from marketsim.models.traits import TARGET_COLUMNS, ModelTraits, traits_of
 
 _PRICES = len(TARGET_COLUMNS)
@@ -33,12 +34,13 @@ class RangeModel:
     """Bars of the past, scaled by a forecast of the next bar's range.
 
     The variance of a bar is that of its overnight gap plus Garman-Klass's of its session. Its log
-    follows from its means over the last 1, 5 and 22 bars, by a regression that is fitted again
-    every 20 bars on the last `fit` of them (HAR). The moves of open, high, low and close against
-    the close before, each divided by the scale that was forecast for its bar, are taken together
-    from the last `window` bars and multiplied by the scale of the next one. So a draw is a whole
-    bar, with low <= open, close <= high, and so are the quantiles of the four in order. All later
-    steps have the distribution of the next one.
+    follows from its means over the last 1, 5 and 22 bars, and from the part of the session that the
+    bar is in where bars repeat with a period, by a regression that is fitted again every 20 bars on
+    the last `fit` of them (HAR). The moves of open, high, low and close against the close before,
+    each divided by the scale that was forecast for its bar, are taken together from the last
+    `window` bars and multiplied by the scale of the next one. So a draw is a whole bar, with
+    low <= open, close <= high, and so are the quantiles of the four in order. All later steps have
+    the distribution of the next one.
 
     It forecasts moves against the close before (`targets="close"`), and all four targets together.
 
@@ -59,7 +61,7 @@ class RangeModel:
 
     name = "range"
     # Part of the fingerprint: raise it with every change that may change a forecast.
-    version = 2
+    version = 3
     context_length = None
     levels = LEVELS
 
@@ -202,13 +204,14 @@ def range_scales(moves: Array, fit: int) -> Array:
     if count < _FIRST:
         return np.asarray(found)
     lagged = _lagged_means(logs)
+    lagged = np.column_stack([lagged, seasonal_part(logs, lagged[:, -1])])
     ends = _fit_ends(count)
     beta = _fits(logs, lagged, ends, fit)
     rows = np.arange(_FIRST, count + 1)
     chosen = beta[np.searchsorted(ends, rows, side="right") - 1]
     x = lagged[rows - 1]
     guess = chosen[:, 0] + 0.0
-    for i in range(len(_LAGS)):
+    for i in range(lagged.shape[1]):
         guess = guess + chosen[:, i + 1] * x[:, i]
     found[_FIRST:] = _scales_within(guess, logs, _FIRST)
     return np.asarray(found)
@@ -276,28 +279,60 @@ def _fit_ends(count: int) -> npt.NDArray[np.int64]:
     return np.arange(_FIRST, count + 1, _REFIT)
 
 
-def _fits(logs: Array, lagged: Array, ends: npt.NDArray[np.int64], fit: int) -> Array:
-    """Coefficients [end, 1 + lag] of each log by the means before it, over the last `fit` bars.
+def _fits(logs: Array, known: Array, ends: npt.NDArray[np.int64], fit: int) -> Array:
+    """Fit coefficients [end, 1 + column] of each log by what was known before it, over `fit` bars.
 
     Normal equations from running sums of products around the first log, which keeps them exact
     enough: elementwise operations alone, the same bits on every processor and for any length.
+
+    Args:
+        logs: [T].
+        known: [T, column], the means of `_LAGS`, then the part of the session of the next bar.
+        ends: after how many bars to fit.
+        fit: see there.
     """
     first = _LAGS[-1]  # the first bar with all means before it
+    means = 1 + len(_LAGS)
     centre = logs[first - 1]
     y = logs[first:] - centre
-    x = np.column_stack([np.ones(y.size), lagged[first - 1 : -1] - centre])
+    x = np.column_stack([np.ones(y.size), known[first - 1 : -1]])
+    x[:, 1:means] -= centre
     width = x.shape[1]
-    products = np.concatenate([x[:, :, None] * x[:, None, :], (x * y[:, None])[:, :, None]], axis=2)
-    sums = np.concatenate([np.zeros((1, width, width + 1)), np.cumsum(products, axis=0)])
+    # Fits begin and end at whole blocks of rows, from the first end on.
+    block = math.gcd(_REFIT, fit)
     stop = ends - first
     begin = np.maximum(0, stop - fit)
-    beta = _solved(sums[stop] - sums[begin])
+    sums = _block_sums(x, y, int(stop[0]) % block, block)
+    place = np.concatenate([begin, stop]) - int(stop[0]) % block
+    place = np.where(place < 0, 0, place // block + 1)
+    beta = _solved(
+        (sums[place[stop.size :]] - sums[place[: stop.size]]).reshape(-1, width, width + 1)
+    )
     # Back from differences to `centre`: y = b0 + sum b_i x_i + centre (1 - sum b_i).
     slopes = beta[:, 1].copy()
-    for i in range(2, width):
+    for i in range(2, means):
         slopes = slopes + beta[:, i]
     beta[:, 0] = beta[:, 0] + centre * (1.0 - slopes)
     return beta
+
+
+def _block_sums(x: Array, y: Array, head: int, block: int) -> Array:
+    """Sum the products of columns [block end, product] up to each block's end; those of none first.
+
+    The first block has `head` rows, the others `block`; what is left at the end has no sum.
+    """
+    columns = [*x.T, y]
+    blocks = (y.size - head) // block
+    sums = []
+    for i in range(x.shape[1]):
+        for other in columns:
+            product = columns[i] * other
+            later = product[head : head + blocks * block].reshape(blocks, block)
+            total = later[:, 0]
+            for k in range(1, block):
+                total = total + later[:, k]
+            sums.append(np.cumsum(np.concatenate(([product[:head].sum()], total))))
+    return np.concatenate([np.zeros((1, len(sums))), np.stack(sums, axis=1)])
 
 
 def _solved(systems: Array) -> Array:

@@ -62,7 +62,7 @@ class Toto1Model(NeuralModel):
             differs by 1e-4 to 5e-3 of the forecast's standard deviation).
     """
 
-    version = 1
+    version = 2
     levels = LEVELS
     stays_on_device = True
 

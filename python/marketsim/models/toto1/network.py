@@ -6,7 +6,6 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from marketsim.models.neural.blocks import (
     TILE,
@@ -20,6 +19,8 @@ from marketsim.models.neural.blocks import (
     turn,
     unit_size,
 )
+from marketsim.models.neural.elementwise import cos, silu, sin, softplus
+from marketsim.models.neural.products import Linear, linear
 from marketsim.models.neural.stages import network_stage
 from marketsim.models.toto1.config import Toto1Config
 
@@ -43,10 +44,10 @@ class Toto1Layer(nn.Module):
         super().__init__()
         e, f = config.width, config.hidden
         self.heads, self.head_size = config.heads, config.head_size
-        self.qkv = nn.Linear(e, 3 * e)
-        self.out = nn.Linear(e, e)
-        self.gate_value = nn.Linear(e, 2 * f)
-        self.down = nn.Linear(f, e)
+        self.qkv = Linear(e, 3 * e)
+        self.out = Linear(e, e)
+        self.gate_value = Linear(e, 2 * f)
+        self.down = Linear(f, e)
 
     def project(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Project tokens [token, width] to queries, keys and values [token, head, dimension]."""
@@ -62,7 +63,7 @@ class Toto1Layer(nn.Module):
         """Write the layer's result over its input, given the attention output; [token, width]."""
         hidden += self.out(attended)
         gate, value = self.gate_value(self._normal(hidden)).chunk(2, dim=-1)
-        hidden += self.down(functional.silu(gate).mul_(value))
+        hidden += self.down(silu(gate).mul_(value))
         return hidden
 
     def _normal(self, hidden: Tensor) -> Tensor:
@@ -78,11 +79,11 @@ class Toto1Network(nn.Module):
     def __init__(self, config: Toto1Config) -> None:
         super().__init__()
         self.config = config
-        self.embed = nn.Linear(config.patch, config.width)
+        self.embed = Linear(config.patch, config.width)
         self.layers = nn.ModuleList(Toto1Layer(config) for _ in config.across)
-        self.unembed = nn.Linear(config.width, config.width * config.patch)
+        self.unembed = Linear(config.width, config.width * config.patch)
         # Filled up with zeros to whole tiles: products of few columns depend on the row's place.
-        self.head = nn.Linear(config.width, 4 * config.components + -4 * config.components % TILE)
+        self.head = Linear(config.width, 4 * config.components + -4 * config.components % TILE)
         along = [i for i, across in enumerate(config.across) if not across]
         self.last_along = along[-1] if along else -1
 
@@ -185,7 +186,7 @@ class Toto1Network(nn.Module):
     def _head(self, hidden: Tensor, steps: int) -> Tensor:
         """Compute mixtures [token, step, 4 * component] of tokens [token, width]."""
         size = self.config.width * steps
-        outputs = functional.linear(
+        outputs = linear(
             hidden.to(self.unembed.weight.dtype),
             self.unembed.weight[:size],
             self.unembed.bias[:size],
@@ -239,11 +240,12 @@ def rotation(config: Toto1Config, positions: Tensor, centre: float = 0.0) -> Rot
     angles = (at * _ROTARY_BASE ** (-j / half)).repeat(1, 2)
     base = (2 * j + _XPOS_SHIFT * config.head_size) / ((1 + _XPOS_SHIFT) * config.head_size)
     decay = (base ** ((at - centre) / _XPOS_BASE)).repeat(1, 2)[:, pair_order(config.head_size)]
+    cosine, sine = cos(angles), sin(angles)
     tables = (
-        angles.cos() * decay,
-        angles.sin() * decay,
-        angles.cos() / decay,
-        angles.sin() / decay,
+        cosine * decay,
+        sine * decay,
+        cosine / decay,
+        sine / decay,
     )
     return Rotation(*(table.float()[:, None] for table in tables))
 
@@ -262,9 +264,9 @@ def _mixtures(raw: Tensor) -> Tensor:
     df, location, scale, logits = raw.chunk(4, dim=-1)
     return torch.cat(
         (
-            2.0 + functional.softplus(df).clamp_min(least),
+            2.0 + softplus(df).clamp_min(least),
             location,
-            functional.softplus(scale).clamp_min(least),
+            softplus(scale).clamp_min(least),
             logits.softmax(dim=-1),
         ),
         dim=-1,

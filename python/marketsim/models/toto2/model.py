@@ -62,7 +62,7 @@ class Toto2Model(NeuralModel):
         CheckpointError: a configuration that is not known.
     """
 
-    version = 1
+    version = 2
     levels = LEVELS
 
     def __init__(

@@ -26,6 +26,8 @@ from marketsim.models.neural.blocks import (
     turn,
     unit_size,
 )
+from marketsim.models.neural.elementwise import cos, silu, sin
+from marketsim.models.neural.products import Linear, add_product, linear
 from marketsim.models.neural.stages import network_stage
 from marketsim.models.toto2.config import LEVELS, Toto2Config
 
@@ -44,17 +46,15 @@ class ResidualMlp(nn.Module):
 
     def __init__(self, into: int, hidden: int, out: int) -> None:
         super().__init__()
-        self.up = nn.Linear(into, hidden)
-        self.down = nn.Linear(hidden, out)
-        self.skip = nn.Linear(into, out, bias=False)
+        self.up = Linear(into, hidden)
+        self.down = Linear(hidden, out)
+        self.skip = Linear(into, out, bias=False)
 
     def forward(self, values: Tensor, first: int | None = None) -> Tensor:
         """The first outputs, or all, [token, out] of values [token, into], in float32."""
         down, skip = self.down.weight[:first], self.skip.weight[:first]
         parts = [
-            functional.linear(functional.silu(self.up(part)), down, self.down.bias[:first]).addmm_(
-                part, skip.t()
-            )
+            add_product(linear(silu(self.up(part)), down, self.down.bias[:first]), part, skip)
             for part in _parts(values)
         ]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -73,10 +73,10 @@ class Toto2Layer(nn.Module):
         keys, values = config.heads * config.key_size, config.heads * config.value_size
         self.sizes = (keys, keys, values)
         self.attention_eps = self.mlp_eps = config.norm_eps
-        self.qkv = nn.Linear(config.width, sum(self.sizes))
-        self.out = nn.Linear(values, config.width)
-        self.gate_value = nn.Linear(config.width, 2 * config.hidden, bias=False)
-        self.down = nn.Linear(config.hidden, config.width, bias=False)
+        self.qkv = Linear(config.width, sum(self.sizes))
+        self.out = Linear(values, config.width)
+        self.gate_value = Linear(config.width, 2 * config.hidden, bias=False)
+        self.down = Linear(config.hidden, config.width, bias=False)
 
     def project(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Project tokens [token, width] to queries, keys and values [token, head, dimension]."""
@@ -97,7 +97,7 @@ class Toto2Layer(nn.Module):
         for part in _parts(hidden):
             both = self.gate_value(unit_size(part, self.mlp_eps).to(self.gate_value.weight.dtype))
             gate, value = both.chunk(2, dim=-1)
-            _add_product(part, functional.silu(value, inplace=True).mul_(gate), self.down)
+            _add_product(part, silu(value).mul_(gate), self.down)
         return hidden
 
 
@@ -242,11 +242,12 @@ def rotation(config: Toto2Config, positions: Tensor, centre: float = 0.0) -> Rot
     angles = (at * _ROTARY_BASE ** (-j / half)).repeat(1, 2)
     base = (2 * j + _XPOS_SHIFT * config.turned) / ((1 + _XPOS_SHIFT) * config.turned)
     decay = (base ** ((at - centre) / _XPOS_BASE)).repeat(1, 2)
+    cosine, sine = cos(angles), sin(angles)
     tables = (
-        angles.cos() * decay,
-        angles.sin() * decay,
-        angles.cos() / decay,
-        angles.sin() / decay,
+        cosine * decay,
+        sine * decay,
+        cosine / decay,
+        sine / decay,
     )
     return Rotation(*(table.float()[:, None] for table in tables))
 
@@ -295,12 +296,12 @@ def _tokens(places: Tensor, variates: int, width: int) -> Tensor:
     return pad_tile(tokens, 0)
 
 
-def _add_product(hidden: Tensor, values: Tensor, linear: nn.Linear) -> None:
+def _add_product(hidden: Tensor, values: Tensor, layer: nn.Linear) -> None:
     """Add a linear map of values, without its bias, to tokens in place."""
-    if linear.weight.dtype == hidden.dtype and type(linear.weight) is nn.Parameter:
-        hidden.addmm_(values, linear.weight.t())
+    if layer.weight.dtype == hidden.dtype and type(layer.weight) is nn.Parameter:
+        add_product(hidden, values, layer.weight)
     else:
-        hidden += functional.linear(values, linear.weight)
+        hidden += linear(values, layer.weight)
 
 
 def _parts(tokens: Tensor) -> tuple[Tensor, ...]:
