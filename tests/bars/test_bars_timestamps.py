@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from marketsim.bars import REPAIRS, read_bars
@@ -153,9 +153,9 @@ def test_one_more_row_never_flips_the_reading(make_frame, days, written, more):
         try:
             return read_bars(at(texts, make_frame), repair=("sort", "drop_duplicates"))
         except BarsError as error:
-            assert {d.kind for d in error.defects} <= {
-                "unclear_timestamps", "different_bars", "running_bar",
-            }  # fmt: skip
+            kinds = {d.kind for d in error.defects}
+            assume("running_bar" not in kinds)  # a day between months
+            assert kinds <= {"unclear_timestamps", "different_bars"}
             return None
 
     first, longer = read(days), read([*days, more])
@@ -163,7 +163,8 @@ def test_one_more_row_never_flips_the_reading(make_frame, days, written, more):
         assert [t.date() for t in first.frame.index] == sorted(days)
     if longer is not None:
         assert [t.date() for t in longer.frame.index] == sorted({*days, more})
-    if first is not None and more not in days:
+    proven = any(day.day != day.month for day in days)
+    if first is not None and proven and more not in days:
         assert longer is not None
 
 

@@ -136,8 +136,8 @@ def assign_roles(
         elif name not in WEAK or role not in strong:
             roles[i] = role
     if set("ohlc") <= set(folded) and not set(PRICES) & {*roles, *taken}:
-        letters = dict(zip("ohlc", PRICES, strict=True))
-        roles = [letters.get(n, role) for n, role in zip(folded, roles, strict=True)]
+        letters = dict(zip("ohlcv", COLUMNS, strict=True))
+        roles = [role or letters.get(n, "") for n, role in zip(folded, roles, strict=True)]
     if not _TIME_ROLES & {*roles, *taken}:
         first = next((i for i, n in enumerate(folded) if n in STARTS and not roles[i]), None)
         if first is not None:

@@ -18,7 +18,7 @@ import pandas as pd
 from marketsim.bars.eras import ERAS, stated_years, why_unread
 from marketsim.bars.iso_dates import read_iso
 from marketsim.bars.words_of_time import in_english
-from marketsim.bars.zone_names import ABBREVIATED, with_offsets, without_zone, zone_of
+from marketsim.bars.zone_names import ABBREVIATED, PLACES, with_offsets, without_zone, zone_of
 from marketsim.bars.zones import (
     NAT,
     BoolArray,
@@ -47,6 +47,7 @@ _DATES: tuple[tuple[str, str], ...] = (
     (r"(?P<Y>\d{4})\d{4}", "%Y%m%d"),
     (r"(?P<Y>\d{4})(?P<s>[-/.])\d{1,2}", "Ym"),
     (rf"(?P<mon>{_MONTHS}|{_LONG})(?P<a>[-/. ])(?P<Y>\d{{4}})", "bY"),
+    (r"(?:0?[1-9]|1[0-2])(?P<s>[-/.])(?P<Y>\d{4})", "mY"),
 )  # fmt: skip
 _TIME = (
     r"(?:(?P<gap>[T _,;:]+|[ ,]+at )(?:"
@@ -115,6 +116,7 @@ def _structure(match: re.Match[str], kind: str) -> Structure:
         "dbY": {"dmy": f"%d{got.get('a')}{month}{got.get('b')}{year}"},
         "bdY": {"mdy": f"{month}{got.get('a')}%d{got.get('b')}{year}"},
         "Ym": {"ymd": f"%Y{s}%m"},
+        "mY": {"ymd": f"%m{s}%Y"},
         "bY": {"ymd": f"{month}{got.get('a')}%Y"},
         "Ybd": {"ymd": f"%Y{got.get('a')}{month}{got.get('b')}%d"},
     }.get(kind, {"ymd": kind})
@@ -210,7 +212,7 @@ def _read_zoned(
 ) -> DateReading:
     """Read cells that end in the name of a zone."""
     try:
-        clock = parse_timezone(zone)
+        clock = parse_timezone(PLACES.get(zone, zone))
     except ArgumentError as error:
         reading.unclear = str(error)
         return reading

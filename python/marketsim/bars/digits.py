@@ -31,6 +31,8 @@ _TICKS_1970 = 621_355_968_000_000_000  # of 100 ns, since the year 1
 _FILE_1970, _FILE_1980 = 116_444_736_000_000_000, 119_600_064_000_000_000
 _FILE_2045 = 140_200_000_000_000_000
 _TICKS_1960, _TICKS_2045 = 618_199_776_000_000_000, 645_063_264_000_000_000
+DAYS = "days"
+"""The name of days since 1970 in `date_format=`."""
 EXCEL = "excel"
 """The name of spreadsheet days in `date_format=`."""
 
@@ -115,6 +117,12 @@ def read_excel(values: np.ndarray) -> IntArray:
     fits = (values >= 1) & (values < 109_575)
     milliseconds = np.round((np.where(fits, values, 0.0) - 25_569.0) * 86_400_000.0)
     return np.where(fits, milliseconds.astype(np.int64) * 1_000_000, NAT)
+
+
+def read_days(values: IntArray) -> IntArray:
+    """Dates of days since 1970; NAT beyond 1740 to 2199."""
+    fits = np.abs(values) < 84_000
+    return np.where(fits, np.where(fits, values, 0) * DAY, NAT)
 
 
 def like_excel(values: np.ndarray) -> bool:
@@ -221,7 +229,12 @@ def _as_unix(values: IntArray, unit: IntArray, none: IntArray) -> Digits:
             said = "such small integers are row numbers or dates of a spreadsheet"
             if values.min() > 690_000 and values.max() < 770_000:
                 said += '; less 693960, days of MATLAB are a spreadsheet\'s, date_format="excel"'
-            if like_excel(values):
+            if values.min() > 3_652 and values.max() < 36_525:
+                said += (
+                    f', or days since 1970; date_format="{DAYS}" reads days since 1970, '
+                    f'"{EXCEL}" those of a spreadsheet'
+                )
+            elif like_excel(values):
                 said += f'; date_format="{EXCEL}" reads spreadsheet days'
             return Digits(none, none.copy(), said)
         said = (

@@ -26,10 +26,12 @@ _READS = 'date_format="{}" reads such years beside plain ones'
 _KNOWN = (
     (re.compile(r"^1\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])$"),
      "may count years from 1911 (Taiwan) or 1900 (TradeStation's EasyLanguage); "
-     'date_format="roc" or "easylanguage" states which'),
+     f"{_READS.format('roc')}, \"easylanguage\" those from 1900"),
     (_SURE_ROC, f"counts years from 1911 (Taiwan); {_READS.format('roc')}"),
     (_BUDDHIST, f"counts years 543 ahead (Thailand); {_READS.format('buddhist')}"),
     (_SURE_JAPAN, "counts years of an emperor, as other dates do not; write all dates alike"),
+    (re.compile(r"\d ?(?:[APap][Mm] ?)?(?:CST|IST|BST|AST)$"), "ends in a zone that several places "
+     "call so (CST is Chicago's and Shanghai's); remove the name, and timezone= states the clock"),
     (_IRAN, "is of a calendar that is not read, such as Iran's; write Gregorian dates"),
     (re.compile(r"^#{3,}$"), "is what a spreadsheet writes where a column is too narrow for its "
      "dates; widen the column, and export again"),

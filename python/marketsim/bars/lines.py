@@ -24,6 +24,16 @@ def fields(line: str, delimiter: str) -> list[str]:
         return []
 
 
+def clean_body(body: str, delimiter: str, header: str) -> tuple[str, list[str]]:
+    """Leave out what is no row of a table: prose below, headers again, dividends and splits."""
+    body, notes = cut_footer(body, delimiter)
+    if header:
+        body, more = cut_headers(body, header)
+        notes += more
+    body, events = cut_events(body)
+    return body, notes + events
+
+
 def cut_footer(body: str, delimiter: str) -> tuple[str, list[str]]:
     """Leave out last lines of prose, as some sites append them; a cut row is kept."""
     kept = body.rstrip()
@@ -51,6 +61,35 @@ def _is_prose(line: str, delimiter: str) -> bool:
     return words >= 3 or (
         len(filled) == 1 and bool(_LETTER.search(plain)) and not re.search(r"\d", plain)
     )
+
+
+_EVENT = re.compile(r"[^\n]*(?:\bDividend\b|\bStock Splits?\b)[^\n]*\n?", re.IGNORECASE)
+_MARKS = str.maketrans("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹０１２３４５６７８９", "012345678901234567890123456789")
+
+
+def cut_events(body: str) -> tuple[str, list[str]]:
+    """Leave out lines of dividends and splits, which Yahoo's page writes between those of bars."""
+    if "ividend" not in body and "tock Split" not in body:
+        return body, []
+    kept, count = _EVENT.subn("", body)
+    if not count or 2 * count > kept.count("\n"):
+        return body, []
+    return kept, [f"left out {counted(count, 'line')} of dividends and splits among the bars"]
+
+
+def plain_cells(text: str) -> tuple[str, list[str]]:
+    """Text with ASCII digits, and without what keeps a spreadsheet from changing cells."""
+    head = text[:4000]
+    notes = []
+    if head.translate(_MARKS) != head:
+        text, notes = text.translate(_MARKS), ["digits of another script"]
+    if '="' in head:
+        text, count = re.subn(r'="([^"\n]*)"', r"\1", text)
+        notes += ['formulas such as ="2024-01-02" are read as their text'] if count else []
+    if re.search(r"(?:^|\n)'|[,;\t]'\d", head):
+        text = re.sub(r"(?m)(^|[,;\t])'([^'\n,;\t]*)'?(?=[,;\t]|$)", r"\1\2", text)
+        notes.append("apostrophes around cells are left out")
+    return text, notes
 
 
 def cut_headers(body: str, header: str) -> tuple[str, list[str]]:

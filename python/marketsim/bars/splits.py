@@ -28,6 +28,7 @@ _NEAR = 0.04  # for others
 _BEFORE = 10  # bars before that must be quiet
 _FEW = 3  # bars before that a factor of 2 needs
 _QUIET = 1.15  # largest ratio of the prices of a quiet bar, and of closes that follow
+_QUIET_HALF = 1.08  # for 3:2, which restless prices lose by themselves
 _QUIET_WEEK, _QUIET_MONTH = 1.35, 1.8
 _USUAL_GAP = 1.1  # largest ratio of a close and the next open, where bars are longer than a day
 
@@ -103,9 +104,11 @@ def suspected_splits(
         ):
             continue
         quiet = _QUIET if times is None else _quiet(times, row)
+        if factor in (1.5, 1 / 1.5):
+            quiet = min(quiet, _QUIET_HALF)
         before, gaps = close[first:row], step[first : row - 1]
         calm = np.maximum(before[1:] / before[:-1], before[:-1] / before[1:]) < quiet
-        if quiet > _QUIET:
+        if quiet > _QUIET:  # bars longer than a day
             calm &= np.maximum(gaps, 1 / gaps) < _USUAL_GAP
         if calm.all() and (high[first : row + 1] < quiet * low[first : row + 1]).all():
             found[row] = factor

@@ -15,7 +15,7 @@ import pandas as pd
 from marketsim.bars.encoding import decode
 from marketsim.bars.layouts import GENERIC, LAYOUTS, Choice, Layout, choose_headless, fold
 from marketsim.bars.limits import check_cells, check_columns
-from marketsim.bars.lines import cut_footer, cut_headers, fields, skip_lines
+from marketsim.bars.lines import clean_body, fields, plain_cells, skip_lines
 from marketsim.bars.numbers import GAPS
 from marketsim.bars.zone_names import STATED, zone_of_lines
 from marketsim.errors import FileFormatError
@@ -94,14 +94,12 @@ def read_text(path: Path, data: bytes) -> RawTable:
             f"{path} is a page of the web (HTML), not a table, as sites answer in place of the "
             f"file: download it again; {EXPECTED}"
         )
+    text, plain = plain_cells(text)
     text, blanks = _split_blanks(text)
     start = _find_start(path, text)
     body, above = skip_lines(text, start.line)
-    body, below = cut_footer(body, start.delimiter)
-    if start.header:
-        body, more = cut_headers(body, start.header)
-        below += more
-    said = [f"the text is in {encoding}"] if encoding else []
+    body, below = clean_body(body, start.delimiter, start.header)
+    said = [*([f"the text is in {encoding}"] if encoding else []), *plain]
     notes = [*said, *blanks, *start.notes, *below]
     frame, as_written = _parse(path, body, start, above)
     if start.zone and not isinstance(frame.columns, pd.MultiIndex):
@@ -162,6 +160,8 @@ def _headed(lines: list[str], line: int, delimiter: str) -> _Start:
     more, label, count = header_rows(names, below)
     levels += more
     after = line + 1 + count
+    if after < len(lines) and re.fullmatch(r"[-|:+= \t]*-[-|:+= \t]*", lines[after]):
+        after += 1  # the rule below the header of a table in Markdown
     left_out = [text.strip() for text in lines[:first] if text.strip()]
     left_out = [text for text in left_out if not text.casefold().startswith("sep=")]
     notes = []

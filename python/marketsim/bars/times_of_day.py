@@ -9,7 +9,7 @@ import pandas as pd
 
 from marketsim.bars.clock import DAY
 from marketsim.bars.end_of_day import add_day, is_end_of_day
-from marketsim.bars.zones import NAT, IntArray, nanoseconds
+from marketsim.bars.zones import NAT, BoolArray, IntArray, nanoseconds
 
 _TIME_FORMATS = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p", "%I:%M%p")
 
@@ -26,6 +26,12 @@ def read_times(column: pd.Series) -> IntArray | None:
         texts = column.fillna(-1).astype("int64").astype(str).where(~missing, "")
     else:
         texts = column.astype(object).where(~missing, "").astype(str).str.strip()
+    parts = texts[~missing]
+    if (
+        parts.str.fullmatch(r"0?\.\d+|[01](?:\.0+)?").all()
+        and parts.str.contains(".", regex=False).any()
+    ):
+        return _of_fractions(texts, missing)
     late = is_end_of_day(texts)
     if late.any():
         texts = texts.mask(late, texts.str.replace("24", "00", n=1, regex=False))
@@ -50,3 +56,10 @@ def _parse(texts: pd.Series, text_format: str) -> pd.Series:
         warnings.simplefilter("ignore")
         parsed: pd.Series = pd.to_datetime(texts, format=text_format, errors="coerce")
     return parsed
+
+
+def _of_fractions(texts: pd.Series, missing: BoolArray) -> IntArray:
+    """Parts of a day, as spreadsheets keep times: 0.5 is noon; to the second."""
+    numbers = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
+    seconds = np.round(np.where(missing, 0.0, numbers) * 86_400.0).astype(np.int64)
+    return np.where(missing, NAT, seconds * 1_000_000_000)

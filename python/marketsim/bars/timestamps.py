@@ -13,10 +13,12 @@ import pandas as pd
 from marketsim.bars.clock import DAY
 from marketsim.bars.dates import read_dates
 from marketsim.bars.digits import (
+    DAYS,
     EXCEL,
     UNITS,
     fraction_of_seconds,
     like_excel,
+    read_days,
     read_digits,
     read_excel,
     read_unix,
@@ -65,13 +67,13 @@ def check_date_format(date_format: object) -> str | None:
         ArgumentError: it is neither a Unix unit, "excel", an era, nor a strptime format.
 
     """
-    if date_format is None or date_format in (*UNITS, *ERAS, EXCEL):
+    if date_format is None or date_format in (*UNITS, *ERAS, EXCEL, DAYS):
         return date_format if date_format is None else str(date_format)
     known = isinstance(date_format, str) and re.search(r"%[djxcsDmbBY]", date_format)
     if not known:
         raise ArgumentError(
             f"date_format got {date_format!r}: expected a format such as '%d/%m/%Y %H:%M', a Unix "
-            'unit ("s", "ms", "us", "ns"), "excel" for spreadsheet days, or an era ("roc", '
+            'unit ("s", "ms", "us", "ns", "days"), "excel" for spreadsheet days, or an era ("roc", '
             '"buddhist", "easylanguage")'
         )
     return str(date_format)
@@ -196,7 +198,7 @@ def _add_times(reading: _Reading, times: pd.Series) -> None:
 def _read(
     raw: pd.Index | pd.Series, missing: BoolArray, reading: _Reading, how: TimeOptions
 ) -> None:
-    """Choose the reader by dtype."""
+    """Choose the reader by dtype; booleans and durations stay unread, and are reported as such."""
     kinds = pd.api.types
     if isinstance(raw.dtype, pd.CategoricalDtype):
         raw = raw.astype(object)
@@ -217,7 +219,6 @@ def _read(
         return
     elif kinds.is_object_dtype(raw.dtype) or kinds.is_string_dtype(raw.dtype):
         _read_objects(raw.to_numpy(dtype=object), missing, reading, how)
-    # Whatever is left (booleans, durations) stays unread and is reported as such.
 
 
 def _read_arrow(raw: pd.Index | pd.Series, reading: _Reading) -> bool:
@@ -284,9 +285,11 @@ def _read_integers(values: IntArray, where: BoolArray, reading: _Reading, how: T
     elif stated in UNITS:
         reading.instant[where] = read_unix(values, stated)
         reading.read_as = f"read as Unix time in {stated}, as stated"
-    elif stated == EXCEL:
-        reading.wall[where] = read_excel(values)
-        reading.read_as = "read as spreadsheet days, as stated"
+    elif stated in (EXCEL, DAYS):
+        of_spreadsheet = stated == EXCEL
+        reading.wall[where] = read_excel(values) if of_spreadsheet else read_days(values)
+        words = "spreadsheet days" if of_spreadsheet else "days since 1970"
+        reading.read_as = f"read as {words}, as stated"
     else:
         texts = values.astype(str).astype(object)
         _read_dates(texts, where, reading, how)
@@ -324,7 +327,7 @@ def _is_int64(cell: object) -> bool:
 def _read_text(cells: ObjectArray, where: BoolArray, reading: _Reading, how: TimeOptions) -> None:
     """Text: digits where a cell is nothing else, dates otherwise; a mixture is read as both."""
     stated = how.date_format
-    numeric = stated in UNITS or stated == EXCEL
+    numeric = stated in UNITS or stated in (EXCEL, DAYS)
     if stated == EXCEL or (stated is None and _DAYS.fullmatch(cells[0].strip())):
         numbers = pd.to_numeric(pd.Series(cells), errors="coerce").to_numpy(np.float64)
         days = np.full(len(where), np.nan)

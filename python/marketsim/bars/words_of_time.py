@@ -65,6 +65,7 @@ def in_english(texts: pd.Series) -> tuple[pd.Series, str]:
     texts, era = plain_years(texts)
     texts, period = first_days(texts)
     said = [words for words in (era, period) if words]
+    texts = _with_colons(texts)
     joined = "\n".join(texts)
     if _SPACED.search(joined):  # 2024- 03- 25 and 2024년 3월 25일, as sites of Korea write them
         texts = texts.str.replace(_KOREAN, r"\1-\2-\3", regex=True)
@@ -89,6 +90,30 @@ def in_english(texts: pd.Series) -> tuple[pd.Series, str]:
         _DOT_AND_BLANK, lambda m: "." if m.string[m.end()].isdigit() else " ", regex=True
     )
     return texts.str.replace(_LAST_DOT, r"\1", regex=True), ", ".join(said)
+
+
+_ALL_ALIKE = re.compile(
+    r"(\d{4})([-:_])(\d{2})\2(\d{2})[-:_ T](\d{1,2})[-:_.](\d{2})(?:[-:_.](\d{2}))?"
+)  # 2024-01-02-09-30-00, 2024:01:02 09:30:00
+_DOTTED_CLOCK = re.compile(
+    r"(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4})[ T](\d{1,2})\.(\d{2})(?:\.(\d{2}))?"
+)  # 02.01.2024 09.30.00
+_C_TIME = re.compile(
+    r"(?:[A-Z][a-z]{2} )?([A-Z][a-z]{2}) +(\d{1,2}) (\d{2}:\d{2}:\d{2})((?: UTC| GMT)?) (\d{4})"
+)  # Tue Jan  2 09:30:00 2024
+
+
+def _with_colons(texts: pd.Series) -> pd.Series:
+    """Times whose marks are those of dates, and those of C, in a usual form."""
+    first = texts.iloc[0] if len(texts) else ""
+    for pattern, write in (
+        (_ALL_ALIKE, lambda m: f"{m[1]}-{m[3]}-{m[4]} {m[5]}:{m[6]}:{m[7] or '00'}"),
+        (_DOTTED_CLOCK, lambda m: f"{m[1]} {m[2]}:{m[3]}:{m[4] or '00'}"),
+        (_C_TIME, lambda m: f"{m[2]} {m[1]} {m[5]} {m[3]}{m[4]}"),
+    ):
+        if pattern.fullmatch(first) and texts.str.fullmatch(pattern).all():
+            return texts.str.replace(pattern, write, regex=True)
+    return texts
 
 
 _KOREAN = re.compile(r"(\d{4})년 ?(\d{1,2})월 ?(\d{1,2})일")

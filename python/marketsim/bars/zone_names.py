@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from marketsim.bars.layouts import fold
+from marketsim.bars.layouts import GENERIC, fold
+from marketsim.bars.layouts.layout import ZONE_IN_NAME
 from marketsim.bars.zones import ObjectArray, named_zone
 
 _ZONE_NAME = re.compile(
@@ -22,6 +23,15 @@ _OFFSETS = {
 }  # fmt: skip
 _ABBREVIATED = re.compile(rf"(?P<clock>.*\d(?: ?[APap][Mm])?) ?(?P<zone>{'|'.join(_OFFSETS)})")
 
+
+PLACES = {
+    "ET": "America/New_York", "CT": "America/Chicago", "MT": "America/Denver",
+    "PT": "America/Los_Angeles", "EST": "Etc/GMT+5", "EDT": "Etc/GMT+4", "PST": "Etc/GMT+8",
+    "PDT": "Etc/GMT+7", "JST": "Asia/Tokyo", "KST": "Asia/Seoul", "HKT": "Asia/Hong_Kong",
+    "MSK": "Europe/Moscow",
+}  # fmt: skip
+"""IANA names of what a column's name, or ET and the like in all cells, say."""
+_US = re.compile(r".*\d(?: ?[APap][Mm])? (?P<zone>[ECMP]T)")
 
 _COLUMNS = ("timezone", "tz", "tzname", "timezonename", "exchangetimezone", "exchangetimezonename")
 STATED = "time zone beside the table"
@@ -53,7 +63,16 @@ def zone_of_content(content: Mapping[str, object]) -> str:
 
 
 def zone_of_column(frame: pd.DataFrame) -> tuple[str, str]:
-    """The IANA name that a column such as "timezone" holds in all rows, and what to note."""
+    """The IANA name that a column such as "timezone" holds in all rows, and what to note.
+
+    Or the one that a column's own name ends with, as "Time (America/New_York)".
+    """
+    for name in frame.columns:
+        match = ZONE_IN_NAME.search(str(name))
+        if match and GENERIC.get(fold(name)) == "timestamp":
+            zone = _zone_of_name(match["zone"])
+            if _is_zone(zone):
+                return zone, f"the clock is {zone}, as the column {str(name)!r} says"
     for i, name in enumerate(frame.columns):
         if fold(name) not in _COLUMNS and name != STATED:
             continue
@@ -67,6 +86,14 @@ def zone_of_column(frame: pd.DataFrame) -> tuple[str, str]:
                 "one IANA name; timezone= states the clock"
             )
     return "", ""
+
+
+def _zone_of_name(zone: str) -> str:
+    """The IANA name of ET, or of UTC+2, whose sign is turned round there."""
+    offset = re.fullmatch(r"(?:UTC|GMT) ?([+-])(\d{1,2})(?::00)?", zone)
+    if offset:
+        return f"Etc/GMT{'-' if offset[1] == '+' else '+'}{int(offset[2])}"
+    return PLACES.get(zone, zone)
 
 
 def _is_zone(name: str) -> bool:
@@ -83,6 +110,9 @@ def zone_of(texts: pd.Series) -> str:
     named = _ZONE_NAME.fullmatch(first)
     if named:
         return named["zone"] if texts.str.contains(named["zone"], regex=False).all() else ""
+    american = _US.fullmatch(first)
+    if american:
+        return american["zone"] if texts.str.endswith(f" {american['zone']}").all() else ""
     return ABBREVIATED if _ABBREVIATED.fullmatch(first) else ""
 
 

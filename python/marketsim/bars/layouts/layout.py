@@ -26,9 +26,17 @@ def fold(name: object) -> str:
     return "" if missing else _fold_text(str(name))
 
 
+ZONE_IN_NAME = re.compile(
+    r"\s*[(\[](?P<zone>[A-Z][A-Za-z]+/[A-Za-z_/]+|[ECMP]T|E[SD]T|P[SD]T|JST|KST|HKT|MSK"
+    r"|(?:UTC|GMT) ?[+-]\d{1,2}(?::00)?)[)\]]\s*$"
+)
+"""The zone at the end of a column's name, as in "Time (America/New_York)"."""
+
+
 @functools.lru_cache(maxsize=4096)
 def _fold_text(text: str) -> str:
     text = re.sub(r"^\s*\d+[a-z]?\.\s+", "", text)  # Alpha Vantage numbers its names
+    text = ZONE_IN_NAME.sub("", text)
     text = re.sub(r"^\s*\$FORMAT\s+", "", text)  # AmiBroker's first line
     return re.sub(r"[\s_.<>*\ufeff]+", "", text).casefold()
 

@@ -21,11 +21,11 @@ _WORDS: dict[str, str] = {
     "high": "high highprice 最高 最高价 高値 najwyzszy najwyższy hoch tageshoch máximo maximo max "
     "máxima massimo yüksek макс максимум 最高價 고가 高 hoog högst ylin høy tertinggi υψηλό الأعلى "
     "גבוה cao สูง अधिक pricehigh highestprice "
-    "最高价(元) prezzomassimo pxhigh high1 askhi plushaut hochkurs",
+    "最高价(元) prezzomassimo pxhigh askhi plushaut hochkurs",
     "low": "low lowprice 最低 最低价 安値 najnizszy najniższy tief tagestief mínimo minimo min "
     "mínima düşük мин минимум 最低價 저가 低 laag lägst alin lav terendah χαμηλό "
     "الأدنى נמוך thấp ต่ำ कम pricelow lowestprice "
-    "最低价(元) prezzominimo pxlow low1 bidlo plusbas tiefkurs",
+    "最低价(元) prezzominimo pxlow bidlo plusbas tiefkurs",
     "close": "close closeprice close/last last lastprice price 收盘 收盘价 終値 zamkniecie "
     "zamknięcie schlusskurs schluss zuletzt cierre último ultimo clôture dernier fechamento şimdi "
     "цена закрытие 收盤 收盤價 종가 收市 收市價 laatst ostatnio senaste viimeisin "

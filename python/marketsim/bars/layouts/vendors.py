@@ -219,10 +219,17 @@ LAYOUTS: tuple[Layout, ...] = (
         _sets("open high low close tickvol actualvol"), source="https://help.cqg.com",
     ),
     Layout(
-        "fxcm", "FXCM candles",
-        _roles(open="bidopen", high="bidhigh", low="bidlow", close="bidclose",
-               volume="volume tickqty"),
-        _sets("bidopen bidhigh bidlow bidclose"), note="prices are bids",
+        "refinitiv", "Refinitiv history",
+        _roles(open="openprc", high="high1", low="low1", close="trdprc1", volume="acvoluns"),
+        _sets("openprc high1 low1 trdprc1"),
+        source="https://developers.lseg.com/en/api-catalog/eikon/eikon-data-api",
+    ),
+    Layout(
+        "bids", "candles of bids and asks",
+        _roles(open="bidopen openbid", high="bidhigh highbid", low="bidlow lowbid",
+               close="bidclose closebid", volume="volume tickqty"),
+        _sets("bidopen bidhigh bidlow bidclose", "openbid highbid lowbid closebid"),
+        note="prices are bids",
         source="https://github.com/fxcm/MarketData",
     ),
     Layout(
