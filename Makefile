@@ -103,7 +103,7 @@ wheel-test: $(VENV)/.dev
 PYTHONS ?=
 .PHONY: wheel-check
 wheel-check: $(VENV)/.dev
-	$(PIP) -e '.[release]'
+	$(PIP) $$($(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['release'])")
 	$(BIN)/python tools/wheel_check.py $(foreach python,$(PYTHONS),--python $$(command -v $(python)))
 
 # The kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer.
