@@ -57,6 +57,12 @@ faults: $(VENV)/.dev
 torture: $(VENV)/.dev
 	PYTHONPATH=tests/support $(BIN)/python tests/faults/torture.py 300
 
+# The documentation's site, strict: build/site/index.html.
+.PHONY: docs
+docs: $(VENV)/.dev
+	$(PIP) $$($(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'])")
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 # Our models against the original code, which gets an environment of its own (1.3 GB).
 upstream: $(VENV)/.dev .venv-upstream/.built
 	$(BIN)/python -m pytest tests/upstream -p no:xdist
@@ -97,7 +103,7 @@ wheel-test: $(VENV)/.dev
 PYTHONS ?=
 .PHONY: wheel-check
 wheel-check: $(VENV)/.dev
-	$(PIP) -e '.[release]'
+	$(PIP) $$($(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['release'])")
 	$(BIN)/python tools/wheel_check.py $(foreach python,$(PYTHONS),--python $$(command -v $(python)))
 
 # The kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer.
