@@ -9,7 +9,15 @@ import pandas as pd
 import pytest
 
 import marketsim as ms
-from marketsim.replay import code_store, compiled, replay, replay_portfolio, replay_strategy
+from marketsim.replay import (
+    code_store,
+    compiled,
+    plans,
+    replay,
+    replay_portfolio,
+    replay_strategy,
+    replay_symbols,
+)
 from marketsim.replay import orders as o
 from marketsim.replay.rules import sma_cross
 
@@ -195,3 +203,30 @@ def bench_portfolio(benchmark) -> None:
     growth = np.prod(change.mean(axis=1) * (1.0 - 0.0005 * traded)) * (1.0 - 0.0005)
     assert run().equity.iloc[-1] / 10_000.0 == pytest.approx(growth, rel=1e-3)
     benchmark(run)
+
+
+@pytest.mark.benchmark(group="replay: portfolio of 500 symbols, 2,500 days")
+def bench_symbols(benchmark) -> None:
+    """Brackets of each symbol in one account; without limits they trade as each does alone."""
+    rng = np.random.default_rng(3)
+    made = {}
+    for i in range(500):
+        close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01, 2500)))
+        opened = np.concatenate(([100.0], close[:-1]))
+        high, low = np.maximum(opened, close) * 1.003, np.minimum(opened, close) * 0.997
+        index = pd.date_range("2000-01-01", periods=2500, tz="UTC")
+        columns = {"open": opened, "high": high, "low": low, "close": close, "volume": 1.0}
+        bars = ms.Bars(pd.DataFrame(columns, index), f"S{i}")
+        made[bars.symbol] = plans.signals(
+            bars, *sma_cross(bars), size=10.0, size_unit="cash", stop_loss=0.05, take_profit=0.1
+        )
+    found = replay_symbols(made)
+    alone = [
+        replay(
+            plan.bars, *sma_cross(plan.bars), size=10.0, size_unit="cash", stop_loss=0.05,
+            take_profit=0.1,
+        ).trades["profit"].sum()
+        for plan in made.values()
+    ]  # fmt: skip
+    np.testing.assert_allclose(found.by_symbol["profit"], alone, rtol=1e-9, atol=1e-9)
+    benchmark(lambda: replay_symbols(made).metrics)

@@ -374,6 +374,13 @@ def test_errors_name_the_symbol_and_the_bar(three) -> None:
         replay_symbols({})
     with pytest.raises(ArgumentError, match="Plans by symbol"):
         replay_symbols({"A": three["A"]})
+    hours = three["B"].frame.set_axis(pd.date_range(START, periods=300, freq="h"))
+    hourly = plans.targets(ms.Bars(hours, "B"), np.zeros(300))
+    with pytest.raises(ArgumentError, match="bars of one length: got 3,600 s of B and 86,400 s"):
+        replay_symbols({"A": quiet, "B": hourly})
+    zone = ms.Bars(three["B"].frame.tz_convert("Asia/Tokyo"), "B")
+    with pytest.raises(ArgumentError, match="one time zone: got Asia/Tokyo, UTC"):
+        replay_symbols({"A": quiet, "B": plans.targets(zone, np.zeros(300))})
     with pytest.raises(ArgumentError, match="max_weight"):
         replay_symbols({"A": quiet}, max_weight=0.0)
     with pytest.raises(ArgumentError, match="max_positions"):

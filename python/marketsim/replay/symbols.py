@@ -27,10 +27,10 @@ def replay_symbols(
 ) -> SymbolsResult:
     """Replay what each symbol does, all of them in one account.
 
-    Symbols may have different bars: each is moved at the times of its own, and valued at its last
-    price in between. Orders, tickets, groups and numbers of bars are those of one symbol; cash,
-    equity, leverage and margin are those of the account. One symbol alone gives what `replay`
-    gives, to the last bit.
+    Symbols may have bars at different times, of one length: each is moved at the times of its own,
+    and valued at its last price in between. Orders, tickets, groups and numbers of bars are those
+    of one symbol; cash, equity, leverage and margin are those of the account. One symbol alone
+    gives what `replay` gives, to the last bit.
 
     In each bar, in this order, and each for all symbols in the order of `plans`: splits and
     dividends; financing and borrow; orders that the open is beyond; orders inside the bar; orders
@@ -50,7 +50,7 @@ def replay_symbols(
             is refused. None for any.
 
     Raises:
-        ArgumentError: no plans, times with and without a zone, limits out of range.
+        ArgumentError: no plans, bars of different time zones or lengths, limits out of range.
         StrategyError: a function raised; names the symbol, the bar and its time.
         OrderError: it asked for what is no order; names the symbol and the bar.
 
@@ -127,5 +127,20 @@ def _times(plans: Mapping[str, Plan]) -> tuple[npt.NDArray[np.int64], pd.Datetim
     times = [some.timestamps.view(np.int64) for some in bars]
     if all(np.array_equal(some, times[0]) for some in times[1:]):
         return times[0], indexes[0]
+    _check_lengths(dict(zip(plans, times, strict=True)))
     found, first = np.unique(np.concatenate(times), return_index=True)
     return found, pd.DatetimeIndex(indexes[0].append(indexes[1:]).take(first))
+
+
+def _check_lengths(times: Mapping[str, npt.NDArray[np.int64]]) -> None:
+    """Refuse bars of different lengths: the close of a day would be known in its first hour."""
+    lengths = {s: int(np.diff(some).min()) for s, some in times.items() if len(some) >= 8}
+    if not lengths:
+        return
+    shortest, longest = min(lengths, key=lengths.__getitem__), max(lengths, key=lengths.__getitem__)
+    if 2 * lengths[longest] > 3 * lengths[shortest]:
+        seconds = [f"{lengths[s] / 1e9:,.0f} s" for s in (shortest, longest)]
+        raise ArgumentError(
+            f"all symbols must have bars of one length: got {seconds[0]} of {shortest} and "
+            f"{seconds[1]} of {longest}; give finer bars as intraday= of a plan"
+        )
