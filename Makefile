@@ -12,7 +12,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find csrc -type f)
 CXX_FILES = $(shell find csrc tests/faults/native benchmarks/native \
   -name '*.cpp' -o -name '*.hpp' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh')
 
-.PHONY: demo test test-quick test-oldest test-peers test-upstream faults upstream lint format types stubs check-stubs wheel-test sanitize bench bench-gpu bench-smoke precision claims clean
+.PHONY: demo test test-quick test-oldest test-peers test-upstream faults upstream lint format types stubs check-stubs wheel-test sanitize bench bench-gpu bench-smoke precision skill claims clean
 
 demo: $(VENV)/.demo
 	$(BIN)/marketsim backtest demo --simulations 70 --report demo-report.html
@@ -56,6 +56,12 @@ faults: $(VENV)/.dev
 .PHONY: torture
 torture: $(VENV)/.dev
 	PYTHONPATH=tests/support $(BIN)/python tests/faults/torture.py 300
+
+# The documentation's site, strict: build/site/index.html.
+.PHONY: docs
+docs: $(VENV)/.dev
+	$(PIP) $$($(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'])")
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # Our models against the original code, which gets an environment of its own (1.3 GB).
 upstream: $(VENV)/.dev .venv-upstream/.built
@@ -141,6 +147,10 @@ bench-smoke: $(VENV)/.dev
 # The tables of docs/precision.md: what bfloat16 and int8 cost in exactness.
 precision: $(VENV)/.dev
 	PYTHONPATH=tests/support $(BIN)/python benchmarks/precision.py
+
+# The table of docs/models.md: the statistical models on the files of $MARKETSIM_DATA.
+skill: $(VENV)/.dev
+	$(BIN)/python benchmarks/forecast_skill.py --write
 
 # The tables of docs/old-claims.md: what analyses of the old functions claimed.
 claims: $(VENV)/.dev

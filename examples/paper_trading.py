@@ -5,7 +5,9 @@
 The folder holds a CSV or Parquet file a symbol, refreshed before this runs, without a bar that is
 not complete. Run it each evening: what was done stays in the ledger, and running it twice changes
 nothing. With --real FILE, a CSV of the fills of a real account (symbol, strategy, bar, leg, side,
-quantity, price), it says what they cost more than was assumed. No order leaves this machine.
+quantity, price), it says what they cost more than was assumed. No order leaves this machine, unless
+--account names a broker: its paper account or sandbox, whose fills are then compared. Only --live
+trades real money.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 import marketsim as ms
-from marketsim.live import PaperBroker, compare_fills, next_orders
+from marketsim.live import AlpacaBroker, CcxtBroker, PaperBroker, compare_fills, next_orders
 
 
 def main() -> int:
@@ -36,7 +38,8 @@ def main() -> int:
     orders = next_orders(
         bars, args.model, args.strategies, equity=args.equity, tick=args.tick, errors=failed
     )
-    laid = broker.submit(orders)
+    account = account_of(args, broker)
+    laid = (broker if account is None else account).submit(orders)
     print(f"{len(filled)} fills of earlier orders, {len(laid)} new orders")
     print(f"cash {broker.cash:,.2f}, units held: {broker.positions or 'none'}")
     shown = orders[orders["order"] != "none"]
@@ -44,11 +47,22 @@ def main() -> int:
           .to_string(index=False))  # fmt: skip
     for note in orders.attrs["notes"]:
         print(f"note: {note}", file=sys.stderr)
+    if account is not None and len(done := account.fills(last=5)):
+        print(compare_fills(broker.fills(), done).to_string(index=False))
     if args.real:
         print(compare_fills(broker.fills(), pd.read_csv(args.real)).to_string(index=False))
     for symbol, why in failed.items():
         print(f"error: {symbol}: {why}", file=sys.stderr)
     return 0 if not failed else 3 if len(orders) else 2
+
+
+def account_of(args: argparse.Namespace, ledger: PaperBroker) -> AlpacaBroker | CcxtBroker | None:
+    """The account that the orders go to; None for paper alone."""
+    if args.account is None:
+        return None
+    if args.account == "alpaca":
+        return AlpacaBroker(ledger, live=args.live)
+    return CcxtBroker(ledger, exchange=args.account, live=args.live)
 
 
 def parsed_arguments() -> argparse.Namespace:
@@ -62,6 +76,8 @@ def parsed_arguments() -> argparse.Namespace:
     parser.add_argument("--equity", type=float, default=10_000.0, help="a strategy and symbol")
     parser.add_argument("--cash", type=float, default=100_000.0, help="of a new ledger")
     parser.add_argument("--tick", type=float, help="price step of the market")
+    parser.add_argument("--account", help="alpaca, or an exchange of ccxt such as binance")
+    parser.add_argument("--live", action="store_true", help="trade real money on --account")
     parser.add_argument("--real", type=Path, help="CSV of the fills of a real account")
     return parser.parse_args()
 

@@ -249,6 +249,13 @@ def test_docstring_examples() -> None:
     assert attempted > 20
 
 
+def test_messages_name_extras_of_the_checkout_and_not_of_an_index() -> None:
+    """The name belongs to nobody on an index: what a command there installs is not this package."""
+    for path in PACKAGE.rglob("*.py"):
+        found = re.findall(r"""pip install \\?['"]?marketsim""", path.read_text())
+        assert not found, path
+
+
 def test_names_of_test_files_differ() -> None:
     """pytest and processes that it spawns import them by name, whatever their folder."""
     names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]

@@ -45,6 +45,22 @@ def test_a_bar_appears_before_the_first_item_is_done(monkeypatch: pytest.MonkeyP
             time.sleep(0.01)
 
 
+def test_the_description_names_the_symbol_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    with ProgressBar(2, "backtesting", delay=0.0) as bar:
+        bar.describe("backtesting A\x1bB")
+        bar.advance(1)
+    assert "backtesting A\\x1bB" in stream.getvalue()
+
+
+def test_the_clock_does_not_jump_back_after_the_preparation() -> None:
+    pace = Pace(100, "forecasts", now=50.0)
+    assert pace.text(now=58.0) == "0:00:08"
+    pace.advance(0, 0, now=60.0)
+    assert pace.text(now=61.0) == "0:00:11"
+
+
 def test_rate_and_rest() -> None:
     pace = Pace(100, "forecasts", now=50.0)
     assert pace.text(now=52.0) == "0:00:02"

@@ -34,11 +34,11 @@ def optional_versions() -> dict[str, str]:
     from importlib import metadata
 
     uses = {
-        "pyarrow": 'Parquet files: pip install "marketsim[parquet]"',
-        "arch": 'demo data: pip install "marketsim[demo]"',
-        "torch": 'models with weights: pip install "marketsim[models]"',
-        "safetensors": 'models with weights: pip install "marketsim[models]"',
-        "huggingface_hub": 'models from a hub: pip install "marketsim[models]"',
+        "pyarrow": 'Parquet files: pip install ".[parquet]" in the checkout',
+        "arch": 'demo data: pip install ".[demo]" in the checkout',
+        "torch": 'models with weights: pip install ".[models]" in the checkout',
+        "safetensors": 'models with weights: pip install ".[models]" in the checkout',
+        "huggingface_hub": 'models from a hub: pip install ".[models]" in the checkout',
     }
     found = {}
     for package, use in uses.items():
@@ -68,7 +68,7 @@ def cuda_state() -> dict[str, object]:
     if importlib.util.find_spec("torch") is None:
         return _unusable(
             "GPU memory is allocated through torch, which is not installed: "
-            "pip install 'marketsim[models]'",
+            "pip install '.[models]' in the checkout",
             facts,
         )
     torch = importlib.import_module("torch")

@@ -53,6 +53,13 @@ class ProgressBar:
             self._timer.start()
         return self
 
+    def describe(self, description: str) -> None:
+        """Change the description, such as to the name of the symbol at work."""
+        with self._lock:
+            self._description = printable(description)
+            if self._bar is not None:
+                self._bar.update(self._task, description=self._description)
+
     def skip(self, items: int) -> None:
         """Count `items` as finished without work; they do not affect the rate."""
         self._pace.skip(items)
@@ -123,6 +130,7 @@ class Pace:
         self.done = 0
         self._made = self._units = 0
         self._start = self._last = time.monotonic() if now is None else now
+        self._begun = self._start
 
     def skip(self, items: int, now: float | None = None) -> None:
         """Count items that took no work."""
@@ -146,7 +154,7 @@ class Pace:
         now = time.monotonic() if now is None else now
         spent = self._last - self._start
         if not self._made or spent <= 0.0:
-            return _clock(now - self._start)
+            return _clock(now - self._begun)  # not of the preparation's end: it would jump back
         rest = (self._total - self.done) * spent / self._made - (now - self._last)
         rate = f"{_number(self._units / spent)} {self._unit}/s  " if self._unit else ""
         return f"{rate}ETA {_clock(max(rest, 0.0))}"

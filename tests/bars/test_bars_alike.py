@@ -126,3 +126,24 @@ def test_dates_of_sas(write, text_format):
     rows = [(t.upper(), 10, 12, 9, 11, 5) for t in dates.strftime(text_format)]
     bars = read_bars(write("A.csv", text_of(rows, NAMES)))
     np.testing.assert_array_equal(bars.timestamps, dates.to_numpy())
+
+
+def test_a_column_named_ticks_is_not_deribit(write):
+    times = pd.date_range("2024-01-02 09:30", periods=20, freq="min").as_unit("ns")
+    ticks = times.asi8 // 100 + 621_355_968_000_000_000
+    rows = "".join(f"{t},10,12,9,11,7\n" for t in ticks)
+    bars = read_bars(write("A.csv", "Ticks,Open,High,Low,Close,Volume\n" + rows))
+    assert bars.frame.index[0] == pd.Timestamp("2024-01-02 09:30", tz="UTC")
+    assert not any("Deribit" in note for note in bars.notes)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["date;ouv;haut;bas;clot;vol", "날짜;오픈;고가;저가;종가;거래량"],
+)
+def test_names_of_vendors_in_other_languages(write, header):
+    days = pd.bdate_range("2024-01-02", periods=20)
+    bars = read_bars(
+        write("A.csv", header + "\n" + "".join(f"{d:%Y-%m-%d};10;12;9;11;7\n" for d in days))
+    )
+    assert (bars.open[0], bars.high[0], bars.low[0], bars.close[0]) == (10, 12, 9, 11)

@@ -39,7 +39,7 @@ def test_arch_is_not_imported():
 
 def test_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r'pip install "marketsim\[demo\]"'):
+    with pytest.raises(MissingDependencyError, match=r'pip install "\.\[demo\]"'):
         demo_bars()
 
 

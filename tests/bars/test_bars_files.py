@@ -203,7 +203,7 @@ def test_missing_pyarrow_names_the_extra(frame, tmp_path, monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without_pyarrow)
-    with pytest.raises(MissingDependencyError, match=r'pip install "marketsim\[parquet\]"'):
+    with pytest.raises(MissingDependencyError, match=r'pip install "\.\[parquet\]"'):
         read_bars(path)
 
 

@@ -149,6 +149,29 @@ def test_a_page_is_written(
     assert "must end in .html" in capsys.readouterr().err
 
 
+def test_options_reach_the_models_that_have_them(
+    daily_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["evaluate", str(daily_file), "--no-store", "--quiet", "--model", "range", "ewma"]
+    assert main([*common, "--option", "fit=60", "decay=0.9", "--json"]) == 0
+    changed = json.loads(capsys.readouterr().out)["rows"]
+    assert main([*common, "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)["rows"]
+    assert {row["model"] for row in changed} == {"range", "ewma"}
+    for model in ("range", "ewma"):
+        old, new = (
+            [row["mae"] for row in rows if row["model"] == model] for rows in (plain, changed)
+        )
+        assert old != new
+    for wrong, message in (
+        ("samples=3", "none of the models range, ewma has the option samples"),
+        ("fit", "--option takes NAME=VALUE"),
+        ("fit=many", "fit must be a whole number"),
+    ):
+        assert main([*common, "--option", wrong]) == 2
+        assert message in capsys.readouterr().err
+
+
 def test_a_folder_names_what_fails(
     daily_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

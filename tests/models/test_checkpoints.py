@@ -179,7 +179,7 @@ def test_packages_that_lack_are_named(
 ) -> None:
     find = "marketsim.models.neural.device.find_spec"
     monkeypatch.setattr(find, lambda name: None if name == package else object())
-    with pytest.raises(MissingDependencyError, match=f"need {package}.*pip install 'marketsim"):
+    with pytest.raises(MissingDependencyError, match=f"need {package}.*pip install '\\."):
         ms.load_model(folder, **options)
 
 

@@ -281,7 +281,7 @@ def test_what_is_missing_is_named(
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr("importlib.metadata.version", missing)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'marketsim\[chronos\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install '\.\[chronos\]'"):
         ms.load_model(folder_of(tmp_path, config))
 
 

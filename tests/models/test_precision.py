@@ -216,5 +216,5 @@ def test_precisions_that_cannot_be_had_are_refused(
     with pytest.raises(ArgumentError, match="float16 is not for the CPU.*dtype='bfloat16'"):
         load(folders["toto1"], dtype="float16")
     monkeypatch.setattr(device, "find_spec", lambda name: None if name == "torchao" else object())
-    with pytest.raises(MissingDependencyError, match=r"torchao.*pip install 'marketsim\[int8\]'"):
+    with pytest.raises(MissingDependencyError, match=r"torchao.*pip install '\.\[int8\]'"):
         load(folders["toto1"], quantize="int8")

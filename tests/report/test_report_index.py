@@ -10,7 +10,7 @@ import pytest
 
 from marketsim.errors import ArgumentError
 from marketsim.report.data import Table
-from marketsim.report.html import write_index
+from marketsim.report.html import write_index, write_report
 
 TABLE = Table(
     "Symbols",
@@ -95,3 +95,24 @@ def test_paths_are_checked_as_for_a_report(tmp_path):
 def test_a_table_without_rows(tmp_path, read):
     page = read(write_index(tmp_path / "i.html", "t", Table("x", ["a"], []), {}).read_text())
     assert [th.text for th in page.all("th")] == ["a"]
+
+
+def test_failures_and_the_portfolio_are_on_the_index(tmp_path, read, make_data):
+    data = make_data()
+    path = write_index(
+        tmp_path / "index.html", "t", TABLE, {"AAPL": "AAPL.html"}, portfolio=data,
+        failures={"BAD": "too few <bars>"},
+    )  # fmt: skip
+    page = read(path.read_text())
+    heads = [head.text for head in page.all("h2")]
+    assert heads == ["Symbols that failed", "Symbols", "Portfolio: equity and drawdown"]
+    assert page.all("tbody")[0].all("td")[0].text == "too few <bars>"
+    assert page.by_id("equity").tag == "svg"
+    assert page.by_id("report-data").tag == "script"
+
+
+def test_pages_of_a_folder_lead_back(tmp_path, read, make_data):
+    page = read(write_report(make_data(home="index.html"), tmp_path / "A.html").read_text())
+    assert page.one("p", "home").one("a").attributes["href"] == "index.html"
+    with pytest.raises(ArgumentError, match="home must be a plain file name"):
+        write_report(make_data(home="../x.html"), tmp_path / "A.html")

@@ -211,7 +211,7 @@ def _arrow(path: Path) -> Any:
         import pyarrow as pa
     except ImportError:
         raise MissingDependencyError(
-            f'{path} needs pyarrow, which is not installed: pip install "marketsim[parquet]"'
+            f'{path} needs pyarrow, not installed: pip install ".[parquet]" in the checkout'
         ) from None
     return pa
 

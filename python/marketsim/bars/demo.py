@@ -34,7 +34,7 @@ def demo_bars() -> Bars:
     if spec is None or not spec.submodule_search_locations:
         raise MissingDependencyError(
             "the demo data are part of the arch package, which is not installed: "
-            'pip install "marketsim[demo]"'
+            'pip install ".[demo]" in the checkout'
         )
     file = Path(next(iter(spec.submodule_search_locations)), "data", "sp500", "sp500.csv.gz")
     if not file.is_file():

@@ -109,7 +109,7 @@ def _package() -> Any:
     except ImportError:
         raise MissingDependencyError(
             "calendars of exchanges need exchange_calendars, which is not installed: "
-            'pip install "marketsim[calendars]", or use calendar="24/7" or "24/5"'
+            'pip install ".[calendars]" in the checkout, or use calendar="24/7" or "24/5"'
         ) from None
     return exchange_calendars
 

@@ -49,7 +49,7 @@ def table_of_object(source: Any) -> RawTable:
     except ImportError:
         raise MissingDependencyError(
             f"a {type(source).__module__.split('.')[0]} frame needs pyarrow, which is not "
-            'installed: pip install "marketsim[parquet]"'
+            'installed: pip install ".[parquet]" in the checkout'
         ) from None
     try:
         table = pa.table(source)

@@ -23,6 +23,7 @@ EXIT_INTERRUPTED = 130
 
 COMMANDS = (
     "backtest",
+    "compare",
     "inspect",
     "convert",
     "forecast",
@@ -44,8 +45,9 @@ COMMANDS = (
 _EXAMPLES = """examples:
   marketsim demo-data demo.csv                     write simulated bars
   marketsim backtest demo.csv                      backtest them
-  marketsim backtest demo                          the S&P 500, with the extra marketsim[demo]
+  marketsim backtest demo                          the S&P 500, with the extra `demo`
   marketsim backtest AAPL.csv --report AAPL.html   one symbol, and an offline report
+  marketsim compare ewma.json range.json           runs that `backtest --save` wrote
   marketsim fetch AAPL --source yfinance --to bars/   download new bars
   marketsim inspect AAPL.csv                       show how a file of bars is read
   marketsim convert export.csv AAPL.parquet        clean the bars of an export

@@ -78,6 +78,12 @@ _MODEL_OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
         "model of range that forecasts the log variance (default: a regression)",
     ),
     ("--tokenizer", {"metavar": "PATH"}, "folder or hub id of the tokenizer of Kronos"),
+    (
+        "--option",
+        {"metavar": "NAME=VALUE", **NAMES},
+        "other options of load_model, such as samples=128 temperature=0.8 top_p=0.95 (Kronos) or "
+        "window=500 (range)",
+    ),
     ("--quantize", {"metavar": "KIND"}, "int8: weights in 8 bits, through torchao"),
     ("--revision", {"metavar": "NAME"}, "branch, tag or commit of a hub id"),
     ("--offline", {"action": "store_true"}, "use downloaded files only, contact no server"),
@@ -114,19 +120,55 @@ def model_names(args: argparse.Namespace) -> list[str]:
 def loaded_model(args: argparse.Namespace, name: str | None = None) -> Model:
     """Load the model of `add_model_arguments`, or the named one of several.
 
-    Its weights are read on first use.
+    Its weights are read on first use. One of several models is given the options that it has; each
+    option must be one of a model's.
 
     Raises:
-        ArgumentError: --context-length is not a whole number; else as `load_model`.
+        ArgumentError: an option that has no such value, or that none of the models has; else as
+            `load_model`.
     """
     from marketsim.models import load_model
 
     given = vars(args)
     names = [flag.removeprefix("--").replace("-", "_") for flag, _, _ in _MODEL_OPTIONS]
     options = {name: given[name] for name in names if name in given}
+    options |= _further(options.pop("option", []))
     if "context_length" in options:
-        options["context_length"] = _context_length(options["context_length"])
-    return load_model(args.model if name is None else name, **options)
+        options["context_length"] = _context_length(str(options["context_length"]))
+    chosen = args.model if name is None else name
+    several = model_names(args)
+    return load_model(chosen, **(_shared(several, chosen, options) if name else options))
+
+
+def _shared(models: list[str], chosen: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Select the options that one of several models has."""
+    from marketsim.models.load import model_options
+
+    if len(models) < 2 or not options:
+        return options
+    where = {key: options[key] for key in ("revision", "offline") if key in options}
+    known = {model: model_options(model, **where) for model in models}
+    for option in options:
+        if not any(option in one for one in known.values()):
+            raise ArgumentError(f"none of the models {', '.join(models)} has the option {option}")
+    return {key: value for key, value in options.items() if key in known[chosen]}
+
+
+def _further(entries: list[str]) -> dict[str, Any]:
+    """Parse NAME=VALUE; values are numbers, true, false, none or text."""
+    wrong = [entry for entry in entries if "=" not in entry]
+    if wrong:
+        raise ArgumentError(f"--option takes NAME=VALUE, as in samples=128: got {', '.join(wrong)}")
+    return {name: _value(text) for name, text in (entry.split("=", 1) for entry in entries)}
+
+
+def _value(text: str) -> Any:
+    for parse in (int, float):
+        try:
+            return parse(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False, "none": None}.get(text.lower(), text)
 
 
 def _context_length(text: str) -> int | None:

@@ -28,7 +28,7 @@ from marketsim.cli.arguments import (
 )
 from marketsim.cli.costs import add_cost_arguments, allow_rebates, as_rate, costs_of, volume_cap_of
 from marketsim.cli.each import add_jobs, counts_of, each_symbol
-from marketsim.cli.outputs import add_force, check_output, is_page
+from marketsim.cli.outputs import add_force, check_output, is_page, is_saved_run
 from marketsim.cli.parser import Source
 from marketsim.errors import ArgumentError
 from marketsim.kernels.rules import FILLS
@@ -92,7 +92,10 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     output.add_argument(
         "--report", type=Path, metavar="PATH", help="HTML report; for several symbols a folder"
     )
-    add_force(output, "--report")
+    add_force(output, "--report and --save")
+    output.add_argument(
+        "--save", type=Path, metavar="PATH", help="JSON file of the run for `marketsim compare`"
+    )
     output.add_argument("--json", action="store_true", help="print JSON instead of tables")
     add_with_default(
         output, "--weights", "portfolio weights of a folder's symbols", "equal",
@@ -170,8 +173,12 @@ def run(args: argparse.Namespace) -> int:
             f"several models are compared on one symbol, without --ledger: got {', '.join(models)}"
         )
     args.model = models[0]
+    if args.save and (folder or len(models) > 1):
+        raise ArgumentError("--save is of one symbol and model: leave it out")
     if folder:
         return _run_folder(args)
+    if args.save:
+        check_output(args.save, "--save", args.force, is_saved_run)
     if args.report:
         from marketsim.report.files import check_page_path
 
@@ -188,6 +195,10 @@ def run(args: argparse.Namespace) -> int:
     result = search_ledger.with_trials(result, args, f"{result.model.name} {result.bars.symbol}")
     if args.report:
         result.report(args.report)
+    if args.save:
+        from marketsim.walkforward.saved import save_run
+
+        save_run(result, args.save)
     if args.json:
         print(json.dumps(result.to_dict(), indent=2, allow_nan=False))
     else:
@@ -279,13 +290,13 @@ class _SymbolRun:
     pages: Mapping[str, str]
 
     def __call__(self, symbol: str) -> SymbolSummary:
-        from marketsim.cli.combined import SymbolSummary
+        from marketsim.cli.combined import INDEX, SymbolSummary
 
         bars = self.folder[symbol]
         report_reading(bars, self.args)
         result = run_symbol(bars, self.model, self.args, self.store, progress=False)
         if self.args.report:
-            result.report(self.args.report / self.pages[symbol])
+            result.report(self.args.report / self.pages[symbol], home=INDEX)
         return SymbolSummary.of(result)
 
 

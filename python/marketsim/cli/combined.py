@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -262,9 +262,7 @@ class Combined:
         from marketsim.report.html import write_index, write_report
 
         head, rows = self.symbol_cells()
-        failed = "".join(
-            f" {symbol} could not be run: {why}." for symbol, why in self.errors.items()
-        )
+        data = None
         links = {symbol: pages[symbol] for symbol in self.symbols}
         title = f"Walk-forward backtests of {len(rows)} symbols"
         if self.symbols:
@@ -287,13 +285,14 @@ class Combined:
                 self._baselines(), None, [], None,
                 {"symbols": ", ".join(self.symbols), "weights": self.weights},
             )  # fmt: skip
+            data = replace(data, home=INDEX)
             write_report(data, folder / PORTFOLIO)
             by_strategy = {row[0]: row[1] for row in portfolio_rows}
             cells = [by_strategy.get(column, "–") for column in head[2:]]
             rows = [[name, str(len(returns)), *cells], *rows]
             links = {name: PORTFOLIO} | links
-        table = Table("Compounded returns of the strategies", head, rows, note=_NOTE + failed)
-        write_index(folder / INDEX, title, table, links)
+        table = Table("Compounded returns of the strategies", head, rows, note=_NOTE)
+        write_index(folder / INDEX, title, table, links, portfolio=data, failures=self.errors)
 
     def _baselines(self) -> frozenset[str]:
         """Names of the naive baselines."""

@@ -88,7 +88,7 @@ def _write(bars: Bars, path: Path, args: argparse.Namespace) -> None:
         bars.frame.to_parquet(buffer)
     except ImportError:
         raise MissingDependencyError(
-            'Parquet needs pyarrow, which is not installed: pip install "marketsim[parquet]"'
+            'Parquet needs pyarrow, not installed: pip install ".[parquet]" in the checkout'
         ) from None
     replace_file(path, buffer.getvalue())
     print(f"{path}: {bars.symbol}, {bars.span()}")

@@ -130,6 +130,12 @@ def each_symbol(
             sum(counted.values()), description, enabled=not args.quiet, delay=0.0, unit=unit
         ) as bar,
     ):
+
+        def name_next() -> None:
+            if following is not None:  # the first symbol that is not done
+                bar.describe(f"{description} {following}")
+
+        name_next()
         try:
             for symbol, outcome in outcomes:
                 waiting[symbol] = outcome
@@ -141,6 +147,7 @@ def each_symbol(
                     assert following is not None
                     settle(following, waiting.pop(following))
                     following = next(order, None)
+                name_next()
         except KeyboardInterrupt:
             outcomes.close()  # type: ignore[attr-defined]
             for symbol in sorted(waiting, key=list(symbols).index):

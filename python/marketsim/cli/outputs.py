@@ -67,3 +67,8 @@ def check_output(
 def is_page(_: Path, head: bytes) -> bool:
     """Whether a file begins like a report."""
     return PAGE_MARK in head
+
+
+def is_saved_run(_: Path, head: bytes) -> bool:
+    """Whether a file begins like a saved run."""
+    return head.startswith(b'{"format": "marketsim run"')

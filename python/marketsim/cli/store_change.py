@@ -73,7 +73,7 @@ examples:
   marketsim store export sp500.arrow --series SP500 --models ewma
 
 Columns: model, model_name, series, target, horizon, as_of, imported, key, mean, std, one per
-quantile (q0.1), and samples if stored. Needs pyarrow: pip install "marketsim[parquet]"
+quantile (q0.1), and samples if stored. Needs pyarrow: pip install ".[parquet]" in the checkout
 """
 
 

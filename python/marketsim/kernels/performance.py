@@ -77,7 +77,7 @@ def net_rows(net: npt.ArrayLike, name: str = "net returns") -> Floats:
     if not finite.all():
         row, bar = np.argwhere(~finite)[0]
         raise ArgumentError(
-            f"{name} must be finite: got {rows[row, bar]!r} at strategy {row}, bar {bar} "
+            f"{name} must be finite: got {rows[row, bar]} at strategy {row}, bar {bar} "
             f"({int((~finite).sum())} in all); a bar without a position has a return of 0"
         )
     return rows

@@ -43,7 +43,7 @@ def register_ops() -> None:
         import torch
     except ImportError as error:
         raise MissingDependencyError(
-            "register_ops needs torch, which is not installed: pip install 'marketsim[models]'"
+            "register_ops needs torch, not installed: pip install '.[models]' in the checkout"
         ) from error
     for name, schema, function, fake in (
         ("profit", PROFIT, _profit, _fake_profit),

@@ -72,7 +72,7 @@ def install(system: str = "stock", **quirks: Any) -> tuple[str, ...]:
     if find_spec("torch") is None:
         raise MissingDependencyError(
             "the old functions work on tensors, and torch is not installed: "
-            "pip install 'marketsim[models]'"
+            "pip install '.[models]' in the checkout"
         )
     from marketsim.legacy.stock.settings import current_settings
 

@@ -85,7 +85,7 @@ class YFinanceSource:
     name = "yfinance"
 
     def __init__(self, timeframe: str = "1d") -> None:
-        self._package = _imported("yfinance", "yfinance")
+        self._package = package_of("yfinance", "yfinance")
         self.timeframe = timeframe
 
     def fetch(self, symbol: str, start: pd.Timestamp | None) -> pd.DataFrame:
@@ -143,7 +143,7 @@ class CcxtSource:
     def __init__(
         self, timeframe: str = "1d", exchange: str = "binance", client: Any = None
     ) -> None:
-        self._package = _imported("ccxt", "ccxt")
+        self._package = package_of("ccxt", "ccxt")
         if client is None and exchange not in self._package.exchanges:
             raise UnknownNameError("exchange", exchange, self._package.exchanges)
         self._client = client or getattr(self._package, exchange)({"enableRateLimit": True})
@@ -203,7 +203,7 @@ class AlpacaSource:
         feed: str = "iex",
         url: str | None = None,
     ) -> None:
-        _imported("alpaca", "alpaca-py")
+        package_of("alpaca", "alpaca-py")
         from alpaca.data.historical import StockHistoricalDataClient
 
         key = key or os.environ.get("APCA_API_KEY_ID")
@@ -264,7 +264,8 @@ SOURCES: dict[str, Callable[..., Source]] = {
 }
 
 
-def _imported(module: str, package: str) -> Any:
+def package_of(module: str, package: str) -> Any:
+    """Import an optional package; MissingDependencyError if it is not installed."""
     from importlib import import_module
 
     try:
@@ -273,7 +274,7 @@ def _imported(module: str, package: str) -> Any:
         if error.name != module:
             raise
         raise MissingDependencyError(
-            f"this source needs {package}, which is not installed: the extra is marketsim[{module}]"
+            f"this needs {package}, not installed: pip install '.[{module}]' in the checkout"
         ) from error
 
 

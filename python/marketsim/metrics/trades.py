@@ -351,7 +351,7 @@ def _row(values: npt.ArrayLike, name: str, count: int, finite: bool = True) -> F
         raise ArgumentError(f"{name} must be [bar] with {count}: got shape {row.shape}")
     if finite and not np.isfinite(row).all():
         bar = int(np.flatnonzero(~np.isfinite(row))[0])
-        raise ArgumentError(f"{name} must be finite: got {row[bar]!r} at bar {bar}")
+        raise ArgumentError(f"{name} must be finite: got {row[bar]} at bar {bar}")
     return row
 
 

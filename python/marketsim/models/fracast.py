@@ -69,7 +69,7 @@ class FracastModel:
             self._package = metadata.version("fracast")
         except metadata.PackageNotFoundError as error:
             raise MissingDependencyError(
-                "fracast is not installed: pip install 'marketsim[fracast]'"
+                "fracast is not installed: pip install '.[fracast]' in the checkout"
             ) from error
 
     @property

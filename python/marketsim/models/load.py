@@ -113,6 +113,27 @@ def load_model(
     return _built(family, name, options, checkpoint, execution)
 
 
+def model_options(
+    name_or_folder: str | os.PathLike[str], *, revision: str | None = None, offline: bool = False
+) -> tuple[str, ...]:
+    """Return the names of the options that `load_model` takes for a model.
+
+    Raises:
+        UnknownNameError, CheckpointNotFoundError, CheckpointError: as `load_model`.
+    """
+    name = os.fspath(name_or_folder)
+    if name in _STATISTICAL:
+        return tuple(_options(_STATISTICAL[name]))
+    if name in _PACKAGED:
+        return tuple(_options(_class_at(_PACKAGED[name])))
+    folder = Path(name).expanduser().is_dir()
+    if not name or (not folder and not is_hub_id(name)):
+        raise UnknownNameError("model", name, (*_STATISTICAL, *_PACKAGED, *_EXAMPLES))
+    where = {} if folder else {"revision": revision, "offline": offline}
+    every = ["device", "dtype", "compile", "quantize", "revision", "cache_dir", "offline"]
+    return (*every, *_options(_family(locate(name, **where))))  # type: ignore[arg-type]
+
+
 def is_statistical(name: str) -> bool:
     """Whether that is the name of a model without weights, which computes on the CPU in float64."""
     return name in _STATISTICAL

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _LIBRARY = ("uPlot.iife.min.js",)
 _SCRIPTS = ("tables.js", "dates.js", "explore.js", "panels.js", "trades.js", "script.js")
+_SHORT_SCRIPTS = ("tables.js", "script.js")
 _SHOWN_TRADES = 12  # without the script, which shows all
 
 
@@ -89,7 +90,13 @@ def render_report(data: ReportData) -> str:
 
 
 def write_index(
-    path: str | os.PathLike[str], title: str, table: Table, links: Mapping[str, str]
+    path: str | os.PathLike[str],
+    title: str,
+    table: Table,
+    links: Mapping[str, str],
+    *,
+    portfolio: ReportData | None = None,
+    failures: Mapping[str, str] | None = None,
 ) -> Path:
     """Write the index page of a run over many symbols; return its path.
 
@@ -98,6 +105,8 @@ def write_index(
         title: title of the page.
         table: one row per symbol; its first cell links to the symbol's page.
         links: file of a symbol's page, such as "AAPL.html", by the first cell of its row.
+        portfolio: data whose equity is drawn below the table; None for none.
+        failures: why a symbol could not be run, by symbol.
 
     Raises:
         ArgumentError: a link that is not a plain file name ending in .html or has no row, or a
@@ -114,10 +123,29 @@ def write_index(
     """
     check_table(table)
     check_links(links, table)
+    detail = LEVELS[0]
+    explored = equity = None
+    if portfolio is not None:
+        check_data(portfolio)
+        equity, explored = equity_figure(portfolio, detail), explore_data(portfolio, detail)
     # Without a colon or a slash, a quoted name can only be read as a file beside this one.
     targets = {name: quote(target, safe="") for name, target in links.items()}
-    view = table_view(table, links=targets)
-    page = render_page("index.html", title=clip(title, NAME_LENGTH), table=view)
+    views = [table_view(table, links=targets)]
+    if failures:
+        rows = [[symbol, why] for symbol, why in failures.items()]
+        views.insert(0, table_view(Table("Symbols that failed", ["symbol", "why"], rows)))
+    page = (
+        _environment()
+        .get_template("index.html")
+        .render(
+            title=clip(title, NAME_LENGTH),
+            tables=views,
+            equity=equity,
+            explored=None if explored is None else embed_json(explored),
+            library_style=_vendored("uPlot.min.css"),
+            **_scripts(*(_SHORT_SCRIPTS if explored is None else (*_LIBRARY, *_SCRIPTS))),
+        )
+    )
     return write_atomically(path, page)
 
 
@@ -166,7 +194,7 @@ def _render(data: ReportData, detail: Detail) -> str:
         provenance=[[clip(part, detail.text) for part in pair] for pair in data.provenance.items()],
         explored=None if explored is None else embed_json(explored),
         library_style=_vendored("uPlot.min.css"),
-        **_scripts(*(("tables.js", "script.js") if explored is None else (*_LIBRARY, *_SCRIPTS))),
+        **_scripts(*(_SHORT_SCRIPTS if explored is None else (*_LIBRARY, *_SCRIPTS))),
     )
 
 

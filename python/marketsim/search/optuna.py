@@ -649,7 +649,7 @@ def _package() -> Any:
         return importlib.import_module("optuna")
     except ImportError as error:
         raise MissingDependencyError(
-            "this search needs optuna, which is not installed: pip install 'marketsim[search]'"
+            "this search needs optuna, not installed: pip install '.[search]' in the checkout"
         ) from error
 
 

@@ -42,10 +42,12 @@ def named_sampler(
         raise UnknownNameError("sampler", sampler, SAMPLERS)
     if sampler == "cmaes" and importlib.util.find_spec("cmaes") is None:
         raise MissingDependencyError(
-            "sampler 'cmaes' needs the package cmaes: pip install 'marketsim[search]'"
+            "sampler 'cmaes' needs the package cmaes: pip install '.[search]' in the checkout"
         )
     if sampler == "gp" and importlib.util.find_spec("torch") is None:
-        raise MissingDependencyError("sampler 'gp' needs torch: pip install 'marketsim[models]'")
+        raise MissingDependencyError(
+            "sampler 'gp' needs torch: pip install '.[models]' in the checkout"
+        )
     kind = getattr(package.samplers, SAMPLERS[sampler])
     if sampler != "grid":
         return kind(seed=seed)

@@ -173,7 +173,7 @@ def _from_yaml(text: str) -> Any:
         yaml: Any = importlib.import_module("yaml")
     except ImportError as error:
         raise MissingDependencyError(
-            "a space in YAML needs PyYAML: pip install 'marketsim[search]', or write it as JSON"
+            "YAML needs PyYAML: pip install '.[search]' in the checkout, or write JSON"
         ) from error
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]

@@ -15,7 +15,7 @@ import pandas as pd
 from marketsim.errors import ArgumentError
 from marketsim.metrics import diebold_mariano
 from marketsim.text import aligned, json_rows, printable, sparkline
-from marketsim.walkforward.summary import Summary, format_value
+from marketsim.walkforward.summary import format_value
 
 _HEADS: tuple[tuple[str, str, str], ...] = (
     ("total_return", "return", "percent"),
@@ -31,13 +31,20 @@ COMPARISON_NOTE = (
 )
 
 
+class _Summary(Protocol):
+    """Figures of a run that a comparison reads."""
+
+    @property
+    def strategies(self) -> pd.DataFrame: ...
+
+
 class _Run(Protocol):
-    """Members of `WalkForwardResult` that a comparison reads."""
+    """Members of `WalkForwardResult` and `SavedRun` that a comparison reads."""
 
     @property
     def returns(self) -> pd.DataFrame: ...
 
-    def summary(self) -> Summary: ...
+    def summary(self) -> _Summary: ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -406,8 +406,12 @@ class WalkForwardResult:
             "provenance": self.provenance(),
         }
 
-    def report(self, path: str | os.PathLike[str]) -> Path:
+    def report(self, path: str | os.PathLike[str], *, home: str = "") -> Path:
         """Write the report as one offline HTML file, atomically; returns its path.
+
+        Args:
+            path: path of the page.
+            home: file name of the index page beside it that the page links to; empty for none.
 
         Raises:
             ArgumentError: the name does not end in .html or .htm, which keeps a typing error from
@@ -416,7 +420,7 @@ class WalkForwardResult:
         from marketsim.report.html import write_report
         from marketsim.walkforward.reporting import report_data
 
-        return write_report(report_data(self), path)
+        return write_report(replace(report_data(self), home=home), path)
 
     def figure(
         self,
@@ -442,7 +446,7 @@ class WalkForwardResult:
         Raises:
             UnknownNameError: unknown figure, strategy, target or backend.
             ArgumentError: too few days for a rolling Sharpe ratio.
-            MissingDependencyError: neither package is installed; the extra is marketsim[plots].
+            MissingDependencyError: neither package is installed; the extra is `plots`.
 
         Example:
             >>> result.figure("monthly", strategy="simple")  # doctest: +SKIP

@@ -131,7 +131,7 @@ def test_export_fails_without_a_trace(store: PredictionStore, tmp_path: Path, mo
             export_table(store, path)
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "pyarrow", None)
-        with pytest.raises(MissingDependencyError, match=r'pip install "marketsim\[parquet\]"'):
+        with pytest.raises(MissingDependencyError, match=r'pip install "\.\[parquet\]"'):
             export_table(store, path)
     assert path.read_text() == "the old table"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["store", "t.parquet"]

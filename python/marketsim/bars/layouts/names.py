@@ -7,7 +7,7 @@ import re
 _WORDS: dict[str, str] = {
     "timestamp": "timestamp datetime opentime date time gmttime localtime begin starttime "
     "windowstart bartime mts tradedate tradingdate time(utc) timestamp(utc) time(eet) "
-    "timestart tsevent starttimestamp candlebegintime opentimeutc unix unixtimestamp epoch "
+    "timestart tsevent starttimestamp candlebegintime opentimeutc unix unixtimestamp epoch ticks "
     "day dtyyyymmdd データ日付 日期 时间 交易日期 交易时间 日時 日付 日付け 날짜 일자 date/time "
     "dateymd datemdy datedmy tanggal dato dátum päivämäärä "
     "ημερομηνία التاريخ תאריך ngày วันที่ तारीख "
@@ -17,17 +17,18 @@ _WORDS: dict[str, str] = {
     "openingprice öppning avaus "
     "åpning åbning nyitó pembukaan άνοιγμα الفتح פתיחה mở เปิด खोलें 開市 開市價 priceopen "
     "开盘价(元) 開盤價(元) prezzoapertura pxopen openprc "
-    "openbid openask",
+    "openbid openask 오픈",
     "high": "high highprice 最高 最高价 高値 najwyzszy najwyższy hoch tageshoch máximo maximo max "
     "máxima massimo yüksek макс максимум 最高價 고가 高 hoog högst ylin høy tertinggi υψηλό الأعلى "
     "גבוה cao สูง अधिक pricehigh highestprice "
-    "最高价(元) prezzomassimo pxhigh askhi plushaut hochkurs",
+    "最高价(元) prezzomassimo pxhigh askhi plushaut haut hochkurs",
     "low": "low lowprice 最低 最低价 安値 najnizszy najniższy tief tagestief mínimo minimo min "
     "mínima düşük мин минимум 最低價 저가 低 laag lägst alin lav terendah χαμηλό "
     "الأدنى נמוך thấp ต่ำ कम pricelow lowestprice "
-    "最低价(元) prezzominimo pxlow bidlo plusbas tiefkurs",
+    "最低价(元) prezzominimo pxlow bidlo plusbas bas tiefkurs",
     "close": "close closeprice close/last last lastprice price 收盘 收盘价 終値 zamkniecie "
-    "zamknięcie schlusskurs schluss zuletzt cierre último ultimo clôture dernier fechamento şimdi "
+    "zamknięcie schlusskurs schluss zuletzt cierre último ultimo clôture clot clôt dernier "
+    "fechamento şimdi "
     "цена закрытие 收盤 收盤價 종가 收市 收市價 laatst ostatnio senaste viimeisin "
     "siste seneste utolsó "
     "terakhir τελευταία السعر שער lầncuối ล่าสุด सीएमपी closingprice priceclose "

@@ -254,7 +254,8 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "deribit", "Deribit chart data",
-        _roles(timestamp="ticks"), _sets("ticks open high low close volume"),
+        _roles(timestamp="ticks"),
+        _sets("ticks open high low close volume cost", "ticks open high low close volume status"),
         source="https://docs.deribit.com/#public-get_tradingview_chart_data",
     ),
     Layout(

@@ -247,6 +247,6 @@ def _pyarrow() -> Any:
         import pyarrow.ipc
     except ImportError:
         raise MissingDependencyError(
-            'an export needs pyarrow, which is not installed: pip install "marketsim[parquet]"'
+            'an export needs pyarrow, not installed: pip install ".[parquet]" in the checkout'
         ) from None
     return pa

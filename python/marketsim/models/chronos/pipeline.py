@@ -82,7 +82,7 @@ def package_version() -> str:
     except metadata.PackageNotFoundError:
         raise MissingDependencyError(
             f"Chronos models need {PACKAGE}, which is not installed: "
-            "pip install 'marketsim[chronos]'"
+            "pip install '.[chronos]' in the checkout"
         ) from None
 
 

@@ -366,7 +366,7 @@ def _download(
     if find_spec("huggingface_hub") is None:
         raise MissingDependencyError(
             f"{name} is downloaded with huggingface_hub, which is not installed: "
-            "pip install 'marketsim[models]', or name a folder that holds the checkpoint"
+            "pip install '.[models]' in the checkout, or name a folder that holds the checkpoint"
         )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError

@@ -69,7 +69,7 @@ class Execution:
             if find_spec(package) is None and (package != "torchao" or self.quantize):
                 raise MissingDependencyError(
                     f"models with weights need {package}, which is not installed: "
-                    f"pip install 'marketsim[{extra}]'"
+                    f"pip install '.[{extra}]' in the checkout"
                 )
         if self.device == "cpu":
             if self.dtype == "float16":

@@ -155,6 +155,6 @@ def _arch() -> Any:
         import arch
     except ImportError as error:
         raise MissingDependencyError(
-            "garch is estimated by arch, which is not installed: pip install 'marketsim[stats]'"
+            "garch is estimated by arch, not installed: pip install '.[stats]' in the checkout"
         ) from error
     return arch

@@ -185,7 +185,7 @@ class Universe:
         if find_spec("torch") is None:
             raise MissingDependencyError(
                 "a universe run needs torch, which is not installed: "
-                "pip install 'marketsim[models]'"
+                "pip install '.[models]' in the checkout"
             )
         place = find_place(device, {}, work=1)
         check_whole("offset_window", offset_window, 1)

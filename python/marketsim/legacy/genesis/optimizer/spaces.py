@@ -28,7 +28,7 @@ def load_search_config(path: Path) -> dict[str, Any]:
         import yaml
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            "search files are YAML: pip install 'marketsim[search]'"
+            "search files are YAML: pip install '.[search]' in the checkout"
         ) from error
     try:
         data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))

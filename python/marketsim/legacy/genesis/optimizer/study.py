@@ -43,7 +43,7 @@ def optuna_module() -> Any:
         import optuna
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            "strategy: optuna needs Optuna: pip install 'marketsim[search]'"
+            "strategy: optuna needs Optuna: pip install '.[search]' in the checkout"
         ) from error
     return optuna
 
