@@ -4,11 +4,11 @@
 
 Nothing is fetched: LEGACY_CHECKOUT names a checkout, LEGACY_PYTHON an interpreter that has the
 packages which its tests import and marketsim (this one, by default). Each file that names an old
-module runs twice in processes of its own, the second time after `marketsim.legacy.install()`. Both
-results are printed side by side; of a file whose tests all fail with the old code, why (a GPU,
-weights, data or a package that is not there). A test that passes with the old code alone is an
-error, unless tests/upstream/legacy_differences.txt lists it with a reason; an entry that passes is
-one, too.
+module, or imports a module of the checkout that imports one, runs twice in processes of its own,
+the second time after `marketsim.legacy.install()`. Both results are printed side by side; of a file
+whose tests all fail with the old code, why (a GPU, weights, data or a package that is not there). A
+test that passes with the old code alone is an error, unless tests/upstream/legacy_differences.txt
+lists it with a reason; an entry that passes is one, too.
 
 The tests want the keys of a broker, which the checkout lacks: a file `env_real` without any stands
 for them, and its address leads nowhere.
@@ -16,12 +16,14 @@ for them, and its address leads nowhere.
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +33,16 @@ OLD = (
     r"\b(backtest_test3_inline|loss_utils|disk_cache|optimization_utils|prediction_cache"
     r"|toto_aggregation|toto_wrapper|kronos_wrapper)\b"
 )
+OLD_MODULES = {
+    "backtest_test3_inline",
+    "disk_cache",
+    "loss_utils",
+    "src.models.kronos_wrapper",
+    "src.models.toto_aggregation",
+    "src.models.toto_wrapper",
+    "src.optimization_utils",
+    "src.prediction_cache",
+}
 _SECONDS = 300
 # Loaded by pytest before it collects anything. The checkout's conftest puts an empty module in the
 # place of a broker's package that nothing has imported, and then uses a name that it defines only
@@ -106,7 +118,7 @@ def main() -> int:
 
 
 def test_files(checkout: Path) -> list[Path]:
-    """The files with tests that name one of the old modules."""
+    """The files with tests that use one of the old modules, or call what uses it."""
     return [path for path, tests in _named(checkout) if tests]
 
 
@@ -116,13 +128,42 @@ def programs(checkout: Path) -> list[str]:
 
 
 def _named(checkout: Path) -> list[tuple[Path, bool]]:
+    """Files that name an old module or import one that imports one: whether they have tests."""
     found = []
     for path in sorted(checkout.rglob("test_*.py")):
         text = path.read_text(errors="ignore")
-        if re.search(OLD, text):
-            tests = re.search(r"^(async )?def test_|^class Test", text, re.M)
-            found.append((path, tests is not None))
+        tests = re.search(r"^(async )?def test_|^class Test", text, re.M) is not None
+        if re.search(OLD, text) or (tests and _imports_a_caller(checkout, path)):
+            found.append((path, tests))
     return found
+
+
+def _imports_a_caller(checkout: Path, path: Path) -> bool:
+    for name in imports(checkout, path):
+        stem = checkout.joinpath(*name.split("."))
+        for file in (stem.with_suffix(".py"), stem / "__init__.py"):
+            if file.is_file() and imports(checkout, file) & OLD_MODULES:
+                return True
+    return False
+
+
+@cache
+def imports(checkout: Path, path: Path) -> frozenset[str]:
+    """Modules that a file imports anywhere, and names in them; none of a file that is no Python."""
+    try:
+        tree = ast.parse(path.read_text(errors="ignore"))
+    except (SyntaxError, ValueError):
+        return frozenset()
+    own = path.relative_to(checkout).with_suffix("").parts
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = own[: -node.level] if node.level else ()
+            module = ".".join((*above, *([node.module] if node.module else [])))
+            found |= {module, *(f"{module}.{name.name}" for name in node.names)}
+    return frozenset(found)
 
 
 def differences(path: Path) -> dict[str, str]:

@@ -269,7 +269,7 @@ def test_a_missing_arch_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "arch.bootstrap", None)
-    with pytest.raises(ImportError, match=r"marketsim\[stats\]"):
+    with pytest.raises(ImportError, match=r"\.\[stats\]"):
         model_confidence_set(np.zeros((2, 50)))
 
 

@@ -1,9 +1,13 @@
-"""Recorded runs and unit cases of the second old system: $MARKETSIM_GOLDEN/genesis."""
+"""Recorded runs and unit cases of the second old system.
+
+In $MARKETSIM_GENESIS_GOLDEN, else in genesis of `golden`.
+"""
 
 from __future__ import annotations
 
 import gzip
 import json
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,7 @@ from golden import golden_folder, why_missing
 from marketsim.legacy.genesis.candles import Candles
 
 ROOT = Path(__file__).parent.parent.parent
-FOLDER = golden_folder("genesis")
+FOLDER = Path(os.environ.get("MARKETSIM_GENESIS_GOLDEN") or golden_folder("genesis"))
 needs_golden = pytest.mark.skipif(not FOLDER.is_dir(), reason=why_missing(FOLDER))
 
 

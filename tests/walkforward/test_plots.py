@@ -73,7 +73,7 @@ def test_without_a_package_the_extra_is_named(
 
     real = importlib.util.find_spec
     monkeypatch.setattr(drawing.importlib.util, "find_spec", find)
-    with pytest.raises(ms.MissingDependencyError, match=r"marketsim\[plots\]"):
+    with pytest.raises(ms.MissingDependencyError, match=r"\.\[plots\]"):
         result.plot()
 
 

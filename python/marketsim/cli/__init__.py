@@ -45,7 +45,7 @@ COMMANDS = (
 _EXAMPLES = """examples:
   marketsim demo-data demo.csv                     write simulated bars
   marketsim backtest demo.csv                      backtest them
-  marketsim backtest demo                          the S&P 500, with the extra marketsim[demo]
+  marketsim backtest demo                          the S&P 500, with the extra `demo`
   marketsim backtest AAPL.csv --report AAPL.html   one symbol, and an offline report
   marketsim compare ewma.json range.json           runs that `backtest --save` wrote
   marketsim fetch AAPL --source yfinance --to bars/   download new bars

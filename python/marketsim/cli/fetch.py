@@ -17,8 +17,8 @@ _EXAMPLES = """examples:
 
 A second run fetches new bars only. Incomplete bars are left out. If the source gives other prices
 for stored bars, nothing is written: --accept-revised fetches the whole history again. Each source
-is an extra: marketsim[yfinance], marketsim[ccxt], marketsim[alpaca] (which reads APCA_API_KEY_ID
-and APCA_API_SECRET_KEY).
+is an extra of the same name: yfinance, ccxt, alpaca (which reads APCA_API_KEY_ID and
+APCA_API_SECRET_KEY).
 
 exit codes: 0 done, 2 nothing could be fetched or wrong arguments, 3 some symbols failed
 """

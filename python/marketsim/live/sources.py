@@ -274,7 +274,7 @@ def package_of(module: str, package: str) -> Any:
         if error.name != module:
             raise
         raise MissingDependencyError(
-            f"this needs {package}, which is not installed: the extra is marketsim[{module}]"
+            f"this needs {package}, not installed: pip install '.[{module}]' in the checkout"
         ) from error
 
 

@@ -326,8 +326,8 @@ def model_confidence_set(
         bootstrap: Any = importlib.import_module("arch.bootstrap")
     except ImportError as error:
         raise MissingDependencyError(
-            "the model confidence set needs arch, which is not installed: pip install "
-            "'marketsim[stats]'"
+            "the model confidence set needs arch, not installed: pip install '.[stats]' in the "
+            "checkout"
         ) from error
     if (rows == rows[0]).all():  # nothing tells them apart, and arch has no variance to divide by
         return ConfidenceSet(np.ones(len(rows), np.bool_), np.ones(len(rows)))

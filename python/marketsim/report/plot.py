@@ -90,8 +90,8 @@ def draw(plot: Plot, backend: str = "auto") -> Any:
         if importlib.util.find_spec(name) is not None:
             return _by_plotly(plot) if name == "plotly" else _by_matplotlib(plot)
     raise MissingDependencyError(
-        f"a figure needs {' or '.join(names)}, which is not installed: the extra is "
-        "marketsim[plots]; result.report(path) writes a page without it"
+        f"a figure needs {' or '.join(names)}, not installed: pip install '.[plots]' in the "
+        "checkout; result.report(path) writes a page without it"
     )
 
 

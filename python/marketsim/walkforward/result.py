@@ -446,7 +446,7 @@ class WalkForwardResult:
         Raises:
             UnknownNameError: unknown figure, strategy, target or backend.
             ArgumentError: too few days for a rolling Sharpe ratio.
-            MissingDependencyError: neither package is installed; the extra is marketsim[plots].
+            MissingDependencyError: neither package is installed; the extra is `plots`.
 
         Example:
             >>> result.figure("monthly", strategy="simple")  # doctest: +SKIP

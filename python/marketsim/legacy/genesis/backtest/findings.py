@@ -27,7 +27,8 @@ from marketsim.legacy.genesis.backtest.records import (
 from marketsim.legacy.genesis.backtest.settings import zone_tables
 from marketsim.legacy.genesis.indicators.htf_fibonacci import higher_context
 from marketsim.legacy.genesis.names import WITH_LEVELS, ZONES
-from marketsim.legacy.genesis.strategy.decision import (
+from marketsim.legacy.genesis.strategy.features_asof import lower_context_at, percentiles_at
+from marketsim.legacy.genesis.strategy.levels import (
     HIGHER_KEYS,
     LOWER_KEYS,
     level_debug,
@@ -35,7 +36,6 @@ from marketsim.legacy.genesis.strategy.decision import (
     levels_of,
     summarize_finding,
 )
-from marketsim.legacy.genesis.strategy.features_asof import lower_context_at, percentiles_at
 
 Table = dict[str, Any]
 _OVERRIDDEN = BY_THRESHOLD | BY_RANGE

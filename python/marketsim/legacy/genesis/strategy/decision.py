@@ -10,6 +10,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from marketsim.errors import ArgumentError
+from marketsim.legacy.genesis.strategy.levels import (
+    HIGHER_KEYS,
+    LOWER_KEYS,
+    level_debug,
+    level_price,
+    levels_of,
+    number_or_none,
+    summarize_finding,
+)
 
 Table = Mapping[str, Any]
 
@@ -257,7 +266,7 @@ class _Chain:
         for target in (
             self.higher.get("long_target_levels" if is_long else "short_target_levels") or ()
         ):
-            level = level_price(levels, _number(target))
+            level = level_price(levels, number_or_none(target))
             if level is None:
                 continue
             distance = abs(price - level)
@@ -265,7 +274,7 @@ class _Chain:
             if distance <= wide:
                 return "TARGET_MATCH", {"targets": targets}
         limit = self.higher.get("long_min_level" if is_long else "short_max_level")
-        level = level_price(levels, _number(limit))
+        level = level_price(levels, number_or_none(limit))
         if level is not None and (price < level - wide if is_long else price > level + wide):
             reason = "LONG_BELOW_LEVEL" if is_long else "SHORT_ABOVE_LEVEL"
             return reason, {"targets": targets, "level_price": level}
@@ -308,7 +317,7 @@ class _Chain:
         is_long = self.side == "LONG"
         if available:
             limit = self.lower.get("long_max_level" if is_long else "short_min_level")
-            level = level_price(levels_of(context), _number(limit))
+            level = level_price(levels_of(context), number_or_none(limit))
             price, wide = debug["price"], debug["tolerance"]
             if level is not None and (price > level + wide if is_long else price < level - wide):
                 reason = "LONG_ABOVE_LEVEL" if is_long else "SHORT_BELOW_LEVEL"
@@ -353,10 +362,6 @@ class _Chain:
         self.reasons.append(f"ENTRY_{self.side}")
 
 
-HIGHER_KEYS = ("long_min_level", "short_max_level", "long_target_levels", "short_target_levels")
-LOWER_KEYS = ("long_max_level", "short_min_level")
-
-
 def risk_steps(risk_map: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
     """Confidence and size, ascending by confidence.
 
@@ -370,51 +375,6 @@ def risk_steps(risk_map: Sequence[Sequence[float]]) -> list[tuple[float, float]]
             f"risk.risk_map: expected pairs [confidence, size]: got {risk_map}"
         ) from error
     return sorted(steps, key=lambda step: step[0])
-
-
-def level_debug(
-    settings: Table, state: Table, context: Table, keys: Sequence[str]
-) -> dict[str, Any]:
-    """What a Fibonacci gate compares: price, average range, tolerance, levels."""
-    atr = float(state.get("current_atr") or 0.0)
-    wide = float(settings.get("tolerance_atr", 0.5)) * atr if atr > 0 else 0.0
-    out: dict[str, Any] = {
-        "price": state.get("last_close"),
-        "atr": atr,
-        "tolerance": wide,
-        "levels": {str(key): value for key, value in levels_of(context).items()},
-        "config": {key: settings.get(key) for key in keys},
-    }
-    if "long_target_levels" in keys:
-        out["targets"] = []
-    return out
-
-
-def levels_of(context: Table) -> dict[float, float]:
-    """Levels by ratio; entries that are no numbers are left out."""
-    given = context.get("levels")
-    if not isinstance(given, Mapping):
-        return {}
-    try:
-        return {float(key): float(value) for key, value in given.items()}
-    except (TypeError, ValueError):
-        numbers = ((_number(key), _number(value)) for key, value in given.items())
-        return {key: value for key, value in numbers if key is not None and value is not None}
-
-
-def level_price(levels: Mapping[float, float], ratio: float | None) -> float | None:
-    """The price of a level, by its ratio to 1e-6; None where there is none."""
-    if ratio is None or not levels:
-        return None
-    nearest = min(levels, key=lambda known: abs(known - ratio))
-    return levels[nearest] if nearest == ratio or abs(nearest - ratio) <= 1e-6 else None
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return None if value is None else float(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -438,17 +398,3 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 _compute_percentile = percentile  # the old name
-
-
-def summarize_finding(found: Any) -> dict[str, Any]:
-    """The short form of what a Fibonacci gate found."""
-    if not isinstance(found, Mapping):
-        return {"status": "missing"}
-    out = {key: found.get(key) for key in ("reason", "tolerance", "level_price", "config")}
-    override = found.get("override")
-    if isinstance(override, Mapping):
-        keys = ("source", "confidence", "threshold")
-        out["override"] = {key: override.get(key) for key in keys}
-    if isinstance(found.get("targets"), list):
-        out["targets"] = found["targets"]
-    return out
