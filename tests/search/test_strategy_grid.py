@@ -196,7 +196,7 @@ def test_a_summary_says_how_much_is_luck(bars: ms.Bars, tmp_path: Path) -> None:
     overfitting = ms.metrics.probability_of_backtest_overfitting(np.array(known.returns))
     assert f"deflated Sharpe ratio {deflated.probability:.3f} after {len(known)} sets" in text
     assert f"overfitting {overfitting.probability:.3f}" in text
-    assert f"{len(known)} sets, 0 of them answered" in text and "plateau    fast=" in text
+    assert f"{len(known)} sets, 0 of them reused" in text and "plateau    fast=" in text
     assert repr(known).startswith("GridResult(") and len(repr(known)) < 90
     unknown = grid("sma_cross", bars, SPACE, progress=False).summary()
     assert "unknown without the net returns: grid(..., returns=PATH)" in unknown
@@ -257,3 +257,34 @@ def test_what_is_searched_in_another_way_is_refused(bars: ms.Bars) -> None:
 def bought_below(state, bar, features, orders) -> None:
     if state.position == 0.0 and bar.close < features.level:
         buy(orders, 1.0)
+
+
+def test_the_smallest_drawdown_is_the_best() -> None:
+    bars = ms.demo_bars()
+    space = {"fast": [2, 10, 20], "slow": [50, 60]}
+    found = grid("sma_cross", bars, space, metric="max_drawdown", progress=False)
+    assert found.direction == "minimize"
+    assert found.scores[found.best] == found.scores.min() < found.scores.max()
+    stated = grid(
+        "sma_cross", bars, space, metric="max_drawdown", direction="maximize", progress=False
+    )
+    assert stated.scores[stated.best] == found.scores.max()
+    assert grid("sma_cross", bars, space, progress=False).direction == "maximize"
+    sampled = ms.search.optuna(
+        ms.search.replay_objective(bars, "sma_cross", metric="max_drawdown"), space, trials=6,
+        sampler="grid", progress=False,
+    )  # fmt: skip
+    assert sampled.best_score == found.scores.min()
+
+
+def test_conditions_by_name() -> None:
+    space = {"fast": [2, 10, 20], "slow": [50, 60]}
+
+    def sets(where) -> int:
+        return len(grid("sma_cross", ms.demo_bars(), space, where=where, progress=False))
+
+    assert sets(lambda fast, slow: fast * 3 < slow) == sets(lambda s: s["fast"] * 3 < s["slow"])
+    assert sets(lambda slow: slow > 50) == 3
+    for where in ("fast < slow", lambda fast, other: fast < other):
+        with pytest.raises(ms.ArgumentError, match="where"):
+            sets(where)

@@ -35,7 +35,7 @@ examples:
       --split combinatorial --folds 6 --test-folds 2 --purge 20 --embargo 5
   marketsim search AAPL.csv --strategy mine.py:MyStrategy --model ewma --space space.yaml
   marketsim search list                            the searches of a ledger
-  marketsim search best sma_cross --count 5        and: summary, compare, heatmap, export, promote
+  marketsim search best "sma_cross AAPL"           and: summary, compare, heatmap, export, promote
 
 exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 130 interrupted
 """
@@ -128,9 +128,11 @@ def _add_sampler(how: argparse._ArgumentGroup) -> None:
         "the score: total_return, sharpe, ..., or median_over_folds, lower_bound of the Sharpe "
         "ratio, which luck does not win", "sharpe", metavar="NAME",
     )  # fmt: skip
-    add_with_default(
-        how, "--direction", "which score is the best", "maximize", choices=("maximize", "minimize")
-    )
+    how.add_argument(
+        "--direction", choices=("maximize", "minimize"),
+        help="which score is the best (default: by the metric, minimize for drawdown, cost, "
+        "turnover and volatility)",
+    )  # fmt: skip
     add_with_default(
         how,
         "--sampler",

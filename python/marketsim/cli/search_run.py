@@ -181,6 +181,7 @@ def _grid(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[str, Any]
     return {
         "evaluated": len(found) - found.reused, "reused": found.reused,
         "best": found.best_params, "score": float(found.scores[found.best]),
+        "direction": found.direction,
         "key": found.trial_keys[found.best],
         "plateau": plateau.params, "plateau_score": plateau.score, "plateau_cells": plateau.cells,
     }  # fmt: skip
@@ -188,12 +189,14 @@ def _grid(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[str, Any]
 
 def _sampled(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[str, Any]:
     from marketsim.search import optuna, trial_key
+    from marketsim.search.objectives import best_direction
     from marketsim.search.space_file import Restricted
 
     found = optuna(
         Restricted(job.objective, job.space.conditions), job.space.space, trials=args.trials,
         jobs=args.jobs, sampler=args.sampler, pruner=args.pruner, seed=args.seed,
-        direction=args.direction, storage=args.storage, study=job.study, ledger=ledger,
+        direction=args.direction or best_direction(job.objective), storage=args.storage,
+        study=job.study, ledger=ledger,
         code=args.code,
         without_effect="keep" if args.keep_without_effect else "refuse",
         progress=not args.no_progress,
@@ -201,6 +204,7 @@ def _sampled(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[str, A
     return {
         "evaluated": len(found) - found.reused, "reused": found.reused,
         "best": found.best_params, "score": found.best_score,
+        "direction": found.filed["direction"],
         "key": trial_key(job.study, found.best_params, **found.filed),
     }  # fmt: skip
 
@@ -228,7 +232,7 @@ def _split_search(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[s
     from marketsim.search.grid_result import plain
     from marketsim.search.space_file import Restricted
 
-    if args.direction != "maximize":
+    if args.direction == "minimize":
         raise ArgumentError("--split chooses the largest score: leave --direction out")
     statistics = {"sharpe": "sharpe", "mean": "mean"}
     statistic = statistics.get(args.metric, _metric(args.metric))
@@ -276,7 +280,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
     reused = f", {found['reused']:,} reused from the ledger" if found.get("reused") else ""
     lines = [f"{found['study']}: {found['evaluated']:,} sets evaluated{reused}"]
     if "best" in found:
-        lines.append(f"best           {text(found['best'])}   score {found['score']:.6g}")
+        least = ", the smallest" if found["direction"] == "minimize" else ""
+        lines.append(f"best           {text(found['best'])}   score {found['score']:.6g}{least}")
     if "plateau" in found:
         lines.append(
             f"plateau        {text(found['plateau'])}   mean of {found['plateau_cells']} "

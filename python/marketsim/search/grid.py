@@ -20,7 +20,7 @@ from marketsim.progress import ProgressBar
 from marketsim.search.grid_result import Floats, GridResult, Sets, plain
 from marketsim.search.identity import filed_as, is_known, warn_of_unknown
 from marketsim.search.ledger import Ledger, LedgerLike, opened
-from marketsim.search.objectives import Objective, replay_objective
+from marketsim.search.objectives import Objective, best_direction, replay_objective
 from marketsim.search.returns_file import ReturnsFile
 from marketsim.search.space_file import failure
 from marketsim.search.trial import Trial, trial_key
@@ -34,7 +34,7 @@ def grid(
     what: Any,
     *rest: Any,
     where: Where | None = None,
-    direction: str = "maximize",
+    direction: str | None = None,
     batch: int = 16_384,
     returns: str | os.PathLike[str] | None = None,
     ledger: LedgerLike | None = None,
@@ -61,8 +61,11 @@ def grid(
     Args:
         what: the strategy or the objective.
         rest: bars and space, or the space: name to the values to try, each once.
-        where: sets to booleans [set]: which to try, such as `lambda s: s["fast"] < s["slow"]`.
-        direction: "maximize" or "minimize".
+        where: which sets to try: a function of the sets, or of some parameters by name, that
+            returns booleans [set]: `lambda s: s["fast"] < s["slow"]` or
+            `lambda fast, slow: fast < slow`.
+        direction: "maximize" or "minimize"; None: by the metric, "minimize" for drawdown, cost,
+            turnover and volatility.
         batch: sets a call of the objective.
         returns: a file for the net returns [set, bar], .npy, written batch by batch through a
             memory map; without it, those that the objective gives go to the ledger.
@@ -95,7 +98,7 @@ def grid(
         ({'fast': 10, 'slow': 100}, 36)
     """
     for option, value, words in (
-        ("direction", direction, ("maximize", "minimize")),
+        ("direction", direction or "maximize", ("maximize", "minimize")),
         ("without_effect", without_effect, ("refuse", "keep")),
     ):
         if value not in words:
@@ -103,6 +106,7 @@ def grid(
     batch = check_whole("batch", batch, 1)
     objective, given, name = _what_to_do(what, rest, replay_options, returns is not None)
     space = {key: _listed(key, values) for key, values in _checked(given).items()}
+    direction = direction or best_direction(objective)
     with ExitStack() as stack:
         book = None if ledger is None else stack.enter_context(opened(ledger))
         filed = filed_as(objective, data, code)
@@ -343,7 +347,7 @@ def grid_sets(space: Space, where: Where | None = None) -> Sets:
         before *= len(values)
     if where is None:
         return sets
-    chosen = np.asarray(where(sets))
+    chosen = np.asarray(_chosen(where, sets))
     if chosen.dtype != np.bool_ or chosen.shape != (count,):
         raise ArgumentError(
             f"where must give a boolean for each of the {count} sets: got "
@@ -352,6 +356,28 @@ def grid_sets(space: Space, where: Where | None = None) -> Sets:
     if not chosen.any():
         raise ArgumentError(f"where leaves none of the {count} sets")
     return {name: values[chosen] for name, values in sets.items()}
+
+
+def _chosen(where: Any, sets: Sets) -> Any:
+    """Call a condition with the sets, or with the parameters that its arguments name."""
+    if not callable(where):
+        raise ArgumentError(
+            'where must be a function, such as lambda s: s["fast"] < s["slow"]: '
+            f"got {where!r:.80}; conditions as text belong into a space file"
+        )
+    names = [
+        name
+        for name, argument in inspect.signature(where).parameters.items()
+        if argument.kind is not inspect.Parameter.VAR_KEYWORD
+    ]
+    if len(names) == 1 and names[0] not in sets:
+        return where(sets)
+    if unknown := [name for name in names if name not in sets]:
+        raise ArgumentError(
+            f"where takes the sets, or parameters by name out of {', '.join(sets)}: "
+            f"got an argument {unknown[0]!r}"
+        )
+    return where(**{name: sets[name] for name in names})
 
 
 def _checked(space: Space) -> Space:

@@ -355,6 +355,25 @@ def _score(
     return figures[metric]
 
 
+# Metrics of which less is better.
+_LESS = {
+    "max_drawdown", "longest_drawdown", "recovery", "volatility", "cost", "turnover", "refused",
+    "ambiguous_bars", "sharpe_error",
+}  # fmt: skip
+
+
+def best_direction(objective: Any) -> str:
+    """Return "minimize" if the objective's metric is one of which less is better, else "maximize".
+
+    Example:
+        >>> import marketsim as ms
+        >>> best_direction(replay_objective(ms.demo_bars(), "sma_cross", metric="max_drawdown"))
+        'minimize'
+    """
+    metric = getattr(objective, "metric", None)
+    return "minimize" if isinstance(metric, str) and metric in _LESS else "maximize"
+
+
 def _metric_name(metric: str | Statistic) -> str:
     return metric if isinstance(metric, str) else identity(metric)
 

@@ -23,6 +23,7 @@ from marketsim.progress import ProgressBar
 from marketsim.search.effect import check_names, no_effect, without_effect
 from marketsim.search.identity import filed_as, identity, is_known, warn_of_unknown
 from marketsim.search.ledger import Ledger, LedgerLike, opened
+from marketsim.search.objectives import best_direction
 from marketsim.search.optuna_storage import check_identity, open_study
 from marketsim.search.samplers import cell_of, named_pruner, named_sampler
 from marketsim.search.spaces import Choice, Dimension, Int, as_space
@@ -132,7 +133,7 @@ def optuna(
     sampler: str | Any = "tpe",
     pruner: str | Any = None,
     seed: int = 0,
-    direction: str | Sequence[str] = "maximize",
+    direction: str | Sequence[str] | None = None,
     constraints: Mapping[str, Bound] | None = None,
     storage: str | os.PathLike[str] | None = None,
     study: str = "optuna",
@@ -163,7 +164,8 @@ def optuna(
         sampler: "tpe", "cmaes", "gp", "grid", "nsga2", "qmc", "random", or a sampler of Optuna.
         pruner: "none", "median", "halving", "hyperband", or a pruner of Optuna; None: Optuna's own.
         seed: of the sampler.
-        direction: "maximize" or "minimize", or one for each objective.
+        direction: "maximize" or "minimize", or one for each objective; None: by the metric,
+            "minimize" for drawdown, cost, turnover and volatility.
         constraints: figure to the highest value that is allowed, or to (lowest, highest): a trial
             beyond one is never the best here, and samplers that can keep away from it. The ledger
             keeps its score: `Ledger.best` knows nothing of constraints.
@@ -211,6 +213,7 @@ def optuna(
             f"seed must be a whole number from 0 to {(1 << 32) - 1:,}: got {seed!r}"
         )
     bounds = {name: _bounds(name, bound) for name, bound in (constraints or {}).items()}
+    direction = direction or best_direction(objective)
     directions = [direction] if isinstance(direction, str) else list(direction)
     if not directions or not set(directions) <= {"maximize", "minimize"}:
         raise ArgumentError(f"direction must be 'maximize' or 'minimize': got {direction!r}")
