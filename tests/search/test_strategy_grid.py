@@ -196,7 +196,7 @@ def test_a_summary_says_how_much_is_luck(bars: ms.Bars, tmp_path: Path) -> None:
     overfitting = ms.metrics.probability_of_backtest_overfitting(np.array(known.returns))
     assert f"deflated Sharpe ratio {deflated.probability:.3f} after {len(known)} sets" in text
     assert f"overfitting {overfitting.probability:.3f}" in text
-    assert f"{len(known)} sets, 0 of them answered" in text and "plateau    fast=" in text
+    assert f"{len(known)} sets, 0 of them reused" in text and "plateau    fast=" in text
     assert repr(known).startswith("GridResult(") and len(repr(known)) < 90
     unknown = grid("sma_cross", bars, SPACE, progress=False).summary()
     assert "unknown without the net returns: grid(..., returns=PATH)" in unknown
