@@ -79,10 +79,16 @@ def _by_zone(times: IntArray, older: IntArray) -> tuple[IntArray | None, str]:
             continue
         start = hour * HOUR
         shift = DAY - start if start >= _EVENING else -start
+        if _has_weekend((clock + shift) // DAY) and not _has_weekend(older // DAY):
+            continue  # these times end the days: a week of Monday to Friday is no other day's
         whole = pd.DatetimeIndex(times.view("M8[ns]")).tz_localize("UTC").tz_convert(zone)
         said = f"bars of days begin at {hour:02}:00 in {name}, written as UTC: dates are its own"
         return nanoseconds(whole.tz_localize(None)) + shift, said
     return None, ""
+
+
+def _has_weekend(days: IntArray) -> bool:
+    return bool(((days + 3) % 7 >= 5).any())
 
 
 def _of_next_day(days: IntArray) -> bool:

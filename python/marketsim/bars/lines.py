@@ -30,8 +30,22 @@ def clean_body(body: str, delimiter: str, header: str) -> tuple[str, list[str]]:
     if header:
         body, more = cut_headers(body, header)
         notes += more
+    body, blank = cut_blank(body, delimiter)
     body, events = cut_events(body)
-    return body, notes + events
+    return body, [*notes, *blank, *events]
+
+
+def cut_blank(body: str, delimiter: str) -> tuple[str, list[str]]:
+    """Leave out rows without any cell, such as ,,,,, which spreadsheets write below a table."""
+    if len(delimiter) != 1 or delimiter.isspace() or f"{delimiter}{delimiter}" not in body:
+        return body, []
+    empty = set(delimiter) | {" ", "\t", '"', "\r"}
+    lines = body.split("\n")
+    kept = [line for line in lines if delimiter not in line or not set(line) <= empty]
+    count = len(lines) - len(kept)
+    if not count:
+        return body, []
+    return "\n".join(kept), [f"left out {counted(count, 'row')} without any cell"]
 
 
 def cut_footer(body: str, delimiter: str) -> tuple[str, list[str]]:

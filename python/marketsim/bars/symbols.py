@@ -13,6 +13,7 @@ from marketsim.bars.columns import assign_roles
 from marketsim.bars.dates import structure_of
 from marketsim.bars.defect import Defect, counted
 from marketsim.bars.layouts import GENERIC, Layout, fold
+from marketsim.bars.layouts.layout import CURRENCY_SIGN
 from marketsim.bars.layouts.names import CODES, DESCRIPTIONS, DESCRIPTIVE, SYMBOLS
 from marketsim.bars.numbers import like_number
 from marketsim.bars.symbol import is_name, symbol_of
@@ -349,7 +350,7 @@ def _wide_names(names: list[Hashable]) -> dict[str, dict[int, str]]:
     for front in (True, False):
         found: dict[str, dict[int, str]] = {}
         for i, name in enumerate(names):
-            text = str(name)
+            text = CURRENCY_SIGN.sub("", str(name))
             for cut in (m.start() for m in re.finditer(r"[ _.:|/-]", text)):
                 first, second = text[:cut], text[cut + 1 :]
                 symbol, field = (first, second) if front else (second, first)

@@ -13,6 +13,7 @@ from marketsim.bars.clock import DAY
 from marketsim.bars.columns import ADJUSTED_CLOSE, PRICES, SPLIT, Selection
 from marketsim.bars.dated import dates_of
 from marketsim.bars.fractions import read_fractions
+from marketsim.bars.layouts.names import volume_unit
 from marketsim.bars.numbers import Marks, find_marks, to_numbers, undecided_point
 from marketsim.bars.running import find_running, find_strays, is_unfinished
 from marketsim.bars.splits import is_overnight, named_splits, split_factors, suspected_splits
@@ -257,6 +258,9 @@ def _numbers(
     text = {name: mask for name, (_, mask) in read.items()}
     if SPLIT in values:
         values[SPLIT], text[SPLIT] = split_factors(columns[SPLIT], values[SPLIT])
+    if "volume" in values and (unit := volume_unit(columns["volume"].name)) != 1:
+        values["volume"] = values["volume"] * unit
+        notes.append(f"volume in units of {unit:,}, as its name {columns['volume'].name!r} says")
     if options.scale != 1:
         for name in PRICES:
             if name in values:

@@ -12,13 +12,14 @@ from marketsim.bars.end_of_day import add_day, is_end_of_day
 from marketsim.bars.zones import NAT, BoolArray, IntArray, nanoseconds
 
 _TIME_FORMATS = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p", "%I:%M%p")
+_HOURS_MINUTES = r"\d{1,2}|(?:[01]?\d|2[0-3])[0-5]\d|2400"
 
 
 def read_times(column: pd.Series) -> IntArray | None:
     """Nanoseconds since midnight of a column of times of the day, NAT where a cell is none.
 
-    None if no cell is one. 24:00 is a whole day. Digits are HHMM or HHMMSS, with or without
-    leading zeros.
+    None if no cell is one. 24:00 is a whole day. Digits are HHMM, or HHMMSS if one of them has
+    more than four or is no HHMM, such as 2500; with or without leading zeros.
     """
     kinds = pd.api.types
     missing = column.isna().to_numpy(np.bool_)
@@ -32,14 +33,16 @@ def read_times(column: pd.Series) -> IntArray | None:
         and parts.str.contains(".", regex=False).any()
     ):
         return _of_fractions(texts, missing)
+    digits = texts.str.fullmatch(r"\d{1,6}").to_numpy(np.bool_)
+    seconds = bool((digits & ~texts.str.fullmatch(_HOURS_MINUTES).to_numpy(np.bool_)).any())
+    if seconds:  # 2400 is 00:24:00 then
+        texts = texts.where(~digits, texts.str.zfill(6))
     late = is_end_of_day(texts)
     if late.any():
         texts = texts.mask(late, texts.str.replace("24", "00", n=1, regex=False))
-    digits = texts.str.fullmatch(r"\d{1,6}").to_numpy(np.bool_)
     if digits.any():
-        longest = int(texts[digits].str.len().max())
-        padded = texts.where(digits, "").str.zfill(4 if longest <= 4 else 6)
-        parsed = _parse(padded, "%H%M" if longest <= 4 else "%H%M%S")
+        padded = texts.where(digits, "").str.zfill(6 if seconds else 4)
+        parsed = _parse(padded, "%H%M%S" if seconds else "%H%M")
     else:
         parsed = pd.Series(pd.NaT, texts.index, dtype="M8[ns]")
         for text_format in _TIME_FORMATS:

@@ -14,8 +14,14 @@ ROLES = (
 """What a column can be; `columns=` takes these names. An ignored column is left out."""
 
 
+CURRENCY_SIGN = re.compile(r"\s*[(\[](?:US|HK|NT|[ACS])?[$€£¥₹₩₽₺元円원][)\]]\s*$")
+"""Sign of a currency at the end of a name, as in Open ($)."""
+
+
 def fold(name: object) -> str:
     """Reduce a column's name to lower case without blanks, underscores, dots and brackets.
+
+    The sign of a currency at its end is left out.
 
     Example:
         >>> fold(" Open_Time"), fold("<TICKVOL>"), fold("1. open"), fold("Close*")
@@ -38,6 +44,7 @@ def _fold_text(text: str) -> str:
     text = re.sub(r"^\s*\d+[a-z]?\.\s+", "", text)  # Alpha Vantage numbers its names
     text = ZONE_IN_NAME.sub("", text)
     text = re.sub(r"^\s*\$FORMAT\s+", "", text)  # AmiBroker's first line
+    text = CURRENCY_SIGN.sub("", text)
     return re.sub(r"[\s_.<>*\ufeff]+", "", text).casefold()
 
 

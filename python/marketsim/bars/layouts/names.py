@@ -11,28 +11,35 @@ _WORDS: dict[str, str] = {
     "day dtyyyymmdd データ日付 日期 时间 交易日期 交易时间 日時 日付 日付け 날짜 일자 date/time "
     "dateymd datemdy datedmy tanggal dato dátum päivämäärä "
     "ημερομηνία التاريخ תאריך ngày วันที่ तारीख "
-    "дата datum data fecha tarih datetime(utc) date(utc)",
+    "дата datum data fecha tarih datetime(utc) date(utc) "
+    "zeit uhrzeit zeitstempel datum/zeit hora fecha/hora fechayhora data/hora heure date/heure ora "
+    "godzina время датаивремя saat tarih/saat 時刻 時間 日期时间 시간 tijd čas tradedt traddt "
+    "dates quotedate pricedate tradingday localdate timestamputc date&time ts dt",
     "open": "open openprice 开盘 开盘价 始値 otwarcie eröffnung eröffn eröffnungskurs "
     "erster apertura ouverture ouv abertura açılış откр открытие 開盤 開盤價 시가 "
     "openingprice öppning avaus "
     "åpning åbning nyitó pembukaan άνοιγμα الفتح פתיחה mở เปิด खोलें 開市 開市價 priceopen "
     "开盘价(元) 開盤價(元) prezzoapertura pxopen openprc "
-    "openbid openask 오픈",
+    "openbid openask 오픈 öppen åben açilis acilis açılışfiyatı giámởcửa opnpric",
     "high": "high highprice 最高 最高价 高値 najwyzszy najwyższy hoch tageshoch máximo maximo max "
     "máxima massimo yüksek макс максимум 最高價 고가 高 hoog högst ylin høy tertinggi υψηλό الأعلى "
     "גבוה cao สูง अधिक pricehigh highestprice "
-    "最高价(元) prezzomassimo pxhigh askhi plushaut haut hochkurs",
+    "最高价(元) prezzomassimo pxhigh askhi plushaut haut hochkurs tageshöchst höchst högsta høj "
+    "máx enyüksek enyuksek giácaonhất hghpric",
     "low": "low lowprice 最低 最低价 安値 najnizszy najniższy tief tagestief mínimo minimo min "
     "mínima düşük мин минимум 最低價 저가 低 laag lägst alin lav terendah χαμηλό "
     "الأدنى נמוך thấp ต่ำ कम pricelow lowestprice "
-    "最低价(元) prezzominimo pxlow bidlo plusbas bas tiefkurs",
+    "最低价(元) prezzominimo pxlow bidlo plusbas bas tiefkurs tagestiefst tiefst lägsta mín "
+    "endüşük enduşük "
+    "giáthấpnhất lwpric",
     "close": "close closeprice close/last last lastprice price 收盘 收盘价 終値 zamkniecie "
     "zamknięcie schlusskurs schluss zuletzt cierre último ultimo clôture clot clôt dernier "
     "fechamento şimdi "
     "цена закрытие 收盤 收盤價 종가 收市 收市價 laatst ostatnio senaste viimeisin "
     "siste seneste utolsó "
     "terakhir τελευταία السعر שער lầncuối ล่าสุด सीएमपी closingprice priceclose "
-    "收盘价(元) prezzochiusura pxlast trdprc1 prc",
+    "收盘价(元) prezzochiusura pxlast trdprc1 prc laatste slotkoers stängning luk lukkekurs slutt "
+    "fecho chiusura kapanış kapanis giáđóngcửa penutupan letzterpreis latest clspric",
     "volume": "volume vol stuecke stücke volumen wolumen tickvol tickvolume shares "
     "sharestraded quantity qty volumetraded totaltradequantity totaltradedquantity "
     "tottrdqty noofshares numberofshares hac объём объем wol määrä όγκος حجم נפח kl ปริมาณ "
@@ -40,11 +47,12 @@ _WORDS: dict[str, str] = {
     "volumetotal tradevolume volumetraded tradedvolume totalvol 売買高 売買高(株) "
     "umsatz(stück) umsatzinstück pxvolume acvoluns acvol1 lasttradedvolume "
     "成交股數 거래량 成交量 成交量(手) "
-    "成交量(股) 出来高 "
-    "volumefrom basevolume volumebtc volume(btc) vol(btc)",
+    "成交量(股) 成交量(万股) 成交量(萬股) 出来高 "
+    "volumefrom basevolume volumebtc volume(btc) vol(btc) "
+    "volym volum hacim stück objem khốilượng ttltradgvol",
     "adj close": "adjusted adjcls 調整後終値 調整後終値(円) 수정종가 后复权收盘价 前复权收盘价",
     "symbol": "symbol ticker code tscode instrument instrumentid sym secid contract pair "
-    "stockcode 股票代码 代码 证券代码",
+    "stockcode 股票代码 代码 证券代码 tckrsymb",
     "split": "stocksplits stocksplit splitratio splitfactor splitcoefficient splits",
 }
 
@@ -63,7 +71,8 @@ GENERIC: dict[str, str] = {
 }
 """Folded name to role."""
 
-WEAK = frozenset({"last", "lastprice", "price", "max", "min", "quantity", "qty", "shares",
+WEAK = frozenset({"last", "lastprice", "latest", "price", "ts", "dt", "dates", "max", "min",
+                  "quantity", "qty", "shares",
                   "openbid", "openask", "data", "begin", "volumen",
                   "高", "低", "kl", "cao"})  # fmt: skip
 """Names that count only where no other column has the role."""
@@ -140,6 +149,27 @@ DESCRIPTIONS = _set(
 _OF_VOLUME = re.compile(
     r"volume\(?(?:ma|sma|ema|avg|average|mean|chang|chg|delta|ratio|weighted|osc)"
 )
+
+
+_VOLUME_UNIT = re.compile(
+    r"[(\[]\s*(?:in\s+)?(?:"
+    r"(?P<thousand>'?0{3}'?s?|1,?000'?s?|thousands?|k|тыс\.?|tsd\.?|천주|千株)|"
+    r"(?P<million>'?0{6}'?s?|millions?|mln\.?|mio\.?|mm?|млн\.?|百万)|"
+    r"(?P<myriad>万股|万|萬股|만주))\s*[)\]]\s*$",
+    re.IGNORECASE,
+)
+
+
+def volume_unit(name: object) -> int:
+    """Shares per unit of a volume, by the name of its column.
+
+    Example:
+        >>> volume_unit("Volume (000)"), volume_unit("Vol (mln)"), volume_unit("Volume")
+        (1000, 1000000, 1)
+    """
+    found = _VOLUME_UNIT.search(str(name))
+    units = {"thousand": 1_000, "million": 1_000_000, "myriad": 10_000}
+    return 1 if found is None or found.lastgroup is None else units[found.lastgroup]
 
 
 def is_volume(name: str) -> bool:
