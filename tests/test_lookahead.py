@@ -33,6 +33,7 @@ COVERED = {
     # name: the test that covers it
     "walk_forward": "test_walk_forward",
     "prepare": "test_walk_forward",  # which prepares, then evaluates
+    "walk_forward_each": "test_walk_forward",  # which it calls for each symbol
     "walk_forward_universe": "test_walk_forward_universe",
     "profit": "test_profit",
     "profit_sums": "test_profit_sums_read_no_other_problem",

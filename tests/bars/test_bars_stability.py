@@ -101,13 +101,19 @@ def test_later_rows_never_change_a_split_suspect(columns):
         assert before == {row: factor for row, factor in found.items() if row < count}
 
 
-@pytest.mark.parametrize("factor", [*FACTORS, *(1 / f for f in FACTORS)])
+@pytest.mark.parametrize("factor", [*FACTORS, *(1 / f for f in FACTORS if f >= 2)])
 @pytest.mark.parametrize("after", [0, 1, 30])
 def test_a_split_is_suspected_on_its_own_day(factor, after):
     close = np.full(12 + after, 100.0)
     close[11:] /= factor
     assert suspected_splits(close, close, close, close, close) == {11: factor}
     assert suspected_splits(close, close, close, close, 0 * close) == {}
+
+
+def test_a_rise_by_a_half_is_no_split():
+    close = np.full(30, 100.0)
+    close[11:] *= 1.5
+    assert suspected_splits(close, close, close, close, close) == {}
 
 
 @st.composite

@@ -180,6 +180,7 @@ def test_prices_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "data_curate_daily", own)
     monkeypatch.setattr(old, "download_daily_stock_data", data_source.download_daily_stock_data)
     monkeypatch.setattr(old, "fetch_spread", data_source.fetch_spread)
+    monkeypatch.setattr(data_source, "_data", None)  # no source that another test has set
     frame = old.backtest_forecasts("AAPL", 1)
     assert frame["spread_bps_estimate"].iloc[0] == pytest.approx(625.0)
 

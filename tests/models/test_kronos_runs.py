@@ -56,7 +56,7 @@ def test_a_forecast_is_candles_drawn_from_the_bars_before(model: Kronos) -> None
 def test_it_depends_on_no_batch_and_reads_no_later_bar(model: Kronos) -> None:
     frame = random_frame(40, 2)
     whole = run_plan(random_bars(40, seed=2), model, PLAN, store=None, progress=False)
-    frame.iloc[36:, :4] *= 1.5
+    frame.iloc[36:, :4] *= 1.37
     frame.iloc[36:, 4] += 9.0
     for part in (ForecastPlan(33, 37, 1, 1), ForecastPlan(36, 37, 1, 1)):
         found = run_plan(

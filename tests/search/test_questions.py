@@ -277,7 +277,7 @@ def test_the_direction_is_that_of_the_search(ledger: Ledger) -> None:
     assert promote(ledger, "s").evidence["score"] == found.scores.min()
     assert ledger.best("s", 1, direction="maximize")[0].score == found.scores.max()
     # The other direction is another question, and a set tried for both is one run.
-    grid(objective, SPACE, ledger=ledger, study="s", **QUIET)
+    grid(objective, SPACE, direction="maximize", ledger=ledger, study="s", **QUIET)
     assert ledger.summary("s").best.score == found.scores.max()
     assert evidence(ledger, "s").trials == 6 and evidence(ledger, "s").elsewhere == 0
 

@@ -99,7 +99,7 @@ def test_frames_and_report_agree(result: ms.WalkForwardResult, tmp_path) -> None
     expected = simple.position * bars.close.pct_change().loc[simple.index]
     np.testing.assert_allclose(simple.gross, expected, atol=1e-14)
     data = report_data(result)
-    assert "35 days" in data.subtitle
+    assert "35 bars of 1 day" in data.subtitle
     assert len(data.dates) == len(data.equity["simple"]) == 35
     assert data.candles is not None
     np.testing.assert_array_equal(data.candles.close, bars.close.loc[result.dates])

@@ -20,7 +20,8 @@ FACTORS = (
     1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0,
     100.0, 1000.0,
 )  # fmt: skip
-"""Factors that are looked for where no column names a split; their inverses, too."""
+"""Factors that are looked for where no column names a split; from 2 on their inverses, too."""
+_CANDIDATES = (*FACTORS, *(1 / factor for factor in FACTORS if factor >= 2.0))
 _UNITS = (100.0, 1000.0)  # pence to a pound, and thousands
 
 _CLOSE_TO = 0.02  # of the factor, for a half and a third, which news take, too
@@ -71,11 +72,11 @@ def suspected_splits(
 ) -> dict[int, float]:
     """Find rows whose open is a usual split factor below or above the previous close.
 
-    A suspect is within 4 % of one of `FACTORS` (or the inverse; 2 % up to 2), has volume, and is
-    quiet: the bar itself and up to ten bars before it each move by less than 15 %, or more where
-    they are of weeks or months. News move a price by other amounts, and leave the bar restless; a
-    third is lost by news, too, but then far more is traded. Only the bar and those before it
-    count, so that no later row changes the answer.
+    A suspect is within 4 % of one of `FACTORS` (2 % up to 2; from 2 on its inverse, too), has
+    volume, and is quiet: the bar itself and up to ten bars before it each move by less than 15 %,
+    or more where they are of weeks or months. News move a price by other amounts, and leave the
+    bar restless; a third is lost by news, too, but then far more is traded. Only the bar and those
+    before it count, so that no later row changes the answer.
 
     Args:
         open_: [row], as are high, low, close and volume.
@@ -88,9 +89,9 @@ def suspected_splits(
     with np.errstate(divide="ignore", invalid="ignore"):
         step = close[:-1] / open_[1:]
     found: dict[int, float] = {}
-    for row in (np.flatnonzero((step > 1.46) | (step < 0.69)) + 1).tolist():
+    for row in (np.flatnonzero((step > 1.46) | (step < 0.52)) + 1).tolist():
         ratio = float(step[row - 1])
-        factor = min((*FACTORS, *(1 / f for f in FACTORS)), key=lambda f: abs(ratio / f - 1.0))
+        factor = min(_CANDIDATES, key=lambda f: abs(ratio / f - 1.0))
         near = _NEAR if max(factor, 1 / factor) > 2.5 else _CLOSE_TO
         if abs(ratio / factor - 1.0) > near or not volume[row] > 0:
             continue
@@ -99,12 +100,10 @@ def suspected_splits(
         if row < _FEW and max(factor, 1 / factor) < 2.5:
             continue
         first = max(0, row - _BEFORE)
-        if factor in (1.5, 1 / 1.5) and not (
-            row - first > 2 and volume[row] <= 2.0 * volume[first:row].max()
-        ):
+        if factor == 1.5 and not (row - first > 2 and volume[row] <= 2.0 * volume[first:row].max()):
             continue
         quiet = _QUIET if times is None else _quiet(times, row)
-        if factor in (1.5, 1 / 1.5):
+        if factor == 1.5:
             quiet = min(quiet, _QUIET_HALF)
         before, gaps = close[first:row], step[first : row - 1]
         calm = np.maximum(before[1:] / before[:-1], before[:-1] / before[1:]) < quiet
@@ -146,7 +145,7 @@ def may_split(close: FloatArray, after: FloatArray) -> bool:
         after: the open of the next bar [row].
 
     """
-    return bool(((close > 1.46 * after) | (close < 0.69 * after)).any())
+    return bool(((close > 1.46 * after) | (close < 0.52 * after)).any())
 
 
 def is_overnight(times: npt.NDArray[np.int64], row: int) -> bool:
