@@ -85,7 +85,7 @@ def test_the_newest_attempt_counts(ledger: Ledger) -> None:
     found = ledger.summary("s")
     assert (found.attempts, found.trials, found.failed, found.complete) == (2, 1, 1, 1)
     key = trial_key("s", {"i": 1})
-    assert ledger.known([key, b"x" * 16]) == {key: ("complete", 2.0, {})}
+    assert ledger.known([key, b"x" * 16]) == {key: ("complete", 2.0, {}, True)}
     ledger.record(Trial("s", {"i": 1}, score=2.5, net=np.ones(3)))
     assert ledger.returns("s")[1].tolist() == [[1.0, 1.0, 1.0]]
     frame = ledger.trials("s")

@@ -136,3 +136,20 @@ def test_a_torn_journal_goes_on_and_keeps_what_was_torn(tmp_path: Path) -> None:
     middle.write_bytes(b"".join([*lines[:3], lines[3][:9] + b"\n", *lines[4:]]))
     with pytest.raises(ValueError, match="cannot be read: JSONDecodeError.* it is damaged"):
         optuna(line, SPACE, storage=middle, **OPTIONS)
+
+
+def test_a_storage_of_other_conditions_is_refused(tmp_path: Path) -> None:
+    from marketsim.errors import StorageError
+    from marketsim.search.space_file import Condition, Restricted
+
+    def search(*conditions: Condition):
+        return optuna(
+            Restricted(lambda fast, slow: fast - slow, conditions),
+            {"fast": range(1, 9), "slow": range(1, 9)}, trials=5, study="s",
+            storage=tmp_path / "journal.log", progress=False,
+        )  # fmt: skip
+
+    search(Condition("fast", "<", "slow"))
+    search(Condition("fast", "<", "slow"))
+    with pytest.raises(StorageError, match="where"):
+        search(Condition("fast", ">", 3.0))

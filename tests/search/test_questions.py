@@ -608,3 +608,57 @@ def test_runs_prepared_in_another_way_are_other_runs(ledger: Ledger) -> None:
     assert len(data) == len(runs)
     again = ms.prepare(BARS, "ewma", **options)
     assert walk_forward_objective(again, Threshold).filed["data"] in data
+
+
+READERS = {
+    "Path.open": (
+        "from pathlib import Path",
+        "    with Path('x').open() as file: return s['x'] * len(file.read())",
+    ),
+    "gzip": ("import gzip", "    return s['x'] * len(gzip.open('x').read())"),
+    "sqlite3": ("import sqlite3", "    return s['x'] * sqlite3.connect('x').total_changes"),
+    "fwf": ("import pandas as pd", "    return s['x'] * len(pd.read_fwf('x'))"),
+    "now": ("import datetime as dt", "    return s['x'] * dt.datetime.now().second"),
+    "draws": ("import numpy as np", "    return s['x'] * np.random.normal()"),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_code_that_reads_or_draws_is_never_answered(name: str) -> None:
+    from marketsim.models.code import whole_digest
+
+    space: dict[str, object] = {"__name__": "own"}
+    first, body = READERS[name]
+    exec(f"{first}\ndef f(s):\n{body}", space)
+    assert whole_digest(space["f"]) is None
+
+
+def test_a_column_open_and_a_seeded_generator_are_known() -> None:
+    from marketsim.models.code import whole_digest
+
+    def by_column(s):
+        return s["x"] * BARS.open[0]
+
+    def drawn(s):
+        return s["x"] * np.random.default_rng(3).normal()
+
+    assert whole_digest(by_column) is not None and whole_digest(drawn) is not None
+
+
+def test_returns_that_a_record_lacks_are_computed(tmp_path: Path) -> None:
+    def objective(keep: bool):
+        return replay_objective(BARS, "sma_cross", fee_bps=10, keep_net=keep)
+
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        grid(objective(False), SPACE, ledger=ledger, study="s", **QUIET)
+        again = grid(objective(True), SPACE, ledger=ledger, study="s", **QUIET)
+        assert again.reused == 0 and len(ledger.returns("s")) > 0
+        assert grid(objective(True), SPACE, ledger=ledger, study="s", **QUIET).reused == len(again)
+
+
+def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(ms.ArgumentError, match="no file of a grid's net returns"):
+        grid("sma_cross", BARS, SPACE, returns=path, **QUIET)
+    assert path.read_text() == "a,b\n1,2\n"

@@ -142,13 +142,6 @@ def _add_sampler(how: argparse._ArgumentGroup) -> None:
     )
     add_with_default(
         how,
-        "--pruner",
-        "when trials are ended early: none, median, halving or hyperband",
-        "none",
-        metavar="NAME",
-    )
-    add_with_default(
-        how,
         "--trials",
         "number of trials, in each window of --split; a grid has its own",
         100,

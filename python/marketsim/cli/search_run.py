@@ -6,6 +6,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from marketsim.arguments import check_whole
 from marketsim.cli import search_ledger
 from marketsim.cli.arguments import opened_store, read_source
 from marketsim.cli.loading import load_object
@@ -60,7 +61,8 @@ def search(args: argparse.Namespace) -> int:
 def _objective(args: argparse.Namespace, bars: Bars) -> Any:
     from marketsim.search import replay_objective, walk_forward_objective
 
-    metric = _metric(args.metric)
+    # --split scores net returns itself, by the mean too.
+    metric = _metric("sharpe" if args.split != "none" and args.metric == "mean" else args.metric)
     if args.model is None:
         rule = load_object(args.strategy) if ":" in args.strategy else args.strategy
         return replay_objective(
@@ -71,7 +73,13 @@ def _objective(args: argparse.Namespace, bars: Bars) -> Any:
 
     if (args.slippage_bps, args.fill) != (0.0, "next_open"):
         raise ArgumentError("--slippage-bps and --fill are of replayed strategies, not of --model")
-    simulations = args.simulations if args.simulations == "all" else int(args.simulations)
+    simulations = args.simulations
+    if simulations != "all":
+        if not str(simulations).isdecimal():
+            raise ArgumentError(
+                f'--simulations must be a whole number or "all": got {simulations!r}'
+            )
+        simulations = int(simulations)
     prepared = prepare(
         bars, args.model, simulations=simulations, store=opened_store(args) or False,
         progress=not args.no_progress,
@@ -118,6 +126,8 @@ def _dry_run(args: argparse.Namespace, job: _Job) -> int:
     from marketsim.search.grid_result import plain
     from marketsim.search.space_file import Restricted
 
+    check_whole("--trials", args.trials, 1)
+    check_whole("--jobs", args.jobs, 1)
     count = _evaluations(args, job)
     most = 256 if job.compiled else 3
     sets = _some_sets(job, most)
@@ -194,7 +204,7 @@ def _sampled(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[str, A
 
     found = optuna(
         Restricted(job.objective, job.space.conditions), job.space.space, trials=args.trials,
-        jobs=args.jobs, sampler=args.sampler, pruner=args.pruner, seed=args.seed,
+        jobs=args.jobs, sampler=args.sampler, seed=args.seed,
         direction=args.direction or best_direction(job.objective), storage=args.storage,
         study=job.study, ledger=ledger,
         code=args.code,

@@ -53,7 +53,19 @@ _ATTRIBUTES_BY_TEXT = {"getattr", "vars", "__dict__"}
 _READERS = frozenset(
     {"read_csv", "read_parquet", "read_pickle", "read_feather", "read_hdf", "read_json",
      "read_excel", "read_sql", "read_table", "read_text", "read_bytes", "read_bars", "loadtxt",
-     "genfromtxt", "fromfile", "memmap", "urlopen", "getenv", "environ"}
+     "genfromtxt", "fromfile", "memmap", "urlopen", "getenv", "environ", "read_fwf", "read_xml",
+     "read_html", "read_orc", "read_stata", "read_sas", "read_spss", "read_clipboard", "HDFStore",
+     "ExcelFile", "open_memmap", "ZipFile", "TarFile", "ConfigParser", "getline", "getlines",
+     "urlretrieve", "check_output", "Popen", "popen", "listdir", "scandir", "iterdir", "argv",
+     "now", "utcnow", "today"}
+)  # fmt: skip
+_READING_MODULES = frozenset(
+    {"sqlite3", "gzip", "bz2", "lzma", "zipfile", "tarfile", "shelve", "mmap", "subprocess",
+     "urllib", "requests", "socket", "linecache", "configparser", "duckdb", "h5py"}
+)  # fmt: skip
+_DRAWS = frozenset(
+    {"normal", "rand", "randn", "randint", "uniform", "choice", "shuffle", "permutation",
+     "random_sample", "standard_normal", "gauss", "sample", "lognormal", "standard_t"}
 )  # fmt: skip
 _LOADERS = frozenset({"numpy", "json", "pickle", "joblib", "yaml", "torch"})  # by `load`
 
@@ -285,7 +297,7 @@ def _reads(function: types.FunctionType, names: frozenset[str]) -> bool:
     """Whether code names what reads a file, the network or the environment when it runs."""
     if names & _READERS:
         return True
-    if "open" not in function.__globals__ and _opens(function.__code__):
+    if "open" in names and "open" not in function.__globals__ and _opens(function.__code__):
         return True
     captured: list[Any] = []
     with suppress(ValueError):  # a cell that is not filled yet
@@ -296,14 +308,24 @@ def _reads(function: types.FunctionType, names: frozenset[str]) -> bool:
         for value in (*captured, *named)
         if isinstance(value, types.ModuleType)
     }
-    return "load" in names and bool(_LOADERS & (modules | _imports(function.__code__)))
+    modules |= {name.partition(".")[0] for name in _imports(function.__code__)}
+    if modules & _READING_MODULES:
+        return True
+    seeded = names & {"seed", "default_rng", "RandomState", "Random", "Generator"}
+    if "random" in (names | modules) and names & _DRAWS and not seeded:
+        return True
+    return "load" in names and bool(_LOADERS & modules)
 
 
 @lru_cache(maxsize=1024)
 def _opens(code: types.CodeType) -> bool:
-    """Whether code calls `open`: not the column of that name, which is an attribute."""
+    """Whether code calls `open`, also as a method: not the column of that name, an attribute."""
     return any(
-        step.opname in ("LOAD_GLOBAL", "LOAD_NAME") and step.argval == "open"
+        step.argval == "open"
+        and (
+            step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_METHOD")
+            or (step.opname == "LOAD_ATTR" and sys.version_info >= (3, 12) and (step.arg or 0) & 1)
+        )
         for part in _all_code(code)
         for step in dis.get_instructions(part)
     )

@@ -234,10 +234,15 @@ class _Run:
         if not self.answers:
             return done
         known = self.ledger.known(keys)
+        # A record without net returns is no answer where the ledger is to keep them.
+        needs_net = self.file is None and getattr(self.objective, "keep_net", False)
         for i, key in enumerate(keys):
-            if key in known and known[key].status == "complete":
-                done[i], self.scores[i] = True, known[key].score
-                for name, value in known[key].metrics.items():
+            found = known.get(key)
+            if found is None or (needs_net and not found.has_net):
+                continue
+            if found.status == "complete":
+                done[i], self.scores[i] = True, found.score
+                for name, value in found.metrics.items():
                     self.put(name, np.array([i]), value)
         return done
 

@@ -246,8 +246,8 @@ class Ledger:
 
         Args:
             trials: what was tried.
-            once: leave out those that have a score in the file by now: another process that
-                searches the same has recorded them.
+            once: leave out those that have a score (and net returns, where the trial has) in the
+                file by now: another process that searches the same has recorded them.
 
         Raises:
             ArgumentError: a status that is none, parameters that cannot be written, or net returns
@@ -259,7 +259,7 @@ class Ledger:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 for trial, row, net in rows:
-                    if once and self._has_score(trial.key):
+                    if once and self._has_score(trial.key, with_net=net is not None):
                         continue
                     cursor = self._connection.execute(_INSERT, row)
                     if net is not None:
@@ -272,11 +272,13 @@ class Ledger:
                 raise
             self._connection.execute("COMMIT")
 
-    def _has_score(self, key: bytes) -> bool:
+    def _has_score(self, key: bytes, *, with_net: bool) -> bool:
+        """Whether the newest attempt has a score, and net returns if these are to be kept."""
         row = self._connection.execute(
-            "SELECT status = 'complete' AND score IS NOT NULL FROM trials WHERE key = ? "
+            "SELECT status = 'complete' AND score IS NOT NULL AND (NOT ? OR EXISTS "
+            "(SELECT 1 FROM net WHERE net.attempt = trials.attempt)) FROM trials WHERE key = ? "
             "ORDER BY attempt DESC LIMIT 1",
-            (key,),
+            (with_net, key),
         ).fetchone()
         return row is not None and bool(row[0])
 
@@ -292,12 +294,13 @@ class Ledger:
             for first in range(0, len(wanted), 500):
                 part = wanted[first : first + 500]
                 marks = ",".join("?" * len(part))
-                for key, status, score, metrics in self._connection.execute(
-                    f"SELECT key, status, score, metrics FROM trials WHERE key IN ({marks}) "
+                for key, status, score, metrics, net in self._connection.execute(
+                    "SELECT key, status, score, metrics, EXISTS (SELECT 1 FROM net WHERE "
+                    f"net.attempt = trials.attempt) FROM trials WHERE key IN ({marks}) "
                     "ORDER BY attempt",
                     part,
                 ):
-                    found[key] = Known(status, _number(score), _numbers(metrics))
+                    found[key] = Known(status, _number(score), _numbers(metrics), bool(net))
         return found
 
     def keys(self, study: str) -> set[bytes]:

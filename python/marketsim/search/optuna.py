@@ -230,7 +230,9 @@ def optuna(
         stored = getattr(objective, "study_in_storage", study)
         found = open_study(package, storage, stored, directions, named_pruner(package, pruner))
         if storage is not None:
-            more = {"split": split, "space": _text(space), "constraints": _bounds_text(bounds)}
+            conditions = getattr(objective, "conditions", "")
+            tried = _text(space) + (f" where {conditions}" if conditions else "")
+            more = {"split": split, "space": tried, "constraints": _bounds_text(bounds)}
             check_identity(found, storage, {**identities, **more})
         # Another stream than the trials before had, which would propose the same again.
         before = len(found.trials)
@@ -245,6 +247,7 @@ def optuna(
         run = _Run(
             package, found, function, suggest, book, study, filed, catch, bounds,
             depends=dimensions is None, excludes=getattr(objective, "excludes", lambda params: ""),
+            keeps_net=bool(getattr(objective, "keep_net", False)),
             first=before, seeded=seeded if storage is not None else None,
         )  # fmt: skip
         run.go(trials, jobs, progress)
@@ -286,6 +289,7 @@ class _Run:
     bounds: Mapping[str, tuple[float | None, float | None]]
     depends: bool  # parameters on one another
     excludes: Callable[[Mapping[str, Any]], str]  # the condition that a set does not meet
+    keeps_net: bool  # the ledger is to keep net returns
     first: int | None  # number of its first trial, as long as none was asked for
     seeded: Callable[[int], Any] | None  # its sampler; None where no other search can take part
     reused: int = 0
@@ -435,7 +439,10 @@ class _Run:
         if key not in self.recorded and self.seeded is None:  # else others record too
             return None
         found = self.ledger.known([key]).get(key)
-        return found if found is not None and found.status == "complete" else None
+        if found is None or found.status != "complete":
+            return None
+        # A record without net returns is no answer where the ledger is to keep them.
+        return None if self.keeps_net and not found.has_net else found
 
     def scores_of(self, known: Known) -> list[float]:
         if self.count == 1:

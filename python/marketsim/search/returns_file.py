@@ -76,6 +76,11 @@ class ReturnsFile:
 
     def _begin(self, bars: int) -> npt.NDArray[Any]:
         """A new file; who reads an old one goes on reading that."""
+        if self.path.exists() and not self.note.exists():
+            raise ArgumentError(
+                f"{self.path} exists and is no file of a grid's net returns: give another path, or "
+                "remove it"
+            )
         if self.path.exists():
             self._take()
             self.path.unlink()

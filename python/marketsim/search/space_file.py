@@ -47,7 +47,13 @@ class Condition(NamedTuple):
     def holds(self, values: Any) -> Any:
         """Whether it holds of values by name, numbers or arrays [set]."""
         right = values[self.right] if isinstance(self.right, str) else self.right
-        return _COMPARE[self.sign](values[self.left], right)
+        try:
+            return _COMPARE[self.sign](values[self.left], right)
+        except TypeError:
+            raise ArgumentError(
+                f"where {self} compares values that are no numbers, such as None or text: leave "
+                "these out of the space, or leave the condition out"
+            ) from None
 
 
 class SpaceFile(NamedTuple):
@@ -230,6 +236,11 @@ class Restricted:
     @keep_net.setter
     def keep_net(self, keep: bool) -> None:
         self._objective.keep_net = keep
+
+    @property
+    def conditions(self) -> str:
+        """Conditions as text."""
+        return ", ".join(map(str, self._conditions))
 
     def excludes(self, params: Mapping[str, Any]) -> str:
         """The condition that a set does not meet; empty where it meets all."""

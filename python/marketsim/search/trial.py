@@ -126,11 +126,12 @@ class Question(NamedTuple):
 
 
 class Known(NamedTuple):
-    """Outcome of a trial: status, score and figures."""
+    """Outcome of a trial: status, score, figures, and whether its net returns are kept."""
 
     status: str
     score: float
     metrics: dict[str, float]
+    has_net: bool
 
 
 class Kept(NamedTuple):
