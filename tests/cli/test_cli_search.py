@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -221,3 +222,18 @@ def test_the_word_run_may_be_left_out() -> None:
     for known in (["search", "list"], ["search", "run", "X"], ["search", "--help"], ["search"], []):
         assert with_command(known) == known
     assert with_command(["replay", "X.csv"]) == ["replay", "X.csv"]
+
+
+def test_a_strategy_imports_what_lies_beside_it(tmp_path: Path) -> None:
+    from marketsim.cli.loading import load_object
+
+    (tmp_path / "beside_it_7.py").write_text("FACTOR = 3\n")
+    (tmp_path / "own_7.py").write_text(
+        "from beside_it_7 import FACTOR\ndef rule(): return FACTOR\n"
+    )
+    before = list(sys.path)
+    try:
+        assert load_object(f"{tmp_path / 'own_7.py'}:rule")() == 3
+    finally:
+        sys.path[:] = before
+        sys.modules.pop("beside_it_7", None)

@@ -288,3 +288,15 @@ def test_conditions_by_name() -> None:
     for where in ("fast < slow", lambda fast, other: fast < other):
         with pytest.raises(ms.ArgumentError, match="where"):
             sets(where)
+
+
+def test_numbers_of_numpy_as_options() -> None:
+    bars, space = ms.demo_bars(), {"fast": [2, 10], "slow": [50, 60]}
+    found = grid(
+        "sma_cross", bars, space, fee_bps=np.int64(10), cash=np.int64(5000), progress=False
+    )
+    plain = grid("sma_cross", bars, space, fee_bps=10, cash=5000, progress=False)
+    np.testing.assert_array_equal(found.scores, plain.scores)
+    assert found.trial_keys == plain.trial_keys
+    with pytest.raises(ms.ArgumentError, match="replay_objective"):
+        grid("sma_cross", bars, space, direction="short", progress=False)

@@ -37,6 +37,9 @@ def load_object(text: str) -> Any:
         spec = importlib.util.spec_from_file_location(name_of, path, loader=loader)
         if not path.is_file() or spec is None or spec.loader is None:
             raise ArgumentError(f"{text!r}: there is no file {module}")
+        folder = str(path.resolve().parent)
+        if folder not in sys.path:  # last, so that its files replace no other module
+            sys.path.append(folder)
         loaded = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(loaded)
     else:

@@ -169,7 +169,9 @@ def superior_predictive_ability(
             See `optimal_block_length`.
         repetitions: bootstrap samples.
         seed: of the bootstrap.
-        studentize: divide each mean by its standard deviation.
+        studentize: divide each mean by its standard deviation. With long blocks it rejects too
+            often: 11 to 15 % of the time at 5 % with the default length on 250 to 1,000 bars
+            without skill, 10 % at 10 % with `block_length=1`.
 
     Raises:
         ArgumentError: shapes that do not fit, values that are not finite, numbers out of range.

@@ -102,7 +102,13 @@ def grid(
         ("without_effect", without_effect, ("refuse", "keep")),
     ):
         if value not in words:
-            raise ArgumentError(f"{option} must be {words[0]!r} or {words[1]!r}: got {value!r}")
+            sides = value in ("long", "short", "both")
+            more = (
+                "; state sides in replay_objective(bars, strategy, direction=...)" if sides else ""
+            )
+            raise ArgumentError(
+                f"{option} must be {words[0]!r} or {words[1]!r}: got {value!r}{more}"
+            )
     batch = check_whole("batch", batch, 1)
     objective, given, name = _what_to_do(what, rest, replay_options, returns is not None)
     space = {key: _listed(key, values) for key, values in _checked(given).items()}

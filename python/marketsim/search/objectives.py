@@ -63,7 +63,7 @@ class ReplayObjective:
     def filed(self) -> dict[str, str]:
         """What a trial's score depends on besides its parameters, by name; see `Trial`."""
         settings = {**self.options, "account": asdict(self.options["account"])}
-        text = json.dumps(settings, sort_keys=True)
+        text = json.dumps(settings, sort_keys=True, default=_as_json)
         return {
             "data": self.data, "code": self.code, "settings": text,
             "metric": _metric_name(self.metric),
@@ -266,7 +266,7 @@ class WalkForwardObjective:
         }
         return {
             "data": self.data, "code": self.code, "metric": _metric_name(self.metric),
-            "settings": json.dumps(plain_options, sort_keys=True),
+            "settings": json.dumps(plain_options, sort_keys=True, default=_as_json),
         }  # fmt: skip
 
     def __call__(self, sets: Sets) -> dict[str, npt.ArrayLike]:
@@ -353,6 +353,13 @@ def _score(
             f"unknown metric {metric!r}: expected one of {', '.join(sorted(figures))}"
         )
     return figures[metric]
+
+
+def _as_json(value: Any) -> Any:
+    """Return a NumPy number as Python's; raise TypeError for anything else."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r:.80} is no number")
 
 
 # Metrics of which less is better.
