@@ -76,8 +76,9 @@ def why_not() -> str:
 
 
 def library() -> Path | None:
-    """The newest static library of the kernels in build/."""
-    found = [*ROOT.glob("build/*/csrc/libkernels.a")]
+    """The static library of the kernels in build/, not the one for sanitizers."""
+    python = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    found = [*ROOT.glob(f"build/{python}-*/csrc/libkernels.a")]
     return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
 
