@@ -74,7 +74,7 @@ def main() -> None:
         assert facts["self_test"] == "passed", facts
         # What needs tensors says so where there are none, and works once they are installed.
         refused = _run([python, "-c", WITHOUT_TORCH], cwd=folder)
-        assert "marketsim[models]" in refused, refused
+        assert ".[models]" in refused, refused
         _run([python, "-m", "pip", "install", *quiet, *constraints, f"{wheel}[models]"], cwd=folder)
         _trade_on_paper(python, folder)
         print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB, works in a clean environment")
