@@ -8,24 +8,6 @@ namespace {
 using namespace lanes;
 using Bars = Pack<1>;
 
-bool all(PackMask<1> mask) {
-#if defined(__AVX512DQ__)
-  return _mm512_movepi64_mask((__m512i)mask.m) == 0xff;
-#elif defined(__AVX__)
-  return _mm256_movemask_pd((__m256d)mask.m) == 0xf;
-#elif defined(__SSE2__)
-  return _mm_movemask_pd((__m128d)mask.m) == 0x3;
-#else
-  for (size_t j = 0; j < kVectorWidth; ++j) {
-    if (!mask.m[j]) return false;
-  }
-  return true;
-#endif
-}
-bool all(bool mask) {
-  return mask;
-}
-
 // Looks at the bars from t on that fill R; false, where not all are quiet, leaves the extremes.
 template <class R>
 bool look(const replay::Quiet& of, size_t t, R& lowest, R& highest) {
@@ -35,7 +17,7 @@ bool look(const replay::Quiet& of, size_t t, R& lowest, R& highest) {
   const auto apart = both(low > spread<R>(of.below), high < spread<R>(of.above));
   const auto inside = both(both(open >= low, open <= high), both(close >= low, close <= high));
   const auto alive = both(value > spread<R>(0.0), value >= spread<R>(of.maintenance) * close);
-  if (!all(both(apart, both(inside, alive)))) return false;
+  if (!in_all_lanes(both(apart, both(inside, alive)))) return false;
   lowest = select(low < lowest, low, lowest);
   highest = select(high > highest, high, highest);
   return true;
