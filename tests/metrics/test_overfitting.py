@@ -185,10 +185,11 @@ def test_superiority_without_skill_rejects_as_often_as_stated() -> None:
     rejected = {False: 0, True: 0}
     for run in range(runs):
         returns = RNG.normal(0, 0.01, (10, 200)) * np.linspace(0.5, 2, 10)[:, None]
-        for studentize in rejected:
+        for studentize in rejected:  # which chooses the length of the blocks by the returns
             p = superior_predictive_ability(
-                returns, block_length=1.0, repetitions=300, seed=run, studentize=studentize
-            )
+                returns, block_length=None if studentize else 1.0, repetitions=300, seed=run,
+                studentize=studentize,
+            )  # fmt: skip
             assert p.lower <= p.consistent <= p.upper
             rejected[studentize] += p.consistent < 0.05
     for count in rejected.values():
