@@ -63,6 +63,13 @@ def as_argument_error(error: ValueError) -> MarketsimError:
     return error if isinstance(error, MarketsimError) else ArgumentError(str(error))
 
 
+def check_seed(seed: object) -> int:
+    """Convert to int; raise ArgumentError unless a whole number from 0 to 2**63 - 1."""
+    if not is_whole(seed) or not 0 <= seed < 1 << 63:  # type: ignore[operator]
+        raise ArgumentError(f"seed must be a whole number from 0 to 2**63 - 1: got {seed!r}")
+    return int(seed)  # type: ignore[call-overload, no-any-return]
+
+
 def check_whole(name: str, value: object, least: int) -> int:
     """Convert to int; raise ArgumentError unless a whole number from `least` on."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -9,6 +9,7 @@ from bootstrap_reference import drawn_bars
 from scipy import stats
 
 from marketsim import _core
+from marketsim.errors import ArgumentError
 from marketsim.metrics import (
     benjamini_hochberg,
     model_confidence_set,
@@ -99,7 +100,7 @@ def test_bad_arguments_of_cross_validation() -> None:
         ({"blocks": 3}, "even"),
         ({"blocks": 26}, "from 2 to 24"),
         ({"blocks": 22}, "two bars a block"),
-        ({"blocks": 2.5}, "incompatible"),
+        ({"blocks": 2.5}, "blocks must be a whole number"),
         ({"statistic": "sortino"}, "'sharpe' or 'mean'"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -279,3 +280,23 @@ def test_strategies_that_are_equal_are_all_in_the_confidence_set() -> None:
     for rows in (losses, np.ones((3, 100))):
         found = model_confidence_set(rows)
         assert found.included.all() and (found.p_values == 1.0).all()
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "a", 1 << 63])
+def test_seeds_that_are_none(seed: object) -> None:
+    from marketsim.metrics import bootstrap_bands, degrade_fills, shuffle_trades
+
+    for call in (
+        lambda: superior_predictive_ability(np.ones((2, 40)), seed=seed, repetitions=10),
+        lambda: bootstrap_bands(RNG.normal(0, 0.01, 60), periods_per_year=252, seed=seed),
+        lambda: shuffle_trades([0.1, -0.1], seed=seed),
+        lambda: degrade_fills([0.1, -0.1], seed=seed),
+    ):
+        with pytest.raises(ArgumentError, match="seed must be a whole number"):
+            call()
+
+
+def test_blocks_that_are_none() -> None:
+    for blocks in ("8", 8.0, 0):
+        with pytest.raises(ArgumentError, match="blocks must be a whole number"):
+            probability_of_backtest_overfitting(np.ones((3, 100)), blocks=blocks)

@@ -11,7 +11,7 @@ from marketsim.cli import search_ledger
 from marketsim.cli.arguments import opened_store, read_source
 from marketsim.cli.loading import load_object
 from marketsim.cli.store_text import print_json
-from marketsim.errors import ArgumentError
+from marketsim.errors import ArgumentError, UnknownNameError
 
 if TYPE_CHECKING:
     from marketsim.bars import Bars
@@ -124,8 +124,11 @@ def _bar_count(job: _Job) -> int:
 def _dry_run(args: argparse.Namespace, job: _Job) -> int:
     """Time some evaluations, and say what all of them cost."""
     from marketsim.search.grid_result import plain
+    from marketsim.search.samplers import SAMPLERS
     from marketsim.search.space_file import Restricted
 
+    if args.sampler not in SAMPLERS:
+        raise UnknownNameError("sampler", args.sampler, SAMPLERS)
     check_whole("--trials", args.trials, 1)
     check_whole("--jobs", args.jobs, 1)
     count = _evaluations(args, job)
@@ -212,7 +215,8 @@ def _sampled(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[str, A
         progress=not args.no_progress,
     )  # fmt: skip
     return {
-        "evaluated": len(found) - found.reused, "reused": found.reused,
+        "evaluated": len(found) - found.reused - found.earlier, "reused": found.reused,
+        "earlier": found.earlier,
         "best": found.best_params, "score": found.best_score,
         "direction": found.filed["direction"],
         "key": trial_key(job.study, found.best_params, **found.filed),
@@ -288,7 +292,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
         return " ".join(f"{name}={value}" for name, value in params.items())
 
     reused = f", {found['reused']:,} reused from the ledger" if found.get("reused") else ""
-    lines = [f"{found['study']}: {found['evaluated']:,} sets evaluated{reused}"]
+    earlier = f", {found['earlier']:,} in the storage before" if found.get("earlier") else ""
+    lines = [f"{found['study']}: {found['evaluated']:,} sets evaluated{reused}{earlier}"]
     if "best" in found:
         least = ", the smallest" if found["direction"] == "minimize" else ""
         lines.append(f"best           {text(found['best'])}   score {found['score']:.6g}{least}")

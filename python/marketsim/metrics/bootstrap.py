@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim import _core
+from marketsim.arguments import check_seed
 from marketsim.errors import ArgumentError
 from marketsim.kernels.performance import WINDOW_FIGURES, flag_rows, net_rows
 from marketsim.metrics.performance import least_bars
@@ -164,7 +165,9 @@ def bootstrap_bands(
     for i, length in enumerate(lengths):
         check_block_length(float(length), repetitions, bars)
         part = None if flags is None else flags[i : i + 1]
-        drawn = _core.bootstrap_performance(rows[i : i + 1], part, float(length), seed, repetitions)
+        drawn = _core.bootstrap_performance(
+            rows[i : i + 1], part, float(length), check_seed(seed), repetitions
+        )
         for name, values in _figures(drawn[0], bars, scale).items():
             a, b = _percentiles(values, tail)
             low.setdefault(name, []).append(a)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.arguments import check_seed, check_whole
 from marketsim.errors import ArgumentError
 from marketsim.kernels.performance import net_rows
 from marketsim.metrics.returns import account_returns
@@ -139,14 +140,13 @@ def _trades(net: npt.ArrayLike, repetitions: int) -> Floats:
     trades = net_rows(net, "net returns of trades")
     if np.ndim(net) != 1:
         raise ArgumentError(f"net returns of trades must be [trade]: got shape {np.shape(net)}")
-    if repetitions < 1:
-        raise ArgumentError(f"repetitions must be at least 1: got {repetitions!r}")
+    check_whole("repetitions", repetitions, 1)
     row: Floats = trades[0]
     return row
 
 
 def _generator(seed: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(seed))
+    return np.random.Generator(np.random.Philox(check_seed(seed)))
 
 
 def _outcomes(draws: Floats, actual: Floats) -> Outcomes:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim import _core
+from marketsim.arguments import check_seed, check_whole
 from marketsim.errors import ArgumentError, MissingDependencyError
 from marketsim.kernels.performance import net_rows
 from marketsim.metrics.bootstrap import check_block_length, optimal_block_length
@@ -84,7 +85,7 @@ def probability_of_backtest_overfitting(
     if statistic not in ("sharpe", "mean"):
         raise ArgumentError(f"statistic must be 'sharpe' or 'mean': got {statistic!r}")
     try:
-        found = _core.cross_validate(rows, blocks, statistic == "sharpe")
+        found = _core.cross_validate(rows, check_whole("blocks", blocks, 2), statistic == "sharpe")
     except (ValueError, TypeError) as error:
         raise ArgumentError(str(error)) from error
     chosen, inside, outside, rank = found
@@ -212,7 +213,7 @@ def superior_predictive_ability(
         scale = np.where(
             deviation > 0.0, math.sqrt(bars) / np.where(deviation > 0.0, deviation, 1.0), 0.0
         )
-    drawn = _core.bootstrap_maxima(better, offsets, scale, length, seed, repetitions)
+    drawn = _core.bootstrap_maxima(better, offsets, scale, length, check_seed(seed), repetitions)
     values = mean * scale
     best = int(values.argmax())
     statistic = float(values[best])

@@ -49,11 +49,13 @@ class TuningResult:
         study: Optuna's study, with all trials.
         reused: trials that the ledger answered.
         filed: what the trials' scores depend on besides their parameters: `trial_key` takes it.
+        earlier: trials that the storage had before the search.
     """
 
     study: Any
     reused: int
     filed: Mapping[str, Any] = field(default_factory=dict)
+    earlier: int = 0
 
     def __len__(self) -> int:
         return len(self._tried)
@@ -250,8 +252,9 @@ def optuna(
             keeps_net=bool(getattr(objective, "keep_net", False)),
             first=before, seeded=seeded if storage is not None else None,
         )  # fmt: skip
+        earlier = len(TuningResult(found, 0))
         run.go(trials, jobs, progress)
-        result = TuningResult(found, run.reused, filed)
+        result = TuningResult(found, run.reused, filed, earlier)
         if without_effect == "refuse" and dimensions is not None:
             run.refuse_without_effect(dimensions, result)
     return result
