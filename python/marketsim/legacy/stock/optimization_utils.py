@@ -13,10 +13,16 @@ from typing import Any, NamedTuple
 
 import torch
 
+from marketsim._core import best_offsets_of_tensors, environment_variable
 from marketsim.errors import ArgumentError, LegacyReplacementError
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds
 from marketsim.legacy.stock import loss_utils
-from marketsim.legacy.stock.offset_search import exact_offsets, find_offsets
+from marketsim.legacy.stock.offset_search import (
+    EXACT_FILL,
+    EXACT_FILL_AT_CLOSE,
+    EXACT_RULES,
+    find_offsets,
+)
 from marketsim.legacy.stock.scipy_search import (
     Effort,
     evolve,
@@ -24,7 +30,7 @@ from marketsim.legacy.stock.scipy_search import (
     scipy_optimize,
     searches,
 )
-from marketsim.legacy.stock.settings import setting
+from marketsim.legacy.stock.settings import assigned, setting
 
 __all__ = [
     "ENTRY_EXIT_OPTIMIZER_BACKEND",
@@ -68,8 +74,10 @@ _ASSIGNABLE = (*_OBJECTIVES, *_FLAGS)
 
 def _optimizer() -> Any:
     """The optimizer that is set, by this module's flags before the environment."""
+    if len(_OWN) == _OWN_NAMES and not (searches or assigned or environment_variable(_VARIABLE)):
+        return "exact"
     asked: str = setting("optimizer")
-    own = globals()
+    own = _OWN
     if not searches and own.keys().isdisjoint(_ASSIGNABLE):
         return asked
     if not own.keys().isdisjoint(_OBJECTIVES):
@@ -228,9 +236,10 @@ def optimize_entry_exit_multipliers(
     fee = loss_utils.TRADING_FEE if trading_fee is None else trading_fee
     optimizer = _optimizer()
     if optimizer == "exact":
-        found = exact_offsets(
+        found = best_offsets_of_tensors(
             close_actual, high_actual, low_actual, high_pred, low_pred, positions, None,
-            bounds, close_at_eod, fee, loss_utils.FEE_RULE,
+            bounds, EXACT_FILL_AT_CLOSE if close_at_eod else EXACT_FILL,
+            EXACT_RULES[loss_utils.FEE_RULE], fee,
         )  # fmt: skip
         if found is not None:
             return found
@@ -278,9 +287,10 @@ def optimize_always_on_multipliers(
     second = None if is_crypto else sell_indicator
     optimizer = _optimizer()
     if optimizer == "exact":
-        found = exact_offsets(
+        found = best_offsets_of_tensors(
             close_actual, high_actual, low_actual, high_pred, low_pred, buy_indicator, second,
-            bounds, close_at_eod, fee, loss_utils.FEE_RULE,
+            bounds, EXACT_FILL_AT_CLOSE if close_at_eod else EXACT_FILL,
+            EXACT_RULES[loss_utils.FEE_RULE], fee,
         )  # fmt: skip
         if found is not None:
             return found
@@ -376,3 +386,10 @@ def run_bounded_optimizer(
     effort = Effort(maxiter, max(popsize, 1), atol, seed, workers)
     result = minimize(objective, list(bounds), effort, _optimizer())
     return tuple(float(value) for value in result.x), float(result.fun)
+
+
+# Names that a program adds to these make `_optimizer` look at all.
+_VARIABLE = "MARKETSIM_USE_DIRECT_OPTIMIZER"
+_OWN = globals()
+_OWN_NAMES = 0
+_OWN_NAMES = len(_OWN)
