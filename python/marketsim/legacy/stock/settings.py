@@ -169,6 +169,11 @@ def assign(field: str, value: object) -> None:
         assigned[field] = parsed
 
 
+def forget_assigned() -> None:
+    """Let the environment decide everything again."""
+    assigned.clear()
+
+
 def current_settings() -> LegacySettings:
     """All settings as the environment has them now; a line of the log says which are active.
 
