@@ -3,8 +3,8 @@
     python examples/tomorrow.py bars/ --equity 10000 --tick 0.01 --csv orders.csv
     python examples/tomorrow.py                     # three simulated symbols
 
-Forecasts are stored, so that an evening costs one forecast a symbol and target. A symbol that cannot
-be read stops no other. examples/paper_trading.py hands such orders to a broker.
+Forecasts are stored, so that an evening costs one forecast a symbol and target. A symbol that fails
+stops no other. examples/paper_trading.py hands such orders to a broker.
 """
 
 from __future__ import annotations
