@@ -406,3 +406,16 @@ def test_what_nothing_reads_is_said_once(
 def test_a_number_of_simulations_that_is_none(number: Any) -> None:
     with pytest.raises(ArgumentError, match="num_simulations must be a whole number: got"):
         old.backtest_forecasts("AAPL", number)
+
+
+def test_returns_are_as_precise_as_the_prices() -> None:
+    """The old code's returns of a float32 column are float32, too."""
+    data = DATA.astype(np.float32)
+    closes = data["Close" if "Close" in data else "close"].iloc[-7:]
+    found = old.run_single_simulation(data, "AAPL", 0.0005, False, 0, 1.0)
+    single = closes.pct_change().dropna()
+    assert single.dtype == np.float32
+    deviation = single.astype(np.float64).std() * 100
+    exact = closes.astype(np.float64).pct_change().std() * 100
+    assert found["realized_volatility_pct"] == pytest.approx(deviation, rel=1e-12)
+    assert abs(deviation - exact) > 1e-10 * exact

@@ -210,10 +210,12 @@ def _true_ranges(prices: Prices, first: int) -> Array:
     return ranges
 
 
-def last_returns(close: Array, end: int, days: int) -> Array:
+def last_returns(
+    close: npt.NDArray[np.float32] | npt.NDArray[np.float64], end: int, days: int
+) -> Array:
     """The returns of the `days` days before row `end`, without those that are not known.
 
-    A missing close counts as unchanged, as it did for the old code's version of pandas.
+    float64, computed in the precision of the closes. A missing close counts as unchanged, as it did for the old code's version of pandas.
     """
     window = close[end - days - 1 : end]
     missing = np.isnan(window)
@@ -222,7 +224,7 @@ def last_returns(close: Array, end: int, days: int) -> Array:
         window = window[known]
     with np.errstate(all="ignore"):
         returns = window[1:] / window[:-1] - 1
-    return returns[~np.isnan(returns)]
+    return returns[~np.isnan(returns)].astype(np.float64)
 
 
 def calibrate_signal(predictions: Any, actual_returns: Any) -> tuple[float, float]:

@@ -26,7 +26,14 @@ from marketsim.legacy.stock.forecasting import (
 from marketsim.legacy.stock.kronos_forecasting import KronosForecast, as_forecasts, kronos_forecasts
 from marketsim.legacy.stock.maxdiff import days_before
 from marketsim.legacy.stock.outcomes import Outcomes, Validation, run_strategies
-from marketsim.legacy.stock.price_frame import KEYS, Prices, Series, last_moves, moves_before
+from marketsim.legacy.stock.price_frame import (
+    KEYS,
+    Prices,
+    Series,
+    column_of,
+    last_moves,
+    moves_before,
+)
 from marketsim.legacy.stock.quirks import Quirks, active_quirks
 from marketsim.legacy.stock.replaced import Functions, Simulation
 from marketsim.legacy.stock.result_rows import Made, Subject, result_rows
@@ -102,6 +109,10 @@ class Simulations:
     ) -> None:
         self._frame = frame
         self._prices = Prices.of(frame)
+        # The old returns of the close were as precise as its column.
+        single = frame.dtypes.get(column_of(frame, "Close")) == np.dtype(np.float32)
+        close = self._prices["Close"]
+        self._close = close.astype(np.float32) if single else close
         self._subject = Subject(symbol, costs.reported_spread, sources.model)
         self._costs = costs
         self._sources = sources
@@ -176,7 +187,7 @@ class Simulations:
         numbers = [min(max(number, 0), self._horizon) for number in least]
         grouped: dict[tuple[int, int], list[tuple[int, Array]]] = defaultdict(list)
         for i, (count, number) in enumerate(zip(counts, numbers, strict=True)):
-            returns = last_returns(self._prices["Close"], self._end(count), max(number - 1, 0))
+            returns = last_returns(self._close, self._end(count), max(number - 1, 0))
             grouped[number, len(returns)].append((i, returns))
         parts = []
         for (number, _), members in grouped.items():
