@@ -15,7 +15,7 @@ from marketsim.errors import ArgumentError, MarketsimError
 from marketsim.forecasts import ForecastStore, StoreLike, open_store
 from marketsim.models import Model, load_model
 from marketsim.processes import Outcome, WorkerLostError, can_share_memory, run_each
-from marketsim.progress import ProgressBar
+from marketsim.progress import Progress, SymbolsBar
 from marketsim.walkforward.prepared import walk_forward
 from marketsim.walkforward.result import WalkForwardResult
 
@@ -30,7 +30,7 @@ def walk_forward_each(
     jobs: int = 1,
     errors: dict[str, str] | None = None,
     store: StoreLike = None,
-    progress: bool = True,
+    progress: Progress = True,
     cluster: str | Cluster | None = None,
     **options: Any,
 ) -> dict[str, WalkForwardResult]:
@@ -49,7 +49,7 @@ def walk_forward_each(
         errors: a dict that collects the error of each failed symbol, a process that was killed
             included, instead of an exception.
         store: as in `walk_forward`.
-        progress: show a progress bar on a terminal.
+        progress: as in `walk_forward`; forecasts are counted, of all symbols.
         cluster: "auto", the address of a Ray head, or what `marketsim.cluster.connect` gave: the
             symbols are run by the cluster's nodes instead of `jobs` processes.
         options: further arguments of `walk_forward`.
@@ -75,35 +75,39 @@ def walk_forward_each(
     many = _by_symbol(bars)
     loaded = load_model(model) if isinstance(model, (str, os.PathLike)) else model
     symbols = list(many)
+    bar = SymbolsBar("walk-forward of", len(symbols), enabled=progress)
     if cluster is None:
-        work = _Run(many, loaded, open_store(store), options)
-        return _collected(run_each(work, symbols, jobs=jobs, fork=fork), symbols, errors, progress)
+        within: Progress = bar.within if jobs == 1 or len(symbols) == 1 else False
+        work = _Run(many, loaded, open_store(store), options, within)
+        return _collected(run_each(work, symbols, jobs=jobs, fork=fork), symbols, errors, bar)
     from marketsim.cluster import run_on
 
     if jobs > 1:
         raise ArgumentError(f"jobs and cluster exclude each other: got jobs={jobs} and a cluster")
     with run_on(cluster, loaded, many, store) as run:
-        work = _Run(run.bars, run.model, run.store, options)
-        return _collected(run.each(work, symbols), symbols, errors, progress)
+        work = _Run(run.bars, run.model, run.store, options, False)
+        return _collected(run.each(work, symbols), symbols, errors, bar)
 
 
 def _collected(
     outcomes: Iterator[tuple[str, Outcome]],
     symbols: list[str],
     errors: dict[str, str] | None,
-    progress: bool,
+    bar: SymbolsBar,
 ) -> dict[str, WalkForwardResult]:
+    left = dict.fromkeys(symbols)
     found: dict[str, WalkForwardResult] = {}
     failed: dict[str, str] = {}
-    with (
-        contextlib.closing(outcomes),  # type: ignore[type-var]
-        ProgressBar(
-            len(symbols), f"walk-forward of {len(symbols)} symbols", enabled=progress,
-            unit="symbols",
-        ) as bar,
-    ):  # fmt: skip
+    with contextlib.closing(outcomes), bar:  # type: ignore[type-var]
+        bar.start(symbols[0])
         for symbol, outcome in outcomes:
-            bar.advance(1)
+            del left[symbol]
+            made = 0
+            if outcome.raised is None:
+                made = sum(plan.forecasts for plan in outcome.found.plans)
+            bar.finish(made)
+            if left:
+                bar.start(next(iter(left)))
             if outcome.raised is None:
                 found[symbol] = outcome.found
             elif errors is not None and isinstance(outcome.raised, _OF_ONE):
@@ -134,9 +138,10 @@ class _Run:
     model: Model
     store: ForecastStore | None
     options: dict[str, Any]
+    progress: Progress
 
     def __call__(self, symbol: str) -> WalkForwardResult:
         store: StoreLike = False if self.store is None else self.store
         return walk_forward(
-            self.bars[symbol], self.model, store=store, progress=False, **self.options
+            self.bars[symbol], self.model, store=store, progress=self.progress, **self.options
         )
