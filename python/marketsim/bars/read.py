@@ -252,7 +252,7 @@ def bars_of_rows(
     how = TableOptions(
         time, options.timezone, midnight,
         None if adjusted is None else bool(adjusted), options.decimal,
-        1 if layout is None else layout.scale,
+        1 if layout is None else layout.scale, layout is not None and layout.always_open,
     )  # fmt: skip
     table = build_table(frame, selection, how, owned)
     if how.scale != 1 and has_fractions(table, how.scale):

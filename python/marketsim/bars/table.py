@@ -34,6 +34,7 @@ class TableOptions:
         adjusted: the caller's choice about the adjusted close.
         decimal: the caller's decimal mark.
         scale: prices are whole numbers, this many to the unit.
+        always_open: the market is open on every day, and its dates are those of UTC.
 
     """
 
@@ -43,6 +44,7 @@ class TableOptions:
     adjusted: bool | None = None
     decimal: str | None = None
     scale: int = 1
+    always_open: bool = False
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,9 @@ def build_table(
     strays = np.zeros(count, np.bool_)
     if selection.timestamps is not None:
         parsed = parse_timestamps(selection.timestamps, options.time, selection.times)
-        parsed, dates, said = dates_of(parsed, options.stated_zone, options.midnight)
+        parsed, dates, said = dates_of(
+            parsed, options.stated_zone, options.midnight, options.always_open
+        )
         notes += said
         times, faults = parsed.values, parsed.faults
         read_as, unclear = parsed.read_as, parsed.unclear
