@@ -74,8 +74,8 @@ def day_starts(times: IntArray, known: BoolArray) -> tuple[IntArray | None, str]
     next_day = _of_next_day(shown // DAY)
     if not next_day:
         return None, UNCLEAR if next_day is None else ""
-    clock = str(np.datetime64(late, "ns"))[11:16]
-    return times + (DAY - late), f"bars of days begin at {clock} UTC: dates are of the day after"
+    start = str(np.datetime64(late, "ns"))[11:16]
+    return times + (DAY - late), f"bars of days begin at {start} UTC: dates are of the day after"
 
 
 def _by_zone(times: IntArray, older: IntArray) -> tuple[IntArray | None, str]:
