@@ -215,7 +215,8 @@ def last_returns(
 ) -> Array:
     """The returns of the `days` days before row `end`, without those that are not known.
 
-    float64, computed in the precision of the closes. A missing close counts as unchanged, as it did for the old code's version of pandas.
+    float64, computed in the precision of the closes. A missing close counts as unchanged, as it did
+    for the old code's version of pandas.
     """
     window = close[end - days - 1 : end]
     missing = np.isnan(window)
