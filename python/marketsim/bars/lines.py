@@ -141,7 +141,10 @@ def cut_footer(body: str, delimiter: str) -> tuple[str, list[str]]:
     cut: list[str] = []
     while "\n" in kept and len(cut) < _MOST:
         last = kept[kept.rfind("\n") + 1 :]
-        if not (_is_prose(last, delimiter) or (dated and _is_summary(last, delimiter, first))):
+        counts = last.strip() == str(kept.count("\n"))  # EODHD writes the number of rows
+        if not (
+            counts or _is_prose(last, delimiter) or (dated and _is_summary(last, delimiter, first))
+        ):
             break
         cut.append(last.strip().strip('"'))
         kept = kept[: len(kept) - len(last)].rstrip()
