@@ -16,6 +16,7 @@ import pytest
 from market import random_bars
 
 import marketsim as ms
+from marketsim.cli import main
 from marketsim.cluster import connect, run_on
 from marketsim.cluster.claim import Claim
 from marketsim.cluster.place import open_place
@@ -67,6 +68,7 @@ def test_a_node_that_is_lost_in_mid_run(cluster: Any, nodes: Any, tmp_path: Path
 DRIVER = """
 import sys, time
 import marketsim as ms
+from marketsim.cli import main
 from marketsim.cluster import run_on
 from market import random_bars
 
@@ -125,3 +127,44 @@ def test_stores_that_nodes_cannot_share(cluster: Any, tmp_path: Path) -> None:
         ms.walk_forward_each(bars, "ewma", cluster=cluster, store="memory://x", **OPTIONS)
     with Claim(open_place(tmp_path / "held"), "it"), pytest.raises(ClusterError, match="another"):
         ms.walk_forward_each(bars, "ewma", cluster=cluster, store=tmp_path / "held", **OPTIONS)
+
+
+COMMANDS = {
+    "backtest": ["--model", "ewma", "--simulations", "5", "--asset-class", "equity"],
+    "forecast": ["--model", "ewma", "--simulations", "5"],
+    "orders": ["--model", "ewma", "--strategies", "maxdiff", "--asset-class", "equity"],
+    "replay": ["--params", "fast=5", "slow=20"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_print_what_one_process_prints(
+    command: str, cluster: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "bars"
+    folder.mkdir()
+    for i in range(3):
+        random_bars(300, seed=i).frame.to_csv(folder / f"S{i}.csv", index_label="date")
+    text = (folder / "S0.csv").read_text().splitlines()
+    text[5] = text[5].split(",")[0] + ",1,-2,3,4,5"
+    (folder / "BAD.csv").write_text("\n".join(text))
+
+    def said(name: str, *more: str) -> tuple[Any, str]:
+        store = [] if command == "replay" else ["--store", str(tmp_path / name)]
+        given = [command, str(folder), *COMMANDS[command], *store, "--json", "--quiet", *more]
+        assert main(given) == 3
+        told = capsys.readouterr()
+        found = json.loads(told.out)
+        found.pop("store", None)
+        for row in found.get("symbols", []):
+            row.pop("seconds", None)
+        return found, told.err
+
+    assert said("there", "--cluster", "auto") == said("here")
+    if command == "backtest":
+        assert main([command, str(folder), "--cluster", "auto", "--jobs", "2"]) == 2
+        assert "--jobs and --cluster exclude each other" in capsys.readouterr().err
+        assert main([command, str(folder), "--store", "s3://bucket/a"]) == 2
+        assert "is a URL, which --cluster alone can use" in capsys.readouterr().err
+        assert main([command, str(folder / "S1.csv"), "--cluster", "auto"]) == 2
+        assert "runs the symbols of a folder: got one symbol" in capsys.readouterr().err

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -64,6 +66,28 @@ class Cluster:
         """
         answers = _ask([(node.id, node.host) for node in self.nodes], question, *given)
         return list(zip(self.nodes, answers, strict=True))
+
+    def require_shared(self, folder: Path) -> None:
+        """Raise unless every node sees a folder of this machine.
+
+        Raises:
+            ClusterError: a node that does not; names it.
+        """
+        mark = folder / f".{secrets.token_hex(8)}"
+        mark.touch()
+        try:
+            blind = [
+                f"{node.host} ({node.id[:8]})"
+                for node, seen in self.on_each_node(os.path.exists, str(mark))
+                if not seen
+            ]
+        finally:
+            mark.unlink()
+        if blind:
+            raise ClusterError(
+                f"{folder} is not shared by all nodes, which write there; these do not see it: "
+                f"{', '.join(blind)}"
+            )
 
     def close(self) -> None:
         """Leave the cluster; ends it if `connect` has started it."""
