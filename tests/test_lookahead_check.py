@@ -256,7 +256,19 @@ def test_trials_decide_for_few_of_the_bars_of_a_run() -> None:
             assert all(0 <= trial.cut < count for trial in trials)
             assert count < 11 or {trial.change for trial in trials} == {"up", "down", "left out"}
             assert count < 76 or sum(trial.cut + 9 for trial in trials) <= max(120, asked / 16)
-    assert len(trials_of(ms.Hold(np.arange(9_400) % 2.0), dates.astype("M8[ns]"), 75_000)) == 7
+    assert len(trials_of(ms.Hold(np.arange(9_400) % 2.0), dates.astype("M8[ns]"), 75_000)) == 5
+
+
+def test_trials_test_inside_a_week_where_they_can() -> None:
+    dates = (np.datetime64("2020-01-06") + np.arange(76)).astype("M8[ns]")  # from a Monday on
+    daily = trials_of(ms.Hold(np.arange(76) % 2.0), dates, 566)
+    assert [(trial.cut, trial.change) for trial in daily[:2]] == [(3, "up"), (3, "down")]
+    assert len(daily) == 3
+    weekly = trials_of(ms.Hold((np.arange(76) + 1) // 7 % 2.0), dates, 566)  # new on Sundays
+    assert [trial.cut for trial in weekly[:4]] == [6, 6, 7, 7]
+    month = dates + np.timedelta64(25, "D")  # from the last day of January on
+    changed_once = ms.Hold((np.arange(76) >= 4).astype(np.float64))
+    assert trials_of(changed_once, month, 566)[0].cut == 4
 
 
 def test_strategies_that_need_more_bars_are_probed_where_they_can(bars: ms.Bars) -> None:

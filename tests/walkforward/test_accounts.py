@@ -94,6 +94,33 @@ def test_held_positions_are_an_account(seed: int, positions, execution: str) -> 
     assert (days.carry <= days.fee + 1e-15).all()
 
 
+@pytest.mark.parametrize("execution", ["close", "next_open"])
+@pytest.mark.parametrize("embargo", [0, 9])
+@pytest.mark.parametrize("seed", range(4))
+def test_trades_of_held_positions_earn_what_their_prices_say(
+    seed: int, embargo: int, execution: str
+) -> None:
+    bars = random_bars(200, seed)
+    rng = np.random.default_rng(seed)
+
+    def rule(view) -> ms.Hold:  # positions turn, close and change size
+        return ms.Hold(rng.choice([0.0, 1.0, -1.0, 0.5], len(view)), execution=execution)
+
+    options = {"simulations": 12 if embargo else 60, "window": 6, "embargo": embargo}
+    result = ms.walk_forward(
+        bars, strategies=[Ordered(rule)], fee=COSTS, check=False, **(RUN | options)
+    )
+    trades, days = result.trades, result.days
+    assert trades.net.sum() == pytest.approx(days.net.sum(), abs=1e-12)
+    assert trades.costs.sum() == pytest.approx(days.fee.sum(), abs=1e-12)
+    one = trades[(trades.bars == 1) & (trades.exit_kind != "end")]
+    move = one.side * (one.exit_price / one.entry_price - 1.0)
+    assert len(one) > 3
+    # Exact at the close; at the open the night's move is a share of another day's equity.
+    tolerance = 1e-12 if execution == "close" else 0.004
+    np.testing.assert_allclose(one.gross, one["size"] * move, atol=tolerance)
+
+
 def test_a_constant_long_trades_once_and_a_constant_short_rebalances() -> None:
     bars = random_bars(60)
     long = ran(bars, lambda view: ms.Hold(np.ones(len(view))), fee=0.001)

@@ -126,20 +126,27 @@ _WORDS = {"up": "changed", "down": "changed", "left out": "left out"}
 def trials_of(orders: Orders, dates: npt.NDArray[np.datetime64], asked: int) -> list[Trial]:
     """Choose the second decisions that test a strategy's orders.
 
-    A read of the next bars shows where the strategy is past its first orders, and in any change of
-    these bars far up or far down: one of the two differs from the truth. Two cuts side by side,
-    since a bar may be the last of its week or of its group. The end of a view just before a gap in
-    time shows a read of the calendar. Long runs are tested at later bars, too, while that takes
-    below a sixteenth of the bars that the run decides for.
+    A read of the next bars shows where the strategy changes its orders, in any change of these bars
+    far up or far down: one of the two differs from the truth. A read of the rest of a week, a month
+    or a session shows at a bar that is not its last. Where no bar is both, two cuts side by side
+    are tested. The end of a view just before a gap in time shows a read of the calendar. Long runs
+    are tested at later bars, too, while that takes below a sixteenth of the bars that the run
+    decides for.
     """
     count = len(dates)
     last = count - 2
     if last < 0:
         return []
     moves = changes_of(orders)
-    early = _next(moves, min(3, last), min(last, max(12, asked // 8)), min(6, last))
+    first, stop = min(3, last), min(last, max(12, asked // 8))
+    early_moves = moves[moves <= stop]
+    inside = early_moves[_inside_periods(dates[: stop + 2])[early_moves]]
+    early = _next(inside, first, stop, -1)
+    alone = early >= 0
+    if not alone:
+        early = _next(moves, first, stop, min(6, last))
     trials = [Trial(early, "up"), Trial(early, "down")]
-    if early < last:
+    if early < last and not alone:
         trials += [Trial(early + 1, "up"), Trial(early + 1, "down")]
     gaps = np.diff(dates[: early + 2 + _AHEAD].view(np.int64))
     wide = np.flatnonzero(gaps > gaps.min())
@@ -151,6 +158,17 @@ def trials_of(orders: Orders, dates: npt.NDArray[np.datetime64], asked: int) -> 
         if later > early + 1 and left >= 0:
             trials += [Trial(later, "up"), Trial(later, "down")]
     return trials
+
+
+def _inside_periods(dates: npt.NDArray[np.datetime64]) -> npt.NDArray[np.bool_]:
+    """Whether the next bar is near and of the same week and month, for all bars but the last."""
+    gaps = np.diff(dates.view(np.int64))
+    days = dates.astype("M8[D]")
+    weeks, months = (days.view(np.int64) + 3) // 7, days.astype("M8[M]").view(np.int64)
+    inside: npt.NDArray[np.bool_] = (
+        (gaps == gaps.min()) & (weeks[1:] == weeks[:-1]) & (months[1:] == months[:-1])
+    )
+    return inside
 
 
 def _next(rows: npt.NDArray[np.intp], first: int, last: int, other: int) -> int:

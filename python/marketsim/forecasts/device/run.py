@@ -16,6 +16,7 @@ from marketsim.forecasts.plan import ForecastPlan, ReturnTable
 from marketsim.forecasts.run import (
     Call,
     Keeper,
+    Made,
     Piece,
     PlanWork,
     calls_of,
@@ -203,7 +204,8 @@ class _Sink:
                 some = targets[part] == target
                 piece = Piece(slice(0), slice(target, target + 1), slice(0, 1), 1)
                 if self.keeper:
-                    self.keeper.keep(work, piece, at[some], records[part][some][:, None, None])
+                    kept = Made(piece, at[some], records[part][some][:, None, None])
+                    self.keeper.keep(work, [kept])
 
     def _wrong(self, transfer: _Transfer) -> Exception:
         """Return the error that the same record raises on the host."""
