@@ -228,7 +228,7 @@ def test_messages_name_flags_and_folders(folder: Path, capsys: pytest.CaptureFix
     ledger = "--ledger", "marketsim-trials.sqlite"
     code = main(["replay", "X.csv", "--params", "fast=2", "slow=6", *ledger])
     assert code == 2
-    assert "state --study, one of 'one', 'other'" in capsys.readouterr().err
+    assert "state --study, one of 'other', 'one'" in capsys.readouterr().err
 
 
 def test_the_word_run_may_be_left_out() -> None:

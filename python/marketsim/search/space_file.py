@@ -92,6 +92,7 @@ def read_space(path: str | os.PathLike[str]) -> SpaceFile:
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, "space.json")
         ...     _ = path.write_text('{"fast": {"int": [5, 50], "step": 5}, "slow": [60, 90]}')
