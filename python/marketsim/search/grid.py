@@ -161,8 +161,8 @@ def _what_to_do(
     if len(rest) == 1:
         if not callable(what):
             raise ArgumentError(
-                "the objective must be a function of many sets, and a strategy needs bars too, "
-                f"grid(strategy, bars, space): got {what!r:.80}"
+                f"the objective must be a function of many sets: got {type(what).__name__}; a "
+                "strategy is searched by grid(strategy, bars, space)"
             )
         if options:
             raise ArgumentError(f"unknown options {', '.join(options)}: there are no bars")

@@ -182,7 +182,7 @@ def _random_value(dimension: Dimension, rng: np.random.Generator) -> Any:
 
 def _check_range(of: Float | Int, step: float | None) -> None:
     as_flag(f"log of {of!r:.80}", of.log)
-    ends = [as_finite(f"bounds of {of!r:.80}: each", end) for end in (of.low, of.high)]
+    ends = [as_finite(f"{of!r:.80}: expected finite bounds; one", n) for n in (of.low, of.high)]
     if not ends[0] <= ends[1]:
         raise ArgumentError(f"{of!r}: expected finite bounds with low <= high")
     if of.log and of.low <= 0:
