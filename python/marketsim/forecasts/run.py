@@ -24,7 +24,7 @@ from marketsim.models.inputs import ModelInputs
 from marketsim.models.neural.estimate import CostedModel
 from marketsim.models.protocol import BatchedModel, BatchForecasts, InputsModel, SeededModel
 from marketsim.models.traits import ModelTraits, traits_of
-from marketsim.progress import ProgressBar
+from marketsim.progress import Progress, ProgressBar
 from marketsim.timing import stage
 
 Indices = npt.NDArray[np.int64]
@@ -46,7 +46,7 @@ def run_plan(
     plan: ForecastPlan,
     *,
     store: ForecastStore | None,
-    progress: bool = True,
+    progress: Progress = True,
     targets: Collection[str] = TARGETS,
 ) -> ForecastCube:
     """Forecast every target on every bar of the plan; see `run_plans`."""
@@ -58,7 +58,7 @@ def run_plans(
     model: Model,
     *,
     store: ForecastStore | None,
-    progress: bool = True,
+    progress: Progress = True,
     targets: Collection[str] = TARGETS,
 ) -> list[ForecastCube]:
     """Forecast every target on every bar and horizon of several plans, of one or many symbols.
@@ -141,7 +141,7 @@ def look_up(
 
 
 def plans_bar(
-    planned: Sequence[tuple[Bars | ReturnTable, ForecastPlan]], progress: bool
+    planned: Sequence[tuple[Bars | ReturnTable, ForecastPlan]], progress: Progress
 ) -> ProgressBar:
     """Return the progress bar of a run over plans."""
     total = sum(plan.forecasts for _, plan in planned)
@@ -304,7 +304,10 @@ def make_missing(
             with stage("model"):
                 _make_batches(work, chosen, model, horizon, place_batch, bar)
         return
+    several = len({one.table.symbol for one in work}) > 1
     for i, each in itertools.groupby(calls, key=lambda one: one[0]):
+        if several:
+            bar.describe(f"forecasting {work[i].table.symbol}")
         waiting: list[Made] = []  # few forecasts of a symbol are stored in one append
         try:
             for _, call in each:

@@ -16,11 +16,12 @@ from marketsim.errors import NotEnoughBarsError
 from marketsim.forecasts import ForecastPlan
 from marketsim.forecasts.plan import LEAST_CONTEXT
 from marketsim.strategies import Hold, LimitOrders, Orders, Strategy, TakeProfit
-from marketsim.walkforward.held import drifted, take_profit_fills
+from marketsim.walkforward.evaluate import part_of_orders
+from marketsim.walkforward.held import MostTraded, hold_account, take_profit_account
 from marketsim.walkforward.inputs import RunInputs, prices_from_moves
 from marketsim.walkforward.limits import Fit, limit_problem
 from marketsim.walkforward.run import Run
-from marketsim.walkforward.settings import Settings, resolve_settings
+from marketsim.walkforward.settings import Settings, most_value, resolve_settings
 from marketsim.walkforward.windows import Windows, plan_windows, rows_between
 
 STATE_BARS = 250
@@ -241,13 +242,15 @@ class OrderRows:
         if len(orders.position) == 1:  # the run starts with the next bar
             return 0.0
         rows = np.arange(len(self.plan.bars) - 2, len(self.plan.bars) - 1)
-        days = self.inputs.market(rows)
-        position = orders.position[-2:-1]
-        if isinstance(orders, TakeProfit):
-            last = TakeProfit(position, orders.high[-2:-1], orders.low[-2:-1])
-            left = take_profit_fills(last, days, self.plan.settings.fill).exits
-            position = np.where(left, 0.0, position)
-        return float(drifted(position, days.close)[0])
+        days, settings = self.inputs.market(rows), self.plan.settings
+        last = part_of_orders(orders, len(orders.position) - 2, len(orders.position) - 1)
+        if isinstance(last, TakeProfit):
+            most = MostTraded(None, most_value(days.value, settings.volume_cap))
+            account, _ = take_profit_account(last, days, settings.costs, settings.fill, most)
+        else:
+            assert isinstance(last, Hold)
+            account = hold_account(last, days, settings.costs)
+        return float(account.after[0])
 
     def _rounded(self, price: float, *, up: bool) -> float:
         if self.tick is None:

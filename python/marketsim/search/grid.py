@@ -23,7 +23,7 @@ from marketsim.arguments import (
     is_whole,
 )
 from marketsim.errors import ArgumentError, MarketsimError, NoEffectError, StrategyError
-from marketsim.progress import ProgressBar
+from marketsim.progress import Progress, ProgressBar
 from marketsim.search.claims import claim
 from marketsim.search.grid_result import Floats, GridResult, Sets, column_of, plain
 from marketsim.search.identity import filed_as, is_known, warn_of_unknown
@@ -51,7 +51,7 @@ def grid(
     data: str | None = None,
     code: str | None = None,
     without_effect: str = "refuse",
-    progress: bool = True,
+    progress: Progress = True,
     **replay_options: Any,
 ) -> GridResult:
     """Evaluate every combination of the values of a space.
@@ -195,7 +195,7 @@ class _Run:
     ledger: Ledger | None
     study: str
     filed: dict[str, Any]
-    progress: bool
+    progress: Progress
 
     def __post_init__(self) -> None:
         self.count = len(next(iter(self.sets.values())))

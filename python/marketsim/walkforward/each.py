@@ -15,7 +15,7 @@ from marketsim.errors import MarketsimError
 from marketsim.forecasts import ForecastStore, StoreLike, open_store
 from marketsim.models import Model, load_model
 from marketsim.processes import WorkerLostError, can_share_memory, run_each
-from marketsim.progress import ProgressBar
+from marketsim.progress import Progress, SymbolsBar
 from marketsim.walkforward.prepared import walk_forward
 from marketsim.walkforward.result import WalkForwardResult
 
@@ -27,7 +27,7 @@ def walk_forward_each(
     jobs: int = 1,
     errors: dict[str, str] | None = None,
     store: StoreLike = None,
-    progress: bool = True,
+    progress: Progress = True,
     **options: Any,
 ) -> dict[str, WalkForwardResult]:
     """Run `walk_forward` on each of many symbols.
@@ -45,7 +45,7 @@ def walk_forward_each(
         errors: a dict that collects the error of each failed symbol, a process that was killed
             included, instead of an exception.
         store: as in `walk_forward`.
-        progress: show a progress bar on a terminal.
+        progress: as in `walk_forward`; forecasts are counted, of all symbols.
         options: further arguments of `walk_forward`.
 
     Returns:
@@ -68,20 +68,24 @@ def walk_forward_each(
     many = _by_symbol(bars)
     loaded = load_model(model) if isinstance(model, (str, os.PathLike)) else model
     symbols = list(many)
+    bar = SymbolsBar("walk-forward of", len(symbols), enabled=progress)
+    within: Progress = bar.within if jobs == 1 or len(symbols) == 1 else False
     outcomes = run_each(
-        _Run(many, loaded, open_store(store), options), symbols, jobs=jobs, fork=fork
+        _Run(many, loaded, open_store(store), options, within), symbols, jobs=jobs, fork=fork
     )
+    left = dict.fromkeys(symbols)
     found: dict[str, WalkForwardResult] = {}
     failed: dict[str, str] = {}
-    with (
-        contextlib.closing(outcomes),  # type: ignore[type-var]
-        ProgressBar(
-            len(symbols), f"walk-forward of {len(symbols)} symbols", enabled=progress,
-            unit="symbols",
-        ) as bar,
-    ):  # fmt: skip
+    with contextlib.closing(outcomes), bar:  # type: ignore[type-var]
+        bar.start(symbols[0])
         for symbol, outcome in outcomes:
-            bar.advance(1)
+            del left[symbol]
+            made = 0
+            if outcome.raised is None:
+                made = sum(plan.forecasts for plan in outcome.found.plans)
+            bar.finish(made)
+            if left:
+                bar.start(next(iter(left)))
             if outcome.raised is None:
                 found[symbol] = outcome.found
             elif errors is not None and isinstance(outcome.raised, _OF_ONE):
@@ -112,9 +116,10 @@ class _Run:
     model: Model
     store: ForecastStore | None
     options: dict[str, Any]
+    progress: Progress
 
     def __call__(self, symbol: str) -> WalkForwardResult:
         store: StoreLike = False if self.store is None else self.store
         return walk_forward(
-            self.bars[symbol], self.model, store=store, progress=False, **self.options
+            self.bars[symbol], self.model, store=store, progress=self.progress, **self.options
         )

@@ -101,8 +101,10 @@ def _from_open_to_open(outcome: StrategyDays, market: MarketDays) -> tuple[Float
 def _take_profit_trades(run: Run, of: StrategyRun, orders: TakeProfit) -> Trades:
     outcome, market = of.outcome, run.inputs.market(run.windows.days)
     _, high, low, close = _prices(run)
-    fills = take_profit_fills(orders, market, run.settings.fill)
-    left = outcome.flags & (rules.LONG_EXITED | rules.SHORT_EXITED) > 0
+    settings = run.settings
+    most = most_value(market.value, settings.volume_cap)
+    fills = take_profit_fills(outcome.position, orders, market, settings.fill, most)
+    left = (fills.sold > 0.0) & (fills.sold == np.abs(outcome.position))
     trades = held_trades(
         outcome.position,
         gross=outcome.gross,

@@ -31,6 +31,7 @@ from marketsim.kernels.cuda.arrays import upload
 from marketsim.kernels.cuda.place import Place, find_place
 from marketsim.models import Model, StudentTMixture
 from marketsim.models.traits import traits_of
+from marketsim.progress import Progress
 from marketsim.timing import stage
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def run_plans_on(
     device: str,
     *,
     store: ForecastStore | None,
-    progress: bool = True,
+    progress: Progress = True,
     targets: Collection[str] = TARGETS,
 ) -> list[DeviceCube]:
     """Make forecasts as `run_plans` does, with bit-identical cubes on a device.
