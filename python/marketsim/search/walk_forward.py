@@ -167,7 +167,7 @@ def _searched(
     study: str,
     storage: str | os.PathLike[str] | None,
     ledger: LedgerLike | None,
-    progress: bool,
+    progress: Progress,
 ) -> WalkForwardSearch:
     metric = statistic if isinstance(statistic, str) else identity(statistic)
     bars = len(runner.first(space, seed))
