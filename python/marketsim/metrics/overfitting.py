@@ -20,7 +20,7 @@ from marketsim.arguments import (
 )
 from marketsim.errors import ArgumentError, MissingDependencyError
 from marketsim.kernels.performance import net_rows
-from marketsim.metrics.bootstrap import check_block_length, optimal_block_length
+from marketsim.metrics.bootstrap import check_block_length
 from marketsim.metrics.long_run import long_run_variance, normal_score
 
 Floats = npt.NDArray[np.float64]
@@ -168,15 +168,14 @@ def superior_predictive_ability(
     test of the package `arch` (whose statistic is not studentised either), which without skill
     rejects 4 to 7 % of the time at 5 % where bars are independent, and up to 9 % where their
     autocorrelation is 0.6. With it the statistic is Hansen's own, which a volatile strategy cannot
-    dominate and which is at least 0, and it rejects 3 to 7 % of the time at 5 % in both cases.
+    dominate and which is at least 0, and it rejects about 5 % of the time at 5 % in both cases.
     Where no strategy has a larger mean than the benchmark all three p-values are 1: `arch`
     computes small ones where a strategy that never trades stands beside losing ones.
 
     Args:
         returns: [strategy, bar], net returns, or losses with the sign changed.
         benchmark: [bar] or 0 (cash), likewise.
-        block_length: mean bars of a block, at least 1; None: the root of the bars, as in `arch`,
-            and with `studentize` the median of the strategies' `optimal_block_length`.
+        block_length: mean bars of a block, at least 1; None: the root of the bars, as in `arch`.
         repetitions: bootstrap samples.
         seed: of the bootstrap.
         studentize: divide each mean by its standard error. The resampled means are divided by
@@ -208,12 +207,7 @@ def superior_predictive_ability(
             f"benchmark must be 0 or [bar] with {bars} finite returns: got shape {base.shape}"
         )
     better = rows - base
-    if block_length is not None:
-        length = block_length
-    elif studentize:
-        length = float(np.median(optimal_block_length(better)))
-    else:
-        length = float(int(math.sqrt(bars)))
+    length = float(int(math.sqrt(bars))) if block_length is None else block_length
     check_block_length(length, repetitions, bars)
     mean = better.mean(axis=1)
     variance = _stationary_variance(better - mean[:, None], length)
