@@ -41,6 +41,12 @@ test-peers: $(VENV)/.dev
 	$(PIP) $$($(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['peers'])")
 	$(BIN)/python -m pytest tests/peers
 
+# Runs on a Ray cluster of two nodes of this machine; installs Ray beside the others.
+.PHONY: test-cluster
+test-cluster: $(VENV)/.dev
+	$(PIP) $$($(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['cluster'])")
+	$(BIN)/python -m pytest tests/cluster -p no:xdist
+
 # The old repository's own tests, with the old code and with ours; LEGACY_CHECKOUT names a checkout.
 # GENESIS_CHECKOUT (or GENESIS_REPOSITORY) adds three test files of the second old system.
 test-upstream: $(VENV)/.dev

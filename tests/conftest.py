@@ -22,6 +22,7 @@ settings.load_profile("default")
 
 # Left out by `make test-quick`, with the reason: half of the suite's CPU time. A folder or a file.
 SLOW = {
+    "cluster": "starts clusters",
     "faults": "compiles programs, kills them, runs them under sanitizers",
     "legacy": "compares with the old project's code and recorded runs",
     "processes": "starts processes",

@@ -256,7 +256,23 @@ def test_trials_decide_for_few_of_the_bars_of_a_run() -> None:
             assert all(0 <= trial.cut < count for trial in trials)
             assert count < 11 or {trial.change for trial in trials} == {"up", "down", "left out"}
             assert count < 76 or sum(trial.cut + 9 for trial in trials) <= max(120, asked / 16)
-    assert len(trials_of(ms.Hold(np.arange(9_400) % 2.0), dates.astype("M8[ns]"), 75_000)) == 7
+    assert len(trials_of(ms.Hold(np.arange(9_400) % 2.0), dates.astype("M8[ns]"), 75_000)) == 6
+
+
+def test_trials_test_inside_a_week_and_the_end_of_a_month_where_they_can() -> None:
+    dates = (np.datetime64("2020-01-06") + np.arange(76)).astype("M8[ns]")  # from a Monday on
+    daily = trials_of(ms.Hold(np.arange(76) % 2.0), dates, 566)
+    assert [(trial.cut, trial.change) for trial in daily] == [
+        (3, "up"), (4, "up"), (4, "down"), (25, "left out"),
+    ]  # fmt: skip
+    weekly = trials_of(ms.Hold((np.arange(76) + 1) // 7 % 2.0), dates, 566)  # new on Sundays
+    assert weekly[0].cut == 6
+    month = dates + np.timedelta64(25, "D")  # from the last day of January on
+    changed_once = ms.Hold((np.arange(76) >= 4).astype(np.float64))
+    assert trials_of(changed_once, month, 566)[0].cut == 4
+    sessions = pd.bdate_range("2020-01-06", periods=76).to_numpy().astype("M8[ns]")
+    at = trials_of(ms.Hold(np.arange(76) % 2.0), sessions, 566)[-1].cut
+    assert str(sessions[at])[:10] == "2020-01-31"  # a Friday
 
 
 def test_strategies_that_need_more_bars_are_probed_where_they_can(bars: ms.Bars) -> None:

@@ -52,6 +52,9 @@ constexpr uint8_t kFloat = 2;
 struct TensorType {
   const dlpack::ExchangeApi* api = nullptr;  // null: tensors of this type are not read
   PyCFunction is_neg = nullptr;
+  // What a view is a view of: a getter, which costs a fraction of `is_neg`, as that lets go of the
+  // interpreter's lock and takes it again.
+  const PyGetSetDef* base = nullptr;
 };
 
 inline const dlpack::ExchangeApi* exchange_api(py::handle type) {
@@ -67,13 +70,16 @@ inline const dlpack::ExchangeApi* exchange_api(py::handle type) {
 inline TensorType read_tensor_type(PyTypeObject* type) {
   const py::handle owner(reinterpret_cast<PyObject*>(type));
   const dlpack::ExchangeApi* const api = exchange_api(owner);
-  if (!api || !py::hasattr(owner, "is_neg")) return {};
-  const py::object is_neg = owner.attr("is_neg");
+  if (!api || !py::hasattr(owner, "is_neg") || !py::hasattr(owner, "_base")) return {};
+  const py::object is_neg = owner.attr("is_neg"), base = owner.attr("_base");
   if (!Py_IS_TYPE(is_neg.ptr(), &PyMethodDescr_Type)) return {};
+  if (!Py_IS_TYPE(base.ptr(), &PyGetSetDescr_Type)) return {};
   const auto* const method = reinterpret_cast<PyMethodDescrObject*>(is_neg.ptr())->d_method;
-  const bool fits =
-      method->ml_flags == METH_NOARGS && PyType_IsSubtype(type, PyDescr_TYPE(is_neg.ptr()));
-  return fits ? TensorType{api, method->ml_meth} : TensorType{};
+  const auto* const property = reinterpret_cast<PyGetSetDescrObject*>(base.ptr())->d_getset;
+  const bool fits = method->ml_flags == METH_NOARGS && property->get &&
+                    PyType_IsSubtype(type, PyDescr_TYPE(is_neg.ptr())) &&
+                    PyType_IsSubtype(type, PyDescr_TYPE(base.ptr()));
+  return fits ? TensorType{api, method->ml_meth, property} : TensorType{};
 }
 
 inline const TensorType& tensor_type(PyTypeObject* type) {
@@ -86,6 +92,17 @@ inline const TensorType& tensor_type(PyTypeObject* type) {
   Py_INCREF(reinterpret_cast<PyObject*>(type));
   known = type;
   return functions;
+}
+
+// Whether a tensor is known to be a view of none. An error of a tensor that cannot tell is none.
+inline bool is_own(const TensorType& type, PyObject* tensor) {
+  PyObject* const base = type.base->get(tensor, type.base->closure);
+  if (!base) {
+    PyErr_Clear();
+    return false;
+  }
+  Py_DECREF(base);
+  return base == Py_None;
 }
 
 // Whether an answer, which is given away, is False. An error of a tensor that cannot tell is none.
@@ -124,8 +141,10 @@ inline std::optional<FloatRow> borrow_floats(py::handle object) {
     if (matters && tensor.strides[i] != size) return std::nullopt;
   }
   if (size > 0 && !tensor.data) return std::nullopt;  // a tensor without values, as tracing has
-  // A negative view holds the values without their sign.
-  if (!is_false(type.is_neg(object.ptr(), nullptr))) return std::nullopt;
+  // A negative view holds the values without their sign. It is a view, of imaginary parts, which do
+  // not lie side by side; only a single one may have forgotten what it is a view of (`.data`).
+  const bool may_be_negative = size <= 1 || !is_own(type, object.ptr());
+  if (may_be_negative && !is_false(type.is_neg(object.ptr(), nullptr))) return std::nullopt;
   const char* const first = static_cast<const char*>(tensor.data) + tensor.byte_offset;
   return FloatRow{reinterpret_cast<const float*>(first), static_cast<size_t>(size),
                   tensor.dimensions};

@@ -24,6 +24,7 @@ MarketsimError
 ├── ModelReleasedError (RuntimeError)  a model was used after its release
 ├── ForecastTableError (ValueError)   a table of forecasts has gaps, duplicates or late rows
 ├── SourceError (ConnectionError)     a data source cannot be reached, or refuses
+├── ClusterError (RuntimeError)       a cluster, or a node of it, cannot be used
 ├── LegacyInstallError (ImportError)  an old module was imported before its replacement
 ├── LegacyReplacementError (TypeError)  a replaced function of the old modules cannot be used
 ├── GenesisBarError (RuntimeError)    a bar of a Genesis-Core run cannot be computed
@@ -160,6 +161,10 @@ class ForecastTableError(MarketsimError, ValueError):
 
 class SourceError(MarketsimError, ConnectionError):
     """A data source cannot be reached, or does not know the symbol."""
+
+
+class ClusterError(MarketsimError, RuntimeError):
+    """A cluster does not answer, or a node of it cannot do the work; the message names it."""
 
 
 class StoreError(MarketsimError):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from marketsim.bars import read_bars
 from marketsim.bars.clock import DAY, HOUR
 from marketsim.bars.day_starts import day_starts
+from marketsim.errors import BarsError
 
 ZONES = (
     "Europe/London", "Europe/Berlin", "Europe/Helsinki", "Asia/Tokyo", "Asia/Shanghai",
@@ -101,6 +102,53 @@ def test_what_one_row_shows_no_later_row_takes_back(zone, first, count):
         if clock is not None:
             shown = True
             np.testing.assert_array_equal(clock, dates[:size].as_unit("ns").asi8)
+
+
+def _answer(times):
+    """Dates of bars, or "unclear"."""
+    try:
+        return read_bars(frame_of(times)).timestamps.astype("M8[D]")
+    except BarsError as error:
+        assert [defect.kind for defect in error.defects] == ["unclear_timestamps"]
+        return None
+
+
+_WEEKS = {"asia": (0, 1, 2, 3, 4), "gulf": (6, 0, 1, 2, 3)}
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(
+    st.sampled_from((13, 14, 15, 16, 18.5, 21, 22, 23)),
+    st.sampled_from(tuple(_WEEKS)),
+    st.booleans(),
+    st.integers(0, 13),
+    st.lists(st.booleans(), min_size=14, max_size=14),
+)
+def test_no_row_that_is_added_changes_the_dates_of_the_others(hour, week, ends, first, kept):
+    """Stamps at midnight of the next day, or at the end of the day: the first answer stays."""
+    dates = pd.date_range(pd.Timestamp("2024-01-01") + pd.Timedelta(days=first), periods=14)
+    dates = dates[[day.weekday() in _WEEKS[week] for day in dates]]
+    dates = dates[np.array(kept[: len(dates)]) | (np.arange(len(dates)) < 3)]
+    times = dates + pd.Timedelta(hours=hour - (0 if ends else 24))
+    before = None
+    for size in range(2, len(times) + 1):
+        found = _answer(times[:size].as_unit("ns").asi8)
+        if before is not None:
+            assert found is not None and (found[: len(before)] == before).all()
+        if found is not None:
+            assert (found == dates[:size].to_numpy().astype("M8[D]")).all() or not _sure(dates)
+            before = found
+
+
+def _sure(dates):
+    """Whether no holiday moves a weekend."""
+    return len(pd.bdate_range(dates[0], dates[-1])) == len(dates)
+
+
+def test_exchanges_that_never_close_have_the_dates_of_utc():
+    times = pd.date_range("2024-01-01 16:00", periods=3)
+    candles = [[int(t.timestamp() * 1000), 1.0, 2.0, 1.0, 2.0, 5.0] for t in times]
+    assert (read_bars(candles).timestamps == times.to_numpy()).all()
 
 
 def test_bars_within_a_day_are_left_alone():

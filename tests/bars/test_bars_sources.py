@@ -142,13 +142,14 @@ def test_a_dict_in_memory_is_read_as_its_json_is(write):
 
 
 @pytest.mark.parametrize("suffix", ["Z", "+00:00"])
-def test_days_that_begin_elsewhere_are_noted(write, suffix):
+def test_days_that_begin_elsewhere_are_unclear_until_a_weekend_shows_it(find, suffix):
     frame = LONG.assign(date=[f"2024-01-{day}T14:00:00{suffix}" for day in (28, 29, 30)])
     for source in (frame, frame.assign(date=pd.to_datetime(frame["date"]))):
-        bars = read_bars(source)
-        assert any("timezone= gives the exchange's own" in note for note in bars.notes)
+        defect = find(source)["unclear_timestamps"]
+        assert "14:00 UTC" in defect.message and 'timezone="UTC"' in defect.fix
     local = read_bars(frame, timezone="Australia/Brisbane")
     assert [str(time)[:10] for time in local.local_times] == [str(day)[:10] for day in DAYS]
+    assert str(read_bars(frame, timezone="UTC").timestamps[0])[:13] == "2024-01-28T14"
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,24 @@ def test_a_copy_into_a_live_store_loses_nothing(kind: str, tmp_path: Path) -> No
     assert found["looks"] > 0
 
 
+def test_a_reader_finds_records_that_a_copy_fills_in_late(tmp_path: Path) -> None:
+    """A copy may truncate the file during an append, which leaves a hole before its record."""
+    log = Log(tmp_path / "series.msp")
+    log.append(range(40))
+    content = log.path.read_bytes()
+    stride = (len(content) - DATA_START) // 40
+    with log.path.open("r+b") as file:
+        file.truncate(DATA_START + 7 * stride)
+        file.truncate(len(content))
+    log.append([1000])
+    reader = Log(log.path)
+    assert reader.read(range(1001)) == {*range(7), 1000}
+    with log.path.open("r+b", buffering=0) as file:  # the copy goes on, then others append
+        file.write(content)
+    Log(log.path).append([1001])
+    assert reader.read(range(1002)) == log.read(range(1002)) == {*range(40), 1000, 1001}
+
+
 @pytest.mark.parametrize("pause", [0.005, 0.05, 0.2])
 def test_an_append_waits_for_the_end_of_a_copy(pause: float, tmp_path: Path) -> None:
     """A copy that pauses on the boundaries of records takes the place of no record."""

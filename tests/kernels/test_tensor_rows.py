@@ -33,6 +33,15 @@ def test_none_and_empty_ones() -> None:
 
 
 @pytest.mark.parametrize(
+    "hide", [lambda view: view, lambda view: view.detach(), lambda view: view.data]
+)
+def test_one_value_of_a_conjugate(hide) -> None:
+    part = hide(torch.tensor([1.0 + 2.0j]).conj().imag)
+    assert part.is_contiguous() and part.is_neg()
+    assert _core.rows_of_tensors([part]) is None
+
+
+@pytest.mark.parametrize(
     "other",
     [
         torch.zeros(5, dtype=torch.float64),
@@ -42,6 +51,7 @@ def test_none_and_empty_ones() -> None:
         torch.zeros(10)[::2],
         torch.zeros(5, 2)[:, 0],
         torch._neg_view(torch.zeros(5)),
+        torch._neg_view(torch.zeros(5)).reshape(5, 1).reshape(5),
         torch.zeros(5, dtype=torch.complex64).conj().imag,
         torch.zeros(5, device="meta"),
         np.zeros(5, dtype=np.float32),

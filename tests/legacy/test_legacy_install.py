@@ -230,3 +230,32 @@ def test_a_wrong_variable_is_named_at_once(tmp_path: Path, monkeypatch: pytest.M
         """,
         tmp_path,
     )
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ("", "0.0005 0.0015 touched_both False"),
+        ("TRADING_FEE = 0.0005\nCRYPTO_TRADING_FEE = 0.0015", "0.0005 0.0015 touched_both False"),
+        ("CRYPTO_TRADING_FEE = 0.001", "0.0005 0.001 touched_both True"),
+        ("TRADING_FEE = 1\nTRADING_FEE = 0", "0.0 0.0015 touched_both True"),
+        ("TRADING_FEE = 0.0000278\nCRYPTO_TRADING_FEE = 0.008", "2.78e-05 0.008 per_entry False"),
+        ("TRADING_FEE = float(3)\nCRYPTO_TRADING_FEE = '1'", "0.0005 0.0015 touched_both False"),
+        ("not Python", "0.0005 0.0015 touched_both False"),
+    ],
+)
+def test_fees_of_the_programs_own_file_are_charged(tmp_path: Path, own: str, expected: str) -> None:
+    write(tmp_path, {"loss_utils": own})
+    code = """
+        import io, logging
+        said = io.StringIO()
+        logging.basicConfig(stream=said, level=logging.WARNING)
+        import marketsim.legacy
+        marketsim.legacy.install()
+        import loss_utils as m
+        print(m.TRADING_FEE, m.CRYPTO_TRADING_FEE, m.FEE_RULE, "are charged" in said.getvalue())
+        m.TRADING_FEE = 0.01
+        marketsim.legacy.install()
+        assert m.TRADING_FEE == 0.01
+        """
+    assert run(code, tmp_path) == expected

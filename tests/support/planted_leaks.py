@@ -40,6 +40,15 @@ def state_kept(strategy: Any, view: ms.DecisionView) -> Any:
     return np.full(len(view), strategy.calls % 2)
 
 
+def interpolated(_: Any, view: ms.DecisionView) -> Any:
+    return last_returns(view).where(np.arange(len(view)) % 4 == 0).interpolate() > 0.0
+
+
+def smoothed(_: Any, view: ms.DecisionView) -> Any:
+    frequencies = np.fft.rfft(view.last_return)
+    return np.fft.irfft(frequencies * (np.arange(len(frequencies)) < 6), len(view)) > 0.0
+
+
 def calendar(_: Any, view: ms.DecisionView) -> Any:
     days = view.dates.astype("M8[D]").astype(np.int64)
     return np.append(np.diff(days), 1) > 1
@@ -65,6 +74,16 @@ LEAKS: dict[str, Rule] = {
         last_returns(view).sort_index(ascending=False).rolling(3).mean().sort_index() > 0.0
     ),
     "future calendar": calendar,
+    "interpolation": interpolated,
+    "low-pass filter": smoothed,
+    "average backwards": lambda _, view: last_returns(view)[::-1].ewm(span=3).mean()[::-1] > 0.0,
+    "rank in the sample": lambda _, view: last_returns(view).rank(pct=True) > 0.5,
+    "mean of the month": lambda _, view: (
+        last_returns(view).groupby(last_returns(view).index.strftime("%Y%m")).transform("mean")
+        > 0.0
+    ),
+    "number of bars": lambda _, view: np.arange(len(view)) > len(view) - 30,
+    "forecast of the next bar": lambda _, view: np.append(view.close[1:], 0.0) > 0.0,
 }
 
 HONEST: dict[str, Rule] = {

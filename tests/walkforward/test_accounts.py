@@ -94,6 +94,33 @@ def test_held_positions_are_an_account(seed: int, positions, execution: str) -> 
     assert (days.carry <= days.fee + 1e-15).all()
 
 
+@pytest.mark.parametrize("execution", ["close", "next_open"])
+@pytest.mark.parametrize("embargo", [0, 9])
+@pytest.mark.parametrize("seed", range(4))
+def test_trades_of_held_positions_earn_what_their_prices_say(
+    seed: int, embargo: int, execution: str
+) -> None:
+    bars = random_bars(200, seed)
+    rng = np.random.default_rng(seed)
+
+    def rule(view) -> ms.Hold:  # positions turn, close and change size
+        return ms.Hold(rng.choice([0.0, 1.0, -1.0, 0.5], len(view)), execution=execution)
+
+    options = {"simulations": 12 if embargo else 60, "window": 6, "embargo": embargo}
+    result = ms.walk_forward(
+        bars, strategies=[Ordered(rule)], fee=COSTS, check=False, **(RUN | options)
+    )
+    trades, days = result.trades, result.days
+    assert trades.net.sum() == pytest.approx(days.net.sum(), abs=1e-12)
+    assert trades.costs.sum() == pytest.approx(days.fee.sum(), abs=1e-12)
+    one = trades[(trades.bars == 1) & (trades.exit_kind != "end")]
+    move = one.side * (one.exit_price / one.entry_price - 1.0)
+    assert len(one) > 3
+    # Exact at the close; at the open the night's move is a share of another day's equity.
+    tolerance = 1e-12 if execution == "close" else 0.004
+    np.testing.assert_allclose(one.gross, one["size"] * move, atol=tolerance)
+
+
 def test_a_constant_long_trades_once_and_a_constant_short_rebalances() -> None:
     bars = random_bars(60)
     long = ran(bars, lambda view: ms.Hold(np.ones(len(view))), fee=0.001)
@@ -234,6 +261,70 @@ def test_a_bar_without_volume_fills_nothing(kind: str) -> None:
         assert not days.long_entered.iloc[2]
         assert not days.short_entered.iloc[2]
         assert days.gross.iloc[2] == 0.0
+
+
+def test_a_take_profit_fills_nothing_without_volume() -> None:
+    frame = random_frame(60, 3)
+    frame.iloc[51:53] = np.array([100.0, 130.0, 95.0, 100.0, 1e6])  # far through any limit
+    orders = {}
+    for volume in (1e6, 0.0):
+        frame.iloc[52, frame.columns.get_loc("volume")] = volume
+        orders[volume] = ran(
+            ms.read_bars(frame),
+            lambda v: ms.TakeProfit(np.ones(len(v)), np.full(len(v), 0.1), v.low),
+        )
+    with_volume, without = orders[1e6], orders[0.0]
+    assert with_volume.long_exited.tolist()[3:5] == [True, True]
+    assert without.long_exited.tolist()[3:5] == [True, False]
+    assert without.gross.iloc[4] == 0.0  # held to the close, at the price before
+    assert without.position.iloc[5] == with_volume.position.iloc[4] == 1.0
+    entry = ran(  # decided for the sixth bar, row 53: traded at the close of row 52
+        ms.read_bars(frame),
+        lambda v: ms.TakeProfit((np.arange(len(v)) >= 5.0) * 1.0, np.full(len(v), 0.1), v.low),
+    )
+    assert entry.position.tolist()[4:7] == [0.0, 0.0, 1.0]
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 1000), share=st.sampled_from([0.02, 0.3, 1.0]))
+def test_a_capped_take_profit_is_an_account(seed: int, share: float) -> None:
+    frame = random_frame(60, seed)
+    rng = np.random.default_rng(seed)
+    frame["volume"] = rng.choice([0.0, 1e3, 1e4], len(frame))
+    bars = ms.read_bars(frame)
+    target = rng.choice([0.0, 1.0, -1.0, 2.5], 12)
+    high, low = np.full(12, 0.004), np.full(12, -0.004)
+    capital = 2e6
+    result = ms.walk_forward(
+        bars, strategies=[Ordered(lambda view: ms.TakeProfit(target, high, low))], fee=COSTS,
+        check=False, volume_cap=ms.VolumeCap(capital, share), **RUN,
+    )  # fmt: skip
+    days = result.days
+    most = frame["volume"].to_numpy() * frame["close"].to_numpy() * share / capital
+    shares, cash = 0.0, 1.0
+    for i in range(12):
+        row = 48 + i
+        start, close = bars.close[row - 1], bars.close[row]
+        begin = cash + shares * start
+        held = shares * start / begin
+        traded = np.clip(target[i] - held, -most[row - 1], most[row - 1])
+        shares, cash = shares + traded * begin / start, cash - traded * begin
+        position = held + traded
+        sold, level = 0.0, np.float32(np.sign(position) * 0.004)
+        through = bars.high[row] / start - 1 > level
+        opened = max(bars.open[row] / start - 1, level)
+        if position < 0.0:
+            through = bars.low[row] / start - 1 < level
+            opened = min(bars.open[row] / start - 1, level)
+        if through and position != 0.0:
+            sold = np.sign(position) * min(abs(position), most[row])
+        price = start * (1.0 + opened)
+        shares, cash = shares - sold * begin / start, cash + sold * begin / start * price
+        end = cash + shares * close
+        assert days.position.iloc[i] == pytest.approx(position, abs=1e-7)
+        assert days.gross.iloc[i] == pytest.approx(end / begin - 1.0, abs=1e-7)
+        assert days.traded.iloc[i] >= abs(traded) + abs(sold) - 1e-7
+    assert result.trades.net.sum() == pytest.approx(days.net.sum(), abs=1e-12)
 
 
 def test_a_take_profit_at_the_entry_is_no_order() -> None:

@@ -101,11 +101,12 @@ void best_offsets(const OffsetRules& rules, const OffsetProblems& problems, int 
   // Lanes take candidates^2 * legs steps for a whole vector of problems, the sweep takes time about
   // in proportion to legs for one. With all lanes in use they were measured to cost the same at so
   // many candidates, by instruction set.
-  constexpr size_t kSameAt[] = {56, 68, 88};
+  constexpr size_t kSameAt[2][3] = {{56, 68, 88}, {28, 34, 42}};  // the second: close_only
   const size_t legs = leg_count(rules, problems.days);
   const size_t candidates = legs * static_cast<size_t>(candidates_per_leg(rules.rules)) + 2;
   const int isa = static_cast<int>(active_isa());
-  const size_t widest = size_t{4} << isa, same_at = kSameAt[isa];
+  const size_t closes = rules.rules.fill == Fill::close_only ? 1 : 0;
+  const size_t widest = size_t{4} << isa, same_at = kSameAt[closes][isa];
   const size_t used = std::min(problems.count, widest);
   // The lanes' tables are sums over legs: they need one.
   const bool lanes = legs > 0 && candidates * candidates * widest <= same_at * same_at * used;

@@ -55,6 +55,9 @@ struct Counters {
   std::atomic<uint64_t> held{0};         // bytes of memory that records take
 };
 
+// A file that another program wrote to so recently may be one that is being copied to its place.
+constexpr double kSettledAfter = 60.0;  // seconds
+
 struct Options {
   bool writable = true;
   bool sync = true;           // fdatasync after each batch
@@ -176,14 +179,15 @@ class RecordFile {
   // The last scan that the disk did not give all of: when it ended, and how long it took.
   struct timespec lost_at_{};
   double lost_took_ = 0.0;
-  uint64_t broken_ = 0;    // settled slots whose CRC fails
-  uint64_t repeated_ = 0;  // settled records whose key was there already
-  uint64_t pending_ = 0;   // slots at the end whose CRC fails so far
-  uint64_t counted_ = 0;   // broken slots of this file that the counters have heard of
-  uint64_t lost_ = 0;      // slots that the disk did not give
-  ino_t named_ = 0;        // the inode whose name is known to be on the disk
-  bool unsynced_ = false;  // the file is marked so
-  int why_ = 0;            // why the file could not be read when last looked at; 0 if it could
+  uint64_t broken_ = 0;          // settled slots whose CRC fails
+  uint64_t repeated_ = 0;        // settled records whose key was there already
+  uint64_t pending_ = 0;         // slots at the end whose CRC fails so far
+  uint64_t counted_ = 0;         // broken slots of this file that the counters have heard of
+  struct timespec broken_at_{};  // when their number last changed
+  uint64_t lost_ = 0;            // slots that the disk did not give
+  ino_t named_ = 0;              // the inode whose name is known to be on the disk
+  bool unsynced_ = false;        // the file is marked so
+  int why_ = 0;  // why the file could not be read when last looked at; 0 if it could
 };
 
 // What stands in a file's header, whatever file it is. Not readable: `identity` is empty.

@@ -204,7 +204,11 @@ void RecordFile::look_at(int fd, const struct stat& now, bool locked) {
     // A change that did not make it longer was not ours, so nothing that was verified is certain to
     // be there any more; neither is it where the last record is another one.
     const bool touched = size == size_ && !same_time(now.st_ctim, changed_);
-    const bool grown = same_file(now) && !touched && size >= kDataStart + settled_ * stride_;
+    // Another program may still be filling the slots before the last good one.
+    const bool filling =
+        size != size_ && !unfinished_ && broken_ > 0 && seconds_since(broken_at_) < kSettledAfter;
+    const bool grown =
+        same_file(now) && !touched && !filling && size >= kDataStart + settled_ * stride_;
     if (grown && size == size_ && !unfinished_ && !(locked && pending_)) return;
     if (!grown || !last_is_there(fd)) {
       forget();
@@ -342,6 +346,7 @@ void RecordFile::scan(int fd, const struct stat& now) {
   changed_ = now.st_ctim;
   const uint64_t broken = broken_ + pending_;
   if (broken > counted_) counters_->corrupt += broken - counted_;
+  if (broken != counted_) ::clock_gettime(CLOCK_MONOTONIC, &broken_at_);
   counted_ = broken;
   counters_->superseded += repeated_ - before_.repeated;
   if (lost_ > before_.lost) {

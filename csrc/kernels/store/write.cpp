@@ -17,12 +17,9 @@ namespace {
 constexpr size_t kWriteBytes = 256 * 1024;  // of records that are encoded and written at a time
 constexpr char kReadOnly[] = "cannot write: the store is open for reading";
 constexpr int kFolders = 5;  // that may be as new as a file: <root>/v1/<model>/<hh>, and the root
-constexpr int kOpenTries = 1000;  // a file replaced that often while one waits: a defect
-// A file that is no file of the store is left alone for so long after it was last written to: it
-// may be one that is being copied to its place.
-constexpr double kSettledAfter = 60.0;  // seconds
-constexpr long kWatched = 20'000'000;   // nanoseconds in which a copy under way grows
-constexpr double kCopyPatience = 1.0;   // seconds that an append waits for the end of a copy
+constexpr int kOpenTries = 1000;       // a file replaced that often while one waits: a defect
+constexpr long kWatched = 20'000'000;  // nanoseconds in which a copy under way grows
+constexpr double kCopyPatience = 1.0;  // seconds that an append waits for the end of a copy
 
 double seconds_since(const struct timespec& then) {
   struct timespec now;

@@ -161,6 +161,12 @@ class Bars:
         return self._frame.copy(deep=False)
 
     @property
+    def zone(self) -> dt.tzinfo | None:
+        """The time zone of `frame`'s index, without building the frame."""
+        last = pd.DatetimeIndex(self._timestamps[-1:]).tz_localize("UTC")
+        return last.tz_convert(self._zone).tz
+
+    @property
     def symbol(self) -> str:
         """The name of what is traded."""
         return self._symbol

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
+from marketsim.bars.beside import second_bars, settlements
 from marketsim.bars.date_parts import has_date, has_hour, join_date, join_time
 from marketsim.bars.defect import Defect
 from marketsim.bars.layouts import GENERIC, ROLES, Layout, fold
-from marketsim.bars.layouts.names import STARTS, WEAK, is_volume
+from marketsim.bars.layouts.names import SETTLES, STARTS, WEAK, is_volume
 from marketsim.bars.splits import name_splits
+from marketsim.bars.time_options import TimeOptions
 from marketsim.bars.times_of_day import read_times
-from marketsim.bars.timestamps import TimeOptions, parse_timestamps
+from marketsim.bars.timestamps import parse_timestamps
 from marketsim.bars.volumes import add_volumes, two_volumes
 from marketsim.bars.zones import NAT, Fault
 from marketsim.errors import ArgumentError
@@ -26,6 +28,10 @@ ADJUSTED_CLOSE = "adj close"
 SPLIT = "split"
 
 _TIME_ROLES = frozenset({"timestamp", "date", "time"})
+_OF_DAY = frozenset(
+    ("time", "hora", "heure", "zeit", "uhrzeit", "ora", "saat", "godzina", "время", "时间", "時刻",
+     "時間", "시간", "tijd", "čas")
+)  # fmt: skip
 _USED = (*COLUMNS, ADJUSTED_CLOSE, SPLIT)
 # What pandas calls a first column without a name after read_csv and after reset_index.
 _NO_NAME = frozenset({"", "unnamed:0", "index"})
@@ -120,7 +126,8 @@ def assign_roles(
         if not roles[i] and name in own and own[name] not in stated:
             roles[i] = own[name]
     taken = stated | by_layout
-    if stated & _TIME_ROLES:
+    dated = stated & _TIME_ROLES - {"time"}  # a stated time of the day needs the file's own date
+    if dated:
         taken |= _TIME_ROLES
     generic = [GENERIC.get(name, "") for name in folded]
     exact = {role for name, role in zip(folded, generic, strict=True) if name == fold(role)}
@@ -129,7 +136,8 @@ def assign_roles(
         if roles[i] or not role or (role in taken and role != "timestamp"):
             continue
         if role == "timestamp":
-            if not (stated & _TIME_ROLES) and not (by_layout & {"timestamp"}):
+            of_day = "time" in stated and name in _OF_DAY
+            if not dated and not of_day and not (by_layout & {"timestamp"}):
                 roles[i] = role
         elif role == "volume" and role in exact and name != role:
             continue  # "vol" beside "volume" is another measure
@@ -138,18 +146,22 @@ def assign_roles(
     if set("ohlc") <= set(folded) and not set(PRICES) & {*roles, *taken}:
         letters = dict(zip("ohlcv", COLUMNS, strict=True))
         roles = [role or letters.get(n, "") for n, role in zip(folded, roles, strict=True)]
-    if not _TIME_ROLES & {*roles, *taken}:
-        first = next((i for i, n in enumerate(folded) if n in STARTS and not roles[i]), None)
+    for role, likely in _SECOND_CHOICE.items():
+        kinds = _TIME_ROLES if role == "timestamp" else {role}
+        if kinds & ({*roles} if role == "volume" else {*roles, *taken}):
+            continue
+        first = next((i for i, n in enumerate(folded) if likely(n) and not roles[i]), None)
         if first is not None:
-            roles[first] = "timestamp"
-    if "volume" not in roles:  # of "Volume BTC" and "Volume USDT", the first is in base units
-        first = next(
-            (i for i, n in enumerate(folded) if is_volume(n) and not roles[i]),
-            None,
-        )
-        if first is not None:
-            roles[first] = "volume"
+            roles[first] = role
     return roles
+
+
+_SECOND_CHOICE: dict[str, Callable[[str], bool]] = {
+    "timestamp": STARTS.__contains__,
+    "close": SETTLES.__contains__,
+    "volume": is_volume,  # of "Volume BTC" and "Volume USDT", the first is in base units
+}
+"""Names that have a role where no other column has it."""
 
 
 def select_columns(
@@ -168,41 +180,16 @@ def select_columns(
             columns.setdefault(role, part)
     found = tuple(str(name) for name in names)
     defects = [_repeated(role, others) for role, others in given.items() if len(others) > 1]
-    defects += _second_bars(names, roles, mapped)
+    defects += second_bars(names, roles, mapped)
     absent = [name for name in mapped if name not in {fold(n) for n in names}]
     if absent:
         defects.append(_unmapped(absent, names))
     stamps, times, notes, more = _timestamps(frame, parts, names, roles, how)
-    notes += two_volumes(names, roles)
+    notes += two_volumes(names, roles) + settlements(names, roles)
     if "volume" not in columns:
         notes += add_volumes(columns, names, parts)
     extra = tuple(i for i, role in enumerate(roles) if not role)
     return Selection(columns, stamps, times, found, (*defects, *more), tuple(notes), extra)
-
-
-def _second_bars(
-    names: Sequence[Hashable], roles: Sequence[str], mapped: Mapping[str, str]
-) -> list[Defect]:
-    """Open.1, High.1, Low.1 and Close.1 are the prices of a second table, as pandas calls them."""
-    sets: dict[str, list[str]] = {}
-    for name, role in zip(names, roles, strict=True):
-        base, _, number = str(name).rpartition(".")
-        again = number.isdigit() and GENERIC.get(fold(base)) in PRICES
-        if again and not role and fold(name) not in mapped:
-            sets.setdefault(number, []).append(str(name))
-    others = [name for found in sets.values() if len(found) >= len(PRICES) for name in found]
-    if not others:
-        return []
-    left_out = ", ".join(f'"{name}": "ignored"' for name in others)
-    return [
-        Defect(
-            "repeated_column",
-            len(others),
-            f"one column must hold each price: {', '.join(map(repr, others))} hold prices again, "
-            "of another symbol or table",
-            f"columns={{{left_out}}} reads the first; rename them to read the others",
-        )
-    ]  # fmt: skip
 
 
 def _unmapped(absent: list[str], names: Sequence[Hashable]) -> Defect:

@@ -20,6 +20,11 @@ _PARTS = {
 _NAMES = {name: part for part, names in _PARTS.items() for name in names.split()}
 
 
+def is_calendar_name(name: str) -> bool:
+    """Whether a folded name is a part of dates or times."""
+    return name in _NAMES or name in ("week", "weekday", "dayofweek", "quarter", "dayofyear")
+
+
 def has_date(names: Sequence[Hashable]) -> bool:
     """Whether there are columns of years, months and days."""
     return {"year", "month", "day"} <= {_NAMES.get(fold(name)) for name in names}

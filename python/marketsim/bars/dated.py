@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from marketsim.bars.clock import DAY
-from marketsim.bars.day_starts import day_starts
+from marketsim.bars.day_starts import UNCLEAR, day_starts
 from marketsim.bars.end_of_day import READ_AS
 from marketsim.bars.running import find_running
 from marketsim.bars.timestamps import Timestamps
@@ -18,7 +18,10 @@ from marketsim.bars.zones import NAT, BoolArray, Fault, IntArray, nanoseconds
 
 
 def dates_of(
-    parsed: Timestamps, stated: dt.tzinfo | None, midnight: dt.tzinfo | None
+    parsed: Timestamps,
+    stated: dt.tzinfo | None,
+    midnight: dt.tzinfo | None,
+    always_open: bool = False,
 ) -> tuple[Timestamps, IntArray | None, list[str]]:
     """Timestamps with the exchange's clock, the dates of bars of days, and what to note.
 
@@ -26,6 +29,7 @@ def dates_of(
         parsed: the timestamps.
         stated: the zone that the caller states; None if it is the default.
         midnight: the zone at whose midnight the layout stamps daily bars.
+        always_open: the market is open on every day, and its dates are those of UTC.
 
     Returns:
         ns of midnights UTC [row] in the second place, None where bars are within a day.
@@ -35,7 +39,7 @@ def dates_of(
     known = parsed.faults == Fault.NONE
     zones = [zone for zone in (stated, midnight) if zone is not None]
     dates = _find_dates(parsed, zones)
-    if dates is None and stated is None:
+    if dates is None and stated is None and not always_open:
         parsed, said = _shift_days(parsed, known)
         notes += said
         dates = _find_dates(parsed, zones) if said else None
@@ -69,9 +73,21 @@ def _shift_days(parsed: Timestamps, known: BoolArray) -> tuple[Timestamps, list[
     if not parsed.utc and ((written != NAT) & (written != instants)).any():
         return parsed, []  # their own clock is written
     clock, said = day_starts(parsed.values, known)
+    if said == UNCLEAR and parsed.aware:
+        return replace(parsed, unclear=_unclear(int(parsed.values[known][0]))), []
     if clock is None:
         return parsed, []
     return replace(parsed, wall=np.where(known, clock, NAT), utc=False), [said]
+
+
+def _unclear(time: int) -> str:
+    """Why the dates of a few bars are unclear, and how to state them."""
+    clock = str(np.datetime64(time, "ns"))[11:16]
+    return (
+        f"bars of days at {clock} UTC may begin at midnight of a place further east, and be of the "
+        "day after, or end then, and so few rows show no weekend that proves which; "
+        'timezone="UTC" keeps the dates of UTC, timezone="Asia/Tokyo" or another zone gives its own'
+    )
 
 
 def _find_dates(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from marketsim.bars.date_structure import Structure, structure_of
 from marketsim.bars.eras import ERAS, stated_years, why_unread
 from marketsim.bars.iso_dates import read_iso
 from marketsim.bars.words_of_time import in_english
@@ -30,48 +31,8 @@ from marketsim.bars.zones import (
 )
 from marketsim.errors import ArgumentError
 
-_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
-_LONG = "january|february|march|april|june|july|august|september|october|november|december"
-_YEAR = r"(?:(?P<Y>\d{4})|(?P<y>\d{2}))"
-_WEEKDAY = r"(?P<weekday>(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? +)?"
-
-# Date parts with the orders that they may have.
-_DATES: tuple[tuple[str, str], ...] = (
-    (r"(?P<Y>\d{4})(?P<s>[-/.])\d{1,2}(?P=s)\d{1,2}", "Ymd"),
-    (r"\d{1,2}(?P<s>[-/.])\d{1,2}(?P=s)(?P<Y>\d{4})", "dmY"),
-    (r"\d{1,2}(?P<s>[-/.])\d{1,2}(?P=s)(?P<y>\d{2})", "dmy"),
-    (r"\d{4}年\d{1,2}月\d{1,2}日", "zh"),
-    (rf"\d{{1,2}}(?P<a>[-/. ]?)(?P<mon>{_MONTHS}|{_LONG})(?P<b>[-/., ]*){_YEAR}", "dbY"),
-    (rf"(?P<mon>{_MONTHS}|{_LONG})(?P<a>[-/. ]+)\d{{1,2}}(?P<b>[-/, ]+){_YEAR}", "bdY"),
-    (rf"(?P<Y>\d{{4}})(?P<a>[-/. ])(?P<mon>{_MONTHS}|{_LONG})(?P<b>[-/. ])\d{{1,2}}", "Ybd"),
-    (r"(?P<Y>\d{4})\d{4}", "%Y%m%d"),
-    (r"(?P<Y>\d{4})(?P<s>[-/.])\d{1,2}", "Ym"),
-    (rf"(?P<mon>{_MONTHS}|{_LONG})(?P<a>[-/. ])(?P<Y>\d{{4}})", "bY"),
-    (r"(?:0?[1-9]|1[0-2])(?P<s>[-/.])(?P<Y>\d{4})", "mY"),
-)  # fmt: skip
-_TIME = (
-    r"(?:(?P<gap>[T _,;:]+|[ ,]+at )(?:"
-    r"(?P<clock>\d{1,2}:\d{2}(?P<sec>:\d{2}(?P<frac>[.,]\d{1,9})?)?)(?P<ampm> ?[ap]m)?"
-    r"|(?P<hour>\d{1,2})(?P<hgap>[- ]?)(?P<hampm>[ap]m)"
-    r"|(?P<packed>\d{6}|\d{4})(?P<millis>\d{3})?))?"
-)
-_ZONE = r"(?P<zone> ?(?:Z|(?:UTC|GMT)?[+-]\d{2}(?::?\d{2})?|UTC|GMT))?"
-_SHAPES = [
-    (re.compile(_WEEKDAY + f"(?P<date>{date})" + _TIME + _ZONE, re.IGNORECASE), kind)
-    for date, kind in _DATES
-]
 _STRUCTURES = 12  # different ways of writing in one column that are tried
 _TRIED = 400  # cells that fit no structure, after which the rest is left unread
-
-
-@dataclass(frozen=True)
-class Structure:
-    """How one cell is written: candidate formats by order, and whether it names its zone."""
-
-    formats: dict[str, str]
-    family: str
-    zone: str
-    millis: bool
 
 
 @dataclass
@@ -92,65 +53,6 @@ class DateReading:
     read_as: str = ""
     unclear: str = ""
     zone: dt.tzinfo | None = None
-
-
-def structure_of(cell: str) -> Structure | None:
-    """The ways in which one cell can be read; None if it is no date."""
-    for pattern, kind in _SHAPES:
-        match = pattern.fullmatch(cell)
-        if match:
-            return _structure(match, kind)
-    return None
-
-
-def _structure(match: re.Match[str], kind: str) -> Structure:
-    got = match.groupdict()
-    year = "%Y" if got.get("Y") else "%y"
-    month = "%b" if len(got.get("mon") or "") == 3 else "%B"
-    s = got.get("s") or ""
-    orders = {
-        "Ymd": {"ymd": f"%Y{s}%m{s}%d", "ydm": f"%Y{s}%d{s}%m"},
-        "dmY": {"dmy": f"%d{s}%m{s}%Y", "mdy": f"%m{s}%d{s}%Y"},
-        "dmy": {"dmy": f"%d{s}%m{s}%y", "mdy": f"%m{s}%d{s}%y", "ymd": f"%y{s}%m{s}%d"},
-        "zh": {"ymd": "%Y年%m月%d日"},
-        "dbY": {"dmy": f"%d{got.get('a')}{month}{got.get('b')}{year}"},
-        "bdY": {"mdy": f"{month}{got.get('a')}%d{got.get('b')}{year}"},
-        "Ym": {"ymd": f"%Y{s}%m"},
-        "mY": {"ymd": f"%m{s}%Y"},
-        "bY": {"ymd": f"{month}{got.get('a')}%Y"},
-        "Ybd": {"ymd": f"%Y{got.get('a')}{month}{got.get('b')}%d"},
-    }.get(kind, {"ymd": kind})
-    if s == ".":
-        orders.pop("mdy", None)
-    weekday = got["weekday"] or ""
-    if weekday:
-        name = weekday.rstrip(", ")
-        weekday = ("%a" if len(name) == 3 else "%A") + weekday[len(name) :]
-    tail, zone = _time_format(got), (got["zone"] or "")
-    literal = zone[: len(zone) - len(zone.lstrip())] + re.sub(r"[+-].*", "", zone.strip())
-    suffix = "" if not zone else literal + ("%z" if re.search("[+-]", zone) else "")
-    if zone.strip().upper() == "Z":
-        suffix = zone[:-1] + "%z"
-    formats = {order: weekday + date + tail + suffix for order, date in orders.items()}
-    return Structure(formats, f"{kind}{s}", zone, bool(got["millis"]))
-
-
-def _time_format(got: dict[str, str | None]) -> str:
-    gap = got["gap"]
-    if gap is None:
-        return ""
-    if got["packed"]:
-        clock = "%H%M%S" if len(got["packed"]) == 6 else "%H%M"
-        return gap + clock + ("%f" if got["millis"] else "")
-    if got["hour"]:
-        return f"{gap}%I{got['hgap']}%p"
-    hours = "%I" if got["ampm"] else "%H"
-    seconds = ":%S" if got["sec"] else ""
-    fraction = f"{got['frac'][0]}%f" if got["frac"] else ""
-    half = got["ampm"] or ""
-    return f"{gap}{hours}:%M{seconds}{fraction}" + (
-        " %p" if half[:1] == " " else "%p" if half else ""
-    )
 
 
 def read_dates(cells: ObjectArray, dayfirst: bool | None, date_format: str | None) -> DateReading:
@@ -281,12 +183,13 @@ def _decide_order(
 ) -> tuple[str, str]:
     """The order of a family of structures, or why it is unclear."""
     orders = list(groups[0][0].formats)
+    if dayfirst is False and "dmy" in orders and "mdy" not in orders:
+        return "dmy", _dotted(groups, texts)
     if len(orders) == 1:
         return orders[0], ""
     if dayfirst is not None and "ydm" not in orders:
-        if dayfirst or "mdy" in orders:
-            return ("dmy" if dayfirst else "mdy"), ""
-        return ("ymd" if "ymd" in orders else "dmy"), ""  # with dots, never month first
+        stated = "dmy" if dayfirst else "mdy"
+        return stated, _against(stated, dayfirst, groups, texts)
     values: dict[str, list[IntArray]] = {order: [] for order in orders}
     cells: list[str] = []
     for structure, chosen in groups:
@@ -318,6 +221,36 @@ def _decide_order(
         f"dates such as {cells[0]!r} can be read {' or '.join(_ORDERS[o] for o in able)}, and no "
         f"row proves which{_formats(groups[0][0], able)}"
     )
+
+
+def _dotted(groups: list[tuple[Structure, BoolArray]], texts: pd.Series) -> str:
+    """Why dates with dots are not read month first; "" where a month has a name."""
+    stated = groups[0][0].formats["dmy"]
+    if not stated.startswith("%d.%m"):
+        return ""
+    cell, turned = texts[groups[0][1]].iloc[0], stated.replace("%d.%m", "%m.%d")
+    return (
+        f"dayfirst=False says month first, and dates with dots such as {cell!r} are day first; "
+        f'leave dayfirst= away, or date_format="{turned}" reads them month first'
+    )
+
+
+def _against(
+    order: str, dayfirst: bool, groups: list[tuple[Structure, BoolArray]], texts: pd.Series
+) -> str:
+    """Why a stated order cannot be that of the cells; "" where it reads them all."""
+    for structure, chosen in groups:
+        part = texts[chosen]
+        unread = _parse(part, structure.formats[order]).isna()
+        if unread.any():
+            other = "mdy" if dayfirst else "dmy"
+            cell = part[unread].iloc[0]
+            return (
+                f"dayfirst={dayfirst} says {_ORDERS[order]}, and {cell!r} is {_ORDERS[other]}; "
+                f"leave dayfirst= away, or dayfirst={not dayfirst} states the order that the dates "
+                "have"
+            )
+    return ""
 
 
 _ORDERS = {"dmy": "day first", "mdy": "month first", "ymd": "year first"}
@@ -380,6 +313,25 @@ def _read_group(
     reading.wall[chosen] = nanoseconds(pd.DatetimeIndex(_parse(bare, naive, utc=False)))
 
 
+def _misstated(texts: pd.Series, row: int) -> str:
+    """Formats of a cell that a stated format does not read, as they are stated; "" if it is none.
+
+    That of the whole column where it has one, else those of the cell alone.
+    """
+    whole = DateReading(np.full(len(texts), NAT, np.int64), np.full(len(texts), NAT, np.int64))
+    groups = _group(in_english(texts)[0], whole)
+    cell = in_english(texts.iloc[[row]])[0].iloc[0]
+    structure = structure_of(cell)
+    if structure is None:
+        return ""
+    formats = list(structure.formats.values())
+    for group, chosen in groups:
+        if chosen.all():
+            able = [f for f in group.formats.values() if _parse(texts, f).notna().all()]
+            formats = able or formats
+    return " or ".join(f'"{text_format}"' for text_format in formats)
+
+
 def _read_stated(texts: pd.Series, text_format: str, reading: DateReading) -> DateReading:
     try:
         parsed = _parse(texts, text_format)
@@ -389,4 +341,12 @@ def _read_stated(texts: pd.Series, text_format: str, reading: DateReading) -> Da
     target = reading.wall if parsed.dt.tz is None else reading.instant
     target[:] = nanoseconds(pd.DatetimeIndex(parsed))
     reading.read_as = f"read as {text_format}, as stated"
+    unread = np.flatnonzero(parsed.isna().to_numpy())
+    if len(unread):
+        found = _misstated(texts, int(unread[0]))
+        if found:
+            reading.unclear = (
+                f"date_format={text_format!r} does not read {texts.iloc[unread[0]]!r}; leave "
+                f"date_format= away, or state {found}"
+            )
     return reading

@@ -26,7 +26,15 @@ _STARTS = (
     ("America/New_York", 18),
 )  # fmt: skip
 _EVENING = 17 * HOUR
+_INDIA = 18 * HOUR + HOUR // 2  # the one half of an hour that is an exchange's midnight
 _LATE = 13 * HOUR  # midnight of zones from UTC+1 to UTC+11, as UTC's clock shows it
+
+
+UNCLEAR = "unclear"
+"""What `day_starts` says where the first rows prove neither UTC's dates nor those of the day after.
+
+The next rows will: no later row may take back what the first have shown.
+"""
 
 
 def day_starts(times: IntArray, known: BoolArray) -> tuple[IntArray | None, str]:
@@ -39,8 +47,8 @@ def day_starts(times: IntArray, known: BoolArray) -> tuple[IntArray | None, str]
         known: rows that have a time [row].
 
     Returns:
-        ns of a clock that shows the exchange's dates [row], None where UTC's dates are its own or
-        nothing proves another date.
+        ns of a clock that shows the exchange's dates [row]; None where UTC's dates are its own,
+        and, with the word UNCLEAR, where no row proves whose they are.
 
     """
     head = times[:9][known[:9]]
@@ -60,10 +68,14 @@ def day_starts(times: IntArray, known: BoolArray) -> tuple[IntArray | None, str]
     if len(of_day) > 1:
         return None, ""
     late = int(of_day[0])
-    if late < _LATE or late % (HOUR // 2) or not _of_next_day(older // DAY):
+    if late < _LATE or (late % HOUR and late != _INDIA):  # 14:30 is when New York opens
         return None, ""
-    shown = str(np.datetime64(late, "ns"))[11:16]
-    return times + (DAY - late), f"bars of days begin at {shown} UTC: dates are of the day after"
+    shown = ascending if ascending[-1] % DAY == late else older
+    next_day = _of_next_day(shown // DAY)
+    if not next_day:
+        return None, UNCLEAR if next_day is None else ""
+    start = str(np.datetime64(late, "ns"))[11:16]
+    return times + (DAY - late), f"bars of days begin at {start} UTC: dates are of the day after"
 
 
 def _by_zone(times: IntArray, older: IntArray) -> tuple[IntArray | None, str]:
@@ -91,8 +103,10 @@ def _has_weekend(days: IntArray) -> bool:
     return bool(((days + 3) % 7 >= 5).any())
 
 
-def _of_next_day(days: IntArray) -> bool:
-    """Whether these dates of UTC are each the day before that of a bar.
+def _of_next_day(days: IntArray) -> bool | None:
+    """Whether these dates of UTC are each the day before that of a bar; None if no row proves it.
+
+    The rows are judged in their order, and the first one that proves something decides.
 
     Args:
         days: ascending, since 1970 [row].
@@ -100,12 +114,25 @@ def _of_next_day(days: IntArray) -> bool:
     """
     steps = np.diff(days)
     weekdays = (days + 3) % 7  # 0 is Monday
-    if (steps == 1).any():  # Thursday to Sunday is Friday to Monday; Wednesday to Saturday, Gulf
-        pauses = weekdays[:-1][steps == 3]
-        open_days = np.bincount(weekdays, minlength=7) > 0
-        to_sunday = bool((pauses == 3).any()) and not open_days[[4, 5]].any()
-        return to_sunday or (bool((pauses == 2).any()) and not open_days[[3, 4]].any())
-    if len(days) > 1 and (steps == 7).all():
-        return bool((weekdays == 6).all())
+    if (steps == 7).all():
+        return bool((weekdays == 6).all()) if len(days) > 1 else None
+    if steps.min() > 7:
+        return _of_next_month(days)
+    # Days that a week of Monday to Friday has not on the evening before, and those of the Gulf.
+    asia, gulf = np.isin(weekdays, (4, 5)), np.isin(weekdays, (3, 4))
+    pause = np.append(steps == 3, False)
+    ends = (pause & (weekdays == 3) & (np.cumsum(asia) == 0)) | (
+        pause & (weekdays == 2) & (np.cumsum(gulf) == 0)
+    )
+    both = (np.cumsum(asia) > 0) & (np.cumsum(gulf) > 0)
+    proof = np.flatnonzero(ends | both)
+    return bool(ends[proof[0]]) if len(proof) else None
+
+
+def _of_next_month(days: IntArray) -> bool | None:
+    """As `_of_next_day` of bars of months, which begin on weekends too."""
     following = (days + 1).view("M8[D]")
-    return len(days) > 1 and bool((following == following.astype("M8[M]")).all())
+    last = following == following.astype("M8[M]")
+    weekend = last & ((days + 3) % 7 >= 5)
+    proof = np.flatnonzero(weekend | ~last)
+    return bool(last[proof[0]]) if len(proof) else None

@@ -107,6 +107,23 @@ def read_unix(values: IntArray, unit: str) -> IntArray:
     return np.where(fits, np.where(fits, values, 0) * scale, NAT)
 
 
+def other_unit(values: IntArray, stated: str) -> str:
+    """Why a stated unit cannot be that of the numbers; "" where it can.
+
+    All of them are of 1980 to 2200 in another unit, and in this one of early 1970, or of no year.
+    """
+    position = np.unique(_sure_units(values))
+    names = list(UNITS)
+    if len(position) != 1 or position[0] < 0 or names[int(position[0])] == stated:
+        return ""
+    unit = names[int(position[0])]
+    year = str(np.datetime64(int(read_unix(values[:1], unit)[0]), "ns"))[:4]
+    return (
+        f"date_format={stated!r} says {_NAMES[stated]}, and {values[0]} is of {year} in "
+        f"{_NAMES[unit]}; leave date_format= away, or date_format={unit!r} states it"
+    )
+
+
 def read_excel(values: np.ndarray) -> IntArray:
     """Wall clock of spreadsheet days since 1899-12-30, to the millisecond; NAT beyond 1900 to 2200.
 

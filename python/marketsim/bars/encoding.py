@@ -47,6 +47,7 @@ def decode(path: Path, data: bytes, expected: str) -> tuple[str, str]:
         ) from None
     if "\0" in text:
         raise FileFormatError(f"{path} holds binary data (a zero byte): {expected}")
+    text = text.rstrip("\x1a")  # the end of a file of DOS
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():

@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from marketsim.bars.arrow import read_feather, read_parquet
+from marketsim.bars.content import kind_of_archive, kind_of_bytes
 from marketsim.bars.limits import MOST_UNPACKED_BYTES, check_size, check_unpacked
 from marketsim.bars.nested import read_json
 from marketsim.bars.symbol import is_symbol
@@ -212,6 +213,9 @@ def _read_content(path: Path, suffix: str, data: bytes) -> RawTable:
         raise FileFormatError(f"{path} is not a whole {kind} file: {_expected(suffix)}")
     for packed in _PACKED:
         suffix = suffix.removesuffix(packed) or ".csv"
+    kind, advice = kind_of_bytes(data)
+    if kind:
+        raise FileFormatError(f"{path} is {kind}, not a table: {advice}")
     if data.startswith(b"PAR1"):
         suffix = ".parquet"
     elif data.startswith((b"ARROW1", b"FEA1")):
@@ -275,6 +279,10 @@ def _unzip(path: Path, data: bytes) -> tuple[str, bytes]:
             ]  # fmt: skip
             if len(names) > 1:  # HistData adds a report in .txt
                 names = [entry for entry in names if not entry.filename.endswith(".txt")] or names
+            if len(names) != 1 or split_name(Path(names[0].filename))[1] in _PACKED:
+                kind, advice = kind_of_archive(archive)
+                if kind:
+                    raise FileFormatError(f"{path} is {kind}, not a table: {advice}")
             if len(names) != 1:
                 shown = ", ".join(repr(entry.filename) for entry in names[:5]) or "none"
                 raise FileFormatError(

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Sequence
+from pathlib import Path
 
 from marketsim.bars.defect import counted
+from marketsim.bars.layouts import GENERIC, fold
+from marketsim.errors import FileFormatError
 
 _LETTER = re.compile(r"[^\W\d_]")
 _MOST = 40  # lines of prose
@@ -24,15 +28,93 @@ def fields(line: str, delimiter: str) -> list[str]:
         return []
 
 
-def clean_body(body: str, delimiter: str, header: str) -> tuple[str, list[str]]:
+def clean_body(body: str, delimiter: str, header: str, width: int) -> tuple[str, list[str]]:
     """Leave out what is no row of a table: prose below, headers again, dividends and splits."""
+    body, sections = cut_sections(body, delimiter, width)
     body, notes = cut_footer(body, delimiter)
+    notes = sections + notes
     if header:
         body, more = cut_headers(body, header)
         notes += more
     body, blank = cut_blank(body, delimiter)
     body, events = cut_events(body)
     return body, [*notes, *blank, *events]
+
+
+_PAGES = re.compile(r"\bcursor\s+INDEX\WTOTAL\WPAGESIZE\s+(\d+)\W(\d+)\W(\d+)\s*$")
+
+
+def cut_sections(body: str, delimiter: str, width: int) -> tuple[str, list[str]]:
+    """Leave out short tables below a blank line, such as the pages that MOEX writes there."""
+    kept = body.rstrip()
+    start = max(0, len(kept) - 4000)
+    cut = -1
+    for match in reversed(list(re.finditer(r"\n[ \t]*\n", kept[start:]))):
+        end = kept.find("\n\n", start + match.end())
+        below = kept[start + match.end() : end if end >= 0 else len(kept)].split("\n")
+        if any(_is_row(line, delimiter, width) for line in below if line.strip()):
+            break
+        cut = start + match.start()
+    if cut < 0:
+        return body, []
+    below = [line.strip() for line in kept[cut:].split("\n") if line.strip()]
+    if not any(_in_columns(line, delimiter) for line in below):
+        return body, []  # prose, which is left out line by line
+    notes = [f"left out {counted(len(below), 'line')} of another table below, from {below[0]!r}"]
+    pages = _PAGES.search(kept[cut:])
+    if pages:
+        first, total, size = map(int, pages.groups())
+        if first + size < total or first:
+            last = min(first + size, total)
+            notes.append(f"rows {first + 1:,} to {last:,} of {total:,}: the others are other pages")
+    return kept[:cut] + "\n", notes
+
+
+def _in_columns(line: str, delimiter: str) -> bool:
+    return len([cell for cell in fields(line, delimiter) if cell]) > 1
+
+
+def _is_row(line: str, delimiter: str, width: int) -> bool:
+    """Whether a line has the cells of a table, or begins as a row does."""
+    cells = fields(line, delimiter)
+    return len(cells) >= min(width, 5) or bool(re.match(r"\d{4,}|\d{1,4}[-/.]\d", cells[0]))
+
+
+def check_end(path: Path, body: str, delimiter: str, text: str) -> list[str]:
+    """What to note of a last row without a line end, which a download that was cut leaves.
+
+    Raises:
+        FileFormatError: it has fewer fields than the other rows.
+
+    """
+    last = body[body.rfind("\n") + 1 :]
+    if not last.strip() or text.endswith("\n"):
+        return []
+    count = len(fields(last, delimiter)) if last.count('"') % 2 == 0 else 0
+    before = body[: max(0, len(body) - len(last) - 1)].rsplit("\n", 20)[1:]
+    rows = [fields(line, delimiter) for line in before if line.strip()]
+    widths = {len(row) for row in rows}
+    if last.endswith(delimiter) and all(row[-1] for row in rows):
+        count -= 1  # the last cell is missing there alone
+    shown = last if len(last) <= 60 else f"{last[:57]}..."
+    if len(widths) == 1 and count < widths.pop():
+        raise FileFormatError(
+            f"{path} ends within its last row, {shown!r}, as a download does that was cut: "
+            "download it again, or remove this row"
+        )
+    return [f"no line end follows the last row, {shown!r}: if the download was cut, so is this row"]
+
+
+def are_numbered(rows: Sequence[Sequence[str]], names: Sequence[str]) -> bool:
+    """Whether a column without a name stands first, of row numbers or dates, as R writes it."""
+    firsts = [row[0] for row in rows]
+    if any(len(row) != len(names) + 1 for row in rows[:-1] or rows):
+        return False
+    of_time = GENERIC.get(fold(names[0])) == "timestamp"
+    if all(first.isdigit() for first in firsts) and of_time:
+        numbers = [int(first) for first in firsts]
+        return numbers == list(range(numbers[0], numbers[0] + len(numbers))) and numbers[0] < 10**7
+    return not of_time and all(re.match(r"\d{4}-\d\d-\d\d|\d{1,2}[/.]\d", one) for one in firsts)
 
 
 def cut_blank(body: str, delimiter: str) -> tuple[str, list[str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import tzinfo
 
 import numpy as np
 import pandas as pd
@@ -66,17 +65,13 @@ def next_bar(bars: Bars) -> NextBar:
     return _by_week(bars, clock, name)
 
 
-def _zone(bars: Bars) -> tzinfo | None:
-    return pd.DatetimeIndex(bars.frame.index[-1:]).tz
-
-
 def _utc(bars: Bars, moment: int) -> pd.Timestamp:
-    return pd.Timestamp(int(moment), tz="UTC").tz_convert(_zone(bars))
+    return pd.Timestamp(int(moment), tz="UTC").tz_convert(bars.zone)
 
 
 def _at(bars: Bars, local: int) -> pd.Timestamp:
     """The moment of a wall clock; the later one where it is shown twice, the next where never."""
-    zone = _zone(bars)
+    zone = bars.zone
     return pd.Timestamp(int(local)).tz_localize(zone, ambiguous=False, nonexistent="shift_forward")
 
 

@@ -12,7 +12,7 @@ from marketsim.bars.columns import check_columns
 from marketsim.bars.exchange import check_calendar
 from marketsim.bars.layouts import Layout, find_layout
 from marketsim.bars.repair import check_repairs
-from marketsim.bars.timestamps import check_date_format
+from marketsim.bars.time_options import check_date_format
 from marketsim.bars.zones import parse_timezone
 from marketsim.errors import ArgumentError
 

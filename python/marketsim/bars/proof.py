@@ -25,8 +25,7 @@ def proven_options(frame: pd.DataFrame, layout: Layout | None, options: ReadOpti
         if kind and len(column) and isinstance(column.iloc[0], str):
             texts[kind].append(column)
     order, decimal = options.dayfirst, options.decimal
-    documented = layout is not None and layout.dayfirst is not None
-    if order is None and options.date_format is None and not documented:
+    if order is None and options.date_format is None:
         proofs = [prove_order(column.to_numpy(dtype=object)) for column in texts["time"]]
         order = next((proof for proof in proofs if proof is not None), None)
     if decimal is None and any(c.str.contains(",", regex=False).any() for c in texts["number"]):

@@ -41,7 +41,7 @@ from marketsim.bars.symbol import check_symbol, symbol_of
 from marketsim.bars.symbols import Tables, find_tables
 from marketsim.bars.table import Table, TableOptions, build_table
 from marketsim.bars.text import RawTable
-from marketsim.bars.timestamps import TimeOptions
+from marketsim.bars.time_options import TimeOptions
 from marketsim.bars.validate import find_defects, is_clean
 from marketsim.bars.volumes import traded_layout
 from marketsim.bars.whole_prices import (
@@ -252,7 +252,7 @@ def bars_of_rows(
     how = TableOptions(
         time, options.timezone, midnight,
         None if adjusted is None else bool(adjusted), options.decimal,
-        1 if layout is None else layout.scale,
+        1 if layout is None else layout.scale, layout is not None and layout.always_open,
     )  # fmt: skip
     table = build_table(frame, selection, how, owned)
     if how.scale != 1 and has_fractions(table, how.scale):
@@ -310,12 +310,9 @@ def _beside(several: Defect, table: Table, options: ReadOptions) -> list[Defect]
 
 def _time_options(options: ReadOptions, layout: Layout | None, zone: str) -> TimeOptions:
     documented = "UTC" if layout is None or layout.timezone is None else layout.timezone
-    dayfirst = options.dayfirst
-    if dayfirst is None and layout is not None:
-        dayfirst = layout.dayfirst
-    return TimeOptions(
-        options.timezone or parse_timezone(zone or documented), dayfirst, options.date_format
-    )
+    usual = None if layout is None else layout.dayfirst
+    clock = options.timezone or parse_timezone(zone or documented)
+    return TimeOptions(clock, options.dayfirst, options.date_format, usual)
 
 
 def _layout_notes(

@@ -109,7 +109,7 @@ def _after_days(wall: IntArray, known: BoolArray, of_day: int) -> BoolArray:
     return found
 
 
-_RUN = 6  # bars of days in a row, which a quiet market within the day does not show
+_RUN = 7  # bars of days in a row, which a quiet market within the day does not show
 
 
 def _days_after_hours(wall: IntArray, known: BoolArray) -> BoolArray:
@@ -123,9 +123,6 @@ def _days_after_hours(wall: IntArray, known: BoolArray) -> BoolArray:
     return found
 
 
-_RUN = 7  # bars of days in a row, which a quiet market within the day does not show
-
-
 def _whole_days(wall: IntArray, known: BoolArray) -> BoolArray:
     """Which steps are of whole days, [step]."""
     steps = np.abs(np.diff(wall))
@@ -136,18 +133,18 @@ _FLAGS = ("confirm", "complete", "isclosed", "isfinal", "final", "closed")
 _NO, _YES = ("0", "0.0", "false", "no"), ("1", "1.0", "true", "yes")
 
 
-def is_unfinished(frame: pd.DataFrame, extra: Sequence[int], times: IntArray) -> bool:
-    """Whether a column such as OKX's "confirm" says so of the newest row, and of no other."""
+def is_unfinished(frame: pd.DataFrame, extra: Sequence[int], times: IntArray) -> str:
+    """The word "period" where a column such as OKX's "confirm" says it of the newest row alone."""
     if len(frame) < 2:
-        return False
+        return ""
     for i in extra:
         if fold(frame.columns[i]) in _FLAGS:
             words = frame.iloc[:, i].astype(str).str.strip().str.casefold()
             newest = np.arange(len(frame)) == int(np.argmax(times))
             done, open_ = words.isin(_YES).to_numpy(), words.isin(_NO).to_numpy()
             if (done | newest).all() and (open_ & newest).any():
-                return True
-    return False
+                return "period"
+    return ""
 
 
 def _off_the_calendar(newest: int, others: IntArray, late: int) -> str:
@@ -157,5 +154,6 @@ def _off_the_calendar(newest: int, others: IntArray, late: int) -> str:
         day = np.datetime64(newest, "ns").astype("M8[D]")
         return "month" if day != day.astype("M8[M]") else ""
     weekly = (np.diff(others) % (7 * DAY) == 0).all()
-    # A week that begins on Tuesday, after a holiday, is six or eight days away.
-    return "week" if weekly and 0 < late <= 4 * DAY else ""
+    # A week that begins on Tuesday, or ends on Thursday, for a holiday is a day off the others.
+    off = late // DAY % 7
+    return "week" if weekly and (2 <= off <= 5 or late == DAY) else ""

@@ -8,16 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from marketsim.bars.headers import LABELS, header_rows, level_names
 from marketsim.bars.layouts import fold
 from marketsim.bars.nested import table_of
-from marketsim.bars.text import (
-    LABELS,
-    RawTable,
-    arrow_text,
-    header_rows,
-    level_names,
-    name_fields,
-)
+from marketsim.bars.text import RawTable, arrow_text, name_fields
+from marketsim.bars.units import is_unit_row, with_units
 from marketsim.errors import ArgumentError, MissingDependencyError
 
 
@@ -76,6 +71,14 @@ def _with_names(frame: pd.DataFrame) -> RawTable:
         named = frame.set_axis(pd.Index(chosen.fields, dtype=object), axis=1)
         return RawTable(named, [chosen.evidence], chosen.layout)
     first = frame.iloc[0, 0]
+    if isinstance(frame.iloc[0, 1], str) and (
+        isinstance(first, str) or bool(frame.iloc[:1, 0].isna().all())
+    ):
+        units = ["" if pd.isna(cell) else str(cell) for cell in frame.iloc[0]]
+        if is_unit_row(units, list(map(str, names))):
+            called, _ = with_units(list(map(str, names)), units)
+            below = frame.iloc[1:].infer_objects().set_axis(called, axis=1)
+            return RawTable(below, [f"left out the row of units on top: {', '.join(units)!r}"])
     if isinstance(first, str) and fold(first) not in LABELS:
         return RawTable(frame)
     rows = [

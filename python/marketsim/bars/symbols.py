@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from marketsim.bars.columns import assign_roles
-from marketsim.bars.dates import structure_of
+from marketsim.bars.date_structure import structure_of
 from marketsim.bars.defect import Defect, counted
 from marketsim.bars.layouts import GENERIC, Layout, fold
 from marketsim.bars.layouts.layout import CURRENCY_SIGN

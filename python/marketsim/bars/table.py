@@ -17,7 +17,9 @@ from marketsim.bars.layouts.names import volume_unit
 from marketsim.bars.numbers import Marks, find_marks, to_numbers, undecided_point
 from marketsim.bars.running import find_running, find_strays, is_unfinished
 from marketsim.bars.splits import is_overnight, named_splits, split_factors, suspected_splits
-from marketsim.bars.timestamps import TimeOptions, Timestamps, parse_timestamps
+from marketsim.bars.time_options import TimeOptions
+from marketsim.bars.timestamps import Timestamps, parse_timestamps
+from marketsim.bars.unread import maybe_volume, unread_clock
 from marketsim.bars.zones import NAT, BoolArray, Fault, IntArray
 
 FloatArray = npt.NDArray[np.float64]
@@ -34,6 +36,7 @@ class TableOptions:
         adjusted: the caller's choice about the adjusted close.
         decimal: the caller's decimal mark.
         scale: prices are whole numbers, this many to the unit.
+        always_open: the market is open on every day, and its dates are those of UTC.
 
     """
 
@@ -43,6 +46,7 @@ class TableOptions:
     adjusted: bool | None = None
     decimal: str | None = None
     scale: int = 1
+    always_open: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class Table:
         strays: rows within a day among bars of days, the newest left out if it is running [row].
         marks: how numbers are written.
         notes: how the columns were understood.
+        clock: a column of times of the day that is not read, beside dates; "" if there is none.
+        maybe_volume: a column of whole numbers that may be the volume, where none is; else "".
         owned: nobody else holds the memory of the columns.
 
     """
@@ -85,6 +91,8 @@ class Table:
     strays: BoolArray
     marks: Marks
     notes: tuple[str, ...]
+    clock: str = ""
+    maybe_volume: str = ""
     owned: bool = False
 
     def __len__(self) -> int:
@@ -151,8 +159,11 @@ class Table:
         return f"{name}={float(self.values[name][row])!r}"
 
     def show_raw_time(self, row: int) -> str:
-        """Write the timestamp of a row as given."""
-        return quoted(self.raw_time(row))
+        """Write the timestamp of a row as given, with its time of the day from another column."""
+        times = self.selection.times
+        if times is None:
+            return quoted(self.raw_time(row))
+        return quoted(f"{self.raw_time(row)} {times.iloc[int(self.rows[row])]}")
 
     def raw_time(self, row: int) -> object:
         """The timestamp of a row as given."""
@@ -172,50 +183,64 @@ def build_table(
     frame: pd.DataFrame, selection: Selection, options: TableOptions, owned: bool = False
 ) -> Table:
     """Convert the selected columns of a frame."""
-    count, timezone = len(frame), options.time.zone
+    count = len(frame)
     values, text, marks, notes = _numbers(selection, options)
-    times, faults = np.empty(0, np.int64), np.empty(0, np.uint8)
-    read_as, unclear, dated, running = "", "", False, ""
-    strays = np.zeros(count, np.bool_)
-    if selection.timestamps is not None:
-        parsed = parse_timestamps(selection.timestamps, options.time, selection.times)
-        parsed, dates, said = dates_of(parsed, options.stated_zone, options.midnight)
-        notes += said
-        times, faults = parsed.values, parsed.faults
-        read_as, unclear = parsed.read_as, parsed.unclear
-        known = faults == Fault.NONE
-        if dates is not None:
-            times, dated = dates, True
-            running = find_running(times, known)
-            if timezone is not dt.UTC or (parsed.wall[known] % DAY).any():
-                notes.append("daily bars: dates as the source writes them")
-            timezone = dt.UTC
-        else:
-            running = find_running(parsed.clock, known)
-            strays = find_strays(parsed.clock, known, running)
-            timezone, said = _clock_of(parsed, options)
-            notes += said
-        if not running and is_unfinished(frame, selection.extra, times):
-            running = "period"
-    else:
-        times, faults = np.full(count, NAT, np.int64), np.zeros(count, np.uint8)
-    return Table(
+    table = Table(
         rows=np.arange(count, dtype=np.int64),
-        times=times,
-        faults=faults,
+        times=np.full(count, NAT, np.int64),
+        faults=np.zeros(count, np.uint8),
         values=values,
         text=text,
         selection=selection,
-        timezone=timezone,
-        read_as=read_as,
-        unclear=unclear,
+        timezone=options.time.zone,
+        read_as="",
+        unclear="",
         adjusted=options.adjusted,
-        dated=dated,
-        running=running,
-        strays=strays,
+        dated=False,
+        running="",
+        strays=np.zeros(count, np.bool_),
         marks=marks,
         notes=tuple(notes),
+        maybe_volume=maybe_volume(frame, selection),
         owned=owned,
+    )
+    return table if selection.timestamps is None else _with_times(table, frame, options)
+
+
+def _with_times(table: Table, frame: pd.DataFrame, options: TableOptions) -> Table:
+    """The table with the timestamps of its source."""
+    selection, timezone, notes = table.selection, options.time.zone, list(table.notes)
+    assert selection.timestamps is not None, "the caller looked"
+    parsed = parse_timestamps(selection.timestamps, options.time, selection.times)
+    parsed, dates, said = dates_of(
+        parsed, options.stated_zone, options.midnight, options.always_open
+    )
+    notes += said
+    known, strays = parsed.faults == Fault.NONE, table.strays
+    times = parsed.values if dates is None else dates
+    if dates is not None:
+        running = find_running(times, known)
+        if timezone is not dt.UTC or (parsed.wall[known] % DAY).any():
+            notes.append("daily bars: dates as the source writes them")
+        timezone = dt.UTC
+    else:
+        running = find_running(parsed.clock, known)
+        strays = find_strays(parsed.clock, known, running)
+        timezone, said = _clock_of(parsed, options)
+        notes += said
+    clock, said = unread_clock(frame, selection, parsed.clock)
+    return replace(
+        table,
+        times=times,
+        faults=parsed.faults,
+        timezone=timezone,
+        read_as=parsed.read_as,
+        unclear=parsed.unclear,
+        dated=dates is not None,
+        running=running or is_unfinished(frame, selection.extra, times),
+        strays=strays,
+        notes=(*notes, *said),
+        clock=clock,
     )
 
 

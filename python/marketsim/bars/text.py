@@ -13,10 +13,19 @@ from typing import Any
 import pandas as pd
 
 from marketsim.bars.encoding import decode
+from marketsim.bars.headers import header_rows, is_label, level_names
 from marketsim.bars.layouts import GENERIC, LAYOUTS, Choice, Layout, choose_headless, fold
 from marketsim.bars.limits import check_cells, check_columns
-from marketsim.bars.lines import clean_body, fields, plain_cells, skip_lines
+from marketsim.bars.lines import (
+    are_numbered,
+    check_end,
+    clean_body,
+    fields,
+    plain_cells,
+    skip_lines,
+)
 from marketsim.bars.numbers import GAPS
+from marketsim.bars.units import is_unit_row, with_units
 from marketsim.bars.zone_names import STATED, zone_of_lines
 from marketsim.errors import FileFormatError
 
@@ -29,7 +38,6 @@ _NUMERIC = re.compile(r"[-+]?\d[\d.:/-]*(?:[eE][+-]?\d+)?")
 _WEB_PAGE = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
 _LOOKED_AT = 40  # lines above the table
 _KNOWN = GENERIC.keys() | {name for layout in LAYOUTS for name in layout.columns}
-LABELS = frozenset(("ticker", "symbol", "date", "datetime", "price", ""))
 _MISSING = sorted(GAPS)
 
 
@@ -98,7 +106,8 @@ def read_text(path: Path, data: bytes) -> RawTable:
     text, blanks = _split_blanks(text)
     start = _find_start(path, text)
     body, above = skip_lines(text, start.line)
-    body, below = clean_body(body, start.delimiter, start.header)
+    body, below = clean_body(body, start.delimiter, start.header, len(start.names))
+    below += check_end(path, body, start.delimiter, text)
     said = [*([f"the text is in {encoding}"] if encoding else []), *plain]
     notes = [*said, *blanks, *start.notes, *below]
     frame, as_written = _parse(path, body, start, above)
@@ -113,7 +122,8 @@ def _split_blanks(text: str) -> tuple[str, list[str]]:
     names = first.split()
     if any(mark in first for mark in _DELIMITERS) or len(names) < 5:
         return text, []
-    known = sum(fold(name.strip('"')) in _KNOWN for name in names)
+    plain = [name.strip('"') for name in names]  # R writes SPY.Open
+    known = sum(fold(name) in _KNOWN or fold(name.rpartition(".")[2]) in _KNOWN for name in plain)
     if known < 5 and not all(map(_NUMERIC.fullmatch, names)):
         return text, []
     lines = ["\t".join(line.split()) for line in text.split("\n")]
@@ -153,13 +163,15 @@ def _headed(lines: list[str], line: int, delimiter: str) -> _Start:
     levels = [names]
     first = line
     above = fields(lines[line - 1], delimiter) if line else []
-    if len(above) == len(names) > 2 and all(map(_is_label, above[1:])) and above[1:] != names[1:]:
+    labels = len(above) == len(names) > 2 and all(map(is_label, above[1:]))
+    if labels and above[1:] != names[1:] and not is_unit_row(above, names):
         levels.insert(0, above)
         first = line - 1
     below = [fields(text, delimiter) for text in lines[line + 1 : line + 4]]
-    more, label, count = header_rows(names, below)
+    units = below[0] if below and is_unit_row(below[0], names) else []
+    more, label, count = header_rows(names, below[1:] if units else below)
     levels += more
-    after = line + 1 + count
+    after = line + 1 + count + bool(units)
     if after < len(lines) and re.fullmatch(r"[-|:+= \t]*-[-|:+= \t]*", lines[after]):
         after += 1  # the rule below the header of a table in Markdown
     left_out = [text.strip() for text in lines[:first] if text.strip()]
@@ -169,47 +181,18 @@ def _headed(lines: list[str], line: int, delimiter: str) -> _Start:
         shown = left_out[0] if len(left_out[0]) <= 60 else f"{left_out[0][:57]}..."
         count = len(left_out)
         notes = [f"left out {count} line{'s' if count > 1 else ''} above the header: {shown!r}"]
+    if units:
+        notes.append(f"left out the line of units below the header: {delimiter.join(units)!r}")
     if len(levels) == 1:
-        if after > line + 1:
+        if after > line + 1 + bool(units):
             names = [label, *names[1:]]
         zone = zone_of_lines(lines[:first])
+        if units:
+            names, clock = with_units(names, units)
+            zone = zone or clock
         return _Start(delimiter, list(names), after, notes, header=lines[line], zone=zone)
     columns = level_names(levels, label)
     return _Start(delimiter, columns, after, [*notes, f"read {len(levels)} header lines"])
-
-
-def header_rows(
-    names: list[str], below: Sequence[Sequence[str]]
-) -> tuple[list[list[str]], str, int]:
-    """Rows of labels below a header, as yfinance writes them: tickers, and the index's name.
-
-    Returns:
-        The further levels, the name of the first column, and how many rows it took.
-
-    """
-    levels, label, count = [], names[0], 0
-    for cells in below:
-        if len(cells) != len(names) or fold(cells[0]) not in LABELS:
-            break
-        if not any(cells[1:]):
-            label = cells[0] or label
-        elif all(map(_is_label, cells[1:])):
-            levels.append(list(cells))
-        else:
-            break
-        count += 1
-    return levels, label, count
-
-
-def level_names(levels: list[list[str]], label: str) -> list[Any]:
-    """One tuple of names a column; the first column has one name."""
-    columns: list[Any] = [(label, *[""] * (len(levels) - 1))]
-    return columns + [tuple(level[i] for level in levels) for i in range(1, len(levels[0]))]
-
-
-def _is_label(cell: str) -> bool:
-    """Whether a cell is a name: not empty, not a number, not a time."""
-    return bool(cell) and not re.fullmatch(r"[-+$€£]?[\d.,:/ -]+%?[KMBkmb]?", cell)
 
 
 def _headless(lines: list[str], first: int, delimiters: tuple[str, ...]) -> _Start | None:
@@ -255,7 +238,7 @@ def _unknown_header(
             f"below it: {EXPECTED}"
         )
     names = fields(header, delimiter)
-    numbers = sum(not _is_label(name) for name in names)
+    numbers = sum(not is_label(name) for name in names)
     if numbers > len(names) / 2:
         raise FileFormatError(
             f"{path} has no header: its first line {shown!r} holds numbers, and they are neither "
@@ -271,10 +254,13 @@ def _parse(
     """All fields as strings, so that neither digits nor formats are lost before judgement."""
     names = start.names
     width = len(names)
-    first = next((line for line in body.split("\n", 20)[:20] if line.strip()), "")
-    cells = fields(first, start.delimiter)
+    rows = [fields(line, start.delimiter) for line in body.split("\n", 20)[:20] if line.strip()]
+    cells = rows[0] if rows else []
     if len(cells) == width + 1 and cells[-1] == "":
         width += 1  # each line ends in a delimiter
+    elif len(cells) == width + 1 and are_numbered(rows, names):
+        names = ["", *names]  # R leaves out the name of its row names
+        width += 1
     elif len(cells) > width:
         advice = ""
         if start.delimiter == "," and len(cells) >= width + 4:

@@ -19,7 +19,8 @@ def read_times(column: pd.Series) -> IntArray | None:
     """Nanoseconds since midnight of a column of times of the day, NAT where a cell is none.
 
     None if no cell is one. 24:00 is a whole day. Digits are HHMM, or HHMMSS if one of them has
-    more than four or is no HHMM, such as 2500; with or without leading zeros.
+    more than four or is no HHMM, such as 2500; with or without leading zeros. Text of four digits
+    each, as 0930, is HHMM, and 2500 among it is no time.
     """
     kinds = pd.api.types
     missing = column.isna().to_numpy(np.bool_)
@@ -35,6 +36,10 @@ def read_times(column: pd.Series) -> IntArray | None:
         return _of_fractions(texts, missing)
     digits = texts.str.fullmatch(r"\d{1,6}").to_numpy(np.bool_)
     seconds = bool((digits & ~texts.str.fullmatch(_HOURS_MINUTES).to_numpy(np.bool_)).any())
+    if seconds and digits.any():
+        cells = texts[digits].tolist()
+        hours = all(len(cell) == 4 for cell in cells) and any(cell[0] == "0" for cell in cells)
+        seconds = not hours
     if seconds:  # 2400 is 00:24:00 then
         texts = texts.where(~digits, texts.str.zfill(6))
     late = is_end_of_day(texts)

@@ -18,13 +18,14 @@ from marketsim.bars.digits import (
     UNITS,
     fraction_of_seconds,
     like_excel,
+    other_unit,
     read_days,
     read_digits,
     read_excel,
     read_unix,
 )
 from marketsim.bars.end_of_day import add_day, start_of_day
-from marketsim.bars.eras import ERAS
+from marketsim.bars.time_options import TimeOptions
 from marketsim.bars.times_of_day import read_times
 from marketsim.bars.zones import (
     NAT,
@@ -36,47 +37,10 @@ from marketsim.bars.zones import (
     named_zone,
     nanoseconds,
 )
-from marketsim.errors import ArgumentError
 
 _INTEGER = re.compile(r"([+-]?(?:\d{1,18}|[1-8]\d{18}))(?:\.0*)?")
 _DAYS = re.compile(r"\d{5,6}(?:\.\d+)?")
 _DECIMAL = re.compile(r"\d{9,10}\.\d+")
-
-
-@dataclass(frozen=True)
-class TimeOptions:
-    """What the caller states of the timestamps.
-
-    Attributes:
-        zone: of the values that name none.
-        dayfirst: the order of day and month; None if the column must prove it.
-        date_format: a strptime format, a Unix unit ("s", "ms", "us", "ns"), "excel", or an era
-            ("roc", "buddhist").
-
-    """
-
-    zone: dt.tzinfo
-    dayfirst: bool | None = None
-    date_format: str | None = None
-
-
-def check_date_format(date_format: object) -> str | None:
-    """Return the format.
-
-    Raises:
-        ArgumentError: it is neither a Unix unit, "excel", an era, nor a strptime format.
-
-    """
-    if date_format is None or date_format in (*UNITS, *ERAS, EXCEL, DAYS):
-        return date_format if date_format is None else str(date_format)
-    known = isinstance(date_format, str) and re.search(r"%[djxcsDmbBY]", date_format)
-    if not known:
-        raise ArgumentError(
-            f"date_format got {date_format!r}: expected a format such as '%d/%m/%Y %H:%M', a Unix "
-            'unit ("s", "ms", "us", "ns", "days"), "excel" for spreadsheet days, or an era ("roc", '
-            '"buddhist", "easylanguage")'
-        )
-    return str(date_format)
 
 
 @dataclass(frozen=True)
@@ -285,6 +249,7 @@ def _read_integers(values: IntArray, where: BoolArray, reading: _Reading, how: T
     elif stated in UNITS:
         reading.instant[where] = read_unix(values, stated)
         reading.read_as = f"read as Unix time in {stated}, as stated"
+        reading.unclear = other_unit(values, stated)
     elif stated in (EXCEL, DAYS):
         of_spreadsheet = stated == EXCEL
         reading.wall[where] = read_excel(values) if of_spreadsheet else read_days(values)
@@ -387,6 +352,8 @@ def _read_beside(
 def _read_dates(cells: ObjectArray, where: BoolArray, reading: _Reading, how: TimeOptions) -> None:
     cells, ended = start_of_day(cells)
     found = read_dates(cells, how.dayfirst, how.date_format)
+    if how.dayfirst is None and how.usual is not None and "no row proves" in found.unclear:
+        found = read_dates(cells, how.usual, how.date_format)
     if ended.any():
         found.wall, found.instant = add_day(found.wall, ended), add_day(found.instant, ended)
         if found.zone is not None:  # a day need not have 24 hours

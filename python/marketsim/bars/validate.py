@@ -132,7 +132,13 @@ def _missing_columns(table: Table) -> Defect | None:
     if not missing or any(d.kind == "several_tickers" for d in table.selection.defects):
         return None
     fix = f'columns={{"{missing[0]}": ...}} names a column of the source that holds it'
-    if "volume" in missing:
+    if "volume" in missing and table.maybe_volume:
+        other = table.maybe_volume
+        fix = (
+            f'columns={{"volume": "{other}"}} reads {other!r} as the volume; if it is none, '
+            f'columns={{"{other}": "ignored"}} leaves it out'
+        )
+    elif "volume" in missing:
         fix += '; repair="zero_volume" sets a missing volume to 0'
     if ADJUSTED_CLOSE in missing:
         fix += f"; without {ADJUSTED_CLOSE}, leave adjusted=True away"

@@ -21,6 +21,8 @@ _LOOKED_AT = 20
 
 def time_defects(table: Table) -> list[Defect | None]:
     """Every kind of defect of the timestamps of a table."""
+    if table.unclear:
+        return _unclear_timestamps(table)
     duplicates = _duplicates(table)
     put_back = any(d is not None and "a clock is put back" in d.message for d in duplicates)
     order = None if put_back else _unsorted(table)  # the repeated hour is the cause
@@ -98,8 +100,6 @@ def _unreadable(table: Table, broken: BoolArray) -> Defect | None:
 
 
 def _timestamp_faults(table: Table) -> list[Defect | None]:
-    if table.unclear:
-        return _unclear_timestamps(table)
     zone = str(table.timezone)
     by_hand = f"write times with an offset or in UTC, or state another timezone= than {zone}"
     kinds = (
@@ -208,6 +208,9 @@ def _duplicates(table: Table) -> list[Defect | None]:
     hour = ", and these are in the hour that a clock is put back" if clock else ""
     if clock:
         fix = f"timezone= states the zone of the clock, such as {clock}; no row is dropped then"
+        copies = fix
+    elif table.clock:
+        fix = f'columns={{"time": "{table.clock}"}} adds the times of the day to the dates'
         copies = fix
     else:
         copies = 'repair="drop_duplicates" keeps the last row of each timestamp'

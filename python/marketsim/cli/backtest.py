@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from marketsim.cli.combined import SymbolSummary
     from marketsim.forecasts import ForecastStore
     from marketsim.models import Model
+    from marketsim.progress import Progress
     from marketsim.walkforward import WalkForwardResult
 
 _EXAMPLES = """examples: (`marketsim demo-data` writes demo.csv)
@@ -261,8 +262,9 @@ def _run_folder(args: argparse.Namespace) -> int:
     model = loaded_model(args)
     work = _SymbolRun(args, folder, model, store, pages)
     ran = each_symbol(
-        work, list(folder), combined.add, args, description="backtesting", fork=fork, store=store
-    )
+        work, list(folder), combined.add, args, description="backtesting", fork=fork, store=store,
+        units=lambda found: found.forecasts,
+    )  # fmt: skip
     for symbol, why in ran.errors.items():
         combined.fail(symbol, why)
     if args.report:
@@ -289,12 +291,12 @@ class _SymbolRun:
     store: ForecastStore | None
     pages: Mapping[str, str]
 
-    def __call__(self, symbol: str) -> SymbolSummary:
+    def __call__(self, symbol: str, progress: Progress) -> SymbolSummary:
         from marketsim.cli.combined import INDEX, SymbolSummary
 
         bars = self.folder[symbol]
         report_reading(bars, self.args)
-        result = run_symbol(bars, self.model, self.args, self.store, progress=False)
+        result = run_symbol(bars, self.model, self.args, self.store, progress=progress)
         if self.args.report:
             result.report(self.args.report / self.pages[symbol], home=INDEX)
         return SymbolSummary.of(result)
@@ -333,7 +335,7 @@ def run_symbol(
     args: argparse.Namespace,
     store: ForecastStore | None,
     *,
-    progress: bool,
+    progress: Progress,
 ) -> WalkForwardResult:
     """Run the backtest of `add_run_arguments` for one symbol."""
     from marketsim.walkforward import walk_forward

@@ -57,6 +57,7 @@ class SymbolSummary:
     Attributes:
         figures: `WalkForwardResult.to_dict`.
         days: number of evaluated bars.
+        forecasts: number of forecasts.
         returns: daily returns of each strategy.
         closes: last close of each date.
         sessions: sessions a year.
@@ -65,6 +66,7 @@ class SymbolSummary:
 
     figures: dict[str, Any]
     days: int
+    forecasts: int
     returns: pd.DataFrame
     closes: pd.Series[float]
     sessions: float
@@ -78,7 +80,8 @@ class SymbolSummary:
         closes = pd.Series(close.to_numpy(), dates).groupby(level=0).last()
         settings = result.settings
         return cls(
-            result.to_dict(), len(result.dates), result.returns, closes,
+            result.to_dict(), len(result.dates), sum(plan.forecasts for plan in result.plans),
+            result.returns, closes,
             settings.market.sessions_per_year, settings.risk_free,
         )  # fmt: skip
 

@@ -16,6 +16,7 @@ from marketsim.processes import Outcome, WorkerLostError, run_each
 
 if TYPE_CHECKING:
     from marketsim.forecasts import ForecastStore
+    from marketsim.progress import Progress
 
 _OF_ONE = (MarketsimError, OSError, WorkerLostError)  # errors that cost their symbol alone
 
@@ -65,7 +66,7 @@ class Ran:
 
 
 def each_symbol(
-    work: Callable[[str], Any],
+    work: Callable[[str, Progress], Any],
     symbols: Sequence[str],
     take: Callable[[str, Any], None],
     args: argparse.Namespace,
@@ -73,8 +74,8 @@ def each_symbol(
     description: str,
     fork: bool,
     store: ForecastStore | None = None,
-    unit: str = "symbols",
-    units: Callable[[Any], int] = lambda found: 1,
+    unit: str = "forecasts",
+    units: Callable[[Any], int],
     jobs: int | None = None,
     sizes: Mapping[str, int] | None = None,
 ) -> Ran:
@@ -84,14 +85,15 @@ def each_symbol(
     finished is taken, and `Ran.left` names the rest.
 
     Args:
-        work: function of a symbol, called in another process with several jobs.
+        work: function of a symbol and of how to report its progress: a function, or False in
+            another process.
         symbols: the symbols.
         take: called here with a symbol and what `work` returned.
         args: the command's arguments: jobs, debug, quiet.
         description: what a progress bar says.
         fork: whether processes may be forked: torch was not loaded before the command began.
         store: the store that `work` uses, to count its hits.
-        unit: unit of the bar's rate; empty for none.
+        unit: what the bar counts; empty for no rate.
         units: how many of them a symbol's result is.
         jobs: instead of `args.jobs`.
         sizes: how many symbols each name of `symbols` stands for; one by default.
@@ -99,7 +101,7 @@ def each_symbol(
     Raises:
         Exception: an error of `work` that is no symbol's alone: a full store, or a defect.
     """
-    from marketsim.progress import ProgressBar
+    from marketsim.progress import SymbolsBar
 
     ran, told = Ran(), set[str]()
     jobs = args.jobs if jobs is None else jobs
@@ -123,26 +125,27 @@ def each_symbol(
         else:
             ran.errors[symbol] = as_flags(heard.raised)
 
-    outcomes = run_each(call if several else call.aloud, symbols, jobs=jobs, fork=fork)
-    with (
-        contextlib.closing(outcomes),  # type: ignore[type-var]
-        ProgressBar(
-            sum(counted.values()), description, enabled=not args.quiet, delay=0.0, unit=unit
-        ) as bar,
-    ):
+    bar = SymbolsBar(
+        description, sum(counted.values()), enabled=not args.quiet, delay=0.0, unit=unit
+    )
+
+    def here(symbol: str) -> _Said:
+        return call.aloud(symbol, bar.within)
+
+    outcomes = run_each(call if several else here, symbols, jobs=jobs, fork=fork)
+    with contextlib.closing(outcomes), bar:  # type: ignore[type-var]
 
         def name_next() -> None:
             if following is not None:  # the first symbol that is not done
-                bar.describe(f"{description} {following}")
+                bar.start(following)
 
         name_next()
         try:
             for symbol, outcome in outcomes:
                 waiting[symbol] = outcome
                 said = outcome.found
-                bar.advance(
-                    counted[symbol], 0 if said is None or said.raised else units(said.found)
-                )
+                failed = said is None or said.raised is not None
+                bar.finish(0 if failed else units(said.found), counted[symbol])
                 while following in waiting:
                     assert following is not None
                     settle(following, waiting.pop(following))
@@ -185,22 +188,22 @@ class _Said:
 class _Heard:
     """Calls work; returns what it found, raised and printed."""
 
-    def __init__(self, work: Callable[[str], Any], store: ForecastStore | None) -> None:
+    def __init__(self, work: Callable[[str, Progress], Any], store: ForecastStore | None) -> None:
         self.work, self.store = work, store
 
     def __call__(self, symbol: str) -> _Said:
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            said = self.aloud(symbol)
+            said = self.aloud(symbol, False)
         said.out, said.err = out.getvalue(), err.getvalue()
         return said
 
-    def aloud(self, symbol: str) -> _Said:
+    def aloud(self, symbol: str, progress: Progress) -> _Said:
         """Call work, which prints at once."""
         before = counts_of(self.store)
         said = _Said()
         try:
-            said.found = self.work(symbol)
+            said.found = self.work(symbol, progress)
         except Exception as error:
             said.raised = error
         after = counts_of(self.store)

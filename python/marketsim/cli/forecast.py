@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from marketsim.bars import Bars, BarsFolder
     from marketsim.forecasts import ForecastPlan, PredictionStore
     from marketsim.models import Model
+    from marketsim.progress import Progress
 
 _EXAMPLES = """examples: (`marketsim demo-data` writes demo.csv)
   marketsim forecast demo.csv                      forecasts of `marketsim backtest demo.csv`
@@ -133,7 +134,7 @@ def run(args: argparse.Namespace) -> int:
     model = loaded_model(args)
     path = store_path(args.store)
     planner = Planner(args, model, path) if args.plan else None
-    work = planner.count_all if planner else _Maker.of(args, model, path, folder)
+    work = planner.count_all if planner else _Maker.of(args, model, path)
     ran = Ran()
     if folder:
         listed = read_folder_source(args)
@@ -141,7 +142,7 @@ def run(args: argparse.Namespace) -> int:
         ran.errors = listed.problems | ran.errors
     else:
         bars = read_source(args)
-        found = work([(bars, plan_forecasts(args, bars))])
+        found = work([(bars, plan_forecasts(args, bars))], not args.quiet)
     if args.json:
         facts: dict[str, Any] = {
             "store": str(path),
@@ -163,7 +164,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 Planned: TypeAlias = "tuple[Bars, tuple[ForecastPlan, ...]]"
-Work: TypeAlias = "Callable[[Sequence[Planned]], list[SymbolForecasts]]"
+Work: TypeAlias = "Callable[[Sequence[Planned], Progress], list[SymbolForecasts]]"
 
 
 def together(model: Model) -> int:
@@ -195,7 +196,7 @@ def _each_group(
     ran = each_symbol(
         _Group(args, folder, work, names), list(names), take, args, description="forecasting",
         fork=fork, jobs=jobs, unit="" if args.plan else "forecasts",
-        units=lambda made: sum(one.missing for one in made[0]),
+        units=lambda made: sum(one.needed for one in made[0]),
         sizes={name: len(group) for name, group in names.items()},
     )  # fmt: skip
     ran.errors = errors | ran.errors
@@ -213,7 +214,9 @@ class _Group:
     work: Work
     groups: Mapping[str, Sequence[str]]
 
-    def __call__(self, name: str) -> tuple[list[SymbolForecasts], dict[str, str]]:
+    def __call__(
+        self, name: str, progress: Progress
+    ) -> tuple[list[SymbolForecasts], dict[str, str]]:
         """Return (forecasts of each symbol, errors by symbol)."""
         errors: dict[str, str] = {}
         planned: list[Planned] = []
@@ -222,14 +225,14 @@ class _Group:
                 bars = self.folder[symbol]
                 planned.append((bars, plan_forecasts(self.args, bars)))
         try:
-            return self.work(planned) if planned else [], errors
+            return self.work(planned, progress) if planned else [], errors
         except StoreWriteError:
             raise
         except MarketsimError:
             found: list[SymbolForecasts] = []
             for one in planned:  # find the symbol that failed
                 with self._noted(one[0].symbol, errors):
-                    found += self.work([one])
+                    found += self.work([one], False)
             return found, errors
 
     @contextmanager
@@ -251,18 +254,17 @@ class _Maker:
     args: argparse.Namespace
     model: Model
     store: PredictionStore
-    folder: bool
 
     @classmethod
-    def of(cls, args: argparse.Namespace, model: Model, path: Path, folder: bool) -> _Maker:
+    def of(cls, args: argparse.Namespace, model: Model, path: Path) -> _Maker:
         from marketsim.forecasts import PredictionStore
 
         store = PredictionStore(path, lock_timeout=args.lock_timeout)
         if store.why_not:
             raise StoreReadOnlyError(f"this store cannot be written: {store.why_not}")
-        return cls(args, model, store, folder)
+        return cls(args, model, store)
 
-    def __call__(self, group: Sequence[Planned]) -> list[SymbolForecasts]:
+    def __call__(self, group: Sequence[Planned], progress: Progress) -> list[SymbolForecasts]:
         from marketsim.forecasts import ReturnTable, held, run_plans
 
         model, start = self.model, time.perf_counter()
@@ -275,8 +277,7 @@ class _Maker:
             (table, plan) for table, (_, plans) in zip(tables, group, strict=True) for plan in plans
         ]
         with _failing_store():
-            shown = not self.args.quiet and not self.folder
-            run_plans(planned, model, store=self.store, progress=shown)
+            run_plans(planned, model, store=self.store, progress=progress)
         seconds = time.perf_counter() - start
         rows = [
             SymbolForecasts.of(bars, plans, known)

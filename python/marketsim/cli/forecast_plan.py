@@ -111,7 +111,7 @@ class Planner:
         self.cost = None if self._costed is None else Cost()
 
     def count_all(
-        self, group: Sequence[tuple[Bars, Sequence[ForecastPlan]]]
+        self, group: Sequence[tuple[Bars, Sequence[ForecastPlan]]], _: object = None
     ) -> list[SymbolForecasts]:
         """Count the forecasts of each symbol of a group."""
         return [self._count(bars, plans) for bars, plans in group]

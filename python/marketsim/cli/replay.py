@@ -29,6 +29,7 @@ from marketsim.processes import can_share_memory
 
 if TYPE_CHECKING:
     from marketsim.bars import Bars, BarsFolder
+    from marketsim.progress import Progress
     from marketsim.replay import ReplayResult
 
 _EXAMPLES = """strategies:
@@ -193,7 +194,7 @@ def _run_folder(args: argparse.Namespace, params: dict[str, Any]) -> int:
     figures: dict[str, dict[str, Any]] = {}
     ran = each_symbol(
         _SymbolReplay(args, folder, params), list(folder), figures.__setitem__, args,
-        description="replaying", fork=can_share_memory(),
+        description="replaying", fork=can_share_memory(), unit="symbols", units=lambda _: 1,
     )  # fmt: skip
     errors = folder.problems | ran.errors
     if args.json:
@@ -247,7 +248,7 @@ class _SymbolReplay:
     folder: BarsFolder
     params: dict[str, Any]
 
-    def __call__(self, symbol: str) -> dict[str, Any]:
+    def __call__(self, symbol: str, _: Progress) -> dict[str, Any]:
         bars = self.folder[symbol]
         report_reading(bars, self.args)
         return _replayed(self.args, bars, self.params).to_dict()

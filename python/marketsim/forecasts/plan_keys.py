@@ -49,11 +49,13 @@ class PlanKeys:
         """Reorder values of `batch` [key, ...] to [bar, horizon, target, ...]; contiguous."""
         return np.ascontiguousarray(flat.reshape(*self.shape, *flat.shape[1:]).swapaxes(0, 2))
 
-    def some(self, targets: npt.ArrayLike, steps: npt.ArrayLike, days: npt.ArrayLike) -> RecordKeys:
-        """Select keys by positions in the plan: targets, horizons and bars, broadcast together."""
+    def places(
+        self, targets: npt.ArrayLike, steps: npt.ArrayLike, days: npt.ArrayLike
+    ) -> npt.NDArray[np.int64]:
+        """Compute indices into `batch` of positions in the plan, broadcast together."""
         _, horizons, bars = self.shape
         at = (np.asarray(targets) * horizons + np.asarray(steps)) * bars + np.asarray(days)
-        return self.batch[at.reshape(-1).astype(np.int64)]
+        return np.asarray(at, dtype=np.int64).reshape(-1)
 
     @classmethod
     def of(cls, bars: Bars | ReturnTable, model: Model, plan: ForecastPlan) -> PlanKeys:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from marketsim.models.inputs import ModelInputs
 from marketsim.models.neural.estimate import CostedModel
 from marketsim.models.protocol import BatchedModel, BatchForecasts, InputsModel, SeededModel
 from marketsim.models.traits import ModelTraits, traits_of
-from marketsim.progress import ProgressBar
+from marketsim.progress import Progress, ProgressBar
 from marketsim.timing import stage
 
 Indices = npt.NDArray[np.int64]
@@ -34,6 +35,7 @@ Flags = npt.NDArray[np.bool_]
 BATCH_DAYS = 1024
 BATCH_DRAWN = 16
 BATCH_BARS = 128
+STORED_TOGETHER = 16  # forecasts of several calls that are stored in one append
 # Classes of models without an identity that were warned about.
 _reported: set[type] = set()
 
@@ -44,7 +46,7 @@ def run_plan(
     plan: ForecastPlan,
     *,
     store: ForecastStore | None,
-    progress: bool = True,
+    progress: Progress = True,
     targets: Collection[str] = TARGETS,
 ) -> ForecastCube:
     """Forecast every target on every bar of the plan; see `run_plans`."""
@@ -56,7 +58,7 @@ def run_plans(
     model: Model,
     *,
     store: ForecastStore | None,
-    progress: bool = True,
+    progress: Progress = True,
     targets: Collection[str] = TARGETS,
 ) -> list[ForecastCube]:
     """Forecast every target on every bar and horizon of several plans, of one or many symbols.
@@ -139,7 +141,7 @@ def look_up(
 
 
 def plans_bar(
-    planned: Sequence[tuple[Bars | ReturnTable, ForecastPlan]], progress: bool
+    planned: Sequence[tuple[Bars | ReturnTable, ForecastPlan]], progress: Progress
 ) -> ProgressBar:
     """Return the progress bar of a run over plans."""
     total = sum(plan.forecasts for _, plan in planned)
@@ -200,24 +202,28 @@ class Keeper:
             records, found = self.store.read(plan.series, plan.batch)
         return plan.by_bar(records), plan.by_bar(found)
 
-    def keep(self, work: PlanWork, piece: Piece, days: Indices, records: Records) -> None:
-        """Store records [bar, horizon, target, field] of some bars; warn at the first failure."""
-        if not self.works or work.keys is None:
+    def keep(self, work: PlanWork, made: Sequence[Made]) -> None:
+        """Store forecasts of a plan in one append; warn at the first failure."""
+        if not self.works or work.keys is None or not made:
             return
         try:
             with stage("store append"):
-                self._append(work.keys, piece, days, records)
+                self._append(work.keys, made)
         except StoreWriteError as error:
             self.works = False
             warnings.warn(f"forecasts are not stored: {error}", StoreWarning, stacklevel=4)
 
-    def _append(self, plan: PlanKeys, piece: Piece, days: Indices, records: Records) -> None:
+    def _append(self, plan: PlanKeys, made: Sequence[Made]) -> None:
         self.store.describe(plan.series.model, describe_model(self.model))
-        targets = np.arange(piece.targets.start, piece.targets.stop)
-        steps = np.arange(piece.steps.start, piece.steps.stop)
-        keys = plan.some(targets[:, None, None], steps[None, :, None], days[None, None, :])
-        flat = np.ascontiguousarray(records.swapaxes(0, 2)).reshape(len(keys), -1)
-        self.store.append(plan.series, keys, flat)
+        places, rows = [], []
+        for piece, days, records in made:
+            targets = np.arange(piece.targets.start, piece.targets.stop)
+            steps = np.arange(piece.steps.start, piece.steps.stop)
+            at = plan.places(targets[:, None, None], steps[None, :, None], days[None, None, :])
+            flat = np.ascontiguousarray(records.swapaxes(0, 2)).reshape(len(at), -1)
+            places.append(at)
+            rows.append(flat)
+        self.store.append(plan.series, plan.batch[np.concatenate(places)], np.concatenate(rows))
 
 
 @dataclass(frozen=True)
@@ -248,6 +254,14 @@ class Piece:
         return int(self.days.stop - self.days.start) * self.each
 
 
+class Made(NamedTuple):
+    """Forecasts of a piece: positions of bars in the plan, and [bar, horizon, target, field]."""
+
+    piece: Piece
+    days: Indices
+    records: Records
+
+
 class Call(NamedTuple):
     """Call of a model: the piece, its inputs, and the first input row to forecast."""
 
@@ -273,28 +287,46 @@ def make_missing(
     traits = traits_of(model)
     calls = calls_of(work, traits)
 
-    def place(i: int, piece: Piece, days: Indices, records: Records) -> None:
+    def place(i: int, made: Made) -> None:
+        piece, days, records = made
         _require_finite(work[i], model, days, records)
         steps, targets = (np.arange(part.start, part.stop) for part in (piece.steps, piece.targets))
         work[i].cube.records[np.ix_(days, steps, targets)] = records
+
+    def place_batch(i: int, made: Made) -> None:
+        place(i, made)
         if keeper:
-            keeper.keep(work[i], piece, days, records)
+            keeper.keep(work[i], [made])
 
     if traits.batched:
         for horizon in sorted({call.piece.horizon for _, call in calls}):
             chosen = [one for one in calls if one[1].piece.horizon == horizon]
             with stage("model"):
-                _make_batches(work, chosen, model, horizon, place, bar)
+                _make_batches(work, chosen, model, horizon, place_batch, bar)
         return
-    for i, call in calls:
-        with stage("model"):
-            made = _make_one(work[i], model, traits, call)
-        days = np.arange(call.piece.days.start, call.piece.days.stop)
-        place(i, call.piece, days, _records(work[i], model, made, call.piece, len(days)))
-        bar.advance(call.piece.forecasts)
+    several = len({one.table.symbol for one in work}) > 1
+    for i, each in itertools.groupby(calls, key=lambda one: one[0]):
+        if several:
+            bar.describe(f"forecasting {work[i].table.symbol}")
+        waiting: list[Made] = []  # few forecasts of a symbol are stored in one append
+        try:
+            for _, call in each:
+                with stage("model"):
+                    forecasts = _make_one(work[i], model, traits, call)
+                days = np.arange(call.piece.days.start, call.piece.days.stop)
+                records = _records(work[i], model, forecasts, call.piece, len(days))
+                place(i, made := Made(call.piece, days, records))
+                waiting.append(made)
+                bar.advance(call.piece.forecasts)
+                if keeper and sum(one.piece.forecasts for one in waiting) >= STORED_TOGETHER:
+                    keeper.keep(work[i], waiting)
+                    waiting = []
+        finally:  # an error or Ctrl-C in one target keeps the others
+            if keeper:
+                keeper.keep(work[i], waiting)
 
 
-Place = Callable[[int, Piece, Indices, Records], None]
+Place = Callable[[int, Made], None]
 
 
 def _make_batches(
@@ -318,7 +350,7 @@ def _make_batches(
                 count = len(batch.series)
                 encoded[steps] = _records(work[i], model, batch.distribution, piece, count)
             part = batch.series == which
-            place(i, piece, batch.days[part] + piece.days.start, encoded[steps][part])
+            place(i, Made(piece, batch.days[part] + piece.days.start, encoded[steps][part]))
             done += int(part.sum()) * piece.each
         bar.advance(done)
 

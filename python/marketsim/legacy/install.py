@@ -43,7 +43,7 @@ def install(system: str = "stock", **quirks: Any) -> tuple[str, ...]:
     as it is: that package is imported now, and where there is none, what comes onto sys.path later
     is found, too. A second call changes nothing; a module that is dropped from sys.modules and
     imported again is ours again, as the program left it. The settings of the environment are
-    checked, and logged.
+    checked, and logged; fees are those of the program's own `loss_utils.py`, where it has one.
 
     Args:
         system: "stock", or "genesis": the second old system, `core.*` and `scripts.*`.
@@ -78,7 +78,13 @@ def install(system: str = "stock", **quirks: Any) -> tuple[str, ...]:
 
     _refuse_imported(MODULES)
     current_settings()
-    return _install(MODULES, PACKAGES)
+    first = sys.modules.get("loss_utils") is None
+    paths = _install(MODULES, PACKAGES)
+    if first and "loss_utils" in MODULES:
+        from marketsim.legacy.stock.program_fees import use_fees_of_program
+
+        use_fees_of_program()
+    return paths
 
 
 def _install(paths: Mapping[str, str], names: Sequence[str]) -> tuple[str, ...]:

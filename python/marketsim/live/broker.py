@@ -23,6 +23,7 @@ from marketsim.walkforward.costs import Costs
 from marketsim.walkforward.held import take_profit_fills
 from marketsim.walkforward.inputs import MarketDays
 from marketsim.walkforward.limits import Fit, Rulebook, side_fills
+from marketsim.walkforward.settings import most_value
 
 APPLICATION_ID = 0x6D737062  # "mspb"
 VERSION = 1
@@ -294,7 +295,7 @@ def _limit_fills(name: str, order: dict[str, Any], days: MarketDays, policy: str
         exit_at_close=at_close, stop=stop,
     )  # fmt: skip
     book = Rulebook(policy, Costs(), False, 1, ((0.0, 0.0), (0.0, 0.0)))
-    (fill,) = side_fills(orders, Fit.none(1), days, book, None)
+    (fill,) = side_fills(orders, Fit.none(1), days, book, most_value(days.value, None))
     if not fill.direction[0]:
         return []
     leave = str(fill.exit_kind[0])
@@ -313,8 +314,10 @@ def _market_fills(
     close, units = order["last_close"], order["quantity"]
     buys = order["side"] == "buy"
     found = []
-    if order["order"] == "market":
-        at_open = order["enter"] == "open of the bar"
+    at_open = order["enter"] == "open of the bar"
+    within = most_value(days.value, None)
+    most = within if at_open else most_value(days.value_before, None)
+    if order["order"] == "market" and (most is None or most[0] > 0.0):
         price = close * (1.0 + float(days.open[0])) if at_open else close
         found.append(
             _fill(name, order, "entry", buys, units, price, "open" if at_open else "close")
@@ -322,9 +325,9 @@ def _market_fills(
         held += units if buys else -units
     if order["take_profit"] is not None and held:
         move = np.array([order["take_profit"] / close - 1.0])
-        side = TakeProfit(np.array([np.sign(held)]), move, move)
-        left = take_profit_fills(side, days, policy)
-        if left.exits[0]:
+        side = np.array([np.sign(held)])
+        left = take_profit_fills(side, TakeProfit(side, move, move), days, policy, within)
+        if left.sold[0] > 0.0:
             price = close * (1.0 + float(left.move[0]))
             found.append(_fill(name, order, "exit", held < 0.0, abs(held), price, "limit"))
     return found

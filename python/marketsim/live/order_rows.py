@@ -16,11 +16,12 @@ from marketsim.errors import NotEnoughBarsError
 from marketsim.forecasts import ForecastPlan
 from marketsim.forecasts.plan import LEAST_CONTEXT
 from marketsim.strategies import Hold, LimitOrders, Orders, Strategy, TakeProfit
-from marketsim.walkforward.held import drifted, take_profit_fills
+from marketsim.walkforward.evaluate import part_of_orders
+from marketsim.walkforward.held import MostTraded, hold_account, take_profit_account
 from marketsim.walkforward.inputs import RunInputs, prices_from_moves
 from marketsim.walkforward.limits import Fit, limit_problem
 from marketsim.walkforward.run import Run
-from marketsim.walkforward.settings import Settings, resolve_settings
+from marketsim.walkforward.settings import Settings, most_value, resolve_settings
 from marketsim.walkforward.windows import Windows, plan_windows, rows_between
 
 STATE_BARS = 250
@@ -36,7 +37,8 @@ class OrderPlan:
         bars: bars; the last row is a placeholder for the next bar.
         last_time: time of the newest bar, in the time zone of the bars.
         coming: time of the next bar.
-        windows: windows of one simulation that ends at the next bar.
+        windows: windows of one simulation that ends at the next bar, for strategies with state.
+        newest: such windows of the newest bars alone, for the other strategies.
         plan: plan of the forecasts that it needs.
         settings: fill policy, costs and limits.
     """
@@ -45,6 +47,7 @@ class OrderPlan:
     last_time: pd.Timestamp
     coming: NextBar
     windows: Windows
+    newest: Windows
     plan: ForecastPlan
     settings: Settings
 
@@ -86,14 +89,19 @@ def plan_orders(
     begin = None if start is None else rows_between(with_next, start, None)["start"]
     # Decide the last bar too: its position after drift is the starting position of the next bar.
     first = count if begin == count else count - 1
+
+    def since(row: int) -> Windows:
+        return plan_windows(
+            count + 1, simulations=1, window=count + 1 - row, offset_window=offset_window,
+            purge=purge,
+        )  # fmt: skip
+
+    newest = windows = since(first)
     if stateful:
-        first = max(min(first, count - STATE_BARS if begin is None else begin), least)
-    windows = plan_windows(
-        count + 1, simulations=1, window=count + 1 - first, offset_window=offset_window,
-        purge=purge,
-    )  # fmt: skip
+        windows = since(max(min(first, count - STATE_BARS if begin is None else begin), least))
     plan = ForecastPlan(windows.first_fit_day, windows.stop_day, 1, windows.window)
-    return OrderPlan(with_next, bars.frame.index[-1], coming, windows, plan, settings)
+    last = pd.Timestamp(bars.timestamps[-1]).tz_localize("UTC").tz_convert(bars.zone)
+    return OrderPlan(with_next, last, coming, windows, newest, plan, settings)
 
 
 def _with_next(bars: Bars, time: pd.Timestamp) -> Bars:
@@ -107,7 +115,7 @@ def _with_next(bars: Bars, time: pd.Timestamp) -> Bars:
     return Bars.of_columns(
         np.append(bars.timestamps, moment),
         (*columns, np.append(bars.close, last), np.append(bars.volume, bars.volume[-1:])),
-        pd.DatetimeIndex(bars.frame.index[-1:]).tz,
+        bars.zone,
         bars.symbol,
         bars.repairs,
         notes=bars.notes,
@@ -130,12 +138,16 @@ class OrderRows:
 
     def rows(self, strategies: Iterable[Strategy]) -> list[dict[str, Any]]:
         """Return the rows of these strategies' orders."""
-        run = Run(self.inputs, self.plan.windows, self.plan.settings, self.device, self.check)
+        plan = self.plan
+        common = self._common()
         found = []
         for strategy in strategies:
+            alone = getattr(strategy, "elementwise", False)
+            windows = plan.newest if alone else plan.windows
+            run = Run(self.inputs, windows, plan.settings, self.device, self.check)
             orders, fit = run.decisions(strategy)
-            for row in self._order(orders, fit):
-                found.append(self._common(strategy.name) | row)
+            names = {"symbol": plan.symbol, "strategy": strategy.name}
+            found += [names | common | row for row in self._order(orders, fit)]
         return found
 
     @property
@@ -143,7 +155,8 @@ class OrderRows:
         """Close of the newest bar."""
         return float(self.plan.bars.close[-2])
 
-    def _common(self, strategy: str) -> dict[str, Any]:
+    def _common(self) -> dict[str, Any]:
+        """Return what all orders of the symbol share."""
         plan = self.plan
         view = self.inputs.view(
             plan.plan.first, plan.plan.stop, plan.settings.aggregate, plan.settings.long_only
@@ -156,8 +169,7 @@ class OrderRows:
         closes = band[:, TARGETS.index("close")]
         low, high = prices_from_moves(cube, plan.bars, before, "close", closes)[0].tolist()
         return {
-            "symbol": plan.symbol, "strategy": strategy, "bar": plan.coming.time,
-            "last_bar": plan.last_time, "last_close": close,
+            "bar": plan.coming.time, "last_bar": plan.last_time, "last_close": close,
             **{f"forecast_{name}": close * (1.0 + move) for name, move in moves.items()},
             "close_q10": low, "close_q90": high,
             "limit_cost_bps": plan.settings.costs.entry / _BPS,
@@ -230,13 +242,15 @@ class OrderRows:
         if len(orders.position) == 1:  # the run starts with the next bar
             return 0.0
         rows = np.arange(len(self.plan.bars) - 2, len(self.plan.bars) - 1)
-        days = self.inputs.market(rows)
-        position = orders.position[-2:-1]
-        if isinstance(orders, TakeProfit):
-            last = TakeProfit(position, orders.high[-2:-1], orders.low[-2:-1])
-            left = take_profit_fills(last, days, self.plan.settings.fill).exits
-            position = np.where(left, 0.0, position)
-        return float(drifted(position, days.close)[0])
+        days, settings = self.inputs.market(rows), self.plan.settings
+        last = part_of_orders(orders, len(orders.position) - 2, len(orders.position) - 1)
+        if isinstance(last, TakeProfit):
+            most = MostTraded(None, most_value(days.value, settings.volume_cap))
+            account, _ = take_profit_account(last, days, settings.costs, settings.fill, most)
+        else:
+            assert isinstance(last, Hold)
+            account = hold_account(last, days, settings.costs)
+        return float(account.after[0])
 
     def _rounded(self, price: float, *, up: bool) -> float:
         if self.tick is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +28,7 @@ from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds
 from marketsim.live.order_rows import STATE_BARS, OrderPlan, OrderRows, plan_orders
 from marketsim.models import Model, load_model
 from marketsim.processes import WorkerLostError, can_share_memory, run_each
+from marketsim.progress import Progress, SymbolsBar
 from marketsim.strategies import (
     BarStrategy,
     Strategy,
@@ -67,7 +69,7 @@ def next_orders(
     lot: float | Mapping[str, float] | None = None,
     targets: str | None = None,
     store: StoreLike = None,
-    progress: bool = True,
+    progress: Progress = True,
     device: str = "cpu",
     check: bool = True,
     errors: dict[str, str] | None = None,
@@ -145,10 +147,10 @@ def next_orders(
     symbols = list_bars(bars)
     asked = _Asked(
         {one.symbol: one for one in symbols}, model, chosen, start, window, purge, stateful, rules,
-        calendar, targets, open_store(store), progress and jobs == 1, device, check, equity, tick,
-        lot, errors is None,
+        calendar, targets, open_store(store), progress if jobs == 1 else False, device, check,
+        equity, tick, lot, errors is None,
     )  # fmt: skip
-    found = asked.in_processes(jobs, fork)
+    found = asked.in_processes(jobs, fork, progress)
     if errors is not None:
         errors.update(found.failed)
     notes = found.notes
@@ -170,6 +172,7 @@ class _Found:
     rows: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    forecasts: int = 0
 
     def add(self, other: _Found) -> None:
         self.rows += other.rows
@@ -192,7 +195,7 @@ class _Asked:
     calendar: str | None
     targets: str | None
     store: ForecastStore | None
-    progress: bool
+    progress: Progress
     device: str
     check: bool
     equity: float | None
@@ -200,7 +203,7 @@ class _Asked:
     lot: float | Mapping[str, float] | None
     strict: bool
 
-    def in_processes(self, jobs: int, fork: bool | None) -> _Found:
+    def in_processes(self, jobs: int, fork: bool | None, progress: Progress) -> _Found:
         """Find the orders of all symbols, in their order whatever the number of processes."""
         symbols = list(self.bars)
         if jobs == 1 or len(symbols) == 1:
@@ -210,7 +213,18 @@ class _Asked:
         groups = [symbols[i : i + size] for i in range(0, len(symbols), size)]
         names = {str(i): group for i, group in enumerate(groups)}
         work = _Group(self, names)
-        outcomes = dict(run_each(work, list(names), jobs=jobs, fork=fork))
+        outcomes: dict[str, Any] = {}
+        running = run_each(work, list(names), jobs=jobs, fork=fork)
+        bar = SymbolsBar("orders of", len(symbols), enabled=progress)
+        with contextlib.closing(running), bar:  # type: ignore[type-var]
+            bar.start(symbols[0])
+            for name, outcome in running:
+                outcomes[name] = outcome
+                made = 0 if outcome.raised else outcome.found.forecasts
+                bar.finish(made, len(names[name]))
+                left = [name for name in names if name not in outcomes]
+                if left:
+                    bar.start(names[left[0]][0])
         found = _Found()
         for name, group in names.items():
             outcome = outcomes[name]
@@ -242,6 +256,7 @@ class _Asked:
             if one is not None:
                 planned.append(one)
         work = [(ReturnTable.for_model(p.bars, self.model, self.targets), p.plan) for p in planned]
+        found.forecasts = sum(one.plan.forecasts for one in planned)
         cubes = run_plans(work, self.model, store=self.store, progress=self.progress)
         for one, cube in zip(planned, cubes, strict=True):
             forecasts = Forecasts.of([cube])

@@ -27,6 +27,7 @@ from marketsim.metrics.evaluation_result import LEVELS, Floats, ForecastEvaluati
 from marketsim.metrics.scores import CLIMATOLOGY_WINDOW, climatology
 from marketsim.models import Model, load_model
 from marketsim.models.calibration import LearningModel
+from marketsim.progress import Progress
 
 AnyModel: TypeAlias = "str | os.PathLike[str] | Model"
 
@@ -46,7 +47,7 @@ def evaluate_forecasts(
     cutoffs: Mapping[str, Any] | None = None,
     targets: str | None = None,
     store: StoreLike = None,
-    progress: bool = True,
+    progress: Progress = True,
 ) -> ForecastEvaluation:
     """Evaluate the forecasts of models against no change, climatology and one another.
 

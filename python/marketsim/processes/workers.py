@@ -235,7 +235,7 @@ def _shared_objects(forks: bool) -> Iterator[None]:
         gc.unfreeze()
 
 
-def _use_threads(threads: int) -> None:
+def use_threads(threads: int) -> None:
     """Limit the threads of kernels, and of torch whether it is loaded or comes later."""
     _core.set_thread_limit(threads)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -256,7 +256,7 @@ def _work(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits
     for other in inherited:
         other.close()
-    _use_threads(threads)
+    use_threads(threads)
     try:
         call = receive(pipe, mapped=True) if objective is None else objective
     except (EOFError, ConnectionResetError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -161,6 +163,8 @@ def _by_matplotlib(plot: Plot) -> MatplotlibFigure:
     rows = len(plot.panels)
     figure = Figure(figsize=(WIDTH / 100, (80 + PANEL_HEIGHT * rows) / 100), layout="constrained")
     FigureCanvasAgg(figure)
+    # Notebooks show it without pyplot.
+    setattr(figure, "_repr_png_", functools.partial(_png, figure))  # noqa: B010
     axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
     figure.suptitle(plot.title)
     for axis, panel in zip(axes, plot.panels, strict=True):
@@ -186,6 +190,12 @@ def _by_matplotlib(plot: Plot) -> MatplotlibFigure:
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles=handles, labels=labels, loc="outside right center", fontsize="small")
     return figure
+
+
+def _png(figure: MatplotlibFigure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    return content.getvalue()
 
 
 def _matplotlib_grid(axis: Any, panel: Panel) -> None:

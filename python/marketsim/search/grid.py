@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from marketsim.arguments import check_whole
 from marketsim.errors import ArgumentError, MarketsimError, NoEffectError, StrategyError
-from marketsim.progress import ProgressBar
+from marketsim.progress import Progress, ProgressBar
 from marketsim.search.grid_result import Floats, GridResult, Sets, plain
 from marketsim.search.identity import filed_as, is_known, warn_of_unknown
 from marketsim.search.ledger import Ledger, LedgerLike, opened
@@ -43,7 +43,7 @@ def grid(
     data: str | None = None,
     code: str | None = None,
     without_effect: str = "refuse",
-    progress: bool = True,
+    progress: Progress = True,
     **replay_options: Any,
 ) -> GridResult:
     """Evaluate every combination of the values of a space.
@@ -185,7 +185,7 @@ class _Run:
     ledger: Ledger | None
     study: str
     filed: dict[str, Any]
-    progress: bool
+    progress: Progress
 
     def __post_init__(self) -> None:
         self.count = len(next(iter(self.sets.values())))

@@ -19,7 +19,7 @@ import numpy as np
 from marketsim.arguments import check_whole, is_whole
 from marketsim.errors import ArgumentError, MissingDependencyError
 from marketsim.processes import Outcome, Pruned, WorkerLostError, Workers
-from marketsim.progress import ProgressBar
+from marketsim.progress import Progress, ProgressBar
 from marketsim.search.effect import check_names, no_effect, without_effect
 from marketsim.search.identity import filed_as, identity, is_known, warn_of_unknown
 from marketsim.search.ledger import Ledger, LedgerLike, opened
@@ -145,7 +145,7 @@ def optuna(
     split: str = "",
     catch: tuple[type[Exception], ...] = (),
     without_effect: str = "refuse",
-    progress: bool = True,
+    progress: Progress = True,
 ) -> TuningResult:
     """Search a space with Optuna.
 
@@ -304,7 +304,7 @@ class _Run:
         self.reports = "report" in _argument_names(self.objective)
         self.count = len(self.study.directions)
 
-    def go(self, trials: int, jobs: int, progress: bool) -> None:
+    def go(self, trials: int, jobs: int, progress: Progress) -> None:
         """Run trials until there are as many finished ones."""
         finished = self.finished()
         label = f"search of {self.name}"

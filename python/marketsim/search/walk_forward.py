@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from marketsim.errors import ArgumentError
-from marketsim.progress import ProgressBar
+from marketsim.progress import Progress, ProgressBar
 from marketsim.search.effect import no_effect
 from marketsim.search.effect import without_effect as parameters_without_effect
 from marketsim.search.identity import filed_as, identity
@@ -95,7 +95,7 @@ def search_walk_forward(
     ledger: LedgerLike | None = None,
     code: str | None = None,
     without_effect: str = "refuse",
-    progress: bool = True,
+    progress: Progress = True,
 ) -> WalkForwardSearch:
     """Search on each training window alone, and hold its best in the test after it.
 

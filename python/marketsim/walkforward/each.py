@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from marketsim.arguments import check_whole
 from marketsim.bars import Bars, read_many
 from marketsim.bars.several import list_bars
-from marketsim.errors import MarketsimError
+from marketsim.errors import ArgumentError, MarketsimError
 from marketsim.forecasts import ForecastStore, StoreLike, open_store
 from marketsim.models import Model, load_model
-from marketsim.processes import WorkerLostError, can_share_memory, run_each
-from marketsim.progress import ProgressBar
+from marketsim.processes import Outcome, WorkerLostError, can_share_memory, run_each
+from marketsim.progress import Progress, SymbolsBar
 from marketsim.walkforward.prepared import walk_forward
 from marketsim.walkforward.result import WalkForwardResult
+
+if TYPE_CHECKING:
+    from marketsim.cluster import Cluster
 
 
 def walk_forward_each(
@@ -27,7 +30,8 @@ def walk_forward_each(
     jobs: int = 1,
     errors: dict[str, str] | None = None,
     store: StoreLike = None,
-    progress: bool = True,
+    progress: Progress = True,
+    cluster: str | Cluster | None = None,
     **options: Any,
 ) -> dict[str, WalkForwardResult]:
     """Run `walk_forward` on each of many symbols.
@@ -45,14 +49,17 @@ def walk_forward_each(
         errors: a dict that collects the error of each failed symbol, a process that was killed
             included, instead of an exception.
         store: as in `walk_forward`.
-        progress: show a progress bar on a terminal.
+        progress: as in `walk_forward`; forecasts are counted, of all symbols.
+        cluster: "auto", the address of a Ray head, or what `marketsim.cluster.connect` gave: the
+            symbols are run by the cluster's nodes instead of `jobs` processes.
         options: further arguments of `walk_forward`.
 
     Returns:
         Results by symbol, in the order of `bars`.
 
     Raises:
-        ArgumentError: jobs below 1, no symbol, or a symbol twice.
+        ArgumentError: jobs below 1, or above it with a cluster; no symbol, or a symbol twice.
+        MissingDependencyError, ClusterError: as `marketsim.cluster.connect`.
         Exception: without `errors`, the first symbol's error, as `walk_forward` raises it.
 
     Example:
@@ -68,20 +75,39 @@ def walk_forward_each(
     many = _by_symbol(bars)
     loaded = load_model(model) if isinstance(model, (str, os.PathLike)) else model
     symbols = list(many)
-    outcomes = run_each(
-        _Run(many, loaded, open_store(store), options), symbols, jobs=jobs, fork=fork
-    )
+    bar = SymbolsBar("walk-forward of", len(symbols), enabled=progress)
+    if cluster is None:
+        within: Progress = bar.within if jobs == 1 or len(symbols) == 1 else False
+        work = _Run(many, loaded, open_store(store), options, within)
+        return _collected(run_each(work, symbols, jobs=jobs, fork=fork), symbols, errors, bar)
+    from marketsim.cluster import run_on
+
+    if jobs > 1:
+        raise ArgumentError(f"jobs and cluster exclude each other: got jobs={jobs} and a cluster")
+    with run_on(cluster, loaded, many, store) as run:
+        work = _Run(run.bars, run.model, run.store, options, False)
+        return _collected(run.each(work, symbols), symbols, errors, bar)
+
+
+def _collected(
+    outcomes: Iterator[tuple[str, Outcome]],
+    symbols: list[str],
+    errors: dict[str, str] | None,
+    bar: SymbolsBar,
+) -> dict[str, WalkForwardResult]:
+    left = dict.fromkeys(symbols)
     found: dict[str, WalkForwardResult] = {}
     failed: dict[str, str] = {}
-    with (
-        contextlib.closing(outcomes),  # type: ignore[type-var]
-        ProgressBar(
-            len(symbols), f"walk-forward of {len(symbols)} symbols", enabled=progress,
-            unit="symbols",
-        ) as bar,
-    ):  # fmt: skip
+    with contextlib.closing(outcomes), bar:  # type: ignore[type-var]
+        bar.start(symbols[0])
         for symbol, outcome in outcomes:
-            bar.advance(1)
+            del left[symbol]
+            made = 0
+            if outcome.raised is None:
+                made = sum(plan.forecasts for plan in outcome.found.plans)
+            bar.finish(made)
+            if left:
+                bar.start(next(iter(left)))
             if outcome.raised is None:
                 found[symbol] = outcome.found
             elif errors is not None and isinstance(outcome.raised, _OF_ONE):
@@ -112,9 +138,10 @@ class _Run:
     model: Model
     store: ForecastStore | None
     options: dict[str, Any]
+    progress: Progress
 
     def __call__(self, symbol: str) -> WalkForwardResult:
         store: StoreLike = False if self.store is None else self.store
         return walk_forward(
-            self.bars[symbol], self.model, store=store, progress=False, **self.options
+            self.bars[symbol], self.model, store=store, progress=self.progress, **self.options
         )

@@ -13,10 +13,10 @@ from marketsim.arguments import as_flag, as_numbers
 from marketsim.errors import ArgumentError
 from marketsim.strategies import Hold, LimitOrders, Orders, TakeProfit
 from marketsim.walkforward.held import (
+    MostTraded,
     account_days,
     hold_account,
     take_profit_account,
-    take_profit_fills,
 )
 from marketsim.walkforward.inputs import MarketDays
 from marketsim.walkforward.limits import BOUNDS, Fit, Rulebook, limit_days
@@ -50,19 +50,21 @@ def evaluate(
         account = hold_account(orders, days, book.costs, most_value(at, cap))
         outcome = account_days(account, book.costs)
     else:
-        outcome = _take_profit_days(orders, days, book)
+        most = MostTraded(most_value(days.value_before, cap), most_value(days.value, cap))
+        outcome = _take_profit_days(orders, days, book, most)
     return end_at_ruin(outcome, accounts)
 
 
-def _take_profit_days(orders: TakeProfit, days: MarketDays, book: Rulebook) -> StrategyDays:
+def _take_profit_days(
+    orders: TakeProfit, days: MarketDays, book: Rulebook, most: MostTraded
+) -> StrategyDays:
     costs = book.costs
-    fills = take_profit_fills(orders, days, book.fill)
-    account = take_profit_account(orders, fills, days, costs)
+    account, fills = take_profit_account(orders, days, costs, book.fill, most)
     outcome = account_days(account, costs, fills.flags, fills.high, fills.low)
     if book.fill != "close_only":  # all other policies agree: the bar begins after the entry
         return outcome
-    known = take_profit_fills(orders, days, BOUNDS[0])
-    other = account_days(take_profit_account(orders, known, days, costs), costs).net
+    known, _ = take_profit_account(orders, days, costs, BOUNDS[0], most)
+    other = account_days(known, costs).net
     return replace(outcome, net_optimistic=other, net_open_aware=other)
 
 

@@ -27,6 +27,7 @@ class Account(NamedTuple):
         carry: borrow and financing costs.
         entered: whether a position was opened in the bar.
         active: whether a position was held in the bar.
+        after: position at the close, drifted.
     """
 
     position: Floats
@@ -36,6 +37,7 @@ class Account(NamedTuple):
     carry: Floats
     entered: Flags
     active: Flags
+    after: Floats
 
 
 def drifted(position: Floats, move: Floats) -> Floats:
@@ -99,6 +101,7 @@ def hold_account(
         carry=_carry(position, days, costs),
         entered=held & (np.sign(position) != np.sign(before)),
         active=held,
+        after=after,
     )
 
 
@@ -132,6 +135,7 @@ def _hold_from_open(target: Floats, days: MarketDays, costs: Costs, most: Floats
         carry=_carry(night, days, costs),
         entered=(position != 0.0) & (np.sign(position) != np.sign(at_open)),
         active=(position != 0.0) | (night != 0.0),
+        after=after,
     )
 
 
@@ -148,35 +152,55 @@ def _limited(target: Floats, move: Floats, breaks: Flags, most: Floats) -> Float
 
 
 class TakeProfitFills(NamedTuple):
-    """Take-profit exits: fill moves, flags and the limit levels of each bar."""
+    """Take-profit exits: sizes, fill moves, flags and the limit levels of each bar.
 
-    exits: Flags
+    Attributes:
+        sold: absolute position that left at the limit; 0 without an exit.
+        move: price of the exit as a move from the previous close; the close without an exit.
+        flags: bits of `marketsim.kernels.rules`.
+        high, low: exit limits of a long and of a short; NaN where none was placed.
+    """
+
+    sold: Floats
     move: Floats
     flags: npt.NDArray[np.uint8]
     high: Floats
     low: Floats
 
 
-def take_profit_fills(orders: TakeProfit, days: MarketDays, fill: str) -> TakeProfitFills:
+def take_profit_fills(
+    position: Floats, orders: TakeProfit, days: MarketDays, fill: str, most: Floats | None
+) -> TakeProfitFills:
     """Compute the take-profit exits of positions that are open before the bar begins.
 
     The whole bar comes after the entry, so every policy but `close_only` gives the same fill: at
     the limit if the price trades through it, at the open if the bar opens beyond it. A limit that
     is no better than the entry takes no profit: no order is placed.
+
+    Args:
+        position: positions held into the bars.
+        orders: levels.
+        days: market moves of the same bars.
+        fill: fill policy.
+        most: largest value that can be filled on each bar; None for no limit.
     """
     f32 = np.float32
-    is_long, is_short = orders.position > 0.0, orders.position < 0.0
+    is_long, is_short = position > 0.0, position < 0.0
     sell, buy = orders.high.astype(f32), orders.low.astype(f32)
     sells, buys = is_long & (sell > 0.0), is_short & (buy < 0.0)
     at_open = days.open.astype(f32)
     up = sells & (sell < days.high.astype(f32))
     down = buys & (buy > days.low.astype(f32))
-    exits = np.zeros(len(sell), dtype=np.bool_) if fill == "close_only" else up | down
+    reached = np.zeros(len(sell), dtype=np.bool_) if fill == "close_only" else up | down
+    sold = np.where(reached, np.abs(position), 0.0)
+    if most is not None:
+        sold = np.minimum(sold, most)
+    exits = sold > 0.0
     level = np.where(is_long, np.maximum(sell, at_open), np.minimum(buy, at_open))
     flags = np.where(exits & is_long, rules.LONG_EXITED, 0).astype(np.uint8)
     flags |= np.where(exits & is_short, rules.SHORT_EXITED, 0).astype(np.uint8)
     return TakeProfitFills(
-        exits,
+        sold,
         np.where(exits, level.astype(np.float64), days.close),
         flags,
         np.where(sells, sell.astype(np.float64), np.nan),
@@ -184,23 +208,71 @@ def take_profit_fills(orders: TakeProfit, days: MarketDays, fill: str) -> TakePr
     )
 
 
+class MostTraded(NamedTuple):
+    """Largest tradable values, [bar]: at the close before the bar, and in it; None: no limit."""
+
+    before: Floats | None
+    within: Floats | None
+
+
 def take_profit_account(
-    orders: TakeProfit, fills: TakeProfitFills, days: MarketDays, costs: Costs
-) -> Account:
-    """Compute the account of `TakeProfit` orders; a position without an exit is carried over."""
+    orders: TakeProfit, days: MarketDays, costs: Costs, fill: str, most: MostTraded
+) -> tuple[Account, TakeProfitFills]:
+    """Compute the account of `TakeProfit` orders; what does not exit is carried over.
+
+    Args:
+        orders: target positions and levels.
+        days: market moves of the same bars.
+        costs: borrow and financing rates.
+        fill: fill policy.
+        most: limits on what can be traded.
+    """
     position = orders.position
-    after = np.where(fills.exits, 0.0, drifted(position, days.close))
+    if most.before is not None:
+        position = _limited_take_profit(orders, days, fill, most.before, most.within)
+    fills = take_profit_fills(position, orders, days, fill, most.within)
+    kept = np.sign(position) * (np.abs(position) - fills.sold)
+    gross = position * days.close + np.sign(position) * fills.sold * (fills.move - days.close)
+    whole = fills.sold == np.abs(position)
+    gross = np.where(whole, position * fills.move, gross)
+    left = 1.0 + gross
+    after = np.where(left > 0.0, kept * (1.0 + days.close) / np.where(left > 0.0, left, 1.0), 0.0)
     before = _opening_position(after, days.breaks)
     held = position != 0.0
-    return Account(
+    account = Account(
         position=position,
-        gross=position * fills.move,
+        gross=gross,
         market=np.abs(position - before) + np.where(_ends(days.breaks), np.abs(after), 0.0),
-        limit=np.where(fills.exits, np.abs(position), 0.0),
+        limit=fills.sold,
         carry=_carry(position, days, costs),
         entered=held & (np.sign(position) != np.sign(before)),
         active=held,
+        after=after,
     )
+    return account, fills
+
+
+def _limited_take_profit(
+    orders: TakeProfit, days: MarketDays, fill: str, before: Floats, within: Floats | None
+) -> Floats:
+    """Return positions that move towards their targets by at most `before` a bar."""
+    count = len(orders.position)
+    ones = np.ones(count)
+    longs, shorts = (take_profit_fills(x, orders, days, fill, None) for x in (ones, -ones))
+    most = np.full(count, np.inf) if within is None else within
+    position = np.empty(count)
+    held = 0.0
+    for t in range(count):  # sequential: what a bar does not fill is in the next bar's position
+        start = 0.0 if days.breaks[t] else held
+        position[t] = start + np.clip(orders.position[t] - start, -before[t], before[t])
+        side = np.sign(position[t])
+        fills = longs if side > 0.0 else shorts
+        size = abs(position[t])
+        sold = min(size, most[t]) if fills.sold[t] else 0.0
+        kept = side * (size - sold)
+        left = 1.0 + kept * days.close[t] + side * sold * fills.move[t]
+        held = kept * (1.0 + days.close[t]) / left if left > 0.0 else 0.0
+    return position
 
 
 def account_days(

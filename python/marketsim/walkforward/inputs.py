@@ -19,6 +19,7 @@ from marketsim.forecasts import (
     target_index,
 )
 from marketsim.models import Model
+from marketsim.progress import Progress
 from marketsim.strategies import DecisionView, PastBars
 from marketsim.timing import stage
 from marketsim.walkforward.windows import Stretch, Windows
@@ -81,7 +82,7 @@ class Forecasts:
         plans: Sequence[ForecastPlan],
         *,
         store: ForecastStore | None,
-        progress: bool,
+        progress: Progress,
         targets: str | None = None,
     ) -> Forecasts:
         """Run the plans; raises as `run_plans`."""

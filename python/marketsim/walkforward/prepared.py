@@ -16,6 +16,7 @@ from marketsim.forecasts import ForecastPlan, StoreLike, open_store
 from marketsim.kernels.rules import check_device
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds
 from marketsim.models import Model, load_model
+from marketsim.progress import Progress
 from marketsim.strategies import BarStrategy, Strategy, select_strategies
 from marketsim.walkforward.benchmark import BenchmarkLike, benchmark_series, resolve_benchmark
 from marketsim.walkforward.costs import Costs
@@ -45,7 +46,7 @@ def prepare(
     calendar: str | None = ...,
     targets: str | None = ...,
     store: StoreLike = ...,
-    progress: bool = ...,
+    progress: Progress = ...,
 ) -> Prepared: ...
 
 
@@ -64,7 +65,7 @@ def prepare(
     calendar: str | None = ...,
     targets: str | None = ...,
     store: StoreLike = ...,
-    progress: bool = ...,
+    progress: Progress = ...,
 ) -> PreparedUniverse: ...
 
 
@@ -82,7 +83,7 @@ def prepare(
     calendar: str | None = None,
     targets: str | None = None,
     store: StoreLike = None,
-    progress: bool = True,
+    progress: Progress = True,
 ) -> Prepared | PreparedUniverse:
     """Make every forecast of a walk-forward run once, to evaluate strategies on it many times.
 
@@ -134,7 +135,7 @@ def _prepared(
     model: str | os.PathLike[str] | Model,
     windows: dict[str, Any],
     store: StoreLike,
-    progress: bool,
+    progress: Progress,
     targets: str | None,
     check: bool = True,
 ) -> Prepared:
@@ -266,7 +267,7 @@ def walk_forward(
     aggregate: str = "trimmed_mean_10",
     offset_window: int = 60,
     store: StoreLike = None,
-    progress: bool = True,
+    progress: Progress = True,
     purge: int = 0,
     embargo: int = 0,
     calendar: str | None = None,
@@ -307,7 +308,9 @@ def walk_forward(
         offset_window: length of the fit window of offsets, in bars.
         store: store of forecasts: a path, a `ForecastStore`, None for the user's default
             (`marketsim.forecasts.default_store_path`), False for none.
-        progress: show a progress bar on a terminal when forecasting takes long.
+        progress: show progress when forecasting takes long: a bar on a terminal or in a notebook,
+            a line a minute elsewhere. A function is called with each
+            `marketsim.progress.ProgressState` instead.
         purge: bars left out between the fit window of offsets and the bar decided.
         embargo: bars skipped between one as-of date and the next. From `window` on, some bars
             belong to no simulation: they are not evaluated, and the state that strategies carry

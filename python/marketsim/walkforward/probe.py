@@ -22,6 +22,7 @@ from marketsim.walkforward.evaluate import checked_orders, part_of_orders, same_
 _FORECASTS = 30  # forecasts compared; the newest, for a model that recomputes from `start` on
 _REMOVED = 10
 _AHEAD = 8  # bars after a cut that are changed
+_CALENDAR = 90  # bars among which the end of a month is looked for
 _TOLERANCE = 1e-6  # of the spread of the returns: batches of other sizes may round differently
 
 
@@ -56,6 +57,9 @@ def probe_model(model: Model, bars: Bars) -> None:
             f"without the last {_REMOVED} bars of the series; predict_each(series, start) must "
             "forecast t from series[:t] alone; check=False runs it anyway"
         )
+
+
+_BOTH: tuple[Literal["up", "down"], ...] = ("up", "down")
 
 
 class Trial(NamedTuple):
@@ -126,31 +130,54 @@ _WORDS = {"up": "changed", "down": "changed", "left out": "left out"}
 def trials_of(orders: Orders, dates: npt.NDArray[np.datetime64], asked: int) -> list[Trial]:
     """Choose the second decisions that test a strategy's orders.
 
-    A read of the next bars shows where the strategy is past its first orders, and in any change of
-    these bars far up or far down: one of the two differs from the truth. Two cuts side by side,
-    since a bar may be the last of its week or of its group. The end of a view just before a gap in
-    time shows a read of the calendar. Long runs are tested at later bars, too, while that takes
-    below a sixteenth of the bars that the run decides for.
+    A read of the next bars shows where the strategy changes its orders, in any change of these bars
+    far up or far down: one of the two differs from the truth. Two cuts side by side are tested: a
+    bar may be the last of its group, or one that interpolation leaves as it is; and bars inside a
+    week and a month where there are such. The end of a view just before a gap in time, at the end
+    of a month if one is there, shows a read of the calendar. Long runs are tested at later bars,
+    too, while that takes below a sixteenth of the bars that the run decides for.
     """
     count = len(dates)
     last = count - 2
     if last < 0:
         return []
     moves = changes_of(orders)
-    early = _next(moves, min(3, last), min(last, max(12, asked // 8)), min(6, last))
-    trials = [Trial(early, "up"), Trial(early, "down")]
-    if early < last:
-        trials += [Trial(early + 1, "up"), Trial(early + 1, "down")]
-    gaps = np.diff(dates[: early + 2 + _AHEAD].view(np.int64))
-    wide = np.flatnonzero(gaps > gaps.min())
-    trials.append(Trial(_next(wide, min(3, last), last, early), "left out"))
+    first, stop = min(3, last), min(max(last - 1, 0), max(12, asked // 8))
+    near = moves[moves <= stop]
+    early = _next(near[_inside_periods(dates[: stop + 2])[near]], first, stop, -1)
+    if early < 0:
+        early = _next(moves, first, stop, min(6, stop))
+    trials = [Trial(early, "up"), *(Trial(min(early + 1, last), change) for change in _BOTH)]
+    trials.append(Trial(_before_gap(dates[: min(count, _CALENDAR)], first, early), "left out"))
     left = asked // 16 - sum(trial.cut + 1 + _AHEAD for trial in trials)
     for at in (count // 16, count // 4):
         later = _next(moves, at, last, at)
         left -= 2 * (later + 1 + _AHEAD)
         if later > early + 1 and left >= 0:
-            trials += [Trial(later, "up"), Trial(later, "down")]
+            trials += [Trial(later, change) for change in _BOTH]
     return trials
+
+
+def _before_gap(dates: npt.NDArray[np.datetime64], first: int, other: int) -> int:
+    """Return the first bar before a gap and a new month, a gap, or a new month; else `other`."""
+    gaps, months = np.diff(dates.view(np.int64)), np.diff(dates.astype("M8[M]").view(np.int64))
+    wide, turns = gaps > gaps.min(), months > 0
+    for at in (wide & turns, wide, turns):
+        found = _next(np.flatnonzero(at), first, len(gaps) - 1, -1)
+        if found >= 0:
+            return found
+    return other
+
+
+def _inside_periods(dates: npt.NDArray[np.datetime64]) -> npt.NDArray[np.bool_]:
+    """Whether the next bar is near and of the same week and month, for all bars but the last."""
+    gaps = np.diff(dates.view(np.int64))
+    days = dates.astype("M8[D]")
+    weeks, months = (days.view(np.int64) + 3) // 7, days.astype("M8[M]").view(np.int64)
+    inside: npt.NDArray[np.bool_] = (
+        (gaps == gaps.min()) & (weeks[1:] == weeks[:-1]) & (months[1:] == months[:-1])
+    )
+    return inside
 
 
 def _next(rows: npt.NDArray[np.intp], first: int, last: int, other: int) -> int:

@@ -10,8 +10,10 @@ import numpy.typing as npt
 from marketsim.kernels import rules
 from marketsim.metrics import Trades, filled_trades, held_trades, join_trades
 from marketsim.strategies import Hold, LimitOrders, TakeProfit
-from marketsim.walkforward.held import take_profit_fills
+from marketsim.walkforward.held import drifted, take_profit_fills
+from marketsim.walkforward.inputs import MarketDays
 from marketsim.walkforward.limits import side_fills
+from marketsim.walkforward.outcome import StrategyDays
 from marketsim.walkforward.run import Run, StrategyRun
 from marketsim.walkforward.settings import most_value
 
@@ -55,14 +57,16 @@ def _hold_trades(run: Run, of: StrategyRun, orders: Hold) -> Trades:
     opened, high, low, close = _prices(run)
     at_open = orders.execution == "next_open"
     exits, entries, kind = close, market.previous_close, "close"
+    gross, costs = outcome.gross, outcome.fee
     if at_open:
+        gross, costs = _from_open_to_open(outcome, market)
         goes_on = np.r_[~market.breaks[1:], False]
         exits = np.where(goes_on, np.r_[opened[1:], 0.0], close)
         entries, kind = opened, "open"
     trades = held_trades(
         outcome.position,
-        gross=outcome.gross,
-        costs=outcome.fee,
+        gross=gross,
+        costs=costs,
         entry_price=entries,
         exit_price=exits,
         high=high,
@@ -77,11 +81,30 @@ def _hold_trades(run: Run, of: StrategyRun, orders: Hold) -> Trades:
     return trades
 
 
+def _from_open_to_open(outcome: StrategyDays, market: MarketDays) -> tuple[Floats, Floats]:
+    """Return gross and costs of positions held from open to open, each on the bar of its entry.
+
+    What a position earns after the close, and its borrow and financing, are in the next bar's
+    account, where another position may follow at the open.
+    """
+    rest = (1.0 + market.close) / (1.0 + market.open) - 1.0
+    night = drifted(outcome.position, rest)[:-1] * market.open[1:]
+    night = np.where(market.breaks[1:] | ~outcome.active[1:], 0.0, night)
+    gross, costs = outcome.gross.copy(), outcome.fee.copy()
+    gross[:-1] += night
+    gross[1:] -= night
+    costs[:-1] += outcome.carry[1:]
+    costs[1:] -= outcome.carry[1:]
+    return gross, costs
+
+
 def _take_profit_trades(run: Run, of: StrategyRun, orders: TakeProfit) -> Trades:
     outcome, market = of.outcome, run.inputs.market(run.windows.days)
     _, high, low, close = _prices(run)
-    fills = take_profit_fills(orders, market, run.settings.fill)
-    left = outcome.flags & (rules.LONG_EXITED | rules.SHORT_EXITED) > 0
+    settings = run.settings
+    most = most_value(market.value, settings.volume_cap)
+    fills = take_profit_fills(outcome.position, orders, market, settings.fill, most)
+    left = (fills.sold > 0.0) & (fills.sold == np.abs(outcome.position))
     trades = held_trades(
         outcome.position,
         gross=outcome.gross,

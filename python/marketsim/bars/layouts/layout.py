@@ -64,6 +64,7 @@ class Layout:
         midnight: the zone at whose midnight daily bars are stamped, given as instants.
         dayfirst: the documented order of day and month; None where the column must prove it.
         note: what a reader should know, such as a clock that is not documented.
+        always_open: it is of markets that are open on every day, whose dates are those of UTC.
         traded: name of the layout of the same lines whose volumes are not all 0; "" for none.
         source: where it is documented.
 
@@ -80,5 +81,6 @@ class Layout:
     midnight: str | None = None
     dayfirst: bool | None = None
     note: str = ""
+    always_open: bool = False
     traded: str = ""
     source: str = ""

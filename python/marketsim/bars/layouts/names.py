@@ -89,6 +89,12 @@ STARTS = _set(
 """Folded names of times at which a bar starts, where no other column holds the time."""
 
 
+SETTLES = _set(
+    "settle settlement settlementprice settleprice settlprice sett 结算价 結算價 清算値段"
+)
+"""Folded names of settlement prices: the close of a future where no column is the last price."""
+
+
 SYMBOLS = _set(
     "name stockname stock stocksymbol actsymbol tradingsymbol securitycode securityname security "
     "scrip scripcode asset assetname coin coinname token crypto cryptoname market product "
@@ -110,6 +116,16 @@ FACTORS = _set(
     "backadjustfactor foreadjustfactor sharesoutstanding"
 )
 """Folded names of columns of factors that adjust prices, which step as prices do."""
+
+FIGURES = _set(
+    "vwap wap average trades tradecount numberoftrades nooftrades count turnover amount "
+    "quotevolume quoteassetvolume value adjclose spread tickvolume openint openinterest oi nr "
+    "no num number id index rank row rownumber bid ask change chg dividends dividend splits "
+    "precision digits scale marketcap marketcapitalization sharesoutstanding session year month "
+    "day hour minute second expiry strike signal position confirm flag status isclosed ignore"
+)
+"""Folded names of columns that hold figures of the bar other than its volume."""
+
 
 _THINGS = (
     "security stock share scrip asset company symbol ticker sec product underlying coin token fund "

@@ -16,6 +16,7 @@ from marketsim.forecasts.plan import ForecastPlan, ReturnTable
 from marketsim.forecasts.run import (
     Call,
     Keeper,
+    Made,
     Piece,
     PlanWork,
     calls_of,
@@ -30,6 +31,7 @@ from marketsim.kernels.cuda.arrays import upload
 from marketsim.kernels.cuda.place import Place, find_place
 from marketsim.models import Model, StudentTMixture
 from marketsim.models.traits import traits_of
+from marketsim.progress import Progress
 from marketsim.timing import stage
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def run_plans_on(
     device: str,
     *,
     store: ForecastStore | None,
-    progress: bool = True,
+    progress: Progress = True,
     targets: Collection[str] = TARGETS,
 ) -> list[DeviceCube]:
     """Make forecasts as `run_plans` does, with bit-identical cubes on a device.
@@ -203,7 +205,8 @@ class _Sink:
                 some = targets[part] == target
                 piece = Piece(slice(0), slice(target, target + 1), slice(0, 1), 1)
                 if self.keeper:
-                    self.keeper.keep(work, piece, at[some], records[part][some][:, None, None])
+                    kept = Made(piece, at[some], records[part][some][:, None, None])
+                    self.keeper.keep(work, [kept])
 
     def _wrong(self, transfer: _Transfer) -> Exception:
         """Return the error that the same record raises on the host."""

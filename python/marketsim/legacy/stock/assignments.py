@@ -8,12 +8,11 @@ nothing here reads it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from marketsim.errors import ArgumentError
-from marketsim.legacy.stock import settings
 from marketsim.text import get_logger
 
 logger = get_logger(__name__)
@@ -22,6 +21,8 @@ logger = get_logger(__name__)
 class _Rules(NamedTuple):
     read: frozenset[str]
     constants: Mapping[str, str]
+    assign: Callable[[str, object], None] | None = None
+    kept: frozenset[str] = frozenset()
 
 
 _rules: dict[str, _Rules] = {}
@@ -33,44 +34,77 @@ class OldModule(ModuleType):
 
     def __setattr__(self, name: str, value: Any) -> None:
         rules = _rules[self.__name__]
-        if name in rules.constants:
+        if name in rules.constants and rules.assign:
             last = self.__name__.rpartition(".")[2]
             try:
-                settings.assign(rules.constants[name], value)
+                rules.assign(rules.constants[name], value)
             except ArgumentError as error:
                 text = str(error).partition(" must be ")[2]
                 raise ArgumentError(f"{last}.{name} must be {text}") from None
             return
-        if name not in rules.read and not name.startswith("__"):
-            _say(self.__name__, name)
+        if name in rules.kept:
+            _say(self.__name__, name, _KEPT)
+        elif name not in rules.read and not name.startswith("__"):
+            _say(self.__name__, name, _UNREAD)
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
-        constants = _rules[self.__name__].constants
-        if name in constants:
-            settings.assign(constants[name], None)
+        rules = _rules[self.__name__]
+        if name in rules.constants and rules.assign:
+            rules.assign(rules.constants[name], None)
         else:
             super().__delattr__(name)
 
 
-def watch(name: str, read: Collection[str], constants: Mapping[str, str] | None = None) -> None:
+def watch(
+    name: str,
+    read: Collection[str],
+    constants: Mapping[str, str],
+    assign: Callable[[str, object], None],
+) -> None:
     """Look at what is assigned to a module from here on.
 
     Args:
         name: the module's.
         read: names that are looked up in it at each call, or refused there.
         constants: those that are settings, and which.
+        assign: called with a setting and its value, None where the name is deleted.
     """
-    _rules[name] = _Rules(frozenset(read), constants or {})
+    _rules[name] = _Rules(frozenset(read), constants, assign)
     sys.modules[name].__class__ = OldModule
 
 
-def _say(module: str, name: str) -> None:
+def watch_callee(
+    name: str,
+    *,
+    kept: Collection[str] = (),
+    unread: Collection[str] = (),
+    more: Collection[str] = (),
+) -> None:
+    """Look at what is assigned to a module whose functions the backtest calls.
+
+    Args:
+        name: the module's; call it at the module's end.
+        kept: names that the backtest module imported from it, and keeps.
+        unread: names of the module that nothing reads.
+        more: names that it looks for, and lacks.
+    """
+    read = (vars(sys.modules[name]).keys() - set(unread)) | set(more)
+    _rules[name] = _Rules(frozenset(read), {}, kept=frozenset(kept))
+    sys.modules[name].__class__ = OldModule
+
+
+_UNREAD = (
+    "%s.%s was assigned, and nothing in marketsim.legacy reads it; docs/migration.md lists "
+    "what can be replaced"
+)
+_KEPT = (
+    "%s.%s was assigned: backtest_test3_inline keeps what it imported; assign the name there "
+    "for its backtests"
+)
+
+
+def _say(module: str, name: str, text: str) -> None:
     if (module, name) not in _said:
         _said.add((module, name))
-        logger.warning(
-            "%s.%s was assigned, and nothing in marketsim.legacy reads it; docs/migration.md lists "
-            "what can be replaced",
-            module.rpartition(".")[2],
-            name,
-        )
+        logger.warning(text, module.rpartition(".")[2], name)

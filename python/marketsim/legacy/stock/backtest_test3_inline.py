@@ -21,9 +21,10 @@ import pandas as pd
 import torch
 
 from marketsim.errors import LegacyReplacementError
-from marketsim.legacy.stock import chronos, parameters, pipelines
+from marketsim.legacy.stock import chronos, parameters, pipelines, settings
 from marketsim.legacy.stock.assignments import watch
 from marketsim.legacy.stock.backtest import (
+    ADDED,
     Hooks,
     backtest,
     compute_walk_forward_stats,
@@ -152,9 +153,16 @@ REFUSED = {
     "calculate_profit_torch_with_entry_buysell_profit_values": (
         "profits of all simulations are computed by a kernel"
     ),
+    "series_to_tensor": "moves of all simulations are computed at once, without it",
+    "validate_forecast_order": "all simulations are checked at once, without it",
+    "_compute_return_profile": "means of all simulations are computed at once, without it",
+    "_evaluate_daily_returns": "means of all simulations are computed at once, without it",
 }
 
 logger = logging.getLogger(__name__)
+# Where the module is reloaded, what was assigned is gone, as it was.
+globals().pop("pipeline", None)
+settings.forget_assigned()
 _evaluate_daily_returns = evaluate_daily_returns
 _log_strategy_summary = log_summary
 _GPU_FALLBACK_ENV = "MARKETSIM_ALLOW_CPU_FALLBACK"
@@ -494,7 +502,7 @@ def _crypto_symbols() -> Any:
 
 
 def _is_replaced(name: str) -> bool:
-    return globals().get(name) is not _OWN[name]
+    return globals().get(name) is not _OWN.get(name)
 
 
 def _fetch_spread(symbol: str) -> float:
@@ -562,12 +570,14 @@ def _hooks(model_override: str | None = None) -> Hooks:
         finish=evaluate_and_save_close_policy
         if _is_replaced("evaluate_and_save_close_policy")
         else None,
+        added={name: globals()[name] for name in ADDED if _is_replaced(name)},
     )
 
 
 _OWN = dict(globals())
 # What is looked up here at each call.
 _READ = (
+    *ADDED,
     *NAMES,
     *REFUSED,
     "DEFAULT_KRONOS_PARAMS",
@@ -600,7 +610,7 @@ _READ = (
     "save_close_policy",
     "tb_writer",
 )
-watch(__name__, _READ, _CONSTANTS)
+watch(__name__, _READ, _CONSTANTS, settings.assign)
 
 
 if __name__ == "__main__":

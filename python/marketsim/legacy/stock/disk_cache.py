@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim.errors import FileFormatError, UnsupportedTypeError
+from marketsim.legacy.stock.assignments import watch_callee
 
 if TYPE_CHECKING:
     import torch
@@ -369,3 +370,6 @@ def _write(path: Path, content: bytes) -> None:
         replace_file(path, content, sync=False)
     except OSError as error:
         logger.warning("%s is not kept: %s", path, os.strerror(error.errno or 0))
+
+
+watch_callee(__name__)

@@ -20,6 +20,7 @@ from marketsim.errors import (
     UnknownNameError,
     UnsupportedTypeError,
 )
+from marketsim.legacy.stock.assignments import watch_callee
 from marketsim.legacy.stock.toto_wrapper import check_device
 from marketsim.models import load_model
 from marketsim.text import get_logger
@@ -319,3 +320,6 @@ def _result(
     with np.errstate(divide="ignore", invalid="ignore"):
         percent = np.where(before == 0.0, 0.0, (absolute - before) / before)
     return KronosForecastResult(absolute, percent, one.future)
+
+
+watch_callee(__name__, kept=["KronosForecastingWrapper"])

@@ -23,6 +23,7 @@ import numpy.typing as npt
 import torch
 
 from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.legacy.stock.assignments import watch_callee
 from marketsim.legacy.stock.tensor_profit import (
     as_floats,
     check_fee_rule,
@@ -402,3 +403,8 @@ def _pair(y_test: torch.Tensor, y_test_pred: torch.Tensor) -> list[torch.Tensor]
 def _held(move: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
     """The profit of positions held over a move; float32 results depend on the two products."""
     return torch.clip(position, 0, 10) * move + torch.clip(position, -10, 0) * move
+
+
+watch_callee(
+    __name__, kept=["calculate_profit_torch_with_entry_buysell_profit_values"], unread=["DEVICE"]
+)

@@ -39,7 +39,19 @@ _LARGEST_LEVEL = 1000.0
 Found = tuple[float, float, float]
 _FILLS = ("legacy", "legacy_close_only")
 _CODES = tuple(fill_code(fill, legacy=True) for fill in _FILLS)
-_RULES = {rule: fee_rule_code(rule) for rule in FEE_RULES}
+
+
+class _FeeRules(dict[str, int]):
+    """Codes of fee rules, asked for by name; an unknown name is an ArgumentError."""
+
+    def __missing__(self, rule: str) -> int:
+        return fee_rule_code(rule)
+
+
+# For `_core.best_offsets_of_tensors`, which answers from the memory of 1-D float32 tensors on a
+# processor, and None for other tensors, infinite levels, bounds or fees that the kernels lack.
+EXACT_FILL, EXACT_FILL_AT_CLOSE = _CODES
+EXACT_RULES = _FeeRules({rule: fee_rule_code(rule) for rule in FEE_RULES})
 
 
 @dataclass(frozen=True)
@@ -96,39 +108,6 @@ class Problem:
             total = part if total is None else total + part
         assert total is not None
         return total
-
-
-def exact_offsets(
-    close: Any,
-    high: Any,
-    low: Any,
-    high_pred: Any,
-    low_pred: Any,
-    position: Any,
-    second: Any,
-    bounds: Bounds,
-    close_at_eod: Any,
-    fee: float,
-    fee_rule: str,
-) -> Found | None:
-    """The exact answer, straight from the memory of 1-D float32 tensors on a processor.
-
-    None for tensors that are something else, for infinite levels, and for bounds or a fee that the
-    kernels do not take or that are no plain numbers. `second` is another position, or None.
-    """
-    return _core.best_offsets_of_tensors(
-        close,
-        high,
-        low,
-        high_pred,
-        low_pred,
-        position,
-        second,
-        bounds,
-        _CODES[1 if close_at_eod else 0],
-        _RULES[fee_rule] if fee_rule in _RULES else fee_rule_code(fee_rule),
-        fee,
-    )
 
 
 def _fit_kernel(bounds: Bounds) -> bool:

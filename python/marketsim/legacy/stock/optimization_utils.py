@@ -13,10 +13,17 @@ from typing import Any, NamedTuple
 
 import torch
 
+from marketsim._core import best_offsets_of_tensors, environment_variable
 from marketsim.errors import ArgumentError, LegacyReplacementError
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds
 from marketsim.legacy.stock import loss_utils
-from marketsim.legacy.stock.offset_search import exact_offsets, find_offsets
+from marketsim.legacy.stock.assignments import watch_callee
+from marketsim.legacy.stock.offset_search import (
+    EXACT_FILL,
+    EXACT_FILL_AT_CLOSE,
+    EXACT_RULES,
+    find_offsets,
+)
 from marketsim.legacy.stock.scipy_search import (
     Effort,
     evolve,
@@ -24,7 +31,7 @@ from marketsim.legacy.stock.scipy_search import (
     scipy_optimize,
     searches,
 )
-from marketsim.legacy.stock.settings import setting
+from marketsim.legacy.stock.settings import assigned, setting
 
 __all__ = [
     "ENTRY_EXIT_OPTIMIZER_BACKEND",
@@ -36,6 +43,8 @@ __all__ = [
 ]
 
 ENTRY_EXIT_OPTIMIZER_BACKEND = "marketsim-exact"
+# As a dict, which is read in half the time.
+_FEES = vars(loss_utils)
 
 
 def __getattr__(name: str) -> Any:
@@ -64,12 +73,17 @@ _OBJECTIVES = (
 )
 
 _ASSIGNABLE = (*_OBJECTIVES, *_FLAGS)
+for _name in _ASSIGNABLE:  # where the module is reloaded, what was assigned is gone, as it was
+    globals().pop(_name, None)
+del _name
 
 
 def _optimizer() -> Any:
     """The optimizer that is set, by this module's flags before the environment."""
+    if len(_OWN) == _OWN_NAMES and not (searches or assigned or environment_variable(_VARIABLE)):
+        return "exact"
     asked: str = setting("optimizer")
-    own = globals()
+    own = _OWN
     if not searches and own.keys().isdisjoint(_ASSIGNABLE):
         return asked
     if not own.keys().isdisjoint(_OBJECTIVES):
@@ -225,12 +239,13 @@ def optimize_entry_exit_multipliers(
             more days than can be searched.
         MissingDependencyError: SciPy is asked for and not installed.
     """
-    fee = loss_utils.TRADING_FEE if trading_fee is None else trading_fee
+    fee = _FEES["TRADING_FEE"] if trading_fee is None else trading_fee
     optimizer = _optimizer()
     if optimizer == "exact":
-        found = exact_offsets(
+        found = best_offsets_of_tensors(
             close_actual, high_actual, low_actual, high_pred, low_pred, positions, None,
-            bounds, close_at_eod, fee, loss_utils.FEE_RULE,
+            bounds, EXACT_FILL_AT_CLOSE if close_at_eod else EXACT_FILL,
+            EXACT_RULES[_FEES["FEE_RULE"]], fee,
         )  # fmt: skip
         if found is not None:
             return found
@@ -239,7 +254,7 @@ def optimize_entry_exit_multipliers(
         (positions,),
         close_at_eod=close_at_eod,
         fee=fee,
-        fee_rule=loss_utils.FEE_RULE,
+        fee_rule=_FEES["FEE_RULE"],
         bounds=bounds,
         effort=Effort(maxiter, popsize, atol, seed, workers),
         optimizer=optimizer,
@@ -274,13 +289,14 @@ def optimize_always_on_multipliers(
         close_actual, high_actual, high_pred, low_actual, low_pred, close_at_eod, trading_fee,
             bounds, maxiter, popsize, atol, seed, workers: as there.
     """
-    fee = loss_utils.TRADING_FEE if trading_fee is None else trading_fee
+    fee = _FEES["TRADING_FEE"] if trading_fee is None else trading_fee
     second = None if is_crypto else sell_indicator
     optimizer = _optimizer()
     if optimizer == "exact":
-        found = exact_offsets(
+        found = best_offsets_of_tensors(
             close_actual, high_actual, low_actual, high_pred, low_pred, buy_indicator, second,
-            bounds, close_at_eod, fee, loss_utils.FEE_RULE,
+            bounds, EXACT_FILL_AT_CLOSE if close_at_eod else EXACT_FILL,
+            EXACT_RULES[_FEES["FEE_RULE"]], fee,
         )  # fmt: skip
         if found is not None:
             return found
@@ -289,7 +305,7 @@ def optimize_always_on_multipliers(
         (buy_indicator,) if is_crypto else (buy_indicator, sell_indicator),
         close_at_eod=close_at_eod,
         fee=fee,
-        fee_rule=loss_utils.FEE_RULE,
+        fee_rule=_FEES["FEE_RULE"],
         bounds=bounds,
         effort=Effort(maxiter, popsize, atol, seed, workers),
         optimizer=optimizer,
@@ -376,3 +392,18 @@ def run_bounded_optimizer(
     effort = Effort(maxiter, max(popsize, 1), atol, seed, workers)
     result = minimize(objective, list(bounds), effort, _optimizer())
     return tuple(float(value) for value in result.x), float(result.fun)
+
+
+# Names that a program adds to these (the flags are none of them) make `_optimizer` look at all.
+_VARIABLE = "MARKETSIM_USE_DIRECT_OPTIMIZER"
+_OWN = globals()
+_OWN_NAMES = 0
+_OWN_NAMES = len(_OWN)
+
+
+watch_callee(
+    __name__,
+    kept=["optimize_always_on_multipliers", "optimize_entry_exit_multipliers"],
+    unread=["ENTRY_EXIT_OPTIMIZER_BACKEND"],
+    more=_ASSIGNABLE,
+)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from blake3 import blake3
 
+from marketsim.legacy.stock.assignments import watch_callee
 from marketsim.legacy.stock.settings import setting
 
 if TYPE_CHECKING:
@@ -117,3 +118,6 @@ def _column_bytes(column: pd.Series) -> bytes:
 
 def _key(data_hash: str, key_to_predict: str, day_index: int) -> tuple[str, str, str, int]:
     return (str(setting("toto_model_id")), data_hash, key_to_predict, day_index)
+
+
+watch_callee(__name__)

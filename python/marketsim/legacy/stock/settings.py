@@ -144,8 +144,8 @@ def setting(field: str) -> Any:
         >>> setting("max_horizon") >= 1
         True
     """
-    if _assigned and field in _assigned:
-        return _assigned[field]
+    if assigned and field in assigned:
+        return assigned[field]
     for name in _NAMES[field]:
         text = _core.environment_variable(name)
         if text and text.strip():
@@ -154,7 +154,7 @@ def setting(field: str) -> Any:
 
 
 # Fields that a program has assigned to a constant of an old module.
-_assigned: dict[str, Any] = {}
+assigned: dict[str, Any] = {}
 
 
 def assign(field: str, value: object) -> None:
@@ -164,9 +164,14 @@ def assign(field: str, value: object) -> None:
         ArgumentError: its variable does not know the value.
     """
     parsed = None if value is None else _parsed(_NAMES[field][0], str(value))
-    _assigned.pop(field, None)
+    assigned.pop(field, None)
     if value is not None and parsed != setting(field):
-        _assigned[field] = parsed
+        assigned[field] = parsed
+
+
+def forget_assigned() -> None:
+    """Let the environment decide everything again."""
+    assigned.clear()
 
 
 def current_settings() -> LegacySettings:
@@ -177,7 +182,7 @@ def current_settings() -> LegacySettings:
             ones.
     """
     _log_unused(tuple(unused_variables()))
-    return _settings(tuple(active_variables().items()), tuple(_assigned.items()))
+    return _settings(tuple(active_variables().items()), tuple(assigned.items()))
 
 
 def active_variables() -> dict[str, str]:

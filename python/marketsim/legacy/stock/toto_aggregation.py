@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim.errors import ArgumentError
+from marketsim.legacy.stock.assignments import watch_callee
 from marketsim.models.aggregation import Aggregate, parse_aggregate
 
 __all__ = [
@@ -204,3 +205,6 @@ def _std(matrix: Array) -> Array:
 
 def _quantile(matrix: Array, level: float) -> Array:
     return np.asarray(np.quantile(matrix, level, axis=0))
+
+
+watch_callee(__name__, kept=["aggregate_with_spec"])

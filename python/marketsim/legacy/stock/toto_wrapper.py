@@ -22,6 +22,7 @@ from marketsim.errors import (
     ModelReleasedError,
     UnknownNameError,
 )
+from marketsim.legacy.stock.assignments import watch_callee
 from marketsim.legacy.stock.context_forecasts import forecast_contexts
 from marketsim.legacy.stock.settings import DEFAULT_MODEL_ID
 from marketsim.models import Distribution, Model, load_model
@@ -430,3 +431,6 @@ def _drawer(
         return made.sample(count, seed)
 
     return draw
+
+
+watch_callee(__name__, kept=["TotoPipeline"], more=(*_ORIGINALS, "torch"))

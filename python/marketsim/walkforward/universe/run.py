@@ -28,6 +28,7 @@ from marketsim.kernels.cuda.place import Place, find_place
 from marketsim.kernels.rules import fill_code
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, check_bounds
 from marketsim.models import Model, load_model, parse_aggregate
+from marketsim.progress import Progress
 from marketsim.strategies import Strategy
 from marketsim.strategies.on_device import fitted_strategies
 from marketsim.timing import stage
@@ -64,7 +65,7 @@ def walk_forward_universe(
     aggregate: str = "trimmed_mean_10",
     offset_window: int = 60,
     store: StoreLike = None,
-    progress: bool = True,
+    progress: Progress = True,
     purge: int = 0,
     embargo: int = 0,
     asset_class: str | None = None,
@@ -140,7 +141,7 @@ def prepare_universe(
     model: str | os.PathLike[str] | Model,
     *,
     store: StoreLike,
-    progress: bool,
+    progress: Progress,
     targets: str | None = None,
     device: str = "cpu",
     **windows: Any,
@@ -211,7 +212,7 @@ class Universe:
         model: Model,
         *,
         store: ForecastStore | None,
-        progress: bool,
+        progress: Progress,
         targets: str | None = None,
     ) -> DeviceCube:
         """Make the forecasts that the universe needs; see `run_plans_on`."""

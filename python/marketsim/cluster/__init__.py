@@ -1,0 +1,8 @@
+"""Runs on a Ray cluster: its nodes, tasks of symbols, model actors, the shared store."""
+
+from marketsim.cluster.connect import Cluster, connect
+from marketsim.cluster.facts import NodeFacts
+from marketsim.cluster.run import ClusterRun, run_on
+from marketsim.cluster.tasks import HandedBars, run_each_on
+
+__all__ = ["Cluster", "ClusterRun", "HandedBars", "NodeFacts", "connect", "run_each_on", "run_on"]
