@@ -203,8 +203,7 @@ def _require_answer(address: str) -> None:
 
 
 def _checked(ray: Any) -> tuple[NodeFacts, ...]:
-    alive = [node for node in ray.nodes() if node["Alive"]]
-    told = _ask([(node["NodeID"], node["NodeManagerHostname"]) for node in alive], describe_here)
+    alive, told = _described(ray)
     nodes, wrong, ours = [], [], versions_here()
     for node, facts in zip(alive, told, strict=True):
         has = node["Resources"]
@@ -221,6 +220,19 @@ def _checked(ray: Any) -> tuple[NodeFacts, ...]:
             f"{'; '.join(wrong)}. Install the same versions on every node"
         )
     return tuple(sorted(nodes, key=lambda one: (one.host, one.id)))
+
+
+def _described(ray: Any) -> tuple[list[Any], list[Any]]:
+    """Return the living nodes and what each tells; a node that is lost meanwhile is left out."""
+    while True:
+        alive = [node for node in ray.nodes() if node["Alive"]]
+        asked = [(node["NodeID"], node["NodeManagerHostname"]) for node in alive]
+        try:
+            return alive, _ask(asked, describe_here)
+        except ClusterError:
+            now = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+            if all(id in now for id, _ in asked):
+                raise
 
 
 def _name(id: str, host: str) -> str:
