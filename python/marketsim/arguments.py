@@ -21,9 +21,12 @@ _MOST = 1_000_000_000
 
 def as_number(name: str, value: object, expected: str = "a number") -> float:
     """Convert to float; raise ArgumentError for text, bools and other non-numbers."""
+    if type(value) is float:
+        return value
     try:
         # Refuse text: it may contain a unit or a separator. Arrays of one number are arrays.
-        if not isinstance(value, (str, bytes, bool, np.bool_)) and np.ndim(value) == 0:  # type: ignore[arg-type]
+        several = isinstance(value, np.ndarray) and value.ndim > 0
+        if not several and not isinstance(value, (str, bytes, bool, np.bool_)):
             return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         pass

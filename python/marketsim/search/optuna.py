@@ -433,7 +433,8 @@ class _Run:
                     "a space that is a function must return the parameters by name, a dict: got "
                     f"{params!r:.80}"
                 )
-            canonical(params)
+            if self.depends:
+                canonical(params)
         except BaseException:
             self.study.tell(trial, state=self.package.trial.TrialState.FAIL)
             raise

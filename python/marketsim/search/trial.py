@@ -278,5 +278,7 @@ def canonical(params: Mapping[str, Any]) -> str:
 
 def _check_text(name: str, text: object) -> None:
     """Refuse what a file cannot hold: other types, and halves of characters."""
+    if isinstance(text, str) and text.isascii():
+        return
     if not isinstance(text, str) or any("\ud800" <= letter <= "\udfff" for letter in text):
         raise ArgumentError(f"{name} of a trial must be text: got {text!r:.80}")
