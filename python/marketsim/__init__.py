@@ -333,7 +333,8 @@ def __getattr__(name: str) -> Any:
 
         value = version()
     else:
-        raise AttributeError(f"module 'marketsim' has no attribute {name!r}")
+        advice = "; read_folder reads a folder" if name == "read_bars_folder" else ""
+        raise AttributeError(f"module 'marketsim' has no attribute {name!r}{advice}")
     globals()[name] = value
     return value
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -17,13 +21,96 @@ _MOST = 1_000_000_000
 
 def as_number(name: str, value: object, expected: str = "a number") -> float:
     """Convert to float; raise ArgumentError for text, bools and other non-numbers."""
+    if type(value) is float:
+        return value
     try:
-        # Refuse text: it may contain a unit or a separator.
-        if not isinstance(value, (str, bytes, bool, np.bool_)):
+        # Refuse text: it may contain a unit or a separator. Arrays of one number are arrays.
+        several = isinstance(value, np.ndarray) and value.ndim > 0
+        if not several and not isinstance(value, (str, bytes, bool, np.bool_)):
             return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         pass
-    raise ArgumentError(f"{name} must be {expected}: got {value!r}")
+    raise ArgumentError(f"{name} must be {expected}: got {value!r:.200}")
+
+
+def as_finite(name: str, value: object) -> float:
+    """Convert to float; raise ArgumentError for non-numbers, NaN and infinities."""
+    number = as_number(name, value, "a finite number")
+    if not math.isfinite(number):
+        raise ArgumentError(f"{name} must be a finite number: got {value!r}")
+    return number
+
+
+def as_share(name: str, value: object, interval: str = "(0, 1)") -> float:
+    """Convert to float; raise ArgumentError unless in an interval such as "(0, 1)" or "[0, 1)".
+
+    Example:
+        >>> as_share("confidence", 0.9)
+        0.9
+    """
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    expected = f"a number in {interval}"
+    number = as_number(name, value, expected)
+    above = number >= low if interval[0] == "[" else number > low
+    below = number <= high if interval[-1] == "]" else number < high
+    if not (above and below):
+        raise ArgumentError(f"{name} must be {expected}: got {value!r}")
+    return number
+
+
+def check_one_of(name: str, value: object, words: Iterable[str]) -> str:
+    """Return a word; raise ArgumentError unless it is one of `words`."""
+    known = list(words)
+    if isinstance(value, str) and value in known:
+        return value
+    listed = " or ".join(filter(None, [", ".join(map(repr, known[:-1])), repr(known[-1])]))
+    raise ArgumentError(f"{name} must be {listed}: got {value!r:.200}")
+
+
+def check_name(name: str, value: object) -> str:
+    """Return text; raise ArgumentError for anything else."""
+    if not isinstance(value, str):
+        raise ArgumentError(f"{name} must be text: got {value!r:.200}")
+    return value
+
+
+def is_list(value: object) -> bool:
+    """Whether a value is a list, a tuple, an array or the like, and no text."""
+    return isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, (str, bytes))
+
+
+def check_several(name: str, values: object, of: str) -> None:
+    """Raise ArgumentError unless a value can be iterated, and is no text; `of` says of what."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise ArgumentError(f"{name} must be {of}: got {values!r:.80}")
+
+
+def is_named(value: object) -> bool:
+    """Whether a value maps names, text, to something."""
+    return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+
+
+def check_function(name: str, value: object, example: str) -> None:
+    """Raise ArgumentError unless a value can be called; `example` says what is expected."""
+    if not callable(value):
+        raise ArgumentError(f"{name} must be a function, such as {example}: got {value!r:.200}")
+
+
+def check_path(name: str, value: object) -> Path:
+    """Convert to a path; raise ArgumentError unless text or a path."""
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise ArgumentError(f"{name} must be the path of a file: got {value!r:.200}")
+    return Path(value)
+
+
+def check_new_file(name: str, value: object) -> Path:
+    """Convert to a path; raise ArgumentError unless a file can be written there."""
+    path = check_path(name, value)
+    if not path.parent.is_dir():
+        raise ArgumentError(f"{name} {path}: there is no folder {path.parent}; make it first")
+    if path.is_dir():
+        raise ArgumentError(f"{name} {path} is a folder: give the path of a file")
+    return path
 
 
 def as_numbers(name: str, values: object, dtype: type[Number]) -> npt.NDArray[Number]:

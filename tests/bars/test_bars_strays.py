@@ -121,3 +121,17 @@ def test_an_auction_and_summer_time_are_no_running_bar():
         nanoseconds = times.as_unit("ns").asi8
         for count in range(40, len(times) + 1):
             assert find_running(nanoseconds[:count], known[:count]) == ""
+
+
+@pytest.mark.parametrize("place", [3, 12, 19])
+@pytest.mark.parametrize("days", [2, 3, 5])
+def test_a_week_that_was_not_over_among_weeks_is_named(find, place, days):
+    dates = list(pd.date_range("2024-01-01", periods=20, freq="7D"))
+    whole = pd.DataFrame({"date": dates, "open": 10.5, "high": 12.5, "low": 9.5, "close": 11.5,
+                          "volume": 7})  # fmt: skip
+    assert len(read_bars(whole)) == 20
+    partial = whole.iloc[[place - 1]].assign(date=dates[place - 1] + pd.Timedelta(days=days))
+    mixed = pd.concat([whole.iloc[:place], partial, whole.iloc[place:]], ignore_index=True)
+    assert find(mixed)["within_a_week"].rows == (place,)
+    holidays = [day + pd.Timedelta(days=int(i % 7 == 3)) for i, day in enumerate(dates)]
+    assert len(read_bars(whole.assign(date=holidays))) == 20

@@ -216,6 +216,21 @@ def test_bad_ledger_arguments(folder: Path, capsys: pytest.CaptureFixture) -> No
     assert "'x' is no parameter" in failed(capsys, "heatmap", "--rows", "x", "--columns", "slow")
 
 
+def test_messages_name_flags_and_folders(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    for study in ("one", "other"):
+        run(capsys, *GRID, "--study", study)
+    assert "which study of marketsim-trials.sqlite? state one: it has 'one', 'other'" in failed(
+        capsys, "summary"
+    )
+    assert "there is no folder no" in failed(capsys, "export", "one", "--out", "no/t.csv")
+    heatmap = "heatmap", "one", "--rows", "fast", "--columns", "slow", "--out", "no/t.svg"
+    assert "there is no folder no" in failed(capsys, *heatmap)
+    ledger = "--ledger", "marketsim-trials.sqlite"
+    code = main(["replay", "X.csv", "--params", "fast=2", "slow=6", *ledger])
+    assert code == 2
+    assert "state --study, one of 'other', 'one'" in capsys.readouterr().err
+
+
 def test_the_word_run_may_be_left_out() -> None:
     assert with_command(["search", "X.csv"]) == ["search", "run", "X.csv"]
     assert with_command(["search", "--space", "s"]) == ["search", "run", "--space", "s"]

@@ -112,7 +112,7 @@ def test_missed_and_worse_fills() -> None:
     same = degrade_fills(net, repetitions=5)
     np.testing.assert_allclose(same.total_return, same.actual_total_return)
     for arguments in ({"missed": 1.0}, {"worse": -0.1}, {"size": np.nan}):
-        with pytest.raises(ValueError, match="missed and worse"):
+        with pytest.raises(ValueError, match=r"must be a (finite )?number"):
             degrade_fills(net, **arguments)
     for bad in ([], [[0.1]], [np.inf]):
         with pytest.raises(ValueError, match="net returns of trades"):

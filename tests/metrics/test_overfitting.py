@@ -126,6 +126,33 @@ def test_blocks_have_their_mean_length() -> None:
     assert stats.chisquare(counts[::50] / 12.5).pvalue > 1e-4  # every bar is as likely
 
 
+def plain_score(row: np.ndarray) -> float:
+    """Mean over its standard error as a normal value, by the formulas of long_run, in loops."""
+    bars = len(row)
+    x = row - row.mean()
+    slope = sum(x[t] * x[t - 1] for t in range(1, bars)) / sum(v * v for v in x)
+    slope += (1 + 3 * slope) / bars
+    left = np.array([x[t] - slope * x[t - 1] for t in range(1, bars)])
+    left -= left.mean()
+
+    def covariance(lag: int) -> float:
+        return sum(left[t] * left[t - lag] for t in range(lag, bars - 1)) / (bars - 1)
+
+    limit = 2 * math.sqrt(math.log10(bars) / bars) * covariance(0)
+    last = math.ceil(math.sqrt(bars - 1)) + 5
+    quiet = next(
+        lag for lag in range(last) if all(abs(covariance(lag + i)) < limit for i in range(1, 6))
+    )
+    lags = 2 * quiet
+    weights = [min(1.0, 2 * (1 - lag / lags)) for lag in range(1, lags + 1)]
+    total = covariance(0) * bars / (bars - 2)
+    total += 2 * sum(w * covariance(lag) for lag, w in enumerate(weights, 1))
+    total /= 1 - 2 * sum(weights) / bars
+    freedom = bars / (1 + 2 * sum(w * w for w in weights) + 2 * (1 + slope) / (1 - slope))
+    value = row.mean() * (1 - slope) / math.sqrt(total / bars)
+    return float(stats.norm.isf(stats.t.sf(value, freedom))) if value > 0 else value
+
+
 @pytest.mark.parametrize("gain", [0.0, -0.003])  # with the loss every strategy is worse
 def test_superiority_is_archs_definition(gain: float) -> None:
     from arch.bootstrap import SPA
@@ -158,12 +185,13 @@ def test_superiority_is_archs_definition(gain: float) -> None:
         bars = [drawn_bars(150, length, 8, r) for r in range(400)]
         means = np.array([better[:, at].mean(axis=1) for at in bars])
         least = 0.0 if studentize else -np.inf  # Hansen's own statistic is at least 0, arch's not
-        statistic = max((mean * scale).max(), least)
+        values = np.array([plain_score(row) for row in better]) if studentize else mean
+        statistic = max(values.max(), least)
         drawn = [np.maximum(((means - c) * scale).max(axis=1), least) for c in centres]
         # Nothing beats the market: ours is 1, where arch's is what resampling happens to give.
         expected = [(one > statistic).mean() if statistic > 0.0 else 1.0 for one in drawn]
         assert (got.lower, got.consistent, got.upper) == pytest.approx(expected)
-        assert got.best == (mean * scale).argmax()
+        assert got.best == values.argmax()
         assert got.statistic == pytest.approx(statistic)
 
 
@@ -181,23 +209,56 @@ def test_superiority_is_near_archs_own_samples() -> None:
         assert (np.abs(mine - test.pvalues.to_numpy()) < 4 * error).all()
 
 
-def test_superiority_without_skill_rejects_as_often_as_stated() -> None:
-    runs = 300
-    rejected = {False: 0, True: 0}
+def rejects(count: int, runs: int, rate: float = 0.05) -> bool:
+    """Whether so many rejections are within binomial error (1 in 1,000) of a rate."""
+    low, high = stats.binom.ppf([0.0005, 0.9995], runs, rate)
+    return bool(low <= count <= high)
+
+
+@pytest.mark.parametrize(
+    ("dependence", "length"), [(0.0, None), (0.3, None), (-0.3, None), (0.6, None), (0.3, 1.0)]
+)
+def test_superiority_without_skill_rejects_as_often_as_stated(
+    dependence: float, length: float | None
+) -> None:
+    """Hansen's own standard error rejected 11 % of the time at 0.3, 20 % at 0.6."""
+    runs, rng, rejected = 300, np.random.default_rng(7), 0
     for run in range(runs):
-        returns = RNG.normal(0, 0.01, (10, 200)) * np.linspace(0.5, 2, 10)[:, None]
-        for studentize in rejected:  # which chooses the length of the blocks by the returns
-            p = superior_predictive_ability(
-                returns, block_length=None if studentize else 1.0, repetitions=300, seed=run,
-                studentize=studentize,
-            )  # fmt: skip
-            assert p.lower <= p.consistent <= p.upper
-            rejected[studentize] += p.consistent < 0.05
-    for count in rejected.values():
-        assert count / runs == pytest.approx(0.05, abs=2.5 * math.sqrt(0.05 * 0.95 / runs) + 0.01)
-    skilled = RNG.normal(0, 0.01, (10, 500))
+        returns = rng.normal(0, 0.01, (20, 300))
+        for bar in range(1, 300):
+            returns[:, bar] += dependence * returns[:, bar - 1]
+        returns *= np.linspace(0.5, 2, 20)[:, None]
+        p = superior_predictive_ability(
+            returns[:, 50:], repetitions=300, seed=run, studentize=True, block_length=length
+        )
+        assert p.lower <= p.consistent <= p.upper
+        rejected += p.consistent < 0.05
+    assert rejects(rejected, runs), rejected / runs
+
+
+def test_superiority_of_independent_bars_rejects_as_often_as_stated() -> None:
+    runs, rng, rejected = 600, np.random.default_rng(8), 0
+    for run in range(runs):
+        returns = rng.normal(0, 0.01, (10, 200)) * np.linspace(0.5, 2, 10)[:, None]
+        p = superior_predictive_ability(returns, block_length=1.0, repetitions=300, seed=run)
+        rejected += p.consistent < 0.05
+    assert rejects(rejected, runs), rejected / runs
+
+
+@pytest.mark.parametrize("studentize", [True, False])
+def test_skill_is_found(studentize: bool) -> None:
+    skilled = np.random.default_rng(9).normal(0, 0.01, (10, 500))
     skilled[4] += 0.002
-    assert superior_predictive_ability(skilled, repetitions=1000).consistent < 0.01
+    found = superior_predictive_ability(skilled, repetitions=1000, studentize=studentize)
+    assert found.best == 4
+    assert found.consistent < 0.01
+
+
+def test_a_constant_gain_is_no_luck() -> None:
+    returns = np.zeros((2, 100))
+    returns[1] = 0.001
+    found = superior_predictive_ability(returns, repetitions=50, studentize=True)
+    assert (found.best, found.consistent) == (1, 0.0)
 
 
 def test_bad_arguments_of_superiority() -> None:
@@ -265,6 +326,19 @@ def test_model_confidence_set_keeps_the_best() -> None:
     assert got.p_values[2] < 0.05 and got.p_values.max() == 1.0
     with pytest.raises(ValueError, match="two strategies"):
         model_confidence_set(losses[:1])
+
+
+def test_equal_losses_share_their_place_in_the_confidence_set() -> None:
+    """`arch` divides by the variance of their difference."""
+    rng = np.random.default_rng(4)
+    one, other = np.abs(rng.normal(0, 1, (2, 300)))
+    plain = model_confidence_set([one, other], repetitions=200)
+    got = model_confidence_set([one, other, one, one + 0.5], repetitions=200)
+    assert got.p_values.tolist() == [*plain.p_values, plain.p_values[0], 0.0]
+    assert got.included.tolist() == [*plain.included, plain.included[0], False]
+    same = model_confidence_set([one, one, one + 1.0], repetitions=200)
+    assert same.included.tolist() == [True, True, False]
+    assert same.p_values.tolist() == [1.0, 1.0, 0.0]
 
 
 def test_a_missing_arch_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,7 +150,7 @@ def test_average_linkage_is_scipys() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: probabilistic_sharpe_ratio(0.1, 1), "bars >= 2"),
+        (lambda: probabilistic_sharpe_ratio(0.1, 1), "bars must be a number of at least 2"),
         (lambda: probabilistic_sharpe_ratio(math.nan, 10), "finite"),
         (lambda: probabilistic_sharpe_ratio(0.1, 10, kurtosis=0.0), "kurtosis 3, not 0"),
         (lambda: minimum_track_record_length(0.1, confidence=0.5), r"\(0.5, 1\)"),
@@ -158,7 +158,10 @@ def test_average_linkage_is_scipys() -> None:
         (lambda: minimum_backtest_length(10, target=0.0), "target"),
         (lambda: deflated_sharpe_ratio([0.1, 0.2, 0.1], trials=5), "variance= is needed"),
         (lambda: deflated_sharpe_ratio([[0.1, 0.2]], trials=5, variance=-1.0), "variance must"),
-        (lambda: deflated_sharpe_ratio([[0.1, 0.2], [0.2, 0.1]], strategy=2), "one of 2 rows"),
+        (
+            lambda: deflated_sharpe_ratio([[0.1, 0.2], [0.2, 0.1]], strategy=2),
+            "number of a row, 0 to 1",
+        ),
         (lambda: effective_trials([[0.1, 0.2]], correlation=1.0), "correlation"),
     ],
 )

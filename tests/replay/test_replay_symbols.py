@@ -338,6 +338,77 @@ def test_four_ways_are_one_in_an_account(three) -> None:
         pd.testing.assert_frame_equal(other.trades, first.trades)
 
 
+def by_hand(bars, enter, leave, size, stop, goal):
+    """The plan of signals, asked for after every bar: no bar is passed over."""
+
+    def on_bar(state, bar, features, requests):
+        if state.position > 0.0 and leave[bar.index]:
+            orders.close_position(requests)
+        elif state.position == 0.0 and enter[bar.index]:
+            entry = orders.buy(requests, size, orders.EQUITY)
+            orders.exit_stop(requests, entry, 1.0 - stop)
+            orders.exit_limit(requests, entry, 1.0 + goal)
+
+    return plans.strategy(bars, on_bar, jit=False)
+
+
+@settings(max_examples=30)
+@given(
+    seed=st.integers(0, 10_000),
+    count=st.integers(2, 4),
+    missing=st.booleans(),
+    size=st.sampled_from([0.3, 0.9, 1.5]),
+    maintenance=st.sampled_from([0.0, 0.6]),
+    fill=st.sampled_from(["next_open", "same_close"]),
+    most=st.sampled_from([None, 1]),
+)
+def test_bars_in_which_nothing_is_met_change_no_bit(
+    seed, count, missing, size, maintenance, fill, most
+) -> None:
+    """Signals pass over the bars between their orders; the same by hand looks at each of them."""
+    rng = np.random.default_rng(seed)
+    account = Account(cash=1000.0, fee_bps=3.0, leverage=3.0, maintenance=maintenance, fill=fill)
+    signals, asked = {}, {}
+    for i in range(count):
+        close = 100.0 * np.exp(np.cumsum(rng.normal(-0.002, 0.04, 110)))
+        opened = close * np.exp(rng.normal(0.0, 0.01, 110))
+        high, low = np.maximum(opened, close) * 1.01, np.minimum(opened, close) * 0.99
+        rows = np.column_stack([opened, high, low, close, np.ones(110)])
+        days = np.flatnonzero(rng.random(110) < (0.9 if missing else 1.0))
+        if missing and i == 0:
+            days = days[days < 70]  # ends before the others
+        bars = bars_on(rows[days].tolist(), days.tolist())
+        enter, leave = rng.random((2, len(days))) < 0.06
+        signals[f"S{i}"] = plans.signals(
+            bars, enter, leave, size=size, stop_loss=0.1, take_profit=0.15
+        )
+        asked[f"S{i}"] = by_hand(bars, enter, leave, size, 0.1, 0.15)
+    found = replay_symbols(signals, account=account, max_positions=most)
+    other = replay_symbols(asked, account=account, max_positions=most)
+    for name in ("equity", "cash", "gross"):
+        pd.testing.assert_series_equal(getattr(found, name), getattr(other, name), check_exact=True)
+    pd.testing.assert_frame_equal(found.position, other.position, check_exact=True)
+    pd.testing.assert_frame_equal(found.fills, other.fills, check_exact=True)
+    pd.testing.assert_frame_equal(found.trades, other.trades, check_exact=True)
+    assert str(found.metrics) == str(other.metrics)
+
+
+def test_financing_of_a_position_that_is_the_rest_of_a_rounding_is_a_number() -> None:
+    """A sum that fills move may become 0 beside a position of 1e-17 units."""
+    calm = [(90.0, 90.0, 90.0, 90.0, 0.0)] * 4
+    moved = [(90.0, 104.0, 90.0, 104.0, 1.0), *[(90.0, 90.0, 90.0, 90.0, v) for v in (0, 1, 0)]]
+    account = Account(
+        cash=600.0, slippage_bps=5.0, fill="same_close", borrow=3.65, financing=7.3,
+        periods_per_year=252.0,
+    )  # fmt: skip
+    nan = np.nan
+    made = {
+        "A": plans.targets(bars_on(calm, range(4)), [nan, 0.25, 0.0, nan]),
+        "B": plans.targets(bars_on(moved, range(4)), [0.5, nan, 0.0, nan]),
+    }
+    assert np.isfinite(replay_symbols(made, account=account).equity).all()
+
+
 def test_a_result_pickles(three) -> None:
     made = {s: plans.signals(b, *sma_cross(b), size=0.3) for s, b in three.items()}
     found = replay_symbols(made)

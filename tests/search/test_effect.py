@@ -33,7 +33,7 @@ def test_a_parameter_without_effect_is_refused_by_name(tmp_path: Path) -> None:
             optuna(objective, space, trials=15, ledger=ledger, progress=False)
         assert len(caught.value.result) == 15  # what was found is not lost
         assert ledger.summary("optuna").attempts == len(calls)  # what was tried to know it counts
-    assert len(calls) <= 15 + 2 + 9 + 15 + 2 * 60
+    assert len(calls) <= 15 + 2 + 9 + 15 + 2 * 150
     assert len(optuna(objective, space, trials=5, without_effect="keep", progress=False)) == 5
 
 

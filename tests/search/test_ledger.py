@@ -107,7 +107,7 @@ def test_all_or_none_of_a_call_is_recorded(ledger: Ledger) -> None:
     for bad, message in (
         (Trial("s", {"i": [1]}), "parameter 'i' must be"),
         (Trial("s", {"i": math.nan}), "finite"),
-        (Trial("s", {}, status="running"), "status must be one of complete"),
+        (Trial("s", {}, status="running"), "status must be 'complete', 'failed' or 'pruned'"),
         (Trial("s", {}, net=np.array([np.nan])), "net returns of a trial"),
     ):
         with pytest.raises(ValueError, match=message):

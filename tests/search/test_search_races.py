@@ -146,3 +146,32 @@ def test_searches_of_different_questions_do_not_mix(tmp_path: Path, storage: str
     with Ledger(path) as ledger:
         assert ledger.studies() in ([], ["optuna"])
         assert len(ledger.questions("optuna")) <= 1
+
+
+def many(sets: dict[str, Any]) -> list[float]:
+    with Path("calls").open("a") as file:
+        file.write(f"{len(sets['x'])}\n")
+    time.sleep(0.1)
+    return [float(x) for x in sets["x"]]
+
+
+def whole_grid(path: str) -> None:
+    found = grid(many, {"x": list(range(60))}, batch=10, ledger=path, code="1", progress=False)
+    assert found.scores.tolist() == list(map(float, range(60)))
+
+
+def test_equal_grids_that_begin_at_once_share_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fork = multiprocessing.get_context("fork")
+    runs = [fork.Process(target=whole_grid, args=("t.sqlite",)) for _ in range(3)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join(60)
+    assert [run.exitcode for run in runs] == [0, 0, 0]
+    assert Path("calls").read_text().split() == ["10"] * 6  # each set once
+    with Ledger("t.sqlite", mode="r") as ledger:
+        assert ledger.summary("grid").attempts == 60
+    assert not list(tmp_path.glob("*.lock"))

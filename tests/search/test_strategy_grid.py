@@ -179,7 +179,7 @@ def test_a_killed_grid_keeps_its_batches(tmp_path: Path) -> None:
         (lambda b: grid("sma_cross", b, {"fast": [9]}, metric="alpha"), "unknown metric 'alpha'"),
         (
             lambda b: grid("sma_cross", b),
-            "list of values: got Bars",
+            "function of many sets: got str; a strategy is searched by grid.strategy, bars",
         ),
         (lambda b: grid("sma_cross", b, {"fast": [9]}, 1), "got 4 arguments"),
     ],

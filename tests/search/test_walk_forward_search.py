@@ -77,6 +77,7 @@ def test_trials_are_filed_by_window(tmp_path: Path) -> None:
         assert set(frame.split) == {"train 0-149 of 150", "train 75-224 of 150"}
         assert ledger.studies() == ["s"] and set(frame.data) == {objective.data}
     assert len(found.windows) == 2 and (found.windows.evaluations == 5).all()
+    objective.keep_net = True
     best = objective.one(**{n: int(found.windows[f"param_{n}"][1]) for n in space})
     np.testing.assert_array_equal(found.net[75:], best["net"][225:])
     assert found.windows.in_sample[1] == sharpe_scores(best["net"][None, 75:225])[0]

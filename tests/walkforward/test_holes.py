@@ -35,3 +35,25 @@ def test_ten_months_without_bars_are_not_one_day():
 def test_a_hole_before_the_evaluated_bars_changes_nothing():
     index = pd.bdate_range("2010-07-29", periods=20)
     assert run(index.append(pd.bdate_range("2011-07-29", periods=150))).notes == ()
+
+
+def test_sessions_of_a_named_calendar_without_a_bar_are_named():
+    index = pd.bdate_range("2011-07-29", periods=150)
+    price = np.full(150, 100.0)
+    frame = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close"), price), index)
+    frame["volume"] = 1.0
+    options = {"simulations": 10, "progress": False, "store": False, "strategies": ["simple"]}
+
+    def notes(frame: pd.DataFrame, calendar: str) -> tuple[str, ...]:
+        result = walk_forward(read_bars(frame), "ewma", calendar=calendar, **options)
+        return tuple(note for note in result.summary().notes if "calendar" in note)
+
+    assert notes(frame, "24/5") == ()
+    holed = notes(frame.drop(index[[20, 120]]), "24/5")
+    assert holed == (
+        f"calendar 24/5: 2 sessions between the first and the last bar without a bar, "
+        f"{index[20]:%Y-%m-%d}, {index[120]:%Y-%m-%d}: the next bar's return spans them",
+    )
+    (weekends,) = notes(frame, "24/7")
+    assert "24/7: 60 sessions" in weekends
+    assert "2011-07-30, 2011-07-31" in weekends and "and 55 more" in weekends

@@ -81,7 +81,7 @@ def test_costs(options: dict) -> None:
 @pytest.mark.parametrize(
     ("orders", "message"),
     [
-        (lambda v: ms.Hold(True), r"position must have one value for each of 11 days: got \(\)"),
+        (lambda v: ms.Hold(True), r"position must have one value for each of 11 bars: got \(\)"),
         (lambda v: ms.Hold("a"), "position must be numbers"),
         (lambda v: ms.Hold([[1.0], [1.0, 2.0]]), "position must be numbers, in rows of one length"),
         (lambda v: ms.Hold(None), "position must have one value"),

@@ -467,7 +467,7 @@ def test_a_strategy_of_the_user() -> None:
 @pytest.mark.parametrize(
     ("orders", "message"),
     [
-        (lambda v: ms.Hold(np.ones(3)), "position must have one value for each of 26 days"),
+        (lambda v: ms.Hold(np.ones(3)), "position must have one value for each of 26 bars"),
         (lambda v: np.ones(len(v)), "must return Hold, TakeProfit or LimitOrders: got ndarray"),
         (
             lambda v: ms.Hold(np.full(len(v), np.nan)),

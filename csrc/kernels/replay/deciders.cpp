@@ -6,13 +6,23 @@
 namespace marketsim::replay {
 namespace {
 
+// Every field is stated: a block of memory that is set to 0 at once cannot be read soon after.
 Request market(double quantity, Size size) {
-  Request request{};
-  request.kind = static_cast<int64_t>(Kind::market);
-  request.size = static_cast<int64_t>(size);
-  request.quantity = quantity;
-  request.limit = request.stop = request.trail = request.trail_part = kNone;
-  return request;
+  return {.action = 0,
+          .ticket = 0,
+          .kind = static_cast<int64_t>(Kind::market),
+          .size = static_cast<int64_t>(size),
+          .quantity = quantity,
+          .limit = kNone,
+          .stop = kNone,
+          .trail = kNone,
+          .trail_part = kNone,
+          .bars = 0,
+          .group = 0,
+          .parent = 0,
+          .reduce_only = 0,
+          .at_close = 0,
+          .relative = 0};
 }
 
 // An exit of a position, as a factor of its entry price; it waits for the entry's fill.

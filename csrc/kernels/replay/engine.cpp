@@ -44,35 +44,52 @@ int64_t Engine::glide(int64_t begin, int64_t end) {
     }
     return end;
   }
-  if (bars_.time || trailing_ || ruined()) return begin;  // cash or stops move at every bar
+  const Rest rest = look_from(begin, end, cash_, position_);
+  if (rest.end == begin) return begin;
+  if (curve_.back().cash != cash_ || curve_.back().units != position_) {
+    curve_.push_back({begin, cash_, position_, position_});  // the bar before had no price
+  }
+  pass(begin, rest);
+  equity_ = cash_ + position_ * last_price_;
+  return rest.end;
+}
+
+Engine::Rest Engine::rest_from(int64_t begin, int64_t end) {
+  return look_from(begin, end, kInfinity, 0.0);  // the account as a whole is not looked at here
+}
+
+// Finds bars to rest in that leave an account of this cash and position alive.
+Engine::Rest Engine::look_from(int64_t begin, int64_t end, double cash, double position) {
+  Rest rest{begin, kInfinity, 0.0};
+  if (bars_.time || trailing_ || ruined()) return rest;  // cash or stops move at every bar
   if (changed_) find_reach();
-  if (reach_.below == kInfinity) return begin;
+  if (reach_.below == kInfinity) return rest;
   end = std::min({end, reach_.bar, next_event(begin)});
-  if (begin >= end) return begin;
+  if (begin >= end) return rest;
   Quiet quiet{bars_.open + begin,
               bars_.high + begin,
               bars_.low + begin,
               bars_.close + begin,
               std::max(reach_.below, 0.0),
               reach_.above,
-              cash_,
-              position_,
-              settings_.maintenance * std::abs(position_),
+              cash,
+              position,
+              settings_.maintenance * std::abs(position),
               0.0,
               0.0};
-  const auto count = static_cast<int64_t>(quiet_bars_(quiet, static_cast<size_t>(end - begin)));
-  if (count == 0) return begin;
-  if (curve_.back().cash != cash_ || curve_.back().units != position_) {
-    curve_.push_back({begin, cash_, position_, position_});  // the bar before had no price
-  }
-  see(begin + count - 1);
-  equity_ = cash_ + position_ * last_price_;
-  if (position_ != 0.0) {
-    exposed_bars_ += count;
-    widen(quiet.lowest);
-    widen(quiet.highest);
-  }
-  return begin + count;
+  rest.end = begin + static_cast<int64_t>(quiet_bars_(quiet, static_cast<size_t>(end - begin)));
+  rest.lowest = quiet.lowest;
+  rest.highest = quiet.highest;
+  return rest;
+}
+
+void Engine::pass(int64_t begin, const Rest& rest) {
+  if (rest.end == begin) return;
+  see(rest.end - 1);
+  if (position_ == 0.0) return;
+  exposed_bars_ += rest.end - begin;
+  widen(rest.lowest);
+  widen(rest.highest);
 }
 
 // The first bar from t on that has a split or a dividend, or the number of bars.

@@ -83,6 +83,16 @@ class Engine {
   // `end`.
   int64_t glide(int64_t begin, int64_t end);
 
+  // Bars in which nothing happens but the valuation, up to `end`, with their extremes.
+  struct Rest {
+    int64_t end;
+    double lowest, highest;
+  };
+  // The bars from `begin` on, before `end`, in which no order is met and nothing is paid.
+  Rest rest_from(int64_t begin, int64_t end);
+  // Takes the account over them.
+  void pass(int64_t begin, const Rest& rest);
+
   // Notes the account at the close of bar t.
   void note(int64_t t) {
     const Curve& last = curve_.back();
@@ -134,7 +144,9 @@ class Engine {
   void plan(double equity) { planned_ = equity; }
   // Notes the units held at the close of bar t, without an equity.
   void note_units(int64_t t) {
-    if (curve_.back().held != position_) curve_.push_back({t, 0.0, 0.0, position_});
+    if (noted_ == position_) return;
+    noted_ = position_;
+    curve_.push_back({t, 0.0, 0.0, position_});
   }
   double exposure_bars() const { return static_cast<double>(exposed_bars_); }
   // Adds the figures of its orders and trades.
@@ -163,7 +175,7 @@ class Engine {
   double position() const { return position_; }
   double equity() const { return equity_; }
   int64_t entry_bar() const { return current_.entry_bar; }  // of the position held
-  int64_t last_exit_bar() const { return trades.empty() ? -1 : trades.back().exit_bar; }
+  int64_t last_exit_bar() const { return last_exit_bar_; }  // -1 before the first
 
   // Figures of the equity at each close; see metrics' performance for their definitions.
   Summary summary() const;
@@ -211,6 +223,7 @@ class Engine {
 
   // engine.cpp: bars
   void advance(int64_t t);
+  Rest look_from(int64_t begin, int64_t end, double cash, double position);
   // A bar in which nothing is held and nothing works: only what is known of the market moves.
   void rest(int64_t t) {
     if (is_known(t)) see(t);
@@ -277,6 +290,8 @@ class Engine {
   double trade_gross_ = 0.0, trade_cost_ = 0.0;
   double entry_value_ = 0.0, entry_quantity_ = 0.0, exit_value_ = 0.0, exit_quantity_ = 0.0;
   double average_price_ = 0.0;
+  double noted_ = 0.0;  // the units of the last row of the curve, of an account of several
+  int64_t last_exit_bar_ = -1;
   int64_t next_ticket_ = 1, ruined_bar_ = -1, refused_ = 0, exposed_bars_ = 0;
   int64_t previous_time_ = 0;
   bool has_previous_time_ = false;

@@ -13,12 +13,24 @@ SharedAccount::SharedAccount(std::vector<Leg> legs, const Settings& settings, co
       times_(times),
       count_(count),
       cash_(settings.cash),
+      units_(legs_.size(), 0.0),
       mark_(legs_.size(), 0.0),
-      next_(legs_.size(), 0),
-      row_(legs_.size(), -1),
+      row_(legs_.size(), 0),
       seen_(legs_.size(), 0),
-      wake_(legs_.size(), 0) {
-  for (size_t i = 0; i < legs_.size(); ++i) wake_[i] = legs_[i].decider->next(0);
+      next_(legs_.size(), 0),
+      due_(legs_.size(), 0),
+      asks_(legs_.size(), 0),
+      known_(legs_.size(), 0),
+      resting_(legs_.size(), 0),
+      aligned_(legs_.size(), 0),
+      rest_(legs_.size()),
+      open_(legs_.size() * kBlock, 0.0),
+      close_(legs_.size() * kBlock, 0.0) {
+  for (size_t i = 0; i < legs_.size(); ++i) {
+    const Leg& leg = legs_[i];
+    aligned_[i] = leg.bars.count == count && std::equal(leg.time, leg.time + count, times);
+    due_[i] = bar_of(i, leg.decider->next(0), 0);
+  }
 }
 
 Ended SharedAccount::run(double* equity_to, double* cash_to, double* gross_to) {
@@ -32,15 +44,18 @@ Ended SharedAccount::run(double* equity_to, double* cash_to, double* gross_to) {
       begin(k);
       take_events();
       pay(k);
-      meet_orders();
-      check_margin();
+      meet_orders(k);
+      check_margin(k);
       if (equity() <= 0.0) {
         end_ruined(k);
       } else if (const Ended ended = decide(); ended != Ended::done) {
         return ended;
       }
-      settle();
-      if (ruined_bar_ < 0 && equity() <= 0.0) ruined_bar_ = k;
+      settle(k);
+      if (ruined_bar_ < 0 && equity() <= 0.0) {
+        ruined_bar_ = k;
+        wake_for_good(k);
+      }
     }
     write(k);
   }
@@ -57,21 +72,17 @@ void SharedAccount::lend(size_t i, const Use& use) {
   Engine& engine = *legs_[i].engine;
   const double before = worth_of(i);
   const Others others{value_ - before, gross_ - std::abs(before),
-                      held_ - (engine.position() != 0.0 ? 1 : 0)};
+                      held_ - (units_[i] != 0.0 ? 1 : 0)};
   engine.lend(cash_, equity(), others);
   const size_t fills = engine.fills.size();
   use(engine);
   cash_ = engine.cash();
+  units_[i] = engine.position();
   if (engine.fills.size() != fills) mark_[i] = engine.fills.back().price;
   const double after = worth_of(i);
   value_ = others.value + after;
   gross_ = others.gross + std::abs(after);
-  held_ = others.held + (engine.position() != 0.0 ? 1 : 0);
-}
-
-double SharedAccount::worth_of(size_t i) const {
-  const double position = legs_[i].engine->position();
-  return position == 0.0 ? 0.0 : position * mark_[i];
+  held_ = others.held + (units_[i] != 0.0 ? 1 : 0);
 }
 
 double SharedAccount::price_of(size_t i, Part part) const {
@@ -81,40 +92,31 @@ double SharedAccount::price_of(size_t i, Part part) const {
 
 // Values what is held at the open or the close of this bar; what has none now keeps its last price.
 void SharedAccount::mark(Part part) {
-  for (const size_t i : live_) {
-    if (is_known(i)) mark_[i] = price_of(i, part);
-  }
+  const double* const prices = part == Part::open ? open_now_ : close_now_;
+  std::copy(prices, prices + legs_.size(), mark_.data());
   add_up();
 }
 
 void SharedAccount::add_up() {
-  value_ = gross_ = 0.0;
-  held_ = 0;
+  double value = 0.0, gross = 0.0;
   for (size_t i = 0; i < legs_.size(); ++i) {
-    if (legs_[i].engine->position() == 0.0) continue;
-    value_ += worth_of(i);
-    gross_ += std::abs(worth_of(i));
-    ++held_;
+    const double worth = units_[i] * mark_[i];  // adding the 0 of what is not held changes nothing
+    value += worth;
+    gross += std::abs(worth);
   }
+  value_ = value;
+  gross_ = gross;
 }
 
-// Finds the instruments that this bar concerns. One that holds nothing and has no order is left
-// alone until something may be asked for it.
+// Finds the instruments that this bar concerns.
 void SharedAccount::begin(int64_t k) {
+  if (k % kBlock == 0) enter_block(k);
+  open_now_ = row_of(open_, k);
+  close_now_ = row_of(close_, k);
   live_.clear();
   trades_now_ = false;
   for (size_t i = 0; i < legs_.size(); ++i) {
-    const Leg& leg = legs_[i];
-    const int64_t t = next_[i];
-    row_[i] = -1;
-    if (t == leg.bars.count || leg.time[t] != times_[k]) continue;
-    next_[i] = t + 1;
-    if (t < wake_[i]) continue;
-    row_[i] = t;
-    if (leg.engine->is_idle()) leg.engine->glide(seen_[i], t);  // it knows the bars before
-    seen_[i] = t + 1;
-    live_.push_back(i);
-    trades_now_ = trades_now_ || is_known(i);
+    if (due_[i] <= k) look_at(i, k);
   }
 }
 
@@ -127,6 +129,7 @@ void SharedAccount::take_events() {
     engine.begin_bar(row_[i]);
     cash_ = engine.cash();
     if (!engine.has_events() || engine.position() == 0.0) continue;
+    units_[i] = engine.position();
     mark_[i] = engine.last_price();
     any = true;
   }
@@ -139,6 +142,7 @@ void SharedAccount::pay(int64_t k) {
   if (!trades_now_ && held_ > 0) return;  // due when a price is known again
   const double years = has_paid_ ? years_between(paid_until_, times_[k]) : 0.0;
   const double due = settings_.financing * std::max(0.0, -cash_) * years;
+  add_up();  // what fills left of the sum may be less than one of its parts
   const double gross = gross_;
   paid_until_ = times_[k];
   has_paid_ = true;
@@ -154,7 +158,7 @@ void SharedAccount::pay(int64_t k) {
 }
 
 // Meets the orders of this bar, and values what is held at its close.
-void SharedAccount::meet_orders() {
+void SharedAccount::meet_orders(int64_t k) {
   meeting_.clear();
   acting_.clear();
   for (const size_t i : live_) {
@@ -174,7 +178,7 @@ void SharedAccount::meet_orders() {
   for (const size_t i : live_) {
     if (is_known(i)) legs_[i].engine->value(row_[i], mark_[i]);
   }
-  if (trades_now_ && held_ > 0) ++exposed_bars_;
+  if (held_ > 0 && some_held_trades(k)) ++exposed_bars_;
 }
 
 void SharedAccount::fill(Part part) {
@@ -235,8 +239,12 @@ void SharedAccount::plan(Part part) {
 
 // Closes positions while the equity is too small for what is held: the largest first, of those that
 // have a price now.
-void SharedAccount::check_margin() {
-  while (held_ > 0 && equity() > 0.0 && equity() < settings_.maintenance * gross_) {
+void SharedAccount::check_margin(int64_t k) {
+  const auto called = [&] {
+    return held_ > 0 && equity() > 0.0 && equity() < settings_.maintenance * gross_;
+  };
+  if (called()) wake(k);
+  while (called()) {
     size_t largest = legs_.size();
     for (const size_t i : live_) {
       if (!is_known(i) || worth_of(i) == 0.0) continue;
@@ -254,8 +262,9 @@ void SharedAccount::check_margin() {
 // Closes all positions, at their last price, and cancels all orders.
 void SharedAccount::end_ruined(int64_t k) {
   ruined_bar_ = k;
+  wake_for_good(k);
   for (size_t i = 0; i < legs_.size(); ++i) {
-    const int64_t t = std::max<int64_t>(next_[i] - 1, 0);
+    const int64_t t = std::max<int64_t>(rows_through(i, k) - 1, 0);
     lend(i, [&](Engine& engine) {
       if (engine.position() != 0.0) engine.liquidate(t, mark_[i], kExitLiquidation);
       engine.ruin(t);
@@ -287,15 +296,16 @@ Ended SharedAccount::decide() {
 }
 
 // Notes what is held, and when each instrument has to be looked at again.
-void SharedAccount::settle() {
+void SharedAccount::settle(int64_t k) {
   for (const size_t i : live_) {
-    const Engine& engine = *legs_[i].engine;
     legs_[i].engine->note_units(row_[i]);
-    wake_[i] = engine.is_idle() ? legs_[i].decider->next(row_[i] + 1) : 0;
+    known_[i] = 0;
+    look_again(i, k);
   }
 }
 
 void SharedAccount::finish() {
+  if (ruined_bar_ < 0) wake_for_good(count_ - 1);
   for (size_t i = 0; i < legs_.size(); ++i) {
     const int64_t last = legs_[i].bars.count - 1;
     if (last < 0) continue;

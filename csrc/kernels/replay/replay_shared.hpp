@@ -13,6 +13,10 @@
 // In 3, 5 and 7 those instruments come first whose first order makes a position smaller. An
 // instrument is valued at its last price: of its open in 3 and 4, then of its last fill, then of
 // its close.
+//
+// An instrument is looked at only in bars that may concern more than its value. In the bars before
+// its next one it rests: its prices lie bar by bar in `open_` and `close_` beside those of the
+// others, so that the account is valued from one row of numbers.
 #pragma once
 
 #include <memory>
@@ -47,13 +51,13 @@ class SharedAccount {
   void begin(int64_t k);
   void take_events();
   void pay(int64_t k);
-  void meet_orders();
+  void meet_orders(int64_t k);
   void fill(Part part);
   void plan(Part part);
-  void check_margin();
+  void check_margin(int64_t k);
   void end_ruined(int64_t k);
   Ended decide();
-  void settle();
+  void settle(int64_t k);
   void finish();
 
   template <class Use>
@@ -61,9 +65,29 @@ class SharedAccount {
   void mark(Part part);
   void add_up();
   double price_of(size_t i, Part part) const;
-  double worth_of(size_t i) const;
-  bool is_known(size_t i) const { return row_[i] >= 0 && legs_[i].engine->is_known(row_[i]); }
+  double worth_of(size_t i) const { return units_[i] == 0.0 ? 0.0 : units_[i] * mark_[i]; }
+  bool is_known(size_t i) const { return known_[i] != 0; }
   double equity() const { return cash_ + value_; }
+
+  // replay_shared_rest.cpp: bars in which an instrument is not looked at
+  int64_t bar_of(size_t i, int64_t t, int64_t from) const;
+  int64_t rows_through(size_t i, int64_t k);
+  int64_t rows_in(size_t i, int64_t k) const;
+  void enter_block(int64_t k);
+  void fetch(size_t i, int64_t k) const;
+  void rest_on(size_t i, int64_t k);
+  void look_at(size_t i, int64_t k);
+  void look_again(size_t i, int64_t k);
+  void write_prices(size_t i, int64_t begin, int64_t end);
+  void catch_up(size_t i, int64_t rows);
+  void wake(int64_t k);
+  void wake_for_good(int64_t k);
+  bool some_held_trades(int64_t k);
+  double* row_of(std::vector<double>& prices, int64_t k) {
+    return prices.data() + static_cast<size_t>(k - block_) * legs_.size();
+  }
+
+  static constexpr int64_t kBlock = 32;  // bars
 
   std::vector<Leg> legs_;
   Settings settings_;
@@ -74,10 +98,19 @@ class SharedAccount {
   int64_t held_ = 0, stopped_ = -1, ruined_bar_ = -1, exposed_bars_ = 0;
   int64_t paid_until_ = 0;
   bool has_paid_ = false, trades_now_ = false;
-  // [instrument]: its last price, its next bar, its bar now or -1, the bars that its engine has
-  // been through, and the next that it has to see.
-  std::vector<double> mark_;
-  std::vector<int64_t> next_, row_, seen_, wake_;
+  // [instrument]: the units held and their last price.
+  std::vector<double> units_, mark_;
+  // [instrument]: its bar now, the bars that its engine has been through, a bar not after its next,
+  // the next bar of the account in which it is looked at, and its next in which it may decide.
+  std::vector<int64_t> row_, seen_, next_, due_, asks_;
+  // [instrument]: whether it is looked at in this bar and its prices are known; whether it has a
+  // position or orders and is not looked at; whether its times are those of the account.
+  std::vector<uint8_t> known_, resting_, aligned_;
+  std::vector<Engine::Rest> rest_;
+  int64_t resting_aligned_ = 0;  // of those with the times of the account, how many hold and rest
+  int64_t block_ = 0;            // the first bar of
+  std::vector<double> open_, close_;                   // [bar of a block, instrument]
+  double *open_now_ = nullptr, *close_now_ = nullptr;  // the rows of this bar
   // Instruments that this bar concerns, those that it has orders of, and those that may fill.
   std::vector<size_t> live_, meeting_, acting_, first_, then_;
 };

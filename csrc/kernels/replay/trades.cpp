@@ -65,7 +65,7 @@ void Engine::widen(double price) {
 }
 
 void Engine::close_trade(int64_t t, int64_t kind) {
-  current_.exit_bar = t;
+  current_.exit_bar = last_exit_bar_ = t;
   current_.exit_kind = kind;
   current_.entry_price = entry_value_ / entry_quantity_;
   current_.exit_price = exit_value_ / exit_quantity_;

@@ -47,7 +47,8 @@ def decode(path: Path, data: bytes, expected: str) -> tuple[str, str]:
         ) from None
     if "\0" in text:
         raise FileFormatError(f"{path} holds binary data (a zero byte): {expected}")
-    text = text.rstrip("\x1a")  # the end of a file of DOS
+    if "\x1a" in text[-4:]:  # the end of a file of DOS
+        text = text.rstrip("\x1a\r\n") + "\n"
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():

@@ -218,6 +218,22 @@ def compare_calendar(bars: Rows, name: str) -> CalendarFit:
     )
 
 
+def missing_sessions_note(bars: Rows) -> str:
+    """Say which sessions of the named calendar have no bar; "" where none is missing."""
+    name = bars.calendar
+    if name is None or len(bars) < 2 or Clock.of(bars).step > 1.05 * DAY:
+        return ""
+    missing = compare_calendar(bars, name).missing
+    if not missing:
+        return ""
+    more = f" and {len(missing) - 5:,} more" if len(missing) > 5 else ""
+    count = f"{len(missing):,} session{'s' * (len(missing) > 1)}"
+    return (
+        f"calendar {name}: {count} between the first and the last bar without a bar, "
+        f"{', '.join(missing[:5])}{more}: the next bar's return spans them"
+    )
+
+
 def _compare_times(clock: Clock, schedule: pd.DataFrame, sessions: IntArray) -> CalendarFit:
     """Bars within a day: each belongs to the session that it lies in, else to its own date."""
     opens, closes = (

@@ -7,8 +7,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from marketsim.bars.date_structure import structure_of
+from marketsim.bars.dates import can_be_date
 from marketsim.bars.defect import counted
 from marketsim.bars.layouts import GENERIC, fold
+from marketsim.bars.numbers import GAPS
 from marketsim.errors import FileFormatError
 
 _LETTER = re.compile(r"[^\W\d_]")
@@ -133,10 +136,15 @@ def cut_blank(body: str, delimiter: str) -> tuple[str, list[str]]:
 def cut_footer(body: str, delimiter: str) -> tuple[str, list[str]]:
     """Leave out last lines of prose, as some sites append them; a cut row is kept."""
     kept = body.rstrip()
+    first = next((fields(line, delimiter) for line in body[:4000].split("\n") if line.strip()), [])
+    dated = bool(first and re.match(r"\d", first[0]))
     cut: list[str] = []
     while "\n" in kept and len(cut) < _MOST:
         last = kept[kept.rfind("\n") + 1 :]
-        if not _is_prose(last, delimiter):
+        counts = last.strip() == str(kept.count("\n"))  # EODHD writes the number of rows
+        if not (
+            counts or _is_prose(last, delimiter) or (dated and _is_summary(last, delimiter, first))
+        ):
             break
         cut.append(last.strip().strip('"'))
         kept = kept[: len(kept) - len(last)].rstrip()
@@ -157,6 +165,19 @@ def _is_prose(line: str, delimiter: str) -> bool:
     return words >= 3 or (
         len(filled) == 1 and bool(_LETTER.search(plain)) and not re.search(r"\d", plain)
     )
+
+
+def _is_summary(line: str, delimiter: str, first: Sequence[str]) -> bool:
+    """Whether a line below rows that begin with a digit is a total, or words with a date."""
+    cells = fields(line, delimiter)
+    filled = [cell for cell in cells if cell]
+    if not filled or not _LETTER.search(filled[0]) or cells[0] in GAPS:
+        return False
+    if can_be_date(cells[0]) or structure_of(cells[0]) is not None:
+        return False
+    if not re.match(r"\d", filled[0]):
+        return True
+    return len(filled) == 1 and not _LETTER.search(first[0]) and len(first) > 3
 
 
 _EVENT = re.compile(r"[^\n]*(?:\bDividend\b|\bStock Splits?\b)[^\n]*\n?", re.IGNORECASE)

@@ -86,7 +86,7 @@ def read_bars(
         timezone: an IANA name; by default the one that the source names, else what the layout
             documents, else UTC. Timestamps without a zone are in it, others are converted to it.
             Daily and slower bars keep the date that the source writes, and are stamped at
-            midnight UTC.
+            midnight UTC; a time of the day that is written in UTC or without a zone stays.
         adjusted: needed if a column "adj close" differs from close: True scales open, high, low
             and close by adj close / close, False ignores the column; "auto" scales where there
             is one, and takes other files as they are.

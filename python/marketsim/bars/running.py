@@ -73,6 +73,8 @@ def _off_the_grid(wall: IntArray, known: BoolArray) -> str:
 def find_strays(wall: IntArray, known: BoolArray, running: str = "") -> BoolArray:
     """Rows within a day among bars of days: the bar of a day that was not over, or a second one.
 
+    And rows within a week among bars of weeks.
+
     The first rows tell that the bars are of days: most are at midnight, and a day or more apart.
     A clock that is an hour off in summer is no other time of the day.
 
@@ -92,8 +94,21 @@ def find_strays(wall: IntArray, known: BoolArray, running: str = "") -> BoolArra
     if 2 * np.count_nonzero(head % DAY == 0) <= len(head):
         return _after_days(wall, known, int(head[0] % DAY))
     found = np.asarray(known & (of_day > HOUR) & (of_day < DAY - HOUR))
+    if not found.any() and np.median(np.abs(np.diff(head))) == 7 * DAY:
+        return _within_weeks(wall, known)
     if running:
         found[np.argmax(np.where(known, wall, np.iinfo(np.int64).min))] = False
+    return found
+
+
+def _within_weeks(wall: IntArray, known: BoolArray) -> BoolArray:
+    """Rows between two that are a week apart: the bar of a week that was not over."""
+    found = np.zeros(len(wall), np.bool_)
+    rows = np.flatnonzero(known)
+    rows = rows[np.argsort(wall[rows], kind="stable")]
+    steps = np.diff(wall[rows])
+    short = (steps >= 2 * DAY) & (steps <= 5 * DAY)
+    found[rows[1:-1]] = short[:-1] & short[1:] & (steps[:-1] + steps[1:] == 7 * DAY)
     return found
 
 

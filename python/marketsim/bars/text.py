@@ -35,6 +35,7 @@ EXPECTED = f"expected a header such as {HEADER_EXAMPLE} and one line a bar"
 _DELIMITERS = (",", ";", "\t", "|")
 _LETTER = re.compile(r"[^\W\d_]")
 _NUMERIC = re.compile(r"[-+]?\d[\d.:/-]*(?:[eE][+-]?\d+)?")
+_COMMA = re.compile(r"^([+-]?\d+),(\d+)$")
 _WEB_PAGE = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
 _LOOKED_AT = 40  # lines above the table
 _KNOWN = GENERIC.keys() | {name for layout in LAYOUTS for name in layout.columns}
@@ -202,6 +203,8 @@ def _headless(lines: list[str], first: int, delimiters: tuple[str, ...]) -> _Sta
             rows = rows[:-1]  # it may be cut
         if rows and len(rows[0]) >= 5:
             same = [row for row in rows if len(row) == len(rows[0])]
+            if delimiter != ",":  # a decimal comma
+                same = [[_COMMA.sub(r"\1.\2", cell) for cell in row] for row in same]
             chosen = name_fields(same)
             if chosen is not None:
                 return _Start(

@@ -186,6 +186,16 @@ def _strays(table: Table) -> Defect | None:
             "read each part by itself: split the file at this row",
             lambda row: f"row {table.rows[row]}, {table.show_raw_time(row)}",
         )
+    if len(rest) > 1 and not (table.times[table.strays] % DAY).any():
+        return row_defect(
+            table,
+            "within_a_week",
+            table.strays,
+            "bars of weeks must have one row a week, and these lie between two that are a week "
+            "apart: bars of weeks that were not over, or rows of another file",
+            "remove these rows",
+            lambda row: f"row {table.rows[row]}",
+        )
     return row_defect(
         table,
         "within_a_day",

@@ -6,33 +6,58 @@ import re
 
 import pandas as pd
 
+from marketsim.bars.date_words import WEEKDAYS, plain_words
 from marketsim.bars.eras import plain_years
 from marketsim.bars.periods import first_days
 
-# Abbreviations and names by month, as German, French, Spanish, Portuguese, Italian, Dutch, Polish,
-# Swedish, Turkish and Russian sites write them; no word means two months.
+# Abbreviations and names by month, as sites of some thirty languages write them. No word means two
+# months: Croatian, whose listopada is Polish for November, is left out.
 _MONTHS = {
-    "Jan": "januar janvier janv enero ene janeiro gennaio gen januari stycznia sty ocak oca январь "
-    "января янв",
+    "Jan": "januar janvier janv enero ene janeiro gennaio gen januari stycznia sty ocak oca "
+    "январь января янв tammikuuta tammikuu tammi ledna leden led január ianuarie ian "
+    "січня січень січ ιανουαρίου ιανουάριος ιαν يناير ינואר בינואר januára jaanuar януари "
+    "มกราคม",
     "Feb": "februar février fevrier févr fév febrero fevereiro fev febbraio februari lutego lut "
-    "şubat şub февраль февраля фев",
-    "Mar": "märz mrz mär mars marzo março marco maart mrt marca mart март марта мар",
-    "Apr": "avril avr abril abr aprile april kwietnia kwi nisan nis апрель апреля апр",
-    "May": "mai mayo maio maggio mag mei maja maj mayıs май мая",
-    "Jun": "juni juin junio junho giugno giu czerwca cze haziran haz июнь июня июн",
-    "Jul": "juli juillet juil julio julho luglio lug lipca lip temmuz tem июль июля июл",
-    "Aug": "août aout agosto ago augustus augusti sierpnia sie ağustos ağu август августа авг",
-    "Sep": "septembre sept septiembre setembro settembre set września wrz eylül eyl "
-    "сентябрь сентября сент сен",
-    "Oct": "oktober okt octobre octubre outubro out ottobre ott października paź ekim eki октябрь "
-    "октября окт",
-    "Nov": "novembre noviembre novembro listopada lis kasım kas ноябрь ноября ноя нояб",
+    "şubat şub февраль февраля фев helmikuuta helmikuu helmi února únor úno február "
+    "februarie лютого лютий лют φεβρουαρίου φεβρουάριος φεβ فبراير פברואר בפברואר "
+    "februára veebruar февруари กุมภาพันธ์",
+    "Mar": "märz mrz mär mars marzo março marco maart mrt marca mart март марта мар maaliskuuta "
+    "maaliskuu maalis března březen bře március márc martie березня березень берез "
+    "μαρτίου μάρτιος μαρ مارس מרץ מרס במרץ maret marec märts มีนาคม",
+    "Apr": "avril avr abril abr aprile april kwietnia kwi nisan nis апрель апреля апр huhtikuuta "
+    "huhtikuu huhti dubna duben dub április ápr aprilie квітня квітень квіт απριλίου "
+    "απρίλιος απρ أبريل ابريل אפריל באפריל apríla aprill април เมษายน",
+    "May": "mai mayo maio maggio mag mei maja maj mayıs май мая toukokuuta toukokuu touko května "
+    "květen kvě május máj травня травень трав μαΐου μάιος μαΐ مايو מאי במאי mája พฤษภาคม",
+    "Jun": "juni juin junio junho giugno giu czerwca cze haziran haz июнь июня июн kesäkuuta "
+    "kesäkuu kesä června červen čvn június jún iunie червня червень черв ιουνίου ιούνιος "
+    "ιουν يونيو יוני ביוני júna junij juuni юни มิถุนายน",
+    "Jul": "juli juillet juil julio julho luglio lug lipca lip temmuz tem июль июля июл "
+    "heinäkuuta heinäkuu heinä července červenec čvc július júl iulie липня липень лип "
+    "ιουλίου ιούλιος ιουλ يوليو יולי ביולי júla julij juuli julai юли กรกฎาคม",
+    "Aug": "août aout agosto ago augustus augusti sierpnia sie ağustos ağu август августа авг "
+    "elokuuta elokuu elo srpna srpen srp augusztus серпня серпень серп αυγούστου "
+    "αύγουστος αυγ أغسطس اغسطس אוגוסט באוגוסט agustus agt avgust ogos augusta สิงหาคม",
+    "Sep": "septembre sept septiembre setembro settembre set września wrz eylül eyl сентябрь "
+    "сентября сент сен syyskuuta syyskuu syys září zář szeptember szept septembrie "
+    "вересня вересень верес σεπτεμβρίου σεπτέμβριος σεπ سبتمبر ספטמבר בספטמבר septembra "
+    "septembar септември กันยายน",
+    "Oct": "oktober okt octobre octubre outubro out ottobre ott października paź ekim eki "
+    "октябрь октября окт lokakuuta lokakuu loka října říjen říj október octombrie жовтня "
+    "жовтень жовт οκτωβρίου οκτώβριος οκτ أكتوبر اكتوبر אוקטובר באוקטובר októbra oktobar "
+    "oktoober октомври ตุลาคม",
+    "Nov": "novembre noviembre novembro listopada lis kasım kas ноябрь ноября ноя нояб "
+    "marraskuuta marraskuu marras listopadu noiembrie листопада листопад листоп νοεμβρίου "
+    "νοέμβριος νοε نوفمبر נובמבר בנובמבר novembra novembar ноември พฤศจิกายน",
     "Dec": "dezember dez décembre déc diciembre dic dezembro dicembre grudnia gru aralık ara "
-    "декабрь декабря дек",
+    "декабрь декабря дек joulukuuta joulukuu joulu prosince prosinec decembrie грудня "
+    "грудень груд δεκεμβρίου δεκέμβριος δεκ ديسمبر דצמבר בדצמבר desember desembar "
+    "decembar decembra disember detsember декември ธันวาคม",
 }
-_ENGLISH = {word: month for month, words in _MONTHS.items() for word in words.split()}
+_ENGLISH = {word.casefold(): month for month, words in _MONTHS.items() for word in words.split()}
+_BY_LENGTH = sorted(" ".join(_MONTHS.values()).split(), key=len, reverse=True)
 _MONTH = re.compile(
-    rf"(?<![^\W\d_])(?P<word>{'|'.join(sorted(_ENGLISH, key=len, reverse=True))})(?![^\W\d_])\.?",
+    rf"(?<![^\W\d_])(?P<word>{'|'.join(_BY_LENGTH)})(?![^\W\d_])\.?",
     re.IGNORECASE,
 )
 _OF = re.compile(r" +d[eo]l? +", re.IGNORECASE)  # 4 de marzo de 2024
@@ -44,6 +69,7 @@ _HALF = re.compile(rf" ?(?P<half>{'|'.join(_HALVES)}) ?(?P<clock>\d{{1,2}}:\d{{2
 _DOTTED_HALF = re.compile(r"(?<=[\d ])([ap])\. ?m\.?(?![^\W\d_])", re.IGNORECASE)
 _DOT_AND_BLANK = re.compile(r"(?<=\d)\. +(?=\d{1,4}(?![\d:])|[^\W\d_])")  # 4. März, 4. 3. 2024
 _LAST_DOT = re.compile(r"^(\d{1,4}\.\d{1,2}\.\d{1,4})\.(?= |$)")  # 2024.03.04.
+_DAY_DOT = re.compile(r"(?:(?<=[A-Za-z] \d)|(?<=[A-Za-z] \d\d))\.$")  # 2024 Jan 2.
 _LETTER = re.compile(r"[^\W\d_]")
 _DOT = re.compile(r"\d\.(?: |$)", re.MULTILINE)
 _FOREIGN = re.compile(
@@ -65,7 +91,7 @@ def in_english(texts: pd.Series) -> tuple[pd.Series, str]:
     texts, era = plain_years(texts)
     texts, period = first_days(texts)
     said = [words for words in (era, period) if words]
-    texts = _with_colons(texts)
+    texts = _with_colons(plain_words(texts))
     joined = "\n".join(texts)
     if _SPACED.search(joined):  # 2024- 03- 25 and 2024년 3월 25일, as sites of Korea write them
         texts = texts.str.replace(_KOREAN, r"\1-\2-\3", regex=True)
@@ -89,7 +115,8 @@ def in_english(texts: pd.Series) -> tuple[pd.Series, str]:
     texts = texts.str.replace(
         _DOT_AND_BLANK, lambda m: "." if m.string[m.end()].isdigit() else " ", regex=True
     )
-    return texts.str.replace(_LAST_DOT, r"\1", regex=True), ", ".join(said)
+    texts = texts.str.replace(_LAST_DOT, r"\1", regex=True)
+    return texts.str.replace(_DAY_DOT, "", regex=True), ", ".join(said)
 
 
 _ALL_ALIKE = re.compile(
@@ -124,11 +151,6 @@ _ENGLISH_WORD = re.compile(
     r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?",
     re.IGNORECASE,
 )
-_DAYS = (
-    "montag dienstag mittwoch donnerstag freitag samstag sonntag mo di mi do fr sa so "
-    "lundi mardi mercredi jeudi vendredi samedi dimanche lun mar mer jeu ven sam dim "
-    "lunes martes miércoles jueves viernes sábado domingo segunda terça quarta quinta sexta"
-)
 
 
 _PERIOD = re.compile(
@@ -146,5 +168,5 @@ def is_calendar_word(word: str) -> bool:
         bool(_PERIOD.fullmatch(folded))
         or bool(_ENGLISH_WORD.fullmatch(folded))
         or folded in _ENGLISH
-        or folded in _DAYS.split()
+        or folded in WEEKDAYS
     )

@@ -317,13 +317,18 @@ def add_store_arguments(group: argparse._ArgumentGroup) -> None:
     choice = group.add_mutually_exclusive_group()
     choice.add_argument(
         "--store",
-        type=Path,
+        type=store_location,
         metavar="PATH",
         help="folder of the store (default: MARKETSIM_STORE, or marketsim/store in the "
         "user's cache folder)",
     )
     choice.add_argument("--no-store", action="store_true", help="do not store forecasts")
     add_lock_timeout(group)
+
+
+def store_location(text: str) -> Path | str:
+    """Read --store: a folder, or the URL of a store that the nodes of a cluster share."""
+    return text if "://" in text else Path(text)
 
 
 def add_lock_timeout(group: argparse._ActionsContainer) -> None:
@@ -348,6 +353,8 @@ def opened_store(args: argparse.Namespace) -> ForecastStore | None:
     """Open the store of `add_store_arguments`; None for --no-store."""
     from marketsim.forecasts import PredictionStore, open_store
 
+    if isinstance(args.store, str):
+        raise ArgumentError(f"--store {args.store} is a URL, which --cluster alone can use")
     store = open_store(False if args.no_store else args.store)
     if isinstance(store, PredictionStore):
         store.lock_timeout = args.lock_timeout

@@ -27,7 +27,7 @@ from marketsim.cli.arguments import (
     report_reading,
 )
 from marketsim.cli.costs import add_cost_arguments, allow_rebates, as_rate, costs_of, volume_cap_of
-from marketsim.cli.each import add_jobs, counts_of, each_symbol
+from marketsim.cli.each import add_jobs, counts_of, each_symbol, ready, refuse_cluster
 from marketsim.cli.outputs import add_force, check_output, is_page, is_saved_run
 from marketsim.cli.parser import Source
 from marketsim.errors import ArgumentError
@@ -36,7 +36,7 @@ from marketsim.kernels.rules import FILLS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from marketsim.bars import Bars, BarsFolder
+    from marketsim.bars import Bars
     from marketsim.cli.combined import SymbolSummary
     from marketsim.forecasts import ForecastStore
     from marketsim.models import Model
@@ -56,6 +56,7 @@ _EXAMPLES = """examples: (`marketsim demo-data` writes demo.csv)
   marketsim backtest AAPL.csv --strategies simple --ledger trials.sqlite
   marketsim backtest bars/ --symbols AAPL MSFT --report reports/
   marketsim backtest bars/ --model ewma --jobs 8
+  marketsim backtest bars/ --cluster 10.0.0.1:6379 --store s3://bucket/store
   marketsim backtest AAPL.csv --model Datadog/Toto-2.0-22m --dtype bfloat16
   marketsim backtest AAPL.csv --model checkpoints/toto --device cuda --variates joint
 
@@ -178,6 +179,7 @@ def run(args: argparse.Namespace) -> int:
         raise ArgumentError("--save is of one symbol and model: leave it out")
     if folder:
         return _run_folder(args)
+    refuse_cluster(args)
     if args.save:
         check_output(args.save, "--save", args.force, is_saved_run)
     if args.report:
@@ -257,14 +259,17 @@ def _run_folder(args: argparse.Namespace) -> int:
             check_output(args.report / name, "--report", args.force, is_page)
     for name, why in folder.problems.items():
         combined.fail(name, why)
-    store = opened_store(args)
     fork = can_share_memory()  # asked before a model loads torch
     model = loaded_model(args)
-    work = _SymbolRun(args, folder, model, store, pages)
-    ran = each_symbol(
-        work, list(folder), combined.add, args, description="backtesting", fork=fork, store=store,
-        units=lambda found: found.forecasts,
-    )  # fmt: skip
+    with ready(args, folder, model, lambda: opened_store(args)) as given:
+        if given.run is not None and args.report:
+            args.report = args.report.resolve()
+            given.run.cluster.require_shared(args.report)
+        ran = each_symbol(
+            _SymbolRun(args, given.bars, given.model, given.store, pages), list(folder),
+            combined.add, args, description="backtesting", fork=fork, store=given.store,
+            units=lambda found: found.forecasts, run=given.run,
+        )  # fmt: skip
     for symbol, why in ran.errors.items():
         combined.fail(symbol, why)
     if args.report:
@@ -286,7 +291,7 @@ class _SymbolRun:
     """The backtest of one symbol of a folder."""
 
     args: argparse.Namespace
-    folder: BarsFolder
+    folder: Mapping[str, Bars]
     model: Model
     store: ForecastStore | None
     pages: Mapping[str, str]

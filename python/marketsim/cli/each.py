@@ -6,15 +6,17 @@ import argparse
 import contextlib
 import io
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from marketsim.cli.flags import as_flags
-from marketsim.errors import MarketsimError, StoreWriteError
+from marketsim.errors import ArgumentError, MarketsimError, StoreWriteError
 from marketsim.processes import Outcome, WorkerLostError, run_each
 
 if TYPE_CHECKING:
+    from marketsim.bars import Bars
+    from marketsim.cluster import ClusterRun
     from marketsim.forecasts import ForecastStore
     from marketsim.progress import Progress
 
@@ -30,6 +32,70 @@ def add_jobs(group: argparse._ActionsContainer) -> None:
         metavar="N",
         help="processes that share a folder's symbols; the result is the same (default: 1)",
     )
+
+    group.add_argument(
+        "--cluster",
+        metavar="auto|ADDRESS",
+        help="run a folder's symbols on a Ray cluster instead: auto, or the address of its head, "
+        "host:port; --store is then a folder that its nodes share, or a URL",
+    )
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What the work on a folder's symbols is given.
+
+    Attributes:
+        bars: bars by symbol.
+        model: the model, or one whose forecasts the cluster's actors make.
+        store: the store of forecasts; None for none.
+        run: the run on a cluster; None for processes of this machine.
+    """
+
+    bars: Mapping[str, Bars]
+    model: Any
+    store: Any
+    run: ClusterRun | None = None
+
+
+@contextlib.contextmanager
+def ready(
+    args: argparse.Namespace,
+    bars: Mapping[str, Bars],
+    model: Any,
+    store: Callable[[], ForecastStore | None] = lambda: None,
+) -> Iterator[Ready]:
+    """Prepare the work on symbols, here or with --cluster; what is wrong raises before it starts.
+
+    Args:
+        args: the command's arguments: cluster, jobs, and where it has a store store and no_store.
+        bars: bars by symbol.
+        model: the model; None for work without forecasts.
+        store: opens the store of processes of this machine.
+    """
+    if args.cluster is None:
+        yield Ready(bars, model, store())
+        return
+    from marketsim.cluster import run_on
+
+    if args.jobs > 1:
+        raise ArgumentError(f"--jobs and --cluster exclude each other: got --jobs {args.jobs}")
+    shared = None if getattr(args, "no_store", False) else getattr(args, "store", None)
+    with run_on(args.cluster, model, bars, shared) as run:
+        if not args.quiet:
+            count, cpus = len(run.cluster.nodes), run.cluster.cpus
+            print(f"cluster {run.cluster.address}: {count} nodes, {cpus} CPUs", file=sys.stderr)
+        yield Ready(run.bars, run.model, run.store, run)
+
+
+def refuse_cluster(args: argparse.Namespace) -> None:
+    """Raise for --cluster of one symbol.
+
+    Raises:
+        ArgumentError: --cluster is given.
+    """
+    if args.cluster is not None:
+        raise ArgumentError("--cluster runs the symbols of a folder: got one symbol")
 
 
 def _jobs(text: str) -> int:
@@ -78,6 +144,8 @@ def each_symbol(
     units: Callable[[Any], int],
     jobs: int | None = None,
     sizes: Mapping[str, int] | None = None,
+    run: ClusterRun | None = None,
+    symbols_of: Callable[[str], Sequence[str]] = lambda name: (name,),
 ) -> Ran:
     """Run `work` on each symbol in --jobs processes; `take` what it found, in the symbols' order.
 
@@ -97,6 +165,8 @@ def each_symbol(
         units: how many of them a symbol's result is.
         jobs: instead of `args.jobs`.
         sizes: how many symbols each name of `symbols` stands for; one by default.
+        run: the run on a cluster, whose nodes do the work instead of processes.
+        symbols_of: the symbols that a name of `symbols` stands for, whose bars its task is given.
 
     Raises:
         Exception: an error of `work` that is no symbol's alone: a full store, or a defect.
@@ -132,7 +202,10 @@ def each_symbol(
     def here(symbol: str) -> _Said:
         return call.aloud(symbol, bar.within)
 
-    outcomes = run_each(call if several else here, symbols, jobs=jobs, fork=fork)
+    if run is None:
+        outcomes = run_each(call if several else here, symbols, jobs=jobs, fork=fork)
+    else:
+        outcomes = run.each(call, symbols, symbols_of)
     with contextlib.closing(outcomes), bar:  # type: ignore[type-var]
 
         def name_next() -> None:
@@ -213,6 +286,4 @@ class _Heard:
 
 def counts_of(store: ForecastStore | None) -> dict[str, int]:
     """Counters of a store on disk; empty for others."""
-    from marketsim.forecasts import PredictionStore
-
-    return store.counters if isinstance(store, PredictionStore) else {}
+    return dict(getattr(store, "counters", {}))

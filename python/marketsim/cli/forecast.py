@@ -22,8 +22,9 @@ from marketsim.cli.arguments import (
     loaded_model,
     read_folder_source,
     read_source,
+    store_location,
 )
-from marketsim.cli.each import Ran, add_jobs, each_symbol
+from marketsim.cli.each import Ran, Ready, add_jobs, each_symbol, ready
 from marketsim.cli.flags import as_flags
 from marketsim.cli.forecast_plan import (
     Planner,
@@ -36,6 +37,7 @@ from marketsim.cli.parser import Source
 from marketsim.cli.store_look import store_path
 from marketsim.cli.store_text import plural, print_json
 from marketsim.errors import (
+    ArgumentError,
     MarketsimError,
     StoreReadOnlyError,
     StoreWarning,
@@ -44,8 +46,8 @@ from marketsim.errors import (
 from marketsim.processes import can_share_memory
 
 if TYPE_CHECKING:
-    from marketsim.bars import Bars, BarsFolder
-    from marketsim.forecasts import ForecastPlan, PredictionStore
+    from marketsim.bars import Bars
+    from marketsim.forecasts import ForecastPlan, ForecastStore, PredictionStore
     from marketsim.models import Model
     from marketsim.progress import Progress
 
@@ -103,7 +105,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     store = parser.add_argument_group("the store")
     store.add_argument(
         "--store",
-        type=Path,
+        type=store_location,
         metavar="PATH",
         help="folder of the store (default: MARKETSIM_STORE, or marketsim/store in the user's "
         "cache folder)",
@@ -132,15 +134,17 @@ def run(args: argparse.Namespace) -> int:
     folder = args.source != "demo" and Path(args.source).is_dir()
     fork = can_share_memory()  # asked before a model loads torch
     model = loaded_model(args)
-    path = store_path(args.store)
-    planner = Planner(args, model, path) if args.plan else None
-    work = planner.count_all if planner else _Maker.of(args, model, path)
+    path = _store_of(args, folder)
+    planner = Planner(args, model, path) if isinstance(path, Path) and args.plan else None
     ran = Ran()
     if folder:
         listed = read_folder_source(args)
-        found, ran = _each_group(listed, work, args, fork, 1 if planner else together(model))
+        with ready(args, listed, model, lambda: None if planner else _opened(args, path)) as given:
+            work = planner.count_all if planner else _Maker(args, given.model, given.store)
+            found, ran = _each_group(given, work, args, fork, 1 if planner else together(model))
         ran.errors = listed.problems | ran.errors
     else:
+        work = planner.count_all if planner else _Maker(args, model, _opened(args, path))
         bars = read_source(args)
         found = work([(bars, plan_forecasts(args, bars))], not args.quiet)
     if args.json:
@@ -163,6 +167,29 @@ def run(args: argparse.Namespace) -> int:
     return folder_exit(len(found), len(ran.errors))
 
 
+def _store_of(args: argparse.Namespace, folder: bool) -> Path | str:
+    if args.cluster is None:
+        if isinstance(args.store, str):
+            raise ArgumentError(f"--store {args.store} is a URL, which --cluster alone can use")
+        return store_path(args.store)
+    if args.plan or not folder or args.store is None:
+        raise ArgumentError(
+            "--cluster fills a store that its nodes share with the forecasts of a folder: give a "
+            "folder and --store, and leave out --plan"
+        )
+    location: Path | str = args.store
+    return location
+
+
+def _opened(args: argparse.Namespace, path: Path | str) -> PredictionStore:
+    from marketsim.forecasts import PredictionStore
+
+    store = PredictionStore(path, lock_timeout=args.lock_timeout)
+    if store.why_not:
+        raise StoreReadOnlyError(f"this store cannot be written: {store.why_not}")
+    return store
+
+
 Planned: TypeAlias = "tuple[Bars, tuple[ForecastPlan, ...]]"
 Work: TypeAlias = "Callable[[Sequence[Planned], Progress], list[SymbolForecasts]]"
 
@@ -178,12 +205,13 @@ def together(model: Model) -> int:
 
 
 def _each_group(
-    folder: BarsFolder, work: Work, args: argparse.Namespace, fork: bool, most: int
+    given: Ready, work: Work, args: argparse.Namespace, fork: bool, most: int
 ) -> tuple[list[SymbolForecasts], Ran]:
     """Forecast groups of symbols; note a symbol's error, stop at a store's."""
-    symbols = list(folder)
+    symbols = list(given.bars)
     jobs = 1 if args.plan else args.jobs  # counting adds up in this process
-    size = min(most, -(-len(symbols) // jobs))
+    shares = jobs if given.run is None else given.run.cluster.cpus
+    size = min(most, -(-len(symbols) // shares))
     groups = [symbols[i : i + size] for i in range(0, len(symbols), size)]
     names = {f"{group[0]} to {group[-1]}" if group[1:] else group[0]: group for group in groups}
     found: list[SymbolForecasts] = []
@@ -194,10 +222,11 @@ def _each_group(
         errors.update(made[1])
 
     ran = each_symbol(
-        _Group(args, folder, work, names), list(names), take, args, description="forecasting",
+        _Group(args, given.bars, work, names), list(names), take, args, description="forecasting",
         fork=fork, jobs=jobs, unit="" if args.plan else "forecasts",
         units=lambda made: sum(one.needed for one in made[0]),
         sizes={name: len(group) for name, group in names.items()},
+        run=given.run, symbols_of=names.__getitem__,
     )  # fmt: skip
     ran.errors = errors | ran.errors
     ran.done = [row.symbol for row in found]
@@ -210,7 +239,7 @@ class _Group:
     """The forecasts of a group of symbols."""
 
     args: argparse.Namespace
-    folder: BarsFolder
+    folder: Mapping[str, Bars]
     work: Work
     groups: Mapping[str, Sequence[str]]
 
@@ -253,16 +282,7 @@ class _Maker:
 
     args: argparse.Namespace
     model: Model
-    store: PredictionStore
-
-    @classmethod
-    def of(cls, args: argparse.Namespace, model: Model, path: Path) -> _Maker:
-        from marketsim.forecasts import PredictionStore
-
-        store = PredictionStore(path, lock_timeout=args.lock_timeout)
-        if store.why_not:
-            raise StoreReadOnlyError(f"this store cannot be written: {store.why_not}")
-        return cls(args, model, store)
+    store: ForecastStore
 
     def __call__(self, group: Sequence[Planned], progress: Progress) -> list[SymbolForecasts]:
         from marketsim.forecasts import ReturnTable, held, run_plans

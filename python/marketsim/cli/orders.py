@@ -112,7 +112,8 @@ def run(args: argparse.Namespace) -> int:
 
     folder = args.source != "demo" and Path(args.source).is_dir()
     model = loaded_model(args)
-    store = opened_store(args)
+    shared = None if args.no_store else args.store
+    store = shared if args.cluster is not None else opened_store(args)
     bars, errors = read_all(args)
     frame = next_orders(
         bars,
@@ -133,6 +134,7 @@ def run(args: argparse.Namespace) -> int:
         progress=not args.quiet,
         errors=errors if folder else None,
         jobs=args.jobs,
+        cluster=args.cluster,
     )
     kind = "json" if args.json else args.format
     if kind == "json":

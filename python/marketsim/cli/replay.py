@@ -20,7 +20,7 @@ from marketsim.cli.arguments import (
     read_source,
     report_reading,
 )
-from marketsim.cli.each import add_jobs, each_symbol
+from marketsim.cli.each import add_jobs, each_symbol, ready, refuse_cluster
 from marketsim.cli.loading import load_object
 from marketsim.cli.outputs import add_force, check_output, is_page
 from marketsim.cli.parser import Source
@@ -28,7 +28,9 @@ from marketsim.errors import ArgumentError, MarketsimError, StrategyError, Unkno
 from marketsim.processes import can_share_memory
 
 if TYPE_CHECKING:
-    from marketsim.bars import Bars, BarsFolder
+    from collections.abc import Mapping
+
+    from marketsim.bars import Bars
     from marketsim.progress import Progress
     from marketsim.replay import ReplayResult
 
@@ -139,6 +141,7 @@ def run(args: argparse.Namespace) -> int:
     params = _parameters(args.params)
     if args.source != "demo" and Path(args.source).is_dir():
         return _run_folder(args, params)
+    refuse_cluster(args)
     bars = read_source(args)
     result = _replayed(args, bars, params)
     study = f"{args.strategy.rpartition(':')[2]} {bars.symbol}"  # as `search` calls it
@@ -192,10 +195,12 @@ def _run_folder(args: argparse.Namespace, params: dict[str, Any]) -> int:
         )
     folder = read_folder_source(args)
     figures: dict[str, dict[str, Any]] = {}
-    ran = each_symbol(
-        _SymbolReplay(args, folder, params), list(folder), figures.__setitem__, args,
-        description="replaying", fork=can_share_memory(), unit="symbols", units=lambda _: 1,
-    )  # fmt: skip
+    with ready(args, folder, None) as given:
+        ran = each_symbol(
+            _SymbolReplay(args, given.bars, params), list(folder), figures.__setitem__, args,
+            description="replaying", fork=can_share_memory(), unit="symbols", units=lambda _: 1,
+            run=given.run,
+        )  # fmt: skip
     errors = folder.problems | ran.errors
     if args.json:
         facts = {"symbols": list(figures.values()), "errors": errors}
@@ -245,7 +250,7 @@ class _SymbolReplay:
     """The replay of one symbol of a folder."""
 
     args: argparse.Namespace
-    folder: BarsFolder
+    folder: Mapping[str, Bars]
     params: dict[str, Any]
 
     def __call__(self, symbol: str, _: Progress) -> dict[str, Any]:

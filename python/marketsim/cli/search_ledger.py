@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from marketsim.arguments import check_new_file
 from marketsim.cli.arguments import add_with_default
 from marketsim.cli.store_text import print_json
 from marketsim.errors import ArgumentError
@@ -70,6 +71,11 @@ def with_trials(
 
     with Ledger(args.ledger) as ledger:
         made = trials_of(result, ledger)
+        if args.study is None and len(made) > 1:
+            raise ArgumentError(
+                f"{len(made)} searches of {args.ledger} made this result: state --study, one of "
+                f"{', '.join(repr(one.study) for one in made)}"
+            )
         name = args.study if args.study or made else study
         before = ledger.summary(name).attempts if name else 0
         found = with_ledger(result, ledger, name, params=params)
@@ -144,8 +150,10 @@ def _study(args: argparse.Namespace, ledger: Ledger) -> str:
     known = ledger.studies()
     if args.study is None and len(known) == 1:
         return known[0]
+    names = ", ".join(map(repr, known)) or "none"
+    if args.study is None:
+        raise ArgumentError(f"which study of {args.ledger}? state one: it has {names}")
     if args.study not in known:
-        names = ", ".join(map(repr, known)) or "none"
         raise ArgumentError(f"study {args.study!r} is not in {args.ledger}, which has {names}")
     return str(args.study)
 
@@ -338,6 +346,8 @@ def _compare(args: argparse.Namespace) -> int:
 def _heatmap(args: argparse.Namespace) -> int:
     from marketsim.search import ledger_grid
 
+    if args.out is not None:
+        check_new_file("--out", args.out)
     with _opened(args) as ledger:
         study = _study(args, ledger)
         found = ledger_grid(ledger, study, direction=args.direction)
@@ -375,6 +385,7 @@ def _export(args: argparse.Namespace) -> int:
     suffix = args.out.suffix.lower()
     if suffix not in (".csv", ".parquet"):
         raise ArgumentError(f"--out must end in .csv or .parquet: got {args.out.name!r}")
+    check_new_file("--out", args.out)
     with _opened(args) as ledger:
         frame = ledger.trials(_study(args, ledger))
     content = frame.to_csv(index=False).encode() if suffix == ".csv" else frame.to_parquet()

@@ -3,6 +3,17 @@
 from marketsim.cluster.connect import Cluster, connect
 from marketsim.cluster.facts import NodeFacts
 from marketsim.cluster.run import ClusterRun, run_on
+from marketsim.cluster.segments import SegmentStore, gather
 from marketsim.cluster.tasks import HandedBars, run_each_on
 
-__all__ = ["Cluster", "ClusterRun", "HandedBars", "NodeFacts", "connect", "run_each_on", "run_on"]
+__all__ = [
+    "Cluster",
+    "ClusterRun",
+    "HandedBars",
+    "NodeFacts",
+    "SegmentStore",
+    "connect",
+    "gather",
+    "run_each_on",
+    "run_on",
+]

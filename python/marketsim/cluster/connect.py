@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -64,6 +66,28 @@ class Cluster:
         """
         answers = _ask([(node.id, node.host) for node in self.nodes], question, *given)
         return list(zip(self.nodes, answers, strict=True))
+
+    def require_shared(self, folder: Path) -> None:
+        """Raise unless every node sees a folder of this machine.
+
+        Raises:
+            ClusterError: a node that does not; names it.
+        """
+        mark = folder / f".{secrets.token_hex(8)}"
+        mark.touch()
+        try:
+            blind = [
+                f"{node.host} ({node.id[:8]})"
+                for node, seen in self.on_each_node(os.path.exists, str(mark))
+                if not seen
+            ]
+        finally:
+            mark.unlink()
+        if blind:
+            raise ClusterError(
+                f"{folder} is not shared by all nodes, which write there; these do not see it: "
+                f"{', '.join(blind)}"
+            )
 
     def close(self) -> None:
         """Leave the cluster; ends it if `connect` has started it."""
@@ -203,8 +227,7 @@ def _require_answer(address: str) -> None:
 
 
 def _checked(ray: Any) -> tuple[NodeFacts, ...]:
-    alive = [node for node in ray.nodes() if node["Alive"]]
-    told = _ask([(node["NodeID"], node["NodeManagerHostname"]) for node in alive], describe_here)
+    alive, told = _described(ray)
     nodes, wrong, ours = [], [], versions_here()
     for node, facts in zip(alive, told, strict=True):
         has = node["Resources"]
@@ -221,6 +244,19 @@ def _checked(ray: Any) -> tuple[NodeFacts, ...]:
             f"{'; '.join(wrong)}. Install the same versions on every node"
         )
     return tuple(sorted(nodes, key=lambda one: (one.host, one.id)))
+
+
+def _described(ray: Any) -> tuple[list[Any], list[Any]]:
+    """Return the living nodes and what each tells; a node that is lost meanwhile is left out."""
+    while True:
+        alive = [node for node in ray.nodes() if node["Alive"]]
+        asked = [(node["NodeID"], node["NodeManagerHostname"]) for node in alive]
+        try:
+            return alive, _ask(asked, describe_here)
+        except ClusterError:
+            now = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+            if all(id in now for id, _ in asked):
+                raise
 
 
 def _name(id: str, host: str) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from marketsim.bars import Bars
+from marketsim.cluster.actors import serving
 from marketsim.cluster.connect import Cluster, connected
+from marketsim.cluster.files import check_files, has_weights
+from marketsim.cluster.segments import SegmentStore
+from marketsim.cluster.shared import shared_store
 from marketsim.cluster.tasks import HandedBars, run_each_on
-from marketsim.errors import ArgumentError
-from marketsim.forecasts import ForecastStore, StoreLike
-from marketsim.models import Model
+from marketsim.forecasts import StoreLike
+from marketsim.models import Model, describe_model
 from marketsim.processes import Outcome
 
 
@@ -30,7 +33,7 @@ class ClusterRun:
     cluster: Cluster
     bars: HandedBars
     model: Any
-    store: ForecastStore | None
+    store: SegmentStore | None
 
     def each(
         self,
@@ -52,13 +55,20 @@ def run_on(
         cluster: see `connect`.
         model: the model; None for a run without forecasts.
         bars: bars by symbol.
-        store: False or None for none.
+        store: a folder that all nodes share, an fsspec URL, or a `SegmentStore`; False or None
+            for none.
 
     Raises:
         MissingDependencyError, ClusterError, ArgumentError: as `connect`.
         ArgumentError: a store that the nodes cannot share.
+        ClusterError: a node without the model's files, no GPU where one was asked for, or a store
+            that another driver writes.
     """
-    if store not in (None, False):
-        raise ArgumentError(f"a run on a cluster has no store yet: got store={store!r}")
-    with connected(cluster) as found:
-        yield ClusterRun(found, HandedBars(bars), model, None)
+    with connected(cluster) as found, ExitStack() as stack:
+        facts = {} if model is None else {"model": describe_model(model)}
+        kept = stack.enter_context(shared_store(found, store, facts))
+        served: Any = model
+        if model is not None and has_weights(model):
+            check_files(found, model)
+            served = stack.enter_context(serving(found, model))
+        yield ClusterRun(found, HandedBars(bars), served, kept)

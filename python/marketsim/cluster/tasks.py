@@ -18,7 +18,7 @@ LOSSES = 3  # times that a name's worker or node may be lost before the name fai
 # In a worker: the work of the run that it last served, the bars of its task, what ends a task.
 _held: dict[str, Any] = {}
 _bars: dict[str, Any] = {}
-at_end: list[Callable[[], None]] = []
+at_end: list[Callable[[], object]] = []
 
 
 class HandedBars(Mapping[str, Bars]):

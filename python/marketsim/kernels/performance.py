@@ -87,7 +87,13 @@ def flag_rows(active: npt.ArrayLike | None, net: Floats) -> Flags | None:
     """Check the flags of bars in the market; they have the shape of `net`."""
     if active is None:
         return None
-    flags = np.atleast_2d(np.ascontiguousarray(active))
+    try:
+        flags = np.atleast_2d(np.ascontiguousarray(active))
+    except ValueError:  # rows of different lengths
+        raise ArgumentError(
+            f"active must be booleans in the shape of the net returns {net.shape}: got rows of "
+            "different lengths"
+        ) from None
     if flags.dtype != np.bool_ or flags.shape != net.shape:
         raise ArgumentError(
             f"active must be booleans in the shape of the net returns {net.shape}: "

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 
@@ -27,7 +27,7 @@ from marketsim.kernels.rules import check_device
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds
 from marketsim.live.order_rows import STATE_BARS, OrderPlan, OrderRows, plan_orders
 from marketsim.models import Model, load_model
-from marketsim.processes import WorkerLostError, can_share_memory, run_each
+from marketsim.processes import Outcome, WorkerLostError, can_share_memory, run_each
 from marketsim.progress import Progress, SymbolsBar
 from marketsim.strategies import (
     BarStrategy,
@@ -36,6 +36,9 @@ from marketsim.strategies import (
 )
 from marketsim.walkforward.costs import Costs
 from marketsim.walkforward.inputs import Forecasts, RunInputs
+
+if TYPE_CHECKING:
+    from marketsim.cluster import Cluster
 
 Source: TypeAlias = (
     "Bars | pd.DataFrame | str | os.PathLike[str] | Mapping[str, Bars] | Sequence[Bars]"
@@ -74,6 +77,7 @@ def next_orders(
     check: bool = True,
     errors: dict[str, str] | None = None,
     jobs: int = 1,
+    cluster: str | Cluster | None = None,
 ) -> pd.DataFrame:
     """Compute the orders for the next bar, equal to those that a backtest would place in it.
 
@@ -96,6 +100,7 @@ def next_orders(
             round.
         errors: a dict that collects the error of each failed symbol, instead of an exception.
         jobs: processes that share the symbols; the orders are the same in any number.
+        cluster: as in `walk_forward_each`: nodes run the symbols instead of processes.
 
     Returns:
         A row per symbol and strategy, two where a long and a short are ordered at once; the columns
@@ -145,12 +150,16 @@ def next_orders(
     window = offset_window if fitted else 0
     stateful = any(not getattr(strategy, "elementwise", False) for strategy in chosen)
     symbols = list_bars(bars)
+    opened = open_store(store) if cluster is None else None
     asked = _Asked(
         {one.symbol: one for one in symbols}, model, chosen, start, window, purge, stateful, rules,
-        calendar, targets, open_store(store), progress if jobs == 1 else False, device, check,
+        calendar, targets, opened, progress if jobs == 1 else False, device, check,
         equity, tick, lot, errors is None,
     )  # fmt: skip
-    found = asked.in_processes(jobs, fork, progress)
+    if cluster is None:
+        found = asked.in_processes(jobs, fork, progress)
+    else:
+        found = asked.on_cluster(cluster, jobs, store, progress)
     if errors is not None:
         errors.update(found.failed)
     notes = found.notes
@@ -209,12 +218,34 @@ class _Asked:
         if jobs == 1 or len(symbols) == 1:
             return self(symbols)
         # A model with its own batches fills them with several symbols.
-        size = min(32, -(-len(symbols) // jobs))
-        groups = [symbols[i : i + size] for i in range(0, len(symbols), size)]
-        names = {str(i): group for i, group in enumerate(groups)}
-        work = _Group(self, names)
+        names = _groups(symbols, jobs)
+        running = run_each(_Group(self, names), list(names), jobs=jobs, fork=fork)
+        return self._collected(running, names, progress)
+
+    def on_cluster(
+        self, cluster: str | Cluster, jobs: int, store: StoreLike, progress: Progress
+    ) -> _Found:
+        """Find the orders of all symbols on the nodes of a cluster."""
+        from marketsim.cluster import run_on
+
+        if jobs > 1:
+            raise ArgumentError(
+                f"jobs and cluster exclude each other: got jobs={jobs} and a cluster"
+            )
+        with run_on(cluster, self.model, self.bars, store) as run:
+            names = _groups(list(self.bars), run.cluster.cpus)
+            asked = replace(self, bars=run.bars, model=run.model, store=run.store, progress=False)
+            running = run.each(_Group(asked, names), list(names), names.__getitem__)
+            return self._collected(running, names, progress)
+
+    def _collected(
+        self,
+        running: Iterator[tuple[str, Outcome]],
+        names: Mapping[str, Sequence[str]],
+        progress: Progress,
+    ) -> _Found:
+        symbols = list(self.bars)
         outcomes: dict[str, Any] = {}
-        running = run_each(work, list(names), jobs=jobs, fork=fork)
         bar = SymbolsBar("orders of", len(symbols), enabled=progress)
         with contextlib.closing(running), bar:  # type: ignore[type-var]
             bar.start(symbols[0])
@@ -280,6 +311,12 @@ class _Asked:
         if self.calendar is not None:
             bars = read_bars(bars.frame, symbol=bars.symbol, calendar=self.calendar)
         return plan_orders(bars, self.start, self.window, self.purge, self.stateful, self.rules)
+
+
+def _groups(symbols: list[str], shares: int) -> dict[str, list[str]]:
+    size = min(32, -(-len(symbols) // shares))
+    groups = [symbols[i : i + size] for i in range(0, len(symbols), size)]
+    return {str(i): group for i, group in enumerate(groups)}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim import _core
-from marketsim.arguments import check_seed
+from marketsim.arguments import as_number, as_share, check_seed
 from marketsim.errors import ArgumentError
 from marketsim.kernels.performance import WINDOW_FIGURES, flag_rows, net_rows
 from marketsim.metrics.performance import least_bars
@@ -23,8 +23,11 @@ def check_block_length(length: object, repetitions: object, bars: int) -> None:
     Raises:
         ArgumentError: a block length or number of repetitions out of range.
     """
-    number = isinstance(length, (int, float, np.number)) and not isinstance(length, bool)
-    if not (number and 1.0 <= float(length) <= max(bars, 1)):  # type: ignore[arg-type]
+    if (
+        not 1.0
+        <= as_number("block_length", length, f"a number in 1 .. {bars} bars")
+        <= max(bars, 1)
+    ):
         raise ArgumentError(f"block_length must lie in 1 .. {bars} bars: got {length!r}")
     whole = isinstance(repetitions, (int, np.integer)) and not isinstance(repetitions, bool)
     if not whole or not 1 <= int(repetitions) <= 10_000_000:  # type: ignore[call-overload]
@@ -150,8 +153,9 @@ def bootstrap_bands(
     rows = net_rows(net)
     flags = flag_rows(active, rows)
     bars = rows.shape[1]
-    if not 0.0 < confidence < 1.0:
-        raise ArgumentError(f"confidence must lie in (0, 1): got {confidence!r}")
+    as_share("confidence", confidence)
+    if block_length is not None:
+        check_block_length(block_length, repetitions, bars)
     least = least_bars(periods_per_year, sessions_per_year)
     scale = float(periods_per_year) if bars >= least else math.nan
     lengths = (

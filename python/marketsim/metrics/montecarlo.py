@@ -7,7 +7,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.arguments import check_seed, check_whole
+from marketsim.arguments import (
+    as_finite,
+    as_numbers,
+    as_share,
+    check_seed,
+    check_whole,
+    is_list,
+    is_whole,
+)
 from marketsim.errors import ArgumentError
 from marketsim.kernels.performance import net_rows
 from marketsim.metrics.returns import account_returns
@@ -82,11 +90,15 @@ def degrade_fills(
         True
     """
     trades = _trades(net, repetitions)
-    held = np.abs(np.broadcast_to(np.asarray(size, dtype=np.float64), trades.shape))
-    if not 0.0 <= missed < 1.0 or not 0.0 <= worse < 1.0 or not np.isfinite(held).all():
+    sizes = as_numbers("size", size, np.float64)
+    if sizes.shape not in ((), trades.shape) or not np.isfinite(sizes).all():
         raise ArgumentError(
-            f"missed and worse must lie in [0, 1) and size be finite: got {missed!r} and {worse!r}"
+            f"size must be a finite number, or one for each of {len(trades)} trades: got shape "
+            f"{sizes.shape}, {size!r:.200}"
         )
+    held = np.abs(np.broadcast_to(sizes, trades.shape))
+    as_share("missed", missed, "[0, 1)")
+    as_share("worse", worse, "[0, 1)")
     generator = _generator(seed)
     shape = (repetitions, len(trades))
     slippage = generator.exponential(size=(2, *shape)).sum(axis=0) * worse
@@ -126,13 +138,21 @@ def delayed_returns(
             f"{moved.shape[1]}"
         )
     bars = held.shape[1]
-    if not delays or min(delays) < 0 or max(delays) >= bars:
-        raise ArgumentError(f"delays must lie in 0 .. {bars - 1} bars: got {delays!r}")
+    if (
+        not is_list(delays)
+        or not len(delays)
+        or not all(is_whole(delay) and 0 <= delay < bars for delay in delays)
+    ):
+        raise ArgumentError(
+            f"delays must be whole numbers of bars in 0 .. {bars - 1}, such as (0, 1, 2): got "
+            f"{delays!r:.200}"
+        )
+    fee = as_finite("cost", cost)
     late = np.zeros((len(delays), bars))
     for row, delay in zip(late, delays, strict=True):
         row[delay:] = held[0, : bars - delay]
     changes = np.abs(np.diff(late, axis=1, prepend=0.0))
-    net: Floats = late * moved - changes * cost
+    net: Floats = late * moved - changes * fee
     return net
 
 

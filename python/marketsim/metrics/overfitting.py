@@ -10,10 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from marketsim import _core
-from marketsim.arguments import check_seed, check_whole
+from marketsim.arguments import (
+    as_flag,
+    as_numbers,
+    as_share,
+    check_one_of,
+    check_seed,
+    check_whole,
+)
 from marketsim.errors import ArgumentError, MissingDependencyError
 from marketsim.kernels.performance import net_rows
-from marketsim.metrics.bootstrap import check_block_length, optimal_block_length
+from marketsim.metrics.bootstrap import check_block_length
+from marketsim.metrics.long_run import long_run_variance, normal_score
 
 Floats = npt.NDArray[np.float64]
 
@@ -82,8 +90,7 @@ def probability_of_backtest_overfitting(
     rows = net_rows(returns, "returns")
     if len(rows) < 2:
         raise ArgumentError("expected the returns of at least two strategies: got one")
-    if statistic not in ("sharpe", "mean"):
-        raise ArgumentError(f"statistic must be 'sharpe' or 'mean': got {statistic!r}")
+    check_one_of("statistic", statistic, ("sharpe", "mean"))
     try:
         found = _core.cross_validate(rows, check_whole("blocks", blocks, 2), statistic == "sharpe")
     except (ValueError, TypeError) as error:
@@ -129,8 +136,8 @@ class SuperiorityTest(NamedTuple):
         lower, consistent, upper: p-values of Hansen's three ways to centre strategies that are
             worse than the benchmark; `consistent` is the one to read. `upper` without studentising
             is White's reality check.
-        statistic: largest mean difference to the benchmark, a bar; studentised, times the root of
-            the bars over its standard deviation, at least 0.
+        statistic: largest mean difference to the benchmark, a bar; studentised, over its standard
+            error, as a standard normal value, at least 0.
         best: the strategy with it.
         block_length, repetitions, seed, studentized: how it was resampled.
     """
@@ -158,21 +165,24 @@ def superior_predictive_ability(
     """Run Hansen's test of superior predictive ability, by the stationary bootstrap.
 
     The null hypothesis: no strategy is better than the benchmark. Without `studentize` it is the
-    test of the package `arch` (whose statistic is not studentised either); with it, Hansen's own
-    statistic, which a volatile strategy cannot dominate and which is at least 0. Where no strategy
-    has a larger mean than the benchmark all three p-values are 1: `arch` computes small ones where
-    a strategy that never trades stands beside losing ones.
+    test of the package `arch` (whose statistic is not studentised either), which without skill
+    rejects 4 to 7 % of the time at 5 % where bars are independent, and up to 9 % where their
+    autocorrelation is 0.6. With it the statistic is Hansen's own, which a volatile strategy cannot
+    dominate and which is at least 0, and it rejects about 5 % of the time at 5 % in both cases.
+    Where no strategy has a larger mean than the benchmark all three p-values are 1: `arch`
+    computes small ones where a strategy that never trades stands beside losing ones.
 
     Args:
         returns: [strategy, bar], net returns, or losses with the sign changed.
         benchmark: [bar] or 0 (cash), likewise.
-        block_length: mean bars of a block, at least 1; None: the root of the bars, as in `arch`,
-            and with `studentize` the median of the strategies' `optimal_block_length`.
+        block_length: mean bars of a block, at least 1; None: the root of the bars, as in `arch`.
         repetitions: bootstrap samples.
         seed: of the bootstrap.
-        studentize: divide each mean by its standard deviation. Blocks longer than the returns need
-            make it reject too often: 11 to 15 % of the time at 5 % with the root of 250 to 1,000
-            bars.
+        studentize: divide each mean by its standard error. The resampled means are divided by
+            theirs, and the sample's by one that dependence does not make too small, of a
+            prewhitened estimate (`marketsim.metrics.long_run`), with the tails of a Student's t:
+            Hansen's own, the same for both, rejects 11 to 20 % of the time at 5 % with 20
+            strategies of 250 bars whose autocorrelation is 0.3 to 0.6.
 
     Raises:
         ArgumentError: shapes that do not fit, values that are not finite, numbers out of range.
@@ -187,19 +197,17 @@ def superior_predictive_ability(
     snooping (2000); Politis and Romano, The stationary bootstrap (1994).
     """
     rows = net_rows(returns, "returns")
-    base = np.asarray(benchmark, dtype=np.float64)
+    if not len(rows):
+        raise ArgumentError("expected the returns of at least one strategy: got none")
+    studentize = as_flag("studentize", studentize)
+    base = as_numbers("benchmark", benchmark, np.float64)
     bars = rows.shape[1]
     if (base.ndim and base.shape != (bars,)) or not np.isfinite(base).all():
         raise ArgumentError(
             f"benchmark must be 0 or [bar] with {bars} finite returns: got shape {base.shape}"
         )
     better = rows - base
-    if block_length is not None:
-        length = block_length
-    elif studentize:
-        length = float(np.median(optimal_block_length(better)))
-    else:
-        length = float(int(math.sqrt(bars)))
+    length = float(int(math.sqrt(bars))) if block_length is None else block_length
     check_block_length(length, repetitions, bars)
     mean = better.mean(axis=1)
     variance = _stationary_variance(better - mean[:, None], length)
@@ -208,13 +216,11 @@ def superior_predictive_ability(
     matters = mean >= -np.sqrt(variance / bars * max(loglog, 0.0))
     offsets = np.stack([np.minimum(mean, 0.0), np.where(matters, 0.0, mean), np.zeros(len(mean))])
     scale = np.ones(len(mean))
+    values = mean
     if studentize:
-        deviation = np.sqrt(variance)
-        scale = np.where(
-            deviation > 0.0, math.sqrt(bars) / np.where(deviation > 0.0, deviation, 1.0), 0.0
-        )
+        scale = _reciprocal(np.sqrt(variance / bars))
+        values = _normal_scores(better, mean)
     drawn = _core.bootstrap_maxima(better, offsets, scale, length, check_seed(seed), repetitions)
-    values = mean * scale
     best = int(values.argmax())
     statistic = float(values[best])
     if studentize:
@@ -226,6 +232,24 @@ def superior_predictive_ability(
     return SuperiorityTest(
         lower, consistent, upper, statistic, best, float(length), repetitions, seed, studentize
     )
+
+
+def _reciprocal(values: Floats) -> Floats:
+    """1 / value, 0 where that is 0."""
+    return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0.0)
+
+
+def _normal_scores(rows: Floats, mean: Floats) -> Floats:
+    """The mean of each row over its standard error, as a standard normal value.
+
+    The standard error is not that of the resampled means, which dependence makes too small, and
+    its own noise is that of a Student's t.
+    """
+    bars = rows.shape[1]
+    variance, freedom = long_run_variance(rows)
+    statistic = mean * _reciprocal(np.sqrt(variance / bars))
+    scores = np.array([normal_score(*one) for one in zip(statistic, freedom, strict=True)])
+    return np.where((variance == 0.0) & (mean != 0.0), np.copysign(np.inf, mean), scores)
 
 
 def _stationary_variance(centered: Floats, length: float) -> Floats:
@@ -276,11 +300,10 @@ def benjamini_hochberg(p_values: npt.ArrayLike, *, rate: float = 0.05) -> FalseD
 
     Source: Benjamini and Hochberg, Controlling the false discovery rate (1995).
     """
-    p = np.asarray(p_values, dtype=np.float64)
+    p = as_numbers("p_values", p_values, np.float64)
     if p.ndim != 1 or (p < 0.0).any() or (p > 1.0).any():
-        raise ArgumentError(f"p_values must be [test] in [0, 1]: got {p_values!r}")
-    if not 0.0 < rate < 1.0:
-        raise ArgumentError(f"rate must lie in (0, 1): got {rate!r}")
+        raise ArgumentError(f"p_values must be [test] in [0, 1]: got {p_values!r:.200}")
+    as_share("rate", rate)
     order = np.argsort(p, kind="stable")  # NaN last
     count = int((~np.isnan(p)).sum())
     ordered = p[order[:count]] * count / np.arange(1, count + 1)
@@ -321,15 +344,19 @@ def model_confidence_set(
         MissingDependencyError: arch is not installed (the extra `stats`).
         ArgumentError: fewer than two strategies, values that are not finite, numbers out of range.
 
+    Of strategies whose losses differ by a constant the best alone is tested: those that are always
+    worse are not in the set, and equal ones share its p-value.
+
     Source: Hansen, Lunde and Nason, The model confidence set (2011).
     """
     rows = net_rows(losses, "losses")
-    if len(rows) < 2 or not 0.0 < size < 1.0:
-        raise ArgumentError(
-            f"expected at least two strategies and a size in (0, 1): got {len(rows)} and {size!r}"
-        )
-    length = int(math.sqrt(rows.shape[1])) if block_length is None else block_length
-    check_block_length(length, repetitions, rows.shape[1])
+    if len(rows) < 2:
+        raise ArgumentError("expected the losses of at least two strategies: got fewer")
+    as_share("size", size)
+    bars = rows.shape[1]
+    length = int(math.sqrt(bars)) if block_length is None else block_length
+    check_block_length(check_whole("block_length", length, 1), repetitions, bars)
+    check_seed(seed)
     try:
         bootstrap: Any = importlib.import_module("arch.bootstrap")
     except ImportError as error:
@@ -337,12 +364,39 @@ def model_confidence_set(
             "the model confidence set needs arch, not installed: pip install '.[stats]' in the "
             "checkout"
         ) from error
-    if (rows == rows[0]).all():  # nothing tells them apart, and arch has no variance to divide by
-        return ConfidenceSet(np.ones(len(rows), np.bool_), np.ones(len(rows)))
-    found = bootstrap.MCS(rows.T, size=size, reps=repetitions, block_size=length, seed=seed)
-    found.compute()
-    p_values = np.empty(len(rows))
-    p_values[found.pvalues.index.to_numpy()] = found.pvalues["Pvalue"].to_numpy()
-    included = np.zeros(len(rows), dtype=np.bool_)
-    included[list(found.included)] = True
-    return ConfidenceSet(included, p_values)
+    same = _alike(rows)
+    different = np.unique(same)
+    least = rows[different].mean(axis=1)
+    p_values, included = np.ones(len(rows)), np.ones(len(rows), dtype=np.bool_)
+    if len(different) > 1:
+        found = bootstrap.MCS(
+            rows[different].T, size=size, reps=repetitions, block_size=length, seed=seed
+        )
+        found.compute()
+        p_values[different[found.pvalues.index.to_numpy()]] = found.pvalues["Pvalue"].to_numpy()
+        included[different] = False
+        included[different[list(found.included)]] = True
+    worse = rows.mean(axis=1) - least[np.searchsorted(different, same)]
+    always = worse > _ROUNDING * np.abs(rows).max()
+    return ConfidenceSet(included[same] & ~always, np.where(always, 0.0, p_values[same]))
+
+
+_ROUNDING = 1e-12  # of differences, relative to the losses
+
+
+def _alike(rows: Floats) -> npt.NDArray[np.int64]:
+    """For each strategy the best one whose losses differ from its own by a constant at most.
+
+    No test has a variance to divide their difference by, and none is needed: the best of them is
+    never worse.
+    """
+    means = rows.mean(axis=1)
+    centered = rows - means[:, None]
+    most = _ROUNDING * max(float(np.abs(rows).max()), 1e-300)
+    found = np.full(len(rows), -1, dtype=np.int64)
+    for one in np.argsort(means, kind="stable"):
+        if found[one] < 0:
+            others = np.flatnonzero(found < 0)
+            equal = np.abs(centered[others] - centered[one]).max(axis=1) <= most
+            found[others[equal]] = one
+    return found

@@ -11,6 +11,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.arguments import as_share
 from marketsim.errors import ArgumentError
 
 Floats = npt.NDArray[np.float64]
@@ -112,8 +113,7 @@ def share_interval(
         >>> round(float(low), 4), round(float(high), 4)
         (0.7112, 0.8666)
     """
-    if not 0.0 < confidence < 1.0:
-        raise ArgumentError(f"confidence must lie in (0, 1): got {confidence!r}")
+    as_share("confidence", confidence)
     z = NORMAL.inv_cdf(0.5 + confidence / 2.0)
     n = np.asarray(count, dtype=np.float64)
     n = np.where(n > 0.0, n, np.nan)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.arguments import as_finite, as_number, as_share, is_whole
 from marketsim.errors import ArgumentError
 from marketsim.kernels import performance as kernels
 from marketsim.kernels.performance import net_rows
@@ -44,9 +45,10 @@ def probabilistic_sharpe_ratio(
     theirs.
     """
     error = _standard_error(sharpe, skew, kurtosis)
-    if not bars >= 2 or not math.isfinite(benchmark):
-        raise ArgumentError(f"expected bars >= 2 and a finite benchmark: got {bars}, {benchmark}")
-    return NORMAL.cdf((sharpe - benchmark) * math.sqrt(bars - 1) / error)
+    count = as_number("bars", bars, "a number of at least 2")
+    if not 2.0 <= count < math.inf:
+        raise ArgumentError(f"bars must be a number of at least 2: got {bars!r}")
+    return NORMAL.cdf((sharpe - as_finite("benchmark", benchmark)) * math.sqrt(count - 1.0) / error)
 
 
 def minimum_track_record_length(
@@ -72,19 +74,16 @@ def minimum_track_record_length(
     Source: Bailey and López de Prado (2012); the example is theirs.
     """
     error = _standard_error(sharpe, skew, kurtosis)
-    if not 0.5 < confidence < 1.0:
-        raise ArgumentError(f"confidence must lie in (0.5, 1): got {confidence!r}")
-    if not sharpe > benchmark:
+    as_share("confidence", confidence, "(0.5, 1)")
+    if not sharpe > as_finite("benchmark", benchmark):
         return math.inf
     return 1.0 + (error * NORMAL.inv_cdf(confidence) / (sharpe - benchmark)) ** 2
 
 
 def _standard_error(sharpe: float, skew: float, kurtosis: float) -> float:
     """Compute the standard error of a Sharpe ratio, times the square root of the bars."""
-    if not all(math.isfinite(value) for value in (sharpe, skew, kurtosis)):
-        raise ArgumentError(
-            f"expected finite numbers: got sharpe {sharpe}, skew {skew}, kurtosis {kurtosis}"
-        )
+    for name, value in (("sharpe", sharpe), ("skew", skew), ("kurtosis", kurtosis)):
+        as_finite(name, value)
     if kurtosis < skew * skew + 1.0 - 1e-9:
         raise ArgumentError(
             f"no distribution has skew {skew:g} and kurtosis {kurtosis:g}: expected kurtosis >= "
@@ -107,12 +106,13 @@ def expected_maximum(trials: float) -> float:
 
     Source: Bailey and López de Prado, The deflated Sharpe ratio (2014).
     """
-    if not 1.0 <= trials < math.inf:
+    count = as_number("trials", trials, "a number of at least 1")
+    if not 1.0 <= count < math.inf:
         raise ArgumentError(f"trials must be at least 1 and finite: got {trials!r}")
-    if trials == 1.0:
+    if count == 1.0:
         return 0.0
-    first = NORMAL.inv_cdf(1.0 - 1.0 / trials)
-    return (1.0 - EULER) * first + EULER * NORMAL.inv_cdf(1.0 - 1.0 / (trials * math.e))
+    first = -NORMAL.inv_cdf(1.0 / count)  # not of 1 - 1 / N, which is 1 from 1e16 on
+    return (1.0 - EULER) * first - EULER * NORMAL.inv_cdf(1.0 / count / math.e)
 
 
 def minimum_backtest_length(trials: float, target: float = 1.0) -> float:
@@ -130,9 +130,9 @@ def minimum_backtest_length(trials: float, target: float = 1.0) -> float:
     Source: Bailey, Borwein, López de Prado and Zhu, Pseudo-mathematics and financial charlatanism
     (2014): with five years, no more than 45 trials.
     """
-    if not 0.0 < target < math.inf:
-        raise ArgumentError(f"target must be above 0: got {target!r}")
-    return (expected_maximum(trials) / target) ** 2
+    if not 0.0 < (goal := as_number("target", target, "a number above 0")) < math.inf:
+        raise ArgumentError(f"target must be a finite number above 0: got {target!r}")
+    return (expected_maximum(trials) / goal) ** 2
 
 
 class DeflatedSharpe(NamedTuple):
@@ -196,7 +196,7 @@ def deflated_sharpe_ratio(
     raw = dict(zip(kernels.FIGURES, kernels.row_performance(rows, None, 0.05).T, strict=True))
     sharpe = raw["sharpe"]
     known = sharpe[~np.isnan(sharpe)]
-    count = float(len(rows)) if trials is None else float(trials)
+    count = float(len(rows)) if trials is None else as_number("trials", trials)
     if variance is None:
         if len(rows) == 1 and count > 1.0:
             raise ArgumentError(
@@ -204,13 +204,17 @@ def deflated_sharpe_ratio(
                 "bar) of all trials; or give the returns of every trial as [strategy, bar]"
             )
         variance = float(known.var(ddof=1)) if len(known) > 1 else 0.0
+    variance = as_number("variance", variance)
     if not 0.0 <= variance < math.inf:
         raise ArgumentError(f"variance must be at least 0 and finite: got {variance!r}")
     threshold = math.sqrt(variance) * expected_maximum(count)
     if strategy is None:
         strategy = int(np.nanargmax(sharpe)) if len(known) else 0
-    if not -len(rows) <= strategy < len(rows):
-        raise ArgumentError(f"strategy must be one of {len(rows)} rows: got {strategy}")
+    if not is_whole(strategy) or not 0 <= strategy < len(rows):
+        raise ArgumentError(
+            f"strategy must be the number of a row, 0 to {len(rows) - 1}: got {strategy!r:.200}"
+        )
+    strategy = int(strategy)
     own, skew, kurtosis = (
         float(value[strategy]) for value in (sharpe, raw["skew"], raw["excess_kurtosis"] + 3.0)
     )
@@ -261,8 +265,9 @@ def effective_trials(returns: npt.ArrayLike, *, correlation: float = 0.5) -> Eff
     cannot tell independent trials from one group; a fixed correlation can.
     """
     rows = net_rows(returns, "returns")
-    if not 0.0 < correlation < 1.0:
-        raise ArgumentError(f"correlation must lie in (0, 1): got {correlation!r}")
+    as_share("correlation", correlation)
+    if not len(rows):
+        return EffectiveTrials(0, np.zeros(0, dtype=np.int64))
     count = len(rows)
     centered = rows - rows.mean(axis=1, keepdims=True)
     size = np.sqrt((centered * centered).sum(axis=1))

@@ -70,10 +70,10 @@ class Account:
             if not (np.isfinite(value) and value >= low):
                 least = "a finite number" if low == -np.inf else f"finite and at least {low:.3g}"
                 raise ArgumentError(f"{name} must be {least}: got {value}")
-        if self.fill not in _FILLS:
-            raise UnknownNameError("fill", self.fill, _FILLS)
-        if self.policy not in _POLICIES:
-            raise UnknownNameError("policy", self.policy, _POLICIES)
+        if str(self.fill) not in _FILLS:
+            raise UnknownNameError("fill", str(self.fill), _FILLS)
+        if str(self.policy) not in _POLICIES:
+            raise UnknownNameError("policy", str(self.policy), _POLICIES)
         as_flag("close_at_end", self.close_at_end)
 
     def __getstate__(self) -> dict[str, object]:

@@ -118,18 +118,19 @@ def _run(
 def _times(plans: Mapping[str, Plan]) -> tuple[npt.NDArray[np.int64], pd.DatetimeIndex]:
     """Every time at which a symbol has a bar, and the same as an index."""
     bars = [plan.bars for plan in plans.values()]
-    indexes: list[Any] = [some.frame.index for some in bars]
-    zones = {str(index.tz) for index in indexes}
+    zones = {some.timezone for some in bars}
     if len(zones) > 1:
         raise ArgumentError(
             f"all symbols must have their times in one time zone: got {', '.join(sorted(zones))}"
         )
+    index: Any = bars[0].frame.index
     times = [some.timestamps.view(np.int64) for some in bars]
     if all(np.array_equal(some, times[0]) for some in times[1:]):
-        return times[0], indexes[0]
+        return times[0], index
     _check_lengths(dict(zip(plans, times, strict=True)))
-    found, first = np.unique(np.concatenate(times), return_index=True)
-    return found, pd.DatetimeIndex(indexes[0].append(indexes[1:]).take(first))
+    found = np.unique(np.concatenate(times))
+    stamps = pd.DatetimeIndex(found.view("M8[ns]"), name=index.name)
+    return found, stamps.tz_localize("UTC").tz_convert(index.tz)
 
 
 def _check_lengths(times: Mapping[str, npt.NDArray[np.int64]]) -> None:

@@ -131,7 +131,8 @@ class SymbolsResult:
     def metrics(self) -> dict[str, float]:
         """The figures of `ReplayResult.metrics`, of the whole account.
 
-        exposure counts the bars with any position; ambiguous_bars those of each symbol.
+        exposure counts the bars in which a symbol that is held has a price; ambiguous_bars those of
+        each symbol.
         """
         return self._run.metrics(self._annual_root)
 

@@ -10,6 +10,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from marketsim.arguments import as_finite, as_share, check_one_of, check_whole
 from marketsim.errors import ArgumentError
 from marketsim.metrics import DeflatedSharpe, minimum_track_record_length
 from marketsim.search.evidence import judge, same_run
@@ -45,17 +46,11 @@ class PromotionRule:
 
     def __post_init__(self) -> None:
         for name in ("least_deflated", "most_overfitting"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ArgumentError(f"{name} must lie in [0, 1]: got {getattr(self, name)!r}")
-        if self.least_bars < 1 or not math.isfinite(self.least_gain):
-            raise ArgumentError(
-                "least_bars must be at least 1 and least_gain finite: got "
-                f"{self.least_bars!r} and {self.least_gain!r}"
-            )
-        if self.direction not in (None, "maximize", "minimize"):
-            raise ArgumentError(
-                f"direction must be 'maximize' or 'minimize': got {self.direction!r}"
-            )
+            as_share(name, getattr(self, name), "[0, 1]")
+        check_whole("least_bars", self.least_bars, 1)
+        as_finite("least_gain", self.least_gain)
+        if self.direction is not None:
+            check_one_of("direction", self.direction, ("maximize", "minimize"))
 
 
 def promote(
@@ -89,6 +84,9 @@ def promote(
         (False, True)
     """
     rule = PromotionRule() if rule is None else rule
+    for name, value, kind in (("rule", rule, PromotionRule), ("trial", trial, Trial)):
+        if value is not None and not isinstance(value, kind):
+            raise ArgumentError(f"{name} must be a {kind.__name__} or None: got {value!r:.80}")
     with opened(ledger) as book:
         return _decide(book, study, rule, trial)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.arguments import check_name
 from marketsim.errors import ArgumentError, UnsupportedTypeError
 from marketsim.metrics import (
     Evidence,
@@ -58,6 +59,8 @@ def evidence(
     Raises:
         ArgumentError: no trial kept its returns, or the set is none.
     """
+    if trial is not None and not isinstance(trial, Trial):
+        raise ArgumentError(f"trial must be a Trial of the ledger: got {trial!r:.80}")
     with opened(ledger, "r") as book:
         kept = book.kept(study)
         if not kept:
@@ -68,7 +71,8 @@ def evidence(
         if trial is not None:
             chosen = [one for one in kept if same_run(one, trial)]
         else:
-            chosen = [one for one in kept if params is None or one.params == dict(params)]
+            asked = None if params is None else canonical(params)
+            chosen = [one for one in kept if asked in (None, canonical(one.params))]
         if not chosen:
             named = dict((params or {}) if trial is None else trial.params)
             raise ArgumentError(f"no complete trial {named} of {study!r} kept its returns")
@@ -213,7 +217,14 @@ def best_result(
         >>> result.evidence.trials, "6 trials" in result.summary()
         (6, True)
     """
-    name = objective.name if study is None else study
+    if not hasattr(objective, "filed") or not hasattr(objective, "result"):
+        raise ArgumentError(
+            "objective must be what replay_objective or walk_forward_objective returns: got "
+            f"{objective!r:.80}"
+        )
+    if params is not None:
+        canonical(params)
+    name = objective.name if study is None else check_name("study", study)
     with opened(ledger, "r") as book:
         asked = _asked(book, name, objective)
         if params is None:
@@ -326,6 +337,11 @@ def with_ledger(
         >>> result.evidence.trials
         3
     """
+    if study is not None:
+        check_name("study", study)
+    check_name("metric", metric)
+    if params is not None:
+        canonical(params)
     runs = _runs(result)
     if params is not None and len(runs) > 1:
         raise ArgumentError(

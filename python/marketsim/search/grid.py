@@ -14,10 +14,18 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.arguments import check_whole
+from marketsim.arguments import (
+    check_function,
+    check_name,
+    check_new_file,
+    check_one_of,
+    check_whole,
+    is_whole,
+)
 from marketsim.errors import ArgumentError, MarketsimError, NoEffectError, StrategyError
 from marketsim.progress import Progress, ProgressBar
-from marketsim.search.grid_result import Floats, GridResult, Sets, plain
+from marketsim.search.claims import claim
+from marketsim.search.grid_result import Floats, GridResult, Sets, column_of, plain
 from marketsim.search.identity import filed_as, is_known, warn_of_unknown
 from marketsim.search.ledger import Ledger, LedgerLike, opened
 from marketsim.search.objectives import Objective, best_direction, replay_objective
@@ -97,18 +105,19 @@ def grid(
         >>> found.best_params, int(found.figures["trades"][found.best])
         ({'fast': 10, 'slow': 100}, 36)
     """
-    for option, value, words in (
-        ("direction", direction or "maximize", ("maximize", "minimize")),
-        ("without_effect", without_effect, ("refuse", "keep")),
-    ):
-        if value not in words:
-            sides = value in ("long", "short", "both")
-            more = (
-                "; state sides in replay_objective(bars, strategy, direction=...)" if sides else ""
-            )
-            raise ArgumentError(
-                f"{option} must be {words[0]!r} or {words[1]!r}: got {value!r}{more}"
-            )
+    if isinstance(direction, str) and direction in ("long", "short", "both"):
+        raise ArgumentError(
+            f"direction must be 'maximize' or 'minimize': got {direction!r}; state sides in "
+            "replay_objective(bars, strategy, direction=...)"
+        )
+    if direction is not None:
+        check_one_of("direction", direction, ("maximize", "minimize"))
+    check_one_of("without_effect", without_effect, ("refuse", "keep"))
+    check_name("study", "" if study is None else study)
+    if not is_whole(seed):
+        raise ArgumentError(f"seed must be a whole number: got {seed!r:.80}")
+    if returns is not None:
+        check_new_file("returns", returns)
     batch = check_whole("batch", batch, 1)
     objective, given, name = _what_to_do(what, rest, replay_options, returns is not None)
     space = {key: _listed(key, values) for key, values in _checked(given).items()}
@@ -150,9 +159,10 @@ def _what_to_do(
             f"got {1 + len(rest)} arguments"
         )
     if len(rest) == 1:
-        if isinstance(rest[0], Mapping) and not callable(what):
+        if not callable(what):
             raise ArgumentError(
-                f"the objective must be a function of many sets: got {type(what).__name__}"
+                f"the objective must be a function of many sets: got {type(what).__name__}; a "
+                "strategy is searched by grid(strategy, bars, space)"
             )
         if options:
             raise ArgumentError(f"unknown options {', '.join(options)}: there are no bars")
@@ -223,18 +233,46 @@ class _Run:
         label = f"grid of {self.study}"
         with ProgressBar(self.count, label, enabled=self.progress, unit="sets") as bar:
             bar.skip(reused)
-            for first in range(0, len(left), size := self.batch_size()):
-                rows = left[first : first + size]
-                self.compute_rows(rows)
-                bar.advance(len(rows))
+            size = self.batch_size()
+            parts = [left[first : first + size] for first in range(0, len(left), size)]
+            if self.ledger is None or not self.answers or self.file is not None:
+                for rows in parts:
+                    self.compute_rows(rows)
+                    bar.advance(len(rows))
+                return reused
+            # What another process computes at this time is left to it, and read in the end.
+            for wait in (False, True):
+                others = []
+                for rows in parts:
+                    with claim(self.ledger.path, (keys[i] for i in rows), wait=wait) as ours:
+                        if ours:
+                            reused += self.compute_unknown(rows, keys)
+                            bar.advance(len(rows))
+                        else:
+                            others.append(rows)
+                parts = others
         return reused
 
-    def recall(self, keys: Sequence[bytes]) -> npt.NDArray[np.bool_]:
-        """The sets [set] that the ledger has, whose figures are taken from it.
+    def compute_unknown(self, rows: npt.NDArray[np.int64], keys: Sequence[bytes]) -> int:
+        """Compute those of some sets that the ledger does not have by now; how many it has."""
+        done = self.recall([keys[i] for i in rows], rows)
+        if not done.all():
+            self.compute_rows(rows[~done])
+        return int(done.sum())
+
+    def recall(
+        self, keys: Sequence[bytes], rows: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.bool_]:
+        """The sets [key] that the ledger has, whose figures are taken from it.
 
         Where returns are kept in a file, only if that is there to go on with.
+
+        Args:
+            keys: of the sets.
+            rows: the number of each; None: all sets.
         """
-        done = np.zeros(self.count, dtype=np.bool_)
+        rows = np.arange(self.count) if rows is None else rows
+        done = np.zeros(len(rows), dtype=np.bool_)
         if self.ledger is None or (self.file is not None and not self.file.resumed):
             return done
         if not self.answers:
@@ -242,14 +280,14 @@ class _Run:
         known = self.ledger.known(keys)
         # A record without net returns is no answer where the ledger is to keep them.
         needs_net = self.file is None and getattr(self.objective, "keep_net", False)
-        for i, key in enumerate(keys):
+        for at, (row, key) in enumerate(zip(rows.tolist(), keys, strict=False)):
             found = known.get(key)
             if found is None or (needs_net and not found.has_net):
                 continue
             if found.status == "complete":
-                done[i], self.scores[i] = True, found.score
+                done[at], self.scores[row] = True, found.score
                 for name, value in found.metrics.items():
-                    self.put(name, np.array([i]), value)
+                    self.put(name, np.array([row]), value)
         return done
 
     def put(self, name: str, rows: npt.NDArray[np.int64], values: Any) -> None:
@@ -354,11 +392,15 @@ def grid_sets(space: Space, where: Where | None = None) -> Sets:
     before, after = 1, count
     for name, values in listed.items():
         after //= len(values)
-        sets[name] = np.tile(np.repeat(_column(values), after), before)
+        sets[name] = np.tile(np.repeat(column_of(values), after), before)
         before *= len(values)
     if where is None:
         return sets
-    chosen = np.asarray(_chosen(where, sets))
+    found = _chosen(where, sets)
+    try:
+        chosen = np.asarray(found)
+    except ValueError:  # rows of different lengths
+        chosen = np.asarray(None)
     if chosen.dtype != np.bool_ or chosen.shape != (count,):
         raise ArgumentError(
             f"where must give a boolean for each of the {count} sets: got "
@@ -376,19 +418,29 @@ def _chosen(where: Any, sets: Sets) -> Any:
             'where must be a function, such as lambda s: s["fast"] < s["slow"]: '
             f"got {where!r:.80}; conditions as text belong into a space file"
         )
-    names = [
-        name
-        for name, argument in inspect.signature(where).parameters.items()
-        if argument.kind is not inspect.Parameter.VAR_KEYWORD
-    ]
-    if len(names) == 1 and names[0] not in sets:
-        return where(sets)
-    if unknown := [name for name in names if name not in sets]:
+    try:
+        arguments = inspect.signature(where).parameters.values()
+    except (TypeError, ValueError):  # a compiled function does not say
+        arguments = {}.values()
+    free = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    named = [one for one in arguments if one.kind not in free]
+    needed = [one.name for one in named if one.default is one.empty]
+    given = [one.name for one in named if one.name in sets]
+    whole = not given and len(needed) <= 1  # of the sets, as lambda s, least=3: ...
+    if not whole and (unknown := [name for name in needed if name not in sets]):
         raise ArgumentError(
             f"where takes the sets, or parameters by name out of {', '.join(sets)}: "
             f"got an argument {unknown[0]!r}"
         )
-    return where(**{name: sets[name] for name in names})
+    try:
+        return where(sets) if whole else where(**{name: sets[name] for name in given})
+    except MarketsimError:
+        raise
+    except Exception as error:
+        raise ArgumentError(
+            f"where raised {type(error).__name__}: {error}; it is called once with the values of "
+            "all sets, arrays [set] by name: compare arrays, with & and | in place of and and or"
+        ) from error
 
 
 def _checked(space: Space) -> Space:
@@ -402,6 +454,8 @@ def _checked(space: Space) -> Space:
 def _listed(name: str, values: Any) -> list[Any]:
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise ArgumentError(f"parameter {name!r} must be a list of values: got {values!r:.80}")
+    if not isinstance(name, str):
+        raise ArgumentError(f"a parameter's name must be text: got {name!r:.80}")
     listed = [plain(value) for value in values]
     if not listed:
         raise ArgumentError(f"parameter {name!r} has no values")
@@ -410,19 +464,15 @@ def _listed(name: str, values: Any) -> list[Any]:
             raise ArgumentError(
                 f"parameter {name!r} takes numbers, text, booleans and None: got {value!r:.80}"
             )
-    if any(value != value for value in listed):
-        raise ArgumentError(f"parameter {name!r} has the value NaN: state None where none is meant")
+    if any(isinstance(value, float) and not math.isfinite(value) for value in listed):
+        raise ArgumentError(
+            f"parameter {name!r} has a value that is NaN or infinite: state None where none is "
+            "meant"
+        )
     if len(set(listed)) < len(listed):
         twice = next(value for value in listed if listed.count(value) > 1)
         raise ArgumentError(f"parameter {name!r} has the value {twice!r} twice")
     return listed
-
-
-def _column(values: list[Any]) -> npt.NDArray[Any]:
-    """Values as an array that keeps what each is: 1 and "a" do not become text."""
-    kinds = {type(value) for value in values}
-    mixed = len(kinds) > 1 and kinds != {int, float}
-    return np.array(values, dtype=object if mixed else None)
 
 
 def one_by_one(function: Callable[..., float | Mapping[str, float]]) -> Objective:
@@ -433,6 +483,7 @@ def one_by_one(function: Callable[..., float | Mapping[str, float]]) -> Objectiv
         >>> found.best_params
         {'x': 2, 'y': 4}
     """
+    check_function("function", function, "lambda x, y: x * y")
 
     def objective(sets: Sets) -> Any:
         count = len(next(iter(sets.values())))
@@ -440,9 +491,14 @@ def one_by_one(function: Callable[..., float | Mapping[str, float]]) -> Objectiv
             function(**{name: plain(values[i]) for name, values in sets.items()})
             for i in range(count)
         ]
-        if isinstance(found[0], Mapping):
-            return {name: [one[name] for one in found] for name in found[0]}
-        return found
+        if not isinstance(found[0], Mapping):
+            return found
+        if any(not isinstance(one, Mapping) or set(one) != set(found[0]) for one in found):
+            raise ArgumentError(
+                "the objective must return the same figures for each set: got "
+                f"{', '.join(map(str, found[0]))} for one and not for another"
+            )
+        return {name: [one[name] for one in found] for name in found[0]}
 
     return objective
 

@@ -7,14 +7,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from marketsim.arguments import is_whole
+from marketsim.arguments import check_new_file, is_whole
 from marketsim.errors import ArgumentError
 from marketsim.metrics import deflated_sharpe_ratio, probability_of_backtest_overfitting
 from marketsim.search.heatmap import heatmap_svg
@@ -67,7 +66,15 @@ class GridResult:
         return len(self.scores)
 
     def params(self, at: int) -> dict[str, Any]:
-        """The parameters of a set."""
+        """The parameters of a set.
+
+        Raises:
+            ArgumentError: no number of a set.
+        """
+        if not is_whole(at) or not -len(self) <= at < len(self):
+            raise ArgumentError(
+                f"expected the number of a set, 0 to {len(self) - 1}: got {at!r:.80}"
+            )
         return {name: plain(values[at]) for name, values in self.sets.items()}
 
     @property
@@ -187,7 +194,7 @@ class GridResult:
             ArgumentError: a name that is no parameter, or twice the same.
         """
         for name in (rows, columns):
-            if name not in self.space:
+            if str(name) not in self.space:
                 raise ArgumentError(f"{name!r} is no parameter: expected {', '.join(self.space)}")
         if rows == columns:
             raise ArgumentError(f"expected two parameters: got {rows!r} twice")
@@ -207,7 +214,9 @@ class GridResult:
     def save_heatmap(self, path: str | os.PathLike[str], rows: str, columns: str) -> None:
         """Write the heatmap as an SVG picture, with the best cell and the plateau marked."""
         frame = self.heatmap(rows, columns)
-        Path(path).write_text(heatmap_svg(frame, sign=self._sign), encoding="utf-8")
+        check_new_file("path", path).write_text(
+            heatmap_svg(frame, sign=self._sign), encoding="utf-8"
+        )
 
     @property
     def without_effect(self) -> tuple[str, ...]:
@@ -261,6 +270,13 @@ class GridResult:
 def plain(value: Any) -> Any:
     """A NumPy number as Python's, anything else as it is."""
     return value.item() if isinstance(value, np.generic) else value
+
+
+def column_of(values: list[Any]) -> npt.NDArray[Any]:
+    """Values as an array that keeps what each is: 1 and "a" do not become text."""
+    kinds = {type(value) for value in values}
+    mixed = len(kinds) > 1 and kinds != {int, float}
+    return np.array(values, dtype=object if mixed else None)
 
 
 def _is_number(value: Any) -> bool:

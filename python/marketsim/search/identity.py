@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from marketsim.arguments import check_name
 from marketsim.errors import MarketsimWarning
 from marketsim.models.code import whole_digest
 
@@ -52,6 +53,9 @@ def filed_as(objective: Any, data: str | None, code: str | None) -> dict[str, st
         objective: one of marketsim, which knows them, or a function, whose code is digested.
         data, code: stated by the user, in place of what the objective says of itself.
     """
+    for name, text in (("data", data), ("code", code)):
+        if text is not None:
+            check_name(name, text)
     own = getattr(objective, "filed", None)
     if isinstance(own, dict):
         filed = dict(own)

@@ -24,7 +24,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from marketsim.arguments import as_number, as_numbers, check_whole
+from marketsim.arguments import (
+    as_flag,
+    as_number,
+    as_numbers,
+    check_name,
+    check_one_of,
+    check_path,
+    check_several,
+    check_whole,
+    is_named,
+)
 from marketsim.errors import (
     ArgumentError,
     FileFormatError,
@@ -136,10 +146,7 @@ class Ledger:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, mode: str = "a") -> None:
-        if mode not in ("a", "r"):
-            raise ArgumentError(f"mode must be 'a' or 'r': got {mode!r}")
-        self.path = Path(path)
-        self.mode = mode
+        self.path, self.mode = check_path("path", path), check_one_of("mode", mode, ("a", "r"))
         if mode == "r" and not self.path.is_file():
             raise StoreNotFoundError(f"there is no ledger {self.path}")
         self._check_empty()
@@ -284,12 +291,14 @@ class Ledger:
 
     def find(self, key: bytes) -> Trial | None:
         """The newest attempt at a trial; see `trial_key`. None where it was never tried."""
-        return next(self._trials("WHERE key = ? ORDER BY attempt DESC LIMIT 1", (key,)), None)
+        where = "WHERE key = ? ORDER BY attempt DESC LIMIT 1"
+        return next(self._trials(where, (_checked_key(key),)), None)
 
     def known(self, keys: Iterable[bytes]) -> dict[bytes, Known]:
         """The newest attempt at each of these trials that was tried."""
         found: dict[bytes, Known] = {}
-        wanted = list(keys)
+        check_several("keys", keys, "digests of trials (trial_key)")
+        wanted = [_checked_key(key) for key in keys]
         with self._explained("read"):
             for first in range(0, len(wanted), 500):
                 part = wanted[first : first + 500]
@@ -307,7 +316,7 @@ class Ledger:
         """The digests of all trials of a study."""
         with self._explained("read"):
             rows = self._connection.execute(
-                "SELECT DISTINCT key FROM trials WHERE study = ?", (study,)
+                "SELECT DISTINCT key FROM trials WHERE study = ?", (check_name("study", study),)
             )
             return {row[0] for row in rows}
 
@@ -328,7 +337,7 @@ class Ledger:
                 "SELECT data, code, settings, metric, split, direction, n FROM trials JOIN "
                 "(SELECT max(attempt) AS newest, count(*) AS n FROM trials WHERE study = ? "
                 "GROUP BY question) ON attempt = newest ORDER BY settings = ?, attempt DESC",
-                (study, BY_HAND),
+                (check_name("study", study), BY_HAND),
             ).fetchall()
             return {Question(*row[:6]): row[6] for row in rows}
 
@@ -339,7 +348,7 @@ class Ledger:
                 row = self._connection.execute(
                     "SELECT data, code, settings, metric, split, direction FROM trials INDEXED BY "
                     f"trials_in_order WHERE study = ? AND {by_hand} ORDER BY attempt DESC LIMIT 1",
-                    (study, BY_HAND),
+                    (check_name("study", study), BY_HAND),
                 ).fetchone()
                 if row is not None:
                     return Question(*row)
@@ -378,16 +387,18 @@ class Ledger:
         with self._explained("read"):
             counts = dict(
                 self._connection.execute(
-                    "SELECT status, count(*) FROM trials WHERE study = ? GROUP BY status", (study,)
+                    "SELECT status, count(*) FROM trials WHERE study = ? GROUP BY status",
+                    (check_name("study", study),),
                 )
             )
             unknown = self._connection.execute(
                 "SELECT count(*) FROM trials WHERE study = ? AND status = 'complete' "
                 f"AND (score IS NULL OR NOT {_FINITE})",
-                (study,),
+                (check_name("study", study),),
             ).fetchone()[0]
             different = self._connection.execute(
-                "SELECT count(DISTINCT key) FROM trials WHERE study = ?", (study,)
+                "SELECT count(DISTINCT key) FROM trials WHERE study = ?",
+                (check_name("study", study),),
             ).fetchone()[0]
         best = self.best(study, 1, direction=direction, question=question)
         return LedgerSummary(
@@ -420,12 +431,11 @@ class Ledger:
             ArgumentError: another direction than "maximize" or "minimize", a count below 1.
         """
         check_whole("count", count, 1)
-        asked = self.question(study) if question is None else question
+        asked = self.question(study) if question is None else _checked_question(question)
         if direction is None:
             direction = "maximize" if asked is None else asked.direction.partition(",")[0]
-        order = {"maximize": "DESC", "minimize": "ASC"}.get(direction)
-        if order is None:
-            raise ArgumentError(f"direction must be 'maximize' or 'minimize': got {direction!r}")
+        check_one_of("direction", direction, ("maximize", "minimize"))
+        order = "DESC" if direction == "maximize" else "ASC"
         if asked is None:
             return []
         where = (
@@ -433,6 +443,19 @@ class Ledger:
             f"ORDER BY score {order}, attempt LIMIT ?"
         )
         return list(self._trials(where, (study, asked.digest, count)))
+
+    def complete(self, study: str, question: Question | None = None) -> list[Trial]:
+        """The complete trials of a question, in the order they were recorded.
+
+        Args:
+            study: the name of the search.
+            question: None: the newest, see `questions`.
+        """
+        asked = self.question(study) if question is None else _checked_question(question)
+        if asked is None:
+            return []
+        where = "WHERE study = ? AND question = ? AND status = 'complete' ORDER BY attempt"
+        return list(self._trials(where, (check_name("study", study), asked.digest)))
 
     def trials(self, study: str) -> pd.DataFrame:
         """One row an attempt, in the order they were recorded.
@@ -447,7 +470,7 @@ class Ledger:
             rows = self._connection.execute(
                 f"SELECT {', '.join(names)}, params, metrics FROM trials WHERE study = ? "
                 "ORDER BY attempt",
-                (study,),
+                (check_name("study", study),),
             ).fetchall()
             objects = [(_object(row[-2]), _object(row[-1])) for row in rows]
         frame = pd.DataFrame([row[:-2] for row in rows], columns=names)
@@ -491,7 +514,7 @@ class Ledger:
                 "FROM net JOIN trials USING (attempt) WHERE attempt IN "
                 "(SELECT max(attempt) FROM trials WHERE study = ? AND status = 'complete' "
                 "GROUP BY key) ORDER BY attempt",
-                (study,),
+                (check_name("study", study),),
             ).fetchall()
             return [
                 Kept(key, _object(params), data, _returns(net, digest, attempt), code, settings)
@@ -530,7 +553,7 @@ class Ledger:
         """The number of the newest attempt at a trial; None where it was never tried."""
         with self._explained("read"):
             row = self._connection.execute(
-                "SELECT max(attempt) FROM trials WHERE key = ?", (key,)
+                "SELECT max(attempt) FROM trials WHERE key = ?", (_checked_key(key),)
             ).fetchone()
         return None if row[0] is None else int(row[0])
 
@@ -540,6 +563,8 @@ class Ledger:
         Raises:
             StoreWriteError: the file cannot be written.
         """
+        if not isinstance(decision, Decision):
+            raise ArgumentError(f"a decision is what promote returns: got {decision!r:.80}")
         with self._explained("written"):
             self._connection.execute(
                 "INSERT INTO promotions (study, attempt, accepted, rule, evidence, reasons, "
@@ -557,12 +582,14 @@ class Ledger:
 
     def decisions(self, study: str, *, accepted: bool | None = None) -> list[Decision]:
         """The decisions on champions of a study, the oldest first; `accepted`: those alone."""
+        if accepted is not None:
+            as_flag("accepted", accepted)
         chosen = "" if accepted is None else f"AND accepted = {int(accepted)} "
         with self._explained("read"):
             rows = self._connection.execute(
                 "SELECT study, attempt, accepted, rule, evidence, reasons, recorded "
                 f"FROM promotions WHERE study = ? {chosen}ORDER BY id",
-                (study,),
+                (check_name("study", study),),
             ).fetchall()
         return [
             Decision(name, attempt, bool(yes), json.loads(rule), json.loads(evidence),
@@ -576,6 +603,7 @@ class Ledger:
         Raises:
             ArgumentError: there is no such attempt.
         """
+        check_whole("attempt", attempt, 1)
         found = next(self._trials("WHERE attempt = ?", (attempt,)), None)
         if found is None:
             raise ArgumentError(f"ledger {self.path} has no attempt {attempt}")
@@ -638,8 +666,9 @@ def _comparable(study: str, data: str, settings: str) -> tuple[str, ...]:
 def _row(trial: Trial) -> tuple[Any, ...]:
     if not isinstance(trial, Trial):
         raise ArgumentError(f"a ledger records Trial(study, params, score, ...): got {trial!r:.80}")
-    if trial.status not in STATUSES:
-        raise ArgumentError(f"status must be one of {', '.join(STATUSES)}: got {trial.status!r}")
+    check_one_of("status", trial.status, STATUSES)
+    if not is_named(trial.metrics):
+        raise ArgumentError(f"metrics must be numbers by name (text): got {trial.metrics!r:.80}")
     score = as_number("score", trial.score, "a number, NaN for none")
     metrics = {
         name: value if math.isfinite(value := as_number(name, figure)) else None
@@ -664,6 +693,18 @@ def _row(trial: Trial) -> tuple[Any, ...]:
         as_number("seconds", trial.seconds),
         time.time(),
     )
+
+
+def _checked_key(key: object) -> bytes:
+    if not isinstance(key, bytes):
+        raise ArgumentError(f"a key is the digest of a trial (trial_key), bytes: got {key!r:.80}")
+    return key
+
+
+def _checked_question(question: object) -> Question:
+    if not isinstance(question, Question):
+        raise ArgumentError(f"question must be one of Ledger.questions: got {question!r:.80}")
+    return question
 
 
 def _number(value: object) -> float:

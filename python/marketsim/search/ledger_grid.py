@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from marketsim.arguments import check_one_of
 from marketsim.errors import ArgumentError
-from marketsim.search.grid_result import GridResult
+from marketsim.search.grid_result import GridResult, column_of
 from marketsim.search.ledger import LedgerLike, opened
 from marketsim.search.trial import Question
 
@@ -38,33 +40,23 @@ def ledger_grid(
         ({'x': 3}, 3)
     """
     with opened(ledger, "r") as book:
-        asked = book.question(study) if question is None else question
-        frame = book.trials(study)
-    if asked is not None:
-        same = [
-            Question(*row).digest == asked.digest
-            for row in frame[list(Question._fields)].to_numpy()
-        ]
-        frame = frame[same]
+        trials = book.complete(study, question)
     if direction is None:
-        direction = "maximize" if asked is None else asked.direction.partition(",")[0]
-    frame = frame[frame["status"] == "complete"]
-    columns = [
-        name for name in frame.columns if name.startswith("param_") and frame[name].notna().any()
-    ]
-    if frame.empty or not columns:
+        direction = trials[0].direction.partition(",")[0] if trials else "maximize"
+    check_one_of("direction", direction, ("maximize", "minimize"))
+    names = sorted(trials[0].params) if trials else []
+    if not names:
         raise ArgumentError(f"study {study!r} has no complete trial with parameters")
     cells: dict[tuple[Any, ...], float] = {}
-    for *values, score in frame[[*columns, "score"]].itertuples(index=False, name=None):
-        if any(value is None or value != value for value in values):
+    for trial in trials:
+        if sorted(trial.params) != names:
             raise ArgumentError(
                 f"the trials of {study!r} have different parameters: a grid needs the same in all"
             )
-        key = tuple(values)
-        cells[key] = float(score)
-    names = [column.removeprefix("param_") for column in columns]
+        score = trial.score if math.isfinite(trial.score) else math.nan
+        cells[tuple(trial.params[name] for name in names)] = score
     space = {name: sorted({key[i] for key in cells}, key=_order) for i, name in enumerate(names)}
-    sets = {name: np.array([key[i] for key in cells]) for i, name in enumerate(names)}
+    sets = {name: column_of([key[i] for key in cells]) for i, name in enumerate(names)}
     return GridResult(space, sets, np.array(list(cells.values())), {}, direction, len(cells))
 
 

@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.arguments import as_finite, as_flag, as_number, check_function, check_one_of, is_list
 from marketsim.bars import Bars, read_bars
 from marketsim.errors import ArgumentError
 from marketsim.metrics import Evidence
 from marketsim.replay.account import Account
 from marketsim.replay.arrays import BarsLike
-from marketsim.replay.checks import Unit
+from marketsim.replay.checks import SIZE_UNITS, Unit
 from marketsim.replay.entry import replay
 from marketsim.replay.grid import EXITS, Rule, named_rule, replay_grid
 from marketsim.replay.result import ReplayResult
 from marketsim.replay.rules import RULES
 from marketsim.search.grid_result import Floats, Sets, plain
 from marketsim.search.identity import identity
-from marketsim.search.statistics import Statistic
+from marketsim.search.statistics import Statistic, checked_scores
 
 if TYPE_CHECKING:  # forecasts and models are loaded by who prepares a run
     from marketsim.strategies import Strategy
@@ -142,12 +143,26 @@ def replay_objective(
         account = Account(cash=cash, fee_bps=fee_bps, slippage_bps=slippage_bps, fill=fill)
     elif (cash, fee_bps, slippage_bps, fill) != (10_000.0, 0.0, 0.0, "next_open"):
         raise ArgumentError("cash, fee_bps, slippage_bps and fill: state them in account= alone")
+    _check_metric(metric)
+    if not isinstance(account, Account):
+        raise ArgumentError(f"account must be a marketsim.Account: got {account!r:.80}")
+    check_one_of("direction", direction, ("long", "short", "both"))
+    check_one_of("size_unit", size_unit, SIZE_UNITS)
+    as_finite("size", size)
     options = {"account": account, "direction": direction, "size": size, "size_unit": size_unit}
     _check_rule(rule)
     known = bars if isinstance(bars, Bars) else read_bars(bars)
     objective = ReplayObjective(known, named_rule(rule), metric, options)
-    objective.keep_net = keep_net
+    objective.keep_net = as_flag("keep_net", keep_net)
     return objective
+
+
+def _check_metric(metric: object) -> None:
+    if not isinstance(metric, str) and not callable(metric):
+        raise ArgumentError(
+            "metric must be the name of a figure, or a function of net returns [set, bar] such as "
+            f"median_over_folds(): got {metric!r:.80}"
+        )
 
 
 def _check_rule(rule: Any) -> None:
@@ -233,6 +248,9 @@ class WalkForwardObjective:
         keep_net: bool,
         options: dict[str, Any],
     ) -> None:
+        _check_metric(metric)
+        check_function("make", make, "MyStrategy")
+        as_flag("keep_net", keep_net)
         self.prepared, self.make, self.metric = prepared, make, metric
         self.keep_net, self.options = keep_net, options
         self.name = getattr(make, "__name__", "strategy")
@@ -321,16 +339,22 @@ def in_parts(
         >>> objective(x=2.0)
         3.0
     """
-    if not parts:
-        raise ArgumentError("in_parts needs at least one part")
+    if not is_list(parts) or not len(parts):
+        raise ArgumentError(f"in_parts needs a list of at least one part: got {parts!r:.80}")
+    for part in parts:
+        check_function("each part", part, "lambda x: x")
+    check_function("combine", combine, "statistics.mean")
 
     def objective(*, report: Callable[[float, int], None] | None = None, **params: Any) -> float:
         scores: list[float] = []
         for step, part in enumerate(parts):
-            scores.append(float(part(**params)))
+            scores.append(as_number("what a part returns", part(**params)))
             if report is not None:
-                report(float(combine(scores)), step)
-        return float(combine(scores))
+                report(combined(scores), step)
+        return combined(scores)
+
+    def combined(scores: list[float]) -> float:
+        return as_number("what combine returns", combine(scores))
 
     return objective
 
@@ -347,7 +371,7 @@ def _score(
 ) -> npt.ArrayLike:
     if not isinstance(metric, str):
         assert net is not None
-        return metric(net)
+        return checked_scores(metric, net)
     if metric not in figures:
         raise ArgumentError(
             f"unknown metric {metric!r}: expected one of {', '.join(sorted(figures))}"

@@ -7,13 +7,13 @@ import json
 import os
 from collections.abc import Sequence
 from io import BufferedRandom
-from pathlib import Path
 from typing import Any
 
 import blake3
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.arguments import check_new_file
 from marketsim.atomic import replace_file
 from marketsim.errors import ArgumentError, FileFormatError
 
@@ -39,7 +39,7 @@ class ReturnsFile:
     def __init__(
         self, path: str | os.PathLike[str], keys: Sequence[bytes], *, resume: bool
     ) -> None:
-        self.path, self.sets = Path(path), len(keys)
+        self.path, self.sets = check_new_file("returns", path), len(keys)
         self.note = self.path.with_name(self.path.name + ".json")
         self.digest = blake3.blake3(b"".join(keys)).hexdigest(16)
         self.map: npt.NDArray[Any] | None = None

@@ -37,7 +37,7 @@ def named_sampler(
         ArgumentError: the grid sampler without values by name.
     """
     if not isinstance(sampler, str):
-        return sampler
+        return _own("sampler", sampler, package.samplers.BaseSampler, SAMPLERS)
     if sampler not in SAMPLERS:
         raise UnknownNameError("sampler", sampler, SAMPLERS)
     if sampler == "cmaes" and importlib.util.find_spec("cmaes") is None:
@@ -79,14 +79,24 @@ def cell_of(trial: Any) -> tuple[str, ...]:
     return tuple(repr(trial.params[name]) for name in sorted(trial.params))
 
 
+def _own(what: str, given: Any, kind: type, names: Mapping[str, str]) -> Any:
+    if not isinstance(given, kind):
+        raise ArgumentError(
+            f"{what} must be one of {', '.join(names)}, or a {what} of Optuna: got {given!r:.80}"
+        )
+    return given
+
+
 def named_pruner(package: Any, pruner: str | Any) -> Any:
     """A pruner of Optuna by its name here, or the pruner itself.
 
     Raises:
         UnknownNameError: no such name.
     """
+    if pruner is None:
+        return None
     if not isinstance(pruner, str):
-        return pruner
+        return _own("pruner", pruner, package.pruners.BasePruner, PRUNERS)
     if pruner not in PRUNERS:
         raise UnknownNameError("pruner", pruner, PRUNERS)
     return getattr(package.pruners, PRUNERS[pruner])()

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from marketsim.errors import ArgumentError
 from marketsim.kernels.performance import net_rows
+from marketsim.search.splits import checked_splits
 from marketsim.search.statistics import Statistic, named_statistic
 
 Floats = npt.NDArray[np.float64]
@@ -74,7 +75,7 @@ def select_walk_forward(
     rows = net_rows(returns, "returns")
     score = named_statistic(statistic)
     chosen, inside, outside, tested = [], [], [], []
-    for train, test in splitter.split(rows.T):
+    for train, test in checked_splits(splitter, rows.shape[1]):
         scores = score(rows[:, train])
         if np.isnan(scores).all():
             raise ArgumentError(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import operator
 import os
 import re
 from collections.abc import Callable, Hashable, Mapping
-from pathlib import Path
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.arguments import check_path
 from marketsim.errors import (
     ArgumentError,
     BarsFileNotFoundError,
@@ -31,7 +33,7 @@ MOST_BYTES = 1 << 20
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "!=": operator.ne,
 }  # fmt: skip
-_CONDITION = re.compile(r"\s*(\w+)\s*(<=|>=|!=|<|>)\s*(-?[\w.]+)\s*")
+_CONDITION = re.compile(r"\s*(\w+)\s*(<=|>=|!=|<|>)\s*([-+\w.]+)\s*")
 
 
 class Condition(NamedTuple):
@@ -90,21 +92,22 @@ def read_space(path: str | os.PathLike[str]) -> SpaceFile:
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, "space.json")
         ...     _ = path.write_text('{"fast": {"int": [5, 50], "step": 5}, "slow": [60, 90]}')
         ...     read_space(path).space
         {'fast': Int(low=5, high=50, log=False, step=5), 'slow': Choice(values=(60, 90))}
     """
-    path = Path(path)
+    path = check_path("path", path)
     if not path.is_file():
         raise BarsFileNotFoundError(f"there is no file {path}")
     if path.stat().st_size > MOST_BYTES:
         raise FileFormatError(
             f"{path} has {path.stat().st_size:,} bytes: a space has at most 1 MiB"
         )
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         found = _from_json(text) if path.suffix.lower() == ".json" else _from_yaml(text)
     except ValueError as error:
         raise FileFormatError(f"{path} cannot be read: {error}") from error
@@ -151,10 +154,12 @@ def _condition(text: Any, space: dict[str, Dimension]) -> Condition:
             f"got {text!r}"
         )
     left, sign, right = match.groups()
-    try:
-        other: str | float = float(right)
-    except ValueError:
-        other = right
+    other: str | float = right
+    if right not in space:
+        with suppress(ValueError):
+            other = float(right)
+    if isinstance(other, float) and not math.isfinite(other):
+        raise ArgumentError(f"condition {text!r}: expected a finite number, got {right}")
     for name in (left, other):
         if isinstance(name, str) and name not in space:
             raise ArgumentError(

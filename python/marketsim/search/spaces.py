@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from marketsim.arguments import as_finite, as_flag
 from marketsim.errors import ArgumentError
 
 
@@ -86,12 +87,18 @@ class Choice:
     values: tuple[Any, ...]
 
     def __init__(self, values: Sequence[Any]) -> None:
+        if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+            raise ArgumentError(f"Choice takes a list of values: got {values!r:.80}")
         object.__setattr__(self, "values", tuple(values))
         if not self.values:
             raise ArgumentError("Choice needs at least one value")
         for value in self.values:
             if not (value is None or isinstance(value, (bool, int, float, str))):
-                raise ArgumentError(f"Choice takes numbers, text, booleans and None: got {value!r}")
+                raise ArgumentError(
+                    f"Choice takes numbers, text, booleans and None: got {value!r:.80}"
+                )
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ArgumentError(f"Choice takes finite numbers: got {value!r}")
         if len({(type(value), value) for value in self.values}) < len(self.values):
             raise ArgumentError(f"Choice has a value twice: {self.values!r}")
 
@@ -174,11 +181,13 @@ def _random_value(dimension: Dimension, rng: np.random.Generator) -> Any:
 
 
 def _check_range(of: Float | Int, step: float | None) -> None:
-    if not (math.isfinite(of.low) and math.isfinite(of.high) and of.low <= of.high):
+    as_flag(f"log of {of!r:.80}", of.log)
+    ends = [as_finite(f"{of!r:.80}: expected finite bounds; one", n) for n in (of.low, of.high)]
+    if not ends[0] <= ends[1]:
         raise ArgumentError(f"{of!r}: expected finite bounds with low <= high")
     if of.log and of.low <= 0:
         raise ArgumentError(f"{of!r}: a logarithm needs bounds above 0")
-    if step is not None and not (math.isfinite(step) and step > 0):
+    if step is not None and not as_finite(f"step of {of!r:.80}", step) > 0:
         raise ArgumentError(f"{of!r}: step must be above 0")
     if of.log and step is not None:
         raise ArgumentError(f"{of!r}: log and step exclude each other")

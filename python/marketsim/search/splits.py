@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.arguments import as_flag
 from marketsim.errors import ArgumentError, MissingDependencyError, NotEnoughBarsError
 
 Rows = npt.NDArray[np.int64]
@@ -61,10 +62,10 @@ class WalkForwardSplit:
     ) -> None:
         self.train = _whole(train, "train", 1)
         self.test = _whole(test, "test", 1)
-        self.anchored = bool(anchored)
+        self.anchored = as_flag("anchored", anchored)
         self.purge = _whole(purge, "purge", 0)
         self.embargo = _whole(embargo, "embargo", 0)
-        self.shorter_last = bool(shorter_last)
+        self.shorter_last = as_flag("shorter_last", shorter_last)
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[Rows, Rows]]:
         """Yield (train, test) rows, the earliest first.
@@ -259,6 +260,34 @@ def _skfolio_splitter(splitter: CombinatorialPurgedSplit) -> Any:
             return found
 
     return Splitter()
+
+
+def checked_splits(splitter: Any, bars: int) -> list[tuple[Rows, Rows]]:
+    """The (train, test) rows of a splitter, of marketsim or of scikit-learn.
+
+    Raises:
+        ArgumentError: no splitter, no split, or rows that are none of the bars.
+    """
+    if isinstance(splitter, (str, bytes, type)) or not callable(getattr(splitter, "split", None)):
+        raise ArgumentError(
+            f"a splitter such as WalkForwardSplit(1000, 250) is expected: got {splitter!r:.80}"
+        )
+    found = []
+    for pair in splitter.split(np.empty((bars, 1))):
+        parts = [np.asarray(part) for part in pair]
+        if len(parts) != 2 or any(
+            part.ndim != 1 or part.dtype.kind not in "iu" or not len(part)
+            or part.min() < 0 or part.max() >= bars
+            for part in parts
+        ):  # fmt: skip
+            raise ArgumentError(
+                f"{type(splitter).__name__} must yield (train, test), each some of the rows 0 to "
+                f"{bars - 1}: got {pair!r:.120}"
+            )
+        found.append((parts[0].astype(np.int64), parts[1].astype(np.int64)))
+    if not found:
+        raise NotEnoughBarsError(f"{type(splitter).__name__} makes no split of {bars} bars")
+    return found
 
 
 def _whole(value: Any, name: str, least: int) -> int:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.arguments import as_numbers, as_share, check_function, check_seed, check_whole
 from marketsim.errors import ArgumentError, UnknownNameError
+from marketsim.kernels.performance import net_rows
 from marketsim.metrics import bootstrap_bands
+from marketsim.metrics.bootstrap import check_block_length
 
 Floats = npt.NDArray[np.float64]
 # Net returns [set, bar] to a score [set]; more is better.
@@ -16,7 +20,12 @@ Statistic = Callable[[Floats], Floats]
 
 
 def sharpe_scores(returns: Floats) -> Floats:
-    """Sharpe ratio per bar of each row [set, bar]; NaN without variation."""
+    """Sharpe ratio per bar of each row [set, bar]; NaN without variation.
+
+    Raises:
+        ArgumentError: returns that are not [set, bar] in finite numbers.
+    """
+    returns = net_rows(returns, "returns")
     deviation = returns.std(axis=1, ddof=1) if returns.shape[1] > 1 else np.zeros(len(returns))
     size = np.abs(returns).max(axis=1, initial=0.0)
     scores: Floats = returns.mean(axis=1) / np.where(deviation > 1e-12 * size, deviation, np.nan)
@@ -39,15 +48,16 @@ def median_over_folds(folds: int = 5, statistic: Statistic = sharpe_scores) -> S
         >>> bool(sharpe_scores(lucky)[0] > 0), bool(score(lucky)[0] > 0)
         (True, False)
     """
-    if folds < 2:
-        raise ArgumentError(f"folds must be at least 2: got {folds!r}")
+    check_whole("folds", folds, 2)
+    check_function("statistic", statistic, "sharpe_scores")
 
     def score(returns: Floats) -> Floats:
+        returns = net_rows(returns, "returns")
         if returns.shape[1] < 2 * folds:
             raise ArgumentError(
                 f"{returns.shape[1]} bars are fewer than two for each of {folds} folds"
             )
-        parts = [statistic(part) for part in np.array_split(returns, folds, axis=1)]
+        parts = [checked_scores(statistic, p) for p in np.array_split(returns, folds, axis=1)]
         return np.median(np.nan_to_num(np.stack(parts)), axis=0)
 
     return score
@@ -78,10 +88,15 @@ def lower_bound(
         True
     """
     figures = ("sharpe", "mean_return", "total_return")
-    if figure not in figures:
-        raise UnknownNameError("figure", figure, figures)
+    if str(figure) not in figures:
+        raise UnknownNameError("figure", str(figure), figures)
+    as_share("confidence", confidence)
+    check_block_length(1 if block_length is None else block_length, repetitions, 1_000_000_000)
+    check_seed(seed)
 
     def score(returns: Floats) -> Floats:
+        if not len(net_rows(returns, "returns")):
+            return np.zeros(0)
         bands = bootstrap_bands(
             returns,
             periods_per_year=1.0,
@@ -102,10 +117,27 @@ def named_statistic(statistic: str | Statistic) -> Statistic:
         UnknownNameError: another name.
     """
     if callable(statistic):
-        return statistic
-    if statistic not in _NAMED:
-        raise UnknownNameError("statistic", statistic, _NAMED)
+        return partial(checked_scores, statistic)
+    if str(statistic) not in _NAMED:
+        raise UnknownNameError("statistic", str(statistic), _NAMED)
     return _NAMED[statistic]
+
+
+def checked_scores(statistic: Statistic, returns: Floats) -> Floats:
+    """The scores [set] of a statistic; infinite ones become NaN, which no set wins by.
+
+    Raises:
+        ArgumentError: a statistic that does not return a number for each set.
+    """
+    found = statistic(returns)
+    scores = as_numbers("the scores of a statistic", found, np.float64)
+    if scores.shape != (len(returns),):
+        raise ArgumentError(
+            f"a statistic must return a score for each of {len(returns)} sets, an array "
+            f"({len(returns)},): got shape {scores.shape}, {found!r:.80}"
+        )
+    finite: Floats = np.where(np.isfinite(scores), scores, np.nan)
+    return finite
 
 
 def mean_scores(returns: Floats) -> Floats:

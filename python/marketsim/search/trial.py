@@ -17,7 +17,7 @@ import blake3
 import numpy as np
 import numpy.typing as npt
 
-from marketsim.arguments import is_whole
+from marketsim.arguments import is_named, is_whole
 from marketsim.errors import ArgumentError
 
 Floats = npt.NDArray[np.float64]
@@ -258,8 +258,11 @@ def canonical(params: Mapping[str, Any]) -> str:
     Raises:
         ArgumentError: a value that JSON has no number, text, boolean or null for.
     """
+    if not is_named(params):
+        raise ArgumentError(f"parameters must be values by name (text): got {params!r:.80}")
     plain: dict[str, Any] = {}
     for name in sorted(params):
+        _check_text("the name of a parameter", name)
         value = params[name]
         value = value.item() if isinstance(value, np.generic) else value
         known = value is None or isinstance(value, (bool, int, str, float))
@@ -275,5 +278,7 @@ def canonical(params: Mapping[str, Any]) -> str:
 
 def _check_text(name: str, text: object) -> None:
     """Refuse what a file cannot hold: other types, and halves of characters."""
+    if isinstance(text, str) and text.isascii():
+        return
     if not isinstance(text, str) or any("\ud800" <= letter <= "\udfff" for letter in text):
         raise ArgumentError(f"{name} of a trial must be text: got {text!r:.80}")

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from marketsim.arguments import as_numbers, check_function, check_name, check_one_of
 from marketsim.errors import ArgumentError
 from marketsim.progress import Progress, ProgressBar
 from marketsim.search.effect import no_effect
@@ -22,7 +23,7 @@ from marketsim.search.ledger import LedgerLike
 from marketsim.search.optuna import TuningResult, optuna, params_of
 from marketsim.search.selection import Splitter
 from marketsim.search.spaces import as_space
-from marketsim.search.splits import CombinatorialPurgedSplit
+from marketsim.search.splits import CombinatorialPurgedSplit, checked_splits
 from marketsim.search.statistics import Statistic, named_statistic
 from marketsim.search.trial import canonical
 
@@ -132,17 +133,45 @@ def search_walk_forward(
         ...     objective, {"fast": Int(2, 50), "slow": Int(51, 200)},
         ...     WalkForwardSplit(1000, 250), trials=50)
     """
-    if without_effect not in ("refuse", "keep"):
-        raise ArgumentError(f"without_effect must be 'refuse' or 'keep': got {without_effect!r}")
-    if not hasattr(splitter, "split"):
-        raise ArgumentError(f"a splitter such as WalkForwardSplit is expected: got {splitter!r}")
+    check_one_of("without_effect", without_effect, ("refuse", "keep"))
+    check_name("study", study)
+    check_function("objective", getattr(objective, "one", objective), "lambda x: returns of x")
+    if not callable(space):
+        as_space(space)
     score = named_statistic(statistic)
     runner = _Net(objective, code)
+    keeps = runner.keeps
+    try:
+        return _searched(
+            runner, space, splitter, statistic, score, without_effect,
+            trials=trials, sampler=sampler, jobs=jobs, seed=seed, study=study, storage=storage,
+            ledger=ledger, progress=progress,
+        )  # fmt: skip
+    finally:
+        if hasattr(objective, "one"):
+            objective.keep_net = keeps
+
+
+def _searched(
+    runner: _Net,
+    space: Mapping[str, Any] | Callable[[Any], dict[str, Any]],
+    splitter: Splitter,
+    statistic: str | Statistic,
+    score: Statistic,
+    without_effect: str,
+    *,
+    trials: int,
+    sampler: str,
+    jobs: int,
+    seed: int,
+    study: str,
+    storage: str | os.PathLike[str] | None,
+    ledger: LedgerLike | None,
+    progress: Progress,
+) -> WalkForwardSearch:
     metric = statistic if isinstance(statistic, str) else identity(statistic)
     bars = len(runner.first(space, seed))
-    windows = [
-        (np.asarray(train), np.asarray(test)) for train, test in splitter.split(np.empty(bars))
-    ]
+    windows = checked_splits(splitter, bars)
     combinatorial = isinstance(splitter, CombinatorialPurgedSplit)
     tested = np.arange(bars) if combinatorial else np.concatenate([test for _, test in windows])
     if len(np.unique(tested)) < len(tested):
@@ -253,18 +282,30 @@ class _Net:
         self.function: Callable[..., Any] = getattr(objective, "one", objective)
         self.filed = filed_as(objective, None, code)
         self.kept: dict[str, Floats] = {}
-        self.runs = 0
+        self.runs = self.bars = 0
 
     def __call__(self, params: Mapping[str, Any]) -> Floats:
         key = canonical(params)
         if key not in self.kept:
             found = self.function(**params)
-            net = np.asarray(found["net"] if isinstance(found, Mapping) else found, np.float64)
-            if net.ndim != 1 or not np.isfinite(net).all():
+            if isinstance(found, Mapping) and "net" not in found:
+                raise ArgumentError(
+                    f'the objective\'s figures need "net", its net returns [bar]: got '
+                    f"{', '.join(map(str, found))} for {dict(params)}"
+                )
+            given = found["net"] if isinstance(found, Mapping) else found
+            net = as_numbers(f"net returns for {dict(params)}", given, np.float64)
+            if net.ndim != 1 or not len(net) or not np.isfinite(net).all():
                 raise ArgumentError(
                     f"the objective must return net returns [bar] in finite numbers: got shape "
-                    f"{net.shape} for {dict(params)}"
+                    f"{net.shape} for {dict(params)}, {given!r:.80}"
                 )
+            if self.bars not in (0, len(net)):
+                raise ArgumentError(
+                    f"the objective must return the net returns of the same bars for every set: "
+                    f"got {len(net)} for {dict(params)}, and {self.bars} before"
+                )
+            self.bars = len(net)
             self.kept[key] = net
             self.runs += 1
         return self.kept[key]

@@ -110,7 +110,7 @@ def _checked_array(
     array = as_numbers(name, value, np.float64)
     if array.shape != dates.shape:
         raise ArgumentError(
-            f"{name} must have one value for each of {len(dates)} days: got {array.shape}"
+            f"{name} must have one value for each of {len(dates)} bars: got {array.shape}"
         )
     wrong = np.flatnonzero(~np.isfinite(array))
     if wrong.size:

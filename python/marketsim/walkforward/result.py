@@ -16,6 +16,7 @@ import pandas as pd
 from marketsim import _core
 from marketsim.bars import TARGETS, Bars, Gap
 from marketsim.bars.clock import DAY
+from marketsim.bars.exchange import missing_sessions_note
 from marketsim.bars.gaps import LONGEST_CLOSURE
 from marketsim.build_info import versions
 from marketsim.errors import UnknownNameError
@@ -535,6 +536,9 @@ class WalkForwardResult:
         """Yield warnings that belong beside the table, such as a ruin."""
         for gap, _ in self._holes():
             yield f"{gap}: the annual return counts these days as elapsed time"
+        missing = missing_sessions_note(self.bars)
+        if missing:
+            yield missing
         if self.evidence is not None:
             yield self.evidence.sentence()
         crossed = self.run.inputs.forecasts.crossed

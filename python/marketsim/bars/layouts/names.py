@@ -14,24 +14,39 @@ _WORDS: dict[str, str] = {
     "дата datum data fecha tarih datetime(utc) date(utc) "
     "zeit uhrzeit zeitstempel datum/zeit hora fecha/hora fechayhora data/hora heure date/heure ora "
     "godzina время датаивремя saat tarih/saat 時刻 時間 日期时间 시간 tijd čas tradedt traddt "
-    "dates quotedate pricedate tradingday localdate timestamputc date&time ts dt",
+    "dates quotedate pricedate tradingday localdate timestamputc date&time ts dt "
+    "päivä pvm den deň zi יום ngàygiaodịch วัน tarikh kuupäev datums дата/час дататавремя "
+    "ημερ/νία ngày/giờ waktu "
+    "date-time exchangedate date1 time-stamp tradingdate(utc)",
     "open": "open openprice 开盘 开盘价 始値 otwarcie eröffnung eröffn eröffnungskurs "
     "erster apertura ouverture ouv abertura açılış откр открытие 開盤 開盤價 시가 "
     "openingprice öppning avaus "
     "åpning åbning nyitó pembukaan άνοιγμα الفتح פתיחה mở เปิด खोलें 開市 開市價 priceopen "
     "开盘价(元) 開盤價(元) prezzoapertura pxopen openprc "
-    "openbid openask 오픈 öppen åben açilis acilis açılışfiyatı giámởcửa opnpric",
+    "openbid openask 오픈 öppen åben açilis acilis açılışfiyatı giámởcửa opnpric "
+    "avauskurssi otevření otevírací otvorenie nyitóár nyitás deschidere відкриття відкр "
+    "відкритття ανοιγμα افتتاح الافتتاح سعرالافتتاح שערפתיחה ราคาเปิด mởcửa giámở buka "
+    "hargapembukaan öppningskurs åpningskurs åbningskurs отваряне openingskurs "
+    "öffnen abrir aperto",
     "high": "high highprice 最高 最高价 高値 najwyzszy najwyższy hoch tageshoch máximo maximo max "
     "máxima massimo yüksek макс максимум 最高價 고가 高 hoog högst ylin høy tertinggi υψηλό الأعلى "
     "גבוה cao สูง अधिक pricehigh highestprice "
     "最高价(元) prezzomassimo pxhigh askhi plushaut haut hochkurs tageshöchst höchst högsta høj "
-    "máx enyüksek enyuksek giácaonhất hghpric",
+    "máx enyüksek enyuksek giácaonhất hghpric "
+    "ylinkurssi päivänylin nejvyšší najvyššia legmagasabb maximum maxim найвища υψηλότερη "
+    "υψηλοτερο μέγιστο ανώτατο أعلى اعلى الاعلى שערגבוה สูงสุด ราคาสูงสุด caonhất giácao "
+    "hargatertinggi högstakurs høyest høyeste højeste найвисока "
+    "élevé elevé eleve alto alta",
     "low": "low lowprice 最低 最低价 安値 najnizszy najniższy tief tagestief mínimo minimo min "
     "mínima düşük мин минимум 最低價 저가 低 laag lägst alin lav terendah χαμηλό "
     "الأدنى נמוך thấp ต่ำ कम pricelow lowestprice "
     "最低价(元) prezzominimo pxlow bidlo plusbas bas tiefkurs tagestiefst tiefst lägsta mín "
     "endüşük enduşük "
-    "giáthấpnhất lwpric",
+    "giáthấpnhất lwpric "
+    "мін alinkurssi päivänalin nejnižší najnižšia legalacsonyabb minimum minim найнижча "
+    "χαμηλότερη χαμηλοτερο ελάχιστο κατώτατο أدنى ادنى الادنى שערנמוך ต่ำสุด ราคาต่ำสุด "
+    "thấpnhất giáthấp hargaterendah lägstakurs lavest laveste найниска "
+    "faible niedrig basso baixo baja bajo baixa",
     "close": "close closeprice close/last last lastprice price 收盘 收盘价 終値 zamkniecie "
     "zamknięcie schlusskurs schluss zuletzt cierre último ultimo clôture clot clôt dernier "
     "fechamento şimdi "
@@ -39,7 +54,13 @@ _WORDS: dict[str, str] = {
     "siste seneste utolsó "
     "terakhir τελευταία السعر שער lầncuối ล่าสุด सीएमपी closingprice priceclose "
     "收盘价(元) prezzochiusura pxlast trdprc1 prc laatste slotkoers stängning luk lukkekurs slutt "
-    "fecho chiusura kapanış kapanis giáđóngcửa penutupan letzterpreis latest clspric",
+    "fecho chiusura kapanış kapanis giáđóngcửa penutupan letzterpreis latest clspric "
+    "päätöskurssi päätös viimeisinkurssi zavírací zavření uzavření závěr zatvorenie záver "
+    "posledná poslední záró záróár zárás închidere ultimul ultim закриття остання κλείσιμο "
+    "κλεισιμο الإغلاق إغلاق اغلاق الاغلاق سعرالإغلاق סגירה שערסגירה שערנעילה נעילה ราคาปิด "
+    "ปิด đóngcửa giáđóng tutup hargapenutupan slutkurs sluttkurs stängningskurs senast "
+    "затваряне "
+    "fermer fermeture fechar chiudi cerrar",
     "volume": "volume vol stuecke stücke volumen wolumen tickvol tickvolume shares "
     "sharestraded quantity qty volumetraded totaltradequantity totaltradedquantity "
     "tottrdqty noofshares numberofshares hac объём объем wol määrä όγκος حجم נפח kl ปริมาณ "
@@ -49,8 +70,17 @@ _WORDS: dict[str, str] = {
     "成交股數 거래량 成交量 成交量(手) "
     "成交量(股) 成交量(万股) 成交量(萬股) 出来高 "
     "volumefrom basevolume volumebtc volume(btc) vol(btc) "
-    "volym volum hacim stück objem khốilượng ttltradgvol",
-    "adj close": "adjusted adjcls 調整後終値 調整後終値(円) 수정종가 后复权收盘价 前复权收盘价",
+    "volym volum hacim stück objem khốilượng ttltradgvol "
+    "volyymi kappalemäärä objemobchodů objemobchodov mennyiség forgalom(db) volumul обсяг "
+    "обсягторгів об'єм обʼєм الحجم حجمالتداول الكمية מחזורביחידות ปริมาณการซื้อขาย "
+    "ปริมาณซื้อขาย khốilượnggiaodịch kl(cp) volumeperdagangan totalvolym antal обем "
+    "ttltrdqnty umsatzstück umsatz(stk) tradedqty qtytraded",
+    "adj close": "adjusted adjcls 調整後終値 調整後終値(円) 수정종가 后复权收盘价 前复权收盘价 "
+    "clôtureajustée clotureajustée coursajusté bereinigterschluss bereinigterschlusskurs "
+    "adjschlusskurs cierreajustado cierreajust cierreaj chiusuraaggiustata "
+    "chiusurarettificata fechamentoajustado fechamentoaj fechoajustado aangepastslot "
+    "justeradstängning düzeltilmişkapanış скоррзакрытие 调整后收盘价 調整後收盤價 调整收盘价 "
+    "수정종가(원)",
     "symbol": "symbol ticker code tscode instrument instrumentid sym secid contract pair "
     "stockcode 股票代码 代码 证券代码 tckrsymb",
     "split": "stocksplits stocksplit splitratio splitfactor splitcoefficient splits",
@@ -74,7 +104,12 @@ GENERIC: dict[str, str] = {
 WEAK = frozenset({"last", "lastprice", "latest", "price", "ts", "dt", "dates", "max", "min",
                   "quantity", "qty", "shares",
                   "openbid", "openask", "data", "begin", "volumen",
-                  "高", "低", "kl", "cao"})  # fmt: skip
+                  "高", "低", "kl", "cao",
+                  "alto", "alta", "antal", "baja", "bajo", "baixa", "buka",
+                  "den", "deň", "maxim", "maximum", "minim",
+                  "minimum", "pvm",
+                  "päivä", "päätös", "senast", "tutup", "ultim", "uzavření", "zi", "záver", "závěr",
+                  "יום", "ปิด", "วัน"})  # fmt: skip
 """Names that count only where no other column has the role."""
 
 
