@@ -64,7 +64,7 @@ def test_the_table_is_that_of_the_library(folder: Path, capsys) -> None:
         folder / "AAA.csv", simulations=5, window=5, fee=0.0007, fill="optimistic",
         strategies=["simple", "maxdiff"], progress=False,
     )  # fmt: skip
-    assert out.strip() == str(result.summary()).strip()
+    assert out.strip() == str(result.summary(bands=True)).strip()
 
 
 def test_json(folder: Path, capsys) -> None:

@@ -203,9 +203,9 @@ def run(args: argparse.Namespace) -> int:
 
         save_run(result, args.save)
     if args.json:
-        print(json.dumps(result.to_dict(), indent=2, allow_nan=False))
+        print(json.dumps(result.to_dict(bands=True), indent=2, allow_nan=False))
     else:
-        print(result.summary().text(args.table, wide=args.wide))
+        print(result.summary(bands=True).text(args.table, wide=args.wide))
         if args.report:
             print(f"\nreport: {args.report}")
     _report_store(_counted_since(before, store), args)

@@ -155,8 +155,8 @@ def run(args: argparse.Namespace) -> int:
         page = check_output(args.report, "--report", args.force, is_page)
         lines, kept = rule_lines(args.strategy, bars, **params), _range(bars, args.start, args.end)
         result.report(page, indicators={name: of[kept] for name, of in lines.items()} or None)
-    print(json.dumps(result.to_dict(), indent=2, allow_nan=False) if args.json
-          else result.summary())  # fmt: skip
+    print(json.dumps(result.to_dict(bands=True), indent=2, allow_nan=False) if args.json
+          else result.summary(bands=True))  # fmt: skip
     return 0
 
 

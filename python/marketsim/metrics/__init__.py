@@ -1,6 +1,6 @@
 """Figures of returns, trades and forecasts, and tests of how much of them is luck."""
 
-from marketsim.metrics.bands import bands_frame
+from marketsim.metrics.bands import bands_cells, bands_dict, bands_frame, bands_lines, bands_note
 from marketsim.metrics.bootstrap import Bands, bootstrap_bands, optimal_block_length
 from marketsim.metrics.comparison import (
     DieboldMariano,
@@ -105,7 +105,11 @@ __all__ = [
     "account_returns",
     "align_benchmark",
     "ambiguous_share",
+    "bands_cells",
+    "bands_dict",
     "bands_frame",
+    "bands_lines",
+    "bands_note",
     "benjamini_hochberg",
     "bootstrap_bands",
     "climatology",

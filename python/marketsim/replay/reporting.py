@@ -12,7 +12,13 @@ import pandas as pd
 from marketsim.bars import Bars
 from marketsim.build_info import versions
 from marketsim.errors import ArgumentError
-from marketsim.metrics import Performance, TradeStatistics, performance
+from marketsim.metrics import (
+    Performance,
+    TradeStatistics,
+    bands_cells,
+    bands_note,
+    performance,
+)
 from marketsim.metrics import Trades as RoundTrips
 from marketsim.report.data import Candles, Markers, ReportData, Table, Trades
 from marketsim.report.formats import percent
@@ -59,6 +65,10 @@ class _Result(Protocol):
         """What a reader of the figures has to know."""
         ...
 
+    def bands(self) -> pd.DataFrame:
+        """How sure the headline figures are."""
+        ...
+
 
 def report_data(result: _Result, indicators: Mapping[str, npt.ArrayLike] | None) -> ReportData:
     """Everything that the report of a replay shows."""
@@ -69,7 +79,7 @@ def report_data(result: _Result, indicators: Mapping[str, npt.ArrayLike] | None)
         title=f"{result.bars.symbol}: replay",
         subtitle=f"{len(result.bars):,} bars from {index[0]} to {index[-1]}",
         notes=result.notes(),
-        tables=[performance_table(result), _trade_table(result)],
+        tables=[performance_table(result), _bands_table(result), _trade_table(result)],
         dates=_dates(result),
         equity={
             "strategy": equity,
@@ -126,6 +136,14 @@ def performance_table(result: _Result) -> Table:
         note="After costs; buy and hold pays none.",
         emphasis=frozenset({"buy_and_hold"}),
     )
+
+
+def _bands_table(result: _Result) -> Table:
+    """The headline figures, each with its band."""
+    frame = result.bands()
+    head, [row] = bands_cells(frame)
+    note = f"In brackets the {bands_note(frame)}."
+    return Table("Confidence bands", head, [["strategy", *row[1:]]], note=note)
 
 
 def _cells(of: Performance) -> list[str]:

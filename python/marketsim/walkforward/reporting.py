@@ -10,7 +10,7 @@ import pandas as pd
 
 from marketsim.bars import TARGETS
 from marketsim.kernels.profit import profit
-from marketsim.metrics import rolling_sharpe
+from marketsim.metrics import bands_cells, bands_note, rolling_sharpe
 from marketsim.report.data import Candles, Fan, Heatmap, Markers, ReportData, Table, Trades
 from marketsim.report.timeaxis import date_text
 from marketsim.strategies import LimitOrders
@@ -37,7 +37,6 @@ Floats = npt.NDArray[np.float64]
 _FAN_LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 _HEATMAP_STEPS = 41
 ROLLING_SESSIONS = 63
-_REPETITIONS = 200
 DECILES = tuple(i / 10 for i in range(1, 10))
 _MOVES = {
     "close": "Log moves against the close of the bar before",
@@ -201,25 +200,11 @@ def _trades(result: ShownResult, name: str, trades: pd.DataFrame) -> Trades:
 
 
 def _bands_table(result: ShownResult) -> Table:
-    """Return the table of headline figures with their 90 % bands."""
-    frame = result.bands(repetitions=_REPETITIONS)
-    kinds = {"sharpe": "{:.2f}"}
-    rows = []
-    for name in frame.index.unique("strategy"):
-        cells = [str(name)]
-        for figure, (value, low, high) in frame.loc[name].iterrows():
-            text = kinds.get(str(figure), "{:.1%}").format
-            known = np.isfinite([value, low, high]).all()
-            cells.append(f"{text(value)} ({text(low)} to {text(high)})" if known else "-")
-        rows.append(cells)
-    figures = [str(name).replace("_", " ") for name in frame.index.unique("figure")]
+    """Return the table of headline figures with their bands."""
+    frame = result.bands()
+    note = f"In brackets the {bands_note(frame)}."
     return Table(
-        "Confidence bands",
-        ["strategy", *figures],
-        rows,
-        note=f"In brackets the 90 % bands of a stationary bootstrap, {_REPETITIONS} samples of the "
-        "bars.",
-        emphasis=frozenset(result.baselines),
+        "Confidence bands", *bands_cells(frame), note=note, emphasis=frozenset(result.baselines)
     )
 
 

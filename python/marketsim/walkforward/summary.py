@@ -17,7 +17,13 @@ from marketsim.bars import TARGETS
 from marketsim.errors import ArgumentError, UnknownNameError
 from marketsim.kernels import rules
 from marketsim.kernels.sums import window_sums
-from marketsim.metrics import Skill, performance, windowed_performance
+from marketsim.metrics import (
+    Skill,
+    bands_cells,
+    bands_note,
+    performance,
+    windowed_performance,
+)
 from marketsim.strategies import Strategy
 from marketsim.text import aligned, printable, sparkline
 from marketsim.walkforward.benchmark import Benchmark
@@ -114,6 +120,11 @@ _NOTES: tuple[tuple[tuple[str, ...], str], ...] = (
         "the 10 % and 90 % quantiles.",
     ),
 )
+# Headings of the bands of the headline figures.
+_BAND_HEADS = {
+    "total_return": "return %", "annual_return": "annual %", "sharpe": "Sharpe",
+    "max_drawdown": "max dd %", "hit_rate": "hit %",
+}  # fmt: skip
 NOTES = tuple(note for _, note in _NOTES)
 _WIDTH = 80
 
@@ -130,6 +141,8 @@ class Summary:
         notes: warnings for the reader, such as a ruin.
         benchmark: name of the benchmark of `BENCHMARK_COLUMNS`; None without one.
         equity: equity of each row of `strategies` at evenly spaced bars, from 1 at the start.
+        bands: bootstrap bands of the figures, see `marketsim.metrics.bands_frame`; None where they
+            were not asked for.
     """
 
     strategies: pd.DataFrame
@@ -138,6 +151,7 @@ class Summary:
     notes: tuple[str, ...] = ()
     benchmark: str | None = None
     equity: tuple[tuple[float, ...], ...] = ()
+    bands: pd.DataFrame | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Summary):
@@ -197,6 +211,8 @@ class Summary:
         above = [self.heading, *self.notes, *(self._ambiguity() if short else [])]
         shown = {*names, "coverage"}  # one note is for the forecasts' table too
         below = [note for explained, note in _NOTES if shown.intersection(explained)]
+        if self.bands is not None:
+            below.append(f"Low to high: {bands_note(self.bands)}.")
         if short:
             below.append("More columns: --wide, --columns; in Python summary.text(wide=True).")
         if not wide:
@@ -232,7 +248,18 @@ class Summary:
         """Return the comparison with the benchmark, if there is one, and the forecast skill."""
         skill = SKILL_COLUMNS if wide else [c for c in SKILL_COLUMNS if c[0] in SHORT_SKILL]
         compared = [] if self.benchmark is None else [self.benchmark_cells()]
-        return [*compared, _cells("forecast of", self.skill, skill)]
+        bands = [] if self.bands is None else [self._band_cells(wide=wide)]
+        return [*bands, *compared, _cells("forecast of", self.skill, skill)]
+
+    def _band_cells(self, *, wide: bool) -> tuple[list[str], list[list[str]]]:
+        """Return the bands; in the narrow table of the headline figures alone."""
+        assert self.bands is not None
+        if wide:
+            return bands_cells(self.bands)
+        head, rows = bands_cells(self.bands, _BAND_HEADS)
+        widths = [max(len(row[i]) for row in [head, *rows]) for i in range(1, len(head))]
+        names = max(8, _WIDTH - sum(widths) - 2 * len(widths))
+        return head, [[printable(row[0], names), *row[1:]] for row in rows]
 
     def _ambiguity(self) -> Iterator[str]:
         """Yield a note on ambiguous bars, whose columns the short table leaves out."""
@@ -381,6 +408,7 @@ def summarize(
     notes: tuple[str, ...] = (),
     missing_years: float = 0.0,
     benchmark: Benchmark | None = None,
+    bands: pd.DataFrame | None = None,
 ) -> Summary:
     """Summarise outcomes over all their bars, each bar counted once.
 
@@ -395,6 +423,7 @@ def summarize(
         missing_years: total length of the gaps within the bars, which annual returns count as
             elapsed time.
         benchmark: benchmark of the strategies; None without one.
+        bands: bootstrap bands of the figures, to show beside them.
     """
     kept = {name: outcome for name, outcome in outcomes.items() if name not in baselines}
     everything = {**kept, **baselines}
@@ -426,7 +455,7 @@ def summarize(
     frame = pd.DataFrame(shown, index=pd.Index(list(everything), name="strategy"))
     against_name = None if benchmark is None else benchmark.name
     curves = tuple(_sampled_equity(outcome.net) for outcome in everything.values())
-    return Summary(frame, _skill_frame(skill), heading, notes, against_name, curves)
+    return Summary(frame, _skill_frame(skill), heading, notes, against_name, curves, bands)
 
 
 def _sampled_equity(net: npt.NDArray[np.float64], count: int = 49) -> tuple[float, ...]:
