@@ -58,6 +58,11 @@ def _is_slow(path: Path) -> bool:
     return part.parts[0] in SLOW or part.as_posix() in SLOW
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes by their argument: a compressed file carries the time, and workers must agree."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not even import slow files where they are left out."""
     left_out = config.getoption("markexpr") == "not slow" and collection_path.is_file()
