@@ -246,6 +246,7 @@ MODELS: dict[str, Callable[[Path], ms.Model]] = {
     "Toto 1.0, joint": lambda folder: ms.load_model(folder / "toto1", variates="joint"),
     "Toto 2.0": lambda folder: ms.load_model(folder / "toto2"),
     "Toto 2.0, joint": lambda folder: ms.load_model(folder / "toto2", variates="joint"),
+    "TimesFM 2.5": lambda folder: ms.load_model(folder / "timesfm"),
     "Chronos": chronos("SamplePipeline", num_samples=5),
     "Chronos-Bolt and Chronos-2": chronos("QuantilePipeline"),
     "Chronos-Bolt and Chronos-2, joint": chronos("JointPipeline", variates="joint"),
@@ -264,6 +265,7 @@ def checkpoints_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkpoints")
     checkpoints.write_toto1(folder / "toto1", 1, spread=3**-0.5)
     checkpoints.write_toto2(folder / "toto2", 2)
+    checkpoints.write_timesfm(folder / "timesfm", 5)
     checkpoints.write_kronos(folder / "kronos", 3)
     checkpoints.write_kronos_tokenizer(folder / "tokenizer", 4)
     return folder

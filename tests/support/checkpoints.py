@@ -88,6 +88,25 @@ KRONOS_TOKENIZER: dict[str, Any] = {
 }
 
 
+# No config.json says these: they are those of the weights' shapes.
+TIMESFM: dict[str, int] = {
+    "width": 24,
+    "hidden": 20,
+    "heads": 3,
+    "layers": 3,
+    "patch": 4,
+    "reach": 12,
+    "spread_reach": 40,
+    "inner": 28,
+}
+TIMESFM_CONFIG: dict[str, Any] = {"torch_compile": True}
+
+
+def write_timesfm(folder: Path, seed: int, *, shards: int = 1, **sizes: int) -> Path:
+    """Write a TimesFM 2.5 checkpoint; `sizes` are those of `TIMESFM`."""
+    return write_checkpoint(folder, TIMESFM_CONFIG, timesfm_weights(seed, **sizes), shards)
+
+
 def write_toto2(folder: Path, seed: int, *, shards: int = 1, **sizes: Any) -> Path:
     """Write a Toto 2.0 checkpoint; `sizes` are keys of its config.json."""
     config = TOTO2 | sizes
@@ -165,6 +184,46 @@ def toto2_weights(config: dict[str, Any], seed: int) -> Weights:
     linear(f"{head}.skip_proj", 9 * p, d, size=0.3 * d**0.5)
     spread = [NormalDist().inv_cdf((i + 1) / 10) for i in range(9)]
     weights[f"{head}.linear2.bias"] += 4 * d * np.tile(spread, p)
+    return {name: np.asarray(array, dtype=np.float32) for name, array in weights.items()}
+
+
+def timesfm_weights(seed: int, **sizes: int) -> Weights:
+    """Weights at which a mistake would show; quantiles are far enough apart that few cross."""
+    draw = np.random.default_rng(seed)
+    given = TIMESFM | sizes
+    d, p, inner = given["width"], given["patch"], given["inner"]
+    weights: Weights = {}
+
+    def linear(name: str, out: int, into: int) -> None:
+        weights[f"{name}.weight"] = draw.normal(0, into**-0.5, (out, into))
+
+    def residual(name: str, into: int, out: int) -> None:
+        linear(f"{name}.hidden_layer", inner, into)
+        linear(f"{name}.output_layer", out, inner)
+        linear(f"{name}.residual_layer", out, into)
+
+    residual("tokenizer", 2 * p, d)
+    for part, out in (("hidden", inner), ("output", d), ("residual", d)):
+        weights[f"tokenizer.{part}_layer.bias"] = draw.normal(0, 0.5, out)
+    for i in range(given["layers"]):
+        layer = f"stacked_xf.{i}"
+        for norm in ("pre_attn_ln", "post_attn_ln", "pre_ff_ln", "post_ff_ln"):
+            weights[f"{layer}.{norm}.scale"] = draw.uniform(0.5, 1.5, d)
+        for norm in ("query_ln", "key_ln"):
+            weights[f"{layer}.attn.{norm}.scale"] = draw.uniform(0.7, 1.3, d // given["heads"])
+        scale = draw.normal(0, 0.7, d // given["heads"])
+        weights[f"{layer}.attn.per_dim_scale.per_dim_scale"] = scale
+        linear(f"{layer}.attn.qkv_proj", 3 * d, d)
+        linear(f"{layer}.attn.out", d, d)
+        linear(f"{layer}.ff0", given["hidden"], d)
+        linear(f"{layer}.ff1", d, given["hidden"])
+    spread = [0.0, *(NormalDist().inv_cdf((i + 1) / 10) for i in range(9))]
+    for name, steps in (("point", "reach"), ("quantiles", "spread_reach")):
+        head = f"output_projection_{name}"
+        residual(head, d, 10 * given[steps])
+        # Without a bias only the size of a token can hold the quantiles apart.
+        apart = np.tile(spread, given[steps])[:, None] * draw.uniform(0, 0.1, d)
+        weights[f"{head}.residual_layer.weight"] += apart
     return {name: np.asarray(array, dtype=np.float32) for name, array in weights.items()}
 
 

@@ -14,7 +14,7 @@ from marketsim import testing
 from marketsim.models import EwmaModel, Model, PersistenceModel, QuantileDistribution
 
 pytest.importorskip("torch")
-from checkpoints import write_toto1, write_toto2
+from checkpoints import write_timesfm, write_toto1, write_toto2
 from chronos_pipelines import JointPipeline, QuantilePipeline, SamplePipeline
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -47,6 +47,7 @@ KINDS: dict[str, Callable[[Path], Model]] = {
     "Toto 1.0, joint": lambda folder: ms.load_model(folder / "toto1", variates="joint"),
     "Toto 2.0": lambda folder: ms.load_model(folder / "toto2", context_length=60),
     "Toto 2.0, joint": lambda folder: ms.load_model(folder / "toto2", variates="joint"),
+    "TimesFM 2.5": lambda folder: ms.load_model(folder / "timesfm", context_length=60),
     "Chronos quantiles": chronos(QuantilePipeline),
     "Chronos joint": chronos(JointPipeline, variates="joint"),
     "Chronos samples": chronos(SamplePipeline, num_samples=5),
@@ -58,6 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("checkpoints")
     write_toto1(found / "toto1", 1, spread=3**-0.5)
     write_toto2(found / "toto2", 2)
+    write_timesfm(found / "timesfm", 3)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Runs the original Toto code, in the environment that `make upstream` builds, for one request.
+"""Runs the original code of Toto and TimesFM, in the environment that `make upstream` builds, for one request.
 
     python worker.py COMMAND FOLDER
 
@@ -30,12 +30,13 @@ def command_named(name: str) -> Command:
         import worker_toto1 as worker
     elif model == "toto2":
         import worker_toto2 as worker
+    elif model == "timesfm":
+        import worker_timesfm as worker
     else:
-        sys.exit(f"command {name!r} is for no model that is known: toto1-*, toto2-*")
+        sys.exit(f"command {name!r} is for no model that is known: toto1-*, toto2-*, timesfm-*")
+    actions = ("make", "forecast", "time")
     commands: dict[str, Command] = {
-        "make": worker.make,
-        "forecast": worker.forecast,
-        "time": worker.time,
+        action: getattr(worker, action) for action in actions if hasattr(worker, action)
     }
     if action not in commands:
         sys.exit(f"command {name!r} is unknown: {model}-{{{','.join(commands)}}}")

@@ -20,6 +20,7 @@ from marketsim.models.statistical.ewma import EwmaModel
 from marketsim.models.statistical.garch import GarchModel
 from marketsim.models.statistical.persistence import PersistenceModel
 from marketsim.models.statistical.range import RangeModel
+from marketsim.models.timesfm.config import is_timesfm
 from marketsim.models.toto1.config import is_toto1
 from marketsim.models.toto2.config import is_toto2
 
@@ -32,16 +33,28 @@ _STATISTICAL: dict[str, Callable[..., Model]] = {
 }
 # Models whose weights come with a package.
 _PACKAGED = {"fracast": "marketsim.models.fracast.FracastModel"}
-# How a config.json is recognised, and the class that it is for.
-_FAMILIES: tuple[tuple[str, Callable[[Mapping[str, Any]], bool], str], ...] = (
-    ("Toto 1.0", is_toto1, "marketsim.models.toto1.model.Toto1Model"),
-    ("Toto 2.0", is_toto2, "marketsim.models.toto2.model.Toto2Model"),
-    ("Chronos", is_chronos_samples, "marketsim.models.chronos.samples.ChronosSampleModel"),
-    ("Kronos", is_kronos, "marketsim.models.kronos.model.Kronos"),
+
+
+def _of(is_kind: Callable[[Mapping[str, Any]], bool]) -> Callable[[Checkpoint], bool]:
+    return lambda checkpoint: is_kind(checkpoint.config)
+
+
+# How a checkpoint is recognised, and the class that it is for.
+_FAMILIES: tuple[tuple[str, Callable[[Checkpoint], bool], str], ...] = (
+    ("Toto 1.0", _of(is_toto1), "marketsim.models.toto1.model.Toto1Model"),
+    ("Toto 2.0", _of(is_toto2), "marketsim.models.toto2.model.Toto2Model"),
+    ("Chronos", _of(is_chronos_samples), "marketsim.models.chronos.samples.ChronosSampleModel"),
+    ("Kronos", _of(is_kronos), "marketsim.models.kronos.model.Kronos"),
     (
         "Chronos-Bolt and Chronos-2",
-        is_chronos_quantiles,
+        _of(is_chronos_quantiles),
         "marketsim.models.chronos.quantiles.ChronosQuantileModel",
+    ),
+    # Last: the names of the weights are read from their files.
+    (
+        "TimesFM 2.5",
+        lambda checkpoint: is_timesfm(checkpoint.names()),
+        "marketsim.models.timesfm.model.TimesFmModel",
     ),
 )
 _EXAMPLES = ("a checkpoint's folder", "a hub id such as Datadog/Toto-2.0-22m")
@@ -148,7 +161,7 @@ def _class_at(home: str) -> Callable[..., Model]:
 
 def _family(checkpoint: Checkpoint) -> Callable[..., Model]:
     for _, recognises, home in _FAMILIES:
-        if recognises(checkpoint.config):
+        if recognises(checkpoint):
             return _class_at(home)
     known = ", ".join(family for family, _, _ in _FAMILIES)
     keys = ", ".join(sorted(map(str, checkpoint.config))[:8])

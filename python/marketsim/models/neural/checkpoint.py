@@ -206,6 +206,10 @@ class Checkpoint:
         """Return the names of the weights; raises as `tensors`."""
         return tuple(name for name, _ in self._read(lambda name: True, lambda opened, name: None))
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the weights by name, without reading them; raises as `tensors`."""
+        return dict(self._read(lambda name: True, lambda opened, name: opened.shape(name)))
+
     def _read(
         self, wanted: Callable[[str], bool], get: Callable[[SafetensorsFile, str], Any]
     ) -> Iterator[tuple[str, Any]]:
@@ -290,10 +294,11 @@ def is_hub_id(name: str) -> bool:
 def check_names(
     found: Mapping[str, torch.Tensor], wanted: Mapping[str, tuple[int, ...]], where: str
 ) -> None:
-    """Check the names and shapes of weights against those of the configuration.
+    """Check the names and shapes of weights against those of the configuration, and their values.
 
     Raises:
-        CheckpointError: names that are missing or unknown, or shapes that differ, with examples.
+        CheckpointError: names that are missing or unknown, shapes that differ, with examples, or
+            values that are not finite.
     """
     problems = []
     for title, names in (
@@ -310,6 +315,12 @@ def check_names(
     if problems:
         raise CheckpointError(
             f"the weights of {where} do not fit its configuration: " + "; ".join(problems[:8])
+        )
+    broken = [name for name in sorted(wanted) if not bool(found[name].isfinite().all())]
+    if broken:
+        raise CheckpointError(
+            f"the weights of {where} hold NaN or infinite values in {', '.join(broken[:5])}: "
+            "download or save the checkpoint again"
         )
 
 

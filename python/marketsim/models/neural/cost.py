@@ -18,7 +18,7 @@ class NetworkSizes:
 
     Attributes:
         width: values that stand for a patch.
-        hidden: width of the gated MLPs.
+        hidden: width of the MLPs.
         keys, values: width of the queries (and keys), and of the values, of all heads together.
         across: for each layer, whether it looks across variates.
         inputs: numbers that the network is given of each patch.
@@ -26,6 +26,7 @@ class NetworkSizes:
         head: weights that a forecast of so many steps is multiplied by after them, in float32.
         weights: how many weights there are in all.
         layer_weights: how many of them have the precision of the layers.
+        matrices: how many matrices an MLP has: three with a gate, two without.
     """
 
     width: int
@@ -38,6 +39,7 @@ class NetworkSizes:
     head: Callable[[int], int]
     weights: int
     layer_weights: int
+    matrices: int = 3
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def batch_cost(
         after = tokens if i < last else wanted
         alone = across and variates == 1
         mixed = sizes.values if alone else 2 * sizes.keys + sizes.values
-        products += before * e * mixed + after * e * (sizes.values + 3 * f)
+        products += before * e * mixed + after * e * (sizes.values + sizes.matrices * f)
         if not alone:
             # Half of what lies ahead is not looked at.
             seen = variates if across else _tiles(batch.width) / 2

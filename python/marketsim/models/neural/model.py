@@ -76,6 +76,8 @@ class NeuralModel(ABC):
     # Part of the fingerprint: raise it with every change that may change a forecast.
     version: int
     levels: tuple[float, ...]
+    # What happens to a context before the network; part of the fingerprint.
+    preprocessing = "last value known in place of NaN, 0 before the first; float32"
     # Whether `parameters_each_of` can leave forecasts on the device.
     stays_on_device = False
 
@@ -104,6 +106,11 @@ class NeuralModel(ABC):
     @abstractmethod
     def patch(self) -> int:
         """Number of steps per patch."""
+
+    @property
+    def reach(self) -> int:
+        """Number of steps that one pass forecasts."""
+        return self.patch
 
     @property
     @abstractmethod
@@ -136,11 +143,11 @@ class NeuralModel(ABC):
 
     @abstractmethod
     def _launch(self, batch: Batch, steps: int) -> Pending:
-        """Start the forecasts of up to one patch of a batch."""
+        """Start the forecasts of up to `reach` steps of a batch."""
 
     @abstractmethod
     def _launch_long(self, batch: Batch, horizon: int) -> Pending:
-        """Start the forecasts of more than one patch; all rows have one end and one length."""
+        """Start the forecasts of more steps; all rows have one end and one length."""
 
     @abstractmethod
     def _distribution(self, parameters: Array) -> Distribution:
@@ -173,7 +180,7 @@ class NeuralModel(ABC):
             levels=self.levels,
             weights=self.checkpoint.digest,
             configuration={"joint": self.joint, **self._options()},
-            preprocessing="last value known in place of NaN, 0 before the first; float32",
+            preprocessing=self.preprocessing,
             libraries=self.execution.libraries,
             kernel=self.execution.kernel,
             dtype=self.execution.dtype,
@@ -354,7 +361,7 @@ class NeuralModel(ABC):
         ends = np.arange(start, values.shape[-1] + 1)
         slots = first_slot + np.arange(len(ends))
         shared = np.zeros(len(ends), dtype=np.bool_)
-        if horizon <= self.patch:
+        if horizon <= self.reach:
             shared = np.asarray(self._shareable(*known_values(values, observed), ends))
             if self.context_length is not None:
                 shared &= ends <= self.context_length
@@ -405,13 +412,13 @@ class NeuralModel(ABC):
                 on_progress(len(slots))
 
         def launch(batch: Batch) -> Pending:
-            if horizon <= self.patch:
+            if horizon <= self.reach:
                 with stage("prepare"):
                     return self._launch(batch, horizon)
             with stage("encode", settle=self.execution.settle):
                 return self._launch_long(batch, horizon)
 
-        equal = horizon > self.patch
+        equal = horizon > self.reach
         with torch.inference_mode():
             # One batch behind: while a GPU works on a batch, the next one is prepared.
             try:

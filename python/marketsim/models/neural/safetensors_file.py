@@ -60,6 +60,17 @@ class SafetensorsFile:
         self._header, self._data = self._read_header()
         self.names = sorted(set(self._header) - {"__metadata__"})
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of a tensor; reads none of it.
+
+        Raises:
+            CheckpointError: its entry states none.
+        """
+        try:
+            return tuple(_whole(size) for size in self._header[name]["shape"])
+        except (KeyError, TypeError, ValueError):
+            raise self._broken(f"{name} has no known dtype, shape and place") from None
+
     def tensor(self, name: str) -> torch.Tensor:
         """Read a tensor into memory of its own.
 

@@ -28,36 +28,16 @@ from marketsim.models.neural.blocks import (
 )
 from marketsim.models.neural.elementwise import cos, silu, sin
 from marketsim.models.neural.products import Linear, add_product, linear
+from marketsim.models.neural.residual import ResidualMlp, cpu_parts
 from marketsim.models.neural.stages import network_stage
 from marketsim.models.toto2.config import LEVELS, Toto2Config
 
 _ROTARY_BASE = 10_000.0
 _XPOS_BASE = 256.0
 _XPOS_SHIFT = 0.4
-# Tokens that go through an MLP at once on a CPU, so that what lies between stays in its caches.
-_CPU_TOKENS = 1024
 
 Cached: TypeAlias = tuple[Tensor, Tensor]
 Shape: TypeAlias = tuple[int, int, int]
-
-
-class ResidualMlp(nn.Module):
-    """A hidden layer beside a linear map; its weights and its arithmetic are float32."""
-
-    def __init__(self, into: int, hidden: int, out: int) -> None:
-        super().__init__()
-        self.up = Linear(into, hidden)
-        self.down = Linear(hidden, out)
-        self.skip = Linear(into, out, bias=False)
-
-    def forward(self, values: Tensor, first: int | None = None) -> Tensor:
-        """The first outputs, or all, [token, out] of values [token, into], in float32."""
-        down, skip = self.down.weight[:first], self.skip.weight[:first]
-        parts = [
-            add_product(linear(silu(self.up(part)), down, self.down.bias[:first]), part, skip)
-            for part in _parts(values)
-        ]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 class Toto2Layer(nn.Module):
@@ -94,7 +74,7 @@ class Toto2Layer(nn.Module):
         """Add the layer's two branches to its input, given the attention output; [token, width]."""
         _add_product(hidden, attended, self.out)
         hidden += self.out.bias
-        for part in _parts(hidden):
+        for part in cpu_parts(hidden):
             both = self.gate_value(unit_size(part, self.mlp_eps).to(self.gate_value.weight.dtype))
             gate, value = both.chunk(2, dim=-1)
             _add_product(part, silu(value).mul_(gate), self.down)
@@ -302,10 +282,3 @@ def _add_product(hidden: Tensor, values: Tensor, layer: nn.Linear) -> None:
         add_product(hidden, values, layer.weight)
     else:
         hidden += linear(values, layer.weight)
-
-
-def _parts(tokens: Tensor) -> tuple[Tensor, ...]:
-    """Split tokens, on a CPU, into parts that fit its caches."""
-    if tokens.device.type != "cpu" or len(tokens) <= _CPU_TOKENS:
-        return (tokens,)
-    return torch.split(tokens, _CPU_TOKENS)

@@ -1,0 +1,1 @@
+"""TimesFM 2.5 of Google Research."""
