@@ -1,4 +1,4 @@
-"""Runs the original code of Toto and TimesFM, in the environment that `make upstream` builds, for one request.
+"""Runs the original code of Toto and TimesFM for one request, where `make upstream` built it.
 
     python worker.py COMMAND FOLDER
 
