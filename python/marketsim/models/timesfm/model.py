@@ -207,13 +207,13 @@ class TimesFmModel(NeuralModel):
         ends = np.array([row.patches(self.patch) for row in batch.rows])
         ends = np.repeat(ends, batch.rows[0].variates)
         count = len(ends)  # of the series there are; a batch may have empty rows
-        panel = Panel(*(part[:count] for part in panel))
+        panel = panel.rows(slice(count))
         width = panel.values.shape[-1] // self.patch + -(-horizon // self.patch)
         at_once = max(1, self.batches.max_tokens // (width * self._passes))
         parts = []
         for start in range(0, count, at_once):
             mine = slice(start, start + at_once)
-            part = Panel(*(one[mine] for one in panel))
+            part = panel.rows(mine)
             parts.append(self._decoded(part, ends[mine] - part.skipped, horizon))
         made = np.concatenate(parts)
         shape = (len(batch.rows), batch.rows[0].variates, horizon, len(LEVELS))

@@ -36,6 +36,10 @@ class Panel(NamedTuple):
     known: Flags
     skipped: Indices
 
+    def rows(self, index: slice) -> Panel:
+        """Select some of the series."""
+        return Panel(self.values[index], self.known[index], self.skipped[index])
+
 
 def read_panel(batch: Batch, patch: int) -> Panel:
     """Return the series [row * variate] of a batch, values that are missing interpolated.
@@ -87,7 +91,7 @@ def network_patches(values: Values, known: Flags, units: tuple[Array, Array], pa
     scaled = (x - location) / np.where(scale < _LEAST_SCALE, 1.0, scale)
     result[..., :patch] = np.where(seen, scaled, 0.0)
     result[..., patch:] = ~seen
-    return result[:, None]
+    return np.expand_dims(result, 1)
 
 
 def mirrored(patches: Values) -> Values:
@@ -102,4 +106,4 @@ def in_order(quantiles: Array) -> Array:
     middle = quantiles.shape[-1] // 2
     low = np.minimum.accumulate(quantiles[..., middle::-1], axis=-1)[..., ::-1]
     high = np.maximum.accumulate(quantiles[..., middle:], axis=-1)[..., 1:]
-    return np.clip(np.concatenate([low, high], axis=-1), -_LARGEST, _LARGEST)
+    return np.asarray(np.clip(np.concatenate([low, high], axis=-1), -_LARGEST, _LARGEST))
