@@ -6,8 +6,8 @@ marketsim genesis optimizer summarize RUN --top 5
 from __future__ import annotations
 
 import argparse
-import copy
 import json
+import marshal
 import math
 import os
 import sys
@@ -82,7 +82,8 @@ class _Copy(dict[str, Any]):
     def _own(self, key: str) -> None:
         if key in self._shared:
             self._shared.discard(key)
-            super().__setitem__(key, copy.deepcopy(super().__getitem__(key)))
+            part = marshal.dumps(super().__getitem__(key))  # JSON: a tenth of a deepcopy
+            super().__setitem__(key, marshal.loads(part))
 
     def _own_all(self) -> None:
         for key in tuple(self._shared):
