@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import marshal
 import math
 import os
 import sys
@@ -82,8 +81,7 @@ class _Copy(dict[str, Any]):
     def _own(self, key: str) -> None:
         if key in self._shared:
             self._shared.discard(key)
-            part = marshal.dumps(super().__getitem__(key))  # JSON: a tenth of a deepcopy
-            super().__setitem__(key, marshal.loads(part))
+            super().__setitem__(key, _copied(super().__getitem__(key)))
 
     def _own_all(self) -> None:
         for key in tuple(self._shared):
@@ -139,6 +137,13 @@ class _Copy(dict[str, Any]):
 
     def __repr__(self) -> str:
         return repr(dict(self.items()))
+
+
+def _copied(value: Any) -> Any:
+    """A copy of what JSON holds, in a third of a deepcopy's time."""
+    if isinstance(value, dict):
+        return {key: _copied(one) for key, one in value.items()}
+    return [_copied(one) for one in value] if isinstance(value, list) else value
 
 
 def _files(folder: Path) -> tuple[list[str], tuple[Any, ...]]:
