@@ -52,7 +52,6 @@ from marketsim.search.trial import (
     LedgerSummary,
     Question,
     Trial,
-    canonical,
 )
 
 Floats = npt.NDArray[np.float64]
@@ -646,6 +645,7 @@ def opened(ledger: LedgerLike, mode: str = "a") -> Iterator[Ledger]:
 
 # Neither NaN (NULL), infinity nor text, which somebody may have written into the file.
 _FINITE = f"score BETWEEN {-sys.float_info.max!r} AND {sys.float_info.max!r}"
+_in_order = json.JSONEncoder(sort_keys=True).encode
 _INSERT = (
     "INSERT INTO trials (key, study, params, seed, split, data, code, settings, metric, direction, "
     "question, status, score, metrics, error, seconds, recorded) "
@@ -671,13 +671,14 @@ def _row(trial: Trial) -> tuple[Any, ...]:
         raise ArgumentError(f"metrics must be numbers by name (text): got {trial.metrics!r:.80}")
     score = as_number("score", trial.score, "a number, NaN for none")
     metrics = {
-        name: value if math.isfinite(value := as_number(name, figure)) else None
+        name: value if math.isfinite(value) else None
         for name, figure in trial.metrics.items()
+        for value in (figure if type(figure) is float else as_number(name, figure),)
     }
     return (
         trial.key,
         trial.study,
-        canonical(trial.params),
+        trial.text,
         int(trial.seed),
         trial.split,
         trial.data,
@@ -688,7 +689,7 @@ def _row(trial: Trial) -> tuple[Any, ...]:
         trial.question.digest,
         trial.status,
         score if math.isfinite(score) else None,  # neither NaN nor infinity can be best
-        json.dumps(metrics, sort_keys=True),
+        _in_order(metrics),
         str(trial.error).encode("utf-8", "backslashreplace").decode(),
         as_number("seconds", trial.seconds),
         time.time(),

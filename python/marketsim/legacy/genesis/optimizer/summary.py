@@ -11,6 +11,7 @@ import json
 import math
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,11 @@ from marketsim.legacy.genesis.variables import without_effect
 
 Trial = dict[str, Any]
 RESULTS_DIR: Path | None = None  # None: results/hparam_search of the project
-_CONFIG = "_config.json"
-State = tuple[int, int, int]
+_CONFIG, _META = "_config.json", "run_meta.json"
+State = tuple[str, int, int, int]  # name, ns, bytes, number
 _kept: dict[Path, tuple[tuple[Any, ...], dict[str, Any]]] = {}
 _ROOM = 8
+_SETTLED = 50_000_000  # ns: system clocks of files advance in steps of up to 10 ms
 
 
 def results_folder() -> Path:
@@ -49,10 +51,11 @@ def summarize_run(run_id: str, use_cache: bool = True) -> dict[str, Any]:
         raise StoreNotFoundError(f"Run directory not found: {folder}")
     files, key = _files(folder)
     found = _kept.get(folder)
+    recent = time.time_ns() - _SETTLED  # a later edit can leave the time of such a file as it is
     if use_cache and found is not None and found[0] == key:
         return _Copy(found[1])
     made = _summarize(folder, files)
-    if not use_cache:
+    if not use_cache or any(state[1] >= recent for state in key[1:]):
         return made
     if len(_kept) >= _ROOM:
         _kept.pop(next(iter(_kept)))
@@ -103,6 +106,31 @@ class _Copy(dict[str, Any]):
         """A plain dictionary."""
         return dict(self.items())
 
+    def pop(self, key: str, *default: Any) -> Any:
+        """Take a part out."""
+        self._own(key)
+        self._shared.discard(key)
+        return super().pop(key, *default)
+
+    def popitem(self) -> tuple[str, Any]:
+        """Take the last part out."""
+        self._own_all()
+        return super().popitem()
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """A part, after adding it where there is none."""
+        self._own(key)
+        return super().setdefault(key, default)
+
+    def __or__(self, other: Any) -> Any:
+        return self.copy() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return dict(other) | self.copy()
+
+    def __reduce__(self) -> Any:
+        return dict, (self.copy(),)
+
     def __eq__(self, other: object) -> bool:
         return dict(self.items()) == other
 
@@ -115,20 +143,23 @@ class _Copy(dict[str, Any]):
 def _files(folder: Path) -> tuple[list[str], tuple[Any, ...]]:
     """Trial files by name, and the state of each."""
     count_all = current_quirks().count_config_files
-    states: dict[str, State] = {}
+    states: list[State] = []
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
-            trial = name.startswith("trial_") and name.endswith(".json")
-            if name == "run_meta.json" or (trial and (count_all or not name.endswith(_CONFIG))):
-                state = entry.stat()
-                states[name] = (state.st_mtime_ns, state.st_size, state.st_ino)
-    names = sorted(states)
-    return [n for n in names if n != "run_meta.json"], (count_all, *((n, states[n]) for n in names))
+            if name.startswith("trial_"):
+                if not name.endswith(".json") or (name.endswith(_CONFIG) and not count_all):
+                    continue
+            elif name != _META:
+                continue
+            found = entry.stat()
+            states.append((name, found.st_mtime_ns, found.st_size, found.st_ino))
+    states.sort()
+    return [state[0] for state in states if state[0] != _META], (count_all, *states)
 
 
 def _summarize(folder: Path, files: Sequence[str]) -> dict[str, Any]:
-    meta_path = folder / "run_meta.json"
+    meta_path = folder / _META
     meta: dict[str, Any] = {}
     if meta_path.is_file():
         try:
