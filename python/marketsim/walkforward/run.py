@@ -171,7 +171,9 @@ class Run:
                 f"fitted is {strategy.fitted}, but decide returned orders with fitted={fitted}; "
                 "make them equal"
             )
-        own = part_of_orders(orders, stretch.first - start, stretch.stop - start)
+        own = orders
+        if start < stretch.first:
+            own = part_of_orders(orders, stretch.first - start, stretch.stop - start)
         if not (isinstance(orders, LimitOrders) and fitted):
             return _Decided(orders, own, Fit.none(stretch.stop - stretch.first))
         return _Decided(orders, own, self._fit(orders, start, stretch, keep))
