@@ -384,29 +384,24 @@ class Ledger:
             ArgumentError: another direction than "maximize" or "minimize".
         """
         with self._explained("read"):
-            counts = dict(
-                self._connection.execute(
-                    "SELECT status, count(*) FROM trials WHERE study = ? GROUP BY status",
-                    (check_name("study", study),),
-                )
-            )
-            unknown = self._connection.execute(
-                "SELECT count(*) FROM trials WHERE study = ? AND status = 'complete' "
-                f"AND (score IS NULL OR NOT {_FINITE})",
+            rows = self._connection.execute(
+                f"SELECT status, count(*), count(CASE WHEN {_FINITE} THEN 1 END) FROM trials "
+                "WHERE study = ? GROUP BY question, status",  # as the index has them
                 (check_name("study", study),),
-            ).fetchone()[0]
+            ).fetchall()
             different = self._connection.execute(
                 "SELECT count(DISTINCT key) FROM trials WHERE study = ?",
                 (check_name("study", study),),
             ).fetchone()[0]
         best = self.best(study, 1, direction=direction, question=question)
+        counts = {status: sum(row[1] for row in rows if row[0] == status) for status in STATUSES}
         return LedgerSummary(
             sum(counts.values()),
             different,
-            counts.get("complete", 0),
-            counts.get("failed", 0),
-            counts.get("pruned", 0),
-            unknown,
+            counts["complete"],
+            counts["failed"],
+            counts["pruned"],
+            sum(count - finite for status, count, finite in rows if status == "complete"),
             best[0] if best else None,
         )
 
