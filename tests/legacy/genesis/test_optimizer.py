@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from genesis_golden import FOLDER, inputs, needs_golden, recorded, run_names, same, units
+from genesis_golden import FOLDER, inputs, manifest, needs_golden, recorded, same, units
 from genesis_project import (
     random_candles,
     random_config,
@@ -604,6 +604,41 @@ def test_a_file_edited_again_in_the_same_tick_is_read_again(
     assert summary.summarize_run("r")["best_trial"]["score"] == 2.0
 
 
+def test_an_edit_reads_the_edited_trials_alone(
+    own_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = own_project / "results" / "hparam_search" / "r"
+    paths = [run / f"trial_{k:03d}.json" for k in range(6)]
+    for k, path in enumerate(paths):
+        write_json(path, payload(k / 2, path.stem))
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    summary.summarize_run("r")
+    read: list[str] = []
+    reads = summary.read_trial
+    monkeypatch.setattr(
+        summary, "read_trial", lambda path: read.append(Path(path).stem) or reads(path)
+    )
+    for score in (50.0, 60.0, NAN):  # edited now: read again whenever asked
+        paths[2].write_text(json.dumps(payload(score, "trial_002")))
+        for _ in range(2):
+            read.clear()
+            found = summary.summarize_run("r")
+            assert read == ["trial_002"]
+            assert json.dumps(found) == json.dumps(summary.summarize_run("r", use_cache=False))
+            found["trials"].clear()
+    paths[3].unlink()
+    write_json(run / "trial_009.json", payload(9.0, "trial_009"))
+    (run / "trial_001.json").write_text("{")
+    read.clear()
+    found = summary.summarize_run("r")
+    assert read == ["trial_001", "trial_002", "trial_009"] and found["counts"]["total"] == 5
+    for path in run.iterdir():
+        os.utime(path, (1_600_000_001, 1_600_000_001))
+    whole = summary.summarize_run("r")
+    read.clear()
+    assert summary.summarize_run("r") == whole and read == []
+
+
 def test_a_summary_is_never_stale_nor_shared(own_project: Path) -> None:
     run = own_project / "results" / "hparam_search" / "r"
     for k, score in enumerate((NAN, 0.5, 0.7)):
@@ -631,12 +666,10 @@ def test_a_summary_is_never_stale_nor_shared(own_project: Path) -> None:
 @needs_golden
 def test_recorded_grid(own_project: Path) -> None:
     run = FOLDER / "optimizer_run_grid"
-    names = [n for n in run_names() if recorded(n)[1]["backtest_info"]["timeframe"] == "1h"]
-    names = [n for n in names if n.startswith("e_")]
+    runs = manifest()["runs"].items()
+    names = [n for n, info in runs if (info["variant"], info["timeframe"]) == ("E", "1h")]
     if not run.is_dir() or not names:
         pytest.skip("no recorded search of variant E")
-    from genesis_golden import manifest
-
     info, text = manifest()["runs"][names[0]], recorded(names[0])[1]
     meta = json.loads((run / "run_meta.json").read_text())["raw_meta"]
     symbol, timeframe = meta["symbol"], meta["timeframe"]
