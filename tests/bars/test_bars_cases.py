@@ -210,3 +210,10 @@ def test_errors_are_importable_from_the_package():
 
     for name in ("BarsError", "FileFormatError", "ArgumentError", "UnknownNameError"):
         assert issubclass(getattr(ms, name), MarketsimError)
+
+
+def test_volumes_of_india_are_read(write):
+    cells = ["1.2 L", "1.1 Cr", "3 Crore", "2 lac", "950"]
+    rows = "".join(f"2024-01-0{i + 2},10,11,9,10.5,{cell}\n" for i, cell in enumerate(cells))
+    found = read_bars(write("A.csv", HEAD + rows)).volume
+    np.testing.assert_allclose(found, [1.2e5, 1.1e7, 3e7, 2e5, 950])

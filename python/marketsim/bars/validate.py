@@ -13,6 +13,7 @@ import numpy as np
 
 from marketsim.bars.columns import ADJUSTED_CLOSE, COLUMNS, PRICES, SPLIT, listed
 from marketsim.bars.defect import Defect, counted
+from marketsim.bars.lengths import find_change
 from marketsim.bars.numbers import Marks, read_number
 from marketsim.bars.splits import may_split, unit_changes
 from marketsim.bars.table import FloatArray, Table, quoted
@@ -80,6 +81,8 @@ def is_clean(table: Table, min_bars: int) -> bool:
             return False
         after = values["open"][start + 1 : start + _CHUNK + 1]
         jumps = jumps or may_split(values["close"][start : start + len(after)], after)
+    if find_change(times) is not None:
+        return False
     return not jumps or not (table.split_factors() != 1.0).any()
 
 

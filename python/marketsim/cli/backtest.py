@@ -28,6 +28,7 @@ from marketsim.cli.arguments import (
 )
 from marketsim.cli.costs import add_cost_arguments, allow_rebates, as_rate, costs_of, volume_cap_of
 from marketsim.cli.each import add_jobs, counts_of, each_symbol, ready, refuse_cluster
+from marketsim.cli.flags import as_flags
 from marketsim.cli.outputs import add_force, check_output, is_page, is_saved_run
 from marketsim.cli.parser import Source
 from marketsim.errors import ArgumentError
@@ -205,7 +206,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(result.to_dict(bands=True), indent=2, allow_nan=False))
     else:
-        print(result.summary(bands=True).text(args.table, wide=args.wide))
+        print(as_flags(result.summary(bands=True).text(args.table, wide=args.wide)))
         if args.report:
             print(f"\nreport: {args.report}")
     _report_store(_counted_since(before, store), args)
