@@ -15,7 +15,6 @@ from marketsim.bars.lengths import find_change
 from marketsim.bars.table import Table
 from marketsim.bars.zones import NAT, BoolArray, Fault
 
-DROP = 'repair="drop_invalid" drops these rows, or correct the data'
 SHOWN = 3
 _LOOKED_AT = 20
 
@@ -106,7 +105,12 @@ def _timestamp_faults(table: Table) -> list[Defect | None]:
     zone = str(table.timezone)
     by_hand = f"write times with an offset or in UTC, or state another timezone= than {zone}"
     kinds = (
-        (Fault.MISSING, "missing_timestamp", "timestamps must not be missing", DROP),
+        (
+            Fault.MISSING,
+            "missing_timestamp",
+            "timestamps must not be missing",
+            drop_fix(table, table.faults == Fault.MISSING, "correct the data"),
+        ),
         (
             Fault.NONEXISTENT,
             "nonexistent_time",

@@ -277,7 +277,7 @@ def _run_folder(args: argparse.Namespace) -> int:
         combined.write_pages(args.report, pages)
     print(json.dumps(combined.to_dict(), indent=2, allow_nan=False) if args.json else combined)
     for symbol, message in combined.errors.items():
-        print(f"error: {symbol}: {message}", file=sys.stderr)
+        print(f"error: {symbol}: {as_flags(message)}", file=sys.stderr)
     if args.report and not args.json:
         print(f"\nreports: {args.report / INDEX}")
     _report_store(ran.counts, args)
