@@ -699,3 +699,15 @@ def test_whole_numbers_of_an_index_without_a_name_are_dates_as_in_a_file(write, 
     assert list(read_bars(frame).timestamps) == list(read_bars(path).timestamps)
     with pytest.raises(BarsError, match="timestamps are missing"):
         read_bars(frame.set_axis(range(3, 12)))
+
+
+@pytest.mark.parametrize("kind", [int, str])
+def test_days_before_years_that_may_be_days_of_a_year_name_both(kind):
+    days = pd.date_range("2024-01-02", periods=5)
+    frame = pd.DataFrame({"date": [kind(day.strftime("%d%m%Y")) for day in days], "open": 10.0,
+                          "high": 11.0, "low": 9.0, "close": 10.5, "volume": 5})  # fmt: skip
+    with pytest.raises(BarsError, match="a day and a month before the year") as caught:
+        read_bars(frame)
+    assert '"%Y%j"' in str(caught.value)
+    read = read_bars(frame, date_format="%d%m%Y").timestamps
+    assert [str(t)[:10] for t in read] == [str(day.date()) for day in days]

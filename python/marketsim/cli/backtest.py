@@ -29,7 +29,7 @@ from marketsim.cli.arguments import (
 from marketsim.cli.costs import add_cost_arguments, allow_rebates, as_rate, costs_of, volume_cap_of
 from marketsim.cli.each import add_jobs, counts_of, each_symbol, ready, refuse_cluster
 from marketsim.cli.flags import as_flags
-from marketsim.cli.outputs import add_force, check_output, is_page, is_saved_run
+from marketsim.cli.outputs import add_force, check_output, is_page, is_saved_run, require_folder
 from marketsim.cli.parser import Source
 from marketsim.errors import ArgumentError
 from marketsim.kernels.rules import FILLS
@@ -253,7 +253,7 @@ def _run_folder(args: argparse.Namespace) -> int:
         raise ArgumentError("--ledger and --study are of one symbol: got a folder")
     folder = read_folder_source(args)
     if args.report:
-        _require_folder(args.report)
+        require_folder(args.report)
     combined, pages = Combined(args.weights), page_names(folder)
     if args.report:
         for name in (INDEX, PORTFOLIO, *pages.values()):
@@ -371,13 +371,3 @@ def run_symbol(
         benchmark=args.benchmark,
         device=args.offset_device,
     )
-
-
-def _require_folder(path: Path) -> None:
-    if "\0" in str(path):
-        raise ArgumentError(f"--report must name a folder for several symbols: got {str(path)!r}")
-    if path.exists() and not path.is_dir():
-        raise ArgumentError(f"--report must name a folder for several symbols: {path} is a file")
-    if path.suffix.lower() in (".html", ".htm"):
-        raise ArgumentError(f"--report must name a folder for several symbols: got {path}")
-    path.mkdir(parents=True, exist_ok=True)

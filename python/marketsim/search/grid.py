@@ -240,7 +240,8 @@ class _Run:
                     self.compute_rows(rows)
                     bar.advance(len(rows))
                 return reused
-            # What another process computes at this time is left to it, and read in the end.
+            # What another process computes at this time is left to it, and read in the end. Not
+            # where returns go to a file: it needs the rows of all sets, and has one writer.
             for wait in (False, True):
                 others = []
                 for rows in parts:
@@ -280,9 +281,11 @@ class _Run:
         known = self.ledger.known(keys)
         # A record without net returns is no answer where the ledger is to keep them.
         needs_net = self.file is None and getattr(self.objective, "keep_net", False)
+        # Nor is one whose returns went to another file.
+        kept = np.ones(len(rows), np.bool_) if self.file is None else self.file.written(rows)
         for at, (row, key) in enumerate(zip(rows.tolist(), keys, strict=False)):
             found = known.get(key)
-            if found is None or (needs_net and not found.has_net):
+            if found is None or (needs_net and not found.has_net) or not kept[at]:
                 continue
             if found.status == "complete":
                 done[at], self.scores[row] = True, found.score

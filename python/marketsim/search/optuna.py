@@ -265,12 +265,14 @@ def optuna(
             package, found, function, suggest, book, study, filed, caught, bounds,
             depends=dimensions is None, excludes=getattr(objective, "excludes", lambda params: ""),
             keeps_net=bool(getattr(objective, "keep_net", False)),
+            compares=without_effect == "refuse" and dimensions is not None,
             first=before, seeded=seeded if storage is not None else None,
         )  # fmt: skip
         earlier = len(TuningResult(found, 0))
         run.go(trials, jobs, progress)
         result = TuningResult(found, run.reused, filed, earlier)
-        if without_effect == "refuse" and dimensions is not None:
+        if run.compares:
+            assert dimensions is not None
             run.refuse_without_effect(dimensions, result)
     return result
 
@@ -308,12 +310,13 @@ class _Run:
     depends: bool  # parameters on one another
     excludes: Callable[[Mapping[str, Any]], str]  # the condition that a set does not meet
     keeps_net: bool  # the ledger is to keep net returns
+    compares: bool  # parameters without effect are looked for in the end
     first: int | None  # number of its first trial, as long as none was asked for
     seeded: Callable[[int], Any] | None  # its sampler; None where no other search can take part
     reused: int = 0
 
     def __post_init__(self) -> None:
-        self.found: dict[bytes, tuple[float, ...] | None] = {}  # of sets, to compare
+        self.found: dict[str, tuple[float, ...] | None] = {}  # of sets, to compare
         self.recorded = set() if self.ledger is None else self.ledger.keys(self.name)
         self.answers = is_known(*(self.filed[name] for name in ("code", "settings", "metric")))
         self.reports = "report" in _argument_names(self.objective)
@@ -461,7 +464,7 @@ class _Run:
         scores = self.scores_of(known)
         if not all(map(math.isfinite, scores)):
             return False
-        self.constrain(asked.trial, {**known.metrics, "score": known.score})
+        self.constrain(asked.trial, known.metrics, known.score)
         self.study.tell(asked.trial, scores)
         self.reused += 1
         return True
@@ -527,16 +530,17 @@ class _Run:
         states = self.package.trial.TrialState
         # The ledger first: a trial that it has is answered from it when a killed search goes on.
         self.record(asked.params, told, time.perf_counter() - asked.start)
-        if told.status == "complete":
-            self.found[trial_key("", asked.params)] = _telling(told.scores, told.figures)
+        if told.status == "complete" and self.compares:
+            self.found[canonical(asked.params)] = _telling(told.scores, told.figures)
         if told.status == "complete" and all(map(math.isfinite, told.scores)):
-            self.constrain(asked.trial, {**told.figures, "score": told.scores[0]})
+            self.constrain(asked.trial, told.figures, told.scores[0])
             self.study.tell(asked.trial, told.scores)
         else:
             state = states.PRUNED if told.status == "pruned" else states.FAIL
             self.study.tell(asked.trial, state=state)
 
-    def constrain(self, trial: Any, figures: Mapping[str, float]) -> None:
+    def constrain(self, trial: Any, figures: Mapping[str, float], score: float) -> None:
+        figures = {**figures, "score": score} if self.bounds else {}
         for name, (low, high) in self.bounds.items():
             if name not in figures:
                 raise ArgumentError(
@@ -581,7 +585,7 @@ class _Run:
         tried = [dict(trial.params) for trial in complete if set(trial.params) == set(space)]
 
         def probe(params: dict[str, Any]) -> tuple[float, ...] | None:
-            key = trial_key("", params)
+            key = canonical(params)
             if key not in self.found:
                 self.found[key] = self.everything(params)
             return self.found[key]
@@ -652,9 +656,8 @@ def _scores(found: Any, count: int) -> tuple[list[float], dict[str, float], Any]
     if isinstance(found, Mapping):
         if "score" not in found:
             raise ArgumentError(f"the objective's figures need 'score': got {', '.join(found)}")
-        net = found.get("net")
-        figures = {name: value for name, value in found.items() if name not in ("score", "net")}
-        found = found["score"]
+        figures = dict(found)
+        found, net = figures.pop("score"), figures.pop("net", None)
     several = is_list(found) and not (isinstance(found, np.ndarray) and found.ndim == 0)
     try:
         if isinstance(found, str):
@@ -665,7 +668,7 @@ def _scores(found: Any, count: int) -> tuple[list[float], dict[str, float], Any]
     numbers: dict[str, float] = {}
     for name, value in figures.items():
         try:
-            numbers[name] = float(value)
+            numbers[name] = value if type(value) is float else float(value)
         except (TypeError, ValueError) as error:
             raise ArgumentError(
                 f"the objective's figures must be numbers: {name!r} is {value!r:.80}"

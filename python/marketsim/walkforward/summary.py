@@ -41,7 +41,7 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("max_leverage", "max pos", "position"),
     ("trades", "trades", "count"),
     ("hit_rate", "hit", "share"),
-    ("mean_return_bps", "bp/day", "ratio"),
+    ("mean_return_bps", "bp/bar", "ratio"),
     ("in_sample_bps", "in-sample", "ratio"),
     ("ambiguous_share", "ambig.", "tenth"),
     ("ambiguous_profit_share", "its P/L", "tenth"),
@@ -91,7 +91,7 @@ _NOTES: tuple[tuple[tuple[str, ...], str], ...] = (
         ("total_return", "annual_return", "max_drawdown"),
         "return, annual, max dd: compounded.",
     ),
-    (("mean_return_bps",), "bp/day: arithmetic mean net return."),
+    (("mean_return_bps",), "bp/bar: arithmetic mean net return of a bar."),
     (
         ("sharpe",),
         "Sharpe: annualised, with its standard error; – below 20 sessions, which are not "
@@ -104,7 +104,7 @@ _NOTES: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("in_sample_bps",),
-        "in-sample: mean net, bp/day, of the fitted offsets on their fit windows; all other "
+        "in-sample: mean net, bp/bar, of the fitted offsets on their fit windows; all other "
         "figures are out of sample.",
     ),
     (
