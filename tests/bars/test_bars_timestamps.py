@@ -711,3 +711,11 @@ def test_days_before_years_that_may_be_days_of_a_year_name_both(kind):
     assert '"%Y%j"' in str(caught.value)
     read = read_bars(frame, date_format="%d%m%Y").timestamps
     assert [str(t)[:10] for t in read] == [str(day.date()) for day in days]
+
+
+def test_periods_of_pandas_as_text_begin_as_in_the_frame(write):
+    weeks = pd.period_range("2024-01-01", periods=9, freq="W-SUN")
+    frame = pd.DataFrame({"open": 10.0, "high": 11.0, "low": 9.0, "close": 10.5, "volume": 5},
+                         index=weeks.rename("date"))  # fmt: skip
+    path = write("A.csv", frame.to_csv())
+    assert list(read_bars(path).timestamps) == list(read_bars(frame).timestamps)
