@@ -320,3 +320,15 @@ def test_the_digest_of_a_trial_is_of_a_json_list(study, params, seed, settings_)
     expected = blake3.blake3(json.dumps(parts).encode()).digest(16)
     assert trial_key(study, params, seed=seed, direction="minimize", **given) == expected
     assert Trial(study, params, seed=seed, direction="minimize", **given).key == expected
+
+
+def test_places_and_returns_that_cannot_be_recorded_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="is a folder: give the path of a file"):
+        Ledger(tmp_path)
+    with pytest.raises(StoreError, match="there is no folder .*; make it first"):
+        Ledger(tmp_path / "no" / "trials.sqlite")
+    with (
+        Ledger(tmp_path / "t.sqlite") as ledger,
+        pytest.raises(ValueError, match=r"finite: got nan at bar 1 \(2 in all\); a bar without"),
+    ):
+        ledger.record(Trial("s", {"a": 1}, 1.0, net=np.array([0.0, math.nan, math.inf])))

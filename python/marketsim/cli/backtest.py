@@ -53,7 +53,7 @@ _EXAMPLES = """examples: (`marketsim demo-data` writes demo.csv)
   marketsim backtest AAPL.csv --benchmark SPY.csv --risk-free 4%
   marketsim backtest BTC-USD.parquet --asset-class crypto --json > result.json
   marketsim backtest AAPL.csv --model range ewma --strategies maxdiff high_low
-  marketsim backtest AAPL.csv --columns total_return sortino calmar turnover
+  marketsim backtest AAPL.csv --columns return sortino calmar turnover
   marketsim backtest AAPL.csv --strategies simple --ledger trials.sqlite
   marketsim backtest bars/ --symbols AAPL MSFT --report reports/
   marketsim backtest bars/ --model ewma --jobs 8
@@ -161,9 +161,9 @@ def _take_table_columns(args: argparse.Namespace) -> None:
     if args.table and args.wide:
         raise ArgumentError("--wide shows every column: leave it out, or the names of --columns")
     if args.table:
-        from marketsim.walkforward.summary import check_columns
+        from marketsim.walkforward.summary import named_columns
 
-        check_columns(args.table)  # before the run
+        args.table = named_columns(args.table)  # before the run
 
 
 def run(args: argparse.Namespace) -> int:

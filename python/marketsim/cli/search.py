@@ -110,7 +110,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_arguments(parser.add_argument_group("the data"))
     add_store_arguments(parser.add_argument_group("the store of forecasts, with --model"))
     output = parser.add_argument_group("the output")
-    output.add_argument("--no-progress", action="store_true", help="show no progress bar")
+    output.add_argument(
+        "--no-progress", "--quiet", action="store_true", help="show no progress bar"
+    )
     output.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 

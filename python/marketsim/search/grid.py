@@ -320,7 +320,8 @@ class _Run:
                 failed.append(one)
         if not failed:  # alone they all ran: it is no set's fault
             raise error
-        more = f"; {len(failed) - 1:,} other sets failed too" if len(failed) > 1 else ""
+        count = len(failed) - 1
+        more = f"; {count:,} other set{'s' * (count > 1)} failed too" if count else ""
         kept = "the ledger has the others" if self.ledger is not None else "the others ran"
         raise StrategyError(
             f"{failed[0]}{more}; {kept} of this batch: mend the strategy, or leave sets out (where)"

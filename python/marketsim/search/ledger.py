@@ -148,6 +148,12 @@ class Ledger:
         self.path, self.mode = check_path("path", path), check_one_of("mode", mode, ("a", "r"))
         if mode == "r" and not self.path.is_file():
             raise StoreNotFoundError(f"there is no ledger {self.path}")
+        if mode == "a" and (self.path.is_dir() or not self.path.parent.is_dir()):
+            raise StoreWriteError(
+                f"the ledger {self.path} is a folder: give the path of a file"
+                if self.path.is_dir()
+                else f"ledger {self.path}: there is no folder {self.path.parent}; make it first"
+            )
         self._check_empty()
         with self._explained("opened"):
             self._connection = self._open_in_time()
@@ -743,9 +749,13 @@ def _net(trial: Trial) -> bytes | None:
     if trial.net is None:
         return None
     returns = as_numbers("net", trial.net, np.float64)
-    if returns.ndim != 1 or not np.isfinite(returns).all():
+    if returns.ndim != 1:
+        raise ArgumentError(f"net returns of a trial must be [bar]: got shape {returns.shape}")
+    wrong = np.flatnonzero(~np.isfinite(returns))
+    if len(wrong):
         raise ArgumentError(
-            f"net returns of a trial must be [bar] in finite numbers: got shape {returns.shape}"
+            f"net returns of a trial must be finite: got {returns[wrong[0]]} at bar {wrong[0]} "
+            f"({len(wrong):,} in all); a bar without a position has a return of 0"
         )
     return returns.astype("<f8").tobytes()
 

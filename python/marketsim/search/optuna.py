@@ -125,7 +125,8 @@ class TuningResult:
             why = (
                 f"{complete:,} are complete, and none of them meets the constraints"
                 if complete
-                else f"{names.count('FAIL'):,} failed, {names.count('PRUNED'):,} were pruned"
+                else f"{names.count('FAIL'):,} failed, or their scores are NaN or infinite; "
+                f"{names.count('PRUNED'):,} were pruned"
             )
             raise ArgumentError(f"none of the {len(self):,} trials has a score: {why}") from error
 
@@ -236,6 +237,11 @@ def optuna(
     direction = best_direction(objective) if direction is None else direction
     directions = _directions(direction)
     check_one_of("without_effect", without_effect, ("refuse", "keep"))
+    if len(directions) > 1 and "report" in _argument_names(function):
+        raise ArgumentError(
+            "trials of several objectives cannot be pruned: got an objective with an argument "
+            "report; leave it out, or give a single direction"
+        )
     identities = filed_as(objective, data, code)
     filed = {
         "seed": seed, "split": split, "direction": ",".join(directions), **identities
@@ -256,7 +262,9 @@ def optuna(
 
         def seeded(number: int) -> Any:
             more = 0 if str(sampler) == "grid" else number  # a grid has one order of cells
-            return named_sampler(package, sampler, seed + more, dimensions)
+            return named_sampler(
+                package, sampler, seed + more, dimensions, objectives=len(directions)
+            )
 
         found.sampler = seeded(before)
         suggest = _suggestions(dimensions) if dimensions is not None else space

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from genesis_golden import FOLDER, inputs, needs_golden, recorded, run_names, same, units
+from genesis_golden import FOLDER, inputs, manifest, needs_golden, recorded, same, units
 from genesis_project import (
     random_candles,
     random_config,
@@ -666,12 +666,10 @@ def test_a_summary_is_never_stale_nor_shared(own_project: Path) -> None:
 @needs_golden
 def test_recorded_grid(own_project: Path) -> None:
     run = FOLDER / "optimizer_run_grid"
-    names = [n for n in run_names() if recorded(n)[1]["backtest_info"]["timeframe"] == "1h"]
-    names = [n for n in names if n.startswith("e_")]
+    runs = manifest()["runs"].items()
+    names = [n for n, info in runs if (info["variant"], info["timeframe"]) == ("E", "1h")]
     if not run.is_dir() or not names:
         pytest.skip("no recorded search of variant E")
-    from genesis_golden import manifest
-
     info, text = manifest()["runs"][names[0]], recorded(names[0])[1]
     meta = json.loads((run / "run_meta.json").read_text())["raw_meta"]
     symbol, timeframe = meta["symbol"], meta["timeframe"]
