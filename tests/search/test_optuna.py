@@ -232,3 +232,11 @@ def test_what_several_objectives_exclude_is_said_before_anything_runs() -> None:
     with pytest.raises(ArgumentError, match="cannot be pruned: got an objective with"):
         optuna(reports, {"x": Float(0, 1)}, **options)
     assert not ran
+
+
+def test_names_and_values_that_cannot_be_told_apart() -> None:
+    with pytest.raises(ArgumentError, match="cannot be named 'report'"):
+        optuna(lambda report: report, {"report": Float(0, 1)}, trials=2, progress=False)
+    for values in ([True, 1], [1, 1.0], [None, False, 0]):  # a sampler gives the first of equals
+        with pytest.raises(ArgumentError, match="twice, or equal ones"):
+            Choice(values)

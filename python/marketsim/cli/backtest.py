@@ -28,6 +28,7 @@ from marketsim.cli.arguments import (
 )
 from marketsim.cli.costs import add_cost_arguments, allow_rebates, as_rate, costs_of, volume_cap_of
 from marketsim.cli.each import add_jobs, counts_of, each_symbol, ready, refuse_cluster
+from marketsim.cli.flags import as_flags
 from marketsim.cli.outputs import add_force, check_output, is_page, is_saved_run, require_folder
 from marketsim.cli.parser import Source
 from marketsim.errors import ArgumentError
@@ -205,7 +206,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(result.to_dict(bands=True), indent=2, allow_nan=False))
     else:
-        print(result.summary(bands=True).text(args.table, wide=args.wide))
+        print(as_flags(result.summary(bands=True).text(args.table, wide=args.wide)))
         if args.report:
             print(f"\nreport: {args.report}")
     _report_store(_counted_since(before, store), args)
@@ -276,7 +277,7 @@ def _run_folder(args: argparse.Namespace) -> int:
         combined.write_pages(args.report, pages)
     print(json.dumps(combined.to_dict(), indent=2, allow_nan=False) if args.json else combined)
     for symbol, message in combined.errors.items():
-        print(f"error: {symbol}: {message}", file=sys.stderr)
+        print(f"error: {symbol}: {as_flags(message)}", file=sys.stderr)
     if args.report and not args.json:
         print(f"\nreports: {args.report / INDEX}")
     _report_store(ran.counts, args)

@@ -26,8 +26,9 @@ _EXAMPLES = """the space, YAML or JSON (data alone: nothing in it is run):
   level: {float: [0.001, 0.1], log: true}
   where: ["fast < slow"]
 
-examples:
-  marketsim search AAPL.csv --strategy sma_cross --space space.yaml --sampler grid --fee-bps 10
+examples: (`marketsim demo-data` writes demo.csv)
+  echo '{"fast": [5, 10, 20], "slow": [50, 100]}' > space.json
+  marketsim search demo.csv --strategy sma_cross --space space.json --sampler grid --fee-bps 10
   marketsim search AAPL.csv --strategy sma_cross --space space.yaml --trials 500 --jobs 2 --dry-run
   marketsim search AAPL.csv --strategy mine.py:signals --space space.yaml --sampler tpe \\
       --trials 500 --jobs 2 --split walk-forward --train 1000 --test 250

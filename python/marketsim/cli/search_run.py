@@ -52,6 +52,7 @@ def search(args: argparse.Namespace) -> int:
         if "trials_behind" in found:
             found["trials"] = found["trials_behind"]
     if args.json:
+        found.pop("out_of_sample_figures", None)  # words
         print_json(found)
     else:
         print("\n".join(_lines(found)))
@@ -241,7 +242,7 @@ def _splitter(args: argparse.Namespace) -> Any:
 def _split_search(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[str, Any]:
     import numpy as np
 
-    from marketsim.metrics import deflated_sharpe_ratio
+    from marketsim.metrics import bands_dict, bands_frame, bands_lines, deflated_sharpe_ratio
     from marketsim.search import search_walk_forward
     from marketsim.search.grid_result import plain
     from marketsim.search.space_file import Restricted
@@ -263,7 +264,11 @@ def _split_search(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[s
         without_effect="keep" if args.keep_without_effect else "refuse",
         progress=not args.no_progress,
     )  # fmt: skip
-    windows = found.windows
+    windows, market = found.windows, job.bars.market
+    bands = bands_frame(
+        {"out_of_sample": found.net}, periods_per_year=market.periods_per_year,
+        sessions_per_year=market.sessions_per_year,
+    ).droplevel("strategy")  # fmt: skip
     skill = deflated_sharpe_ratio(found.net, trials=1, variance=0.0).probability
     return {
         "evaluated": int(windows.evaluations.sum()),
@@ -274,6 +279,8 @@ def _split_search(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[s
         "in_sample_score": float(windows.in_sample.mean()),
         "out_of_sample_score": float(windows.out_of_sample.mean()),
         "out_of_sample_skill": search_ledger.finite(skill),
+        "out_of_sample_bands": bands_dict(bands),
+        "out_of_sample_figures": bands_lines(bands),
         "last": {name: plain(windows[f"param_{name}"].tolist()[-1]) for name in found.drift.index},
         "drift": found.drift.to_dict("index"),
     }
@@ -316,6 +323,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
             ),
             "out of sample  the probability that its Sharpe ratio is above 0 is "
             f"{search_ledger.number(found['out_of_sample_skill'])}",
+            *(f"  {line}" for line in found["out_of_sample_figures"]),
             f"chosen last    {text(found['last'])}",
         ]
     lines += search_ledger.evidence_lines(found)

@@ -20,7 +20,7 @@ from genesis_project import (
     write_model,
 )
 
-from marketsim.errors import ArgumentError, GenesisWarning, UnreadSettingError
+from marketsim.errors import ArgumentError, GenesisWarning, UnknownNameError, UnreadSettingError
 from marketsim.legacy.genesis import GenesisQuirks, use_quirks
 from marketsim.legacy.genesis.backtest.engine import BacktestEngine
 from marketsim.legacy.genesis.indicators.fibonacci import FibonacciConfig, detect_swing_points
@@ -113,6 +113,26 @@ def test_names_that_the_type_of_a_parameter_does_not_read(
 ) -> None:
     file = search(project, "parameters.gates.cooldown_bars", leaf)
     with pytest.raises(ArgumentError, match=f"parameter gates.cooldown_bars: {text}"):
+        run_optimizer(file, run_id="r")
+
+
+def test_what_optuna_would_refuse_is_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna")
+    file = search(project, "meta.runs.max_trials", 1)
+    table = json.loads(file.read_text())
+    table["meta"]["runs"] |= {"strategy": "optuna", "optuna": {"direction": "maximise"}}
+    file.write_text(json.dumps(table))
+    with pytest.raises(UnknownNameError, match="unknown direction 'maximise'"):
+        run_optimizer(file, run_id="r")
+    for part in ("sampler", "pruner"):
+        table["meta"]["runs"]["optuna"] = {part: {"kwargs": {"sede": 1}}}
+        file.write_text(json.dumps(table))
+        with pytest.raises(ArgumentError, match=rf"optuna\.{part}\.kwargs: .*'sede'"):
+            run_optimizer(file, run_id="r")
+    table["meta"]["runs"]["optuna"] = {}
+    file.write_text(json.dumps(table))
+    monkeypatch.setenv("OPTUNA_MAX_DUPLICATE_STREAK", "x")
+    with pytest.raises(ArgumentError, match="OPTUNA_MAX_DUPLICATE_STREAK: expected a whole"):
         run_optimizer(file, run_id="r")
 
 

@@ -221,7 +221,7 @@ def read_trial(path: Path | str) -> Trial | None:
     """A trial's file; None where it holds no object."""
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path costs more than the read
-            trial = json.loads(file.read())
+            trial = json.loads(file.read().decode())  # of bytes it would look for the encoding
     except (ValueError, OSError):
         return None
     if not isinstance(trial, dict):
