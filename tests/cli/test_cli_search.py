@@ -158,6 +158,12 @@ def test_strategies_on_forecasts(folder: Path, capsys: pytest.CaptureFixture) ->
     assert found["trials"] >= 4
 
 
+def test_a_grid_in_one_call_has_no_use_for_a_cluster(
+    folder: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert "leave --cluster out" in failed(capsys, *GRID, "--cluster", "auto")
+
+
 def test_a_dry_run_records_nothing(folder: Path, capsys: pytest.CaptureFixture) -> None:
     text = run(capsys, *GRID, "--dry-run")
     assert text.startswith("7 evaluations of ") and "nothing was recorded" in text

@@ -152,6 +152,10 @@ def _add_sampler(how: argparse._ArgumentGroup) -> None:
         metavar="N",
     )
     add_with_default(how, "--jobs", "number of processes that run trials", 1, type=int, metavar="N")
+    how.add_argument(
+        "--cluster", metavar="auto|ADDRESS",
+        help="run trials on a Ray cluster instead: auto, or the address of its head, host:port",
+    )  # fmt: skip
     add_with_default(how, "--seed", "seed of the sampler", 0, type=int, metavar="N")
 
 

@@ -32,6 +32,11 @@ def search(args: argparse.Namespace) -> int:
     """Search, or time what a search would take; returns the exit code."""
     from marketsim.search import Ledger, read_space
 
+    if args.cluster is not None and args.sampler == "grid" and args.split == "none":
+        raise ArgumentError(
+            "--sampler grid evaluates all sets in one call of this machine: leave --cluster out, "
+            "or choose another --sampler"
+        )
     bars = read_source(args)
     space = read_space(args.space)
     objective = _objective(args, bars)
@@ -153,7 +158,8 @@ def _dry_run(args: argparse.Namespace, job: _Job) -> int:
         return 0
     print(
         f"{count:,} evaluations of {_duration(each)} each, timed on {tried}: "
-        f"{_duration(seconds)} in {workers} process{'es' if workers > 1 else ''}, "
+        f"{_duration(seconds)} in {workers} process{'es' if workers > 1 else ''}"
+        f"{'' if args.cluster is None else ' of this machine (a cluster divides it by its CPUs)'}, "
         "without what the sampler takes; nothing was recorded"
     )
     return 0
@@ -208,7 +214,7 @@ def _sampled(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[str, A
 
     found = optuna(
         Restricted(job.objective, job.space.conditions), job.space.space, trials=args.trials,
-        jobs=args.jobs, sampler=args.sampler, seed=args.seed,
+        jobs=args.jobs, cluster=args.cluster, sampler=args.sampler, seed=args.seed,
         direction=args.direction or best_direction(job.objective), storage=args.storage,
         study=job.study, ledger=ledger,
         code=args.code,
@@ -259,8 +265,8 @@ def _split_search(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[s
     found = search_walk_forward(
         Restricted(job.objective, job.space.conditions), job.space.space, _splitter(args),
         trials=args.trials if args.sampler != "grid" else _evaluations(args, job),
-        statistic=statistic, sampler=args.sampler, jobs=args.jobs, seed=args.seed, study=job.study,
-        storage=args.storage, ledger=ledger, code=args.code,
+        statistic=statistic, sampler=args.sampler, jobs=args.jobs, cluster=args.cluster,
+        seed=args.seed, study=job.study, storage=args.storage, ledger=ledger, code=args.code,
         without_effect="keep" if args.keep_without_effect else "refuse",
         progress=not args.no_progress,
     )  # fmt: skip

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -37,6 +37,9 @@ from marketsim.search.optuna_storage import check_identity, open_study
 from marketsim.search.samplers import cell_of, named_pruner, named_sampler
 from marketsim.search.spaces import Choice, Dimension, Int, as_space
 from marketsim.search.trial import Known, Trial, canonical, trial_key
+
+if TYPE_CHECKING:
+    from marketsim.cluster import Cluster, TrialTasks
 
 # Parameters to a score, to scores of several objectives, or to figures with "score" among them.
 TrialObjective: TypeAlias = Callable[..., float | Sequence[float] | Mapping[str, Any]]
@@ -131,6 +134,14 @@ class TuningResult:
             raise ArgumentError(f"none of the {len(self):,} trials has a score: {why}") from error
 
 
+def check_jobs(jobs: int, cluster: str | Cluster | None) -> int:
+    """Return jobs; raises ArgumentError below 1, or above it with a cluster."""
+    jobs = check_whole("jobs", jobs, 1)
+    if cluster is not None and jobs > 1:
+        raise ArgumentError(f"jobs and cluster exclude each other: got jobs={jobs} and a cluster")
+    return jobs
+
+
 def params_of(trial: Any) -> dict[str, Any]:
     """The parameters of a trial as the objective was given them."""
     return dict(trial.user_attrs.get("params", trial.params))
@@ -142,6 +153,7 @@ def optuna(
     *,
     trials: int,
     jobs: int = 1,
+    cluster: str | Cluster | None = None,
     sampler: str | Any = "tpe",
     pruner: str | Any = None,
     seed: int = 0,
@@ -173,6 +185,9 @@ def optuna(
             trial that returns the parameters, for those that depend on one another.
         trials: finished trials to have in the end, those in the storage included.
         jobs: processes that evaluate trials at the same time; see `marketsim.processes`.
+        cluster: "auto", the address of a Ray head, or what `marketsim.cluster.connect` gave: each
+            of the cluster's CPUs evaluates a trial instead of `jobs` processes. Sampler, storage
+            and ledger stay here.
         sampler: "tpe", "cmaes", "gp", "grid", "nsga2", "qmc", "random", or a sampler of Optuna.
         pruner: "none", "median", "halving", "hyperband", or a pruner of Optuna; None: Optuna's own.
         seed: of the sampler.
@@ -203,7 +218,8 @@ def optuna(
     Raises:
         MissingDependencyError: optuna is not installed (the extra `search`).
         ArgumentError: an empty or contradictory space, no trial to do, a score that is no number, a
-            parameter that the objective does not take.
+            parameter that the objective does not take; jobs above 1 with a cluster.
+        ClusterError: as `marketsim.cluster.connect`.
         NoEffectError: a parameter changes nothing; `.result` holds what was found.
         UnknownNameError: another name of a sampler or pruner.
         StorageError: the storage is no journal of Optuna, another version wrote it, or its study
@@ -228,7 +244,7 @@ def optuna(
     function: TrialObjective = getattr(objective, "one", objective)
     if dimensions is not None:
         check_names(function, dimensions)
-    trials, jobs = check_whole("trials", trials, 1), check_whole("jobs", jobs, 1)
+    trials, jobs = check_whole("trials", trials, 1), check_jobs(jobs, cluster)
     if not is_whole(seed) or not 0 <= seed < 1 << 32:
         raise ArgumentError(
             f"seed must be a whole number from 0 to {(1 << 32) - 1:,}: got {seed!r}"
@@ -277,7 +293,7 @@ def optuna(
             first=before, seeded=seeded if storage is not None else None,
         )  # fmt: skip
         earlier = len(TuningResult(found, 0))
-        run.go(trials, jobs, progress)
+        run.go(trials, jobs, cluster, progress)
         result = TuningResult(found, run.reused, filed, earlier)
         if run.compares:
             assert dimensions is not None
@@ -330,11 +346,11 @@ class _Run:
         self.reports = "report" in _argument_names(self.objective)
         self.count = len(self.study.directions)
 
-    def go(self, trials: int, jobs: int, progress: Progress) -> None:
+    def go(self, trials: int, jobs: int, cluster: str | Cluster | None, progress: Progress) -> None:
         """Run trials until there are as many finished ones."""
         finished = self.finished()
         label = f"search of {self.name}"
-        if jobs == 1:
+        if jobs == 1 and cluster is None:
             with ProgressBar(trials, label, enabled=progress, unit="trials") as bar:
                 bar.skip(min(finished, trials))
                 while finished < trials:
@@ -348,18 +364,33 @@ class _Run:
             return
         # Processes first: a bar may have a thread, and threads do not survive a fork.
         with (
-            Workers(self.objective, jobs, reports=self.reports) as workers,
+            self.workers(jobs, cluster) as workers,
             ProgressBar(trials, label, enabled=progress, unit="trials") as bar,
         ):
             bar.skip(min(finished, trials))
             self.go_in_processes(workers, finished, trials, bar)
+
+    @contextmanager
+    def workers(self, jobs: int, cluster: str | Cluster | None) -> Iterator[Workers | TrialTasks]:
+        """Processes of this machine, or the tasks of a cluster."""
+        if cluster is None:
+            with Workers(self.objective, jobs, reports=self.reports) as workers:
+                yield workers
+            return
+        from marketsim.cluster import TrialTasks, connected
+
+        with (
+            connected(cluster) as found,
+            TrialTasks(found, self.objective, reports=self.reports) as tasks,
+        ):
+            yield tasks
 
     def now_finished(self, known: int) -> int:
         """Finished trials, those of other searches in the storage too; `known`: of this one."""
         return known if self.seeded is None else self.finished()
 
     def go_in_processes(
-        self, workers: Workers, finished: int, trials: int, bar: ProgressBar
+        self, workers: Workers | TrialTasks, finished: int, trials: int, bar: ProgressBar
     ) -> None:
         more = True
         running: dict[int, _Asked] = {}
