@@ -5,6 +5,8 @@ Each benchmark checks the answer, then times it. Group names say what is counted
 
 from __future__ import annotations
 
+import ctypes
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import kernel_counts
 from marketsim import indicators as ind
 from marketsim.features import FeatureStore, Pipeline
 
@@ -119,6 +122,41 @@ def bench_stream(benchmark: Any, name: str, who: str) -> None:
         batch = ind.atr(*data[1:4], 14) if name == "atr" else getattr(ind, name)(data.close, 14)
         assert run() == batch[-1]
     benchmark(run)
+
+
+@pytest.fixture(scope="module")
+def native(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """Streams in C++, linked with the kernels of the build."""
+    kernels = kernel_counts.library()
+    if kernels is None:
+        pytest.skip("csrc is not built here: pip install -e . first")
+    library = tmp_path_factory.mktemp("native") / "indicator_streams.so"
+    source = Path(__file__).parent / "native" / "indicator_streams.cpp"
+    options = ["-std=c++20", "-O2", "-shared", "-fPIC", "-pthread"]
+    include = f"-I{kernel_counts.ROOT / 'csrc'}"
+    subprocess.run(["c++", *options, include, source, kernels, "-o", library], check=True)
+    loaded = ctypes.CDLL(str(library))
+    loaded.stream_last.restype = ctypes.c_double
+    loaded.stream_last.argtypes = [
+        ctypes.c_char_p, ctypes.c_double, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t,
+    ]  # fmt: skip
+    return loaded
+
+
+@pytest.mark.parametrize("name", ["ema", "rsi", "atr", "adx", "sma", "bollinger"])
+@pytest.mark.benchmark(group="bar by bar from C++")
+def bench_stream_in_cpp(measure: Call, native: ctypes.CDLL, name: str) -> None:
+    data = series("walk", 100_000)
+    columns = data[1:4] if name in ("atr", "adx") else data[3:4]
+    seed = int(name in ("atr", "adx"))  # what Python takes: the mean of the first bars
+    rows = np.ascontiguousarray(np.stack(columns, axis=1))
+    found = measure(
+        lambda: native.stream_last(name.encode(), 14.0, seed, rows.ctypes.data, len(rows)),
+        items=len(rows),
+        unit="a bar",
+    )
+    batch = np.asarray(getattr(ind, name)(*columns, 14))
+    assert found == batch.reshape(-1, len(rows))[0, -1]
 
 
 def bench_windowed_features(benchmark: Any) -> None:

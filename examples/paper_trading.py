@@ -1,33 +1,51 @@
-"""One evening: settle yesterday's orders on paper, and lay those for the next bar.
+"""One evening: refresh the bars, settle yesterday's orders on paper, place those for the next bar.
 
-    python examples/paper_trading.py bars/ --ledger paper.sqlite --equity 10000 --tick 0.01
+    python examples/paper_trading.py bars/ --source yfinance --symbols AAPL MSFT --tick 0.01
 
-The folder holds a CSV or Parquet file a symbol, refreshed before this runs, without a bar that is
-not complete. Run it each evening: what was done stays in the ledger, and running it twice changes
-nothing. With --real FILE, a CSV of the fills of a real account (symbol, strategy, bar, leg, side,
-quantity, price), it says what they cost more than was assumed. No order leaves this machine, unless
---account names a broker: its paper account or sandbox, whose fills are then compared. Only --live
-trades real money.
+The folder holds a CSV file a symbol; --source fetches its new bars, and --symbols adds new files.
+Without --source the bars must be up to date, without a bar that is not complete. Run it each
+evening: what was done stays in the ledger, and running it twice changes nothing. With --real FILE,
+a CSV of the fills of a real account (symbol, strategy, bar, leg, side, quantity, price), it says
+what they cost more than was assumed. No order leaves this machine, unless --account names a broker:
+its paper account or sandbox, whose fills are then compared. Only --live trades real money.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 import marketsim as ms
-from marketsim.live import AlpacaBroker, CcxtBroker, PaperBroker, compare_fills, next_orders
+from marketsim.live import (
+    AlpacaBroker,
+    CcxtBroker,
+    PaperBroker,
+    Source,
+    compare_fills,
+    load_source,
+    next_orders,
+    refresh,
+)
 
 
-def main() -> int:
-    """Settle, order, report; returns 0, 3 where symbols failed, 2 where all did."""
-    args = parsed_arguments()
+def main(words: Sequence[str] | None = None, source: Source | None = None) -> int:
+    """Refresh, settle, order, report; returns 0, 3 where symbols failed, 2 where all did."""
+    args = parsed_arguments(words)
+    failed: dict[str, str] = {}
+    if args.source and source is None:
+        source = load_source(args.source)
+    if source is not None:
+        args.folder.mkdir(exist_ok=True)
+        named = [*args.symbols, *sorted(path.stem for path in args.folder.glob("*.csv"))]
+        fresh = refresh(args.folder, named, source, start=args.start, errors=failed)
+        print(f"{sum(one.added for one in fresh)} new bars of {len(fresh)} symbols")
     folder = ms.read_folder(args.folder, calendar=args.calendar)
     bars = []
-    failed = dict(folder.problems)
+    failed |= folder.problems
     for symbol in folder:
         try:
             bars.append(folder[symbol])
@@ -65,10 +83,13 @@ def account_of(args: argparse.Namespace, ledger: PaperBroker) -> AlpacaBroker | 
     return CcxtBroker(ledger, exchange=args.account, live=args.live)
 
 
-def parsed_arguments() -> argparse.Namespace:
+def parsed_arguments(words: Sequence[str] | None) -> argparse.Namespace:
     """The arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="folder of bars, a file a symbol")
+    parser.add_argument("--source", help="fetch new bars first: yfinance, ccxt or alpaca")
+    parser.add_argument("--symbols", nargs="+", default=[], help="symbols to fetch besides")
+    parser.add_argument("--start", help="first date of new files")
     parser.add_argument("--ledger", type=Path, default=Path("paper.sqlite"))
     parser.add_argument("--model", default="range")
     parser.add_argument("--strategies", nargs="+", default=["maxdiff"])
@@ -79,7 +100,7 @@ def parsed_arguments() -> argparse.Namespace:
     parser.add_argument("--account", help="alpaca, or an exchange of ccxt such as binance")
     parser.add_argument("--live", action="store_true", help="trade real money on --account")
     parser.add_argument("--real", type=Path, help="CSV of the fills of a real account")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":

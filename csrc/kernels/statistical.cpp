@@ -7,21 +7,35 @@
 namespace marketsim {
 namespace {
 
-// The last `capacity` values, in order of size.
+// The last `capacity` values, in order of size. They are sorted when the order is first asked for:
+// until then, a value costs one write.
 class SortedWindow {
  public:
   explicit SortedWindow(size_t capacity) : ring_(capacity) { sorted_.reserve(capacity); }
 
   void push(double value) {
-    if (sorted_.size() == ring_.size()) {
-      sorted_.erase(std::lower_bound(sorted_.begin(), sorted_.end(), ring_[next_]));
+    if (ordered_) {
+      if (count_ == ring_.size()) {
+        sorted_.erase(std::lower_bound(sorted_.begin(), sorted_.end(), ring_[next_]));
+      }
+      sorted_.insert(std::upper_bound(sorted_.begin(), sorted_.end(), value), value);
     }
-    sorted_.insert(std::upper_bound(sorted_.begin(), sorted_.end(), value), value);
     ring_[next_] = value;
     next_ = next_ + 1 == ring_.size() ? 0 : next_ + 1;
+    if (count_ < ring_.size()) ++count_;
   }
 
-  size_t size() const { return sorted_.size(); }
+  size_t size() const { return count_; }
+
+  // Sort the values; equal ones stay in the order of their pushes, as inserting them keeps it.
+  void order() {
+    if (ordered_) return;
+    const auto next = ring_.begin() + static_cast<ptrdiff_t>(next_);
+    if (count_ == ring_.size()) sorted_.assign(next, ring_.end());
+    sorted_.insert(sorted_.end(), ring_.begin(), next);
+    std::stable_sort(sorted_.begin(), sorted_.end());
+    ordered_ = true;
+  }
 
   // Linear interpolation between order statistics (Hyndman and Fan, 1996, definition 7).
   double quantile(double level) const {
@@ -48,6 +62,8 @@ class SortedWindow {
   std::vector<double> ring_;
   std::vector<double> sorted_;
   size_t next_ = 0;
+  size_t count_ = 0;
+  bool ordered_ = false;
 };
 
 }  // namespace
@@ -59,6 +75,7 @@ void ewma_forecasts(const double* series, size_t size, size_t start, double deca
   for (size_t t = 0; t <= size; ++t) {
     const double scale = weights > 0.0 ? std::sqrt(squares / weights) : 0.0;
     if (t >= start) {
+      residuals.order();
       const size_t row = t - start;
       double* quantile = to.quantile + row * levels.count;
       if (residuals.size() < least) {
@@ -88,6 +105,7 @@ void persistence_forecasts(const double* series, size_t size, size_t start, size
   double last = std::nan("");
   for (size_t t = 0; t <= size; ++t) {
     if (t >= start) {
+      changes.order();
       const size_t row = t - start;
       double* quantile = to.quantile + row * levels.count;
       to.mean[row] = last;

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Market,
         demo_bars,
         read_bars,
+        read_bars_folder,
         read_folder,
         read_many,
     )
@@ -152,6 +153,7 @@ _HOMES = {
     "Market": "bars",
     "demo_bars": "bars",
     "read_bars": "bars",
+    "read_bars_folder": "bars",
     "read_folder": "bars",
     "read_many": "bars",
     "ArgumentError": "errors",
@@ -308,6 +310,7 @@ __all__ = [
     "profit",
     "profit_sums",
     "read_bars",
+    "read_bars_folder",
     "read_folder",
     "read_many",
     "register_strategy",
@@ -333,8 +336,7 @@ def __getattr__(name: str) -> Any:
 
         value = version()
     else:
-        advice = "; read_folder reads a folder" if name == "read_bars_folder" else ""
-        raise AttributeError(f"module 'marketsim' has no attribute {name!r}{advice}")
+        raise AttributeError(f"module 'marketsim' has no attribute {name!r}")
     globals()[name] = value
     return value
 

@@ -87,7 +87,9 @@ def check_several(name: str, values: object, of: str) -> None:
 
 def is_named(value: object) -> bool:
     """Whether a value maps names, text, to something."""
-    return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+    if not isinstance(value, Mapping):
+        return False
+    return {*map(type, value)} <= {str} or all(isinstance(name, str) for name in value)
 
 
 def check_function(name: str, value: object, example: str) -> None:

@@ -210,3 +210,38 @@ def test_errors_are_importable_from_the_package():
 
     for name in ("BarsError", "FileFormatError", "ArgumentError", "UnknownNameError"):
         assert issubclass(getattr(ms, name), MarketsimError)
+
+
+def test_volumes_of_india_are_read(write):
+    cells = ["1.2 L", "1.1 Cr", "3 Crore", "2 lac", "950"]
+    rows = "".join(f"2024-01-0{i + 2},10,11,9,10.5,{cell}\n" for i, cell in enumerate(cells))
+    found = read_bars(write("A.csv", HEAD + rows)).volume
+    np.testing.assert_allclose(found, [1.2e5, 1.1e7, 3e7, 2e5, 950])
+
+
+@pytest.mark.parametrize("tail", ["", ";;"])
+def test_rows_that_are_one_cell_in_quotes_are_read(write, tail):
+    lines = dated("2024-01-02", "2024-01-03").replace(",100\n", ',"""1,100"""\n').split("\n")[:-1]
+    lines = [line.replace('"""', '""') for line in lines]
+    bars = read_bars(write("A.csv", "".join(f'"{line}"{tail}\n' for line in lines)))
+    assert bars.volume[0] == 1100 and len(bars) == 2
+    assert "quotes around whole rows are left out" in bars.notes
+
+
+def test_a_volume_of_minus_one_everywhere_is_one_that_is_not_known(write, find):
+    text = dated("2024-01-02", "2024-01-03", "2024-01-04").replace(",100\n", ",-1\n")
+    path = write("A.csv", text)
+    defect = find(path)["negative_volume"]
+    assert "not known" in defect.message and "drop" not in defect.fix
+    assert list(read_bars(path, repair="zero_volume").volume) == [0, 0, 0]
+    some = find(write("B.csv", text + ROW.format("2024-01-05")))["negative_volume"]
+    assert "not known" not in some.message and "drop" not in some.fix
+
+
+@pytest.mark.parametrize(("cell", "kind"), [("0", "nonpositive_price"), ("inf", "infinite")])
+def test_dropping_most_rows_is_never_offered(write, find, cell, kind):
+    bad = ROW.replace("10,", f"{cell},", 1)
+    rows = [bad.format(f"2024-01-{i:02}") for i in range(2, 5)]
+    assert "drop" not in find(write("A.csv", HEAD + "".join(rows)))[kind].fix
+    more = [ROW.format(f"2024-01-{i:02}") for i in range(5, 12)]
+    assert "drop_invalid" in find(write("A.csv", HEAD + "".join(rows + more)))[kind].fix

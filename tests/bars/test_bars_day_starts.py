@@ -141,8 +141,8 @@ def test_no_row_that_is_added_changes_the_dates_of_the_others(hour, week, ends, 
 
 
 def _sure(dates):
-    """Whether no holiday moves a weekend."""
-    return len(pd.bdate_range(dates[0], dates[-1])) == len(dates)
+    """Whether no holiday moves a weekend, of a week from Monday to Friday."""
+    return list(pd.bdate_range(dates[0], dates[-1])) == list(dates)
 
 
 def test_exchanges_that_never_close_have_the_dates_of_utc():

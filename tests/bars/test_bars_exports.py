@@ -70,6 +70,5 @@ def test_a_count_of_rows_below_them_is_left_out(write):
     check(read_bars(write("A.csv", text + "40\n")))
 
 
-def test_the_name_of_the_reader_of_folders_is_told():
-    with pytest.raises(AttributeError, match="read_folder reads a folder"):
-        ms.read_bars_folder  # noqa: B018
+def test_the_reader_of_folders_has_the_name_of_the_reader_of_files_too():
+    assert ms.read_bars_folder is ms.read_folder

@@ -676,3 +676,46 @@ def test_parts_of_dates_beside_whole_ones_are_left_alone(write):
     for source in (text, write("A.csv", text.to_csv()), frame.assign(time=times)):
         bars = read_bars(source)
         assert [str(time)[11:16] for time in bars.local_times] == ["09:30", "10:30", "11:30"]
+
+
+@pytest.mark.parametrize(
+    "cells", [["93000000", "93100000", "143000500"], [93000000, 93100000, 143000500]]
+)
+@pytest.mark.parametrize("name", ["time", "Time"])
+def test_times_of_milliseconds_stand_beside_dates(cells, name):
+    frame = pd.DataFrame({"date": [20240314] * 3, name: cells, "open": 10.0, "high": 11.0,
+                          "low": 9.0, "close": 10.5, "volume": 5})  # fmt: skip
+    shown = [str(t)[11:23] for t in read_bars(frame).local_times]
+    assert shown == ["09:30:00.000", "09:31:00.000", "14:30:00.500"]
+
+
+@pytest.mark.parametrize("unit", ["%Y%m%d", "%s"])
+def test_whole_numbers_of_an_index_without_a_name_are_dates_as_in_a_file(write, unit):
+    days = pd.bdate_range("2024-01-02", periods=9, tz="UTC")
+    cells = [day.strftime(unit) if unit != "%s" else str(int(day.timestamp())) for day in days]
+    text = ",open,high,low,close,volume\n" + "".join(f"{c},10,11,9,10.5,1\n" for c in cells)
+    path = write("A.csv", text)
+    frame = pd.read_csv(path, index_col=0)
+    assert list(read_bars(frame).timestamps) == list(read_bars(path).timestamps)
+    with pytest.raises(BarsError, match="timestamps are missing"):
+        read_bars(frame.set_axis(range(3, 12)))
+
+
+@pytest.mark.parametrize("kind", [int, str])
+def test_days_before_years_that_may_be_days_of_a_year_name_both(kind):
+    days = pd.date_range("2024-01-02", periods=5)
+    frame = pd.DataFrame({"date": [kind(day.strftime("%d%m%Y")) for day in days], "open": 10.0,
+                          "high": 11.0, "low": 9.0, "close": 10.5, "volume": 5})  # fmt: skip
+    with pytest.raises(BarsError, match="a day and a month before the year") as caught:
+        read_bars(frame)
+    assert '"%Y%j"' in str(caught.value)
+    read = read_bars(frame, date_format="%d%m%Y").timestamps
+    assert [str(t)[:10] for t in read] == [str(day.date()) for day in days]
+
+
+def test_periods_of_pandas_as_text_begin_as_in_the_frame(write):
+    weeks = pd.period_range("2024-01-01", periods=9, freq="W-SUN")
+    frame = pd.DataFrame({"open": 10.0, "high": 11.0, "low": 9.0, "close": 10.5, "volume": 5},
+                         index=weeks.rename("date"))  # fmt: skip
+    path = write("A.csv", frame.to_csv())
+    assert list(read_bars(path).timestamps) == list(read_bars(frame).timestamps)

@@ -190,6 +190,7 @@ def test_a_folder_names_what_fails(
         (["--cutoffs", "ewma"], "--cutoffs takes MODEL=DATE"),
         (["--samples", "8", "--report", "page.html"], "--report is of an evaluation"),
         (["--model", "ewma", "range", "--samples", "8"], "--against compares forecasts of one"),
+        (["--samples", "8", "--dtypes", "int8"], "--dtypes compares precisions of a network"),
     ],
 )
 def test_wrong_judgements(

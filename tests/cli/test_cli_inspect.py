@@ -8,6 +8,8 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import marketsim as ms
@@ -240,3 +242,15 @@ def test_a_bad_symbol_of_a_table_stops_no_other(tmp_path: Path, capsys) -> None:
     assert code == 3
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["AAPL.parquet"]
     assert "error: MSFT:" in err
+
+
+def test_the_table_of_a_backtest_names_flags(tmp_path, capsys):
+    times = pd.date_range("2024-03-04", periods=120, freq="h")
+    price = 100.0 + np.arange(120) % 7 / 10
+    frame = pd.DataFrame({"date": times, "open": price, "high": price + 1, "low": price - 1,
+                          "close": price + 0.5, "volume": 1_000})  # fmt: skip
+    frame.to_csv(tmp_path / "A.csv", index=False)
+    assert main(["backtest", str(tmp_path / "A.csv"), "--model", "ewma", "--simulations", "3",
+                 "--no-store", "--quiet"]) == 0  # fmt: skip
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "--calendar XNYS" in shown and "calendar=" not in shown and "asset_class=" not in shown

@@ -87,3 +87,55 @@ def test_errors_say_what_is_wrong(folder, capsys, words, says) -> None:
     assert main(["replay", "X.csv", *words]) == 2
     error = capsys.readouterr().err
     assert says in error and "internal error" not in error
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> Path:
+    """A folder of three symbols; one has other days, one file is no table."""
+    folder = tmp_path / "bars"
+    folder.mkdir()
+    for i, rows in enumerate((slice(0, 300), slice(50, 300), slice(0, 200))):
+        random_bars(300, seed=i).frame.iloc[rows].to_csv(folder / f"S{i}.csv")
+    return folder
+
+
+def test_a_folder_has_a_page_a_symbol_and_one_of_all(several, tmp_path, capsys) -> None:
+    pages = tmp_path / "pages"
+    words = ["replay", str(several), "--params", "fast=5", "slow=15", "--quiet"]
+    assert main([*words, "--report", str(pages)]) == 0
+    assert f"reports: {pages / 'index.html'}" in capsys.readouterr().out
+    index = (pages / "index.html").read_text()
+    total = 0.0
+    for i in range(3):
+        assert f'href="S{i}.html"' in index
+        assert 'href="index.html"' in (pages / f"S{i}.html").read_text()
+        bars = ms.read_bars(several / f"S{i}.csv")
+        total += replay(bars, *sma_cross(bars, 5, 15)).metrics["final_equity"]
+    assert f"{total / 30_000.0 - 1.0:+.2%}" in index
+    assert 'href="portfolio.html"' in index
+    together = (pages / "portfolio.html").read_text()
+    assert "buy_and_hold" in together and "the sum of 3 accounts" in together
+    assert main([*words, "--report", str(pages)]) == 0  # its own pages are replaced
+
+
+def test_pages_do_not_depend_on_the_number_of_processes(several, tmp_path) -> None:
+    for jobs in ("1", "2"):
+        words = ["replay", str(several), "--quiet", "--jobs", jobs]
+        assert main([*words, "--report", str(tmp_path / jobs)]) == 0
+    for page in (tmp_path / "1").iterdir():
+        assert page.read_text() == (tmp_path / "2" / page.name).read_text()
+
+
+def test_a_symbol_that_fails_is_on_the_index(several, tmp_path, capsys) -> None:
+    (several / "BAD.csv").write_text("hello\n")
+    words = ["replay", str(several), "--quiet", "--report", str(tmp_path / "pages")]
+    assert main(words) == 3
+    assert "BAD.csv" in (tmp_path / "pages" / "index.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["page.html", "file"])
+def test_pages_of_a_folder_go_to_a_folder(several, tmp_path, capsys, name) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert main(["replay", str(several), "--report", str(tmp_path / name)]) == 2
+    assert "must name a folder for several symbols" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"

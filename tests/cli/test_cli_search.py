@@ -126,6 +126,10 @@ def test_a_walk_forward_search(folder: Path, capsys: pytest.CaptureFixture) -> N
     assert found["last"] == last and found["trials"] == found["evaluated"] == 7
     assert 0.0 < found["deflated_sharpe"] < 1.0 and 0.0 <= found["probability_of_overfitting"] <= 1
     assert 0.0 < found["out_of_sample_skill"] < 1.0
+    bands, total = found["out_of_sample_bands"], found["out_of_sample_return"]
+    low, high = bands["figures"]["total_return"]
+    assert low < total < high and bands["seed"] == 0
+    assert f"{total:,.1%} ({low:,.1%} to {high:,.1%})" in text and "samples of the bars" in text
     for words in (
         "chosen last    fast=", "behind it      7 trials", "deflated Sharpe ratio 0.",
         "probability of backtest overfitting", "its Sharpe ratio is above 0 is",
@@ -152,6 +156,12 @@ def test_strategies_on_forecasts(folder: Path, capsys: pytest.CaptureFixture) ->
     found = json.loads(run(capsys, *arguments))
     assert found["study"] == "Momentum X" and -0.02 <= found["best"]["threshold"] <= 0.02
     assert found["trials"] >= 4
+
+
+def test_a_grid_in_one_call_has_no_use_for_a_cluster(
+    folder: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert "leave --cluster out" in failed(capsys, *GRID, "--cluster", "auto")
 
 
 def test_a_dry_run_records_nothing(folder: Path, capsys: pytest.CaptureFixture) -> None:

@@ -13,7 +13,10 @@ import marketsim as ms
 from marketsim.bars.demo import simulated_bars
 from marketsim.cli import _parser, main
 
-PAGES = ("backtest", "convert", "evaluate", "forecast", "inspect", "orders", "profile", "replay")
+PAGES = (
+    "backtest", "check", "convert", "evaluate", "forecast", "inspect", "orders", "profile",
+    "replay", "search",
+)  # fmt: skip
 
 
 def test_simulated_bars_are_bars() -> None:
@@ -49,5 +52,8 @@ def test_the_first_example_of_each_help_page_runs(
     main(["demo-data"])
     commands = next(a for a in _parser([page])._actions if page in (a.choices or ()))
     help_page = commands.choices[page].format_help()
-    example = re.search(r"writes demo.csv\)\n  (marketsim .*?)(?:   .*)?\n", help_page)[1]
-    assert main(shlex.split(example)[1:]) == 0
+    written = r"(?:  echo '(.*)' > (\S+)\n)?"
+    found = re.search(rf"writes demo.csv\)\n{written}  (marketsim .*?)(?:   .*)?\n", help_page)
+    if found[1]:
+        Path(found[2]).write_text(found[1])
+    assert main(shlex.split(found[3])[1:]) == 0

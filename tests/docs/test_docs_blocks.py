@@ -6,8 +6,10 @@ before it, `<!-- not run: why -->` for one that needs what a test machine lacks.
 
 from __future__ import annotations
 
+import inspect
 import re
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,3 +80,23 @@ def test_few_blocks_are_left_out() -> None:
 def test_every_page_is_in_the_navigation() -> None:
     listed = set(re.findall(r": ([\w-]+\.md)$", (DOCS.parent / "mkdocs.yml").read_text(), re.M))
     assert listed == {page.name for page in DOCS.glob("*.md")}
+
+
+def test_the_reference_names_every_public_name() -> None:
+    text = (DOCS / "reference.md").read_text()
+    sections = re.findall(r"^::: ([\w.]+)\n((?: .*\n|\n)*)", text, re.M)
+    listed = {module: re.findall(r"^ +- (\w+)$", options, re.M) for module, options in sections}
+    assert all(members for members in listed.values())
+    stand = [name for members in listed.values() for name in members]
+    assert sorted(stand) == sorted(set(stand))  # each once
+    for module, members in listed.items():
+        for name in members:
+            assert hasattr(import_module(module), name), f"{module} has no {name}"
+    for module in listed:
+        public = import_module(module)
+        wanted = {
+            name
+            for name in getattr(public, "__all__", ())
+            if not name.startswith("_") and not inspect.ismodule(getattr(public, name))
+        }
+        assert wanted <= set(stand), f"{module}: {sorted(wanted - set(stand))}"

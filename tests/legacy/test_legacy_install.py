@@ -58,7 +58,7 @@ def test_old_names_lead_here_and_a_second_call_changes_nothing(tmp_path: Path) -
         assert marketsim.legacy.install() == names
         assert sys.modules == before
         for old, new in {MODULES!r}.items():
-            assert sys.modules[old] is sys.modules[new] is importlib.import_module(old), old
+            assert importlib.import_module(old) is sys.modules[old] is sys.modules[new], old
         from src.models.toto_wrapper import TotoPipeline
         from src.models import toto_aggregation
         import src.models.kronos_wrapper
@@ -152,6 +152,33 @@ def test_a_module_that_is_dropped_and_imported_again_is_ours(tmp_path: Path) -> 
         tmp_path,
         LIGHT,
     )
+
+
+def test_the_backtest_imports_what_was_put_into_other_modules_before(tmp_path: Path) -> None:
+    out = run(
+        """
+        import importlib, logging, sys
+        import marketsim.legacy
+        marketsim.legacy.install()
+        marketsim.legacy.install()
+        logging.basicConfig(stream=sys.stdout, format="%(message)s")
+        import src.models.toto_wrapper, src.optimization_utils
+        def mine(*_, **__): return 0.01, -0.01, 1.0
+        theirs = src.optimization_utils.optimize_always_on_multipliers
+        src.optimization_utils.optimize_entry_exit_multipliers = mine
+        src.models.toto_wrapper.TotoPipeline = None
+        import backtest_test3_inline as backtest
+        assert backtest.optimize_entry_exit_multipliers is mine and backtest.TotoPipeline is None
+        assert backtest.optimize_always_on_multipliers is theirs
+        assert backtest.__spec__.name == backtest.__name__
+        print("imported")
+        src.optimization_utils.optimize_always_on_multipliers = mine
+        assert backtest.optimize_always_on_multipliers is theirs
+        """,
+        tmp_path,
+    )
+    before, line = out.splitlines()
+    assert before == "imported" and "optimize_always_on_multipliers was assigned" in line
 
 
 @pytest.mark.parametrize("name", ["loss_utils", "src.models.toto_wrapper"])

@@ -194,6 +194,19 @@ def test_many_days_of_float64_are_not_below_float32() -> None:
     assert again.item() == found[2]
 
 
+def test_complex_tensors() -> None:
+    rows = problem(3, 6)
+    wrong = rows | {"high_pred": rows["high_pred"].to(torch.complex64)}
+    with pytest.raises(ArgumentError, match="high_pred must hold real numbers: got torch.complex"):
+        optimize_entry_exit_multipliers(**wrong)
+
+
+@pytest.mark.parametrize("fee", [float("nan"), float("inf"), -float("inf")])
+def test_a_fee_that_is_no_number(fee: float) -> None:
+    with pytest.raises(ArgumentError, match="trading_fee must be a fraction of the traded value"):
+        optimize_entry_exit_multipliers(**problem(3, 6), trading_fee=fee)
+
+
 def test_infinite_forecasts_mean_no_limit() -> None:
     """An infinite level is cut as the profit function cuts it."""
     rows = problem(3, 6)

@@ -258,3 +258,5 @@ def test_a_horizon_of_one_has_the_forecast_and_no_validation(
         assert result["maxdiff_return"] == result["simple_strategy_return"] == 0.0
         assert result["buy_hold_return"] == -FEE
         assert np.isnan(result["close_val_loss"])
+        assert type(result["close_val_loss"]) is float
+        assert type(result["last_preds"]["close_val_loss"]) is np.float64

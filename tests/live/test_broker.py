@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from market import random_frame
 
 import marketsim as ms
 from marketsim.bars import Bars
@@ -167,3 +170,48 @@ def test_the_example_runs_two_evenings(bars: Bars, tmp_path: Path) -> None:
         "0 fills of earlier orders, 1 new orders", "0 fills of earlier orders, 0 new orders",
     ]  # fmt: skip
     assert said[2].endswith("1 new orders")
+
+
+class Recorded:
+    """A provider whose recorded bars end where `now` says."""
+
+    name, timeframe = "recorded", "1d"
+
+    def __init__(self) -> None:
+        self.frames = {name: random_frame(300, seed=i) for i, name in enumerate(("AAA", "BBB"))}
+        self.now = 290
+
+    def fetch(self, symbol: str, start: pd.Timestamp | None) -> pd.DataFrame:
+        if symbol not in self.frames:
+            raise ms.SourceError(f"recorded has no bars of {symbol!r}")
+        frame = self.frames[symbol].iloc[: self.now]
+        return frame if start is None else frame[frame.index >= start.tz_convert(frame.index.tz)]
+
+
+def test_evenings_of_the_example_refresh_order_and_compare(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = Path(__file__).parents[2] / "examples" / "paper_trading.py"
+    evening: Any = runpy.run_path(str(program))["main"]
+    source, ledger = Recorded(), str(tmp_path / "paper.sqlite")
+    words = [str(tmp_path / "bars"), "--ledger", ledger, "--model", "ewma", "--tick", "0.01"]
+    assert evening([*words, "--symbols", "AAA", "BBB"], source) == 0
+    out = capsys.readouterr().out
+    assert "580 new bars of 2 symbols" in out
+    assert "0 fills of earlier orders" in out
+
+    for _ in range(3):
+        source.now += 1
+        assert evening(words, source) == 0
+        assert "2 new bars of 2 symbols" in capsys.readouterr().out
+    fills = PaperBroker(ledger).fills()
+    assert len(fills)  # the bars of the evenings have filled orders
+
+    real = tmp_path / "real.csv"
+    fills.assign(price=fills["price"] * 1.001).to_csv(real, index=False)
+    assert evening([*words, "--real", str(real)], source) == 0
+    out = capsys.readouterr().out
+    assert "0 new bars of 2 symbols" in out and "worse_bps" in out and "both" in out
+
+    assert evening([*words, "--symbols", "CCC"], source) == 3  # others are traded all the same
+    assert "error: CCC: recorded has no bars of 'CCC'" in capsys.readouterr().err

@@ -209,6 +209,33 @@ def test_alpaca_refusals_and_orders_for_a_close_that_is_over(alpaca: AlpacaBroke
     assert posted()[-1]["type"] == "market"
 
 
+TAKE_PROFIT: dict[str, Any] = {
+    "strategy": "entry_takeprofit", "leave": "limit, else with the next order",
+    "enter": "open of the bar", "entry_limit": float("nan"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"order": "exit", "side": "", "quantity": 0.0}, {"order": "exit", "quantity": float("nan")},
+     {"order": "market", "quantity": 2.0}],
+)  # fmt: skip
+@pytest.mark.parametrize("account", ["alpaca", "binance"])
+def test_take_profits_of_carried_positions_are_refused_before_anything_is_sent(
+    changes: dict[str, Any], account: str, request: pytest.FixtureRequest
+) -> None:
+    broker: AlpacaBroker | CcxtBroker = request.getfixturevalue(account)
+    both = pd.concat([orders(), orders(**TAKE_PROFIT | changes)], ignore_index=True)
+    with pytest.raises(ms.ArgumentError, match="over several bars with a take-profit"):
+        broker.submit(both)
+    assert posted() == [] and broker.ledger.orders().empty
+
+
+def test_orders_of_take_profit_say_what_accounts_refuse() -> None:
+    made = ms.next_orders(ms.demo_bars(), "ewma", "entry_takeprofit", equity=1e4, progress=False)
+    assert made["leave"].tolist() == [TAKE_PROFIT["leave"]]
+
+
 def test_live_money_needs_its_word(server: str, tmp_path: Path) -> None:
     pytest.importorskip("alpaca", reason="the extra alpaca has it")
     ledger = PaperBroker(tmp_path / "ledger.sqlite")
@@ -246,8 +273,11 @@ def test_ccxt_places_entries_exits_and_closes(binance: CcxtBroker) -> None:
     Exchange.held[client_id(name) + "t"] |= {"status": "CANCELED"}
     assert binance.leave_at_close() == [name]
     assert (posted()[-1]["type"], posted()[-1]["side"]) == ("MARKET", "SELL")
+    sent_before, known = len(posted()), len(binance.ledger.orders())
+    refused = orders("BTC-USDT", strategy="other", stop=90.0)
     with pytest.raises(ms.ArgumentError, match="has a stop"):
-        binance.submit(orders("BTC-USDT", strategy="other", stop=90.0))
+        binance.submit(pd.concat([orders("BTC-USDT", strategy="third"), refused]))
+    assert (len(posted()), len(binance.ledger.orders())) == (sent_before, known)
 
 
 def test_ccxt_uses_the_sandbox_unless_told(tmp_path: Path) -> None:

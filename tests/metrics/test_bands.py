@@ -109,3 +109,11 @@ def test_fewer_samples_of_long_series() -> None:
     assert [band_samples(n) for n in (0, 100, 10_000, 50_000, 10_000_000)] == [
         1_000, 1_000, 1_000, 200, 100,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "nets", [{}, {"a": np.ones(3), "b": np.ones(4)}, {"a": np.ones((2, 3))}, {"a": 1.0}]
+)
+def test_returns_of_other_shapes(nets) -> None:
+    with pytest.raises(ms.ArgumentError, match="of the same bars: got shapes"):
+        bands_frame(nets, periods_per_year=252)

@@ -145,7 +145,7 @@ def test_a_function_in_python() -> None:
     [
         ("sma", {"fast": [1]}, {}, "sma_cross"),
         ("sma_cross", {"quick": [1]}, {}, "sma_cross has no parameter 'quick': expected fast, sl"),
-        ("sma_cross", {"fast": [5, 9], "slow": [6, 9]}, {}, "fast=9, slow=9 and 0 other"),
+        ("sma_cross", {"fast": [5, 9], "slow": [6, 9]}, {}, "fast=9, slow=9; leave"),
         ("sma_cross", {}, {}, "no parameter sets"),
         ("sma_cross", {"stop_loss": [1.5]}, {}, r"stop_loss must lie in \(0, 1\).*got 1.5"),
         ("sma_cross", {"time_stop": [0.5]}, {}, "time_stop must be whole numbers"),

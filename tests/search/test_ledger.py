@@ -11,8 +11,11 @@ import sys
 import time
 from pathlib import Path
 
+import blake3
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from marketsim import metrics
 from marketsim.errors import StoreError
@@ -291,3 +294,41 @@ def test_a_grid_of_a_ledger_has_its_numbers_in_order(ledger: Ledger) -> None:
     for level in (2, 0.5, 1, 1.5):
         ledger.record(Trial("s", {"level": level, "kind": "a"}, float(level)))
     assert ledger_grid(ledger, "s").space == {"kind": ["a"], "level": [0.5, 1, 1.5, 2]}
+
+
+@settings(max_examples=50)
+@given(
+    study=st.text(st.characters(exclude_categories=["Cs"])),
+    params=st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"])),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(st.characters(exclude_categories=["Cs"])),
+        max_size=4,
+    ),
+    seed=st.integers(-(1 << 63), (1 << 63) - 1),
+    settings_=st.text(st.characters(exclude_categories=["Cs"])),
+)
+def test_the_digest_of_a_trial_is_of_a_json_list(study, params, seed, settings_) -> None:
+    """Ledgers that were written before find their trials."""
+    plain = {name: params[name] for name in sorted(params)}
+    text = json.dumps(plain, separators=(",", ":"), ensure_ascii=False)
+    parts = [study, text, seed, "d", "c", settings_, "sharpe", "", "minimize"]
+    given = {"data": "d", "code": "c", "settings": settings_, "metric": "sharpe"}
+    expected = blake3.blake3(json.dumps(parts).encode()).digest(16)
+    assert trial_key(study, params, seed=seed, direction="minimize", **given) == expected
+    assert Trial(study, params, seed=seed, direction="minimize", **given).key == expected
+
+
+def test_places_and_returns_that_cannot_be_recorded_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="is a folder: give the path of a file"):
+        Ledger(tmp_path)
+    with pytest.raises(StoreError, match="there is no folder .*; make it first"):
+        Ledger(tmp_path / "no" / "trials.sqlite")
+    with (
+        Ledger(tmp_path / "t.sqlite") as ledger,
+        pytest.raises(ValueError, match=r"finite: got nan at bar 1 \(2 in all\); a bar without"),
+    ):
+        ledger.record(Trial("s", {"a": 1}, 1.0, net=np.array([0.0, math.nan, math.inf])))

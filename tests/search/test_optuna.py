@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from marketsim.errors import ArgumentError
 from marketsim.search import Choice, Float, Int, Ledger, Pruned, optuna
 from marketsim.search.spaces import as_space
 
@@ -211,3 +212,31 @@ def test_a_missing_optuna_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ImportError, match=r"\.\[search\]"):
         optuna(bowl, SPACE, trials=1)
+
+
+def test_what_several_objectives_exclude_is_said_before_anything_runs() -> None:
+    ran = []
+
+    def two(x: float) -> tuple[float, float]:
+        ran.append(x)
+        return x, -x
+
+    def reports(x: float, report) -> tuple[float, float]:
+        ran.append(x)
+        return x, -x
+
+    options = {"trials": 3, "direction": ["maximize", "minimize"], "progress": False}
+    for sampler in ("cmaes", package.samplers.CmaEsSampler(seed=1)):
+        with pytest.raises(ArgumentError, match=r"a single objective: got 2 .* nsga2"):
+            optuna(two, {"x": Float(0, 1)}, sampler=sampler, **options)
+    with pytest.raises(ArgumentError, match="cannot be pruned: got an objective with"):
+        optuna(reports, {"x": Float(0, 1)}, **options)
+    assert not ran
+
+
+def test_names_and_values_that_cannot_be_told_apart() -> None:
+    with pytest.raises(ArgumentError, match="cannot be named 'report'"):
+        optuna(lambda report: report, {"report": Float(0, 1)}, trials=2, progress=False)
+    for values in ([True, 1], [1, 1.0], [None, False, 0]):  # a sampler gives the first of equals
+        with pytest.raises(ArgumentError, match="twice, or equal ones"):
+            Choice(values)

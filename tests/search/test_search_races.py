@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from marketsim.search import Float, Ledger, Trial, grid, one_by_one, optuna
@@ -175,3 +176,39 @@ def test_equal_grids_that_begin_at_once_share_the_work(
     with Ledger("t.sqlite", mode="r") as ledger:
         assert ledger.summary("grid").attempts == 60
     assert not list(tmp_path.glob("*.lock"))
+
+
+def test_a_file_of_returns_of_processes_that_begin_together_is_of_one(tmp_path: Path) -> None:
+    """One writes it, whole; the others are told so, and may go on with it afterwards."""
+    path, ledger = tmp_path / "net.npy", tmp_path / "t.sqlite"
+
+    def rows(sets):
+        time.sleep(0.05)
+        return {"score": sets["x"] * 1.0, "net": sets["x"][:, None] * np.ones(5)}
+
+    def search(number: int) -> str:
+        found = grid(rows, {"x": CELLS}, ledger=ledger, returns=path, batch=3, **OPTIONS)
+        assert (found.returns[:, 4] == np.arange(12)).all()
+        return "written"
+
+    for _ in range(2):
+        found = at_once(4, search)
+        assert "written" in found
+        assert all(one == "written" or "another grid is writing" in one for one in found)
+    with Ledger(ledger) as book:
+        assert book.summary("grid").attempts == 12
+
+
+def test_files_of_returns_of_processes_with_one_ledger_are_whole(tmp_path: Path) -> None:
+    def rows(sets):
+        time.sleep(0.01)
+        return {"score": sets["x"] * 1.0, "net": sets["x"][:, None] * np.ones(5)}
+
+    def search(number: int) -> int:
+        path, ledger = tmp_path / f"net{number}.npy", tmp_path / "t.sqlite"
+        found = grid(rows, {"x": CELLS}, ledger=ledger, returns=path, batch=3, **OPTIONS)
+        return int((found.returns[:, 4] == np.arange(12)).sum())
+
+    assert at_once(3, search) == [12, 12, 12]
+    with Ledger(tmp_path / "t.sqlite") as book:
+        assert book.summary("grid").attempts == 12

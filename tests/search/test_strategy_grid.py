@@ -211,10 +211,36 @@ def test_a_file_of_returns_has_one_writer(bars: ms.Bars, tmp_path: Path) -> None
     other = grid("sma_cross", bars, SPACE, fee_bps=50, returns=path, progress=False)
     assert (other.returns != kept).any()
     np.testing.assert_array_equal(first.returns, kept)  # who has the old file goes on reading it
-    with path.open("r+b") as writer:
+    with (tmp_path / "net.npy.lock").open("w") as writer:
         fcntl.flock(writer, fcntl.LOCK_EX)
         with pytest.raises(ValueError, match=r"another grid is writing .*net.npy: wait for it"):
             grid("sma_cross", bars, SPACE, returns=path, progress=False)
+
+
+def test_a_file_of_returns_has_its_own_rows(bars: ms.Bars, tmp_path: Path) -> None:
+    """The ledger knows all sets from another file, whose rows this one does not have."""
+    options = {"ledger": tmp_path / "t.sqlite", "progress": False}
+    objective = replay_objective(bars, "sma_cross", keep_net=True)
+    calls = []
+
+    def stopping(sets):
+        if calls:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return objective(sets)
+
+    stopping.filed = objective.filed
+    own, other = tmp_path / "a.npy", tmp_path / "b.npy"
+    with pytest.raises(KeyboardInterrupt):
+        grid(stopping, SPACE, returns=own, batch=4, study=objective.name, **options)
+    whole = grid("sma_cross", bars, SPACE, returns=other, **options)
+    assert whole.reused == 0
+    found = grid("sma_cross", bars, SPACE, returns=own, **options)
+    assert found.reused == 4
+    np.testing.assert_array_equal(found.returns, whole.returns)
+    with Ledger(options["ledger"]) as ledger:
+        assert ledger.summary(objective.name).attempts == len(whole)  # each set once
+    assert not list(tmp_path.glob("*.lock"))
 
 
 class Momentum:

@@ -65,3 +65,13 @@ def test_wide_and_chosen_columns(summary: ms.walkforward.Summary) -> None:
 def test_the_equity_is_that_of_the_run(summary: ms.walkforward.Summary) -> None:
     ends = [curve[-1] - 1.0 for curve in summary.equity]
     assert ends == pytest.approx(summary.strategies["total_return"].tolist())
+
+
+def test_columns_are_chosen_by_their_heads_too(summary: ms.walkforward.Summary) -> None:
+    by_name = summary.text(["total_return", "sharpe", "max_drawdown", "mean_return_bps"])
+    assert summary.text(["return", "Sharpe", "max dd", "bp/bar"]) == by_name
+    assert summary.text(["Return", "sharpe", "MAX DD", "BP/Bar"]) == by_name
+    wide = summary.text(wide=True).splitlines()
+    head = next(line for line in wide if line.startswith("strategy "))
+    heads = [part.strip() for part in head.split("  ")[1:] if part.strip()]
+    assert len(heads) == 17 and summary.text(heads)

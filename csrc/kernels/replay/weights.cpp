@@ -1,6 +1,7 @@
 // Target weights over many instruments that share one account.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "kernels/replay/run.hpp"
@@ -16,18 +17,26 @@ class PortfolioAccount {
         held_(static_cast<size_t>(portfolio.assets), 0.0),
         price_(static_cast<size_t>(portfolio.assets), kNone),
         quantity_(static_cast<size_t>(portfolio.assets), 0.0),
-        tradable_(static_cast<size_t>(portfolio.assets), 0) {}
+        traded_(static_cast<size_t>(portfolio.assets), 0.0),
+        paid_(static_cast<size_t>(portfolio.assets), 0.0),
+        order_(static_cast<size_t>(portfolio.assets), 0) {}
 
   double cash() const { return cash_; }
   const std::vector<double>& held() const { return held_; }
 
   // Takes the prices of a bar: an instrument without one keeps the last.
   double value(const double* prices) {
-    double total = cash_;
-    for (size_t i = 0; i < held_.size(); ++i) {
-      if (prices[i] > 0.0) price_[i] = prices[i];
-      if (held_[i] != 0.0) total += held_[i] * price_[i];
+    const size_t count = held_.size();
+    const double* const __restrict held = held_.data();
+    double* const __restrict last = price_.data();
+    double* const __restrict worth = traded_.data();
+    for (size_t i = 0; i < count; ++i) {
+      last[i] = prices[i] > 0.0 ? prices[i] : last[i];
+      const double now = held[i] * last[i];
+      worth[i] = held[i] != 0.0 ? now : 0.0;
     }
+    double total = cash_;
+    for (size_t i = 0; i < count; ++i) total += worth[i];
     return total;
   }
 
@@ -41,43 +50,71 @@ class PortfolioAccount {
   void rebalance(const double* weights, const double* prices, double& cost, double& turnover) {
     const double equity = value(prices);
     if (!(equity > 0.0)) return;
-    double first = 0.0;
-    for (size_t i = 0; i < held_.size(); ++i) {
-      const double gap = weights[i] * equity - held_[i] * prices[i];
-      tradable_[i] = prices[i] > 0.0 && std::isfinite(weights[i]);
-      if (tradable_[i]) first += fee(gap);
+    const size_t count = held_.size();
+    const double rate = portfolio_.cost, fixed = portfolio_.fixed_cost, lot = portfolio_.lot;
+    double* const __restrict held = held_.data();
+    double* const __restrict quantity = quantity_.data();
+    double* const __restrict traded = traded_.data();
+    double* const __restrict paid = paid_.data();
+    for (size_t i = 0; i < count; ++i) {
+      const double due = fee(weights[i] * equity - held[i] * prices[i], rate, fixed);
+      paid[i] = is_tradable(weights[i], prices[i]) ? due : 0.0;
     }
+    double first = 0.0;
+    for (size_t i = 0; i < count; ++i) first += paid[i];
     // Weights are of what is left after the costs; sales come before purchases.
     const double left = equity - first;
-    for (size_t i = 0; i < held_.size(); ++i) {
-      double target = weights[i] * left / prices[i];
-      if (portfolio_.lot > 0.0) {
-        target = std::trunc(target / portfolio_.lot + std::copysign(1e-9, target)) * portfolio_.lot;
-      }
-      quantity_[i] = tradable_[i] ? target - held_[i] : 0.0;
-    }
-    for (const bool sales : {true, false}) {
-      for (size_t i = 0; i < held_.size(); ++i) {
-        const double quantity = quantity_[i];
-        if (sales ? !(quantity < 0.0) : !(quantity > 0.0)) continue;
-        const double traded = quantity * prices[i], paid = fee(traded);
-        held_[i] = weights[i] == 0.0 ? 0.0 : held_[i] + quantity;
-        cash_ -= traded + paid;
-        cost += paid;
-        turnover += std::abs(traded);
+    for (size_t i = 0; i < count; ++i) quantity[i] = weights[i] * left / prices[i];
+    if (lot > 0.0) {
+      for (size_t i = 0; i < count; ++i) {
+        quantity[i] = std::trunc(quantity[i] / lot + std::copysign(1e-9, quantity[i])) * lot;
       }
     }
+    for (size_t i = 0; i < count; ++i) {
+      const double change = quantity[i] - held[i];
+      const double bought = is_tradable(weights[i], prices[i]) ? change : 0.0;
+      const double amount = bought * prices[i];
+      const double after = weights[i] == 0.0 ? 0.0 : held[i] + bought;
+      traded[i] = bought != 0.0 ? amount : 0.0;
+      paid[i] = fee(traded[i], rate, fixed);
+      held[i] = bought != 0.0 ? after : held[i];
+      quantity[i] = bought;
+    }
+    // The side of a trade cannot be predicted: a list of each side is written without branches.
+    size_t* const __restrict side = order_.data();
+    double cash = cash_, costs = cost, sizes = turnover;
+    for (const double sign : {-1.0, 1.0}) {
+      size_t trades = 0;
+      for (size_t i = 0; i < count; ++i) {
+        side[trades] = i;
+        trades += sign * quantity[i] > 0.0;
+      }
+      for (size_t k = 0; k < trades; ++k) {
+        const size_t i = side[k];
+        cash -= traded[i] + paid[i];
+        costs += paid[i];
+        sizes += std::abs(traded[i]);
+      }
+    }
+    cash_ = cash;
+    cost = costs;
+    turnover = sizes;
   }
 
  private:
-  double fee(double value) const {
-    return std::abs(value) * portfolio_.cost + (value == 0.0 ? 0.0 : portfolio_.fixed_cost);
+  static bool is_tradable(double weight, double price) {
+    return (price > 0.0) & (std::abs(weight) < std::numeric_limits<double>::infinity());
+  }
+
+  static double fee(double value, double rate, double fixed) {
+    return std::abs(value) * rate + (value == 0.0 ? 0.0 : fixed);
   }
 
   const Portfolio& portfolio_;
   double cash_;
-  std::vector<double> held_, price_, quantity_;
-  std::vector<char> tradable_;
+  std::vector<double> held_, price_;
+  std::vector<double> quantity_, traded_, paid_;  // of one rebalance
+  std::vector<size_t> order_;
 };
 
 }  // namespace

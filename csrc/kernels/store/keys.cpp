@@ -94,9 +94,30 @@ void hash_rows(const KeyRows& rows, Digests& to) {
 // spans of twice the length are made of.
 using Needed = std::vector<uint8_t>;
 
-// The spans of `2 * half` rows that are needed, out of those of `half` rows.
+// The spans of `2 * half` rows that are needed, out of those of `half` rows. Runs of them are read
+// where they lie; a few rows at a time would leave most lanes empty, so these are gathered.
 void hash_spans(const Digests& halves, size_t half, const Needed& needed, Digests& to) {
+  constexpr size_t kRun = 16;
   const uint32_t* columns[2 * kDigestWords];
+  Layout layout(2 * kDigestWords);
+  Digests made(kAtOnce);
+  std::vector<size_t> loose;
+  const auto hash_loose = [&] {
+    for (size_t w = 0; w < kDigestWords; ++w) {
+      const uint32_t* from = halves.at(w, 0);
+      uint32_t* older = layout.column(w);
+      uint32_t* newer = layout.column(kDigestWords + w);
+      for (size_t i = 0; i < loose.size(); ++i) {
+        older[i] = from[loose[i] - half];
+        newer[i] = from[loose[i]];
+      }
+    }
+    blake3_columns(layout.inputs(loose.size()), made.words.data(), kAtOnce);
+    for (size_t w = 0; w < kDigestWords; ++w) {
+      for (size_t i = 0; i < loose.size(); ++i) *to.at(w, loose[i]) = *made.at(w, i);
+    }
+    loose.clear();
+  };
   for (size_t first = 2 * half - 1; first < needed.size();) {
     if (!needed[first]) {
       ++first;
@@ -104,6 +125,12 @@ void hash_spans(const Digests& halves, size_t half, const Needed& needed, Digest
     }
     size_t end = first;
     while (end < needed.size() && needed[end]) ++end;
+    if (end - first < kRun) {
+      for (size_t i = first; i < end; ++i) loose.push_back(i);
+      if (loose.size() > kAtOnce - kRun) hash_loose();
+      first = end;
+      continue;
+    }
     for (size_t w = 0; w < kDigestWords; ++w) {
       columns[w] = halves.at(w, first - half);
       columns[kDigestWords + w] = halves.at(w, first);
@@ -111,6 +138,7 @@ void hash_spans(const Digests& halves, size_t half, const Needed& needed, Digest
     blake3_columns({columns, 2 * kDigestWords, end - first}, to.at(0, first), to.count);
     first = end;
   }
+  if (!loose.empty()) hash_loose();
 }
 
 struct Context {

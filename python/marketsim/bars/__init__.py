@@ -13,6 +13,9 @@ from marketsim.bars.repair import REPAIRS
 from marketsim.bars.returns import TARGETS, bar_returns, close_moves, simple_moves
 from marketsim.bars.symbol import check_symbol
 
+read_bars_folder = read_folder
+"""The same, beside `read_bars`."""
+
 __all__ = [
     "REPAIRS",
     "TARGETS",
@@ -30,6 +33,7 @@ __all__ = [
     "demo_bars",
     "periods_per_year",
     "read_bars",
+    "read_bars_folder",
     "read_folder",
     "read_many",
     "simple_moves",

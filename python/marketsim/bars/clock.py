@@ -149,8 +149,8 @@ class Clock:
         if len(saturdays) == 0:
             return 0, 0
         if self.step >= 0.95 * DAY:
-            present = np.unique(days)
-            traded = _contains(present, saturdays) & _contains(present, saturdays + 1)
+            days.sort()
+            traded = _contains(days, saturdays) & _contains(days, saturdays + 1)
         else:
             pauses = np.flatnonzero(np.diff(times) >= DAY - self.step)
             begins, ends = times[pauses], times[pauses + 1]

@@ -35,6 +35,7 @@ _OF_DAY = frozenset(
 _USED = (*COLUMNS, ADJUSTED_CLOSE, SPLIT)
 # What pandas calls a first column without a name after read_csv and after reset_index.
 _NO_NAME = frozenset({"", "unnamed:0", "index"})
+_SHORTEST_DATE = 1700_01_01  # as YYYYMMDD
 # Of several columns of full timestamps that agree, the first of these is read.
 _DAY = 86_400_000_000_000
 _RANK = (
@@ -237,7 +238,7 @@ def _timestamps(
             key = role if role != "timestamp" else fold(name)
             candidates.append((key, f"{name!r} (column {position})", parts[position]))
     if not candidates:
-        if index.nlevels == 1 and index.name is None and _is_text(index):
+        if index.nlevels == 1 and index.name is None and (_is_text(index) or _may_be_times(index)):
             return index, None, [], []
         if names and fold(names[0]) in _NO_NAME and not roles[0]:
             return parts[0], None, [], []
@@ -336,7 +337,7 @@ def _is_time_of_day(column: pd.Series, digits: bool) -> bool:
     if texts.str.len().max() > 16:
         return False
     whole = texts.str.fullmatch(r"\d+(?:\.0)?")
-    if whole.any() and (not digits or (whole.all() and texts.str.len().max() > 6)):
+    if whole.any() and (not digits or (whole.all() and texts.str.len().max() > 9)):
         return False
     return read_times(cells) is not None
 
@@ -356,6 +357,12 @@ def _is_text(index: pd.Index) -> bool:
     return len(index) > 0 and (
         pd.api.types.is_string_dtype(index.dtype) or pd.api.types.is_object_dtype(index.dtype)
     )
+
+
+def _may_be_times(index: pd.Index) -> bool:
+    """Whether whole numbers of an index are as long as dates and Unix time, and no row numbers."""
+    whole = pd.api.types.is_integer_dtype(index.dtype) and not isinstance(index, pd.RangeIndex)
+    return whole and len(index) > 0 and bool(index.min() >= _SHORTEST_DATE)
 
 
 def _no_timestamps(names: list[Hashable], index: pd.Index) -> Defect:

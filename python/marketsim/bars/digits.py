@@ -236,6 +236,11 @@ def _as_unix(values: IntArray, unit: IntArray, none: IntArray) -> Digits:
         days = _days_before_years(values, none)
         if days is not None and (not era or values.max() >= 10_000_000):  # no year and day of it
             return days
+        if days is not None:
+            era += (
+                f", or {values[0]:08}, a day and a month before the year, which "
+                'date_format="%d%m%Y" or "%m%d%Y" reads'
+            )
         if era:
             return Digits(none, none.copy(), "", era)
         if np.abs(values).max() < 10_000_000:

@@ -200,6 +200,8 @@ def plain_cells(text: str) -> tuple[str, list[str]]:
     notes = []
     if head.translate(_MARKS) != head:
         text, notes = text.translate(_MARKS), ["digits of another script"]
+    text, said = _whole_rows_unquoted(text)
+    notes += said
     if '="' in head:
         text, count = re.subn(r'="([^"\n]*)"', r"\1", text)
         notes += ['formulas such as ="2024-01-02" are read as their text'] if count else []
@@ -207,6 +209,21 @@ def plain_cells(text: str) -> tuple[str, list[str]]:
         text = re.sub(r"(?m)(^|[,;\t])'([^'\n,;\t]*)'?(?=[,;\t]|$)", r"\1\2", text)
         notes.append("apostrophes around cells are left out")
     return text, notes
+
+
+_QUOTED_ROW = re.compile(r'"((?:[^"\n]|"")*[,;\t](?:[^"\n]|"")*)"[,;\t ]*')
+
+
+def _whole_rows_unquoted(text: str) -> tuple[str, list[str]]:
+    """Lines without the quotes around each, which make one cell of a whole row."""
+    head = [line for line in text[:4000].split("\n")[:-1] if line.strip()]
+    if not head or not all(map(_QUOTED_ROW.fullmatch, head)):
+        return text, []
+    lines = [
+        line if (match := _QUOTED_ROW.fullmatch(line)) is None else match[1].replace('""', '"')
+        for line in text.split("\n")
+    ]
+    return "\n".join(lines), ["quotes around whole rows are left out"]
 
 
 def cut_headers(body: str, header: str) -> tuple[str, list[str]]:

@@ -10,6 +10,7 @@ import pandas as pd
 _QUARTER = re.compile(
     r"^(?:(?P<a>\d{4})[-_/ ]?Q(?P<b>[1-4])|Q(?P<c>[1-4])[-_/ ]?(?P<d>\d{4}))$", re.IGNORECASE
 )
+_SPAN = re.compile(r"^\d{4}-\d\d-\d\d/\d{4}-\d\d-\d\d$")  # weeks of pandas as text
 _WEEK = re.compile(r"^(?P<year>\d{4})-?W(?P<week>\d{2})(?:-?(?P<day>[1-7]))?$", re.IGNORECASE)
 
 
@@ -28,6 +29,8 @@ def first_days(texts: pd.Series) -> tuple[pd.Series, str]:
         return texts.map(_quarter), "the first day of each quarter"
     if _WEEK.match(first) and texts.str.match(_WEEK).all():
         return texts.map(_week), "days of ISO weeks"
+    if _SPAN.match(first) and texts.str.match(_SPAN).all():
+        return texts.str.slice(0, 10), "the first day of each span"
     return texts, ""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from marketsim.bars.columns import PRICES
 from marketsim.bars.defect import counted
 from marketsim.bars.table import Table
-from marketsim.bars.validate import invalid_prices, invalid_volume
+from marketsim.bars.validate import invalid_prices, invalid_volume, is_unknown
 from marketsim.bars.validate_times import out_of_order, repeats
 from marketsim.bars.zones import NAT
 from marketsim.errors import UnknownNameError
@@ -102,7 +102,7 @@ def _zero_volume(table: Table) -> tuple[Table, list[str]]:
     if volume is None:
         said = ["set the volume to 0, as the column was missing"]
         return table.with_values(volume=np.zeros(len(table))), said
-    missing = np.isnan(volume) & ~table.text["volume"]
+    missing = np.isnan(volume) & ~table.text["volume"] | is_unknown(volume)
     count = int(missing.sum())
     if not count:
         return table, []

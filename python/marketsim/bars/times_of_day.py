@@ -12,6 +12,7 @@ from marketsim.bars.end_of_day import add_day, is_end_of_day
 from marketsim.bars.zones import NAT, BoolArray, IntArray, nanoseconds
 
 _TIME_FORMATS = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p", "%I:%M%p")
+_WITH_SECONDS = 6  # digits of HHMMSS
 _HOURS_MINUTES = r"\d{1,2}|(?:[01]?\d|2[0-3])[0-5]\d|2400"
 
 
@@ -19,8 +20,8 @@ def read_times(column: pd.Series) -> IntArray | None:
     """Nanoseconds since midnight of a column of times of the day, NAT where a cell is none.
 
     None if no cell is one. 24:00 is a whole day. Digits are HHMM, or HHMMSS if one of them has
-    more than four or is no HHMM, such as 2500; with or without leading zeros. Text of four digits
-    each, as 0930, is HHMM, and 2500 among it is no time.
+    more than four or is no HHMM, such as 2500, or HHMMSSmmm if one has more than six; with or
+    without leading zeros. Text of four digits each, as 0930, is HHMM, and 2500 among it is no time.
     """
     kinds = pd.api.types
     missing = column.isna().to_numpy(np.bool_)
@@ -34,7 +35,9 @@ def read_times(column: pd.Series) -> IntArray | None:
         and parts.str.contains(".", regex=False).any()
     ):
         return _of_fractions(texts, missing)
-    digits = texts.str.fullmatch(r"\d{1,6}").to_numpy(np.bool_)
+    digits = texts.str.fullmatch(r"\d{1,9}").to_numpy(np.bool_)
+    if digits.any() and int(texts[digits].str.len().max()) > _WITH_SECONDS:
+        return _of_milliseconds(texts, digits)
     seconds = bool((digits & ~texts.str.fullmatch(_HOURS_MINUTES).to_numpy(np.bool_)).any())
     if seconds and digits.any():
         cells = texts[digits].tolist()
@@ -64,6 +67,13 @@ def _parse(texts: pd.Series, text_format: str) -> pd.Series:
         warnings.simplefilter("ignore")
         parsed: pd.Series = pd.to_datetime(texts, format=text_format, errors="coerce")
     return parsed
+
+
+def _of_milliseconds(texts: pd.Series, digits: BoolArray) -> IntArray | None:
+    """Digits such as 93000000, which is 09:30; NAT where a cell is no HHMMSSmmm."""
+    parsed = _parse(texts.where(digits, "").str.zfill(9), "%H%M%S%f")
+    times = nanoseconds(pd.DatetimeIndex(parsed))
+    return None if parsed.isna().all() else np.where(times == NAT, NAT, times % DAY)
 
 
 def _of_fractions(texts: pd.Series, missing: BoolArray) -> IntArray:

@@ -256,8 +256,17 @@ def _read_integers(values: IntArray, where: BoolArray, reading: _Reading, how: T
         words = "spreadsheet days" if of_spreadsheet else "days since 1970"
         reading.read_as = f"read as {words}, as stated"
     else:
-        texts = values.astype(str).astype(object)
+        texts = pd.Series(values).astype(str).str.zfill(_digits_of(stated)).to_numpy(dtype=object)
         _read_dates(texts, where, reading, how)
+
+
+_WIDTHS = {"%Y": 4, "%j": 3, **dict.fromkeys(("%y", "%m", "%d", "%H", "%M", "%S"), 2)}
+
+
+def _digits_of(date_format: str) -> int:
+    """How many digits a format of digits alone has, as numbers lose zeros in front; else 0."""
+    parts = re.findall(r"%.|[^%]+", date_format)
+    return sum(_WIDTHS[part] for part in parts) if all(part in _WIDTHS for part in parts) else 0
 
 
 def _read_objects(

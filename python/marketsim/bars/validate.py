@@ -13,10 +13,11 @@ import numpy as np
 
 from marketsim.bars.columns import ADJUSTED_CLOSE, COLUMNS, PRICES, SPLIT, listed
 from marketsim.bars.defect import Defect, counted
+from marketsim.bars.lengths import find_change
 from marketsim.bars.numbers import Marks, read_number
 from marketsim.bars.splits import may_split, unit_changes
 from marketsim.bars.table import FloatArray, Table, quoted
-from marketsim.bars.validate_times import DROP, drop_fix, out_of_order, row_defect, time_defects
+from marketsim.bars.validate_times import drop_fix, out_of_order, row_defect, time_defects
 from marketsim.bars.zones import NAT, BoolArray
 
 
@@ -80,6 +81,8 @@ def is_clean(table: Table, min_bars: int) -> bool:
             return False
         after = values["open"][start + 1 : start + _CHUNK + 1]
         jumps = jumps or may_split(values["close"][start : start + len(after)], after)
+    if find_change(times) is not None:
+        return False
     return not jumps or not (table.split_factors() != 1.0).any()
 
 
@@ -124,6 +127,17 @@ def _cells_defect(
     return row_defect(table, kind, anywhere, rule, fix, show)
 
 
+def _drop(table: Table, broken: Mapping[str, BoolArray]) -> str:
+    """Offer to drop the rows of masks, where most rows stay."""
+    anywhere = np.logical_or.reduce([*broken.values(), np.zeros(len(table), np.bool_)])
+    return drop_fix(table, anywhere, "correct the data")
+
+
+def is_unknown(volume: FloatArray) -> bool:
+    """Whether all volumes are -1, as Interactive Brokers writes where it knows none."""
+    return len(volume) > 0 and bool((volume == -1).all())
+
+
 def _missing_columns(table: Table) -> Defect | None:
     missing = [name for name in COLUMNS if name not in table.values]
     if table.adjusted and ADJUSTED_CLOSE not in table.values:
@@ -157,15 +171,13 @@ def _bad_numbers(table: Table) -> list[Defect | None]:
     infinite = {name: np.isinf(values[name]) for name in names}
     # Minus infinity is infinite first.
     low = {name: (values[name] <= 0) & ~infinite[name] for name in table.price_names}
-    gaps = np.logical_or.reduce([*nan.values(), np.zeros(len(table), np.bool_)])
-    nan_fix = drop_fix(table, gaps, "correct the data")
+    nan_fix = _drop(table, nan)
     if "volume" in names and nan["volume"].any():
         nan_fix = f'repair="zero_volume" sets a missing volume to 0; {nan_fix}'
     unclear = _unclear_marks(table)
     if unclear is not None:
         return [unclear]
-    anywhere = np.logical_or.reduce([*text.values(), np.zeros(len(table), np.bool_)])
-    rule, number_fix = "values must be numbers", drop_fix(table, anywhere, "correct the data")
+    rule, number_fix = "values must be numbers", _drop(table, text)
     other = _other_mark(table, text)
     if other:
         rule = f"values must have one decimal mark, and {other} has another than the rest"
@@ -175,8 +187,8 @@ def _bad_numbers(table: Table) -> list[Defect | None]:
     return [
         _cells_defect(table, "not_a_number", text, rule, number_fix),
         _cells_defect(table, "nan", nan, "values must not be missing (NaN)", nan_fix),
-        _cells_defect(table, "infinite", infinite, "values must be finite", DROP),
-        _cells_defect(table, "nonpositive_price", low, "prices must be > 0", DROP),
+        _cells_defect(table, "infinite", infinite, "values must be finite", _drop(table, infinite)),
+        _cells_defect(table, "nonpositive_price", low, "prices must be > 0", _drop(table, low)),
     ]
 
 
@@ -210,7 +222,11 @@ def _negative_volume(table: Table) -> Defect | None:
     if volume is None:
         return None
     broken = {"volume": (volume < 0) & np.isfinite(volume)}
-    return _cells_defect(table, "negative_volume", broken, "volume must be >= 0", DROP)
+    rule, fix = "volume must be >= 0", _drop(table, broken)
+    if is_unknown(volume):
+        rule += ", and -1 in all rows says that it is not known"
+        fix = 'repair="zero_volume" sets it to 0'
+    return _cells_defect(table, "negative_volume", broken, rule, fix)
 
 
 def _high_below_low(table: Table) -> Defect | None:

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from marketsim.bars.clock import DAY, HOUR
+from marketsim.bars.clock import DAY, HOUR, spacing_words
 from marketsim.bars.dates import can_be_date
 from marketsim.bars.defect import Defect, counted
+from marketsim.bars.lengths import find_change
 from marketsim.bars.table import Table
 from marketsim.bars.zones import NAT, BoolArray, Fault
 
-DROP = 'repair="drop_invalid" drops these rows, or correct the data'
 SHOWN = 3
 _LOOKED_AT = 20
 
@@ -29,7 +29,9 @@ def time_defects(table: Table) -> list[Defect | None]:
     if order is not None and any(d is not None and d.kind == "different_bars" for d in duplicates):
         fix = "read the parts by themselves, if they are of other symbols or of files that overlap"
         order = replace(order, fix=fix)
-    return [*_timestamp_faults(table), order, _running(table), _strays(table), *duplicates]
+    lengths = _lengths(table)
+    strays = None if lengths is not None else _strays(table)
+    return [*_timestamp_faults(table), order, _running(table), lengths, strays, *duplicates]
 
 
 def out_of_order(table: Table) -> BoolArray:
@@ -103,7 +105,12 @@ def _timestamp_faults(table: Table) -> list[Defect | None]:
     zone = str(table.timezone)
     by_hand = f"write times with an offset or in UTC, or state another timezone= than {zone}"
     kinds = (
-        (Fault.MISSING, "missing_timestamp", "timestamps must not be missing", DROP),
+        (
+            Fault.MISSING,
+            "missing_timestamp",
+            "timestamps must not be missing",
+            drop_fix(table, table.faults == Fault.MISSING, "correct the data"),
+        ),
         (
             Fault.NONEXISTENT,
             "nonexistent_time",
@@ -171,6 +178,33 @@ def _running(table: Table) -> Defect | None:
         'repair="drop_running" leaves it out',
         table.show_raw_time,
     )
+
+
+def _lengths(table: Table) -> Defect | None:
+    """Bars of two lengths, one after the other: files joined."""
+    known = np.flatnonzero(table.times != NAT)
+    known = known[np.argsort(table.times[known], kind="stable")]
+    change = find_change(table.times[known])
+    if change is None:
+        return None
+    before, after = (_words_of(step) for step in (change.before, change.after))
+    row = int(known[change.row])
+    return Defect(
+        "different_lengths",
+        len(known) - change.row,
+        f"bars of one table must cover the same time: these are of {before}, and of {after} from "
+        f"{table.show_time(row)} (row {table.rows[row]}) on",
+        "read each part by itself: split the file at this row",
+        tuple(table.rows[known[change.row :]].tolist()),
+    )
+
+
+def _words_of(step: int) -> str:
+    """A step in words; months have 28 to 31 days, and other bars at least a day are as long."""
+    for days, words in ((365, "1 year"), (91, "1 quarter"), (30, "1 month"), (7, "1 week")):
+        if abs(step - days * DAY) <= 0.02 * days * DAY + (days > 7) * DAY:
+            return words
+    return spacing_words(step)
 
 
 def _strays(table: Table) -> Defect | None:

@@ -28,7 +28,8 @@ from marketsim.cli.arguments import (
 )
 from marketsim.cli.costs import add_cost_arguments, allow_rebates, as_rate, costs_of, volume_cap_of
 from marketsim.cli.each import add_jobs, counts_of, each_symbol, ready, refuse_cluster
-from marketsim.cli.outputs import add_force, check_output, is_page, is_saved_run
+from marketsim.cli.flags import as_flags
+from marketsim.cli.outputs import add_force, check_output, is_page, is_saved_run, require_folder
 from marketsim.cli.parser import Source
 from marketsim.errors import ArgumentError
 from marketsim.kernels.rules import FILLS
@@ -52,7 +53,7 @@ _EXAMPLES = """examples: (`marketsim demo-data` writes demo.csv)
   marketsim backtest AAPL.csv --benchmark SPY.csv --risk-free 4%
   marketsim backtest BTC-USD.parquet --asset-class crypto --json > result.json
   marketsim backtest AAPL.csv --model range ewma --strategies maxdiff high_low
-  marketsim backtest AAPL.csv --columns total_return sortino calmar turnover
+  marketsim backtest AAPL.csv --columns return sortino calmar turnover
   marketsim backtest AAPL.csv --strategies simple --ledger trials.sqlite
   marketsim backtest bars/ --symbols AAPL MSFT --report reports/
   marketsim backtest bars/ --model ewma --jobs 8
@@ -160,9 +161,9 @@ def _take_table_columns(args: argparse.Namespace) -> None:
     if args.table and args.wide:
         raise ArgumentError("--wide shows every column: leave it out, or the names of --columns")
     if args.table:
-        from marketsim.walkforward.summary import check_columns
+        from marketsim.walkforward.summary import named_columns
 
-        check_columns(args.table)  # before the run
+        args.table = named_columns(args.table)  # before the run
 
 
 def run(args: argparse.Namespace) -> int:
@@ -205,7 +206,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(result.to_dict(bands=True), indent=2, allow_nan=False))
     else:
-        print(result.summary(bands=True).text(args.table, wide=args.wide))
+        print(as_flags(result.summary(bands=True).text(args.table, wide=args.wide)))
         if args.report:
             print(f"\nreport: {args.report}")
     _report_store(_counted_since(before, store), args)
@@ -252,7 +253,7 @@ def _run_folder(args: argparse.Namespace) -> int:
         raise ArgumentError("--ledger and --study are of one symbol: got a folder")
     folder = read_folder_source(args)
     if args.report:
-        _require_folder(args.report)
+        require_folder(args.report)
     combined, pages = Combined(args.weights), page_names(folder)
     if args.report:
         for name in (INDEX, PORTFOLIO, *pages.values()):
@@ -276,7 +277,7 @@ def _run_folder(args: argparse.Namespace) -> int:
         combined.write_pages(args.report, pages)
     print(json.dumps(combined.to_dict(), indent=2, allow_nan=False) if args.json else combined)
     for symbol, message in combined.errors.items():
-        print(f"error: {symbol}: {message}", file=sys.stderr)
+        print(f"error: {symbol}: {as_flags(message)}", file=sys.stderr)
     if args.report and not args.json:
         print(f"\nreports: {args.report / INDEX}")
     _report_store(ran.counts, args)
@@ -370,13 +371,3 @@ def run_symbol(
         benchmark=args.benchmark,
         device=args.offset_device,
     )
-
-
-def _require_folder(path: Path) -> None:
-    if "\0" in str(path):
-        raise ArgumentError(f"--report must name a folder for several symbols: got {str(path)!r}")
-    if path.exists() and not path.is_dir():
-        raise ArgumentError(f"--report must name a folder for several symbols: {path} is a file")
-    if path.suffix.lower() in (".html", ".htm"):
-        raise ArgumentError(f"--report must name a folder for several symbols: got {path}")
-    path.mkdir(parents=True, exist_ok=True)

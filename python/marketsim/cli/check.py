@@ -12,11 +12,11 @@ from marketsim.cli.parser import Source
 
 EXIT_LEAK = 3
 
-_EXAMPLES = """examples:
+_EXAMPLES = """examples: (`marketsim demo-data` writes demo.csv)
+  marketsim check marketsim.indicators:atr demo.csv
   marketsim check mine.py:signals AAPL.csv
   marketsim check mypackage.strategies:Momentum AAPL.csv --reads before
   marketsim check mine.py:pipeline demo --json
-  marketsim check marketsim.indicators:atr AAPL.csv
 
 NAME is a function of bars that returns one number per bar or a replay, an indicator of columns
 (high, low, close), a feature pipeline, on_bar of a replay, a strategy, a model, or a class of these

@@ -136,6 +136,13 @@ def run(args: argparse.Namespace) -> int:
     dtypes = [text.strip() for text in args.dtypes.split(",") if text.strip()]
     if args.days < 1:
         raise ArgumentError(f"--days must be at least 1: got {args.days}")
+    from marketsim.models.load import is_statistical
+
+    if dtypes and is_statistical(args.model):
+        raise ArgumentError(
+            f"--dtypes compares precisions of a network, and {args.model} is computed in float64 "
+            "alone: name a network with --model, or leave --dtypes out"
+        )
     exact = loaded_model(args)
     others = {name: _in_precision(args, name) for name in dtypes}
     rows = [

@@ -72,3 +72,14 @@ def is_page(_: Path, head: bytes) -> bool:
 def is_saved_run(_: Path, head: bytes) -> bool:
     """Whether a file begins like a saved run."""
     return head.startswith(b'{"format": "marketsim run"')
+
+
+def require_folder(path: Path) -> None:
+    """Make the folder that --report names for several symbols; refuse what is none."""
+    if "\0" in str(path):
+        raise ArgumentError(f"--report must name a folder for several symbols: got {str(path)!r}")
+    if path.exists() and not path.is_dir():
+        raise ArgumentError(f"--report must name a folder for several symbols: {path} is a file")
+    if path.suffix.lower() in (".html", ".htm"):
+        raise ArgumentError(f"--report must name a folder for several symbols: got {path}")
+    path.mkdir(parents=True, exist_ok=True)

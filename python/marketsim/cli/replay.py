@@ -22,7 +22,7 @@ from marketsim.cli.arguments import (
 )
 from marketsim.cli.each import add_jobs, each_symbol, ready, refuse_cluster
 from marketsim.cli.loading import load_object
-from marketsim.cli.outputs import add_force, check_output, is_page
+from marketsim.cli.outputs import add_force, check_output, is_page, require_folder
 from marketsim.cli.parser import Source
 from marketsim.errors import ArgumentError, MarketsimError, StrategyError, UnknownNameError
 from marketsim.processes import can_share_memory
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from marketsim.bars import Bars
+    from marketsim.cli.replay_pages import SymbolFigures
     from marketsim.progress import Progress
     from marketsim.replay import ReplayResult
 
@@ -49,6 +50,7 @@ examples: (`marketsim demo-data` writes demo.csv)
   marketsim replay demo --strategy donchian_breakout --report demo.html
   marketsim replay demo --params fast=20 slow=100 --ledger marketsim-trials.sqlite
   marketsim replay bars/ --params fast=20 slow=100 --jobs 2    each symbol of a folder
+  marketsim replay bars/ --report pages/
 
 exit codes: 0 done, 1 a defect of marketsim, 2 wrong arguments or data, 3 some symbols of a folder
 failed, 130 interrupted
@@ -107,7 +109,10 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     output = parser.add_argument_group("the output")
     output.add_argument("--trades", type=Path, metavar="PATH", help="write the trades as CSV")
     output.add_argument(
-        "--report", type=Path, metavar="PATH", help="write one offline HTML file with the candles"
+        "--report",
+        type=Path,
+        metavar="PATH",
+        help="write an offline HTML file with the candles; for a folder, one a symbol",
     )
     add_force(output, "--trades or --report")
     output.add_argument("--json", action="store_true", help="print JSON instead of text")
@@ -125,7 +130,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Run the replay; returns the exit code."""
-    from marketsim.replay.rules import rule_lines
     from marketsim.report.files import check_page_path
 
     for flag in ("fast_window", "precompute_features"):
@@ -135,12 +139,12 @@ def run(args: argparse.Namespace) -> int:
                   "gives the same trades", file=sys.stderr)  # fmt: skip
     if args.trades:  # before anything runs that would be lost with it
         check_output(args.trades, "--trades", args.force, _is_trades)
-    if args.report:
-        check_page_path(args.report)
-        check_output(args.report, "--report", args.force, is_page)
     params = _parameters(args.params)
     if args.source != "demo" and Path(args.source).is_dir():
         return _run_folder(args, params)
+    if args.report:
+        check_page_path(args.report)
+        check_output(args.report, "--report", args.force, is_page)
     refuse_cluster(args)
     bars = read_source(args)
     result = _replayed(args, bars, params)
@@ -153,11 +157,26 @@ def run(args: argparse.Namespace) -> int:
         replace_file(target, result.trades.to_csv(index=False).encode())
     if args.report:
         page = check_output(args.report, "--report", args.force, is_page)
-        lines, kept = rule_lines(args.strategy, bars, **params), _range(bars, args.start, args.end)
-        result.report(page, indicators={name: of[kept] for name, of in lines.items()} or None)
+        _write_page(args, result, bars, params, page)
     print(json.dumps(result.to_dict(bands=True), indent=2, allow_nan=False) if args.json
           else result.summary(bands=True))  # fmt: skip
     return 0
+
+
+def _write_page(
+    args: argparse.Namespace,
+    result: ReplayResult,
+    bars: Bars,
+    params: dict[str, Any],
+    page: Path,
+    home: str = "",
+) -> None:
+    """Write the page of one symbol, with the indicators of a built-in strategy."""
+    from marketsim.replay.rules import rule_lines
+
+    lines, kept = rule_lines(args.strategy, bars, **params), _range(bars, args.start, args.end)
+    drawn = {name: of[kept] for name, of in lines.items()}
+    result.report(page, indicators=drawn or None, home=home)
 
 
 def _replayed(args: argparse.Namespace, bars: Bars, params: dict[str, Any]) -> ReplayResult:
@@ -188,27 +207,44 @@ def _replayed(args: argparse.Namespace, bars: Bars, params: dict[str, Any]) -> R
 
 def _run_folder(args: argparse.Namespace, params: dict[str, Any]) -> int:
     """Replay each symbol of a folder; prints one row a symbol."""
-    if args.trades or args.report or args.ledger or args.study:
+    from marketsim.cli.combined import INDEX, PORTFOLIO, page_names
+    from marketsim.cli.replay_pages import write_pages
+    from marketsim.text import aligned
+
+    if args.trades or args.ledger or args.study:
         raise ArgumentError(
-            "--trades, --report, --ledger and --study are of one symbol: got a folder; give one "
-            "of its files"
+            "--trades, --ledger and --study are of one symbol: got a folder; give one of its files"
         )
     folder = read_folder_source(args)
-    figures: dict[str, dict[str, Any]] = {}
+    pages = page_names(folder)
+    if args.report:
+        require_folder(args.report)
+        for name in (INDEX, PORTFOLIO, *pages.values()):
+            check_output(args.report / name, "--report", args.force, is_page)
+    found: dict[str, SymbolFigures] = {}
     with ready(args, folder, None) as given:
+        if given.run is not None and args.report:
+            args.report = args.report.resolve()
+            given.run.cluster.require_shared(args.report)
         ran = each_symbol(
-            _SymbolReplay(args, given.bars, params), list(folder), figures.__setitem__, args,
+            _SymbolReplay(args, given.bars, params, pages), list(folder), found.__setitem__, args,
             description="replaying", fork=can_share_memory(), unit="symbols", units=lambda _: 1,
             run=given.run,
         )  # fmt: skip
     errors = folder.problems | ran.errors
+    figures = {symbol: one.figures for symbol, one in found.items()}
+    cells = _cells(figures)
+    if args.report:
+        write_pages(args.report, pages, found, cells, errors, args.strategy)
     if args.json:
         facts = {"symbols": list(figures.values()), "errors": errors}
         print(json.dumps(facts, indent=2, allow_nan=False))
     elif figures:
-        print("\n".join(_table(figures)))
+        print("\n".join(aligned(*cells)))
     for symbol, why in errors.items():
         print(f"error: {symbol}: {why}", file=sys.stderr)
+    if args.report and not args.json:
+        print(f"\nreports: {args.report / INDEX}")
     if ran.left:
         ran.report_left()
         return EXIT_INTERRUPTED
@@ -225,11 +261,10 @@ _SHOWN = {
 }
 
 
-def _table(figures: dict[str, dict[str, Any]]) -> list[str]:
-    """Format one row a symbol."""
+def _cells(figures: dict[str, dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Headings, and one row a symbol."""
     import math
 
-    from marketsim.text import aligned
     from marketsim.walkforward.summary import format_value
 
     rows = []
@@ -242,7 +277,7 @@ def _table(figures: dict[str, dict[str, Any]]) -> list[str]:
                 for cell, (_, kind) in zip(cells, _SHOWN.values(), strict=True)
             ]
         )
-    return aligned(["symbol", "bars", *(title for title, _ in _SHOWN.values())], rows)
+    return ["symbol", "bars", *(title for title, _ in _SHOWN.values())], rows
 
 
 @dataclass(frozen=True)
@@ -252,11 +287,20 @@ class _SymbolReplay:
     args: argparse.Namespace
     folder: Mapping[str, Bars]
     params: dict[str, Any]
+    pages: Mapping[str, str]
 
-    def __call__(self, symbol: str, _: Progress) -> dict[str, Any]:
+    def __call__(self, symbol: str, _: Progress) -> SymbolFigures:
+        from marketsim.cli.combined import INDEX
+        from marketsim.cli.replay_pages import SymbolFigures
+
         bars = self.folder[symbol]
         report_reading(bars, self.args)
-        return _replayed(self.args, bars, self.params).to_dict()
+        result = _replayed(self.args, bars, self.params)
+        if self.args.report:
+            _write_page(
+                self.args, result, bars, self.params, self.args.report / self.pages[symbol], INDEX
+            )
+        return SymbolFigures.of(result)
 
 
 def _decided(name: str, bars: Bars, params: dict[str, Any]) -> dict[str, Any]:

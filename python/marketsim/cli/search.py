@@ -26,8 +26,9 @@ _EXAMPLES = """the space, YAML or JSON (data alone: nothing in it is run):
   level: {float: [0.001, 0.1], log: true}
   where: ["fast < slow"]
 
-examples:
-  marketsim search AAPL.csv --strategy sma_cross --space space.yaml --sampler grid --fee-bps 10
+examples: (`marketsim demo-data` writes demo.csv)
+  echo '{"fast": [5, 10, 20], "slow": [50, 100]}' > space.json
+  marketsim search demo.csv --strategy sma_cross --space space.json --sampler grid --fee-bps 10
   marketsim search AAPL.csv --strategy sma_cross --space space.yaml --trials 500 --jobs 2 --dry-run
   marketsim search AAPL.csv --strategy mine.py:signals --space space.yaml --sampler tpe \\
       --trials 500 --jobs 2 --split walk-forward --train 1000 --test 250
@@ -110,7 +111,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_arguments(parser.add_argument_group("the data"))
     add_store_arguments(parser.add_argument_group("the store of forecasts, with --model"))
     output = parser.add_argument_group("the output")
-    output.add_argument("--no-progress", action="store_true", help="show no progress bar")
+    output.add_argument(
+        "--no-progress", "--quiet", action="store_true", help="show no progress bar"
+    )
     output.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
@@ -149,6 +152,10 @@ def _add_sampler(how: argparse._ArgumentGroup) -> None:
         metavar="N",
     )
     add_with_default(how, "--jobs", "number of processes that run trials", 1, type=int, metavar="N")
+    how.add_argument(
+        "--cluster", metavar="auto|ADDRESS",
+        help="run trials on a Ray cluster instead: auto, or the address of its head, host:port",
+    )  # fmt: skip
     add_with_default(how, "--seed", "seed of the sampler", 0, type=int, metavar="N")
 
 

@@ -32,6 +32,11 @@ def search(args: argparse.Namespace) -> int:
     """Search, or time what a search would take; returns the exit code."""
     from marketsim.search import Ledger, read_space
 
+    if args.cluster is not None and args.sampler == "grid" and args.split == "none":
+        raise ArgumentError(
+            "--sampler grid evaluates all sets in one call of this machine: leave --cluster out, "
+            "or choose another --sampler"
+        )
     bars = read_source(args)
     space = read_space(args.space)
     objective = _objective(args, bars)
@@ -52,6 +57,7 @@ def search(args: argparse.Namespace) -> int:
         if "trials_behind" in found:
             found["trials"] = found["trials_behind"]
     if args.json:
+        found.pop("out_of_sample_figures", None)  # words
         print_json(found)
     else:
         print("\n".join(_lines(found)))
@@ -152,7 +158,8 @@ def _dry_run(args: argparse.Namespace, job: _Job) -> int:
         return 0
     print(
         f"{count:,} evaluations of {_duration(each)} each, timed on {tried}: "
-        f"{_duration(seconds)} in {workers} process{'es' if workers > 1 else ''}, "
+        f"{_duration(seconds)} in {workers} process{'es' if workers > 1 else ''}"
+        f"{'' if args.cluster is None else ' of this machine (a cluster divides it by its CPUs)'}, "
         "without what the sampler takes; nothing was recorded"
     )
     return 0
@@ -207,7 +214,7 @@ def _sampled(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[str, A
 
     found = optuna(
         Restricted(job.objective, job.space.conditions), job.space.space, trials=args.trials,
-        jobs=args.jobs, sampler=args.sampler, seed=args.seed,
+        jobs=args.jobs, cluster=args.cluster, sampler=args.sampler, seed=args.seed,
         direction=args.direction or best_direction(job.objective), storage=args.storage,
         study=job.study, ledger=ledger,
         code=args.code,
@@ -241,7 +248,7 @@ def _splitter(args: argparse.Namespace) -> Any:
 def _split_search(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[str, Any]:
     import numpy as np
 
-    from marketsim.metrics import deflated_sharpe_ratio
+    from marketsim.metrics import bands_dict, bands_frame, bands_lines, deflated_sharpe_ratio
     from marketsim.search import search_walk_forward
     from marketsim.search.grid_result import plain
     from marketsim.search.space_file import Restricted
@@ -258,12 +265,16 @@ def _split_search(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[s
     found = search_walk_forward(
         Restricted(job.objective, job.space.conditions), job.space.space, _splitter(args),
         trials=args.trials if args.sampler != "grid" else _evaluations(args, job),
-        statistic=statistic, sampler=args.sampler, jobs=args.jobs, seed=args.seed, study=job.study,
-        storage=args.storage, ledger=ledger, code=args.code,
+        statistic=statistic, sampler=args.sampler, jobs=args.jobs, cluster=args.cluster,
+        seed=args.seed, study=job.study, storage=args.storage, ledger=ledger, code=args.code,
         without_effect="keep" if args.keep_without_effect else "refuse",
         progress=not args.no_progress,
     )  # fmt: skip
-    windows = found.windows
+    windows, market = found.windows, job.bars.market
+    bands = bands_frame(
+        {"out_of_sample": found.net}, periods_per_year=market.periods_per_year,
+        sessions_per_year=market.sessions_per_year,
+    ).droplevel("strategy")  # fmt: skip
     skill = deflated_sharpe_ratio(found.net, trials=1, variance=0.0).probability
     return {
         "evaluated": int(windows.evaluations.sum()),
@@ -274,6 +285,8 @@ def _split_search(args: argparse.Namespace, job: _Job, ledger: Ledger) -> dict[s
         "in_sample_score": float(windows.in_sample.mean()),
         "out_of_sample_score": float(windows.out_of_sample.mean()),
         "out_of_sample_skill": search_ledger.finite(skill),
+        "out_of_sample_bands": bands_dict(bands),
+        "out_of_sample_figures": bands_lines(bands),
         "last": {name: plain(windows[f"param_{name}"].tolist()[-1]) for name in found.drift.index},
         "drift": found.drift.to_dict("index"),
     }
@@ -316,6 +329,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
             ),
             "out of sample  the probability that its Sharpe ratio is above 0 is "
             f"{search_ledger.number(found['out_of_sample_skill'])}",
+            *(f"  {line}" for line in found["out_of_sample_figures"]),
             f"chosen last    {text(found['last'])}",
         ]
     lines += search_ledger.evidence_lines(found)

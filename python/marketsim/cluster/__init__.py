@@ -1,10 +1,11 @@
-"""Runs on a Ray cluster: its nodes, tasks of symbols, model actors, the shared store."""
+"""Runs on a Ray cluster: its nodes, tasks of symbols and trials, model actors, the shared store."""
 
-from marketsim.cluster.connect import Cluster, connect
+from marketsim.cluster.connect import Cluster, connect, connected
 from marketsim.cluster.facts import NodeFacts
 from marketsim.cluster.run import ClusterRun, run_on
 from marketsim.cluster.segments import SegmentStore, gather
 from marketsim.cluster.tasks import HandedBars, run_each_on
+from marketsim.cluster.trials import TrialTasks
 
 __all__ = [
     "Cluster",
@@ -12,7 +13,9 @@ __all__ = [
     "HandedBars",
     "NodeFacts",
     "SegmentStore",
+    "TrialTasks",
     "connect",
+    "connected",
     "gather",
     "run_each_on",
     "run_on",

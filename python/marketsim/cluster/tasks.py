@@ -101,15 +101,19 @@ def run_each_on(
         ArgumentError: losses below 1; or work that cannot be handed over.
     """
     check_whole("losses", losses, 1)
-    ray = ray_module()
+    held = hand_over(ray_module(), work)
+    return _Tasks(cluster, held, bars, symbols_of, losses).run(names)
+
+
+def hand_over(ray: Any, work: Any) -> Any:
+    """Put a function into the object store once; raises ArgumentError where it cannot be."""
     try:
-        held = ray.put(work)
+        return ray.put(work)
     except Exception as error:
         raise ArgumentError(
             f"{work!r:.80} must be handed to the nodes of a cluster, and cannot be: {error}. "
             "Define it as a function of a module"
         ) from error
-    return _Tasks(cluster, held, bars, symbols_of, losses).run(names)
 
 
 class _Tasks:
@@ -172,7 +176,7 @@ class _Tasks:
             if self.lost[name] < self.losses:
                 self._start(name, given)
                 return None
-            why = _first_line(error)
+            why = first_line(error)
             return name, Outcome(
                 raised=WorkerLostError(
                     f"the worker that ran {name} was lost {self.losses} times: {why}", why
@@ -182,7 +186,8 @@ class _Tasks:
         return name, Outcome(found=found, raised=raised)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Name an error by its class and the first line of its message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0] if lines else ''}"
 
@@ -194,7 +199,7 @@ def _run(work: Sequence[Any], name: str, bars: Any) -> tuple[str, Any, BaseExcep
     _bars.update(bars or {})
     found, raised = None, None
     try:
-        found = _of_run(ray, work[0])(name)
+        found = work_of_run(ray, work[0])(name)
     except Exception as error:
         error.add_note(f"on node {node[:8]}:\n{traceback.format_exc()}")
         raised = error
@@ -208,7 +213,7 @@ def _run(work: Sequence[Any], name: str, bars: Any) -> tuple[str, Any, BaseExcep
     return node, found, raised
 
 
-def _of_run(ray: Any, reference: Any) -> Any:
+def work_of_run(ray: Any, reference: Any) -> Any:
     """Return the work of a run; kept for the next task of this worker."""
     key = reference.hex()
     if key not in _held:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ForecastCube:
     """Forecasts of the moves of each target, one or several steps ahead.
 
@@ -40,6 +40,10 @@ class ForecastCube:
 
     def __len__(self) -> int:
         return len(self.records)
+
+    def __repr__(self) -> str:
+        steps = ", ".join(map(str, self.horizons))
+        return f"ForecastCube({len(self):,} bars from row {self.first:,}, horizons {steps})"
 
     @property
     def levels(self) -> tuple[float, ...]:

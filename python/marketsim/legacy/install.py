@@ -33,6 +33,7 @@ MODULES = {
     "src.models.kronos_wrapper": "marketsim.legacy.stock.kronos_wrapper",
 }
 PACKAGES = ("src", "src.models")
+_BACKTEST = "backtest_test3_inline"
 
 
 def install(system: str = "stock", **quirks: Any) -> tuple[str, ...]:
@@ -79,7 +80,14 @@ def install(system: str = "stock", **quirks: Any) -> tuple[str, ...]:
     _refuse_imported(MODULES)
     current_settings()
     first = sys.modules.get("loss_utils") is None
+    imported = _BACKTEST in sys.modules
     paths = _install(MODULES, PACKAGES)
+    if _BACKTEST in MODULES and not imported:
+        # Found at its first import, which takes what was assigned to the others before it.
+        from marketsim.legacy.stock.assignments import await_import
+
+        del sys.modules[_BACKTEST]
+        await_import(_BACKTEST)
     if first and "loss_utils" in MODULES:
         from marketsim.legacy.stock.program_fees import use_fees_of_program
 
@@ -152,7 +160,12 @@ class _Finder(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         assert module.__spec__ is not None  # the import system has just set it
-        module.__spec__ = self._specs[module.__spec__.name]
+        name = module.__spec__.name
+        module.__spec__ = self._specs[name]
+        if name == _BACKTEST:
+            from marketsim.legacy.stock.assignments import take_assigned
+
+            take_assigned(name, module)
 
 
 class _Folders:

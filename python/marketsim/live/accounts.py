@@ -18,6 +18,7 @@ from marketsim.live.broker import Fill, PaperBroker
 from marketsim.live.sources import package_of
 
 _CLOSING = "close"  # in `leave` of orders whose rest is closed with the bar
+_CARRIED = "limit, else with the next order"  # `leave` of orders of `TakeProfit`
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,13 @@ class _Account:
         repeated.
 
         Raises:
-            ArgumentError: an order without a quantity, or one for the close of the last bar, which
-                is over; see `at_open`.
+            ArgumentError: an order without a quantity, one for the close of the last bar, which is
+                over (see `at_open`), or one of a kind that the account cannot place. Nothing is
+                placed then, and the ledger is unchanged.
             SourceError: the account refused an order or cannot be reached.
         """
-        wanted = orders[(orders["order"] != "none") & ~(orders["quantity"] == 0.0)]
+        exits = orders["order"] == "exit"  # without a quantity: nothing is traded now
+        wanted = orders[(orders["order"] != "none") & (exits | (orders["quantity"] != 0.0))]
         late = wanted[wanted["enter"] == "close of the last bar"]
         late = late[late["order"] == "market"]
         if len(late) and not self.at_open:
@@ -58,10 +61,12 @@ class _Account:
                 "last bar, which is over: use a strategy that trades at the next open, or allow "
                 "the difference with at_open=True"
             )
+        rows = [{str(k): value for k, value in row.items()} for row in wanted.to_dict("records")]
+        for row in rows:
+            self._check(row)
         self.ledger.submit(wanted)
         placed = []
-        for facts in wanted.to_dict("records"):
-            row = {str(key): value for key, value in facts.items()}
+        for row in rows:
             bar = pd.Timestamp(row["bar"]).isoformat()
             name = f"{row['symbol']}/{row['strategy']}/{bar}/{row['side']}"
             if not self._known(client_id(name), row["symbol"]):
@@ -117,6 +122,15 @@ class _Account:
         bars = sorted({order["bar"] for order in found})
         kept = set(bars if last is None else bars[-last:])
         return [order for order in found if order["bar"] in kept]
+
+    def _check(self, row: Mapping[str, Any]) -> None:
+        """Raise where the account cannot place an order."""
+        if row["leave"] == _CARRIED:
+            raise ArgumentError(
+                f"{row['strategy']} holds {row['symbol']} over several bars with a take-profit, "
+                "which is placed only with the entries of one bar: use PaperBroker, or a strategy "
+                "without it, such as maxdiff or simple"
+            )
 
     def _known(self, client: str, symbol: str) -> bool:
         raise NotImplementedError
@@ -229,7 +243,7 @@ class AlpacaBroker(_Account):
             "time_in_force": TimeInForce.DAY,
             "client_order_id": client,
         }
-        if profit is not None and row["order"] != "exit":
+        if profit is not None:
             common["take_profit"] = TakeProfitRequest(limit_price=profit)
         if stop is not None:
             common["stop_loss"] = StopLossRequest(stop_price=stop)
@@ -240,8 +254,7 @@ class AlpacaBroker(_Account):
         if row["order"] == "market":
             request = MarketOrderRequest(**common)
         else:
-            limit = profit if row["order"] == "exit" else _price(row["entry_limit"])
-            request = LimitOrderRequest(limit_price=limit, **common)
+            request = LimitOrderRequest(limit_price=_price(row["entry_limit"]), **common)
         self._asked(row["symbol"], lambda: self._client.submit_order(request))
 
     def _close(self, client: str, order: Mapping[str, Any], units: float) -> None:
@@ -269,10 +282,7 @@ class AlpacaBroker(_Account):
         parent = self._found(client)
         if parent is None:
             return {}
-        first = "exit" if order["order"] == "exit" else "entry"
-        found = {first: [parent], "exit": list(parent.legs or [])}
-        if first == "exit":
-            found = {"exit": [parent]}
+        found = {"entry": [parent], "exit": list(parent.legs or [])}
         closing = self._found(client + "x")
         found["exit"] += [closing] if closing is not None else []
         legs = {}
@@ -311,7 +321,8 @@ class CcxtBroker(_Account):
     """Account of an exchange of ccxt: its sandbox unless `live=True`.
 
     Works with exchanges whose `fetchOrder` takes a `clientOrderId`, such as Binance. An entry's
-    take-profit is placed by `place_exits` once the entry is filled; stops are refused.
+    take-profit is placed by `place_exits` once the entry is filled. An order with a stop is refused
+    before anything is placed: exchanges have no common form of it.
 
     Args:
         ledger: a `PaperBroker`, which remembers the orders and settles the assumed fills.
@@ -408,15 +419,18 @@ class CcxtBroker(_Account):
             ),
         )
 
-    def _place(self, client: str, row: Mapping[str, Any]) -> None:
+    def _check(self, row: Mapping[str, Any]) -> None:
+        super()._check(row)
         if _price(row["stop"]) is not None:
             raise ArgumentError(
-                f"the order of {row['symbol']} by {row['strategy']} has a stop, which is not "
-                "placed through ccxt: use a strategy without one, or AlpacaBroker"
+                f"the order of {row['symbol']} by {row['strategy']} has a stop: exchanges of ccxt "
+                "have no order that joins an entry, a stop and a take-profit in the same form; "
+                "leave the stop out of the strategy, or use AlpacaBroker"
             )
+
+    def _place(self, client: str, row: Mapping[str, Any]) -> None:
         kind = "market" if row["order"] == "market" else "limit"
-        limit = row["take_profit"] if row["order"] == "exit" else row["entry_limit"]
-        price = None if kind == "market" else _price(limit)
+        price = None if kind == "market" else _price(row["entry_limit"])
         self._create(client, row["symbol"], kind, row["side"], row["quantity"], price)
 
     def _close(self, client: str, order: Mapping[str, Any], units: float) -> None:
@@ -435,8 +449,7 @@ class CcxtBroker(_Account):
 
     def _legs(self, order: Mapping[str, Any]) -> dict[str, _Filled]:
         client, symbol = client_id(order["id"]), order["symbol"]
-        first = "exit" if order["order"] == "exit" else "entry"
-        ends = {"": first, "t": "exit", "x": "exit"}
+        ends = {"": "entry", "t": "exit", "x": "exit"}
         parts: dict[str, list[tuple[float, float, str, float]]] = {}
         for end, leg in ends.items():
             found = self._found(client + end, symbol)

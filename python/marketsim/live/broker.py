@@ -132,6 +132,9 @@ class PaperBroker:
                     f"SQLite file of kind {kind:#x}, version {version}; give another path"
                 )
 
+    def __repr__(self) -> str:
+        return f"PaperBroker({str(self.path)!r}, fill {self.fill})"
+
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """Open a connection with one transaction, committed or rolled back as a whole."""

@@ -13,6 +13,7 @@ import pandas as pd
 
 from marketsim.arguments import as_number, check_whole
 from marketsim.bars import Bars, read_bars
+from marketsim.bars.market import AssetClass
 from marketsim.bars.several import list_bars
 from marketsim.errors import ArgumentError, MarketsimError
 from marketsim.forecasts import (
@@ -23,10 +24,11 @@ from marketsim.forecasts import (
     run_plans,
 )
 from marketsim.forecasts.order import ordering_note
-from marketsim.kernels.rules import check_device
+from marketsim.kernels.rules import Fill, check_device
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds
 from marketsim.live.order_rows import STATE_BARS, OrderPlan, OrderRows, plan_orders
 from marketsim.models import Model, load_model
+from marketsim.models.traits import TargetKind
 from marketsim.processes import Outcome, WorkerLostError, can_share_memory, run_each
 from marketsim.progress import Progress, SymbolsBar
 from marketsim.strategies import (
@@ -59,18 +61,18 @@ def next_orders(
     strategies: Iterable[str | Strategy | BarStrategy] | str | None = None,
     *,
     start: Any = None,
-    fill: str = "open_aware",
+    fill: Fill = "open_aware",
     fee: float | Costs | None = None,
     aggregate: str = "trimmed_mean_10",
     offset_window: int = 60,
     purge: int = 0,
     offset_bounds: Bounds = DEFAULT_BOUNDS,
-    asset_class: str | None = None,
+    asset_class: AssetClass | None = None,
     calendar: str | None = None,
     equity: float | None = None,
     tick: float | Mapping[str, float] | None = None,
     lot: float | Mapping[str, float] | None = None,
-    targets: str | None = None,
+    targets: TargetKind | None = None,
     store: StoreLike = None,
     progress: Progress = True,
     device: str = "cpu",

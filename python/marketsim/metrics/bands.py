@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from marketsim.errors import ArgumentError
 from marketsim.metrics.bootstrap import bootstrap_bands
 from marketsim.metrics.performance import performance
 
@@ -47,6 +48,9 @@ def bands_frame(
         years: the time that passed, for annual returns; None: bars / periods_per_year.
         repetitions: bootstrap samples; None: `band_samples`.
 
+    Raises:
+        ArgumentError: no strategy, or returns of different bars; else as `bootstrap_bands`.
+
     Example:
         >>> net = np.random.default_rng(0).normal(0.001, 0.01, 500)
         >>> frame = bands_frame({"mine": net}, periods_per_year=252)
@@ -55,6 +59,10 @@ def bands_frame(
         True
     """
     names = list(nets)
+    lengths = {np.shape(nets[name]) for name in names}
+    if len(lengths) != 1 or len(next(iter(lengths))) != 1:
+        shapes = ", ".join(map(str, sorted(lengths))) or "none"
+        raise ArgumentError(f"nets must be returns [bar] of the same bars: got shapes {shapes}")
     rows = np.stack([np.asarray(nets[name], dtype=np.float64) for name in names])
     flags = None if active is None else np.stack([active[name] for name in names])
     repetitions = band_samples(rows.shape[1], len(rows)) if repetitions is None else repetitions

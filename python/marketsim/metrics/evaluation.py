@@ -27,6 +27,7 @@ from marketsim.metrics.evaluation_result import LEVELS, Floats, ForecastEvaluati
 from marketsim.metrics.scores import CLIMATOLOGY_WINDOW, climatology
 from marketsim.models import Model, load_model
 from marketsim.models.calibration import LearningModel
+from marketsim.models.traits import TargetKind
 from marketsim.progress import Progress
 
 AnyModel: TypeAlias = "str | os.PathLike[str] | Model"
@@ -45,7 +46,7 @@ def evaluate_forecasts(
     end: Any = None,
     aggregate: str = "trimmed_mean_10",
     cutoffs: Mapping[str, Any] | None = None,
-    targets: str | None = None,
+    targets: TargetKind | None = None,
     store: StoreLike = None,
     progress: Progress = True,
 ) -> ForecastEvaluation:

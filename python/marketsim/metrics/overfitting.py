@@ -166,9 +166,11 @@ def superior_predictive_ability(
 
     The null hypothesis: no strategy is better than the benchmark. Without `studentize` it is the
     test of the package `arch` (whose statistic is not studentised either), which without skill
-    rejects 4 to 7 % of the time at 5 % where bars are independent, and up to 9 % where their
-    autocorrelation is 0.6. With it the statistic is Hansen's own, which a volatile strategy cannot
-    dominate and which is at least 0, and it rejects about 5 % of the time at 5 % in both cases.
+    rejects 5 to 7 % of the time at 5 % where bars are independent or have an autocorrelation of
+    0.3, and 8 to 10 % where it is 0.6. With it the statistic is Hansen's own, which a volatile
+    strategy cannot dominate and which is at least 0, and it rejects 4 to 7 % of the time in all of
+    these (measured by `consistent` in 400 simulations each of 10 strategies x 250 bars and of 50 x
+    500: give or take 2 %).
     Where no strategy has a larger mean than the benchmark all three p-values are 1: `arch`
     computes small ones where a strategy that never trades stands beside losing ones.
 

@@ -21,6 +21,7 @@ from marketsim.models.fingerprint import ModelIdentity
 from marketsim.models.inputs import ModelInputs
 from marketsim.models.protocol import Contexts
 from marketsim.models.samples import SampleDistribution
+from marketsim.models.shown import ShownModel
 from marketsim.models.traits import TARGET_COLUMNS, TARGET_KINDS, ModelTraits, joint_columns
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _name_of(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-class FunctionModel:
+class FunctionModel(ShownModel):
     """A function as a model; see `model_from`, which builds it.
 
     Attributes:
@@ -238,7 +239,7 @@ def model_from_frame(
     return FrameModel(forecasts, name, targets)
 
 
-class FrameModel:
+class FrameModel(ShownModel):
     """A table of forecasts as a model; see `model_from_frame`, which builds it.
 
     Attributes:

@@ -6,7 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,18 +19,20 @@ from marketsim.models.distribution import Distribution, QuantileDistribution
 from marketsim.models.fingerprint import ModelIdentity, stored_as
 from marketsim.models.load import load_model
 from marketsim.models.protocol import Contexts, Model
+from marketsim.models.shown import ShownModel
 from marketsim.models.traits import OWN, ModelTraits, traits_of
 
 Array = npt.NDArray[np.float64]
 
-METHODS = ("conformal",)
+Method: TypeAlias = Literal["conformal"]
+METHODS: tuple[Method, ...] = ("conformal",)
 FIRST = 10  # values before the first forecast that is learnt from
 _LEAST = 20  # outcomes before anything is changed
 _INNER = (0.1, 0.5, 0.9)  # whose distances are location and width of a forecast
 
 
 def calibrated(
-    model: str | os.PathLike[str] | Model, method: str = "conformal", *, window: int = 250
+    model: str | os.PathLike[str] | Model, method: Method = "conformal", *, window: int = 250
 ) -> CalibratedModel:
     """Recalibrate a model: its quantiles follow the coverage of its past forecasts.
 
@@ -75,7 +77,7 @@ def load_given(model: Any) -> Model:
     return load_model(model) if isinstance(model, (str, os.PathLike)) else model
 
 
-class LearningModel(ABC):
+class LearningModel(ShownModel, ABC):
     """Base of models that combine others and learn from their past errors on the same context.
 
     Attributes:

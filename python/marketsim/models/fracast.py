@@ -17,6 +17,7 @@ from marketsim.models.contexts import check_horizon, read_contexts, read_series,
 from marketsim.models.distribution import QuantileDistribution
 from marketsim.models.fingerprint import ModelIdentity, content_hash
 from marketsim.models.protocol import Contexts
+from marketsim.models.shown import ShownModel
 from marketsim.models.traits import ModelTraits
 from marketsim.timing import stage
 
@@ -38,7 +39,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-class FracastModel:
+class FracastModel(ShownModel):
     """Fracast-0: 85,001 parameters, trained weights in the package `fracast`.
 
     Nothing is downloaded: `ms.load_model("fracast")` works offline. It forecasts each series from

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from marketsim.errors import ArgumentError, CheckpointError, UnknownNameError
 from marketsim.models.chronos.config import is_chronos_quantiles, is_chronos_samples
@@ -64,7 +64,7 @@ def load_model(
     name_or_folder: str | os.PathLike[str],
     *,
     device: str = "cpu",
-    dtype: str = "float32",
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32",
     compile: bool = False,
     **options: Any,
 ) -> Model:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from marketsim.arguments import is_whole
 from marketsim.errors import ArgumentError
@@ -14,7 +14,8 @@ OWN = ("own",)
 COLUMNS = ("open", "high", "low", "close", "volume", "amount")
 TARGET_COLUMNS = COLUMNS[:4]
 # What a forecast is of: moves against the close before, or each column's own one-bar returns.
-TARGET_KINDS = ("close", "own")
+TargetKind: TypeAlias = Literal["close", "own"]
+TARGET_KINDS: tuple[TargetKind, ...] = get_args(TargetKind)
 
 
 @dataclass(frozen=True)

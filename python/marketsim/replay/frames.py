@@ -154,6 +154,23 @@ def round_trips(trades: Bytes, filled: Bytes, count: int) -> Trades:
     )
 
 
+def holding_growth(
+    close: Floats, dividend: npt.ArrayLike | None, split: npt.ArrayLike | None
+) -> Floats:
+    """What a share held at the close before is worth at each close but the first, relative to it.
+
+    Args:
+        close: prices [bar].
+        dividend, split: [bar], or None where none is paid or made.
+    """
+    held = close[1:]
+    if dividend is not None:
+        held = held + np.asarray(dividend, dtype=np.float64)[1:]
+    if split is not None:
+        held = held * np.asarray(split, dtype=np.float64)[1:]
+    return held / close[:-1]
+
+
 def traded_value(raw: Bytes, count: int) -> Floats:
     """Value bought and sold in each of `count` bars."""
     rows = rows_of(raw, FILL)

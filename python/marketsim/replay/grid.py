@@ -238,9 +238,11 @@ def _check_numbers(parameters: Mapping[str, Any]) -> None:
 def _sma_cross(bars: Bars, fast: Rows, slow: Rows) -> Comparisons:
     bad = np.flatnonzero(~(fast < slow))
     if len(bad):
+        more = len(bad) - 1
+        others = f" and {more:,} other set{'s' * (more > 1)}" if more else ""
         raise ArgumentError(
-            f"fast must be below slow: got fast={fast[bad[0]]}, slow={slow[bad[0]]} and "
-            f"{len(bad) - 1} other sets; leave them out, such as by "
+            f"fast must be below slow: got fast={fast[bad[0]]}, slow={slow[bad[0]]}{others}; "
+            "leave them out, such as by "
             'where=lambda sets: sets["fast"] < sets["slow"]'
         )
     windows, (first, second) = _numbered(fast, slow)

@@ -169,18 +169,22 @@ def _check_limits(
     max_weight: float | None,
     max_gross: float | None,
 ) -> None:
+    if (max_weight is None and max_gross is None) or not wanted.size:
+        return
+    # Without short weights the sizes are the weights themselves. A row of NaN is beyond no limit.
+    sizes = wanted if wanted.min() >= 0.0 else np.abs(wanted)
     if max_weight is not None:
         limit = as_number("max_weight", max_weight)
-        if (np.abs(wanted) > limit).any():
-            row, column = np.argwhere(np.abs(wanted) > limit)[0]
+        if (beyond := sizes > limit).any():
+            row, column = np.argwhere(beyond)[0]
             raise ArgumentError(
                 f"weight {wanted[row, column]:g} of {close.columns[column]} on {close.index[row]} "
                 f"is beyond max_weight={limit:g}"
             )
     if max_gross is not None:
-        limit, gross = as_number("max_gross", max_gross), np.abs(wanted).sum(axis=1)
-        if (beyond := gross > limit * (1.0 + 1e-12)).any():
-            row = int(beyond.argmax())
+        limit, gross = as_number("max_gross", max_gross), sizes.sum(axis=1)
+        if (above := gross > limit * (1.0 + 1e-12)).any():
+            row = int(above.argmax())
             raise ArgumentError(
                 f"weights of {close.index[row]} add up to {gross[row]:g}, beyond "
                 f"max_gross={limit:g}"
@@ -188,7 +192,10 @@ def _check_limits(
 
 
 def _numbers(name: str, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
-    for column, dtype in frame.dtypes.items():
+    dtypes = frame.dtypes
+    if len(dtypes) and (dtypes == np.float64).all():
+        return np.ascontiguousarray(frame.to_numpy())
+    for column, dtype in dtypes.items():
         if not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype):
             raise ArgumentError(f"{name} must be numbers: column {column!r} has dtype {dtype}")
     return np.ascontiguousarray(frame.to_numpy(dtype=np.float64, na_value=np.nan))
@@ -196,9 +203,13 @@ def _numbers(name: str, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
 
 def _prices(name: str, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
     prices = _numbers(name, frame)
-    if not prices.size or (np.nanmin(prices, initial=np.inf) > 0.0 and not np.isinf(prices).any()):
+    # A minimum or maximum of numbers with a NaN among them is NaN.
+    if not prices.size or (prices.min() > 0.0 and prices.max() < np.inf):
         return prices
-    row, column = np.argwhere((prices <= 0.0) | np.isinf(prices))[0]
+    wrong = (prices <= 0.0) | np.isinf(prices)
+    if not wrong.any():
+        return prices
+    row, column = np.argwhere(wrong)[0]
     raise ArgumentError(
         f"{name} must be above 0 and finite, or NaN where there is no price: got "
         f"{prices[row, column]:g} of {frame.columns[column]} on {frame.index[row]}"

@@ -70,8 +70,10 @@ class _Result(Protocol):
         ...
 
 
-def report_data(result: _Result, indicators: Mapping[str, npt.ArrayLike] | None) -> ReportData:
-    """Everything that the report of a replay shows."""
+def report_data(
+    result: _Result, indicators: Mapping[str, npt.ArrayLike] | None, home: str = ""
+) -> ReportData:
+    """Everything that the report of a replay shows; `home` is the page it belongs to."""
     index = result.bars.frame.index
     held: Floats = np.cumprod(1.0 + result.buy_and_hold, dtype=np.float64)
     equity: Floats = np.array(result.equity, dtype=np.float64) / result.settings["cash"]
@@ -79,7 +81,11 @@ def report_data(result: _Result, indicators: Mapping[str, npt.ArrayLike] | None)
         title=f"{result.bars.symbol}: replay",
         subtitle=f"{len(result.bars):,} bars from {index[0]} to {index[-1]}",
         notes=result.notes(),
-        tables=[performance_table(result), _bands_table(result), _trade_table(result)],
+        tables=[
+            performance_table(result),
+            bands_table("strategy", result.bands()),
+            trade_table(result.statistics, result.round_trips),
+        ],
         dates=_dates(result),
         equity={
             "strategy": equity,
@@ -92,6 +98,7 @@ def report_data(result: _Result, indicators: Mapping[str, npt.ArrayLike] | None)
         provenance={**versions(), **{k: str(v) for k, v in result.settings.items()}},
         trades=[_trades(result)],
         selected="the strategy",
+        home=home,
     )
 
 
@@ -126,46 +133,51 @@ def performance_table(result: _Result) -> Table:
         sessions_per_year=result.settings["sessions_per_year"],
         position=np.ones(len(result.bars)),
     )
+    return figures_table(
+        {"strategy": result.performance, "buy_and_hold": holding},
+        "After costs; buy and hold pays none.",
+    )
+
+
+def figures_table(of: Mapping[str, Performance], note: str) -> Table:
+    """The figures of performance, one row a name; "buy_and_hold" is the baseline."""
     return Table(
         "Performance, and buy and hold below",
         ("strategy", *(head for _, head, _ in _COLUMNS)),
-        [
-            ["strategy", *_cells(result.performance)],
-            ["buy_and_hold", *_cells(holding)],
-        ],
-        note="After costs; buy and hold pays none.",
+        [[name, *_cells(found)] for name, found in of.items()],
+        note=note,
         emphasis=frozenset({"buy_and_hold"}),
     )
 
 
-def _bands_table(result: _Result) -> Table:
-    """The headline figures, each with its band."""
-    frame = result.bands()
+def bands_table(name: str, frame: pd.DataFrame) -> Table:
+    """The headline figures of `bands()`, each with its band."""
     head, [row] = bands_cells(frame)
     note = f"In brackets the {bands_note(frame)}."
-    return Table("Confidence bands", head, [["strategy", *row[1:]]], note=note)
+    return Table("Confidence bands", head, [[name, *row[1:]]], note=note)
 
 
 def _cells(of: Performance) -> list[str]:
-    texts = {"percent": percent, "number": _number}
+    texts = {"percent": percent, "number": number}
     return [texts[kind](float(getattr(of, name))) for name, _, kind in _COLUMNS]
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Two decimals; a dash for what is no number."""
     return f"{value:,.2f}" if np.isfinite(value) else "\u2013"
 
 
-def _trade_table(result: _Result) -> Table:
-    found = result.statistics
+def trade_table(found: TradeStatistics, trips: RoundTrips) -> Table:
+    """The figures of the round trips, and how they were left."""
     rows = [["trades", f"{found.trades:,}"], ["win rate", percent(found.win_rate)]]
     rows += [
-        [name.replace("_", " "), _number(getattr(found, name))]
+        [name.replace("_", " "), number(getattr(found, name))]
         for name in (
             "profit_factor", "average_win", "average_loss", "expectancy", "best", "worst",
             "average_bars", "longest_losing_streak", "costs",
         )
     ]  # fmt: skip
-    exits = np.unique(result.round_trips.exit_kind, return_counts=True)
+    exits = np.unique(trips.exit_kind, return_counts=True)
     rows += [[f"left by {kind}", f"{count:,}"] for kind, count in zip(*exits, strict=True)]
     return Table("Round trips", ("figure", "value"), rows, note="Profits and costs in cash.")
 

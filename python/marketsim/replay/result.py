@@ -32,6 +32,7 @@ from marketsim.replay.account import Account
 from marketsim.replay.frames import (
     KeptRun,
     fills_frame,
+    holding_growth,
     orders_frame,
     round_trips,
     traded_value,
@@ -165,16 +166,9 @@ class ReplayResult:
 
         Splits and dividends of the replay count.
         """
-        close = self.bars.close
-        found = np.zeros(len(close))
-        found[1:] = self._events(close[1:]) / close[:-1] - 1.0
+        found = np.zeros(len(self.bars))
+        found[1:] = holding_growth(self.bars.close, *self._paid) - 1.0
         return found
-
-    def _events(self, close: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """What a share held at the close before is worth now."""
-        dividend, split = self._paid
-        held = close if dividend is None else close + dividend[1:]
-        return held if split is None else held * split[1:]
 
     @cached_property
     def round_trips(self) -> Trades:
@@ -266,6 +260,7 @@ class ReplayResult:
         path: str | os.PathLike[str],
         *,
         indicators: Mapping[str, npt.ArrayLike] | None = None,
+        home: str = "",
     ) -> Path:
         """Write one offline HTML file, whole or not at all; returns its path.
 
@@ -273,6 +268,7 @@ class ReplayResult:
             path: ends in .html or .htm.
             indicators: lines [bar] to draw on the candles, by name; None for the features that lie
                 in the range of the prices.
+            home: file of the page that links this one, such as "index.html"; empty for none.
 
         Raises:
             ArgumentError: a path that cannot be one, a line of another length.
@@ -280,7 +276,7 @@ class ReplayResult:
         from marketsim.replay.reporting import report_data
         from marketsim.report.html import write_report
 
-        return write_report(report_data(self, indicators), path)
+        return write_report(report_data(self, indicators, home), path)
 
     def _repr_html_(self) -> str:
         """The figures and notes for a notebook."""

@@ -88,7 +88,9 @@ def replay_symbols(
         raise order_error(
             plans[of].bars, (bar, request, defect), together.buffers.requests, f" of {of}"
         )
-    return SymbolsResult({s: p.bars for s, p in plans.items()}, run, account, index)
+    bars = {symbol: plan.bars for symbol, plan in plans.items()}
+    paid = {symbol: (plan.dividend, plan.split) for symbol, plan in plans.items()}
+    return SymbolsResult(bars, run, account, index, paid)
 
 
 def _check_plans(plans: Any) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +17,22 @@ import pandas as pd
 from marketsim import _core
 from marketsim.arguments import as_flag
 from marketsim.bars import Bars
-from marketsim.metrics import Performance, bands_frame, bands_lines, least_bars, performance
+from marketsim.metrics import (
+    Performance,
+    Trades,
+    TradeStatistics,
+    bands_frame,
+    bands_lines,
+    least_bars,
+    performance,
+    trade_statistics,
+)
 from marketsim.replay.account import Account
 from marketsim.replay.frames import (
     fills_frame,
+    holding_growth,
     orders_frame,
+    round_trips,
     rows_of,
     traded_value,
     trades_frame,
@@ -73,16 +87,18 @@ class SymbolsResult:
         run: _core.SharedRun,
         account: Account,
         index: pd.DatetimeIndex,
+        paid: Mapping[str, tuple[Any, Any]] | None = None,
     ) -> None:
         self.bars: dict[str, Bars] = dict(bars)
         self.symbols: tuple[str, ...] = tuple(bars)
         self.account: Account = account
         self._run: _core.SharedRun | _Kept = run
         self._index = index
+        self._paid = dict(paid or {})  # dividends and splits, by symbol
 
     def __getstate__(self) -> dict[str, Any]:
         # The engine's memory becomes arrays; what is computed on demand is computed again.
-        names = ("bars", "symbols", "account", "_index")
+        names = ("bars", "symbols", "account", "_index", "_paid")
         state = {name: getattr(self, name) for name in names}
         run = self._run
         return state | {"_run": run if isinstance(run, _Kept) else _Kept(run, len(self.symbols))}
@@ -178,6 +194,64 @@ class SymbolsResult:
             traded=traded / np.where(path[:-1] > 0.0, path[:-1], np.inf),
         )
 
+    @cached_property
+    def buy_and_hold(self) -> Floats:
+        """Returns [bar] of equal cash in each symbol from its first close on, without costs.
+
+        Splits and dividends of the replay count.
+        """
+        total = np.zeros(len(self._index))
+        for symbol, bars in self.bars.items():
+            # A bar without a price keeps the last one.
+            close = np.asarray(pd.Series(bars.close).ffill(), dtype=np.float64)
+            change = holding_growth(close, *self._paid.get(symbol, (None, None)))
+            growth = np.ones(len(bars) + 1)  # 1 before the first bar
+            growth[2:] = np.cumprod(np.where(np.isnan(change), 1.0, change))
+            total += growth[np.searchsorted(bars.frame.index, self._index, side="right")]
+        path = np.concatenate(([float(len(self.bars))], total))
+        return path[1:] / path[:-1] - 1.0
+
+    @cached_property
+    def holding(self) -> Performance:
+        """All figures of `marketsim.metrics.performance` of `buy_and_hold`."""
+        periods, sessions = self._year
+        return performance(
+            self.buy_and_hold,
+            periods_per_year=periods,
+            sessions_per_year=sessions,
+            position=np.ones(len(self._index)),
+        )
+
+    @cached_property
+    def round_trips(self) -> Trades:
+        """Round trips of all symbols as `marketsim.metrics.Trades`, by their entries.
+
+        Bars are those of the account; gross, costs and net are in cash.
+        """
+        parts = []
+        for i, symbol in enumerate(self.symbols):
+            own = self.bars[symbol].frame.index
+            found = round_trips(self._run.trades(i), self._run.fills(i), len(own))
+            at = np.searchsorted(self._index, own)
+            parts.append(
+                dataclasses.replace(
+                    found, entry_bar=at[found.entry_bar], exit_bar=at[found.exit_bar]
+                )
+            )
+        order = np.argsort(np.concatenate([part.entry_bar for part in parts]), kind="stable")
+        columns = (field.name for field in dataclasses.fields(Trades))
+        return Trades(
+            **{
+                name: np.concatenate([getattr(part, name) for part in parts])[order]
+                for name in columns
+            }
+        )
+
+    @cached_property
+    def statistics(self) -> TradeStatistics:
+        """`marketsim.metrics.trade_statistics` of the round trips, in cash."""
+        return trade_statistics(self.round_trips)
+
     @property
     def trades(self) -> pd.DataFrame:
         """One row a round trip: its symbol, and the columns of `ReplayResult.trades`."""
@@ -234,6 +308,24 @@ class SymbolsResult:
                 }
             )
         return pd.DataFrame(rows, pd.Index(self.symbols, name="symbol"))
+
+    def report(self, path: str | os.PathLike[str], *, home: str = "") -> Path:
+        """Write one offline HTML file, whole or not at all; returns its path.
+
+        It shows the equity of the account against buy and hold, the figures of each symbol, and
+        the round trips.
+
+        Args:
+            path: ends in .html or .htm.
+            home: file of the page that links this one, such as "index.html"; empty for none.
+
+        Raises:
+            ArgumentError: a path that cannot be one.
+        """
+        from marketsim.replay.symbols_reporting import report_data
+        from marketsim.report.html import write_report
+
+        return write_report(report_data(self, home), path)
 
     def notes(self) -> list[str]:
         """What a reader of the figures has to know, in sentences."""

@@ -31,7 +31,10 @@ def clean(text: object) -> str:
     """
     if isinstance(text, Markup):
         return text
-    lines = _LINE_ENDS.sub("\n", str(text)).translate(_PICTURES)
+    text = str(text)
+    if text.isprintable():  # no control, override, surrogate or noncharacter
+        return text
+    lines = _LINE_ENDS.sub("\n", text).translate(_PICTURES)
     return _UNUSABLE.sub("\N{REPLACEMENT CHARACTER}", lines)
 
 

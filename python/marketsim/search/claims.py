@@ -1,4 +1,4 @@
-"""Claims of parts of a grid, so that processes that begin the same one share its work."""
+"""Locks between searches: of parts of a grid, whose work is shared, and of files of returns."""
 
 from __future__ import annotations
 
@@ -25,18 +25,28 @@ def claim(ledger: Path, keys: Iterable[bytes], *, wait: bool) -> Iterator[bool]:
     """
     digest = blake3.blake3(b"".join(keys)).hexdigest(8)
     path = ledger.with_name(f"{ledger.name}.{digest}.lock")
-    held = _locked(path, wait)
+    held = take_lock(path, wait=wait)
     try:
         yield held is not None
     finally:
         if held is not None:
-            with suppress(FileNotFoundError):
-                path.unlink()
-            os.close(held)
+            let_go(path, held)
 
 
-def _locked(path: Path, wait: bool) -> int | None:
-    """The descriptor of a locked file; None where another process has locked it."""
+def let_go(path: Path, held: int) -> None:
+    """Remove a file that `take_lock` locked, and its lock."""
+    with suppress(FileNotFoundError):
+        path.unlink()
+    os.close(held)
+
+
+def take_lock(path: Path, *, wait: bool) -> int | None:
+    """Lock a file, made for it; returns its descriptor, None where another process has locked it.
+
+    Args:
+        path: the file.
+        wait: until the other one lets go.
+    """
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:

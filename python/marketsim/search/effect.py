@@ -30,6 +30,12 @@ def check_names(objective: Callable[..., Any], names: Iterable[str]) -> None:
     Example:
         >>> check_names(lambda fast, slow: 0.0, ["fast", "slow"])
     """
+    names = list(names)
+    if "report" in names:
+        raise ArgumentError(
+            "a parameter cannot be named 'report', which is how an objective reports to a pruner: "
+            "give it another name"
+        )
     try:
         parameters = inspect.signature(objective).parameters
     except (TypeError, ValueError):  # a compiled function does not say

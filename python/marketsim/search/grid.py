@@ -240,7 +240,8 @@ class _Run:
                     self.compute_rows(rows)
                     bar.advance(len(rows))
                 return reused
-            # What another process computes at this time is left to it, and read in the end.
+            # What another process computes at this time is left to it, and read in the end. Not
+            # where returns go to a file: it needs the rows of all sets, and has one writer.
             for wait in (False, True):
                 others = []
                 for rows in parts:
@@ -280,9 +281,11 @@ class _Run:
         known = self.ledger.known(keys)
         # A record without net returns is no answer where the ledger is to keep them.
         needs_net = self.file is None and getattr(self.objective, "keep_net", False)
+        # Nor is one whose returns went to another file.
+        kept = np.ones(len(rows), np.bool_) if self.file is None else self.file.written(rows)
         for at, (row, key) in enumerate(zip(rows.tolist(), keys, strict=False)):
             found = known.get(key)
-            if found is None or (needs_net and not found.has_net):
+            if found is None or (needs_net and not found.has_net) or not kept[at]:
                 continue
             if found.status == "complete":
                 done[at], self.scores[row] = True, found.score
@@ -317,7 +320,8 @@ class _Run:
                 failed.append(one)
         if not failed:  # alone they all ran: it is no set's fault
             raise error
-        more = f"; {len(failed) - 1:,} other sets failed too" if len(failed) > 1 else ""
+        count = len(failed) - 1
+        more = f"; {count:,} other set{'s' * (count > 1)} failed too" if count else ""
         kept = "the ledger has the others" if self.ledger is not None else "the others ran"
         raise StrategyError(
             f"{failed[0]}{more}; {kept} of this batch: mend the strategy, or leave sets out (where)"

@@ -118,7 +118,10 @@ class GridResult:
             f"{plateau.score:.6g}",
         ]
         if self.returns is None:
-            lines.append("luck       unknown without the net returns: grid(..., returns=PATH)")
+            kept = ", or search.best_result of a ledger that keeps them" if self.trial_keys else ""
+            lines.append(
+                f"luck       unknown without the net returns: grid(..., returns=PATH){kept}"
+            )
             return "\n".join(lines)
         deflated = deflated_sharpe_ratio(self.returns, strategy=self.best, variance=None
                                          if len(self) > 1 else 0.0)  # fmt: skip

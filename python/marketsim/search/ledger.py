@@ -52,7 +52,6 @@ from marketsim.search.trial import (
     LedgerSummary,
     Question,
     Trial,
-    canonical,
 )
 
 Floats = npt.NDArray[np.float64]
@@ -149,6 +148,12 @@ class Ledger:
         self.path, self.mode = check_path("path", path), check_one_of("mode", mode, ("a", "r"))
         if mode == "r" and not self.path.is_file():
             raise StoreNotFoundError(f"there is no ledger {self.path}")
+        if mode == "a" and (self.path.is_dir() or not self.path.parent.is_dir()):
+            raise StoreWriteError(
+                f"the ledger {self.path} is a folder: give the path of a file"
+                if self.path.is_dir()
+                else f"ledger {self.path}: there is no folder {self.path.parent}; make it first"
+            )
         self._check_empty()
         with self._explained("opened"):
             self._connection = self._open_in_time()
@@ -385,29 +390,24 @@ class Ledger:
             ArgumentError: another direction than "maximize" or "minimize".
         """
         with self._explained("read"):
-            counts = dict(
-                self._connection.execute(
-                    "SELECT status, count(*) FROM trials WHERE study = ? GROUP BY status",
-                    (check_name("study", study),),
-                )
-            )
-            unknown = self._connection.execute(
-                "SELECT count(*) FROM trials WHERE study = ? AND status = 'complete' "
-                f"AND (score IS NULL OR NOT {_FINITE})",
+            rows = self._connection.execute(
+                f"SELECT status, count(*), count(CASE WHEN {_FINITE} THEN 1 END) FROM trials "
+                "WHERE study = ? GROUP BY question, status",  # as the index has them
                 (check_name("study", study),),
-            ).fetchone()[0]
+            ).fetchall()
             different = self._connection.execute(
                 "SELECT count(DISTINCT key) FROM trials WHERE study = ?",
                 (check_name("study", study),),
             ).fetchone()[0]
         best = self.best(study, 1, direction=direction, question=question)
+        counts = {status: sum(row[1] for row in rows if row[0] == status) for status in STATUSES}
         return LedgerSummary(
             sum(counts.values()),
             different,
-            counts.get("complete", 0),
-            counts.get("failed", 0),
-            counts.get("pruned", 0),
-            unknown,
+            counts["complete"],
+            counts["failed"],
+            counts["pruned"],
+            sum(count - finite for status, count, finite in rows if status == "complete"),
             best[0] if best else None,
         )
 
@@ -646,6 +646,7 @@ def opened(ledger: LedgerLike, mode: str = "a") -> Iterator[Ledger]:
 
 # Neither NaN (NULL), infinity nor text, which somebody may have written into the file.
 _FINITE = f"score BETWEEN {-sys.float_info.max!r} AND {sys.float_info.max!r}"
+_in_order = json.JSONEncoder(sort_keys=True).encode
 _INSERT = (
     "INSERT INTO trials (key, study, params, seed, split, data, code, settings, metric, direction, "
     "question, status, score, metrics, error, seconds, recorded) "
@@ -671,13 +672,14 @@ def _row(trial: Trial) -> tuple[Any, ...]:
         raise ArgumentError(f"metrics must be numbers by name (text): got {trial.metrics!r:.80}")
     score = as_number("score", trial.score, "a number, NaN for none")
     metrics = {
-        name: value if math.isfinite(value := as_number(name, figure)) else None
+        name: value if math.isfinite(value) else None
         for name, figure in trial.metrics.items()
+        for value in (figure if type(figure) is float else as_number(name, figure),)
     }
     return (
         trial.key,
         trial.study,
-        canonical(trial.params),
+        trial.text,
         int(trial.seed),
         trial.split,
         trial.data,
@@ -688,7 +690,7 @@ def _row(trial: Trial) -> tuple[Any, ...]:
         trial.question.digest,
         trial.status,
         score if math.isfinite(score) else None,  # neither NaN nor infinity can be best
-        json.dumps(metrics, sort_keys=True),
+        _in_order(metrics),
         str(trial.error).encode("utf-8", "backslashreplace").decode(),
         as_number("seconds", trial.seconds),
         time.time(),
@@ -747,9 +749,13 @@ def _net(trial: Trial) -> bytes | None:
     if trial.net is None:
         return None
     returns = as_numbers("net", trial.net, np.float64)
-    if returns.ndim != 1 or not np.isfinite(returns).all():
+    if returns.ndim != 1:
+        raise ArgumentError(f"net returns of a trial must be [bar]: got shape {returns.shape}")
+    wrong = np.flatnonzero(~np.isfinite(returns))
+    if len(wrong):
         raise ArgumentError(
-            f"net returns of a trial must be [bar] in finite numbers: got shape {returns.shape}"
+            f"net returns of a trial must be finite: got {returns[wrong[0]]} at bar {wrong[0]} "
+            f"({len(wrong):,} in all); a bar without a position has a return of 0"
         )
     return returns.astype("<f8").tobytes()
 

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -37,6 +37,9 @@ from marketsim.search.optuna_storage import check_identity, open_study
 from marketsim.search.samplers import cell_of, named_pruner, named_sampler
 from marketsim.search.spaces import Choice, Dimension, Int, as_space
 from marketsim.search.trial import Known, Trial, canonical, trial_key
+
+if TYPE_CHECKING:
+    from marketsim.cluster import Cluster, TrialTasks
 
 # Parameters to a score, to scores of several objectives, or to figures with "score" among them.
 TrialObjective: TypeAlias = Callable[..., float | Sequence[float] | Mapping[str, Any]]
@@ -125,9 +128,18 @@ class TuningResult:
             why = (
                 f"{complete:,} are complete, and none of them meets the constraints"
                 if complete
-                else f"{names.count('FAIL'):,} failed, {names.count('PRUNED'):,} were pruned"
+                else f"{names.count('FAIL'):,} failed, or their scores are NaN or infinite; "
+                f"{names.count('PRUNED'):,} were pruned"
             )
             raise ArgumentError(f"none of the {len(self):,} trials has a score: {why}") from error
+
+
+def check_jobs(jobs: int, cluster: str | Cluster | None) -> int:
+    """Return jobs; raises ArgumentError below 1, or above it with a cluster."""
+    jobs = check_whole("jobs", jobs, 1)
+    if cluster is not None and jobs > 1:
+        raise ArgumentError(f"jobs and cluster exclude each other: got jobs={jobs} and a cluster")
+    return jobs
 
 
 def params_of(trial: Any) -> dict[str, Any]:
@@ -141,6 +153,7 @@ def optuna(
     *,
     trials: int,
     jobs: int = 1,
+    cluster: str | Cluster | None = None,
     sampler: str | Any = "tpe",
     pruner: str | Any = None,
     seed: int = 0,
@@ -172,6 +185,9 @@ def optuna(
             trial that returns the parameters, for those that depend on one another.
         trials: finished trials to have in the end, those in the storage included.
         jobs: processes that evaluate trials at the same time; see `marketsim.processes`.
+        cluster: "auto", the address of a Ray head, or what `marketsim.cluster.connect` gave: each
+            of the cluster's CPUs evaluates a trial instead of `jobs` processes. Sampler, storage
+            and ledger stay here.
         sampler: "tpe", "cmaes", "gp", "grid", "nsga2", "qmc", "random", or a sampler of Optuna.
         pruner: "none", "median", "halving", "hyperband", or a pruner of Optuna; None: Optuna's own.
         seed: of the sampler.
@@ -202,7 +218,8 @@ def optuna(
     Raises:
         MissingDependencyError: optuna is not installed (the extra `search`).
         ArgumentError: an empty or contradictory space, no trial to do, a score that is no number, a
-            parameter that the objective does not take.
+            parameter that the objective does not take; jobs above 1 with a cluster.
+        ClusterError: as `marketsim.cluster.connect`.
         NoEffectError: a parameter changes nothing; `.result` holds what was found.
         UnknownNameError: another name of a sampler or pruner.
         StorageError: the storage is no journal of Optuna, another version wrote it, or its study
@@ -227,7 +244,7 @@ def optuna(
     function: TrialObjective = getattr(objective, "one", objective)
     if dimensions is not None:
         check_names(function, dimensions)
-    trials, jobs = check_whole("trials", trials, 1), check_whole("jobs", jobs, 1)
+    trials, jobs = check_whole("trials", trials, 1), check_jobs(jobs, cluster)
     if not is_whole(seed) or not 0 <= seed < 1 << 32:
         raise ArgumentError(
             f"seed must be a whole number from 0 to {(1 << 32) - 1:,}: got {seed!r}"
@@ -236,6 +253,11 @@ def optuna(
     direction = best_direction(objective) if direction is None else direction
     directions = _directions(direction)
     check_one_of("without_effect", without_effect, ("refuse", "keep"))
+    if len(directions) > 1 and "report" in _argument_names(function):
+        raise ArgumentError(
+            "trials of several objectives cannot be pruned: got an objective with an argument "
+            "report; leave it out, or give a single direction"
+        )
     identities = filed_as(objective, data, code)
     filed = {
         "seed": seed, "split": split, "direction": ",".join(directions), **identities
@@ -256,7 +278,9 @@ def optuna(
 
         def seeded(number: int) -> Any:
             more = 0 if str(sampler) == "grid" else number  # a grid has one order of cells
-            return named_sampler(package, sampler, seed + more, dimensions)
+            return named_sampler(
+                package, sampler, seed + more, dimensions, objectives=len(directions)
+            )
 
         found.sampler = seeded(before)
         suggest = _suggestions(dimensions) if dimensions is not None else space
@@ -265,12 +289,14 @@ def optuna(
             package, found, function, suggest, book, study, filed, caught, bounds,
             depends=dimensions is None, excludes=getattr(objective, "excludes", lambda params: ""),
             keeps_net=bool(getattr(objective, "keep_net", False)),
+            compares=without_effect == "refuse" and dimensions is not None,
             first=before, seeded=seeded if storage is not None else None,
         )  # fmt: skip
         earlier = len(TuningResult(found, 0))
-        run.go(trials, jobs, progress)
+        run.go(trials, jobs, cluster, progress)
         result = TuningResult(found, run.reused, filed, earlier)
-        if without_effect == "refuse" and dimensions is not None:
+        if run.compares:
+            assert dimensions is not None
             run.refuse_without_effect(dimensions, result)
     return result
 
@@ -308,22 +334,23 @@ class _Run:
     depends: bool  # parameters on one another
     excludes: Callable[[Mapping[str, Any]], str]  # the condition that a set does not meet
     keeps_net: bool  # the ledger is to keep net returns
+    compares: bool  # parameters without effect are looked for in the end
     first: int | None  # number of its first trial, as long as none was asked for
     seeded: Callable[[int], Any] | None  # its sampler; None where no other search can take part
     reused: int = 0
 
     def __post_init__(self) -> None:
-        self.found: dict[bytes, tuple[float, ...] | None] = {}  # of sets, to compare
+        self.found: dict[str, tuple[float, ...] | None] = {}  # of sets, to compare
         self.recorded = set() if self.ledger is None else self.ledger.keys(self.name)
         self.answers = is_known(*(self.filed[name] for name in ("code", "settings", "metric")))
         self.reports = "report" in _argument_names(self.objective)
         self.count = len(self.study.directions)
 
-    def go(self, trials: int, jobs: int, progress: Progress) -> None:
+    def go(self, trials: int, jobs: int, cluster: str | Cluster | None, progress: Progress) -> None:
         """Run trials until there are as many finished ones."""
         finished = self.finished()
         label = f"search of {self.name}"
-        if jobs == 1:
+        if jobs == 1 and cluster is None:
             with ProgressBar(trials, label, enabled=progress, unit="trials") as bar:
                 bar.skip(min(finished, trials))
                 while finished < trials:
@@ -337,18 +364,33 @@ class _Run:
             return
         # Processes first: a bar may have a thread, and threads do not survive a fork.
         with (
-            Workers(self.objective, jobs, reports=self.reports) as workers,
+            self.workers(jobs, cluster) as workers,
             ProgressBar(trials, label, enabled=progress, unit="trials") as bar,
         ):
             bar.skip(min(finished, trials))
             self.go_in_processes(workers, finished, trials, bar)
+
+    @contextmanager
+    def workers(self, jobs: int, cluster: str | Cluster | None) -> Iterator[Workers | TrialTasks]:
+        """Processes of this machine, or the tasks of a cluster."""
+        if cluster is None:
+            with Workers(self.objective, jobs, reports=self.reports) as workers:
+                yield workers
+            return
+        from marketsim.cluster import TrialTasks, connected
+
+        with (
+            connected(cluster) as found,
+            TrialTasks(found, self.objective, reports=self.reports) as tasks,
+        ):
+            yield tasks
 
     def now_finished(self, known: int) -> int:
         """Finished trials, those of other searches in the storage too; `known`: of this one."""
         return known if self.seeded is None else self.finished()
 
     def go_in_processes(
-        self, workers: Workers, finished: int, trials: int, bar: ProgressBar
+        self, workers: Workers | TrialTasks, finished: int, trials: int, bar: ProgressBar
     ) -> None:
         more = True
         running: dict[int, _Asked] = {}
@@ -461,7 +503,7 @@ class _Run:
         scores = self.scores_of(known)
         if not all(map(math.isfinite, scores)):
             return False
-        self.constrain(asked.trial, {**known.metrics, "score": known.score})
+        self.constrain(asked.trial, known.metrics, known.score)
         self.study.tell(asked.trial, scores)
         self.reused += 1
         return True
@@ -527,16 +569,17 @@ class _Run:
         states = self.package.trial.TrialState
         # The ledger first: a trial that it has is answered from it when a killed search goes on.
         self.record(asked.params, told, time.perf_counter() - asked.start)
-        if told.status == "complete":
-            self.found[trial_key("", asked.params)] = _telling(told.scores, told.figures)
+        if told.status == "complete" and self.compares:
+            self.found[canonical(asked.params)] = _telling(told.scores, told.figures)
         if told.status == "complete" and all(map(math.isfinite, told.scores)):
-            self.constrain(asked.trial, {**told.figures, "score": told.scores[0]})
+            self.constrain(asked.trial, told.figures, told.scores[0])
             self.study.tell(asked.trial, told.scores)
         else:
             state = states.PRUNED if told.status == "pruned" else states.FAIL
             self.study.tell(asked.trial, state=state)
 
-    def constrain(self, trial: Any, figures: Mapping[str, float]) -> None:
+    def constrain(self, trial: Any, figures: Mapping[str, float], score: float) -> None:
+        figures = {**figures, "score": score} if self.bounds else {}
         for name, (low, high) in self.bounds.items():
             if name not in figures:
                 raise ArgumentError(
@@ -581,7 +624,7 @@ class _Run:
         tried = [dict(trial.params) for trial in complete if set(trial.params) == set(space)]
 
         def probe(params: dict[str, Any]) -> tuple[float, ...] | None:
-            key = trial_key("", params)
+            key = canonical(params)
             if key not in self.found:
                 self.found[key] = self.everything(params)
             return self.found[key]
@@ -652,9 +695,8 @@ def _scores(found: Any, count: int) -> tuple[list[float], dict[str, float], Any]
     if isinstance(found, Mapping):
         if "score" not in found:
             raise ArgumentError(f"the objective's figures need 'score': got {', '.join(found)}")
-        net = found.get("net")
-        figures = {name: value for name, value in found.items() if name not in ("score", "net")}
-        found = found["score"]
+        figures = dict(found)
+        found, net = figures.pop("score"), figures.pop("net", None)
     several = is_list(found) and not (isinstance(found, np.ndarray) and found.ndim == 0)
     try:
         if isinstance(found, str):
@@ -665,7 +707,7 @@ def _scores(found: Any, count: int) -> tuple[list[float], dict[str, float], Any]
     numbers: dict[str, float] = {}
     for name, value in figures.items():
         try:
-            numbers[name] = float(value)
+            numbers[name] = value if type(value) is float else float(value)
         except (TypeError, ValueError) as error:
             raise ArgumentError(
                 f"the objective's figures must be numbers: {name!r} is {value!r:.80}"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Sequence
-from io import BufferedRandom
 from typing import Any
 
 import blake3
@@ -16,6 +14,7 @@ import numpy.typing as npt
 from marketsim.arguments import check_new_file
 from marketsim.atomic import replace_file
 from marketsim.errors import ArgumentError, FileFormatError
+from marketsim.search.claims import let_go, take_lock
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,7 +23,8 @@ class ReturnsFile:
     """Rows of net returns [set, bar], written as they come.
 
     Beside the file stands `<file>.json`, which says by a digest which sets its rows are: a grid
-    that goes on writes to its own file alone.
+    that goes on writes to its own file alone. A row begins with NaN until it is written, as a
+    ledger may know sets whose returns went to another file.
 
     Args:
         path: the file.
@@ -43,60 +43,54 @@ class ReturnsFile:
         self.note = self.path.with_name(self.path.name + ".json")
         self.digest = blake3.blake3(b"".join(keys)).hexdigest(16)
         self.map: npt.NDArray[Any] | None = None
-        self.lock: BufferedRandom | None = None
-        self.resumed = resume and self.path.exists() and self.note.exists()
-        if self.resumed:
-            self._take()
-            try:
-                self._check()
-            except BaseException:
-                self.release()
-                raise
-            self.map = np.load(self.path, mmap_mode="r+", allow_pickle=False)
-
-    def _take(self) -> None:
-        """Keep other grids from writing the file until it is closed.
-
-        Raises:
-            ArgumentError: another grid is writing it.
-        """
-        self.lock = self.path.open("r+b")
-        try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self.lock.close()
+        self._lock = self.path.with_name(f"{self.path.name}.lock")
+        self._held = take_lock(self._lock, wait=False)
+        if self._held is None:
             raise ArgumentError(
                 f"another grid is writing {self.path}: wait for it, or give another path"
-            ) from error
+            )
+        try:
+            if self.path.exists() and not self.note.exists():
+                raise ArgumentError(
+                    f"{self.path} exists and is no file of a grid's net returns: give another "
+                    "path, or remove it"
+                )
+            self.resumed = resume and self.path.exists() and self._check()
+            if self.resumed:
+                self.map = np.load(self.path, mmap_mode="r+", allow_pickle=False)
+        except BaseException:
+            self.release()
+            raise
 
     def release(self) -> None:
         """Let others write the file."""
-        if self.lock is not None:
-            self.lock.close()
+        held, self._held = self._held, None
+        if held is not None:
+            let_go(self._lock, held)
 
     def _begin(self, bars: int) -> npt.NDArray[Any]:
         """A new file; who reads an old one goes on reading that."""
-        if self.path.exists() and not self.note.exists():
-            raise ArgumentError(
-                f"{self.path} exists and is no file of a grid's net returns: give another path, or "
-                "remove it"
-            )
-        if self.path.exists():
-            self._take()
-            self.path.unlink()
-            self.release()
+        self.path.unlink(missing_ok=True)
         found = np.lib.format.open_memmap(
             self.path, mode="w+", dtype=np.float64, shape=(self.sets, bars)
         )
-        self._take()
-        replace_file(self.note, json.dumps({"sets": self.digest}).encode())
+        found[:, :1] = np.nan
+        replace_file(self.note, json.dumps({"sets": self.digest, "unwritten": "NaN"}).encode())
         return found
 
-    def _check(self) -> None:
+    def written(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Whether the file has the returns of some sets."""
+        if self.map is None:
+            return np.zeros(len(rows), dtype=np.bool_)
+        return np.asarray(~np.isnan(self.map[rows, :1]).any(axis=1))
+
+    def _check(self) -> bool:
+        """Whether the file can be continued: it says which rows it has."""
         try:
-            found = json.loads(self.note.read_text(encoding="utf-8"))["sets"]
+            noted = json.loads(self.note.read_text(encoding="utf-8"))
+            found, marks = noted["sets"], bool(noted.get("unwritten") == "NaN")
             shape = np.load(self.path, mmap_mode="r", allow_pickle=False).shape
-        except (ValueError, KeyError, OSError, TypeError) as error:
+        except (ValueError, KeyError, OSError, TypeError, AttributeError) as error:
             raise FileFormatError(
                 f"{self.path} cannot be continued: {error}; give another path, or delete it and "
                 f"{self.note.name} to begin anew"
@@ -105,6 +99,7 @@ class ReturnsFile:
             raise ArgumentError(
                 f"{self.path} holds returns of other sets, bars or settings: give another path"
             )
+        return marks
 
     def write(self, rows: npt.NDArray[np.int64], net: Floats) -> None:
         """Write the returns of some sets; they are in the file when this returns."""
@@ -114,7 +109,8 @@ class ReturnsFile:
             raise ArgumentError(
                 f"net returns have {net.shape[1]} bars, those before {self.map.shape[1]}"
             )
-        self.map[rows] = net
+        self.map[rows, 1:] = net[:, 1:]
+        self.map[rows, :1] = net[:, :1]  # last, as it says that the row is there
 
     def close(self) -> Floats | None:
         """Flush the file and map it again to be read; None where nothing was written."""

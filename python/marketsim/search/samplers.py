@@ -27,15 +27,27 @@ PRUNERS = {
 
 
 def named_sampler(
-    package: Any, sampler: str | Any, seed: int, space: Mapping[str, Dimension] | None
+    package: Any,
+    sampler: str | Any,
+    seed: int,
+    space: Mapping[str, Dimension] | None,
+    *,
+    objectives: int = 1,
 ) -> Any:
     """A sampler of Optuna by its name here, or the sampler itself.
 
     Raises:
         UnknownNameError: no such name.
         MissingDependencyError: a package that it needs is not installed.
-        ArgumentError: the grid sampler without values by name.
+        ArgumentError: the grid sampler without values by name, CMA-ES with several objectives.
     """
+    if objectives > 1 and (
+        sampler == "cmaes" or isinstance(sampler, package.samplers.CmaEsSampler)
+    ):
+        raise ArgumentError(
+            f"CMA-ES searches a single objective: got {objectives} directions; take the sampler "
+            "tpe, gp or nsga2, or give a single direction"
+        )
     if not isinstance(sampler, str):
         return _own("sampler", sampler, package.samplers.BaseSampler, SAMPLERS)
     if sampler not in SAMPLERS:

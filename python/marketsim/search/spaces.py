@@ -77,7 +77,7 @@ class Choice:
         values: at least one, each once.
 
     Raises:
-        ArgumentError: no value, one twice, or of another type.
+        ArgumentError: no value, one twice (1, 1.0 and True are equal), or of another type.
 
     Example:
         >>> Choice(["sma", "ema"]).values
@@ -99,8 +99,8 @@ class Choice:
                 )
             if isinstance(value, float) and not math.isfinite(value):
                 raise ArgumentError(f"Choice takes finite numbers: got {value!r}")
-        if len({(type(value), value) for value in self.values}) < len(self.values):
-            raise ArgumentError(f"Choice has a value twice: {self.values!r}")
+        if len(set(self.values)) < len(self.values):  # True is 1, and samplers cannot tell
+            raise ArgumentError(f"Choice has a value twice, or equal ones: {self.values!r}")
 
 
 Dimension: TypeAlias = Float | Int | Choice

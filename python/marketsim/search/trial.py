@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import blake3
@@ -25,6 +25,9 @@ Floats = npt.NDArray[np.float64]
 STATUSES = ("complete", "failed", "pruned")
 # Settings of a result that was recorded by hand: nothing says what they were.
 BY_HAND = "by hand"
+
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_quoted = json.JSONEncoder().encode
 
 
 @dataclass(frozen=True)
@@ -66,19 +69,14 @@ class Trial:
     @cached_property
     def key(self) -> bytes:
         """Digest of what was tried, 16 bytes: not of what came of it."""
-        return trial_key(
-            self.study,
-            self.params,
-            seed=self.seed,
-            split=self.split,
-            data=self.data,
-            code=self.code,
-            settings=self.settings,
-            metric=self.metric,
-            direction=self.direction,
-        )
+        return _key(self.study, self.text, self.seed, self.question)
 
-    @property
+    @cached_property
+    def text(self) -> str:
+        """Its parameters as JSON, see `canonical`."""
+        return canonical(self.params)
+
+    @cached_property
     def question(self) -> Question:
         """What its score answers."""
         return Question(
@@ -103,9 +101,7 @@ class Question(NamedTuple):
     @property
     def digest(self) -> bytes:
         """16 bytes; results that were recorded by hand are one question, whatever made them."""
-        parts = self._replace(code="") if self.settings == BY_HAND else self
-        digest: bytes = blake3.blake3(json.dumps(parts).encode()).digest(16)
-        return digest
+        return _question_digest(self._replace(code="") if self.settings == BY_HAND else self)
 
     def words(self, beside: Question | None = None) -> str:
         """The same in words, fingerprints cut short; `beside`: what differs from that one alone."""
@@ -123,6 +119,12 @@ class Question(NamedTuple):
         parts["settings"] = settings_beside(self.settings, beside.settings)
         differ = [name for name in parts if getattr(self, name) != getattr(beside, name)]
         return ", ".join(parts[name] for name in differ)
+
+
+@lru_cache(maxsize=64)
+def _question_digest(question: Question) -> bytes:
+    digest: bytes = blake3.blake3(json.dumps(question).encode()).digest(16)
+    return digest
 
 
 class Known(NamedTuple):
@@ -242,14 +244,32 @@ def trial_key(
         >>> trial_key("s", {"a": 1, "b": 2}) == trial_key("s", {"b": 2, "a": 1})
         True
     """
+    question = Question(data, code, settings, metric, split, direction)
+    return _key(study, canonical(params), seed, question)
+
+
+def _key(study: str, params: str, seed: int, question: Question) -> bytes:
+    """`trial_key` of parameters that are text already."""
     if not is_whole(seed) or not -(1 << 63) <= seed < 1 << 63:
         raise ArgumentError(f"seed must be a whole number of 64 bits: got {seed!r}")
-    question = Question(data, code, settings, metric, split, direction)
+    for text in (study, *question):
+        if type(text) is not str:
+            _check_texts(study, question)
+    head, tail = _around(study, int(seed), question)
+    digest: bytes = blake3.blake3(f"{head}{_quoted(params)}{tail}".encode()).digest(16)
+    return digest
+
+
+@lru_cache(maxsize=64)
+def _around(study: str, seed: int, question: Question) -> tuple[str, str]:
+    """What stands before and after the parameters in the JSON list that a key is the digest of."""
+    _check_texts(study, question)
+    return f"[{_quoted(study)}, ", f", {json.dumps([seed, *question])[1:]}"
+
+
+def _check_texts(study: str, question: Question) -> None:
     for name, text in (("study", study), *question._asdict().items()):
         _check_text(name, text)
-    identity = json.dumps([study, canonical(params), int(seed), *question])
-    digest: bytes = blake3.blake3(identity.encode()).digest(16)
-    return digest
 
 
 def canonical(params: Mapping[str, Any]) -> str:
@@ -273,7 +293,7 @@ def canonical(params: Mapping[str, Any]) -> str:
         if isinstance(value, str):
             _check_text(f"parameter {name!r}", value)
         plain[name] = value
-    return json.dumps(plain, separators=(",", ":"), ensure_ascii=False)
+    return _compact(plain)
 
 
 def _check_text(name: str, text: object) -> None:

@@ -6,8 +6,9 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +21,15 @@ from marketsim.search.effect import no_effect
 from marketsim.search.effect import without_effect as parameters_without_effect
 from marketsim.search.identity import filed_as, identity
 from marketsim.search.ledger import LedgerLike
-from marketsim.search.optuna import TuningResult, optuna, params_of
+from marketsim.search.optuna import TuningResult, check_jobs, optuna, params_of
 from marketsim.search.selection import Splitter
 from marketsim.search.spaces import as_space
 from marketsim.search.splits import CombinatorialPurgedSplit, checked_splits
 from marketsim.search.statistics import Statistic, named_statistic
 from marketsim.search.trial import canonical
+
+if TYPE_CHECKING:
+    from marketsim.cluster import Cluster
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -90,6 +94,7 @@ def search_walk_forward(
     statistic: str | Statistic = "sharpe",
     sampler: str = "tpe",
     jobs: int = 1,
+    cluster: str | Cluster | None = None,
     seed: int = 0,
     study: str = "walk forward",
     storage: str | os.PathLike[str] | None = None,
@@ -109,8 +114,8 @@ def search_walk_forward(
         objective: `replay_objective`, `walk_forward_objective`, or a function of parameters by name
             that returns the net returns [bar]. With keep_net=True the ledger keeps the returns of
             each set on all bars, for `evidence`.
-        space, sampler, jobs, seed, storage, ledger, code: as for `optuna`. The ledger files each
-            window's trials under `study` and its split.
+        space, sampler, jobs, cluster, seed, storage, ledger, code: as for `optuna`. The ledger
+            files each window's trials under `study` and its split.
         splitter: as `WalkForwardSplit`; its tests must not share bars, but for those of
             `CombinatorialPurgedSplit`, which are joined into its paths.
         trials: of each window.
@@ -139,14 +144,20 @@ def search_walk_forward(
     if not callable(space):
         as_space(space)
     score = named_statistic(statistic)
+    check_jobs(jobs, cluster)
     runner = _Net(objective, code)
     keeps = runner.keeps
     try:
-        return _searched(
-            runner, space, splitter, statistic, score, without_effect,
-            trials=trials, sampler=sampler, jobs=jobs, seed=seed, study=study, storage=storage,
-            ledger=ledger, progress=progress,
-        )  # fmt: skip
+        with ExitStack() as stack:
+            if cluster is not None:  # once, not for each window
+                from marketsim.cluster import connected
+
+                cluster = stack.enter_context(connected(cluster))
+            return _searched(
+                runner, space, splitter, statistic, score, without_effect,
+                trials=trials, sampler=sampler, jobs=jobs, cluster=cluster, seed=seed, study=study,
+                storage=storage, ledger=ledger, progress=progress,
+            )  # fmt: skip
     finally:
         if hasattr(objective, "one"):
             objective.keep_net = keeps
@@ -163,6 +174,7 @@ def _searched(
     trials: int,
     sampler: str,
     jobs: int,
+    cluster: str | Cluster | None,
     seed: int,
     study: str,
     storage: str | os.PathLike[str] | None,
@@ -179,6 +191,7 @@ def _searched(
             "the tests share bars, which would count twice: use a splitter whose tests follow one "
             "another, such as WalkForwardSplit, or CombinatorialPurgedSplit"
         )
+    apart = jobs > 1 or cluster is not None  # the runs of other processes are not counted here
     chosen: list[dict[str, Any]] = []
     tried: list[dict[str, Any]] = []
     rows = []
@@ -190,6 +203,7 @@ def _searched(
                 space,
                 trials=trials,
                 jobs=jobs,
+                cluster=cluster,
                 sampler=sampler,
                 seed=seed,
                 study=study,
@@ -209,7 +223,7 @@ def _searched(
                     "test_first": test[0], "test_last": test[-1],
                     "in_sample": float(score(net[None, train])[0]),
                     "out_of_sample": float(score(net[None, test])[0]),
-                    "evaluations": len(found) if jobs > 1 else runner.runs - before,
+                    "evaluations": len(found) if apart else runner.runs - before,
                     "seconds": time.perf_counter() - start,
                     **{f"param_{n}": value for n, value in best.items()},
                 }

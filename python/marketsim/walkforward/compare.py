@@ -22,12 +22,13 @@ _HEADS: tuple[tuple[str, str, str], ...] = (
     ("sharpe", "Sharpe", "ratio"),
     ("max_drawdown", "max dd", "depth"),
     ("trades", "trades", "count"),
-    ("difference_bps", "bp/day", "ratio"),
+    ("difference_bps", "diff bp", "ratio"),
     ("p_value", "p", "ratio"),
 )
 COMPARISON_NOTE = (
-    "bp/day: mean daily net return less that of the same strategy in the first run, in basis "
-    "points. p: of no difference, paired by day (Newey-West); – where the days differ."
+    "diff bp: mean net return of a day (of a bar, where it is longer) less that of the same "
+    "strategy in the first run, in basis points. p: of no difference, paired by day "
+    "(Newey-West); – where the days differ."
 )
 
 

@@ -133,6 +133,11 @@ def part_of_orders(orders: Orders, first: int, stop: int) -> Orders:
     return replace(orders, **{name: array[first:stop] for name, array in _arrays(orders).items()})
 
 
+def orders_at(orders: Orders, places: npt.NDArray[np.int64]) -> Orders:
+    """Copy the orders of some bars, by their places."""
+    return replace(orders, **{name: array[places] for name, array in _arrays(orders).items()})
+
+
 def joined_orders(parts: Sequence[Orders]) -> Orders:
     """Concatenate the orders of several stretches of bars.
 

@@ -57,6 +57,10 @@ class Fit(NamedTuple):
         """Slice bars first .. stop - 1; views."""
         return Fit(self.high[first:stop], self.low[first:stop], self.in_sample[first:stop])
 
+    def at(self, places: npt.NDArray[np.int64]) -> Fit:
+        """Copy the offsets of some bars, by their places."""
+        return Fit(self.high[places], self.low[places], self.in_sample[places])
+
     @classmethod
     def none(cls, count: int) -> Fit:
         """Return offsets of 0, for orders that are not fitted."""

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, overload
 
 import pandas as pd
 
 from marketsim.arguments import as_flag, check_whole
 from marketsim.bars import Bars, read_bars
+from marketsim.bars.market import AssetClass
 from marketsim.errors import ArgumentError
 from marketsim.forecasts import ForecastPlan, StoreLike, open_store
-from marketsim.kernels.rules import check_device
+from marketsim.kernels.rules import Fill, check_device
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds
 from marketsim.models import Model, load_model
+from marketsim.models.traits import TargetKind
 from marketsim.progress import Progress
 from marketsim.strategies import BarStrategy, Strategy, select_strategies
 from marketsim.walkforward.benchmark import BenchmarkLike, benchmark_series, resolve_benchmark
@@ -24,7 +26,7 @@ from marketsim.walkforward.inputs import Forecasts, ModelCard, RunInputs, foreca
 from marketsim.walkforward.probe import probe_model
 from marketsim.walkforward.result import WalkForwardResult
 from marketsim.walkforward.run import BASELINE_STRATEGIES, Run
-from marketsim.walkforward.settings import VolumeCap, check_volumes, resolve_settings
+from marketsim.walkforward.settings import Execution, VolumeCap, check_volumes, resolve_settings
 from marketsim.walkforward.universe import PreparedUniverse, prepare_universe
 from marketsim.walkforward.windows import SIMULATIONS, Windows, plan_windows, rows_between
 
@@ -36,7 +38,7 @@ def prepare(
     bars: AnyBars,
     model: str | os.PathLike[str] | Model = ...,
     *,
-    simulations: int | str | None = ...,
+    simulations: int | Literal["all"] | None = ...,
     start: Any = ...,
     end: Any = ...,
     window: int = ...,
@@ -44,7 +46,7 @@ def prepare(
     purge: int = ...,
     embargo: int = ...,
     calendar: str | None = ...,
-    targets: str | None = ...,
+    targets: TargetKind | None = ...,
     store: StoreLike = ...,
     progress: Progress = ...,
 ) -> Prepared: ...
@@ -55,7 +57,7 @@ def prepare(
     bars: Mapping[str, Bars] | Sequence[Bars],
     model: str | os.PathLike[str] | Model = ...,
     *,
-    simulations: int | str | None = ...,
+    simulations: int | Literal["all"] | None = ...,
     start: Any = ...,
     end: Any = ...,
     window: int = ...,
@@ -63,7 +65,7 @@ def prepare(
     purge: int = ...,
     embargo: int = ...,
     calendar: str | None = ...,
-    targets: str | None = ...,
+    targets: TargetKind | None = ...,
     store: StoreLike = ...,
     progress: Progress = ...,
 ) -> PreparedUniverse: ...
@@ -73,7 +75,7 @@ def prepare(
     bars: AnyBars | Mapping[str, Bars] | Sequence[Bars],
     model: str | os.PathLike[str] | Model = "range",
     *,
-    simulations: int | str | None = None,
+    simulations: int | Literal["all"] | None = None,
     start: Any = None,
     end: Any = None,
     window: int = 7,
@@ -81,7 +83,7 @@ def prepare(
     purge: int = 0,
     embargo: int = 0,
     calendar: str | None = None,
-    targets: str | None = None,
+    targets: TargetKind | None = None,
     store: StoreLike = None,
     progress: Progress = True,
 ) -> Prepared | PreparedUniverse:
@@ -187,15 +189,15 @@ class Prepared:
         self,
         strategies: Iterable[str | Strategy | BarStrategy] | str | None = None,
         *,
-        fill: str = "open_aware",
+        fill: Fill = "open_aware",
         fee: float | Costs | None = None,
         aggregate: str = "trimmed_mean_10",
         offset_window: int | None = None,
-        asset_class: str | None = None,
+        asset_class: AssetClass | None = None,
         periods_per_year: float | None = None,
         offset_bounds: Bounds = DEFAULT_BOUNDS,
         volume_cap: VolumeCap | None = None,
-        execution: str | None = None,
+        execution: Execution | None = None,
         risk_free: float = 0.0,
         benchmark: BenchmarkLike | None = None,
         device: str = "cpu",
@@ -257,12 +259,12 @@ def walk_forward(
     bars: Bars | pd.DataFrame | str | os.PathLike[str],
     model: str | os.PathLike[str] | Model = "range",
     *,
-    simulations: int | str | None = None,
+    simulations: int | Literal["all"] | None = None,
     start: Any = None,
     end: Any = None,
     window: int = 7,
     strategies: Iterable[str | Strategy | BarStrategy] | str | None = None,
-    fill: str = "open_aware",
+    fill: Fill = "open_aware",
     fee: float | Costs | None = None,
     aggregate: str = "trimmed_mean_10",
     offset_window: int = 60,
@@ -271,14 +273,14 @@ def walk_forward(
     purge: int = 0,
     embargo: int = 0,
     calendar: str | None = None,
-    asset_class: str | None = None,
+    asset_class: AssetClass | None = None,
     periods_per_year: float | None = None,
     offset_bounds: Bounds = DEFAULT_BOUNDS,
     volume_cap: VolumeCap | None = None,
-    execution: str | None = None,
+    execution: Execution | None = None,
     risk_free: float = 0.0,
     benchmark: BenchmarkLike | None = None,
-    targets: str | None = None,
+    targets: TargetKind | None = None,
     device: str = "cpu",
     check: bool = True,
 ) -> WalkForwardResult:

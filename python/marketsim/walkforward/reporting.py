@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +66,15 @@ def comparison_data(title: str, subtitle: str, comparison: Comparison) -> Report
 def report_data(result: ShownResult) -> ReportData:
     """Collect the tables, figures and provenance of one symbol's report."""
     summary = result.summary()
+    with ThreadPoolExecutor(1) as pool:  # the bootstrap runs beside the rest, without the GIL
+        bands = pool.submit(result.bands)
+        found = _data_without_bands(result, summary)
+        first, *others = found.tables
+        tables = [first, _bands_table(result, bands.result()), *others]
+    return replace(found, tables=tables)
+
+
+def _data_without_bands(result: ShownResult, summary: Summary) -> ReportData:
     head, rows = summary.strategy_cells()
     skill_head, skill_rows = summary.skill_cells()
     own = {name: o for name, o in result.outcomes.items() if name not in result.baselines}
@@ -91,7 +102,6 @@ def report_data(result: ShownResult) -> ReportData:
                 note="Out of sample, after costs; only the in-sample column is not.",
                 emphasis=baselines,
             ),
-            _bands_table(result),
             *_compared(summary),
             cost_table(outcomes, baselines),
             fill_table(own),
@@ -199,9 +209,8 @@ def _trades(result: ShownResult, name: str, trades: pd.DataFrame) -> Trades:
     )
 
 
-def _bands_table(result: ShownResult) -> Table:
+def _bands_table(result: ShownResult, frame: pd.DataFrame) -> Table:
     """Return the table of headline figures with their bands."""
-    frame = result.bands()
     note = f"In brackets the {bands_note(frame)}."
     return Table(
         "Confidence bands", *bands_cells(frame), note=note, emphasis=frozenset(result.baselines)

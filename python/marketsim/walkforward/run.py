@@ -27,6 +27,7 @@ from marketsim.walkforward.evaluate import (
     checked_orders,
     evaluate,
     joined_orders,
+    orders_at,
     part_of_orders,
     same_orders,
 )
@@ -132,23 +133,25 @@ class Run:
         width, starts = windows.window, windows.starts
         at = np.searchsorted(windows.days, starts)
         rows = (starts[:, None] + np.arange(width)).reshape(-1)
-        orders, fit = [], []
-        alone = not getattr(run.strategy, "elementwise", False)
-        for first, place in zip(starts.tolist(), at.tolist(), strict=True):
-            if alone:
-                stretch = Stretch(first - windows.fit_days, first, first + width)
-                decided = self._decide(run.strategy, stretch, keep=False)
-                orders.append(decided.orders)
-                fit.append(decided.fit)
-            else:
-                orders.append(part_of_orders(run.orders, place, place + width))
-                fit.append(run.fit.part(place, place + width))
+        if getattr(run.strategy, "elementwise", False):
+            places = (at[:, None] + np.arange(width)).reshape(-1)
+            orders, fit = orders_at(run.orders, places), run.fit.at(places)
+        else:
+            decided = [
+                self._decide(
+                    run.strategy,
+                    Stretch(first - windows.fit_days, first, first + width),
+                    keep=False,
+                )
+                for first in starts.tolist()
+            ]
+            orders = joined_orders([one.orders for one in decided])
+            fit = _joined_fits([one.fit for one in decided])
         market = self.inputs.market(rows, width)
         accounts = range(0, len(rows), width)
         return evaluate(
-            joined_orders(orders), _joined_fits(fit), market, self.book,
-            accounts=accounts, cap=self.settings.volume_cap,
-        )  # fmt: skip
+            orders, fit, market, self.book, accounts=accounts, cap=self.settings.volume_cap
+        )
 
     def _decide(self, strategy: Strategy, stretch: Stretch, *, keep: bool = True) -> _Decided:
         """Return the orders and offsets of a stretch; `keep` caches the offsets."""
@@ -168,7 +171,9 @@ class Run:
                 f"fitted is {strategy.fitted}, but decide returned orders with fitted={fitted}; "
                 "make them equal"
             )
-        own = part_of_orders(orders, stretch.first - start, stretch.stop - start)
+        own = orders
+        if start < stretch.first:
+            own = part_of_orders(orders, stretch.first - start, stretch.stop - start)
         if not (isinstance(orders, LimitOrders) and fitted):
             return _Decided(orders, own, Fit.none(stretch.stop - stretch.first))
         return _Decided(orders, own, self._fit(orders, start, stretch, keep))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -41,7 +41,7 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("max_leverage", "max pos", "position"),
     ("trades", "trades", "count"),
     ("hit_rate", "hit", "share"),
-    ("mean_return_bps", "bp/day", "ratio"),
+    ("mean_return_bps", "bp/bar", "ratio"),
     ("in_sample_bps", "in-sample", "ratio"),
     ("ambiguous_share", "ambig.", "tenth"),
     ("ambiguous_profit_share", "its P/L", "tenth"),
@@ -91,7 +91,7 @@ _NOTES: tuple[tuple[tuple[str, ...], str], ...] = (
         ("total_return", "annual_return", "max_drawdown"),
         "return, annual, max dd: compounded.",
     ),
-    (("mean_return_bps",), "bp/day: arithmetic mean net return."),
+    (("mean_return_bps",), "bp/bar: arithmetic mean net return of a bar."),
     (
         ("sharpe",),
         "Sharpe: annualised, with its standard error; – below 20 sessions, which are not "
@@ -104,7 +104,7 @@ _NOTES: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("in_sample_bps",),
-        "in-sample: mean net, bp/day, of the fitted offsets on their fit windows; all other "
+        "in-sample: mean net, bp/bar, of the fitted offsets on their fit windows; all other "
         "figures are out of sample.",
     ),
     (
@@ -202,8 +202,9 @@ class Summary:
         if columns is not None and not list(columns):
             raise ArgumentError("columns must name at least one column: got none")
         short = columns is None and not wide
-        names = [name for name, _, _ in COLUMNS] if wide else list(columns or SHORT_COLUMNS)
-        check_columns(names)
+        names = [name for name, _, _ in COLUMNS] if wide else list(SHORT_COLUMNS)
+        if columns is not None:
+            names = named_columns(columns)
         head, rows = self._headline_cells() if short else self._named_cells(names)
         split = int((self.strategies["kind"] == "strategy").sum())
         others = self._other_tables(wide=wide)
@@ -292,12 +293,22 @@ def _column_heads() -> dict[str, tuple[str, str]]:
     return heads | {name: (name.replace("_", " "), kind) for name, kind in MORE_COLUMNS.items()}
 
 
-def check_columns(names: Sequence[str]) -> None:
-    """Raise UnknownNameError for a name that is not a column of `Summary.strategies`."""
+def named_columns(names: Iterable[str]) -> list[str]:
+    """Return columns of `Summary.strategies` by their names or by the heads of the table.
+
+    Raises:
+        UnknownNameError: neither a name nor a head.
+    """
     heads = _column_heads()
-    for name in names:
-        if name not in heads:
-            raise UnknownNameError("column", name, heads)
+    by_head = {head: name for name, (head, _) in heads.items()}
+    by_head |= {head.casefold(): name for head, name in by_head.items()}
+    found = []
+    for asked in names:
+        name = asked if asked in heads else by_head.get(asked, by_head.get(asked.casefold()))
+        if name is None:
+            raise UnknownNameError("column", asked, heads)
+        found.append(name)
+    return found
 
 
 def _wrapped(paragraphs: Sequence[str]) -> list[str]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
+import pickle
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from genesis_golden import FOLDER, inputs, needs_golden, recorded, run_names, same, units
+from genesis_golden import FOLDER, inputs, manifest, needs_golden, recorded, same, units
 from genesis_project import (
     random_candles,
     random_config,
@@ -552,6 +555,90 @@ def test_recorded_summary(own_project: Path, capsys: pytest.CaptureFixture[str])
     assert counts["total"] == expected["counts"]["total"] - configs
 
 
+def test_whatever_is_done_with_a_summary_leaves_the_next_alone(own_project: Path) -> None:
+    run = own_project / "results" / "hparam_search" / "r"
+    for k in range(3):
+        write_json(run / f"trial_{k:03d}.json", payload(k / 2, f"trial_{k:03d}"))
+        os.utime(run / f"trial_{k:03d}.json", (1_600_000_000, 1_600_000_000))
+    expected = json.dumps(summary.summarize_run("r", use_cache=False))
+    uses: list[Any] = [
+        lambda found: found["trials"],
+        lambda found: found.get("trials"),
+        lambda found: found.pop("trials"),
+        lambda found: found.setdefault("trials", []),
+        lambda found: (found | {})["trials"],
+        lambda found: ({} | found)["trials"],
+        lambda found: {**found}["trials"],
+        lambda found: dict(found)["trials"],
+        lambda found: found.copy()["trials"],
+        lambda found: copy.copy(found)["trials"],
+        lambda found: copy.deepcopy(found)["trials"],
+        lambda found: pickle.loads(pickle.dumps(found))["trials"],  # noqa: S301
+        lambda found: next(v for k, v in found.items() if k == "trials"),
+        lambda found: [*found.values()][list(found).index("trials")],
+        lambda found: [found.popitem()[1] for _ in range(len(found))],
+    ]
+    for use in uses:
+        for _ in range(2):
+            taken = use(summary.summarize_run("r"))
+            taken[0 if isinstance(taken[0], dict) else -1] = "mine"
+            for part in taken:
+                if isinstance(part, dict | list):
+                    part.clear()
+        assert json.dumps(summary.summarize_run("r")) == expected
+
+
+def test_a_file_edited_again_in_the_same_tick_is_read_again(
+    own_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = own_project / "results" / "hparam_search" / "r"
+    path = run / "trial_001.json"
+    write_json(path, payload(1.0))
+    tick = time.time_ns()
+    os.utime(path, ns=(tick, tick))
+    monkeypatch.setattr(time, "time_ns", lambda: tick + 1_000_000)
+    assert summary.summarize_run("r")["best_trial"]["score"] == 1.0
+    with path.open("r+") as file:  # the same size, file and time
+        file.write(json.dumps(payload(2.0), indent=2))
+    os.utime(path, ns=(tick, tick))
+    assert summary.summarize_run("r")["best_trial"]["score"] == 2.0
+
+
+def test_an_edit_reads_the_edited_trials_alone(
+    own_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = own_project / "results" / "hparam_search" / "r"
+    paths = [run / f"trial_{k:03d}.json" for k in range(6)]
+    for k, path in enumerate(paths):
+        write_json(path, payload(k / 2, path.stem))
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    summary.summarize_run("r")
+    read: list[str] = []
+    reads = summary.read_trial
+    monkeypatch.setattr(
+        summary, "read_trial", lambda path: read.append(Path(path).stem) or reads(path)
+    )
+    for score in (50.0, 60.0, NAN):  # edited now: read again whenever asked
+        paths[2].write_text(json.dumps(payload(score, "trial_002")))
+        for _ in range(2):
+            read.clear()
+            found = summary.summarize_run("r")
+            assert read == ["trial_002"]
+            assert json.dumps(found) == json.dumps(summary.summarize_run("r", use_cache=False))
+            found["trials"].clear()
+    paths[3].unlink()
+    write_json(run / "trial_009.json", payload(9.0, "trial_009"))
+    (run / "trial_001.json").write_text("{")
+    read.clear()
+    found = summary.summarize_run("r")
+    assert read == ["trial_001", "trial_002", "trial_009"] and found["counts"]["total"] == 5
+    for path in run.iterdir():
+        os.utime(path, (1_600_000_001, 1_600_000_001))
+    whole = summary.summarize_run("r")
+    read.clear()
+    assert summary.summarize_run("r") == whole and read == []
+
+
 def test_a_summary_is_never_stale_nor_shared(own_project: Path) -> None:
     run = own_project / "results" / "hparam_search" / "r"
     for k, score in enumerate((NAN, 0.5, 0.7)):
@@ -579,12 +666,10 @@ def test_a_summary_is_never_stale_nor_shared(own_project: Path) -> None:
 @needs_golden
 def test_recorded_grid(own_project: Path) -> None:
     run = FOLDER / "optimizer_run_grid"
-    names = [n for n in run_names() if recorded(n)[1]["backtest_info"]["timeframe"] == "1h"]
-    names = [n for n in names if n.startswith("e_")]
+    runs = manifest()["runs"].items()
+    names = [n for n, info in runs if (info["variant"], info["timeframe"]) == ("E", "1h")]
     if not run.is_dir() or not names:
         pytest.skip("no recorded search of variant E")
-    from genesis_golden import manifest
-
     info, text = manifest()["runs"][names[0]], recorded(names[0])[1]
     meta = json.loads((run / "run_meta.json").read_text())["raw_meta"]
     symbol, timeframe = meta["symbol"], meta["timeframe"]

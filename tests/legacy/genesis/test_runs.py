@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from genesis_golden import needs_golden, recorded, run_names, same
+from genesis_golden import manifest, needs_golden, recorded, run_names, same
 from genesis_project import (
     random_candles,
     random_config,
@@ -414,7 +414,8 @@ def test_a_failing_bar_is_named_or_counted(own_project: Path) -> None:
 
 @needs_golden
 def test_quirks_change_what_they_say(own_project: Path) -> None:
-    names = [n for n in run_names() if n.startswith("d_1h")]
+    runs = manifest()["runs"].items()
+    names = [n for n, info in runs if (info["variant"], info["timeframe"]) == ("D", "1h")]
     for name in names:
         engine, _, plain = recorded_engine(own_project, name)
         counts = {}

@@ -99,14 +99,17 @@ class Ranking {
       order_[place] = lag;
     }
   }
-  // Linear between ranks, as NumPy's percentile, over lags below `rows`.
-  double percentile(size_t rows, double share) const {
-    const double place = static_cast<double>(rows - 1) * share;
-    const double whole = std::floor(place), part = place - whole;
-    const auto rank = static_cast<size_t>(whole);
-    const double low = ranked(rows, rank), high = ranked(rows, std::min(rank + 1, rows - 1));
-    const double step = high - low;
-    return part >= 0.5 ? high - step * (1.0 - part) : low + step * part;
+  // Values of lags below `rows` in order, one pass for all periods.
+  template <size_t N>
+  void split(const size_t (&periods)[N], double (&out)[N][kAtrRows + 1]) const {
+    size_t count[N] = {};
+    for (size_t k = 0; k < size_; ++k) {
+      const size_t lag = order_[k];
+      for (size_t j = 0; j < N; ++j) {
+        out[j][count[j]] = value_[lag];  // written again by the next where it does not count
+        count[j] += lag < periods[j];
+      }
+    }
   }
 
  private:
@@ -117,15 +120,19 @@ class Ranking {
     }
     return 0;
   }
-  double ranked(size_t rows, size_t rank) const {
-    for (size_t k = 0, seen = 0; k < size_; ++k) {
-      if (order_[k] < rows && seen++ == rank) return value_[order_[k]];
-    }
-    return std::numeric_limits<double>::quiet_NaN();
-  }
   size_t order_[kAtrRows] = {}, size_ = 0;
   double value_[kAtrRows] = {};
 };
+
+// Linear between ranks, as NumPy's percentile.
+double percentile(const double* ordered, size_t rows, double share) {
+  const double place = static_cast<double>(rows - 1) * share;
+  const double whole = std::floor(place), part = place - whole;
+  const auto rank = static_cast<size_t>(whole);
+  const double low = ordered[rank], high = ordered[std::min(rank + 1, rows - 1)];
+  const double step = high - low;
+  return part >= 0.5 ? high - step * (1.0 - part) : low + step * part;
+}
 
 double logistic(const Side& side, const double* features, size_t bars, size_t bar, size_t regime) {
   double sum = 0.0;
@@ -152,10 +159,12 @@ void compute_features(const FeatureInputs& in, double* features, double* percent
       features_at(in, bar, row);
       const size_t seen = std::min(static_cast<size_t>(in.rows[bar]), kAtrRows);
       ranking.update(in.atr_short, bar, seen);
+      double ordered[3][kAtrRows + 1];
+      ranking.split(kPeriods, ordered);
       for (size_t k = 0; k < 3; ++k) {
         if (kPeriods[k] > seen) continue;
-        shares[2 * k] = ranking.percentile(kPeriods[k], 40.0 / 100.0);
-        shares[2 * k + 1] = ranking.percentile(kPeriods[k], 80.0 / 100.0);
+        shares[2 * k] = percentile(ordered[k], kPeriods[k], 40.0 / 100.0);
+        shares[2 * k + 1] = percentile(ordered[k], kPeriods[k], 80.0 / 100.0);
       }
     }
     for (size_t k = 0; k < kFeatures; ++k) features[k * in.bars + bar] = row[k];

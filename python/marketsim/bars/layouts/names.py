@@ -169,7 +169,8 @@ _THINGS = (
 _NUMBERED = "id code no nr num number key"
 
 CODES = _set(
-    "isin cusip wkn sedol permno permco gvkey stkcd secucode conid instrumenttoken valor valoren "
+    "isin orderbookid cusip wkn sedol permno permco gvkey stkcd secucode conid instrumenttoken "
+    "valor valoren "
     "windcode sid uid codneg 基金代码 指数代码 合约代码 证券代碼 股票代號 證券代號 銘柄コード "
     "コード 종목코드 expiry expirydate expiration expirationdate expirymonth maturity maturitydate "
     "contractmonth contractdate contractcode delivery deliverymonth deliverydate lasttradedate "

@@ -143,6 +143,8 @@ def from_frame(frame: Any) -> Candles:
     if "timestamp" not in frame:
         raise ArgumentError("candles: 'timestamp' is missing")
     time = nanoseconds(frame["timestamp"])
+    if time is not None and len(none := np.flatnonzero(time == np.iinfo(np.int64).min)):
+        raise ArgumentError(f"candles: row {int(none[0])} has no timestamp (NaT)")
     if time is not None and len(back := np.flatnonzero(np.diff(time) < 0)):
         row = int(back[0]) + 1
         raise ArgumentError(

@@ -120,14 +120,16 @@ def _compute(candles: Candles, timeframe: str | None, lookback: int | None, lag:
     rows = np.arange(1.0 - lag, bars + 1.0 - lag)
     if lookback is not None:
         np.minimum(rows, float(lookback - lag), out=rows)
+    strength, strength_before = of.both(lambda **k: rsi(close, 14, convention="neutral", **k), 1)
+    average, average_before = of.both(lambda **k: ema(close, span, seed="first", **k), back)
     wide = of.lagged(lambda **k: atr(high, low, close, 14, seed="first", **k), ATR_ROWS)
     features, percentiles = _core.genesis_features(
         of.shifted(close, 0),
-        of.one(lambda **k: rsi(close, 14, convention="neutral", **k), 0),
-        of.one(lambda **k: rsi(close, 14, convention="neutral", **k), 1),
-        of.one(lambda **k: ema(close, span, seed="first", **k), 0),
-        of.one(lambda **k: ema(close, span, seed="first", **k), back),
-        of.one(lambda **k: adx(high, low, close, 14, convention="first_bar", **k).adx, 0),
+        strength,
+        strength_before,
+        average,
+        average_before,
+        of.one(lambda **k: adx(high, low, close, 14, convention="first_bar", **k).adx),
         three.high,
         three.low,
         wide,
@@ -175,11 +177,20 @@ class _Source:
         out[rows:] = values[: max(self._bars - rows, 0)]
         return out
 
-    def one(self, indicator: _Indicator, more: int) -> Array:
-        """An indicator at the as-of row, or `more` rows before it, as that row's window has it."""
+    def one(self, indicator: _Indicator) -> Array:
+        """An indicator at the as-of row."""
         if self._lookback is None:
-            return self.shifted(indicator(), more)
-        return indicator(lookback=self._lookback, lag=self._lag + more)
+            return self.shifted(indicator(), 0)
+        return indicator(lookback=self._lookback, lag=self._lag)
+
+    def both(self, indicator: _Indicator, more: int) -> tuple[Array, Array]:
+        """The same there and `more` rows before, as the as-of row's window has it."""
+        if self._lookback is None:
+            values = indicator()
+            return self.shifted(values, 0), self.shifted(values, more)
+        lags = np.array([self._lag, self._lag + more])
+        now, before = indicator(lookback=self._lookback, lag=lags)
+        return now, before
 
     def lagged(self, indicator: _Indicator, count: int) -> Array:
         """The same for so many rows: [lag, bar], or [bar] without a window."""

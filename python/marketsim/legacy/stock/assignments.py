@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Mapping
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 from marketsim.errors import ArgumentError
@@ -22,11 +22,13 @@ class _Rules(NamedTuple):
     read: frozenset[str]
     constants: Mapping[str, str]
     assign: Callable[[str, object], None] | None = None
-    kept: frozenset[str] = frozenset()
+    kept: Mapping[str, Any] = MappingProxyType({})
 
 
 _rules: dict[str, _Rules] = {}
 _said: set[tuple[str, str]] = set()
+# Modules that a program has yet to import: what they keep, they take only then.
+_awaited: set[str] = set()
 
 
 class OldModule(ModuleType):
@@ -43,7 +45,8 @@ class OldModule(ModuleType):
                 raise ArgumentError(f"{last}.{name} must be {text}") from None
             return
         if name in rules.kept:
-            _say(self.__name__, name, _KEPT)
+            if not _awaited:
+                _say(self.__name__, name, _KEPT)
         elif name not in rules.read and not name.startswith("__"):
             _say(self.__name__, name, _UNREAD)
         super().__setattr__(name, value)
@@ -89,9 +92,30 @@ def watch_callee(
         unread: names of the module that nothing reads.
         more: names that it looks for, and lacks.
     """
-    read = (vars(sys.modules[name]).keys() - set(unread)) | set(more)
-    _rules[name] = _Rules(frozenset(read), {}, kept=frozenset(kept))
+    own = vars(sys.modules[name])
+    read = (own.keys() - set(unread)) | set(more)
+    _rules[name] = _Rules(frozenset(read), {}, kept={one: own[one] for one in kept})
     sys.modules[name].__class__ = OldModule
+
+
+def await_import(name: str) -> None:
+    """Expect the first import of a module by the program: `take_assigned` follows it."""
+    _awaited.add(name)
+
+
+def take_assigned(name: str, module: ModuleType) -> None:
+    """Give a module that is imported what was assigned to those that it imports from.
+
+    Args:
+        name: the module's old path.
+        module: that module.
+    """
+    _awaited.discard(name)
+    for source, rules in _rules.items():
+        now = vars(sys.modules[source])
+        for one, ours in rules.kept.items():
+            if now[one] is not ours:
+                setattr(module, one, now[one])
 
 
 _UNREAD = (

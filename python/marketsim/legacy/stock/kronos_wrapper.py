@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -171,7 +171,7 @@ class KronosForecastingWrapper:
         compile: bool = False,
         compile_mode: str = "max-autotune",
         compile_backend: str | None = "inductor",
-        dtype: str = "float32",
+        dtype: Literal["float32", "bfloat16", "float16"] = "float32",
         seed: int = 0,
     ) -> None:
         self.model_name = model_name

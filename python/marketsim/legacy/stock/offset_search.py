@@ -167,7 +167,10 @@ def find_offsets(
         MissingDependencyError: SciPy is asked for and not installed.
     """
     bounds = check_pairs(bounds)
-    fee = as_number("trading_fee", fee, "a fraction of the traded value, such as 0.0005")
+    expected = "a fraction of the traded value, such as 0.0005"
+    fee = as_number("trading_fee", fee, expected)
+    if not math.isfinite(fee):
+        raise ArgumentError(f"trading_fee must be {expected}: got {fee}")
     problem = _checked(days, positions, bool(close_at_eod), fee, fee_rule)
     optimizer = optimizer or setting("optimizer")
     if optimizer == "exact":

@@ -91,10 +91,8 @@ _MAXDIFF = (
 _AFTER = (
     *(f"maxdiffalwayson_{name}" for name in _ALWAYS_ON),
     *(f"maxdiffprofit_{name}" for name in _MAXDIFF),
-    "close_val_loss",
-    "high_val_loss",
-    "low_val_loss",
 )
+_LOSSES = ("close_val_loss", "high_val_loss", "low_val_loss")
 
 
 class Subject(NamedTuple):
@@ -154,6 +152,7 @@ def result_rows(
         row.update({name: preds.get(*entry) for name, entry in _BEFORE.items()})
         row.update(scores)
         row.update({name: preds[name] for name in _AFTER})
+        row.update({name: float(preds[name]) for name in _LOSSES})
         row["last_preds"] = preds
         yield row
 
@@ -200,15 +199,14 @@ def _by_price(prices: Prices, rows: Sequence[int], made: Made) -> dict[str, Sequ
     }
 
 
-def _losses(made: Made) -> list[list[float]]:
+def _losses(made: Made) -> Sequence[Sequence[np.floating[Any]]]:
     """Mean absolute errors of the validated days, [price][simulation]; NaN where there are none."""
     _, count, days = made.moves.shape
     if not days:
-        return [[float("nan")] * count for _ in KEYS]
+        return [[np.float64("nan")] * count for _ in KEYS]
     with np.errstate(all="ignore"):
         errors = np.abs(made.moves - made.followed.points[:, :, :-1])
-        losses: list[list[float]] = (np.add.reduce(errors, axis=2) / days).tolist()
-    return losses
+        return [list(row) for row in np.add.reduce(errors, axis=2) / days]
 
 
 def _shown_days(made: Made) -> Iterator[list[list[torch.Tensor]]]:

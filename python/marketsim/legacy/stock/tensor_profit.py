@@ -27,7 +27,8 @@ def check_tensors(**tensors: object) -> list[torch.Tensor]:
     would multiply them with a fee in float32.
 
     Raises:
-        ArgumentError: something else than a tensor, or lengths or devices that differ.
+        ArgumentError: something else than a tensor of real numbers, or lengths or devices that
+            differ.
     """
     rows = []
     for name, tensor in tensors.items():
@@ -41,6 +42,8 @@ def check_tensors(**tensors: object) -> list[torch.Tensor]:
                 f"{name} must be a plain tensor: got one that is sparse, quantised or nested; "
                 ".to_dense() or .dequantize() makes one"
             )
+        if tensor.is_complex():
+            raise ArgumentError(f"{name} must hold real numbers: got {tensor.dtype}")
         rows.append(tensor.reshape(-1))
     _check_alike(dict(zip(tensors, rows, strict=True)))
     return as_floats(rows)

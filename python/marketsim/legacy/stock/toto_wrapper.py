@@ -390,7 +390,7 @@ def check_device(device: str) -> str:
     return wanted
 
 
-def _dtype_name(dtype: Any) -> str:
+def _dtype_name(dtype: Any) -> Any:
     name = "float32" if dtype is None else str(dtype).removeprefix("torch.")
     if name not in _DTYPES:
         raise UnknownNameError("dtype", str(dtype), _DTYPES)

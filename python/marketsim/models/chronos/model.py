@@ -26,6 +26,7 @@ from marketsim.models.neural.batching import Row, as_variates, window_row
 from marketsim.models.neural.checkpoint import Checkpoint
 from marketsim.models.neural.device import Execution
 from marketsim.models.protocol import Contexts
+from marketsim.models.shown import ShownModel
 from marketsim.models.traits import ModelTraits
 from marketsim.timing import stage
 
@@ -34,7 +35,7 @@ Values = npt.NDArray[np.float32]
 Progress = Callable[[int], None]
 
 
-class ChronosModel(ABC):
+class ChronosModel(ShownModel, ABC):
     """A model of a chronos-forecasting pipeline: contexts in, forecasts out.
 
     Each context goes through the network by itself: the encoders look forwards and backwards, so a

@@ -26,6 +26,7 @@ from marketsim.models.neural.checkpoint import Checkpoint, locate
 from marketsim.models.neural.device import Execution
 from marketsim.models.protocol import no_returns
 from marketsim.models.samples import SampleDistribution
+from marketsim.models.shown import ShownModel
 from marketsim.models.traits import ModelTraits
 from marketsim.timing import stage
 
@@ -51,7 +52,7 @@ class BarForecast:
     columns: tuple[str, ...] = COLUMNS
 
 
-class Kronos:
+class Kronos(ShownModel):
     """Kronos: forecasts of whole bars, drawn token by token.
 
     Each bar becomes a token of two halves, and the network draws the next token from those before.

@@ -39,6 +39,7 @@ from marketsim.models.neural.device import Execution, compiled
 from marketsim.models.neural.estimate import Expectation, expect
 from marketsim.models.neural.results import DeviceBatch, Pending, staying
 from marketsim.models.protocol import BatchForecasts, Contexts
+from marketsim.models.shown import ShownModel
 from marketsim.models.traits import ModelTraits, joint_columns
 from marketsim.timing import stage
 
@@ -57,7 +58,7 @@ VARIATES = ("independent", "joint")
 _LOADED = ("network", "batches", "_call")
 
 
-class NeuralModel(ABC):
+class NeuralModel(ShownModel, ABC):
     """Base of models with a causal network over patches.
 
     Weights are read when the first forecast is made: a run that finds all it needs in a store loads

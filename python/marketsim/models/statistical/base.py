@@ -26,6 +26,7 @@ from marketsim.models.contexts import (
 from marketsim.models.distribution import QuantileDistribution
 from marketsim.models.fingerprint import ModelIdentity
 from marketsim.models.protocol import Contexts
+from marketsim.models.shown import ShownModel
 from marketsim.models.traits import ModelTraits
 
 LEVELS = (0.01, 0.025, *(round(0.05 * i, 2) for i in range(1, 20)), 0.975, 0.99)
@@ -33,7 +34,7 @@ LEVELS = (0.01, 0.025, *(round(0.05 * i, 2) for i in range(1, 20)), 0.975, 0.99)
 Array = npt.NDArray[np.float64]
 
 
-class StatisticalModel(ABC):
+class StatisticalModel(ShownModel, ABC):
     """Base of the statistical models: shapes, masks and the fingerprint."""
 
     name: ClassVar[str]

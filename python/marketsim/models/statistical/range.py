@@ -17,6 +17,7 @@ from marketsim.models.contexts import check_horizon, check_values, read_contexts
 from marketsim.models.distribution import QuantileDistribution
 from marketsim.models.fingerprint import ModelIdentity, stored_as
 from marketsim.models.protocol import Contexts, Model
+from marketsim.models.shown import ShownModel
 from marketsim.models.statistical.base import LEVELS, Array, checked_window
 from marketsim.models.statistical.seasons import seasonal_part
 from marketsim.models.traits import TARGET_COLUMNS, ModelTraits, traits_of
@@ -30,7 +31,7 @@ _RIDGE = 1e-9
 _LEAST_SHARE = 1e-4  # a bar without a range counts as this share of the mean variance
 
 
-class RangeModel:
+class RangeModel(ShownModel):
     """Bars of the past, scaled by a forecast of the next bar's range.
 
     The variance of a bar is that of its overnight gap plus Garman-Klass's of its session. Its log

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from marketsim.arguments import check_whole
 from marketsim.bars import TARGETS, Bars, simple_moves
+from marketsim.bars.market import AssetClass
 from marketsim.errors import ArgumentError, MissingDependencyError
 from marketsim.forecasts import (
     DeviceCube,
@@ -25,9 +26,10 @@ from marketsim.forecasts import (
 from marketsim.forecasts.device.cube import to_device_together
 from marketsim.forecasts.device.point import point_on_device
 from marketsim.kernels.cuda.place import Place, find_place
-from marketsim.kernels.rules import fill_code
+from marketsim.kernels.rules import Fill, fill_code
 from marketsim.kernels.types import DEFAULT_BOUNDS, Bounds, check_bounds
 from marketsim.models import Model, load_model, parse_aggregate
+from marketsim.models.traits import TargetKind
 from marketsim.progress import Progress
 from marketsim.strategies import Strategy
 from marketsim.strategies.on_device import fitted_strategies
@@ -60,7 +62,7 @@ def walk_forward_universe(
     simulations: int = 70,
     window: int = 7,
     strategies: Iterable[str | Strategy] | str = STRATEGIES,
-    fills: Iterable[str] | str = ("open_aware",),
+    fills: Iterable[Fill] | Fill = ("open_aware",),
     fee: float | Costs | None = None,
     aggregate: str = "trimmed_mean_10",
     offset_window: int = 60,
@@ -68,9 +70,9 @@ def walk_forward_universe(
     progress: Progress = True,
     purge: int = 0,
     embargo: int = 0,
-    asset_class: str | None = None,
+    asset_class: AssetClass | None = None,
     offset_bounds: Bounds = DEFAULT_BOUNDS,
-    targets: str | None = None,
+    targets: TargetKind | None = None,
     device: str = "cpu",
 ) -> UniverseResult:
     """Run `walk_forward` for strategies that fit offsets, over all symbols and policies at once.
@@ -142,7 +144,7 @@ def prepare_universe(
     *,
     store: StoreLike,
     progress: Progress,
-    targets: str | None = None,
+    targets: TargetKind | None = None,
     device: str = "cpu",
     **windows: Any,
 ) -> PreparedUniverse:
@@ -179,7 +181,7 @@ class Universe:
         offset_window: int = 60,
         purge: int = 0,
         embargo: int = 0,
-        asset_class: str | None = None,
+        asset_class: AssetClass | None = None,
         device: str = "cpu",
     ) -> Universe:
         """Plan the windows and upload the bars; see `walk_forward_universe` for the arguments."""
@@ -213,7 +215,7 @@ class Universe:
         *,
         store: ForecastStore | None,
         progress: Progress,
-        targets: str | None = None,
+        targets: TargetKind | None = None,
     ) -> DeviceCube:
         """Make the forecasts that the universe needs; see `run_plans_on`."""
         with stage("forecasts"):
@@ -269,7 +271,7 @@ class Universe:
         forecasts: DeviceCube,
         *,
         strategies: Iterable[str | Strategy] | str = STRATEGIES,
-        fills: Iterable[str] | str = ("open_aware",),
+        fills: Iterable[Fill] | Fill = ("open_aware",),
         aggregate: str = "trimmed_mean_10",
         offset_bounds: Bounds = DEFAULT_BOUNDS,
     ) -> UniverseResult:
@@ -343,9 +345,9 @@ class PreparedUniverse:
         self,
         strategies: Iterable[str | Strategy] | str | None = None,
         *,
-        fill: Iterable[str] | str = "open_aware",
+        fill: Iterable[Fill] | Fill = "open_aware",
         fee: float | Costs | None = None,
-        asset_class: str | None = None,
+        asset_class: AssetClass | None = None,
         aggregate: str = "trimmed_mean_10",
         offset_bounds: Bounds = DEFAULT_BOUNDS,
     ) -> UniverseResult:
@@ -369,8 +371,8 @@ class PreparedUniverse:
         )
 
 
-def _policies(fills: Iterable[str] | str) -> tuple[str, ...]:
-    found = (fills,) if isinstance(fills, str) else tuple(fills)
+def _policies(fills: Iterable[Fill] | Fill) -> tuple[Fill, ...]:
+    found: tuple[Fill, ...] = (fills,) if isinstance(fills, str) else tuple(fills)
     for fill in found:
         fill_code(fill)
     if not found or len(set(found)) < len(found):

@@ -18,6 +18,7 @@ from marketsim.legacy.genesis.backtest.records import (
     DISABLED,
     GATES,
     OFF_TARGET,
+    PARTIAL,
     PASS,
     SIDES,
     TARGET,
@@ -46,7 +47,8 @@ _COLUMNS = (
 
 
 def _timestamps(stamps: npt.NDArray[np.int64]) -> list[pd.Timestamp]:
-    return list(pd.DatetimeIndex(stamps))
+    found: list[pd.Timestamp] = pd.DatetimeIndex(stamps).tolist()
+    return found
 
 
 class Findings:
@@ -56,6 +58,7 @@ class Findings:
         self, prepared: Prepared, ran: Ran, config: Mapping[str, Any], timeframe: str
     ) -> None:
         self._prepared, self._outcome = prepared, ran.outcome
+        self._trades, self._exit_bars = ran.trades, np.ascontiguousarray(ran.trades["exit_bar"])
         # Lists: one number of a NumPy row costs ten times as much.
         self._rows = {name: ran.rows[name].tolist() for name in _COLUMNS}
         stamps = prepared.candles.time
@@ -65,14 +68,28 @@ class Findings:
         self._higher = (config.get("htf_fib") or {}).get("entry") or {}
         self._lower = (config.get("ltf_fib") or {}).get("entry") or {}
         self._made: dict[tuple[str, int], Table] = {}
+        self._texts: dict[pd.Timestamp, str] = {}
 
     def time(self, bar: int) -> pd.Timestamp:
         """Timestamp of a bar."""
         return self.times[bar]
 
+    def text(self, stamp: pd.Timestamp) -> str:
+        """A bar's timestamp as text; each is made once."""
+        found = self._texts.get(stamp)
+        if found is None:
+            found = self._texts[stamp] = stamp.isoformat()
+        return found
+
     def close(self, bar: int) -> float:
         """Price of a bar."""
         return float(self._prepared.candles.close[bar])
+
+    def partials(self, bar: int) -> npt.NDArray[Any]:
+        """The partial exits of a bar; trades are in the order of their exits."""
+        first, last = np.searchsorted(self._exit_bars, (bar, bar + 1))
+        rows = self._trades[first:last]
+        return rows[rows["reason"] >= PARTIAL]
 
     def _numbers(self, bar: int) -> Table:
         """What a gate compares beside levels."""
@@ -87,7 +104,7 @@ class Findings:
 
     def reasons(self, bar: int) -> list[str]:
         """Why a decision came out as it did."""
-        gate, zone = (self._rows[name][bar] for name in ("gate", "zone"))
+        gate, zone = self._rows["gate"][bar], self._rows["zone"][bar]
         if gate < 0:
             return []
         out = [] if gate < BEFORE_ZONE else [f"ZONE:{ZONES[zone]}@{self._entry[zone]:.3f}"]
@@ -95,7 +112,7 @@ class Findings:
             out.append("HTF_OVERRIDE_LTF_CONF")
         name = GATES[gate]
         if name is not None:
-            out.append(name.format(side=SIDES[self._rows["candidate"][bar]]))
+            out.append(name.replace("{side}", SIDES[self._rows["candidate"][bar]]))
         return out
 
     def state(self, bar: int) -> Table:

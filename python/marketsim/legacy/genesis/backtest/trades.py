@@ -39,7 +39,7 @@ def trades_of(
             debug = entry_debug(findings, opened[0])
             found = entry_reasons(findings, ran, opened[0], reasons)
         log += exit_debug(row, ran, findings, exit_config, exit_ranges)
-        out.append(_trade(row, findings.time, symbol, found, debug, log))
+        out.append(_trade(row, findings, symbol, found, debug, log))
     return out
 
 
@@ -62,7 +62,7 @@ def entry_reasons(findings: Findings, ran: Ran, bar: int, how: str) -> list[str]
 def entry_debug(findings: Findings, bar: int) -> Debug:
     """What the gates found at an entry."""
     return {
-        "timestamp": findings.time(bar).isoformat(),
+        "timestamp": findings.text(findings.time(bar)),
         "summary": findings.summary(bar),
         "htf": findings.higher_finding(bar),
         "ltf": findings.lower_finding(bar),
@@ -79,11 +79,11 @@ def exit_debug(
 ) -> list[Debug]:
     """What an exit adds to its position's log."""
     bar, reason, side = row["exit_bar"], row["reason"], row["side"]
-    time, price = findings.time(bar).isoformat(), findings.close(bar)
+    time, price = findings.text(findings.time(bar)), findings.close(bar)
     name = reason_name(reason, side)
     out: list[Debug] = []
     if reason >= PARTIAL:
-        same = ran.trades[(ran.trades["exit_bar"] == bar) & (ran.trades["reason"] >= PARTIAL)]
+        same = findings.partials(bar)
         if same["reason"][0] == reason:  # the first of the bar names them all
             out.append(_actions(same, findings, bar, exit_config, float(exit_ranges[bar])))
         out.append(
@@ -123,7 +123,7 @@ def _actions(
     side = int(rows["side"][0])
     keys = ("fib_threshold_atr", "trail_atr_multiplier")
     return {
-        "timestamp": findings.time(bar).isoformat(),
+        "timestamp": findings.text(findings.time(bar)),
         "price": findings.close(bar),
         "actions": [
             {
@@ -145,13 +145,13 @@ def _actions(
 
 def _trade(
     row: Debug,
-    time: Callable[[int], Any],
+    findings: Findings,
     symbol: str,
     reasons: list[str],
     debug: Debug,
     log: list[Debug],
 ) -> Trade:
-    side, opened = row["side"], time(row["entry_bar"])
+    side, opened = row["side"], findings.time(row["entry_bar"])
     return Trade(
         symbol=symbol,
         side=f"CLOSE_{SIDES[side]}",
@@ -159,23 +159,23 @@ def _trade(
         entry_price=row["entry_price"],
         entry_time=opened,
         exit_price=row["exit_price"],
-        exit_time=time(row["exit_bar"]),
+        exit_time=findings.time(row["exit_bar"]),
         pnl=row["pnl"],
         pnl_pct=row["pnl_pct"],
         commission=row["commission"],
         exit_reason=reason_name(row["reason"], side),
         is_partial=bool(row["is_partial"]),
         remaining_size=row["remaining_size"],
-        position_id=f"{symbol}_{opened.isoformat()}",
+        position_id=f"{symbol}_{findings.text(opened)}",
         entry_reasons=list(reasons),
         entry_fib_debug=dict(debug),
         exit_fib_debug=list(log),
     )
 
 
-def as_dict(trade: Trade) -> Debug:
-    """A trade as the old results list it."""
+def as_dict(trade: Trade, text: Callable[[Any], str]) -> Debug:
+    """A trade as the old results list it; `text` writes its times."""
     out = dict(vars(trade))
-    out["entry_time"] = trade.entry_time.isoformat()
-    out["exit_time"] = trade.exit_time.isoformat()
+    out["entry_time"] = text(trade.entry_time)
+    out["exit_time"] = text(trade.exit_time)
     return out

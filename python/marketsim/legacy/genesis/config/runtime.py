@@ -79,6 +79,22 @@ def validate(given: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
+def refuse_nan(value: Any, where: str, path: str = "") -> None:
+    """Refuse a table in which a number is NaN: no comparison with it ever holds.
+
+    Raises:
+        ArgumentError: one is; names the path.
+    """
+    if isinstance(value, Mapping):
+        for name, one in value.items():
+            refuse_nan(one, where, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list | tuple):
+        for one in value:
+            refuse_nan(one, where, path)
+    elif isinstance(value, float) and value != value:
+        raise ArgumentError(f"{where}: {path}: expected a number, got NaN")
+
+
 def _table(given: Any, schema: Mapping[str, Any], path: str) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise ArgumentError(f"{path or 'cfg'}: expected a table, got {given!r}")

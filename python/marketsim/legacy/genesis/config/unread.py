@@ -11,7 +11,7 @@ from marketsim.errors import GenesisWarning, UnreadSettingError
 from marketsim.legacy.genesis.config.runtime import SCHEMA, validate
 from marketsim.legacy.genesis.quirks import GenesisQuirks
 
-_MISSING = object()
+MISSING = object()
 _READ_BY_E = "read by variant E, or with exit_settings='exit'"
 _DROPPED = "it is dropped before the backtest"
 # Paths that the runtime configuration keeps and nothing reads.
@@ -192,6 +192,6 @@ def look_up(table: Any, path: str) -> Any:
     """The value at a dotted path; something that equals nothing where there is none."""
     for name in path.split("."):
         if not isinstance(table, Mapping) or name not in table:
-            return _MISSING
+            return MISSING
         table = table[name]
     return table

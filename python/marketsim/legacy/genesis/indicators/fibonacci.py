@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from marketsim.errors import ArgumentError
 from marketsim.legacy.genesis.candles import Array
 
 if TYPE_CHECKING:
@@ -55,10 +56,16 @@ def detect_swing_points(
     """Swing highs and lows of a whole series: rows of both, then prices of both.
 
     A pivot is known only `atr_depth` rows after its own.
+
+    Raises:
+        ArgumentError: the lengths differ.
     """
     import pandas as pd
 
     tops, bottoms = np.asarray(high, float), np.asarray(low, float)
+    lengths = [len(tops), len(bottoms), len(close)]
+    if len(set(lengths)) != 1:
+        raise ArgumentError(f"high, low and close must have one length: got {lengths}")
     high, low, close = (pd.Series(np.asarray(x, float)) for x in (high, low, close))
     ranges = calculate_atr(high, low, close).to_numpy()
     depth = max(1, int(config.atr_depth))

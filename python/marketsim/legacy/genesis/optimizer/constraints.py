@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from marketsim.arguments import as_number
+from marketsim.legacy.genesis.optimizer.file_checks import check_constraints
 
 
 @dataclass(slots=True)
@@ -31,8 +32,13 @@ def enforce_constraints(
     *,
     constraints_cfg: Mapping[str, Any] | None = None,
 ) -> ConstraintResult:
-    """Compare a score's metrics, and a configuration's zones, with limits."""
+    """Compare a score's metrics, and a configuration's zones, with limits.
+
+    Raises:
+        UnreadSettingError: strict, and nothing reads one of the constraints.
+    """
     limits = constraints_cfg if constraints_cfg is not None else config.get("constraints") or {}
+    check_constraints(limits)
     metrics = score_obj.get("metrics") or {}
     reasons: list[str] = []
     if limits.get("include_scoring_failures"):

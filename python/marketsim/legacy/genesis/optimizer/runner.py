@@ -19,6 +19,7 @@ from marketsim.legacy.genesis.optimizer.champion import (
     ChampionManager,
     candidate_of,
 )
+from marketsim.legacy.genesis.optimizer.file_checks import check_search_file
 from marketsim.legacy.genesis.optimizer.results import save_results
 from marketsim.legacy.genesis.optimizer.signatures import trial_key
 from marketsim.legacy.genesis.optimizer.spaces import (
@@ -75,10 +76,11 @@ def run_optimizer(config_path: str | Path, *, run_id: str | None = None) -> list
 
     Raises:
         ArgumentError: the file asks for what cannot be.
-        UnreadSettingError: strict, and nothing reads a parameter that is searched.
+        UnreadSettingError: strict, and nothing reads a setting of the file or a parameter.
     """
     config_path = Path(config_path)
     config = load_search_config(config_path)
+    check_search_file(config)
     meta, parameters = config.get("meta") or {}, config.get("parameters") or {}
     for name, table in (("meta", meta), ("parameters", parameters)):
         if not isinstance(table, Mapping):

@@ -59,11 +59,11 @@ def sampler_of(config: Any, concurrency: int = 1) -> Any:
             "n_startup_trials": max(25, 5 * concurrency),
             "n_ei_candidates": 48,
         }
-        return optuna.samplers.TPESampler(**{**defaults, **options})
+        return _made("sampler", optuna.samplers.TPESampler, {**defaults, **options})
     kinds = {"random": optuna.samplers.RandomSampler, "cmaes": optuna.samplers.CmaEsSampler}
     if name not in kinds:
         raise UnknownNameError("sampler", name, ("tpe", *kinds))
-    return kinds[name](**options)
+    return _made("sampler", kinds[name], options)
 
 
 def pruner_of(config: Any) -> Any:
@@ -79,7 +79,14 @@ def pruner_of(config: Any) -> Any:
     }
     if name not in kinds:
         raise UnknownNameError("pruner", name, (*kinds, "none"))
-    return kinds[name](**options)
+    return _made("pruner", kinds[name], options)
+
+
+def _made(part: str, kind: Any, options: Mapping[str, Any]) -> Any:
+    try:
+        return kind(**options)
+    except TypeError as error:
+        raise ArgumentError(f"meta.runs.optuna.{part}.kwargs: {error}") from error
 
 
 def _named(config: Any, key: str, default: str) -> tuple[str, Table]:
@@ -104,7 +111,9 @@ def run_study(
     """Every trial's result, and the study's meta.
 
     Raises:
-        ArgumentError: neither a number of trials nor a time limit is given.
+        ArgumentError: neither a number of trials nor a time limit is given, or
+            OPTUNA_MAX_DUPLICATE_STREAK is no number.
+        UnknownNameError: an unknown direction, sampler or pruner.
     """
     timeout = config.get("timeout_seconds")
     if max_trials is None and timeout is None:
@@ -113,7 +122,9 @@ def run_study(
         )
     storage = config.get("storage") or os.environ.get("OPTUNA_STORAGE")
     name = config.get("study_name") or os.environ.get("OPTUNA_STUDY_NAME") or f"optimizer_{run_id}"
-    direction = config.get("direction") or "maximize"
+    direction = str(config.get("direction") or "maximize")
+    if direction not in ("maximize", "minimize"):
+        raise UnknownNameError("direction", direction, ("maximize", "minimize"))
     for issue in space_size(spec)["potential_issues"]:
         print(f"[Optuna] {issue}")
     results: list[Table] = []
@@ -167,7 +178,13 @@ def _objective(
 ) -> Callable[[Any], float]:
     """The value of a trial: its score; less where constraints fail, least for a duplicate."""
     optuna = optuna_module()
-    limit = int(os.environ.get("OPTUNA_MAX_DUPLICATE_STREAK", "10"))
+    text = os.environ.get("OPTUNA_MAX_DUPLICATE_STREAK", "10")
+    try:
+        limit = int(text)
+    except ValueError as error:
+        raise ArgumentError(
+            f"OPTUNA_MAX_DUPLICATE_STREAK: expected a whole number, got {text!r}"
+        ) from error
     seen: dict[str, str] = {}
 
     def objective(trial: Any) -> float:

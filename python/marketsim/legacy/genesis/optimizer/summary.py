@@ -6,26 +6,28 @@ marketsim genesis optimizer summarize RUN --top 5
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import math
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from marketsim.errors import FileFormatError, StoreNotFoundError
 from marketsim.legacy.genesis.quirks import current_quirks
 from marketsim.legacy.genesis.root import project_root
 from marketsim.legacy.genesis.variables import without_effect
 
-Trial = dict[str, Any]
+Trial: TypeAlias = dict[str, Any]
 RESULTS_DIR: Path | None = None  # None: results/hparam_search of the project
-_CONFIG = "_config.json"
-State = tuple[int, int, int]
-_kept: dict[Path, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+_CONFIG, _META = "_config.json", "run_meta.json"
+State: TypeAlias = tuple[str, int, int, int]  # name, ns, bytes, number
+_Read: TypeAlias = tuple[Trial | None, Trial | None]  # a trial, and in short where it is valid
+_kept: dict[Path, _Kept] = {}
 _ROOM = 8
+_SETTLED = 50_000_000  # ns: system clocks of files advance in steps of up to 10 ms
 
 
 def results_folder() -> Path:
@@ -47,17 +49,35 @@ def summarize_run(run_id: str, use_cache: bool = True) -> dict[str, Any]:
     folder = (results_folder() / run_id).resolve()
     if not folder.is_dir():
         raise StoreNotFoundError(f"Run directory not found: {folder}")
-    files, key = _files(folder)
-    found = _kept.get(folder)
-    if use_cache and found is not None and found[0] == key:
-        return _Copy(found[1])
-    made = _summarize(folder, files)
+    states = _states(folder)
+    found = _kept.get(folder) if use_cache else None
+    recent = time.time_ns() - _SETTLED  # a later edit can leave the time of such a file as it is
+    if found is not None and found.states == states:
+        return _Copy(found.summary)
+    read = {} if found is None else found.trials
+    trials = {
+        state: read.get(state) or _read(folder, state) for state in states if state[0] != _META
+    }
+    made = _summarize(folder, list(trials.values()))
     if not use_cache:
         return made
-    if len(_kept) >= _ROOM:
+    if len(_kept) >= _ROOM and folder not in _kept:
         _kept.pop(next(iter(_kept)))
-    _kept[folder] = (key, made)
+    settled = all(state[1] < recent for state in states)
+    _kept[folder] = _Kept(
+        states if settled else None,
+        made,
+        trials if settled else {s: trial for s, trial in trials.items() if s[1] < recent},
+    )
     return _Copy(made)
+
+
+class _Kept(NamedTuple):
+    """Summary of a run, and what was read for it."""
+
+    states: tuple[State, ...] | None  # of all files; None where a later edit may leave them so
+    summary: dict[str, Any]
+    trials: dict[State, _Read]  # of the files that no edit leaves so
 
 
 class _Copy(dict[str, Any]):
@@ -79,7 +99,7 @@ class _Copy(dict[str, Any]):
     def _own(self, key: str) -> None:
         if key in self._shared:
             self._shared.discard(key)
-            super().__setitem__(key, copy.deepcopy(super().__getitem__(key)))
+            super().__setitem__(key, _copied(super().__getitem__(key)))
 
     def _own_all(self) -> None:
         for key in tuple(self._shared):
@@ -103,6 +123,31 @@ class _Copy(dict[str, Any]):
         """A plain dictionary."""
         return dict(self.items())
 
+    def pop(self, key: str, *default: Any) -> Any:
+        """Take a part out."""
+        self._own(key)
+        self._shared.discard(key)
+        return super().pop(key, *default)
+
+    def popitem(self) -> tuple[str, Any]:
+        """Take the last part out."""
+        self._own_all()
+        return super().popitem()
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """A part, after adding it where there is none."""
+        self._own(key)
+        return super().setdefault(key, default)
+
+    def __or__(self, other: Any) -> Any:
+        return self.copy() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return dict(other) | self.copy()
+
+    def __reduce__(self) -> Any:
+        return dict, (self.copy(),)
+
     def __eq__(self, other: object) -> bool:
         return dict(self.items()) == other
 
@@ -112,38 +157,46 @@ class _Copy(dict[str, Any]):
         return repr(dict(self.items()))
 
 
-def _files(folder: Path) -> tuple[list[str], tuple[Any, ...]]:
-    """Trial files by name, and the state of each."""
+def _copied(value: Any) -> Any:
+    """A copy of what JSON holds, in a third of a deepcopy's time."""
+    if isinstance(value, dict):
+        return {key: _copied(one) for key, one in value.items()}
+    return [_copied(one) for one in value] if isinstance(value, list) else value
+
+
+def _states(folder: Path) -> tuple[State, ...]:
+    """States of the trial files by name, and that of the run's own."""
     count_all = current_quirks().count_config_files
-    states: dict[str, State] = {}
+    states: list[State] = []
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
-            trial = name.startswith("trial_") and name.endswith(".json")
-            if name == "run_meta.json" or (trial and (count_all or not name.endswith(_CONFIG))):
-                state = entry.stat()
-                states[name] = (state.st_mtime_ns, state.st_size, state.st_ino)
-    names = sorted(states)
-    return [n for n in names if n != "run_meta.json"], (count_all, *((n, states[n]) for n in names))
+            if name.startswith("trial_"):
+                if not name.endswith(".json") or (name.endswith(_CONFIG) and not count_all):
+                    continue
+            elif name != _META:
+                continue
+            found = entry.stat()
+            states.append((name, found.st_mtime_ns, found.st_size, found.st_ino))
+    return tuple(sorted(states))
 
 
-def _summarize(folder: Path, files: Sequence[str]) -> dict[str, Any]:
-    meta_path = folder / "run_meta.json"
+def _read(folder: Path, state: State) -> _Read:
+    """A trial, and the same in short where it is valid."""
+    trial = read_trial(f"{folder}{os.sep}{state[0]}")
+    return trial, None if trial is None else valid_entry(trial)
+
+
+def _summarize(folder: Path, found: Sequence[_Read]) -> dict[str, Any]:
+    meta_path = folder / _META
     meta: dict[str, Any] = {}
     if meta_path.is_file():
         try:
             meta = json.loads(meta_path.read_bytes())
         except ValueError as error:
             raise FileFormatError(f"Invalid JSON in {meta_path}: {error}") from error
-    trials, valid = [], []
-    for name in files:
-        trial = read_trial(f"{folder}{os.sep}{name}")
-        if trial is None:
-            continue
-        trials.append(trial)
-        entry = valid_entry(trial)
-        if entry is not None:
-            valid.append(entry)
+    trials = [trial for trial, _ in found if trial is not None]
+    valid = [entry for _, entry in found if entry is not None]
     valid.sort(key=lambda entry: entry["score"], reverse=True)
     skipped = sum(bool(trial.get("skipped")) for trial in trials)
     failed = sum(not trial.get("skipped") and bool(trial.get("error")) for trial in trials)
@@ -168,7 +221,7 @@ def read_trial(path: Path | str) -> Trial | None:
     """A trial's file; None where it holds no object."""
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path costs more than the read
-            trial = json.loads(file.read())
+            trial = json.loads(file.read().decode())  # of bytes it would look for the encoding
     except (ValueError, OSError):
         return None
     if not isinstance(trial, dict):

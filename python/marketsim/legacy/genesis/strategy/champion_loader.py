@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from marketsim.errors import FileFormatError
+from marketsim.legacy.genesis.config.runtime import refuse_nan
 from marketsim.legacy.genesis.quirks import current_quirks
 from marketsim.legacy.genesis.root import project_root
 from marketsim.legacy.genesis.strategy.model_registry import read_json
@@ -55,12 +56,14 @@ class ChampionLoader:
 
         Raises:
             FileFormatError: a file cannot be read.
+            ArgumentError: a setting of the champion is NaN.
         """
         path = self.champions_dir / f"{symbol}_{timeframe}.json"
         if path.is_file():
             payload = read_json(path)
             config = _parameters(payload)
             if config is not None:
+                refuse_nan(config, _relative(path))
                 version = str(payload.get("created_at", "unknown"))
                 return _made(config, _relative(path), version)
         config, source = baseline(timeframe)

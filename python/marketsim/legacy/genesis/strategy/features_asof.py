@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from marketsim.errors import ArgumentError
 from marketsim.legacy.genesis.candles import from_dict, from_rows
 from marketsim.legacy.genesis.columns import Columns, columns_of
@@ -48,7 +50,9 @@ def extract_features_backtest(
     Raises:
         ArgumentError: no such row, or lengths differ.
     """
-    total = len(candles["close"])
+    total = _rows(candles)
+    if not isinstance(asof_bar, int | np.integer):
+        raise ArgumentError(f"asof_bar must be a whole number, got {asof_bar!r}")
     if asof_bar < 0:
         raise ArgumentError(f"asof_bar must be >= 0, got {asof_bar}")
     if asof_bar >= total:
@@ -68,7 +72,7 @@ def extract_features_live(
     Raises:
         ArgumentError: fewer than two rows, or lengths differ.
     """
-    total = len(candles["close"])
+    total = _rows(candles)
     if total < 2:
         raise ArgumentError(f"Need at least 2 bars for live mode: got {total}")
     return _extract(candles, total - 2, timeframe, symbol)
@@ -86,8 +90,14 @@ def extract_features(
     given = candles if isinstance(candles, Mapping) else from_rows(candles)
     if now_index is None:
         return extract_features_live(given, timeframe=timeframe, symbol=symbol)
-    last = len(given["close"]) - 1
+    last = _rows(given) - 1
     return _extract(given, min(max(now_index - 1, 0), last), timeframe, symbol)
+
+
+def _rows(candles: Any) -> int:
+    if not isinstance(candles, Mapping) or "close" not in candles:
+        raise ArgumentError(f"candles: expected a table with close, got {candles!r:.80}")
+    return len(candles["close"])
 
 
 def _extract(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 Table = Mapping[str, Any]
+_text = lru_cache(maxsize=64)(str)  # of a level: writing a float takes longer than finding it
 
 HIGHER_KEYS = ("long_min_level", "short_max_level", "long_target_levels", "short_target_levels")
 LOWER_KEYS = ("long_max_level", "short_min_level")
@@ -17,11 +19,12 @@ def level_debug(
     """What a Fibonacci gate compares: price, average range, tolerance, levels."""
     atr = float(state.get("current_atr") or 0.0)
     wide = float(settings.get("tolerance_atr", 0.5)) * atr if atr > 0 else 0.0
+    levels = levels_of(context)
     out: dict[str, Any] = {
         "price": state.get("last_close"),
         "atr": atr,
         "tolerance": wide,
-        "levels": {str(key): value for key, value in levels_of(context).items()},
+        "levels": dict(zip(map(_text, levels), levels.values(), strict=True)),
         "config": {key: settings.get(key) for key in keys},
     }
     if "long_target_levels" in keys:

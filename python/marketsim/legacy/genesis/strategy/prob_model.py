@@ -6,7 +6,10 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from marketsim import _core
+from marketsim.errors import ArgumentError
 from marketsim.legacy.genesis.candles import Array
 from marketsim.legacy.genesis.columns import Columns
 from marketsim.legacy.genesis.names import FEATURES, REGIMES
@@ -118,6 +121,11 @@ def probabilities(columns: Columns, model: Mapping[str, Any]) -> Array:
         by_regime = [calibration(model, side, regime) for regime in REGIMES]
         slope, shift = zip(*by_regime, strict=True)
         bias = float(part.get("b", 0.0))
+        if not np.isfinite([*weights, bias, *slope, *shift]).all():
+            raise ArgumentError(
+                f"model: weights, bias and calibration of {side}: expected finite numbers, "
+                "got NaN or infinity"
+            )
         sides.append(_core.GenesisSide(at, weights[: len(at)], bias, list(slope), list(shift)))
     out: Array = _core.genesis_probabilities(columns.features, columns.regime, *sides)
     return out
