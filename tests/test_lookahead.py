@@ -57,8 +57,9 @@ NO_SERIES = {  # takes no series, or holds one without computing
     "UniverseResult", "WalkForwardResult", "LookaheadReport", "ForecastEvaluation",
     "evaluate_forecasts",  # of a whole run
     "compare",  # of finished runs
-    "demo_bars", "read_folder", "read_many", "features", "register_strategy", "strategy_names",
-    "unregister_strategy", "BarStrategy", "BarView", "__version__",
+    "demo_bars", "read_bars_folder", "read_folder", "read_many", "features",
+    "register_strategy", "strategy_names", "unregister_strategy", "BarStrategy", "BarView",
+    "__version__",
     "bars", "forecasts", "kernels", "live", "metrics", "models", "strategies", "walkforward",
 }  # fmt: skip
 
